@@ -1,0 +1,85 @@
+"""Pictures by GPT Image 2 from the command line, through the Codex CLI that a ChatGPT plan already pays for.
+
+>>> import codex_imagegen
+>>> result = codex_imagegen.generate("a red fox", out="fox.png")  # doctest: +SKIP
+>>> result.images[0].path  # doctest: +SKIP
+'/home/me/fox.png'
+
+Everything public is here; all other modules are private and may move.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codex_imagegen._version import __version__
+
+if TYPE_CHECKING:
+    from codex_imagegen.api import generate
+    from codex_imagegen.errors import (
+        CodexError,
+        CodexFailed,
+        CodexMissing,
+        CodexTooOld,
+        CodexUnavailable,
+        DamagedPicture,
+        GenerationFailed,
+        ImagegenError,
+        InternalError,
+        Interrupted,
+        Moderation,
+        NetworkError,
+        NoPicture,
+        NoPictureError,
+        NotLoggedIn,
+        OutExists,
+        OutputError,
+        OutUnwritable,
+        RateLimited,
+        ReferenceError_,
+        ReferenceMissing,
+        ReferenceNotImage,
+        Refused,
+        RunComfyAuth,
+        RunComfyError,
+        RunComfyInput,
+        RunComfyRetry,
+        RunComfyUpstream,
+        RunComfyUsage,
+        RunTimeout,
+        SessionMissing,
+        ToolUnavailable,
+        UsageError,
+        UsageLimit,
+    )
+    from codex_imagegen.interrupt import Interrupt
+    from codex_imagegen.model import ErrorInfo, Event, Failure, Image, Result
+
+__all__ = [
+    "CodexError", "CodexFailed", "CodexMissing", "CodexTooOld", "CodexUnavailable", "DamagedPicture", "ErrorInfo",
+    "Event", "Failure", "GenerationFailed", "Image", "ImagegenError", "InternalError", "Interrupt", "Interrupted",
+    "Moderation", "NetworkError", "NoPicture", "NoPictureError", "NotLoggedIn", "OutExists", "OutUnwritable",
+    "OutputError", "RateLimited", "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused", "Result",
+    "RunComfyAuth", "RunComfyError", "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage",
+    "RunTimeout", "SessionMissing", "ToolUnavailable", "UsageError", "UsageLimit", "__version__", "generate",
+]  # fmt: skip
+
+_HOMES = ("errors", "model", "interrupt")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: the command line needs none of them to start."""
+    from importlib import import_module
+
+    if name in __all__:
+        if name == "generate":
+            return import_module("codex_imagegen.api").generate
+        for home in _HOMES:
+            module = import_module(f"codex_imagegen.{home}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

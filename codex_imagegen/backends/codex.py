@@ -1,0 +1,51 @@
+"""The Codex route: the user's own plan, through the Codex CLI."""
+
+from __future__ import annotations
+
+import os
+
+from codex_imagegen.codex import command, config, sessions
+from codex_imagegen.codex.turn import Turn
+from codex_imagegen.codex.workspace import workspace
+from codex_imagegen.errors import UsageError
+from codex_imagegen.model import Made, Request, Run
+from codex_imagegen.pictures.references import Reference, load
+
+
+def make(request: Request, run: Run) -> Made:
+    """Make one picture; see :class:`codex_imagegen.backends.Backend`."""
+    command.check_prompt(request.prompt)
+    codex = command.find(request.codex, os.environ)
+    references = _references(request.refs)
+    codex_home = sessions.home(os.environ)
+    with workspace(references) as (folder, copies):
+        line = command.argv(
+            codex,
+            folder,
+            references=copies,
+            wishes=request.wishes,
+            model=request.model,
+            servers=config.servers(codex_home),
+            extra=request.codex_args,
+        )
+        run.interrupt.check()
+        turn = Turn(
+            line,
+            folder=folder,
+            codex_home=codex_home,
+            environment=command.environment_of(os.environ),
+            run=run,
+            full_turn=request.full_turn,
+            known=[reference.data for reference in references],
+        )
+        with turn:
+            return turn.made(request.prompt.encode())
+
+
+def _references(paths: tuple[str, ...]) -> list[Reference]:
+    if len(paths) > command.MAX_REFERENCES:
+        raise UsageError(
+            f"{len(paths)} references were given; the Codex route takes at most {command.MAX_REFERENCES}",
+            hint="leave some out, or use --backend runcomfy, which takes 10",
+        )
+    return [load(path) for path in paths]

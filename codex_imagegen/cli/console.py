@@ -1,0 +1,134 @@
+"""stdout, stderr, signals and exit codes: nothing else in the program touches them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from codex_imagegen import report
+from codex_imagegen.errors import ImagegenError, InternalError
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Result
+
+
+class _Signals:
+    """What a signal does: it ends us at once, or, in the middle of a run, asks the run to clean up and end."""
+
+    def __init__(self) -> None:
+        self.interrupt = Interrupt()
+        self.running = False
+
+    def __call__(self, signum: int, _frame: FrameType | None) -> None:
+        again = self.interrupt.signum is not None
+        self.interrupt.set(signum)
+        if again:
+            _leave_at_once(signum)
+        if not self.running:
+            raise self.interrupt.error()
+
+
+_signals = _Signals()
+
+
+@contextlib.contextmanager
+def signals() -> Iterator[None]:
+    """A context in which SIGINT, SIGTERM and SIGHUP are ours; those that our caller has us ignore stay ignored."""
+    global _signals  # noqa: PLW0603 - signal handlers are the process's, too
+    _signals = _Signals()
+    before = {}
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            before[signum] = signal.signal(signum, _signals)
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Interrupt]:
+    """A context in which a first signal only sets the flag that it gives; a second one ends everything at once."""
+    _signals.running = True
+    try:
+        yield _signals.interrupt
+    finally:
+        _signals.running = False
+
+
+def result(done: Result, *, json_wanted: bool) -> int:
+    """Print a result and give back the exit code that it means."""
+    if json_wanted:
+        _out(report.to_json(done))
+    else:
+        for image in done.images:
+            if image.path != "-":
+                _out(image.path)
+        for warning in done.warnings:
+            err(report.warning_line(warning))
+    return 0 if done.ok else (done.error.exit_code if done.error else 1)
+
+
+def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
+    """Print a failure, as a sentence and where it was asked for as JSON; gives back its exit code."""
+    failed = report.failed(error, elapsed_sec=time.monotonic() - started)
+    if json_wanted:
+        _out(report.to_json(failed))
+    assert failed.error is not None
+    err(report.error_line(failed.error))
+    return error.exit_code
+
+
+def error(error: ImagegenError) -> None:
+    """Print an error's sentence."""
+    err(report.error_line(report.error_info(error)))
+
+
+def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
+    """A defect of ours: its traceback goes into a file, its name on stderr."""
+    where = _traceback_file(error)
+    hint = f"please report it with {where}" if where else None
+    internal = InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
+    return failure(internal, json_wanted=json_wanted, started=started)
+
+
+def err(line: str) -> None:
+    """Print a line on stderr, if there is one."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def _out(line: str) -> None:
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        # the reader has gone (`| head -0`): the picture is on disk all the same, and Python must not
+        # complain about the pipe again when it exits
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave_at_once(signum: int) -> None:
+    process = sys.modules.get("codex_imagegen.codex.process")
+    if process is not None:
+        process.kill_all()
+    os._exit(128 + signum)
+
+
+def _traceback_file(error: Exception) -> str | None:
+    import tempfile
+    import traceback
+
+    with contextlib.suppress(OSError):
+        descriptor, path = tempfile.mkstemp(prefix="codex-imagegen-defect-", suffix=".txt")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(traceback.format_exception(error))
+        return path
+    return None

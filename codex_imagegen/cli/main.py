@@ -1,0 +1,76 @@
+"""Which command is meant, and the boundary at which every error becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from codex_imagegen.cli import console
+from codex_imagegen.errors import ImagegenError, UsageError
+
+COMMANDS = {
+    "generate": ("codex_imagegen.cli.generate", "make a picture (the default: the word can be left out)"),
+    "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
+    "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),
+}
+"""Name of each command, the module that holds it, and a line of help."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and give back its exit code; nothing is raised."""
+    started = time.monotonic()
+    argv = list(argv)
+    if sys.platform == "win32":
+        console.error(UsageError("Windows is not supported", hint="run it inside WSL"))
+        return 2
+    name, rest = _split(argv)
+    json_wanted = _wants_json(rest)
+    try:
+        with console.signals():
+            return _call(name, rest)
+    except ImagegenError as error:
+        return console.failure(error, json_wanted=json_wanted, started=started)
+    except KeyboardInterrupt:
+        from codex_imagegen.errors import Interrupted
+
+        return console.failure(Interrupted("interrupted"), json_wanted=json_wanted, started=started)
+    except Exception as error:  # noqa: BLE001 - the boundary
+        return console.defect(error, json_wanted=json_wanted, started=started)
+
+
+def _split(argv: list[str]) -> tuple[str, list[str]]:
+    """The command's name and its arguments; without a name it is ``generate``."""
+    if argv and argv[0] in COMMANDS:
+        return argv[0], argv[1:]
+    return "generate", argv
+
+
+def _call(name: str, rest: list[str]) -> int:
+    command: click.Command = import_module(COMMANDS[name][0]).command
+    program = "codex-imagegen" if name == "generate" else f"codex-imagegen {name}"
+    try:
+        code = command.main(rest, prog_name=program, standalone_mode=False)
+    except click.UsageError as error:
+        raise UsageError(error.format_message(), hint=f"see {program} --help") from error
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    return code if isinstance(code, int) else 0
+
+
+def _wants_json(argv: list[str]) -> bool:
+    """Whether ``--json`` was given: asked of the bare words, so that wrong arguments are answered in JSON too."""
+    takes_value = {"-p", "--prompt", "--prompt-file", "-r", "--ref", "-o", "--out", "-m", "--model", "--codex-arg"}
+    previous = ""
+    for word in argv:
+        if word == "--":
+            return False
+        if word == "--json" and previous not in takes_value:
+            return True
+        previous = "" if previous in takes_value else word
+    return False

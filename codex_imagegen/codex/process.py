@@ -1,0 +1,145 @@
+"""One Codex process: a group of its own, pumps on its streams, and the ladder that ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from codex_imagegen.errors import CodexMissing
+
+LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
+"""Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
+
+_CHUNK = 65536
+_DRAIN_SEC = 0.5
+_live: set[Process] = set()
+
+
+class Process:
+    """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in the pumps' threads; ``on_change`` is rung after
+    each of them and when the process has ended.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        folder: str,
+        environment: Mapping[str, str],
+        on_stdout: Callable[[bytes], None],
+        on_stderr: Callable[[bytes], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._on_change = on_change
+        self._ended = threading.Event()
+        try:
+            self._child = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                cwd=folder,
+                env=environment,
+                process_group=0,
+            )
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise CodexMissing(f"{argv[0]!r} can't be started: {reason}", hint="check what --codex names") from error
+        _live.add(self)
+        self._pumps = [
+            self._start(self._pump, self._child.stdout, on_stdout),
+            self._start(self._pump, self._child.stderr, on_stderr),
+        ]
+        self._start(self._reap)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of its group."""
+        return self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, minus the signal's number where one ended it, or None while it runs."""
+        return self._child.returncode if self._ended.is_set() else None
+
+    def send(self, prompt: bytes) -> None:
+        """Write the prompt to stdin and close it, in a thread: Codex may read slowly, or never."""
+        self._start(self._write, prompt)
+
+    def signal(self, signum: int) -> None:
+        """Send a signal to the whole group, if it is still there."""
+        if not self._ended.is_set():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signum)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the process has ended within so many seconds."""
+        return self._ended.wait(max(0.0, seconds))
+
+    def stop(self) -> None:
+        """End the group: ask, tell, force. Returns when the process is gone and its streams have been read."""
+        for signum, grace in LADDER:
+            if self._ended.is_set():
+                break
+            self.signal(signum)
+            # a stopped process takes no other signal than SIGKILL before it is continued
+            self.signal(signal.SIGCONT)
+            self.wait(grace)
+        self.drain()
+
+    def drain(self) -> None:
+        """Wait, for a moment, until what the process wrote last has been read."""
+        limit = time.monotonic() + _DRAIN_SEC
+        for pump in self._pumps:
+            pump.join(max(0.0, limit - time.monotonic()))
+
+    def _start(self, work: Callable[..., None], *args: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=args, daemon=True)
+        thread.start()
+        return thread
+
+    def _pump(self, stream: object, sink: Callable[[bytes], None]) -> None:
+        descriptor = stream.fileno()  # type: ignore[attr-defined]
+        with contextlib.suppress(OSError), stream:  # type: ignore[attr-defined]
+            while chunk := os.read(descriptor, _CHUNK):
+                sink(chunk)
+                self._on_change()
+
+    def _write(self, prompt: bytes) -> None:
+        stdin = self._child.stdin
+        assert stdin is not None
+        with contextlib.suppress(OSError, ValueError), stdin:
+            view = memoryview(prompt)
+            while view:
+                view = view[os.write(stdin.fileno(), view[:_CHUNK]) :]
+
+    def _reap(self) -> None:
+        _await_exit(self.pid)
+        # what the leader left behind in its group (an MCP server, say) must not outlive us; the group's number
+        # can't be anybody else's before the leader has been reaped
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._child.wait()
+        _live.discard(self)
+        self._ended.set()
+        self._on_change()
+
+
+def kill_all() -> None:
+    """End every group at once; for a second Ctrl-C, when nothing may be waited for."""
+    for process in tuple(_live):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _await_exit(pid: int) -> None:
+    """Wait until the child has ended, and leave it unreaped. macOS's Python has no waitid before 3.13: poll there."""
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

@@ -1,0 +1,244 @@
+"""What the records of a rollout mean: the only place that knows their shapes.
+
+The format is private to Codex and has moved four times (measured on the real builds):
+
+=================  ==================================================================================================
+0.111.0 – 0.116.0  ``response_item`` / ``image_generation_call`` with ``result``
+0.117.0 – 0.143.0  before it, ``event_msg`` / ``image_generation_end`` with ``call_id``, ``result``, ``saved_path``
+0.144.0 – 0.147.0  ``image_generation_end``, and the output of the function ``image_gen.imagegen``
+0.148.0 – 0.169.0  ``event_msg`` / ``item_completed`` with an ``Extension`` item of kind ``image_gen.generation``
+=================  ==================================================================================================
+
+A record is read by what it says it is, never by its place, and a key that is missing or of another type makes it a
+record that says nothing: no line, however broken, raises.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from codex_imagegen.pictures import blobs
+
+_KIND = re.compile(rb'"type":"(\w+)"(?:,"payload":\{"type":"(\w+)")?')
+_SILENT = {b"turn_context", b"world_state", b"compacted", b"token_usage_record"}
+_SILENT_PAYLOADS = {
+    b"additional_tools", b"agent_message_delta", b"agent_reasoning", b"agent_reasoning_raw_content", b"reasoning",
+    b"task_started", b"thread_settings_applied", b"user_message",
+}  # fmt: skip
+_MADE_TYPES = {"image_generation_call", "image_generation_end"}
+_TOOL_NAMES = {"imagegen", "image_gen.imagegen", "image_gen__imagegen", "image_genimagegen"}
+_OUTPUTS = {"function_call_output", "custom_tool_call_output"}
+_MAX_TEXT = 4000
+_MAX_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture that a record says was made. ``data`` None: the record names none, so look for its file."""
+
+    data: bytes | None
+    revised_prompt: str | None = None
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the records have said so far, beside pictures; texts are clipped, lists bounded."""
+
+    codex_version: str | None = None
+    tool_called: bool = False
+    used_tokens: bool = False
+    made: int = 0
+    undecodable: int = 0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    tool_errors: list[str] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    said: str | None = None
+    completed: bool = False
+    aborted: str | None = None
+
+
+def wants(head: bytes) -> bool:
+    """Whether a line that begins like this can hold a picture, a failure, or anything else that is read here."""
+    kind = _KIND.search(head)
+    if kind is None:
+        return True
+    if kind[1] == b"response_item" and kind[2] == b"message":
+        return b'"role":"assistant"' in head
+    return kind[1] not in _SILENT and kind[2] not in _SILENT_PAYLOADS
+
+
+class Records:
+    """Reads the lines of one thread in their order; remembers which calls were calls of the image tool."""
+
+    def __init__(self) -> None:
+        self.evidence = Evidence()
+        self._calls: dict[str, bool] = {}
+
+    def read(self, line: bytes) -> list[Candidate]:
+        """The pictures that this record says were made; what else it says goes into :attr:`evidence`."""
+        record, found = parse(line)
+        payload = record.get("payload")
+        if not isinstance(payload, dict):
+            return []
+        if record.get("type") == "session_meta":
+            self.evidence.codex_version = self.evidence.codex_version or _text(payload.get("cli_version"))
+            return []
+        return list(self._payload(payload, found))
+
+    def _payload(self, payload: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
+        kind = payload.get("type")
+        if kind in _MADE_TYPES:
+            yield from self._made(payload, found)
+        elif kind in {"item_completed", "item_started"}:
+            yield from self._item(payload.get("item"), found)
+        elif kind in {"function_call", "custom_tool_call"}:
+            self._call(payload)
+        elif kind in _OUTPUTS:
+            yield from self._output(payload, found)
+        else:
+            self._note(kind, payload)
+
+    def _item(self, item: object, found: list[memoryview]) -> Iterator[Candidate]:
+        if not isinstance(item, dict):
+            return
+        named = f"{item.get('type')} {item.get('kind')}".lower()
+        if "image_gen" in named or "imagegen" in named:
+            yield from self._made(item, found)
+        elif item.get("type") == "AgentMessage":
+            self._said(item.get("content"))
+
+    def _made(self, item: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
+        evidence = self.evidence
+        evidence.tool_called = True
+        failure = item.get("failure")
+        if isinstance(failure, dict):
+            _keep(evidence.failures, {key: _clip(value) for key, value in failure.items()})
+        elif item.get("status") == "failed":
+            _keep(evidence.failures, {"message": _clip(item.get("error"))})
+        blob = blobs.lifted(item.get("result"), found)
+        revised = _text(item.get("revised_prompt") or item.get("revisedPrompt"))
+        if blob:
+            data = blobs.decode(blob)
+            evidence.made += data is not None
+            evidence.undecodable += data is None
+            if data is not None:
+                yield Candidate(data, revised)
+        elif item.get("saved_path") or item.get("savedPath") or item.get("status") == "completed":
+            yield Candidate(None, revised)
+
+    def _call(self, payload: dict[str, Any]) -> None:
+        name, called = payload.get("name"), payload.get("call_id")
+        script = payload.get("input") if payload.get("type") == "custom_tool_call" else None
+        ours = name in _TOOL_NAMES or (isinstance(script, str) and "image_gen" in script)
+        self.evidence.tool_called |= ours
+        if isinstance(called, str) and len(self._calls) < 1000:
+            self._calls[called] = name in _TOOL_NAMES
+
+    def _output(self, payload: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
+        output = payload.get("output")
+        for text in _texts(output):
+            if _is_trouble(text):
+                _keep(self.evidence.tool_errors, text[:_MAX_TEXT])
+        if not self._calls.get(str(payload.get("call_id"))):
+            return  # only what the image tool gave back was made: view_image returns pictures too
+        for blob in _image_urls(output, found):
+            data = blobs.decode(blob)
+            if data is not None:
+                self.evidence.made += 1
+                yield Candidate(data)
+
+    def _note(self, kind: object, payload: dict[str, Any]) -> None:
+        evidence = self.evidence
+        if kind == "message" and payload.get("role") == "assistant":
+            self._said(payload.get("content"))
+        elif kind == "agent_message":
+            self._said(payload.get("message"))
+        elif kind in {"error", "stream_error", "turn_failed"}:
+            _keep(evidence.errors, {key: _clip(value) for key, value in payload.items()})
+        elif kind == "token_count":
+            evidence.used_tokens |= bool(payload.get("info"))
+        elif kind in {"task_complete", "turn_complete"}:
+            evidence.completed = True
+        elif kind == "turn_aborted":
+            evidence.aborted = _text(payload.get("reason")) or "interrupted"
+
+    def _said(self, content: object) -> None:
+        said = " ".join(_texts(content)).strip()
+        if said:
+            self.evidence.said = said[:_MAX_TEXT]
+
+
+def parse(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
+    """A record as JSON with its picture strings lifted out (see :func:`blobs.lift`); empty where it is no object."""
+    small, found = blobs.lift(line)
+    try:
+        record = json.loads(small)
+    except (ValueError, RecursionError):
+        return {}, []
+    return (record, found) if isinstance(record, dict) else ({}, [])
+
+
+def stray(line: bytes) -> Iterator[bytes]:
+    """The safety net: every picture in a record of no known shape, but for what was shown to the model.
+
+    Left out: the user's messages, what ``view_image`` brought in, and records that are known not to hold a picture.
+    """
+    record, found = parse(line)
+    payload = record.get("payload")
+    if not found or (isinstance(payload, dict) and _shown(payload)):
+        return
+    for blob in found:
+        data = blobs.decode(blob)
+        if data is not None:
+            yield data
+
+
+def _shown(payload: dict[str, Any]) -> bool:
+    """Whether the record holds what the user or a tool showed to the model, and not what was made."""
+    item = payload.get("item")
+    kinds = {payload.get("type"), item.get("type") if isinstance(item, dict) else None}
+    if payload.get("role") in {"user", "developer", "system"}:
+        return True
+    return bool(kinds & {"user_message", "UserMessage", "view_image_tool_call", "ImageView", "compacted"})
+
+
+def _image_urls(output: object, found: list[memoryview]) -> Iterator[bytes | memoryview | str]:
+    for part in output if isinstance(output, list) else []:
+        url = part.get("image_url") if isinstance(part, dict) else None
+        blob = blobs.lifted(url.get("url") if isinstance(url, dict) else url, found)
+        if blob:
+            yield blob
+
+
+def _texts(content: object) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        yield from _texts(content.get("text") or content.get("content"))
+    elif isinstance(content, list):
+        for part in content[:100]:
+            if isinstance(part, (str, dict)):
+                yield from _texts(part)
+
+
+def _is_trouble(text: str) -> bool:
+    return "image generation failed" in text or "unsupported call" in text or "image_gen" in text
+
+
+def _keep(kept: list[Any], value: Any) -> None:
+    if len(kept) < _MAX_KEPT:
+        kept.append(value)
+
+
+def _clip(value: object) -> object:
+    if isinstance(value, str):
+        return value[:_MAX_TEXT]
+    return value if isinstance(value, (int, float, bool)) or value is None else json.dumps(value)[:_MAX_TEXT]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

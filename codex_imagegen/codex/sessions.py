@@ -1,0 +1,123 @@
+"""The sessions folder of a Codex home: what was there before, what is there now, and whose rollout is ours.
+
+Only the folders of today and of the days beside it are ever listed (midnight, time zones), however long the user's
+history is. Of a rollout that turns out to be another run's, only the first record is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+DAY_SEC = 86_400
+MAX_FIRST_RECORD = 4 * 1024 * 1024
+"""Bytes of a first record that are read at most; the largest seen has 23 KB (0.169.0)."""
+
+THREAD_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+_PREFIX, _SUFFIX = "rollout-", ".jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What a rollout's first record says: whose it is, where that run worked, and which Codex wrote it."""
+
+    thread_id: str
+    cwd: str | None
+    codex_version: str | None
+
+
+def home(environment: Mapping[str, str]) -> str:
+    """The Codex home as an absolute path without symlinks (a watcher on a symlink sees nothing)."""
+    return os.path.realpath(environment.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex"))
+
+
+def folders(codex_home: str, now: float | None = None) -> list[str]:
+    """The day folders that a run of now may write to: today's first, then its neighbours', whether they exist or not."""
+    moment = time.time() if now is None else now
+    days = [time.localtime(moment + offset * DAY_SEC) for offset in (0, -1, 1)]
+    return [os.path.join(codex_home, "sessions", time.strftime("%Y/%m/%d", day)) for day in days]
+
+
+def snapshot(day_folders: Iterable[str]) -> dict[str, int]:
+    """The size in bytes of every rollout in these folders."""
+    return {path: size for folder in day_folders for path, size in _rollouts(folder)}
+
+
+def grown(day_folders: Iterable[str], before: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Path and old size of each rollout that is new or has grown since the snapshot."""
+    for folder in day_folders:
+        for path, size in _rollouts(folder):
+            if size > before.get(path, 0):
+                yield path, before.get(path, 0)
+
+
+def named(day_folders: Iterable[str], thread_id: str) -> str | None:
+    """The rollout whose name ends in this thread id."""
+    ending = f"-{thread_id}{_SUFFIX}"
+    for folder in day_folders:
+        for name in _names(folder):
+            if name.endswith(ending):
+                return os.path.join(folder, name)
+    return None
+
+
+def owner(path: str) -> Owner | None:
+    """What the first record says, or None while it is not there whole, or where it is no ``session_meta``."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(MAX_FIRST_RECORD)
+    except OSError:
+        return None
+    return owner_of(line)
+
+
+def owner_of(line: bytes) -> Owner | None:
+    """The owner that a first line states."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    payload = record.get("payload") if isinstance(record, dict) and record.get("type") == "session_meta" else None
+    if not isinstance(payload, dict) or not isinstance(payload.get("id"), str):
+        return None
+    cwd, version = payload.get("cwd"), payload.get("cli_version")
+    return Owner(
+        payload["id"], cwd if isinstance(cwd, str) else None, version if isinstance(version, str) else None
+    )
+
+
+def born(thread_id: str) -> float | None:
+    """When a thread began, in Unix seconds: Codex's ids are UUIDs of version 7, which begin with the milliseconds."""
+    digits = thread_id.replace("-", "")
+    return int(digits[:12], 16) / 1000 if digits[12:13] == "7" else None
+
+
+def pictures_folder(codex_home: str, thread_id: str) -> str:
+    """Where Codex (from 0.117.0) keeps the pictures of a thread; ``thread_id`` must have passed :data:`THREAD_ID`."""
+    return os.path.join(codex_home, "generated_images", thread_id)
+
+
+def _rollouts(folder: str) -> Iterator[tuple[str, int]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):
+                    try:
+                        yield entry.path, entry.stat(follow_symlinks=False).st_size
+                    except OSError:
+                        continue
+    except OSError:
+        return
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

@@ -1,0 +1,179 @@
+"""What goes in, what comes out, and what is told on the way: frozen dataclasses that every room may know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from codex_imagegen.interrupt import Interrupt
+
+SCHEMA = 1
+DEFAULT_TIMEOUT_SEC = 300.0
+STDOUT = "-"
+
+PictureFormat = Literal["png", "jpeg", "webp"]
+Stage = Literal["starting", "thinking", "drawing", "landed", "queued"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How the picture should look, beside the prompt; None means that nothing was asked.
+
+    ``size`` is (width, height) in pixels. What a backend can't promise is asked for, and compared with what came.
+    """
+
+    size: tuple[int, int] | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    quality: str | None = None
+    transparent: bool = False
+    format: PictureFormat | None = None
+    fit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One wish for a picture, as the caller stated it.
+
+    ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given.
+    ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
+    """
+
+    prompt: str
+    refs: tuple[str, ...] = ()
+    out: str | None = None
+    timeout_sec: float = DEFAULT_TIMEOUT_SEC
+    count: int = 1
+    force: bool = False
+    backend: str = "codex"
+    wishes: Wishes = field(default_factory=Wishes)
+    model: str | None = None
+    full_turn: bool = False
+    codex: str | None = None
+    codex_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a person who waits would like to know; ``elapsed_sec`` counts from the start of the run."""
+
+    stage: Stage
+    elapsed_sec: float = 0.0
+    detail: str | None = None
+    thread_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warning_:  # noqa: N801 - Warning is a builtin with another meaning
+    """Something that is not a failure and that the caller should know; ``code`` is stable."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The bytes that a backend delivered, decoded whole once, and what is known of them.
+
+    ``width`` and ``height`` are in pixels. ``revised_prompt`` is what the picture's model says it drew from.
+    """
+
+    data: bytes
+    format: PictureFormat
+    width: int
+    height: int
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a backend gives back: the picture, where it came from, and its cost in US dollars where that was told."""
+
+    picture: Picture
+    thread_id: str | None = None
+    codex_version: str | None = None
+    warnings: tuple[Warning_, ...] = ()
+    cost_usd: float | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture on disk. ``bytes`` is its size; ``original`` is False where it was re-encoded."""
+
+    path: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    original: bool = True
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """An error as data: the same words that the JSON has."""
+
+    code: str
+    exit_code: int
+    message: str
+    hint: str | None = None
+    spent: bool | None = False
+    resets_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One picture of several that did not come; ``index`` counts from 0."""
+
+    index: int
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a request: the names are those of the JSON envelope."""
+
+    ok: bool
+    backend: str
+    images: tuple[Image, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    error: ErrorInfo | None = None
+    thread_id: str | None = None
+    codex_version: str | None = None
+    elapsed_sec: float = 0.0
+    warnings: tuple[Warning_, ...] = ()
+    schema: int = SCHEMA
+    cost_usd: float | None = None
+    request_id: str | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The first picture's path, for the common case of one."""
+        from pathlib import Path
+
+        return Path(self.images[0].path) if self.images else None
+
+
+def _ignore(_event: Event) -> None:
+    """Nobody is listening."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run needs beside its request: when it began, who listens, and who may stop it.
+
+    ``started`` and ``deadline`` are readings of ``time.monotonic()`` in seconds. ``words`` gets Codex's own stderr,
+    as bytes, where somebody wants to see it.
+    """
+
+    started: float
+    deadline: float
+    interrupt: Interrupt
+    tell: Callable[[Event], None] = _ignore
+    words: Callable[[bytes], None] | None = None

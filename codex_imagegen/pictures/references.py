@@ -1,0 +1,59 @@
+"""The user's reference pictures: read once, decoded whole, before anything is spent."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
+from codex_imagegen.model import PictureFormat
+from codex_imagegen.pictures.verify import Broken, verify
+
+MAX_BYTES = 64 * 1024 * 1024
+"""A larger file is refused unread: more than any picture API is known to take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reference picture: the path that the user gave, its bytes, and its format."""
+
+    given: str
+    data: bytes
+    format: PictureFormat
+
+
+def load(path: str) -> Reference:
+    """Read and decode one reference.
+
+    Raises :class:`ReferenceMissing` when it can't be read, and :class:`ReferenceNotImage` when it is no whole picture.
+    """
+    data = _read(path)
+    try:
+        picture = verify(data)
+    except Broken as error:
+        raise ReferenceNotImage(
+            f"the reference {path!r} can't be used: {error}", hint="give a whole PNG, JPEG or WebP"
+        ) from error
+    return Reference(path, data, picture.format)
+
+
+def _read(path: str) -> bytes:
+    try:
+        # O_NONBLOCK: a fifo that nobody writes to must not hang us; it has no meaning for a regular file
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the name has a NUL in it"
+        raise ReferenceMissing(
+            f"the reference {path!r} can't be read: {reason}", hint="check the path given to --ref"
+        ) from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ReferenceNotImage(f"the reference {path!r} is not a file", hint="give a PNG, JPEG or WebP file")
+        if status.st_size > MAX_BYTES:
+            raise ReferenceNotImage(
+                f"the reference {path!r} has {status.st_size:,} bytes, more than {MAX_BYTES:,}",
+                hint="give a smaller copy of it",
+            )
+        return file.read(MAX_BYTES + 1)

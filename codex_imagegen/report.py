@@ -1,0 +1,87 @@
+"""Results, errors and events as words for a person, or as the JSON envelope; pure, and blind to files and click."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from codex_imagegen.model import ErrorInfo, Failure, Result, Warning_
+
+if TYPE_CHECKING:
+    from codex_imagegen.errors import ImagegenError
+    from codex_imagegen.model import Event
+
+STAGES = {
+    "starting": "starting Codex",
+    "queued": "waiting in the queue",
+    "thinking": "thinking",
+    "drawing": "drawing",
+    "landed": "landed",
+}
+
+
+def envelope(result: Result) -> dict[str, Any]:
+    """The result as the promised JSON object: every key is in it, in the promised order."""
+    keys = ("schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec")
+    data = asdict(result)
+    return {key: data[key] for key in keys} | {"warnings": data["warnings"]}
+
+
+def to_json(result: Result) -> str:
+    """The envelope as one line; ASCII, so that no terminal or pipe can spoil it."""
+    return json.dumps(envelope(result))
+
+
+def error_info(error: ImagegenError) -> ErrorInfo:
+    """An exception of the tree as data."""
+    return ErrorInfo(error.code, error.exit_code, error.message, error.hint, error.spent, error.resets_at)
+
+
+def failed(error: ImagegenError, *, backend: str = "codex", elapsed_sec: float = 0.0) -> Result:
+    """The result of a request for one picture that did not come."""
+    info = error_info(error)
+    return Result(
+        ok=False,
+        backend=backend,
+        failures=(Failure(0, info),),
+        error=info,
+        thread_id=error.thread_id,
+        codex_version=error.codex_version,
+        elapsed_sec=round(elapsed_sec, 3),
+        warnings=tuple(Warning_(code, message) for code, message in error.warnings),
+    )
+
+
+def error_line(error: ErrorInfo) -> str:
+    """What happened and what to do next, on one line that is safe to print."""
+    sentence = error.message.rstrip(".")
+    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+    return plain(f"codex-imagegen: {sentence}.{hint}")
+
+
+def warning_line(warning: Warning_) -> str:
+    """A warning, on one line that is safe to print."""
+    return plain(f"codex-imagegen: warning: {warning.message.rstrip('.')}.")
+
+
+def event_line(event: Event) -> str:
+    """A step of the run and the seconds since its start, for a person who waits."""
+    detail = f" · {event.detail}" if event.detail else ""
+    return plain(f"{STAGES[event.stage]}{detail}  {event.elapsed_sec:.0f} s")
+
+
+def event_json(event: Event) -> str:
+    """A step of the run as one JSON line."""
+    return json.dumps({"schema": 1, "event": event.stage, **{k: v for k, v in asdict(event).items() if k != "stage"}})
+
+
+def plain(text: str) -> str:
+    """Text from outside with nothing in it that moves a cursor, turns a line round or breaks it.
+
+    Control, format (bidirectional marks among them), surrogate and private characters become ``?``; white space of
+    every kind becomes one space.
+    """
+    shown = (" " if c.isspace() else "?" if unicodedata.category(c).startswith("C") else c for c in text)
+    return " ".join("".join(shown).split())
