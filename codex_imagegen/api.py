@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from codex_imagegen import generate as story
+from codex_imagegen import generation
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, Event, Request, Result
 
@@ -44,4 +44,4 @@ def generate(
         model=model,
         codex_args=tuple(codex_args),
     )
-    return story.generate(request, interrupt=interrupt, tell=on_event)
+    return generation.generate(request, interrupt=interrupt, tell=on_event)

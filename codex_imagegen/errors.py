@@ -100,7 +100,7 @@ class CodexTooOld(CodexUnavailable):
     code = "codex-too-old"
 
 
-class ReferenceError_(ImagegenError):  # noqa: N801,N818 - ReferenceError is a builtin with another meaning
+class ReferenceError_(ImagegenError):  # noqa: N801 - ReferenceError is a builtin with another meaning
     """A reference can't be used."""
 
     exit_code = 4

@@ -24,7 +24,17 @@ STAGES = {
 
 def envelope(result: Result) -> dict[str, Any]:
     """The result as the promised JSON object: every key is in it, in the promised order."""
-    keys = ("schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec")
+    keys = (
+        "schema",
+        "ok",
+        "backend",
+        "images",
+        "failures",
+        "error",
+        "thread_id",
+        "codex_version",
+        "elapsed_sec",
+    )
     data = asdict(result)
     return {key: data[key] for key in keys} | {"warnings": data["warnings"]}
 
@@ -68,8 +78,12 @@ def warning_line(warning: Warning_) -> str:
 
 def event_line(event: Event) -> str:
     """A step of the run and the seconds since its start, for a person who waits."""
-    detail = f" · {event.detail}" if event.detail else ""
-    return plain(f"{STAGES[event.stage]}{detail}  {event.elapsed_sec:.0f} s")
+    return f"{stage(event)}  {event.elapsed_sec:.0f} s"
+
+
+def stage(event: Event) -> str:
+    """The step alone."""
+    return plain(f"{STAGES[event.stage]} · {event.detail}" if event.detail else STAGES[event.stage])
 
 
 def event_json(event: Event) -> str:

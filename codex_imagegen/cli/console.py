@@ -79,8 +79,7 @@ def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     failed = report.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
         _out(report.to_json(failed))
-    assert failed.error is not None
-    err(report.error_line(failed.error))
+    err(report.error_line(report.error_info(error)))
     return error.exit_code
 
 

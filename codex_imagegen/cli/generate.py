@@ -3,32 +3,100 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.help import DefaultCommand
+from codex_imagegen.cli.help import DefaultCommand, version_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
+"""More than Codex's limit of characters in any script; what is longer is refused without being read to its end."""
+
+HELP = """Make a picture with the ChatGPT plan that the Codex CLI is logged in with.
+
+\b
+  codex-imagegen --prompt "a red fox in the snow" --out fox.png
+  codex-imagegen --prompt "the same fox, asleep" --ref fox.png --out asleep.png
+
+The picture's absolute path is printed on stdout, everything else on stderr.
+"""
 
 
-@click.command(cls=DefaultCommand, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-p", "--prompt", metavar="TEXT", help="What to draw, sent word for word; - reads stdin.")
-@click.option("--prompt-file", metavar="FILE", help="Read the prompt from a file; - reads stdin.")
-@click.option("-r", "--ref", "refs", multiple=True, metavar="FILE", help="A reference: PNG, JPEG or WebP. Repeatable, at most 5.")
-@click.option("-o", "--out", metavar="FILE", help="Where the picture goes: .png, .jpg or .webp; - is stdout.  [default: image-<time>.png]")
-@click.option("--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", help="Seconds for the whole run.  [default: 300]")
-@click.option("--force", is_flag=True, help="Replace --out if it is there already.")
-@click.option("--full-turn", is_flag=True, help="Let Codex end its turn; the largest picture that it made wins.")
-@click.option("--codex", metavar="FILE", help="Which Codex CLI to run.  [default: codex on PATH]")
-@click.option("-m", "--model", metavar="NAME", help="Which model drives the tool.  [default: Codex's own]")
-@click.option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec. Repeatable.")
-@click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also when the run fails.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr.")
-@click.version_option(package_name=None, version="", expose_value=False)
-def command(**options: object) -> int:
-    """Make a picture with the ChatGPT plan that the Codex CLI is logged in with."""
-    raise NotImplementedError
+def _option(*names: str, **attributes: Any) -> click.Option:
+    return click.Option(list(names), **attributes)
+
+
+OPTIONS = [
+    _option("-p", "--prompt", metavar="TEXT", help="What to draw, sent word for word; - reads stdin."),
+    _option("--prompt-file", metavar="FILE", help="Read the prompt from a file; - reads stdin."),
+    _option(
+        "-r",
+        "--ref",
+        "refs",
+        multiple=True,
+        metavar="FILE",
+        help="A reference picture (PNG, JPEG, WebP); up to 5.",
+    ),
+    _option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+    ),
+    _option("--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", help="For the whole run. [300]"),
+    _option("--force", is_flag=True, help="Replace --out if it is there already."),
+    _option("--full-turn", is_flag=True, help="Let Codex end its turn; the largest picture that it made wins."),
+    _option("--codex", metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
+    _option("-m", "--model", metavar="NAME", help="Which model calls the image tool. [Codex's own choice]"),
+    _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
+    _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
+    _option("-q", "--quiet", is_flag=True, help="Show no progress."),
+    _option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr."),
+]
+
+
+def generate(
+    *, prompt: str | None, prompt_file: str | None, json_wanted: bool, quiet: bool, verbose: bool, **rest: Any
+) -> int:
+    """Make the picture and print where it is; gives back the exit code."""
+    if json_wanted and rest["out"] == STDOUT:
+        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    request = Request(prompt=_prompt(prompt, prompt_file), **rest)
+    from codex_imagegen.cli.progress import Progress
+    from codex_imagegen.generation import generate as story
+
+    with console.running() as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
+        done = story(request, interrupt=interrupt, tell=progress.tell, words=progress.words if verbose else None)
+    return console.result(done, json_wanted=json_wanted)
+
+
+def _prompt(text: str | None, file: str | None) -> str:
+    if (text is None) == (file is None):
+        raise UsageError("give exactly one of --prompt and --prompt-file", hint="see codex-imagegen --help")
+    if text is not None and text != STDOUT:
+        return text
+    source = file if text is None else text
+    try:
+        if source == STDOUT:
+            data = sys.stdin.buffer.read(_MAX_PROMPT_BYTES) if sys.stdin is not None else b""
+        else:
+            with open(str(source), "rb") as stream:
+                data = stream.read(_MAX_PROMPT_BYTES)
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError("the prompt is not valid UTF-8 text") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the prompt file {source!r} can't be read: {reason}") from error
+
+
+command = DefaultCommand(
+    "codex-imagegen",
+    params=[*OPTIONS, version_option()],
+    callback=generate,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

@@ -65,7 +65,18 @@ def _call(name: str, rest: list[str]) -> int:
 
 def _wants_json(argv: list[str]) -> bool:
     """Whether ``--json`` was given: asked of the bare words, so that wrong arguments are answered in JSON too."""
-    takes_value = {"-p", "--prompt", "--prompt-file", "-r", "--ref", "-o", "--out", "-m", "--model", "--codex-arg"}
+    takes_value = {
+        "-p",
+        "--prompt",
+        "--prompt-file",
+        "-r",
+        "--ref",
+        "-o",
+        "--out",
+        "-m",
+        "--model",
+        "--codex-arg",
+    }
     previous = ""
     for word in argv:
         if word == "--":

@@ -1,1 +1,1 @@
-"""The Codex CLI: its command line, its process, its sessions folder and its rollouts. Blind to who asks and who writes."""
+"""The Codex CLI: its command line, process, sessions folder and rollouts. Blind to who asks and who writes."""

@@ -20,7 +20,7 @@ WITHHELD = ("CODEX_API_KEY", "OPENAI_API_KEY")
 """Variables that would make a key pay instead of the plan."""
 
 INSTRUCTIONS = (
-    "This is a run of a picture-making command; nobody reads your words. The user's message is the prompt of a picture. "
+    "This is a run of a picture-making command; nobody reads your words. The user's message is a picture's prompt. "
     "Call the image generation tool exactly once, at once, with the user's message as its prompt: word for word, "
     "unchanged, not translated, shortened or embellished. {references}{wishes}Run no other tool, ask nothing, and stop "
     "when the picture is made."
@@ -69,9 +69,7 @@ def find(given: str | None, environment: Mapping[str, str]) -> str:
 def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment that Codex gets: the user's, less the keys that would pay instead of the plan."""
     return {
-        name: value
-        for name, value in environment.items()
-        if name not in WITHHELD and not name.startswith("RUNCOMFY_")
+        name: value for name, value in environment.items() if name not in WITHHELD and not name.startswith("RUNCOMFY_")
     }
 
 

@@ -5,10 +5,7 @@ The words that are recognised are those of the real builds 0.111.0 to 0.169.0.
 
 from __future__ import annotations
 
-import re
-import time
 from dataclasses import dataclass
-from typing import Any
 
 from codex_imagegen import errors
 from codex_imagegen.codex import rollout

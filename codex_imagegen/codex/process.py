@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from codex_imagegen.errors import CodexMissing
 
@@ -104,16 +105,15 @@ class Process:
         thread.start()
         return thread
 
-    def _pump(self, stream: object, sink: Callable[[bytes], None]) -> None:
-        descriptor = stream.fileno()  # type: ignore[attr-defined]
-        with contextlib.suppress(OSError), stream:  # type: ignore[attr-defined]
+    def _pump(self, stream: Any, sink: Callable[[bytes], None]) -> None:
+        descriptor = stream.fileno()
+        with contextlib.suppress(OSError), stream:
             while chunk := os.read(descriptor, _CHUNK):
                 sink(chunk)
                 self._on_change()
 
     def _write(self, prompt: bytes) -> None:
-        stdin = self._child.stdin
-        assert stdin is not None
+        stdin: Any = self._child.stdin
         with contextlib.suppress(OSError, ValueError), stdin:
             view = memoryview(prompt)
             while view:

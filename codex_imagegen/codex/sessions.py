@@ -36,7 +36,7 @@ def home(environment: Mapping[str, str]) -> str:
 
 
 def folders(codex_home: str, now: float | None = None) -> list[str]:
-    """The day folders that a run of now may write to: today's first, then its neighbours', whether they exist or not."""
+    """The day folders that a run of now may write to, there or not: today's first, then its neighbours'."""
     moment = time.time() if now is None else now
     days = [time.localtime(moment + offset * DAY_SEC) for offset in (0, -1, 1)]
     return [os.path.join(codex_home, "sessions", time.strftime("%Y/%m/%d", day)) for day in days]
@@ -87,9 +87,7 @@ def owner_of(line: bytes) -> Owner | None:
     if not isinstance(payload, dict) or not isinstance(payload.get("id"), str):
         return None
     cwd, version = payload.get("cwd"), payload.get("cli_version")
-    return Owner(
-        payload["id"], cwd if isinstance(cwd, str) else None, version if isinstance(version, str) else None
-    )
+    return Owner(payload["id"], cwd if isinstance(cwd, str) else None, version if isinstance(version, str) else None)
 
 
 def born(thread_id: str) -> float | None:

@@ -139,8 +139,7 @@ class Turn:
             self._tell("thinking")
         if self._tail is None and not self._find():
             return
-        assert self._tail is not None
-        for line in self._tail.lines():
+        for line in self._tail.lines() if self._tail is not None else ():
             for candidate in self._records.read(line):
                 self._consider(candidate)
             if self._records.evidence.tool_called:

@@ -1,4 +1,4 @@
-"""The private folders of one run: an empty one to work in, which proves whose rollout is whose, and one for references."""
+"""The private folders of one run: an empty one to work in, which proves whose rollout it is, and one for references."""
 
 from __future__ import annotations
 

@@ -70,7 +70,9 @@ def lift(line: bytes) -> tuple[bytes, list[memoryview]]:
     ``N`` is the index in the list. No JSON of Codex's has a NUL in a string of its own that is two characters long,
     and :func:`lifted` checks the index.
     """
-    view, parts, found, last = memoryview(line), [], [], 0
+    view, last = memoryview(line), 0
+    parts: list[bytes | memoryview] = []
+    found: list[memoryview] = []
     for start, end in strings(line):
         parts += [view[last:start], b"\\u0000%d" % len(found)]
         found.append(view[start:end])

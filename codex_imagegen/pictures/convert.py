@@ -13,6 +13,12 @@ JPEG_QUALITY = 95
 """High enough that nobody sees it; Pillow's documentation calls more than 95 a waste."""
 
 
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "webp": {"lossless": True},
+    "jpeg": {"quality": JPEG_QUALITY, "subsampling": 0},
+}
+
+
 def convert(picture: Picture, wanted: PictureFormat) -> Picture:
     """Encode the picture anew as ``wanted``; what a format can't hold (JPEG: transparency) is laid on white.
 
@@ -20,9 +26,7 @@ def convert(picture: Picture, wanted: PictureFormat) -> Picture:
     """
     with decoded(picture.data) as (image, _kind):
         keep = {key: image.info[key] for key in ("exif", "icc_profile", "xmp") if image.info.get(key)}
-        options: dict[str, Any] = {"webp": {"lossless": True}, "jpeg": {"quality": JPEG_QUALITY, "subsampling": 0}}.get(
-            wanted, {}
-        )
+        options = _OPTIONS.get(wanted, {})
         target = io.BytesIO()
         try:
             _paletteless(image, wanted).save(target, wanted.upper(), **options, **keep)

@@ -43,7 +43,7 @@ class decoded:  # noqa: N801 - reads as a verb where it is used
             self.image = _load(self.data, kind)
         except Broken:
             raise
-        except Exception as error:  # noqa: BLE001 - Pillow raises many kinds, SyntaxError among them
+        except Exception as error:
             raise Broken(f"it can't be decoded whole: {error}") from error
         return self.image, kind
 
