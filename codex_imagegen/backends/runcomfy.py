@@ -1,0 +1,140 @@
+"""The RunComfy backend: one request submitted, waited for, and its picture fetched.
+
+It costs money on the user's RunComfy account, and is taken only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from codex_imagegen.errors import ImagegenError, Interrupted, NoPictureError
+from codex_imagegen.model import Event, Made, Warning_
+from codex_imagegen.runcomfy import answers, inputs, job, settings, token
+from codex_imagegen.runcomfy.addresses import Addresses, Rules
+from codex_imagegen.runcomfy.client import Client, Finished, Hiccup, Status
+from codex_imagegen.runcomfy.download import Download
+from codex_imagegen.runcomfy.patience import Patience, TimeUp
+from codex_imagegen.runcomfy.transport import Transport
+
+if TYPE_CHECKING:
+    from codex_imagegen.model import Request, Run
+
+MAX_LISTED = 20
+"""How many addresses that were not fetched a result lists."""
+
+
+def make(request: Request, run: Run) -> Made:
+    """Submit ``request`` once, wait for it, and fetch its picture; a run that is stopped cancels it.
+
+    Raises the errors of the tree; their ``spent`` says whether it may have been billed.
+    """
+    order = inputs.order(request)
+    with _client() as client:
+        patience = Patience(run.interrupt, run.deadline)
+        request_id = job.submit(client, order, patience)
+        with job.cancelling(client, request_id, patience):
+            finished = job.wait(client, request_id, patience, _teller(run))
+        return _fetched(client, request_id, finished, run)
+
+
+def submit_only(request: Request, run: Run) -> str:
+    """Submit ``request`` once and give back its id, for :func:`fetch`; raises as :func:`make` does."""
+    order = inputs.order(request)
+    with _client() as client:
+        return job.submit(client, order, Patience(run.interrupt, run.deadline))
+
+
+def fetch(request_id: str, run: Run) -> Made:
+    """Wait for a request that was submitted before, and fetch its picture.
+
+    A run that is stopped lets the request go on. Raises as :func:`make` does.
+    """
+    request_id = inputs.request_id(request_id)
+    with _client() as client:
+        with job.leaving(request_id):
+            finished = job.wait(client, request_id, Patience(run.interrupt, run.deadline), _teller(run))
+        return _fetched(client, request_id, finished, run)
+
+
+def status(request_id: str, run: Run) -> Status:
+    """Where a request stands, asked once."""
+    request_id = inputs.request_id(request_id)
+    with _client() as client, _plainly():
+        return client.status(request_id, Patience(run.interrupt, run.deadline))
+
+
+def cancel(request_id: str, run: Run) -> str | None:
+    """Cancel a request: ``cancelled``, ``not_cancellable``, or None where what became of it is unknown."""
+    request_id = inputs.request_id(request_id)
+    with _client() as client:
+        return client.cancel(request_id, Patience(run.interrupt, run.deadline)).outcome
+
+
+@contextmanager
+def _client() -> Iterator[Client]:
+    base, signed_in = settings.model_api_base(), token.load()
+    transport = Transport()
+    try:
+        yield Client(base, signed_in, transport)
+    finally:
+        transport.close()
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    try:
+        yield
+    except Hiccup as hiccup:
+        raise hiccup.error from hiccup
+
+
+def _fetched(client: Client, request_id: str, finished: Finished, run: Run) -> Made:
+    rules = Rules(client.base)
+    addresses = rules.sort(finished.output)
+    warnings = _not_fetched(addresses)
+    try:
+        with job.leaving(request_id):
+            download = Download(client.transport, rules, Patience(run.interrupt, run.deadline))
+            picture = download.first(addresses.own)
+    except ImagegenError as error:
+        error.warnings = tuple((warning.code, warning.message) for warning in warnings) + error.warnings
+        if not isinstance(error, (Interrupted, TimeUp)):
+            error.hint = _hint(error, request_id)
+        raise
+    run.tell(Event("landed", time.monotonic() - run.started))
+    return Made(picture, warnings=warnings, cost_usd=finished.cost_usd, request_id=request_id)
+
+
+def _not_fetched(addresses: Addresses) -> tuple[Warning_, ...]:
+    foreign = tuple(
+        Warning_("foreign-url", f"not fetched, as it is not RunComfy's: {url[: answers.MAX_WORDS]}")
+        for url in addresses.foreign[:MAX_LISTED]
+    )
+    more = tuple(
+        Warning_("more-pictures", f"not fetched, as one picture was asked for: {url[: answers.MAX_WORDS]}")
+        for url in addresses.own[1 : MAX_LISTED + 1]
+    )
+    return foreign + more
+
+
+def _hint(error: ImagegenError, request_id: str) -> str:
+    if isinstance(error, NoPictureError):  # another fetch would end as this one did
+        return f"look at the request {request_id} on runcomfy.com"
+    return job.fetch_hint(request_id)
+
+
+def _teller(run: Run) -> Callable[[Status], None]:
+    def tell(status: Status) -> None:
+        if status.state != answers.WAITING:
+            return
+        elapsed = time.monotonic() - run.started
+        if status.word == "in_queue":
+            place = None if status.position is None else f"position {status.position}"
+            run.tell(Event("queued", elapsed, place))
+        else:
+            run.tell(Event("drawing", elapsed))
+
+    return tell

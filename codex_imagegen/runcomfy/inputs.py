@@ -1,0 +1,124 @@
+"""A request in RunComfy's words: a model and its input; what they would refuse is refused here first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
+from codex_imagegen.runcomfy.references import as_inputs
+
+if TYPE_CHECKING:
+    from codex_imagegen.model import Request, Wishes
+
+TEXT_TO_IMAGE = "openai/gpt-image-2/text-to-image"
+EDIT = "openai/gpt-image-2/edit"
+MAX_REFERENCES = 10
+
+# the two models' published schema
+ASPECT_RATIOS = ("1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+RESOLUTIONS = ("1k", "2k", "4k")
+QUALITIES = ("low", "medium", "high")
+FORMATS = ("png", "jpeg", "webp")
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*){1,7}", re.ASCII)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}", re.ASCII)  # their own clients take [A-Za-z0-9_-]{1,128}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is submitted: a model's id, and its input with only what the user asked for."""
+
+    model: str
+    body: dict[str, object] = field(repr=False)
+
+
+def order(request: Request) -> Order:
+    """The request as RunComfy takes it, its references read and checked.
+
+    Raises :class:`RunComfyInput` for a value outside the schema, :class:`RunComfyUsage` for a model id that
+    can't be one, :class:`UsageError` for too many references, and what reading a reference raises.
+    """
+    model = model_id(request.model or (EDIT if request.refs else TEXT_TO_IMAGE))
+    if len(request.refs) > MAX_REFERENCES:
+        raise UsageError(
+            f"RunComfy takes at most {MAX_REFERENCES} references, not {len(request.refs)}",
+            hint="give fewer --ref",
+        )
+    if model == TEXT_TO_IMAGE and request.refs:
+        raise RunComfyInput(f"{model} takes no references", hint=f"leave --model out, or give --model {EDIT}")
+    if model == EDIT and not request.refs:
+        raise RunComfyInput(f"{model} needs a reference", hint="give it one with --ref")
+    if not request.prompt.strip():
+        raise RunComfyInput("the prompt is empty", hint="say in words what to draw")
+    body: dict[str, object] = {"prompt": request.prompt, **_wishes(request.wishes)}
+    if request.refs:
+        body["images"] = as_inputs(request.refs)
+    return Order(model, body)
+
+
+def model_id(text: str) -> str:
+    """``text`` if it can be a model's id, which goes into a URL; raises :class:`RunComfyUsage` else."""
+    if len(text) > 200 or not _MODEL_ID.fullmatch(text):
+        raise RunComfyUsage(
+            f"{text[:80]!r} can't be the id of a RunComfy model", hint=f"model ids look like {TEXT_TO_IMAGE}"
+        )
+    return text
+
+
+def request_id(text: str) -> str:
+    """``text`` if it can be a request's id, which goes into a URL; raises :class:`RunComfyUsage` else."""
+    if not _REQUEST_ID.fullmatch(text):
+        raise RunComfyUsage(
+            f"{text[:80]!r} can't be the id of a RunComfy request", hint="give the id that --no-wait printed"
+        )
+    return text
+
+
+def aspect_ratio_of(size: tuple[int, int]) -> str:
+    """The aspect ratio that (width, height) in pixels means; raises :class:`RunComfyInput` for another.
+
+    The API's older ``size`` is no longer in its schema; 1024 × 1536 was its way to say 2:3.
+    """
+    width, height = size
+    if width > 0 and height > 0:
+        for ratio in ASPECT_RATIOS:
+            across, down = map(int, ratio.split(":"))
+            if Fraction(width, height) == Fraction(across, down):
+                return ratio
+    raise RunComfyInput(
+        f"{width}x{height} is none of the aspect ratios that RunComfy draws",
+        hint=f"give --aspect-ratio one of {' '.join(ASPECT_RATIOS)}",
+    )
+
+
+def _wishes(wishes: Wishes) -> dict[str, str]:
+    if wishes.transparent:
+        raise RunComfyInput("RunComfy has no transparent background", hint="leave --transparent out")
+    asked = {
+        "aspect_ratio": _allowed("--aspect-ratio", _aspect_ratio(wishes), ASPECT_RATIOS),
+        "resolution": _allowed("--resolution", wishes.resolution, RESOLUTIONS),
+        "quality": _allowed("--quality", wishes.quality, QUALITIES),
+        "output_format": _allowed("--format", wishes.format, FORMATS),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _aspect_ratio(wishes: Wishes) -> str | None:
+    if wishes.size is None:
+        return wishes.aspect_ratio
+    meant = aspect_ratio_of(wishes.size)
+    if wishes.aspect_ratio not in (None, meant):
+        raise RunComfyInput(
+            f"--size means the aspect ratio {meant}, and --aspect-ratio says {wishes.aspect_ratio}",
+            hint="give one of the two",
+        )
+    return meant
+
+
+def _allowed(option: str, value: str | None, values: tuple[str, ...]) -> str | None:
+    if value is not None and value not in values:
+        raise RunComfyInput(f"{option} can't be {value!r} on RunComfy", hint=f"give one of {' '.join(values)}")
+    return value

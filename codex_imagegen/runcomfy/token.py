@@ -1,0 +1,158 @@
+"""RunComfy's token: RUNCOMFY_TOKEN, else the file shared with RunComfy's own command line; never shown."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shlex
+import stat
+import time
+
+from codex_imagegen.errors import OutUnwritable, RunComfyAuth
+from codex_imagegen.runcomfy import settings
+
+SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
+_MAX_FILE_BYTES = 1 << 20
+_SHAPE = re.compile(r"[\x21-\x7e]{1,8192}")  # what a header can carry: a line break would begin another header
+
+
+class Token:
+    """A token that tells its value to :meth:`header` alone; neither ``repr`` nor ``str`` shows it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Token(…)"
+
+    def header(self) -> dict[str, str]:
+        """The header that goes with each call of the API, and nowhere else."""
+        return {"Authorization": f"Bearer {self._value}"}
+
+    def hide(self, body: bytes) -> bytes:
+        """An answer's body without the token, should it be repeated there; JSON may escape a slash."""
+        for spelling in (self._value, self._value.replace("/", "\\/")):
+            body = body.replace(spelling.encode(), b"(token)")
+        return body
+
+
+def parse(value: object, where: str) -> Token:
+    """The token that ``value`` is; raises :class:`RunComfyAuth`, which names ``where`` and not what it is."""
+    if not isinstance(value, str) or not _SHAPE.fullmatch(value):
+        raise RunComfyAuth(
+            f"{where} holds no token: it is empty, too long, or has a blank or a strange character in it",
+            hint=SIGN_IN,
+        )
+    return Token(value)
+
+
+def load() -> Token:
+    """The token to use; raises :class:`RunComfyAuth` with what to do when there is none that may be used."""
+    if from_environment := os.environ.get("RUNCOMFY_TOKEN", "").strip():
+        return parse(from_environment, "RUNCOMFY_TOKEN")
+    path = settings.token_path()
+    fields = _fields(path)
+    _check_expiry(fields.get("expires_at"))
+    return parse(fields.get("access_token"), f"{path!r}")
+
+
+def save(token: Token) -> str:
+    """Write the token file: 0600 from its first byte, whole or not at all; gives back its path."""
+    path = settings.token_path()
+    text = json.dumps(
+        {
+            "access_token": token.header()["Authorization"].removeprefix("Bearer "),
+            "refresh_token": None,
+            "expires_at": None,
+            "user_email": None,
+        },
+        indent=2,
+    )
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        _replace(path, text.encode())
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+    return path
+
+
+def forget() -> str | None:
+    """Delete the token file; gives back its path, or None when there was none."""
+    path = settings.token_path()
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+    return path
+
+
+def _fields(path: str) -> dict[str, object]:
+    try:
+        fields = json.loads(_read(path))
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN) from None
+    return fields
+
+
+def _read(path: str) -> bytes:
+    try:
+        # O_NONBLOCK: a fifo that nobody writes to must not hang us
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise RunComfyAuth("you are not signed in to RunComfy", hint=SIGN_IN) from None
+    except (OSError, ValueError) as error:
+        raise RunComfyAuth(f"the token file {path!r} can't be read: {_reason(error)}", hint=SIGN_IN) from None
+    try:
+        _check_file(path, os.fstat(descriptor))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(_MAX_FILE_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _check_file(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_FILE_BYTES:
+        raise RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN)
+    if status.st_mode & 0o077:
+        raise RunComfyAuth(
+            f"the token file {path!r} can be read or written by others", hint=f"chmod 600 {shlex.quote(path)}"
+        )
+
+
+def _check_expiry(expires_at: object) -> None:
+    if isinstance(expires_at, (int, float)) and not isinstance(expires_at, bool) and 0 < expires_at <= time.time():
+        raise RunComfyAuth("the RunComfy token has expired", hint=SIGN_IN)
+
+
+def _replace(path: str, data: bytes) -> None:
+    temporary = f"{path}.{secrets.token_hex(8)}.tmp"
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _unwritable(path: str, error: OSError | ValueError) -> OutUnwritable:
+    return OutUnwritable(
+        f"the token file {path!r} can't be changed: {_reason(error)}",
+        hint="point RUNCOMFY_CONFIG_DIR elsewhere",
+    )
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror or "unknown") if isinstance(error, OSError) else "its name has a NUL in it"
