@@ -1,0 +1,189 @@
+"""One picture from request to bytes, against the stand-in."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from pathlib import Path
+
+import pytest
+
+from codex_imagegen.backends import load, runcomfy
+from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth
+from codex_imagegen.runcomfy import token
+
+from .conftest import Bench, picture, request
+from .standin import REQUEST_ID, TOKEN, Reply, StandIn
+
+SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
+EDIT = "POST /v1/models/openai/gpt-image-2/edit"
+STATUS = f"GET /v1/requests/{REQUEST_ID}/status"
+RESULT = f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
+CANCEL = f"POST /v1/requests/{REQUEST_ID}/cancel"
+
+
+def fails(bench: Bench, **wishes: object) -> ImagegenError:
+    with pytest.raises(ImagegenError) as caught:
+        runcomfy.make(request("a fox", **wishes), bench.run())
+    return caught.value
+
+
+def test_a_prompt_becomes_a_picture(standin: StandIn, bench: Bench) -> None:
+    standin.states.extendleft(["in_progress", "in_queue 2"])
+    made = load("runcomfy").make(request("a fox", resolution="4k"), bench.run())
+    assert made.picture.data == standin.files["out.png"]
+    assert (made.cost_usd, made.request_id, made.warnings) == (0.04, REQUEST_ID, ())
+    assert (made.thread_id, made.codex_version) == (None, None)
+    assert standin.lines == [SUBMIT, STATUS, STATUS, STATUS, RESULT, "GET /files/out.png"]
+    assert standin.calls[0].json == {"prompt": "a fox", "resolution": "4k"}
+    assert [(event.stage, event.detail) for event in bench.events] == [
+        ("queued", "position 2"), ("drawing", None), ("landed", None)
+    ]  # fmt: skip
+
+
+def test_references_are_sent_in_order(standin: StandIn, bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(picture(kind="JPEG"))
+    runcomfy.make(request("edit", "https://x.test/b.png", str(tmp_path / "a.jpg")), bench.run())
+    assert standin.lines[0] == EDIT
+    first, second = standin.calls[0].json["images"]
+    assert (first, second[:23]) == ("https://x.test/b.png", "data:image/jpeg;base64,")
+
+
+def test_nothing_is_sent_without_a_token(standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNCOMFY_TOKEN")
+    assert isinstance(fails(bench), RunComfyAuth)
+    assert standin.calls == []
+    token.save(token.Token(TOKEN))
+    runcomfy.make(request(), bench.run())
+    assert standin.calls[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_nothing_is_sent_for_what_the_schema_has_not(standin: StandIn, bench: Bench) -> None:
+    for wishes in ({"quality": "best"}, {"transparent": True}, {"size": (5, 1)}):
+        assert fails(bench, **wishes).exit_code == 65
+    assert standin.calls == []
+
+
+def test_foreign_addresses_are_listed_and_never_fetched(standin: StandIn, bench: Bench) -> None:
+    with StandIn() as foreign:
+        evil = f"{foreign.web}/files/out.png"
+        standin.output = {"image": evil, "images": [f"{standin.web}/files/out.png", evil, "http://cdn.runcomfy.net/x"]}
+        made = runcomfy.make(request(), bench.run())
+        assert foreign.calls == []
+    assert [w.code for w in made.warnings] == ["foreign-url", "foreign-url"]
+    assert evil in made.warnings[0].message
+
+
+def test_several_pictures_are_said_and_the_first_is_taken(standin: StandIn, bench: Bench) -> None:
+    standin.files["b.png"] = picture((3, 3))
+    standin.output = {"images": [f"{standin.web}/files/{name}" for name in ("b.png", "out.png", "b.png")]}
+    made = runcomfy.make(request(), bench.run())
+    assert made.picture.width == 3
+    assert [w.code for w in made.warnings] == ["more-pictures"]
+    assert standin.lines.count("GET /files/b.png") == 1
+    assert "GET /files/out.png" not in standin.lines
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        None,
+        [],
+        {},
+        "nothing",
+        5,
+        {"image": None},
+        {"image": "/files/out.png"},
+        {"images": ["data:image/png;base64,AAAA"]},
+    ],
+)
+def test_an_output_without_an_address_is_no_picture(standin: StandIn, bench: Bench, output: object) -> None:
+    standin.next("result", Reply(200, {"status": "succeeded", "output": output}))
+    error = fails(bench)
+    assert (error.code, error.exit_code, error.spent) == ("no-picture", 7, True)
+    assert REQUEST_ID in str(error.hint)
+
+
+def test_only_foreign_addresses_are_no_picture_either(standin: StandIn, bench: Bench) -> None:
+    standin.output = {"image": "https://evil.test/a.png"}
+    error = fails(bench)
+    assert (error.code, error.spent) == ("no-picture", True)
+    assert "https://evil.test/a.png" in error.warnings[0][1]
+
+
+def test_a_download_that_stays_cut_says_how_to_fetch_it(standin: StandIn, bench: Bench) -> None:
+    standin.next("file", *[Reply(body=picture((90, 90)), cut=40)] * 3)
+    error = fails(bench)
+    assert (error.exit_code, error.spent) == (75, True)
+    assert f"runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
+    assert CANCEL not in standin.lines
+
+
+def test_a_stop_during_the_download_cancels_nothing(standin: StandIn, bench: Bench) -> None:
+    gate = threading.Event()
+    standin.next("file", Reply(hold=gate))
+    threading.Timer(0.2, bench.interrupt.set).start()
+    error = fails(bench)
+    gate.set()
+    assert isinstance(error, Interrupted)
+    assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
+    assert CANCEL not in standin.lines
+
+
+def test_submit_only_and_fetch_are_the_two_halves(standin: StandIn, bench: Bench) -> None:
+    assert runcomfy.submit_only(request(), bench.run()) == REQUEST_ID
+    assert standin.lines == [SUBMIT]
+    assert runcomfy.status(REQUEST_ID, bench.run()).word == "completed"
+    assert runcomfy.fetch(REQUEST_ID, bench.run()).picture.width == 8
+    assert runcomfy.cancel(REQUEST_ID, bench.run()) == "cancelled"
+    assert standin.lines == [SUBMIT, STATUS, STATUS, RESULT, "GET /files/out.png", CANCEL]
+
+
+def test_an_id_that_can_not_be_one_is_never_asked_about(standin: StandIn, bench: Bench) -> None:
+    for call in (runcomfy.status, runcomfy.fetch, runcomfy.cancel):
+        with pytest.raises(ImagegenError) as caught:
+            call("../../models", bench.run())  # type: ignore[operator]
+        assert caught.value.exit_code == 64
+    assert standin.calls == []
+
+
+def test_a_request_that_they_do_not_know_is_said(standin: StandIn, bench: Bench) -> None:
+    for call in (runcomfy.status, runcomfy.fetch, runcomfy.cancel):
+        with pytest.raises(ImagegenError) as caught:
+            call("req_other", bench.run())  # type: ignore[operator]
+        assert caught.value.exit_code == 65
+
+
+def test_a_status_asked_once_fails_plainly(standin: StandIn, bench: Bench) -> None:
+    standin.next("status", Reply(503, body=b""), Reply(drop=True))
+    for exit_code in (69, 75):
+        with pytest.raises(ImagegenError) as caught:
+            runcomfy.status(REQUEST_ID, bench.run())
+        assert caught.value.exit_code == exit_code
+
+
+def test_the_token_is_in_no_log_and_no_traceback(
+    standin: StandIn, bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        runcomfy.make(request(), bench.run())
+        for reply in (Reply(500, {"error": TOKEN}), Reply(drop=True), Reply(401, {"detail": f"x {TOKEN}"})):
+            standin.next("submit", reply)
+            error = fails(bench)
+            assert TOKEN not in "".join(traceback.format_exception(error)) + repr(vars(error))
+    assert caplog.records
+    assert TOKEN not in caplog.text
+
+
+def test_several_runs_at_once_do_not_meet(standin: StandIn, bench: Bench) -> None:
+    made: list[str | None] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(runcomfy.make(request(), bench.run()).request_id)) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [REQUEST_ID] * 6
+    assert standin.submitted == 6

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from codex_imagegen.errors import (
+    DamagedPicture,
+    ImagegenError,
+    Interrupted,
+    NoPicture,
+    OutUnwritable,
+    RunComfyRetry,
+    RunComfyUpstream,
+)
+from codex_imagegen.runcomfy import download
+from codex_imagegen.runcomfy.addresses import Rules
+from codex_imagegen.runcomfy.download import Download
+from codex_imagegen.runcomfy.patience import Patience, TimeUp
+from codex_imagegen.runcomfy.transport import Transport
+
+from .conftest import Bench, picture
+from .standin import Reply, StandIn
+
+
+@pytest.fixture
+def fetcher(standin: StandIn, bench: Bench) -> Iterator[Download]:
+    transport = Transport()
+    yield Download(transport, Rules(standin.base), Patience(bench.interrupt, time.monotonic() + 20))
+    transport.close()
+
+
+@pytest.fixture
+def url(standin: StandIn) -> str:
+    return f"{standin.web}/files/out.png"
+
+
+def fails(fetcher: Download, url: str) -> ImagegenError:
+    with pytest.raises(ImagegenError) as caught:
+        fetcher.first((url,))
+    assert caught.value.spent is True
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_comes_byte_for_byte(fetcher: Download, standin: StandIn, url: str, kind: str) -> None:
+    standin.files["out.png"] = picture((300, 200), kind) + b"provenance"
+    found = fetcher.first((url,))
+    assert (found.data, found.format) == (standin.files["out.png"], kind.lower())
+    assert (found.width, found.height) == (300, 200)
+    assert standin.lines == ["GET /files/out.png"]
+    assert "authorization" not in standin.calls[0].headers
+
+
+def test_percent_escapes_in_a_name_stay(fetcher: Download, standin: StandIn) -> None:
+    standin.files["a%20b%2Fc.png"] = picture()
+    fetcher.first((f"{standin.web}/files/a%20b%2Fc.png?sig=a%2Bb%3D",))
+    assert standin.lines == ["GET /files/a%20b%2Fc.png?sig=a%2Bb%3D"]
+
+
+CUT = [
+    Reply(drop=True),
+    Reply(reset=True),
+    Reply(body=picture((90, 90)), cut=40),
+    Reply(body=picture((90, 90)), cut=0),
+    Reply(body=picture(), announce="100000"),
+    Reply(body=picture((90, 90))[:-30], announce=""),  # no length: a cut looks like an end
+    Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n\x89PNG"),
+    Reply(503, body=b"<html>"),
+    Reply(429, body=b"", headers={"Retry-After": "1"}),
+    Reply(408, body=b""),
+]
+
+
+@pytest.mark.parametrize("reply", CUT)
+def test_a_cut_download_is_tried_again(fetcher: Download, standin: StandIn, url: str, reply: Reply) -> None:
+    standin.next("file", reply, reply)
+    assert fetcher.first((url,)).width == 8
+    assert len(standin.calls) == 3
+
+
+@pytest.mark.parametrize("reply", CUT)
+def test_and_no_more_than_three_times(fetcher: Download, standin: StandIn, url: str, reply: Reply) -> None:
+    standin.next("file", *[reply] * 5)
+    error = fails(fetcher, url)
+    assert error.exit_code == (69 if reply.status == 503 else 75)
+    assert len(standin.calls) == 3
+
+
+def test_no_try_begins_after_the_window(
+    fetcher: Download, standin: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TRIES_SEC", 0.0)
+    standin.next("file", *[Reply(drop=True)] * 3)
+    assert isinstance(fails(fetcher, url), RunComfyRetry)
+    assert len(standin.calls) == 1
+
+
+def test_silence_counts_as_cut(fetcher: Download, standin: StandIn, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "QUIET_SEC", 0.05)
+    standin.next("file", Reply(hold=threading.Event()))
+    assert fetcher.first((url,)).width == 8
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410, 418])
+def test_another_status_is_no_picture(fetcher: Download, standin: StandIn, url: str, status: int) -> None:
+    standin.next("file", Reply(status, body=b""))
+    error = fails(fetcher, url)
+    assert isinstance(error, NoPicture)
+    assert str(status) in error.message
+    assert len(standin.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>login</html>",
+        b"GIF89a" + b"\0" * 100,
+        picture((90, 90))[:-30],
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 999,
+        gzip.compress(picture()),
+    ],
+)
+def test_what_is_no_whole_picture_is_damaged(fetcher: Download, standin: StandIn, url: str, body: bytes) -> None:
+    standin.files["out.png"] = body
+    assert isinstance(fails(fetcher, url), DamagedPicture)
+    assert len(standin.calls) == 1
+
+
+def test_redirects_within_the_rules_are_followed(fetcher: Download, standin: StandIn, url: str) -> None:
+    standin.next(
+        "file",
+        Reply(302, body=b"x", headers={"Location": "/files/b"}),
+        Reply(307, body=b"x", headers={"Location": f"{standin.web}/files/out.png?3"}),
+    )
+    assert fetcher.first((url,)).width == 8
+    assert standin.lines == ["GET /files/out.png", "GET /files/b", "GET /files/out.png?3"]
+    assert all("authorization" not in call.headers for call in standin.calls)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_elsewhere_is_as_good_as_no_picture(
+    fetcher: Download, standin: StandIn, url: str, status: int
+) -> None:
+    with StandIn() as foreign:
+        foreign.files["a.png"] = picture()
+        standin.next("file", Reply(status, body=b"", headers={"Location": f"{foreign.web}/files/a.png"}))
+        error = fails(fetcher, url)
+        assert foreign.calls == []
+    assert (error.code, error.exit_code) == ("no-picture", 7)
+    assert error.warnings == (("foreign-url", f"not fetched, as it is not RunComfy's: {foreign.web}/files/a.png"),)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///etc/passwd",
+        "http://cdn.runcomfy.net/a",
+        "https://x@cdn.runcomfy.net/",
+        "//evil.test/",
+        "https://[",
+        None,
+    ],
+)
+def test_nor_is_a_redirect_that_breaks_the_rules(
+    fetcher: Download, standin: StandIn, url: str, location: str | None
+) -> None:
+    standin.next("file", Reply(302, body=b"", headers={} if location is None else {"Location": location}))
+    assert isinstance(fails(fetcher, url), NoPicture)
+    assert len(standin.calls) == 1
+
+
+def test_a_redirect_that_never_ends_does(fetcher: Download, standin: StandIn, url: str) -> None:
+    standin.next("file", *[Reply(302, body=b"", headers={"Location": url})] * 20)
+    assert isinstance(fails(fetcher, url), NoPicture)
+    assert len(standin.calls) == download.MAX_REDIRECTS + 1
+
+
+def test_too_much_is_refused_by_its_header(fetcher: Download, standin: StandIn, url: str) -> None:
+    for length in (str(2 * 1024**3 + 1), "9" * 400):
+        standin.next("file", Reply(body=picture(), announce=length))
+        error = fails(fetcher, url)
+        assert isinstance(error, NoPicture)
+        assert "2,147,483,648" in error.message
+    assert len(standin.calls) == 2
+
+
+def test_too_much_is_refused_by_count(
+    fetcher: Download, standin: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
+    standin.next("file", Reply(body=picture() + b"\0" * 300_000, announce=""))
+    assert "100,000" in fails(fetcher, url).message
+    monkeypatch.setattr(download, "MAX_BYTES", len(standin.files["out.png"]))
+    assert fetcher.first((url,)).width == 8
+
+
+def test_what_begins_as_no_picture_is_not_read_on(fetcher: Download, standin: StandIn, url: str) -> None:
+    gate = threading.Event()
+    standin.next("file", Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\n" + b"x" * (1 << 17)))
+    assert isinstance(fails(fetcher, url), DamagedPicture)
+    gate.set()
+
+
+def test_a_full_disk_is_said(fetcher: Download, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def write(self, _: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", Full)
+    assert isinstance(fails(fetcher, url), OutUnwritable)
+
+    def none() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", none)
+    assert isinstance(fails(fetcher, url), OutUnwritable)
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    fetcher: Download, standin: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = os.listdir(str(tmp_path))
+    standin.next("file", Reply(body=picture((90, 90)), cut=60))
+    fetcher.first((url,))
+    assert os.listdir(str(tmp_path)) == before
+
+
+def test_the_first_whole_picture_of_several_is_taken(fetcher: Download, standin: StandIn) -> None:
+    standin.files["bad"] = b"no picture"
+    standin.files["c.png"] = picture((3, 3))
+    urls = tuple(f"{standin.web}/files/{name}" for name in ("missing", "bad", "c.png", "out.png"))
+    assert fetcher.first(urls).width == 3
+    assert len(standin.calls) == 3
+    with pytest.raises(NoPicture, match="404"):
+        fetcher.first(urls[:2])
+    with pytest.raises(NoPicture):
+        fetcher.first(())
+
+
+def test_a_stop_ends_a_download(fetcher: Download, standin: StandIn, url: str, bench: Bench) -> None:
+    gate = threading.Event()
+    standin.next("file", Reply(hold=gate))
+    threading.Timer(0.05, bench.interrupt.set).start()
+    began = time.monotonic()
+    with pytest.raises(Interrupted) as caught:
+        fetcher.first((url,))
+    gate.set()
+    assert time.monotonic() - began < 1
+    assert caught.value.spent is True
+
+
+def test_the_deadline_ends_a_download_that_drips(standin: StandIn, url: str, bench: Bench) -> None:
+    gate = threading.Event()
+    standin.next("file", Reply(hold=gate))
+    transport = Transport()
+    with pytest.raises(TimeUp):
+        Download(transport, Rules(standin.base), Patience(bench.interrupt, time.monotonic() + 0.05)).first((url,))
+    gate.set()
+    transport.close()
+
+
+def test_a_host_that_is_not_trusted_is_upstream_s_fault(fetcher: Download, standin: StandIn, bench: Bench) -> None:
+    secure = standin.web.replace("http:", "https:")
+    with pytest.raises(RunComfyUpstream, match="trusted"):
+        fetcher.picture(f"{secure}/files/out.png")

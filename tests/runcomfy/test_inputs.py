@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
+from codex_imagegen.runcomfy import inputs
+
+from .conftest import picture, request
+
+URL = "https://example.org/a.png"
+
+
+def test_only_what_was_asked_for_is_sent() -> None:
+    order = inputs.order(request(" a fox\n"))
+    assert order == inputs.Order("openai/gpt-image-2/text-to-image", {"prompt": " a fox\n"})
+
+
+def test_every_wish_has_its_name() -> None:
+    order = inputs.order(request("a", aspect_ratio="21:9", resolution="4k", quality="high", format="jpeg"))
+    assert order.body == {
+        "prompt": "a",
+        "aspect_ratio": "21:9",
+        "resolution": "4k",
+        "quality": "high",
+        "output_format": "jpeg",
+    }
+
+
+def test_references_choose_the_edit_model_and_keep_their_order() -> None:
+    urls = [f"https://example.org/{n}.png" for n in (3, 1, 2)]
+    order = inputs.order(request("a", *urls))
+    assert order == inputs.Order("openai/gpt-image-2/edit", {"prompt": "a", "images": urls})
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [
+        ((1024, 1536), "2:3"),
+        ((1536, 1024), "3:2"),
+        ((1024, 1024), "1:1"),
+        ((3840, 2160), "16:9"),
+        ((1080, 1920), "9:16"),
+        ((800, 1000), "4:5"),
+        ((1280, 1024), "5:4"),
+        ((2100, 900), "21:9"),
+        ((640, 480), "4:3"),
+        ((600, 800), "3:4"),
+        ((7, 3), "21:9"),
+    ],
+)
+def test_a_size_is_translated_to_the_ratio_that_it_means(size: tuple[int, int], ratio: str) -> None:
+    assert inputs.aspect_ratio_of(size) == ratio
+    assert inputs.order(request("a", size=size)).body == {"prompt": "a", "aspect_ratio": ratio}
+
+
+@pytest.mark.parametrize("size", [(1000, 1), (1254, 1254 + 1), (0, 0), (-2, -3), (0, 5), (1366, 768)])
+def test_another_size_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(RunComfyInput, match="aspect ratio") as caught:
+        inputs.aspect_ratio_of(size)
+    assert caught.value.exit_code == 65
+    assert "21:9" in str(caught.value.hint)
+
+
+@given(st.integers(-5, 10_000), st.integers(-5, 10_000))
+def test_a_size_is_translated_exactly_or_refused(width: int, height: int) -> None:
+    try:
+        across, down = map(int, inputs.aspect_ratio_of((width, height)).split(":"))
+    except RunComfyInput:
+        return
+    assert width * down == height * across
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"aspect_ratio": "2:1"},
+        {"aspect_ratio": "4:6"},
+        {"aspect_ratio": ""},
+        {"resolution": "8k"},
+        {"resolution": "4K"},
+        {"quality": "best"},
+        {"format": "gif"},
+        {"transparent": True},
+        {"size": (1000, 7)},
+        {"size": (1024, 1024), "aspect_ratio": "2:3"},
+    ],
+)
+def test_what_the_schema_has_not_is_refused_here(wishes: dict[str, object]) -> None:
+    with pytest.raises(RunComfyInput) as caught:
+        inputs.order(request("a", **wishes))
+    assert (caught.value.exit_code, caught.value.spent) == (65, False)
+
+
+def test_a_size_and_a_ratio_that_agree_are_fine() -> None:
+    assert inputs.order(request("a", size=(1024, 1536), aspect_ratio="2:3")).body["aspect_ratio"] == "2:3"
+
+
+@pytest.mark.parametrize("prompt", ["", " \n"])
+def test_an_empty_prompt_is_refused(prompt: str) -> None:
+    with pytest.raises(RunComfyInput, match="empty"):
+        inputs.order(request(prompt))
+
+
+def test_ten_references_are_enough() -> None:
+    assert len(inputs.order(request("a", *[URL] * 10)).body["images"]) == 10  # type: ignore[arg-type]
+    with pytest.raises(UsageError) as caught:
+        inputs.order(request("a", *[URL] * 11))
+    assert caught.value.exit_code == 2
+
+
+def test_a_model_and_references_must_fit() -> None:
+    with pytest.raises(RunComfyInput, match="takes no references"):
+        inputs.order(request("a", URL, model=inputs.TEXT_TO_IMAGE))
+    with pytest.raises(RunComfyInput, match="needs a reference"):
+        inputs.order(request("a", model=inputs.EDIT))
+    assert inputs.order(request("a", URL, model="google/nano-banana-2/edit")).model == "google/nano-banana-2/edit"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "gpt-image-2",
+        "/a/b",
+        "a/b/",
+        "a//b",
+        "a/../b",
+        "a/./b",
+        "../a",
+        "a/b?x=1",
+        "a/b#c",
+        "a b/c",
+        "a/b%2f",
+        "ä/b",
+        "a/b\n",
+        "a" * 150 + "/" + "b" * 60,
+    ],
+)
+def test_a_model_id_that_can_not_be_one_is_refused(bad: str) -> None:
+    with pytest.raises(RunComfyUsage) as caught:
+        inputs.model_id(bad)
+    assert caught.value.exit_code == 64
+
+
+@pytest.mark.parametrize("bad", ["", "a b", "../x", "a/b", "a?b", "a#b", "-a", ".a", "é", "a\n", "a" * 129, "a%41"])
+def test_a_request_id_that_can_not_be_one_is_refused(bad: str) -> None:
+    with pytest.raises(RunComfyUsage) as caught:
+        inputs.request_id(bad)
+    assert caught.value.exit_code == 64
+
+
+@given(st.text())
+def test_an_id_stays_one_part_of_a_path(text: str) -> None:
+    try:
+        found = inputs.request_id(text)
+    except RunComfyUsage:
+        return
+    assert not set(found) & set("/?#%\\ \n\r")
+
+
+def test_local_references_become_data_uris(tmp_path: Path) -> None:
+    for kind in ("PNG", "JPEG", "WEBP"):
+        (tmp_path / kind).write_bytes(picture(kind=kind))
+    order = inputs.order(request("a", str(tmp_path / "WEBP"), URL, str(tmp_path / "JPEG")))
+    first, second, third = order.body["images"]  # type: ignore[misc]
+    assert first.startswith("data:image/webp;base64,UklGR")
+    assert second == URL
+    assert third.startswith("data:image/jpeg;base64,/9j/")
+    assert "base64" not in repr(order)

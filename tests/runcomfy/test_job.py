@@ -1,0 +1,449 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from codex_imagegen.errors import ImagegenError, Interrupted
+from codex_imagegen.runcomfy import client as client_module
+from codex_imagegen.runcomfy import job
+from codex_imagegen.runcomfy.client import Client, Status
+from codex_imagegen.runcomfy.inputs import TEXT_TO_IMAGE, Order
+from codex_imagegen.runcomfy.patience import Patience
+from codex_imagegen.runcomfy.token import Token
+from codex_imagegen.runcomfy.transport import Transport
+
+from .conftest import Bench
+from .standin import REQUEST_ID, TOKEN, Reply, StandIn
+
+ORDER = Order(TEXT_TO_IMAGE, {"prompt": "a fox"})
+HTML = b"<html><body>502 Bad Gateway</body></html>"
+
+
+class Room:
+    def __init__(self, standin: StandIn, bench: Bench, seconds: float) -> None:
+        self.transport = Transport()
+        self.client = Client(standin.base, Token(TOKEN), self.transport)
+        self.patience = Patience(bench.interrupt, time.monotonic() + seconds)
+        self.told: list[Status] = []
+
+    def submit(self) -> str:
+        return job.submit(self.client, ORDER, self.patience)
+
+    def wait(self) -> client_module.Finished:
+        with job.cancelling(self.client, REQUEST_ID, self.patience):
+            return job.wait(self.client, REQUEST_ID, self.patience, self.told.append)
+
+
+@pytest.fixture
+def seconds() -> float:
+    return 20.0
+
+
+@pytest.fixture
+def room(standin: StandIn, bench: Bench, seconds: float) -> Iterator[Room]:
+    made = Room(standin, bench, seconds)
+    yield made
+    made.transport.close()
+
+
+def fails(call: object) -> ImagegenError:
+    with pytest.raises(ImagegenError) as caught:
+        call()  # type: ignore[operator]
+    shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+    assert TOKEN not in shown
+    assert len(caught.value.message) < 1000
+    return caught.value
+
+
+# --- submit ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_submit_is_one_post_with_the_token(room: Room, standin: StandIn) -> None:
+    assert room.submit() == REQUEST_ID
+    (call,) = standin.calls
+    assert call.line == f"POST /v1/models/{TEXT_TO_IMAGE}"
+    assert call.headers["authorization"] == f"Bearer {TOKEN}"
+    assert call.json == {"prompt": "a fox"}
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_each_kind_of_success_will_do(room: Room, standin: StandIn, status: int) -> None:
+    standin.next("submit", Reply(status, {"request_id": "abc"}))
+    assert room.submit() == "abc"
+
+
+REFUSALS = [
+    (Reply(400, {"error_code": 400004, "error_message": "bad token"}), 77, False),
+    (Reply(401, body=b""), 77, False),
+    (Reply(403, {"error_code": 403001}), 77, False),
+    (Reply(402, {"detail": "pay"}), 7, False),
+    (Reply(400, {"error_code": 400002}), 7, False),
+    (Reply(400, {"error_code": 400001, "error_message": "bad id"}), 64, False),
+    (Reply(404, {"error_code": 404001}), 65, False),
+    (Reply(422, {"detail": [{"loc": ["prompt"], "msg": "too long"}]}), 65, False),
+    (Reply(413, body=HTML), 65, False),
+    (Reply(429, {"error_message": "slow down"}, headers={"Retry-After": "1"}), 75, False),
+    (Reply(408, body=b""), 75, None),
+    (Reply(500, body=HTML), 69, None),
+    (Reply(503, {"error_code": 503000}, headers={"Retry-After": "0"}), 69, None),
+    (Reply(504, body=b"\xff\xfe"), 69, None),
+    (Reply(200, {"error_code": 400004, "error_message": "bad token"}), 77, False),
+    (Reply(200, {"error_code": 500001, "error_message": "oops"}), 69, None),
+    (Reply(200, body=HTML), 69, None),
+    (Reply(200, body=b""), 69, None),
+    (Reply(204, body=b""), 69, None),
+    (Reply(200, []), 69, None),
+    (Reply(200, {"request_id": None}), 69, None),
+    (Reply(200, {"request_id": "../../evil"}), 69, None),
+    (Reply(200, {"request_id": {"a": 1}}), 69, None),
+    (Reply(200, body=b"[" * 300_000), 69, None),
+    (Reply(200, body=b" " * (9 << 20)), 69, None),
+    (Reply(302, body=b"", headers={"Location": "http://127.0.0.1:1/steal"}), 69, None),
+    (Reply(307, body=b"", headers={"Location": "/v1/elsewhere"}), 69, None),
+    (Reply(drop=True), 75, None),
+    (Reply(reset=True), 75, None),
+    (Reply(200, {"request_id": REQUEST_ID}, cut=5), 75, None),
+    (Reply(200, {"request_id": REQUEST_ID}, announce="900"), 75, None),
+    (Reply(raw=b"SSH-2.0-OpenSSH\r\n"), 75, None),
+]
+
+
+@pytest.mark.parametrize(("reply", "exit_code", "spent"), REFUSALS)
+def test_a_submit_that_fails_is_never_repeated(
+    room: Room, standin: StandIn, reply: Reply, exit_code: int, spent: bool | None
+) -> None:
+    standin.next("submit", reply)
+    error = fails(room.submit)
+    assert (error.exit_code, error.spent) == (exit_code, spent)
+    assert standin.lines == [f"POST /v1/models/{TEXT_TO_IMAGE}"]
+    if spent is None:
+        assert "before you ask again" in str(error.hint)
+
+
+def test_where_nobody_listens_nothing_was_spent(room: Room, standin: StandIn) -> None:
+    room.client.base = "http://127.0.0.1:1/v1"
+    error = fails(room.submit)
+    assert (error.exit_code, error.spent) == (75, False)
+    room.client.base = standin.base.replace("http:", "https:")
+    error = fails(room.submit)
+    assert (error.exit_code, error.spent) == (69, False)
+
+
+def test_an_answer_that_never_comes_is_an_unknown_outcome(
+    room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "POST_SEC", 0.05)
+    gate = threading.Event()
+    standin.next("submit", Reply(hold=gate))
+    error = fails(room.submit)
+    gate.set()
+    assert (error.exit_code, error.spent) == (75, None)
+
+
+def test_a_token_that_the_other_side_repeats_is_not_shown(room: Room, standin: StandIn) -> None:
+    for text in (
+        json.dumps({"error_message": f"no {TOKEN}"}),
+        f'{{"error_message": "no {TOKEN}"}}'.replace("/", "\\/"),
+    ):
+        standin.next("submit", Reply(401, body=text.encode()))
+        assert "(token)" in fails(room.submit).message
+
+
+def test_a_stop_before_the_submit_sends_nothing(room: Room, standin: StandIn, bench: Bench) -> None:
+    bench.interrupt.set()
+    error = fails(room.submit)
+    assert isinstance(error, Interrupted)
+    assert (error.spent, error.hint, standin.calls) == (False, None, [])
+
+
+def test_a_stop_during_the_submit_waits_for_the_id_to_cancel_it(room: Room, standin: StandIn, bench: Bench) -> None:
+    gate = threading.Event()
+    standin.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
+    threading.Timer(0.05, bench.interrupt.set).start()
+    threading.Timer(0.1, gate.set).start()
+    assert room.submit() == REQUEST_ID
+    error = fails(room.wait)
+    assert (error.exit_code, error.spent) == (130, False)
+    assert standin.lines[1:] == [f"POST /v1/requests/{REQUEST_ID}/cancel"]
+
+
+def test_and_says_so_where_the_id_does_not_come(
+    room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "GRACE_SEC", 0.05)
+    gate = threading.Event()
+    standin.next("submit", Reply(hold=gate))
+    threading.Timer(0.05, bench.interrupt.set).start()
+    error = fails(room.submit)
+    gate.set()
+    assert (error.exit_code, error.spent) == (130, None)
+    assert "unknown" in error.message
+    assert "before you ask again" in str(error.hint)
+
+
+# --- wait -----------------------------------------------------------------------------------------------------------
+
+STATUS, RESULT = f"GET /v1/requests/{REQUEST_ID}/status", f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
+
+
+def test_the_first_question_comes_at_once_and_each_change_is_told(room: Room, standin: StandIn) -> None:
+    standin.states.extendleft(["in_progress", "in_progress", "in_queue 1", "in_queue 1", "in_queue 3"])
+    began = time.monotonic()
+    finished = room.wait()
+    assert time.monotonic() - began < 2
+    assert finished.cost_usd == 0.04
+    assert standin.lines == [STATUS] * 6 + [RESULT]
+    assert [(s.word, s.position) for s in room.told] == [
+        ("in_queue", 3), ("in_queue", 1), ("in_progress", None), ("completed", None)
+    ]  # fmt: skip
+
+
+def test_the_pause_between_two_questions_is_two_seconds() -> None:
+    import importlib
+
+    assert importlib.reload(job).POLL_SEC == 2.0
+
+
+@pytest.mark.parametrize("word", ["succeeded", "completed", "Completed", "SUCCEEDED"])
+def test_both_words_for_success_are_taken(room: Room, standin: StandIn, word: str) -> None:
+    standin.states[0] = word
+    standin.next("result", Reply(200, {"status": word, "output": {"images": ["https://a.runcomfy.net/1"]}}))
+    assert room.wait().output == {"images": ["https://a.runcomfy.net/1"]}
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        Reply(200, {"status": "in_progress"}),
+        Reply(200, {"status": "in_queue", "output": None}),
+        Reply(200, {"status": "post_processing"}),
+        Reply(400, {"error_code": 400005, "error_message": "not ready"}),
+        Reply(200, {"error_code": 400005}),
+    ],
+)
+def test_a_result_that_is_not_ready_is_waited_for(room: Room, standin: StandIn, early: Reply) -> None:
+    standin.next("result", early, early)
+    assert room.wait().cost_usd == 0.04
+    assert standin.lines == [STATUS, RESULT] * 3
+
+
+@pytest.mark.parametrize("word", ["completed", "failed", "cancelled", "succeeded"])
+def test_the_result_decides(room: Room, standin: StandIn, word: str) -> None:
+    standin.states[0] = word
+    standin.next("result", Reply(200, {"status": "failed", "error": {"message": "NSFW content"}}))
+    error = fails(room.wait)
+    assert (error.code, error.exit_code) == ("moderation", 7)
+    assert room.wait().output  # and where the result has it, it is there, whatever /status says
+
+
+@pytest.mark.parametrize(("word", "code"), [("failed", "generation-failed"), ("cancelled", "no-picture")])
+def test_a_failed_request_without_a_result_has_failed(room: Room, standin: StandIn, word: str, code: str) -> None:
+    standin.states[0] = word
+    standin.next("result", Reply(400, {"error_code": 400005}))
+    assert fails(room.wait).code == code
+
+
+@pytest.mark.parametrize(
+    "error", ["out of memory", {"code": 5, "message": "out of memory"}, [["out of memory"]], None, 17, {}, True]
+)
+def test_an_error_of_any_shape_is_the_reason(room: Room, standin: StandIn, error: object) -> None:
+    standin.next("result", Reply(200, {"status": "failed", "error": error}))
+    found = fails(room.wait)
+    assert (found.code, found.exit_code, found.spent) == ("generation-failed", 7, None)
+
+
+HICCUPS = [
+    Reply(429, {"error_message": "slow down"}),
+    Reply(429, body=b"", headers={"Retry-After": "0"}),
+    Reply(408, body=b""),
+    Reply(500, body=HTML),
+    Reply(502, body=HTML),
+    Reply(503, {"error_code": 503000}, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+    Reply(504, body=b""),
+    Reply(302, body=b"", headers={"Location": "https://login.example/"}),
+    Reply(200, body=HTML),
+    Reply(200, body=b""),
+    Reply(200, []),
+    Reply(200, {"hello": 1}),
+    Reply(200, {"status": 5}),
+    Reply(200, {"error_code": 500000}),
+    Reply(200, body=b'{"a":' * 100_000),
+    Reply(200, body=b'{"status": "in_queue"' + b" " * (9 << 20) + b"}"),
+    Reply(drop=True),
+    Reply(reset=True),
+    Reply(200, {"status": "completed"}, cut=3),
+    Reply(raw=b"HTTP/1.1 20x\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("route", ["status", "result"])
+@pytest.mark.parametrize("reply", HICCUPS)
+def test_hiccups_are_got_over(room: Room, standin: StandIn, reply: Reply, route: str) -> None:
+    standin.next(route, reply, reply)
+    assert room.wait().cost_usd == 0.04
+
+
+def test_a_slow_answer_is_a_hiccup(room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "GET_SEC", 0.05)
+    gate = threading.Event()
+    standin.next("status", Reply(hold=gate))
+    assert room.wait().cost_usd == 0.04
+    gate.set()
+
+
+def test_retry_after_is_honoured(room: Room, standin: StandIn) -> None:
+    standin.next("status", Reply(429, body=b"", headers={"Retry-After": "1"}))
+    began = time.monotonic()
+    room.wait()
+    assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "exit_code"), [(Reply(503, body=HTML), 69), (Reply(drop=True), 75), (Reply(429, body=b""), 75)]
+)
+def test_hiccups_without_end_are_given_up_and_the_request_is_left_alone(
+    room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch, reply: Reply, exit_code: int
+) -> None:
+    monkeypatch.setattr(job, "PATIENT_SEC", 0.05)
+    standin.next("status", *[reply] * 500)
+    error = fails(room.wait)
+    assert (error.exit_code, error.spent) == (exit_code, None)
+    assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
+    assert not [line for line in standin.lines if line.startswith("POST")]
+
+
+@pytest.mark.parametrize("route", ["status", "result"])
+@pytest.mark.parametrize(
+    ("reply", "exit_code"),
+    [
+        (Reply(400, {"error_code": 400004}), 77),
+        (Reply(200, {"error_code": 400004}), 77),
+        (Reply(401, body=HTML), 77),
+        (Reply(403, {"error_code": 403001}), 77),
+        (Reply(404, {"error_code": 404001}), 65),
+        (Reply(400, {"error_code": 400001}), 64),
+        (Reply(402, {"error_code": 400002}), 7),
+    ],
+)
+def test_what_will_not_pass_ends_it(room: Room, standin: StandIn, reply: Reply, exit_code: int, route: str) -> None:
+    standin.next(route, reply)
+    error = fails(room.wait)
+    assert (error.exit_code, error.spent) == (exit_code, None)
+
+
+def test_a_question_for_the_cost_that_is_not_understood_is_asked_without(room: Room, standin: StandIn) -> None:
+    standin.next("result", Reply(422, {"detail": "unknown parameter"}))
+    assert room.wait().cost_usd is None
+    assert standin.lines == [STATUS, RESULT, RESULT.removesuffix("?include_cost=true")]
+
+
+# --- the end of patience --------------------------------------------------------------------------------------------
+
+
+def interrupted(room: Room, standin: StandIn, bench: Bench) -> ImagegenError:
+    standin.states[0] = "in_queue 9"
+    threading.Timer(0.1, bench.interrupt.set).start()
+    began = time.monotonic()
+    error = fails(room.wait)
+    assert time.monotonic() - began < 1.5
+    assert isinstance(error, Interrupted)
+    assert standin.lines.count(f"POST /v1/requests/{REQUEST_ID}/cancel") == 1
+    assert bench.interrupt._wakers == []
+    return error
+
+
+def test_an_interrupt_cancels_a_queued_request(
+    room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "POLL_SEC", 2.0)
+    error = interrupted(room, standin, bench)
+    assert (error.exit_code, error.spent, error.hint) == (130, False, None)
+    assert f"the request {REQUEST_ID} was cancelled" in error.message
+
+
+def test_or_says_that_it_is_too_late_and_how_to_fetch_it(room: Room, standin: StandIn, bench: Bench) -> None:
+    standin.cancel_outcome = "not_cancellable"
+    error = interrupted(room, standin, bench)
+    assert error.spent is True
+    assert "too late" in error.message
+    assert f"`codex-imagegen runcomfy wait {REQUEST_ID} --out FILE`" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(202, {}),
+        Reply(202, body=HTML),
+        Reply(202, {"outcome": "maybe"}),
+        Reply(500, body=HTML),
+        Reply(404, {"error_code": 404001}),
+        Reply(200, {"error_code": 400004}),
+        Reply(drop=True),
+        Reply(202, {"outcome": "cancelled"}, cut=2),
+        Reply(302, body=b"", headers={"Location": "/v1/x"}),
+    ],
+)
+def test_or_that_it_is_unknown(room: Room, standin: StandIn, bench: Bench, reply: Reply) -> None:
+    standin.next("cancel", reply)
+    error = interrupted(room, standin, bench)
+    assert error.spent is None
+    assert "unknown" in error.message
+    assert f"runcomfy status {REQUEST_ID}" in str(error.hint)
+
+
+def test_a_cancel_that_hangs_is_not_waited_for_long(
+    room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "CANCEL_SEC", 0.1)
+    gate = threading.Event()
+    standin.next("cancel", Reply(hold=gate))
+    assert interrupted(room, standin, bench).spent is None
+    gate.set()
+
+
+def test_a_second_interrupt_ends_the_cancel(room: Room, standin: StandIn, bench: Bench) -> None:
+    gate = threading.Event()
+    standin.next("cancel", Reply(hold=gate))
+    threading.Timer(0.4, bench.interrupt.set).start()
+    assert interrupted(room, standin, bench).spent is None
+    gate.set()
+
+
+def test_an_interrupt_ends_a_question_that_hangs(room: Room, standin: StandIn, bench: Bench) -> None:
+    gate = threading.Event()
+    standin.next("status", Reply(hold=gate))
+    interrupted(room, standin, bench)
+    gate.set()
+
+
+@pytest.mark.parametrize("seconds", [0.2])
+@pytest.mark.parametrize("outcome", ["cancelled", "not_cancellable"])
+def test_the_deadline_cancels_too(room: Room, standin: StandIn, outcome: str) -> None:
+    standin.states[0] = "in_progress"
+    standin.cancel_outcome = outcome
+    error = fails(room.wait)
+    assert (error.code, error.exit_code) == ("runcomfy-retry", 75)
+    assert error.spent is (outcome != "cancelled")
+    assert standin.lines[-1] == f"POST /v1/requests/{REQUEST_ID}/cancel"
+
+
+@pytest.mark.parametrize("seconds", [0.3])
+def test_a_long_retry_after_ends_at_the_deadline(room: Room, standin: StandIn) -> None:
+    standin.next("status", Reply(429, body=b"", headers={"Retry-After": "86400"}))
+    began = time.monotonic()
+    assert fails(room.wait).exit_code == 75
+    assert time.monotonic() - began < 3
+
+
+def test_who_only_waits_leaves_the_request_alone(room: Room, standin: StandIn, bench: Bench) -> None:
+    standin.states[0] = "in_queue"
+    threading.Timer(0.05, bench.interrupt.set).start()
+    with pytest.raises(Interrupted, match="left to go on") as caught, job.leaving(REQUEST_ID):
+        job.wait(room.client, REQUEST_ID, room.patience, room.told.append)
+    assert caught.value.spent is True
+    assert not [line for line in standin.lines if line.startswith("POST")]

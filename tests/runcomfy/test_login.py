@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+
+import pytest
+
+from codex_imagegen.errors import ImagegenError, Interrupted
+from codex_imagegen.runcomfy import login
+from codex_imagegen.runcomfy.login import Code, Login
+
+from .conftest import Bench
+from .standin import TOKEN, Reply, StandIn
+
+HTML = b"<html>maintenance</html>"
+
+
+def sign_in(standin: StandIn, bench: Bench, shown: list[Code] | None = None) -> str:
+    found = Login(standin.web, bench.interrupt).run((shown if shown is not None else []).append)
+    return found.header()["Authorization"]
+
+
+def fails(standin: StandIn, bench: Bench) -> ImagegenError:
+    with pytest.raises(ImagegenError) as caught:
+        sign_in(standin, bench)
+    assert caught.value.spent is False
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+    return caught.value
+
+
+def test_the_code_is_shown_and_the_token_comes_when_it_is_confirmed(standin: StandIn, bench: Bench) -> None:
+    standin.polls.extendleft([{"status": "pending"}] * 3)
+    standin.next(
+        "start", Reply(200, {"device_code": "device-code-1", "user_code": "AB-12", "verify_url": "https://x.test/cli"})
+    )
+    shown: list[Code] = []
+    assert sign_in(standin, bench, shown) == f"Bearer {TOKEN}"
+    assert [(code.verify_url, code.user_code) for code in shown] == [("https://x.test/cli", "AB-12")]
+    assert "device-code-1" not in repr(shown)
+    assert standin.lines == ["POST /api/cli-auth/start"] + ["POST /api/cli-auth/poll"] * 4
+    assert all("authorization" not in call.headers for call in standin.calls)
+
+
+def test_the_first_poll_comes_at_once(standin: StandIn, bench: Bench) -> None:
+    standin.next(
+        "start",
+        Reply(
+            200, {"device_code": "device-code-1", "user_code": "A", "verify_url": "https://x.test", "poll_interval": 30}
+        ),
+    )
+    began = time.monotonic()
+    sign_in(standin, bench)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(("status", "words"), [("denied", "denied"), ("expired", "in time")])
+@pytest.mark.parametrize("http", [200, 410])
+def test_denied_and_expired_are_told_apart(standin: StandIn, bench: Bench, status: str, words: str, http: int) -> None:
+    standin.next("poll", Reply(http, {"status": status}))
+    error = fails(standin, bench)
+    assert error.exit_code == 77
+    assert words in error.message
+    assert "login` again" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(503, body=HTML),
+        Reply(429, body=b""),
+        Reply(drop=True),
+        Reply(200, body=HTML),
+        Reply(200, []),
+        Reply(200, {"status": "slow_down"}),
+        Reply(202, {"status": "pending"}),
+        Reply(200, body=b"[" * 200_000),
+    ],
+)
+def test_a_poll_s_hiccup_is_got_over(
+    standin: StandIn, bench: Bench, reply: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "_between", lambda value, low, high, default: default)
+    standin.next("poll", reply, reply)
+    assert sign_in(standin, bench) == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("reply", "exit_code"),
+    [
+        (Reply(410, body=HTML), 77),
+        (Reply(400, {"error": "x"}), 65),
+        (Reply(403, body=b""), 77),
+        (Reply(404, body=HTML), 65),
+    ],
+)
+def test_a_poll_that_is_refused_ends_it(standin: StandIn, bench: Bench, reply: Reply, exit_code: int) -> None:
+    standin.next("poll", reply)
+    assert fails(standin, bench).exit_code == exit_code
+
+
+@pytest.mark.parametrize("access_token", [None, "", 5, "to ken", "tok\r\nX: y", ["a"]])
+def test_a_token_that_is_none_is_refused(standin: StandIn, bench: Bench, access_token: object) -> None:
+    standin.next("poll", Reply(200, {"status": "authorized", "access_token": access_token}))
+    assert fails(standin, bench).exit_code == 77
+
+
+GOOD = {"device_code": "device-code-1", "user_code": "A", "verify_url": "https://x.test"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "exit_code"),
+    [
+        (Reply(500, body=HTML), 69),
+        (Reply(429, body=b""), 75),
+        (Reply(404, body=HTML), 65),
+        (Reply(200, body=HTML), 69),
+        (Reply(200, {}), 69),
+        (Reply(200, GOOD | {"device_code": 5}), 69),
+        (Reply(200, GOOD | {"user_code": ""}), 69),
+        (Reply(200, GOOD | {"verify_url": "http://x.test"}), 69),
+        (Reply(200, GOOD | {"verify_url": "javascript:alert(1)"}), 69),
+        (Reply(200, GOOD | {"verify_url": "https://x.test/\x1b[2J"}), 69),
+        (Reply(302, body=b"", headers={"Location": "https://evil.test"}), 69),
+        (Reply(drop=True), 75),
+    ],
+)
+def test_a_start_that_makes_no_sense_is_said(standin: StandIn, bench: Bench, reply: Reply, exit_code: int) -> None:
+    standin.next("start", reply)
+    assert fails(standin, bench).exit_code == exit_code
+    assert len(standin.calls) == 1
+
+
+def test_a_code_that_nobody_confirms_expires(standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "MAX_SEC", 0.1)
+    standin.polls[0] = {"status": "pending"}
+    assert "in time" in fails(standin, bench).message
+
+
+@pytest.mark.parametrize("value", [None, "soon", True, float("nan"), 1e400, -5, 0, [], 10**400])
+def test_numbers_of_any_kind_are_bounded(value: object) -> None:
+    assert 1.0 <= login._between(value, 1.0, 60.0, 30.0) <= 60.0
+
+
+def test_an_interrupt_ends_the_waiting(standin: StandIn, bench: Bench) -> None:
+    standin.polls[0] = {"status": "pending"}
+    threading.Timer(0.1, bench.interrupt.set).start()
+    assert isinstance(fails(standin, bench), Interrupted)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import traceback
+from pathlib import Path
+
+import pytest
+
+from codex_imagegen.errors import OutUnwritable, RunComfyAuth
+from codex_imagegen.runcomfy import settings, token
+
+SECRET = "s3cret-Token/Value"
+
+
+def write(value: object, mode: int = 0o600) -> Path:
+    path = Path(settings.token_path())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
+    path.chmod(mode)
+    return path
+
+
+def value_of(found: token.Token) -> str:
+    return found.header()["Authorization"]
+
+
+def test_nobody_is_signed_in_at_first() -> None:
+    with pytest.raises(RunComfyAuth, match="not signed in") as caught:
+        token.load()
+    assert caught.value.exit_code == 77
+    assert "runcomfy login" in str(caught.value.hint)
+    assert caught.value.spent is False
+
+
+def test_a_saved_token_is_found_again_and_is_private() -> None:
+    before = os.umask(0)
+    try:
+        path = Path(token.save(token.Token(SECRET)))
+    finally:
+        os.umask(before)
+    assert value_of(token.load()) == f"Bearer {SECRET}"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [p.name for p in path.parent.iterdir()] == ["token.json"]
+    fields = json.loads(path.read_text())
+    assert fields == {"access_token": SECRET, "refresh_token": None, "expires_at": None, "user_email": None}
+
+
+def test_the_token_file_is_private_from_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write({"access_token": "old"}, 0o644)
+    path = token.save(token.Token(SECRET))
+    assert seen == [0o600]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+def test_a_save_that_fails_leaves_the_old_token_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write({"access_token": "old"})
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OutUnwritable, match="No space left") as caught:
+        token.save(token.Token(SECRET))
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert [p.name for p in path.parent.iterdir()] == ["token.json"]
+    assert json.loads(path.read_text()) == {"access_token": "old"}
+
+
+def test_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write({"access_token": "of-the-file"})
+    monkeypatch.setenv("RUNCOMFY_TOKEN", f" {SECRET}\n")
+    assert value_of(token.load()) == f"Bearer {SECRET}"
+    monkeypatch.setenv("RUNCOMFY_TOKEN", "  ")
+    assert value_of(token.load()) == "Bearer of-the-file"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620, 0o644, 0o777, 0o601])
+def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(mode: int) -> None:
+    path = write({"access_token": SECRET}, mode)
+    with pytest.raises(RunComfyAuth, match="by others") as caught:
+        token.load()
+    assert caught.value.hint == f"chmod 600 {path}"
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", ["to ken", "tok\nX-Evil: 1", "tok\r\n", "tök", "tok\x00", "a" * 9000, "\u2028"])
+def test_a_token_that_no_header_can_carry_is_refused_unsaid(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
+    write({"access_token": bad})
+    with pytest.raises(RunComfyAuth, match="holds no token") as caught:
+        token.load()
+    assert bad[:2] + bad[2:6] not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"token"',
+        b"{",
+        b"\xff\xfe\x00",
+        b"[" * 200_000,
+        b"{}",
+        b'{"access_token": null}',
+        b'{"access_token": 5}',
+        b'{"access_token": ""}',
+        b'{"access_token": ["a"]}',
+    ],
+)
+def test_a_token_file_of_any_shape_is_survived(content: bytes) -> None:
+    write(content)
+    with pytest.raises(RunComfyAuth):
+        token.load()
+
+
+@pytest.mark.parametrize("expires_at", [1, 1.5, 1_700_000_000])
+def test_an_expired_token_is_said_to_be_so(expires_at: float) -> None:
+    write({"access_token": SECRET, "expires_at": expires_at})
+    with pytest.raises(RunComfyAuth, match="expired"):
+        token.load()
+
+
+@pytest.mark.parametrize("expires_at", [None, "soon", True, 0, [], 4e9, 1e400])
+def test_another_expiry_is_no_hindrance(expires_at: object) -> None:
+    write({"access_token": SECRET, "expires_at": expires_at, "user_email": "a@b.c"})
+    assert value_of(token.load()) == f"Bearer {SECRET}"
+
+
+def test_what_is_no_file_is_refused_without_waiting(home: Path) -> None:
+    path = Path(settings.token_path())
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path, 0o600)
+    with pytest.raises(RunComfyAuth, match="no token file"):
+        token.load()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RunComfyAuth):
+        token.load()
+
+
+def test_a_huge_file_is_refused_unread() -> None:
+    path = write(b"")
+    os.truncate(path, 1 << 31)
+    with pytest.raises(RunComfyAuth, match="no token file"):
+        token.load()
+
+
+def test_a_folder_that_can_not_be_is_said(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    (home / "file").write_text("")
+    monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(home / "file"))
+    with pytest.raises(RunComfyAuth, match="can't be read"):
+        token.load()
+    with pytest.raises(OutUnwritable):
+        token.save(token.Token(SECRET))
+    with pytest.raises(OutUnwritable):
+        token.forget()
+
+
+def test_signing_out_deletes_the_file_and_says_whether_there_was_one() -> None:
+    path = write({"access_token": SECRET})
+    assert token.forget() == str(path)
+    assert not path.exists()
+    assert token.forget() is None
+
+
+def test_a_token_shows_itself_to_nobody() -> None:
+    found = token.Token(SECRET)
+    assert SECRET not in f"{found} {found!r} {[found]} {vars if hasattr(found, '__dict__') else ''}"
+    assert found.hide(b'{"e": "s3cret-Token/Value s3cret-Token\\/Value"}') == b'{"e": "(token) (token)"}'
