@@ -1,15 +1,51 @@
-"""Why there is no picture: from the records first, then the event stream, then stderr; one sentence, and what to do next.
-
-The words that are recognised are those of the real builds 0.111.0 to 0.169.0.
-"""
+"""Why there is no picture: from the records, the event stream and stderr; one sentence, and what to do next."""
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import dataclass
 
 from codex_imagegen import errors
-from codex_imagegen.codex import rollout
+from codex_imagegen.codex import reasons, rollout
+from codex_imagegen.codex.reasons import Reason
 from codex_imagegen.codex.stream import Events
+
+_MAX_WORDS = 300
+_KEY = re.compile(r"\b(?:sk|sess|eyJ)[-_A-Za-z0-9.]{8,}")
+_SANDBOX = re.compile(r"Read-only file system|Permission denied|Operation not permitted")
+_UNSAVED = re.compile(
+    r"rollout writer failed|Failed to save the conversation transcript|failed to record rollout items"
+    r"|Failed to shutdown rollout recorder"
+)
+_NOTHING_SENT = re.compile(r"os error (?:111|101)|failed to lookup|waiting for network|error sending request")
+_UNSPENT = {"usage-limit", "not-logged-in", "rate-limited", "codex-failed"}
+
+_ERRORS: dict[str, type[errors.ImagegenError]] = {
+    error.code: error
+    for error in (
+        errors.CodexTooOld, errors.NotLoggedIn, errors.NetworkError, errors.CodexFailed, errors.UsageLimit,
+        errors.RateLimited, errors.Moderation, errors.ToolUnavailable, errors.GenerationFailed,
+    )
+}  # fmt: skip
+_SENTENCES = {
+    "codex-too-old": ("this Codex CLI is too old to make pictures: {words}", "update it: npm install -g @openai/codex"),
+    "not-logged-in": ("Codex is not logged in: {words}", "run: codex login"),
+    "network": ("Codex could not reach OpenAI: {words}", "check the network, and try again"),
+    "codex-failed": ("Codex failed: {words}", "see what it says with --verbose"),
+    "usage-limit": ("the plan's limit is reached: {words}", "try again {when}; codex-imagegen never uses a paid key"),
+    "rate-limited": ("OpenAI takes no more requests just now: {words}", "wait a minute, and try again"),
+    "moderation": ("OpenAI's safety system blocked the picture: {words}", "change the prompt or the references"),
+    "tool-unavailable": (
+        "Codex was not offered the image tool: {words}",
+        "it takes a ChatGPT plan that includes it, such as Plus: check with codex login status; "
+        "without a plan there is --backend runcomfy, which is paid",
+    ),
+    "generation-failed": ("the image tool failed: {words}", "try again; if it stays so, change the prompt"),
+}
+_SANDBOX_HINT = (
+    "if this runs inside another agent's sandbox, allow it the network and to write to CODEX_HOME (usually ~/.codex)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +65,132 @@ class Evidence:
 
 def spent(evidence: Evidence) -> bool | None:
     """Whether quota was used: True when the model answered, False when no turn began, None where nobody can know."""
-    records = evidence.records
-    if records.used_tokens or records.tool_called or records.said or evidence.events.completed or evidence.events.said:
+    records, events = evidence.records, evidence.events
+    answered = records.used_tokens or records.tool_called or records.said or records.answered
+    if answered or events.completed or events.said:
         return True
     return None if evidence.thread_id else False
 
 
 def explain(evidence: Evidence) -> errors.ImagegenError:
-    """The error that tells best why there is no picture."""
-    raise NotImplementedError
+    """The error that tells best why there is no picture; the surest evidence is asked first."""
+    for ask in (_start, _tool, _turn, _session, _timeout):
+        error = ask(evidence)
+        if error is not None:
+            return error
+    return _silence(evidence)
+
+
+def _start(evidence: Evidence) -> errors.ImagegenError | None:
+    """Codex ended, or was ended, before a thread began: nothing was spent."""
+    if evidence.thread_id is not None:
+        return None
+    if evidence.timed_out:
+        return _timeout(evidence)
+    reason = reasons.of_start(evidence.stderr)
+    if reason.code == "codex-failed" and evidence.exit_code == 0:
+        return errors.SessionMissing(
+            "Codex ended in good order, and named no session", hint="see what it says with --verbose", spent=None
+        )
+    ended = f"it ended with exit code {evidence.exit_code} and said: {reason.words}"
+    return _error(Reason(reason.code, ended if reason.code == "codex-failed" else reason.words), spent=False)
+
+
+def _tool(evidence: Evidence) -> errors.ImagegenError | None:
+    """The image tool was called, and something came of it that is no picture."""
+    records = evidence.records
+    for failure in reversed(records.failures):
+        if failure.get("type") == "usageLimitExceeded":
+            resets = failure.get("resetsAt")
+            words = "the limit for pictures"
+            return _error(Reason("usage-limit", words, resets if isinstance(resets, int) else None), spent=True)
+    if evidence.damaged or records.undecodable:
+        why = evidence.damaged or "it is no PNG, JPEG or WebP"
+        return errors.DamagedPicture(f"a picture was made and came damaged: {why}", hint="try again", spent=True)
+    told = [*reasons.tool_lines(evidence.stderr), *records.tool_errors]
+    reason = next((reason for text in reversed(told) if (reason := reasons.of_tool(text))), None)
+    return _error(reason, spent=True) if reason else None
+
+
+def _turn(evidence: Evidence) -> errors.ImagegenError | None:
+    """The turn failed, or was still failing when its time was up."""
+    events, records = evidence.events, evidence.records
+    words = events.failed or (events.errors[-1] if events.errors and not events.completed else None)
+    if words is None or (evidence.timed_out and not events.failed and not _is_network(words)):
+        return None
+    reason = reasons.of_turn(words, records.error_info)
+    cost = spent(evidence)
+    if cost is None and (reason.code in _UNSPENT or _is_offline(reason, events)):
+        cost = False
+    resets = records.limit_resets_at or reason.resets_at if reason.code == "usage-limit" else None
+    return _error(Reason(reason.code, reason.words, resets), spent=cost)
+
+
+def _session(evidence: Evidence) -> errors.ImagegenError | None:
+    if evidence.session_found or evidence.timed_out:
+        return None
+    told = "\n".join([evidence.stderr, *evidence.events.errors])
+    if _UNSAVED.search(told):
+        message, hint = "Codex ran, and could not write its session", _SANDBOX_HINT
+    else:
+        message, hint = "Codex ran, and no session of this run can be found", "was --ephemeral given to Codex?"
+    return errors.SessionMissing(message, hint=hint, spent=spent(evidence))
+
+
+def _timeout(evidence: Evidence) -> errors.ImagegenError | None:
+    if not evidence.timed_out:
+        return None
+    stage = "drawing" if evidence.records.tool_called else "thinking" if evidence.thread_id else "starting"
+    return errors.RunTimeout(
+        f"no picture came within {evidence.timeout_sec:g} seconds; Codex was still {stage}",
+        hint="give it longer with --timeout-sec",
+        spent=spent(evidence),
+    )
+
+
+def _silence(evidence: Evidence) -> errors.ImagegenError:
+    """The turn ended well, and no picture came of it."""
+    records, cost = evidence.records, spent(evidence)
+    if records.failed_items:
+        return _error(Reason("generation-failed", "it did not say why"), spent=True)
+    if records.offered is False or records.account is False:
+        return _error(Reason("tool-unavailable", "neither plan nor login offers it"), spent=cost)
+    said = records.said or evidence.events.said
+    if said and not records.tool_called:
+        return errors.Refused(
+            f"the model answered in words and made no picture: {_words(said)}",
+            hint="ask for a picture in the prompt; on a Free plan the tool is not offered",
+            spent=True,
+        )
+    return errors.NoPicture("Codex ended its turn and made no picture", hint="try again", spent=cost)
+
+
+def _error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
+    sentence, hint = _SENTENCES[reason.code]
+    if _SANDBOX.search(reason.words):
+        hint = _SANDBOX_HINT
+    elif reason.code == "network":
+        hint = f"{hint}; {_SANDBOX_HINT}"
+    when = (
+        "later" if reason.resets_at is None else time.strftime("after %Y-%m-%d %H:%M", time.localtime(reason.resets_at))
+    )
+    return _ERRORS[reason.code](
+        sentence.format(words=_words(reason.words)),
+        hint=hint.format(when=when),
+        spent=spent,
+        resets_at=reason.resets_at,
+    )
+
+
+def _words(text: str) -> str:
+    """Codex's own words, short, and with nothing in them that looks like a key (an API key's 401 repeats the key)."""
+    short = _KEY.sub("[key]", " ".join(text[: 4 * _MAX_WORDS].split()))
+    return short if len(short) <= _MAX_WORDS else short[: _MAX_WORDS - 1] + "…"
+
+
+def _is_network(words: str) -> bool:
+    return reasons.of_turn(words).code == "network"
+
+
+def _is_offline(reason: Reason, events: Events) -> bool:
+    return reason.code == "network" and bool(_NOTHING_SENT.search("\n".join(events.errors)))

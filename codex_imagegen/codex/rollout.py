@@ -21,12 +21,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from codex_imagegen.codex import reasons
+from codex_imagegen.codex.tail import HEAD
 from codex_imagegen.pictures import blobs
 
 _KIND = re.compile(rb'"type":"(\w+)"(?:,"payload":\{"type":"(\w+)")?')
+_OFFERS = b"additional_tools"
 _SILENT = {b"turn_context", b"world_state", b"compacted", b"token_usage_record"}
 _SILENT_PAYLOADS = {
-    b"additional_tools", b"agent_message_delta", b"agent_reasoning", b"agent_reasoning_raw_content", b"reasoning",
+    b"agent_message_delta", b"agent_reasoning", b"agent_reasoning_raw_content", b"reasoning",
     b"task_started", b"thread_settings_applied", b"user_message",
 }  # fmt: skip
 _MADE_TYPES = {"image_generation_call", "image_generation_end"}
@@ -51,11 +54,16 @@ class Evidence:
     codex_version: str | None = None
     tool_called: bool = False
     used_tokens: bool = False
+    answered: bool = False
     made: int = 0
     undecodable: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
     tool_errors: list[str] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)
+    failed_items: int = 0
+    error_info: object = None
+    limit_resets_at: int | None = None
+    account: bool | None = None
+    offered: bool | None = None
     said: str | None = None
     completed: bool = False
     aborted: str | None = None
@@ -80,12 +88,16 @@ class Records:
 
     def read(self, line: bytes) -> list[Candidate]:
         """The pictures that this record says were made; what else it says goes into :attr:`evidence`."""
+        kind = _KIND.search(line[:HEAD])
+        if kind is not None and kind[2] == _OFFERS:
+            self._offer(line)
+            return []
         record, found = parse(line)
         payload = record.get("payload")
         if not isinstance(payload, dict):
             return []
         if record.get("type") == "session_meta":
-            self.evidence.codex_version = self.evidence.codex_version or _text(payload.get("cli_version"))
+            self._meta(payload)
             return []
         return list(self._payload(payload, found))
 
@@ -102,6 +114,17 @@ class Records:
         else:
             self._note(kind, payload)
 
+    def _meta(self, payload: dict[str, Any]) -> None:
+        evidence = self.evidence
+        evidence.codex_version = evidence.codex_version or _text(payload.get("cli_version"))
+        if "account_scoped" in payload or "creator_user_id" in payload:  # from 0.160.1
+            evidence.account = bool(payload.get("creator_account_id"))
+
+    def _offer(self, line: bytes) -> None:
+        """The tools that a code-mode model is offered, tens of kilobytes of them: not worth parsing."""
+        if b'"exec"' in line:
+            self.evidence.offered = b"image_gen" in line
+
     def _item(self, item: object, found: list[memoryview]) -> Iterator[Candidate]:
         if not isinstance(item, dict):
             return
@@ -114,11 +137,10 @@ class Records:
     def _made(self, item: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
         evidence = self.evidence
         evidence.tool_called = True
+        evidence.failed_items += item.get("status") == "failed"
         failure = item.get("failure")
         if isinstance(failure, dict):
             _keep(evidence.failures, {key: _clip(value) for key, value in failure.items()})
-        elif item.get("status") == "failed":
-            _keep(evidence.failures, {"message": _clip(item.get("error"))})
         blob = blobs.lifted(item.get("result"), found)
         revised = _text(item.get("revised_prompt") or item.get("revisedPrompt"))
         if blob:
@@ -133,6 +155,7 @@ class Records:
     def _call(self, payload: dict[str, Any]) -> None:
         name, called = payload.get("name"), payload.get("call_id")
         script = payload.get("input") if payload.get("type") == "custom_tool_call" else None
+        self.evidence.answered = True
         ours = name in _TOOL_NAMES or (isinstance(script, str) and "image_gen" in script)
         self.evidence.tool_called |= ours
         if isinstance(called, str) and len(self._calls) < 1000:
@@ -157,14 +180,24 @@ class Records:
             self._said(payload.get("content"))
         elif kind == "agent_message":
             self._said(payload.get("message"))
-        elif kind in {"error", "stream_error", "turn_failed"}:
-            _keep(evidence.errors, {key: _clip(value) for key, value in payload.items()})
         elif kind == "token_count":
             evidence.used_tokens |= bool(payload.get("info"))
+            self._limits(payload.get("rate_limits"))
         elif kind in {"task_complete", "turn_complete"}:
             evidence.completed = True
+            error = payload.get("error")
+            evidence.error_info = error.get("codex_error_info") if isinstance(error, dict) else None
         elif kind == "turn_aborted":
             evidence.aborted = _text(payload.get("reason")) or "interrupted"
+
+    def _limits(self, limits: object) -> None:
+        """When the limit that is used up ends: to the second, where Codex's sentence has minutes only."""
+        for name in ("primary", "secondary") if isinstance(limits, dict) else ():
+            window = limits.get(name)  # type: ignore[attr-defined]
+            if isinstance(window, dict) and (_number(window.get("used_percent")) or 0) >= 100:
+                resets = _number(window.get("resets_at"))
+                if resets is not None:
+                    self.evidence.limit_resets_at = max(self.evidence.limit_resets_at or 0, int(resets))
 
     def _said(self, content: object) -> None:
         said = " ".join(_texts(content)).strip()
@@ -226,7 +259,7 @@ def _texts(content: object) -> Iterator[str]:
 
 
 def _is_trouble(text: str) -> bool:
-    return "image generation failed" in text or "unsupported call" in text or "image_gen" in text
+    return reasons.of_tool(text) is not None
 
 
 def _keep(kept: list[Any], value: Any) -> None:
@@ -238,6 +271,10 @@ def _clip(value: object) -> object:
     if isinstance(value, str):
         return value[:_MAX_TEXT]
     return value if isinstance(value, (int, float, bool)) or value is None else json.dumps(value)[:_MAX_TEXT]
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12 else None
 
 
 def _text(value: object) -> str | None:

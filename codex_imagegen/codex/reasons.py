@@ -1,0 +1,203 @@
+"""What Codex's words for a failure mean: each pattern was seen on real builds between 0.111.0 and 0.169.0.
+
+A reason is one of the names of ``error.code``. Codex prints straight apostrophes up to 0.149 and curly ones later.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+_LIMIT_NAMES = {"usage_limit_reached", "usage_not_included", "insufficient_quota", "billing_hard_limit_reached"}
+_MODERATION_NAMES = {"moderation_blocked", "content_policy_violation"}
+_RATE_NAMES = {"rate_limit_exceeded", "TooManyRequests"}
+
+_TOOL_ERROR = re.compile(
+    r"image generation failed: (?P<rest>.*)"
+    r"|image generation returned no image data"
+    r"|unable to (?:read|process) referenced image at .*"
+    r"|`(?:referenced_image_paths|num_last_images_to_include)` must .*"
+    r"|requested the last \d+ conversation images.*",
+    re.DOTALL,
+)
+_NOT_OFFERED = re.compile(
+    r"unsupported call: \S*image_?gen|tools\.image_gen__imagegen is not a function|image_gen__imagegen is not defined"
+)
+_HTTP = re.compile(r"http (?P<status>\d{3}) [^:]*: Some\((?P<body>\".*\")\)", re.DOTALL)
+_NAMED = re.compile(r"(?:code|type)\W+(\w+)")
+
+_TURN_INFO = {
+    "usage_limit_exceeded": "usage-limit",
+    "unauthorized": "not-logged-in",
+    "rate_limit_exceeded": "rate-limited",
+    "server_overloaded": "rate-limited",
+    "cyber_policy": "moderation",
+    "internal_server_error": "network",
+}
+_TURN_WORDS = (
+    (
+        "usage-limit",
+        r"You['’]ve hit your usage limit|usage limit has been reached|workspace is out of credits"
+        r"|You hit your spend cap|Quota exceeded\. Check your plan|upgrade to Plus: https|image generation limit",
+    ),
+    ("not-logged-in", r"Please log out and sign in again|unexpected status 401|Failed to refresh token|Not logged in"),
+    (
+        "moderation",
+        r"moderation_blocked|content_policy_violation|rejected by the safety system|request has been flagged",
+    ),
+    (
+        "rate-limited",
+        r"last status: 429|rate limit exceeded|Rate limit reached|rate_limit_exceeded|TooManyRequests|at capacity",
+    ),
+    (
+        "network",
+        r"stream disconnected before completion|waiting for network|error sending request|Connection failed"
+        r"|We['’]re currently experiencing high demand|(?:unexpected|last) status:? 5\d\d|request timed out"
+        r"|workspace routing discovery failed|blocked by Cloudflare|Network unreachable|failed to lookup address",
+    ),
+)
+_START_WORDS = (
+    ("codex-too-old", r"Unknown feature flag: image_generation"),
+    ("network", r"Failed to load cloud config bundle|failed to load your workspace-managed config"),
+)
+_AT = re.compile(
+    r"try again at (?:(?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2})(?:st|nd|rd|th), (?P<year>\d{4}) )?"
+    r"(?P<hour>\d{1,2}):(?P<minute>\d\d) (?P<half>[AP])M",
+    re.IGNORECASE,
+)
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A failure's name, Codex's or the back end's own words for it, and when a limit ends (Unix seconds)."""
+
+    code: str
+    words: str
+    resets_at: int | None = None
+
+
+def of_tool(text: str) -> Reason | None:
+    """What the image tool's error says, or None where this is none."""
+    if _NOT_OFFERED.search(text):
+        return Reason("tool-unavailable", "the image tool is not offered")
+    found = _TOOL_ERROR.search(text)
+    if found is None:
+        return None
+    words = found["rest"] or found[0]
+    http = _HTTP.search(words)
+    if http is None:
+        network = re.match(r"network error|timeout|request timed out|connection", words)
+        return Reason("network" if network else "generation-failed", words)
+    return _of_http(int(http["status"]), _rust_string(http["body"]))
+
+
+def of_turn(text: str, info: object = None, now: float | None = None) -> Reason:
+    """What a turn's error says; ``info`` is the record's ``codex_error_info`` (from 0.149), ``now`` Unix seconds."""
+    code = _of_info(info) or next((code for code, words in _TURN_WORDS if re.search(words, text)), "codex-failed")
+    return Reason(code, _body_message(text), resets_at(text, now) if code == "usage-limit" else None)
+
+
+def of_start(stderr: str) -> Reason:
+    """What Codex's stderr says when it ended before a thread began; the words are its last line that is not noise."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not _NOISE.search(line)]
+    code = next((code for code, words in _START_WORDS if re.search(words, stderr)), "codex-failed")
+    errors = [line for line in lines if re.match(r"error\b", line, re.IGNORECASE)]
+    return Reason(code, (errors or lines or ["it said nothing"])[-1 if not errors else 0])
+
+
+_NOISE = re.compile(
+    r"^WARNING: proceeding, even though|Reading (?:prompt|additional input) from stdin|rmcp::transport::worker"
+    r"|failed to refresh available models|responses_websocket: failed to connect"
+    r"|^\s*(?:tip:|Usage:|codex exec \[)|For more information"
+)
+
+
+def tool_lines(stderr: str) -> list[str]:
+    """The tool errors that Codex logged on stderr: a script of the model may have swallowed them."""
+    return [line.partition("error=")[2] for line in stderr.splitlines() if "tools::router: error=" in line]
+
+
+def resets_at(text: str, now: float | None = None) -> int | None:
+    """The Unix time that ``try again at …`` names, in the local zone as Codex prints it; without a date, today."""
+    found = _AT.search(text)
+    if found is None:
+        return None
+    today = time.localtime(now)
+    hour = int(found["hour"]) % 12 + (12 if found["half"].upper() == "P" else 0)
+    day = (today.tm_year, today.tm_mon, today.tm_mday)
+    if found["month"]:
+        month = found["month"].lower()
+        if month not in _MONTHS:
+            return None
+        day = (int(found["year"]), _MONTHS.index(month) + 1, int(found["day"]))
+    try:
+        return int(time.mktime((*day, hour, int(found["minute"]), 0, 0, 0, -1)))
+    except (OverflowError, ValueError):
+        return None
+
+
+def _of_http(status: int, body: str) -> Reason:
+    error = _error_of(body)
+    names = {error.get("code"), error.get("type")} if error else set(_NAMED.findall(body))
+    words = _clip(error.get("message") or body) or f"HTTP {status}"
+    if names & _LIMIT_NAMES:
+        resets = error.get("resets_at")
+        return Reason("usage-limit", words, resets if isinstance(resets, int) else None)
+    if names & _MODERATION_NAMES or "rejected by the safety system" in body:
+        return Reason("moderation", words)
+    if status == 429 or names & _RATE_NAMES:
+        return Reason("rate-limited", words)
+    return Reason("not-logged-in" if status == 401 else "generation-failed", words)
+
+
+def _of_info(info: object) -> str | None:
+    if isinstance(info, str):
+        return _TURN_INFO.get(info)
+    for value in info.values() if isinstance(info, dict) else ():
+        status = value.get("http_status_code") if isinstance(value, dict) else None
+        if isinstance(status, int):
+            return {401: "not-logged-in", 429: "rate-limited"}.get(status) or ("network" if status >= 500 else None)
+    return None
+
+
+def _body_message(text: str) -> str:
+    """The message inside a turn error that is nothing but the back end's JSON; else the text itself."""
+    body = _json(text)
+    if not body:
+        return text
+    error = body.get("error")
+    return _clip(body.get("detail") or (error.get("message") if isinstance(error, dict) else None)) or text
+
+
+def _error_of(body: str) -> dict[str, Any]:
+    error = _json(body).get("error")
+    return error if isinstance(error, dict) and all(_plain(error.get(key)) for key in ("code", "type")) else {}
+
+
+def _plain(value: object) -> bool:
+    return value is None or isinstance(value, (str, int))
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _rust_string(quoted: str) -> str:
+    """A string as Rust's ``{:?}`` prints it."""
+    plain = re.sub(r"\\u\{([0-9a-fA-F]{1,6})\}", lambda m: chr(min(int(m[1], 16), 0x10FFFF)), quoted)
+    try:
+        return str(json.loads(plain.replace("\\'", "'"), strict=False))
+    except (ValueError, RecursionError):
+        return quoted
+
+
+def _clip(value: object) -> str:
+    return value[:1000] if isinstance(value, str) else ""

@@ -1,0 +1,42 @@
+"""No test touches the user's real home, and none reaches beyond loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support import builds
+from tests.support.lab import Lab
+
+_FORGOTTEN = ("OPENAI_API_KEY", "CODEX_API_KEY", "RUNCOMFY_TOKEN", "RUNCOMFY_CONFIG_DIR", "NO_COLOR")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """HOME, CODEX_HOME and the XDG folders of the test's own process."""
+    home = tmp_path / "own-home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("CODEX_HOME", str(home / ".codex"))
+    for name in ("CONFIG", "CACHE", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
+    for name in _FORGOTTEN:
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    """Makes labs: ``lab()`` with the newest build, ``lab("0.111.0", script=…)`` with another back end."""
+    with ExitStack() as stack:
+        count = 0
+
+        def make(version: str = builds.NEWEST, **options: object) -> Lab:
+            nonlocal count
+            count += 1
+            return stack.enter_context(Lab(tmp_path / f"lab{count}", version, **options))  # type: ignore[arg-type]
+
+        yield make

@@ -1,0 +1,75 @@
+"""The real Codex builds from npm, installed once into a cache outside the repository."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+OLDEST, NEWEST = "0.111.0", "0.169.0"
+BUILDS = (OLDEST, "0.118.0", "0.134.0", "0.141.0", "0.144.6", "0.149.1", "0.160.1", NEWEST)
+TOO_OLD = "0.107.0"
+"""The newest build known to refuse ``--enable image_generation``."""
+
+FUNCTION_MODEL = "gpt-5.2"
+"""A model without code mode, which the builds from 0.144 offer the plain function tool."""
+
+
+HOME = os.path.expanduser("~")
+"""The home that the test run was started with; each test has one of its own."""
+
+
+def number(version: str) -> tuple[int, ...]:
+    """``0.118.0`` as something that can be compared."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def cache() -> Path:
+    """Where the builds are kept: ``CODEX_IMAGEGEN_TEST_CACHE``, or the user's cache folder."""
+    given = os.environ.get("CODEX_IMAGEGEN_TEST_CACHE")
+    if given:
+        return Path(given)
+    return Path(HOME) / ".cache" / "codex-imagegen-tests"
+
+
+def codex(version: str) -> Path:
+    """The ``codex`` command of a build, installed if it is not there yet; skips without npm, but fails in CI."""
+    folder = CACHE / "codex" / version
+    command = folder / "node_modules" / ".bin" / "codex"
+    if not command.exists():
+        _install(version, folder)
+    return command
+
+
+def _install(version: str, folder: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        message = f"npm is not there to install @openai/codex@{version}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return
+        fresh = folder.parent / f".{version}-{uuid.uuid4().hex}"
+        fresh.mkdir()
+        try:
+            subprocess.run(
+                [npm, "install", "--prefix", str(fresh), "--no-audit", "--no-fund", f"@openai/codex@{version}"],
+                check=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=600,
+                env={**os.environ, "HOME": HOME},
+            )
+            fresh.rename(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+CACHE = cache()
