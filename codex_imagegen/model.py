@@ -41,6 +41,7 @@ class Request:
 
     ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given.
     ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
+    ``request_id`` is a RunComfy request that was submitted before: it is waited for, and nothing else is sent.
     """
 
     prompt: str
@@ -55,6 +56,7 @@ class Request:
     full_turn: bool = False
     codex: str | None = None
     codex_args: tuple[str, ...] = ()
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ def make(request: Request, run: Run) -> Made:
 
     Raises the errors of the tree; their ``spent`` says whether it may have been billed.
     """
+    if request.request_id is not None:
+        return fetch(request.request_id, run)
     order = inputs.order(request)
     with _client() as client:
         patience = Patience(run.interrupt, run.deadline)
