@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -77,9 +78,9 @@ class Script:
                 time.sleep(self.draw_sec)
                 return [hosted(self.draw(prompt), prompt)]
             case "function":
-                return [function_call({"prompt": prompt})]
+                return [function_call(arguments_of(request))]
             case "code":
-                return [script_call({"prompt": prompt})]
+                return [script_call(arguments_of(request))]
             case _:
                 return [said("I have no tool for pictures.")]
 
@@ -252,10 +253,31 @@ def drawn(request: Any) -> bool:
     return bool(kinds & {"function_call_output", "custom_tool_call_output", "image_generation_call"})
 
 
+def arguments_of(request: Any) -> Item:
+    """What the model hands to the function tool: the prompt, and the attached pictures by path where it was told."""
+    arguments: Item = {"prompt": prompt_of(request)}
+    parts = _last_message(request)
+    attached = sum(part.get("type") == "input_image" for part in parts)
+    paths = [found[1] for part in parts if (found := _PATH.match(part.get("text", "")))]
+    if attached and len(paths) == attached:
+        arguments["referenced_image_paths"] = paths
+    elif attached:
+        arguments["num_last_images_to_include"] = attached
+    return arguments
+
+
 def prompt_of(request: Any) -> str:
     """The text of the user's last message."""
+    texts = [part.get("text", "") for part in _last_message(request) if part.get("type") == "input_text"]
+    return texts[-1] if texts else ""
+
+
+_PATH = re.compile(r'<image name=\[[^]]*\] path="([^"]*)">')
+"""How a Codex from 0.142.0 on tells the model where an attached picture lies."""
+
+
+def _last_message(request: Any) -> list[Item]:
     for item in reversed(request.get("input", [])):
         if item.get("role") == "user" and item.get("type", "message") == "message":
-            texts = [part.get("text", "") for part in item.get("content", []) if part.get("type") == "input_text"]
-            return texts[-1] if texts else ""
-    return ""
+            return list(item.get("content", []))
+    return []
