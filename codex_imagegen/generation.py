@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from codex_imagegen import backends
 from codex_imagegen.errors import ImagegenError, OutExists, OutUnwritable, UsageError
@@ -18,13 +19,23 @@ def generate(
     interrupt: Interrupt | None = None,
     tell: Callable[[Event], None] | None = None,
     words: Callable[[bytes], None] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Result:
     """Make the picture that was asked for, and write it.
 
-    ``tell`` hears how it goes on, ``words`` gets Codex's own stderr. Raises the errors of
+    ``tell`` hears how it goes on, ``words`` gets Codex's own stderr; ``environment`` takes the place of the process's
+    own. Raises the errors of
     :mod:`codex_imagegen.errors`; what can be refused is refused before anything is spent.
     """
-    run = _run(request, interrupt or Interrupt(), tell, words)
+    started = time.monotonic()
+    run = Run(
+        started,
+        started + request.timeout_sec,
+        interrupt or Interrupt(),
+        tell or _nobody,
+        words,
+        os.environ if environment is None else environment,
+    )
     check(request)
     target = output.plan(request.out, force=request.force, wanted=request.wishes.format)[0]
     made = backends.load(request.backend).make(request, run)
@@ -40,15 +51,8 @@ def check(request: Request) -> None:
         raise UsageError(f"--timeout-sec can't be {request.timeout_sec:g}", hint="give a number of seconds above 0")
 
 
-def _run(
-    request: Request,
-    interrupt: Interrupt,
-    tell: Callable[[Event], None] | None,
-    words: Callable[[bytes], None] | None,
-) -> Run:
-    started = time.monotonic()
-    run = Run(started, started + request.timeout_sec, interrupt, words=words)
-    return run if tell is None else Run(started, run.deadline, interrupt, tell, words)
+def _nobody(_event: Event) -> None:
+    """Nobody is listening."""
 
 
 def _write(made: Made, target: output.Target) -> Image:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -162,20 +163,17 @@ class Result:
         return Path(self.images[0].path) if self.images else None
 
 
-def _ignore(_event: Event) -> None:
-    """Nobody is listening."""
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """What one run needs beside its request: when it began, who listens, and who may stop it.
 
     ``started`` and ``deadline`` are readings of ``time.monotonic()`` in seconds. ``words`` gets Codex's own stderr,
-    as bytes, where somebody wants to see it.
+    as bytes, where somebody wants to see it. ``environment`` is what Codex and its home are found in.
     """
 
     started: float
     deadline: float
     interrupt: Interrupt
-    tell: Callable[[Event], None] = _ignore
+    tell: Callable[[Event], None]
     words: Callable[[bytes], None] | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from codex_imagegen.codex import command, config, sessions
 from codex_imagegen.codex.turn import Turn
 from codex_imagegen.codex.workspace import workspace
@@ -15,9 +13,9 @@ from codex_imagegen.pictures.references import Reference, load
 def make(request: Request, run: Run) -> Made:
     """Make one picture; see :class:`codex_imagegen.backends.Backend`."""
     command.check_prompt(request.prompt)
-    codex = command.find(request.codex, os.environ)
+    codex = command.find(request.codex, run.environment)
     references = _references(request.refs)
-    codex_home = sessions.home(os.environ)
+    codex_home = sessions.home(run.environment)
     with workspace(references) as (folder, copies):
         line = command.argv(
             codex,
@@ -33,7 +31,7 @@ def make(request: Request, run: Run) -> Made:
             line,
             folder=folder,
             codex_home=codex_home,
-            environment=command.environment_of(os.environ),
+            environment=command.environment_of(run.environment),
             run=run,
             full_turn=request.full_turn,
             known=[reference.data for reference in references],

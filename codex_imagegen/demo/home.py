@@ -12,11 +12,13 @@ REFUSING = "http://127.0.0.1:9"
 """A proxy that nobody runs (the discard port): whatever is not meant for the stand-in ends there."""
 
 
-def make(folder: str, url: str, *, plan: str = "plus", old: bool = False, extra: str = "") -> None:
+def make(folder: str, url: str, *, version: str, plan: str = "plus", extra: str = "") -> None:
     """Write config.toml and auth.json for a stand-in at ``url`` into an existing folder.
 
-    ``old``: for builds before 0.118.0, which know no ``openai_base_url`` (measured). ``extra`` is more TOML.
+    ``version`` is that of the Codex that will live there: builds before 0.118.0 know no ``openai_base_url``, and ask
+    chatgpt.com for their models unless they find them cached (measured). ``extra`` is more TOML.
     """
+    old = tuple(int(part) for part in version.split(".")[:2]) < (0, 118)
     lines = [f'chatgpt_base_url = "{url}/backend-api"', "check_for_update_on_startup = false"]
     provider = []
     if old:
@@ -25,6 +27,8 @@ def make(folder: str, url: str, *, plan: str = "plus", old: bool = False, extra:
             "[model_providers.standin]", 'name = "standin"', f'base_url = "{url}/v1"', 'wire_api = "responses"',
             "requires_openai_auth = true",
         ]  # fmt: skip
+        models: dict[str, object] = {"fetched_at": _now(), "etag": None, "client_version": version, "models": []}
+        _write(os.path.join(folder, "models_cache.json"), json.dumps(models))
     else:
         lines.append(f'openai_base_url = "{url}/v1"')
     lines += ["[analytics]", "enabled = false", *provider, extra, ""]
@@ -42,8 +46,11 @@ def environment(folder: str, url: str, base: Mapping[str, str]) -> dict[str, str
 def _login(plan: str) -> dict[str, object]:
     token = _token(plan)
     tokens = {"id_token": token, "access_token": token, "refresh_token": "made-up", "account_id": "made-up"}
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": now}
+    return {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": _now()}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _token(plan: str) -> str:

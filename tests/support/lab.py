@@ -64,13 +64,7 @@ class Lab:
         self.standin.__exit__()
 
     def write_home(self, plan: str = "plus") -> None:
-        old = builds.number(self.version) < (0, 118, 0)
-        home.make(str(self.home), self.standin.url, plan=plan, old=old, extra=self._extra)
-        # without it, builds before 0.118 ask chatgpt.com for their models, and wait 9 s for the proxy's refusal
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        models = {"fetched_at": now, "etag": None, "client_version": self.version, "models": []}
-        if old:
-            (self.home / "models_cache.json").write_text(json.dumps(models))
+        home.make(str(self.home), self.standin.url, version=self.version, plan=plan, extra=self._extra)
 
     @property
     def environment(self) -> dict[str, str]:

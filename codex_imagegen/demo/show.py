@@ -1,0 +1,89 @@
+"""The demonstration: a real run of the bridge in which nothing costs anything and nothing leaves the machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from codex_imagegen.codex import command
+from codex_imagegen.demo import home
+from codex_imagegen.demo.standin import StandIn
+from codex_imagegen.demo.understudy import VERSION
+from codex_imagegen.errors import CodexMissing
+from codex_imagegen.generation import generate
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Event, Request, Result
+
+PROMPT = "a range of hills at the end of the day"
+_OLDEST = (0, 111)
+_ASK_SEC = 20
+_UNCOMPRESSED = "[features]\nenable_request_compression = false"  # zstd is no part of this Python
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Who plays Codex: the executable, its version, and whether it is the real one."""
+
+    path: str
+    version: str
+    real: bool
+
+
+def show(
+    request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], say: Callable[[str], None]
+) -> Result:
+    """Make the request's picture on an embedded stage; ``say`` hears who plays Codex. Raises what a real run raises."""
+    # the resolved name: Codex and our watcher must mean the same folder
+    with (
+        tempfile.TemporaryDirectory(prefix="codex-imagegen-demo-", ignore_cleanup_errors=True) as folder,
+        StandIn() as back,
+    ):
+        lead = _cast(request.codex, os.path.realpath(folder))
+        say(_credits(lead))
+        codex_home = os.path.join(os.path.realpath(folder), "home")
+        os.mkdir(codex_home, 0o700)
+        home.make(codex_home, back.url, version=lead.version, extra=_UNCOMPRESSED)
+        environment = home.environment(codex_home, back.url, command.environment_of(os.environ))
+        played = replace(request, codex=lead.path)
+        return generate(played, interrupt=interrupt, tell=tell, environment=environment)
+
+
+def _credits(lead: Lead) -> str:
+    if lead.real:
+        return f"demo: the real Codex {lead.version}, with a stand-in for OpenAI on loopback"
+    return "demo: no Codex that can make pictures is here; an understudy plays its part"
+
+
+def _cast(given: str | None, folder: str) -> Lead:
+    """The real Codex if there is one that is new enough, else the understudy; a ``--codex`` must be there."""
+    try:
+        path = command.find(given, os.environ)
+    except CodexMissing:
+        if given is not None:
+            raise
+    else:
+        version = _version(path)
+        if version and tuple(int(part) for part in version.split(".")[:2]) >= _OLDEST:
+            return Lead(path, version, real=True)
+    path = os.path.join(folder, "understudy")
+    with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o700)) as file:
+        file.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m codex_imagegen.demo.understudy "$@"\n')
+    return Lead(path, VERSION, real=False)
+
+
+def _version(path: str) -> str | None:
+    """The version that a Codex names; asked for in the demo alone, since it costs 70 ms and more."""
+    try:
+        said = subprocess.run(
+            [path, "--version"], capture_output=True, timeout=_ASK_SEC, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(rb"\b(\d{1,4}\.\d{1,4}\.\d{1,4})\b", said.stdout)
+    return found[1].decode() if found else None
