@@ -1,0 +1,597 @@
+"""What the back end may do, as scripts of the stand-in: each class says by its name what happens.
+
+All draw small pictures, so that runs are quick. The bodies are modelled on Codex's public source and on issues of
+openai/codex; what Codex makes of them is measured.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from codex_imagegen.demo.standin import (
+    Call,
+    Item,
+    Reply,
+    Script,
+    arguments_of,
+    drawn,
+    events_reply,
+    function_call,
+    hosted,
+    pictures,
+    prompt_of,
+    said,
+    script_call,
+    stream,
+    tool_of,
+)
+from tests.support.pictures import encoded, torn
+
+SIDE = 64
+HOUR_SEC = 3600
+
+MODERATION = {
+    "message": "Your request was rejected by the safety system. If you believe this is an error, contact us at "
+    "help.openai.com and include the request ID req_1. safety_violations=[sexual].",
+    "type": "image_generation_user_error",
+    "param": None,
+    "code": "moderation_blocked",
+}
+RATE = {
+    "message": "Rate limit reached for gpt-5 in organization org-x on tokens per min (TPM): Limit 30000, Used 22999, "
+    "Requested 12528. Please try again in 1.054s. Visit https://platform.openai.com/account/rate-limits to learn more.",
+    "type": "tokens",
+    "param": None,
+    "code": "rate_limit_exceeded",
+}
+PICTURE_RATE = {
+    "message": "Rate limit reached for gpt-image-2",
+    "type": "input-images",
+    "param": None,
+    "code": "rate_limit_exceeded",
+}
+TOKEN_INVALIDATED = {
+    "message": "Your authentication token has been invalidated. Please try signing in again.",
+    "type": "invalid_request_error",
+    "code": "token_invalidated",
+}
+
+
+class Draws(Script):
+    """A back end in good health; its first picture, its second, … differ from each other (see :meth:`nth`)."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+
+    def draw(self, prompt: str) -> bytes:
+        return self.nth(next(self._count))
+
+    def nth(self, index: int) -> bytes:
+        """The picture drawn as number ``index``, counted from 0."""
+        return encoded(SIDE + 8 * index, ("drawn", index))
+
+
+# What ``POST …/responses`` says
+
+
+class _Responds(Draws):
+    """Every turn of the model is answered by :attr:`reply`."""
+
+    reply = Reply()
+
+    def respond(self, call: Call) -> Reply:
+        return self.reply
+
+
+class UsageLimit(_Responds):
+    """429: the plan's usage is used up. ``resets_in`` seconds or None; ``headers``: the x-codex ones that tell more."""
+
+    def __init__(self, *, resets_in: int | None = 5400, plan: str | None = "plus", headers: bool = False) -> None:
+        super().__init__()
+        self.resets_at = None if resets_in is None else int(time.time()) + resets_in
+        told = _codex_headers(self.resets_at) if headers else ()
+        self.reply = error(429, _usage_limit(self.resets_at, plan), headers=told)
+
+
+class UsageNotIncluded(_Responds):
+    """429: the plan does not include Codex."""
+
+    reply = Reply(429, b'{"error": {"type": "usage_not_included", "message": "Not included"}}')
+
+
+class OutOfCredits(_Responds):
+    """429: a workspace's member has no credits left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        kind = "workspace_member_credits_depleted"
+        self.reply = error(
+            429, _usage_limit(int(time.time()) + 5400, "team"), headers=(("x-codex-rate-limit-reached-type", kind),)
+        )
+
+
+class QuotaExceeded(_Responds):
+    """The turn fails with ``insufficient_quota`` in its stream."""
+
+    def respond(self, call: Call) -> Reply:
+        message = "You exceeded your current quota, please check your plan and billing details."
+        return failed_turn({"code": "insufficient_quota", "message": message})
+
+
+class RateLimits(_Responds):
+    """429 to the model's turn: too many tokens a minute."""
+
+    def respond(self, call: Call) -> Reply:
+        return error(429, RATE)
+
+
+class RateLimitsInStream(_Responds):
+    """The same, in the stream of a turn that began."""
+
+    def respond(self, call: Call) -> Reply:
+        return failed_turn(RATE)
+
+
+class Overloaded(_Responds):
+    """The turn fails since the model is at capacity."""
+
+    def respond(self, call: Call) -> Reply:
+        return failed_turn({"code": "server_is_overloaded", "message": "Our servers are currently overloaded."})
+
+
+class BlocksPrompt(_Responds):
+    """400 to the model's turn: moderation."""
+
+    def respond(self, call: Call) -> Reply:
+        return error(400, MODERATION)
+
+
+class BlocksPromptInStream(_Responds):
+    """The turn fails with ``moderation_blocked`` in its stream (a hosted tool's way)."""
+
+    def respond(self, call: Call) -> Reply:
+        return failed_turn(MODERATION)
+
+
+class Refuses(_Responds):
+    """The model answers in words, and calls no tool."""
+
+    words = "I can't help with that picture."
+
+    def respond(self, call: Call) -> Reply:
+        return stream([said(self.words)])
+
+
+class SaysNothing(_Responds):
+    """The turn ends at once, without words or calls."""
+
+    def respond(self, call: Call) -> Reply:
+        return stream([])
+
+
+class UnknownModel(_Responds):
+    """400: this model can't be used with a ChatGPT account."""
+
+    reply = Reply(400, b'{"detail": "The \'x\' model is not supported when using Codex with a ChatGPT account."}')
+
+
+class TokenRefused(_Responds):
+    """401, and refreshing the token is refused as well: ``status`` and ``code`` are the token endpoint's."""
+
+    def __init__(self, status: int = 401, code: str = "invalid_grant") -> None:
+        super().__init__()
+        self.reply = error(401, TOKEN_INVALIDATED)
+        self._refresh = error(status, {"message": "bad", "code": code})
+
+    def other(self, call: Call) -> Reply:
+        return self._refresh if call.path.endswith("/oauth/token") else super().other(call)
+
+
+class NoLogin(_Responds):
+    """401: no credentials came."""
+
+    reply = Reply(
+        401,
+        b'{"error": {"message": "Missing bearer or basic authentication in header", "type": "invalid_request_error",'
+        b' "param": null, "code": null}}',
+    )
+
+
+class ServerErrors(_Responds):
+    """500 to every turn."""
+
+    reply = Reply(500, b"upstream down", "text/plain")
+
+
+class ClosesConnections(_Responds):
+    """The connection is closed without a word."""
+
+    def respond(self, call: Call) -> Reply:
+        raise ConnectionResetError
+
+
+class CutsStream(_Responds):
+    """The connection breaks in the middle of a turn's stream."""
+
+    def respond(self, call: Call) -> Reply:
+        begun = events_reply([{"type": "response.created", "response": {"id": "resp_1"}}])
+        return Reply(body=_Cut(begun.body), kind=begun.kind, headers=(("connection", "close"),))
+
+
+class EndsStreamEarly(_Responds):
+    """The stream of a turn ends in good order, but before ``response.completed``."""
+
+    def respond(self, call: Call) -> Reply:
+        return events_reply([{"type": "response.created", "response": {"id": "resp_1"}}])
+
+
+class NeverAnswers(_Responds):
+    """The model thinks for longer than anybody waits."""
+
+    def __init__(self, seconds: float = 600.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def respond(self, call: Call) -> Reply:
+        time.sleep(self._seconds)
+        return super().respond(call)
+
+
+# What the image tool says
+
+
+class _PictureFails(Draws):
+    """The picture's own endpoint says :meth:`trouble`; a hosted tool's turn fails with the same error."""
+
+    status = 400
+    trouble: ClassVar[Item] = MODERATION
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def picture(self, call: Call) -> Reply:
+        return error(self.status, self.trouble, headers=self.headers)
+
+    def respond(self, call: Call) -> Reply:
+        request = call.json
+        if drawn(request):
+            return stream([said("I could not make the picture.")])
+        return failed_turn(self.trouble) if tool_of(request) == "hosted" else stream(self.call_tool(request))
+
+
+class BlocksPicture(_PictureFails):
+    """400 ``moderation_blocked``."""
+
+
+class RateLimitsPictures(_PictureFails):
+    """429 ``rate_limit_exceeded``, with quota left."""
+
+    status, trouble = 429, PICTURE_RATE
+
+
+class TooManyPictures(_PictureFails):
+    """429 in the other words that have been seen."""
+
+    status = 429
+    trouble: ClassVar[Item] = {
+        "message": "Too many requests. Please try again later.", "type": "TooManyRequests", "code": "TooManyRequests"
+    }  # fmt: skip
+
+
+class PictureLimit(_PictureFails):
+    """429: the limit for pictures is reached. ``headers``: the ones by which Codex knows which limit it was."""
+
+    status = 429
+
+    def __init__(self, *, resets_in: int | None = 2 * HOUR_SEC, headers: bool = True) -> None:
+        super().__init__()
+        self.resets_at = None if resets_in is None else int(time.time()) + resets_in
+        self.trouble = _usage_limit(self.resets_at, "plus")
+        self.headers = _picture_headers(self.resets_at) if headers else ()
+
+    def respond(self, call: Call) -> Reply:
+        if tool_of(call.json) != "hosted":
+            return super().respond(call)
+        message = "You have reached your image generation limit."
+        return failed_turn({"code": "image_generation_usage_limit_reached", "message": message})
+
+
+class PictureServerErrors(_PictureFails):
+    """500 from the picture's endpoint."""
+
+    status = 500
+    trouble: ClassVar[Item] = {
+        "message": "The server had an error while processing your request.", "type": "server_error", "code": None
+    }  # fmt: skip
+
+
+class RejectsPictureRequest(_PictureFails):
+    """400 for another reason than moderation."""
+
+    trouble: ClassVar[Item] = {
+        "message": "Invalid value: 'auto'.", "type": "invalid_request_error", "param": "size", "code": "invalid_value"
+    }  # fmt: skip
+
+
+class PictureTokenRefused(_PictureFails):
+    """401 from the picture's endpoint alone."""
+
+    status = 401
+    trouble: ClassVar[Item] = {
+        "message": "Could not parse your authentication token.", "type": "invalid_request_error",
+        "code": "token_invalidated",
+    }  # fmt: skip
+
+
+class NoPictures(Draws):
+    """An empty list of pictures; a hosted tool's item fails."""
+
+    def picture(self, call: Call) -> Reply:
+        return pictures([])
+
+    def call_tool(self, request: Item) -> list[Item]:
+        if tool_of(request) == "hosted":
+            return [hosted(b"", prompt_of(request), status="failed"), said("I could not make the picture.")]
+        return super().call_tool(request)
+
+
+class NoJson(Draws):
+    """The picture's endpoint answers with a web page."""
+
+    def picture(self, call: Call) -> Reply:
+        return Reply(body=b"<html>hello</html>", kind="text/html")
+
+
+class NoBase64(Draws):
+    """A picture that is no base64, on both kinds of tool."""
+
+    rubbish = "!!!! not base64"
+
+    def picture(self, call: Call) -> Reply:
+        return Reply(body=json.dumps({"created": 1, "data": [{"b64_json": self.rubbish}]}).encode())
+
+    def call_tool(self, request: Item) -> list[Item]:
+        return _with_result(super().call_tool(request), self.rubbish)
+
+
+class BlankPicture(NoBase64):
+    """A picture that is an empty string: on a hosted tool, what a build that blanks ``result`` would leave."""
+
+    rubbish = ""
+
+
+class TearsPictures(Draws):
+    """Half a picture."""
+
+    def nth(self, index: int) -> bytes:
+        return torn(super().nth(index))
+
+
+class TearsBase64(Draws):
+    """Base64 that was cut somewhere."""
+
+    def picture(self, call: Call) -> Reply:
+        text = base64.b64encode(self.draw("")).decode()[:-301]
+        return Reply(body=json.dumps({"created": 1, "data": [{"b64_json": text}]}).encode())
+
+    def call_tool(self, request: Item) -> list[Item]:
+        items = super().call_tool(request)
+        return _with_result(items, base64.b64encode(self.nth(0)).decode()[:-301])
+
+
+class ClosesPictureConnections(Draws):
+    """The connection to the picture's endpoint is closed without a word."""
+
+    def picture(self, call: Call) -> Reply:
+        raise ConnectionResetError
+
+
+class FailsHostedItem(Draws):
+    """A hosted tool's item that failed, without a picture."""
+
+    def call_tool(self, request: Item) -> list[Item]:
+        if tool_of(request) != "hosted":
+            return super().call_tool(request)
+        return [
+            {**hosted(b"", prompt_of(request), status="failed"), "result": None},
+            said("I could not make the picture: the safety system rejected it."),
+        ]
+
+
+class StaysGenerating(Draws):
+    """A hosted tool's whole picture whose status never becomes ``completed``."""
+
+    def call_tool(self, request: Item) -> list[Item]:
+        if tool_of(request) != "hosted":
+            return super().call_tool(request)
+        return [hosted(self.draw(""), prompt_of(request), status="generating"), said("Done.")]
+
+
+# What the model does
+
+
+class CallsToolThatIsNotOffered(Draws):
+    """The model calls the image tool where it has none: as ``function``, ``flat``, or from a script (``code``)."""
+
+    def __init__(self, how: str = "function") -> None:
+        super().__init__()
+        self._how = how
+
+    def call_tool(self, request: Item) -> list[Item]:
+        arguments = {"prompt": prompt_of(request)}
+        if self._how == "code":
+            return [script_call(arguments)]
+        call = function_call(arguments)
+        if self._how == "flat":
+            del call["namespace"]
+            call["name"] = "image_genimagegen"
+        return [call]
+
+
+class TwoPictures(Draws):
+    """The model makes two pictures, the second larger than the first."""
+
+    def respond(self, call: Call) -> Reply:
+        request = call.json
+        if tool_of(request) == "hosted" and not drawn(request):
+            prompt = prompt_of(request)
+            return stream([hosted(self.draw(prompt), prompt, call_id=f"ig_{n}") for n in (1, 2)] + [said("Two.")])
+        done = outputs(request)
+        return stream(calls(request, done + 1) if done < 2 else [said("Two.")])
+
+
+class TornThenWhole(TwoPictures):
+    """The same, with half of the first."""
+
+    def nth(self, index: int) -> bytes:
+        return torn(super().nth(index)) if index == 0 else super().nth(index)
+
+
+class BlockedThenWhole(TwoPictures):
+    """The first picture is blocked, the second comes (function tool)."""
+
+    def picture(self, call: Call) -> Reply:
+        index = next(self._count)
+        return error(400, MODERATION) if index == 0 else pictures([self.nth(index)])
+
+
+class ViewsImage(Draws):
+    """The model looks at a picture of the user's before it draws."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def respond(self, call: Call) -> Reply:
+        request = call.json
+        if outputs(request) == 0:
+            return stream([self._view(request)])
+        if outputs(request) == 1 and not _has(request, "image_generation_call"):
+            return stream([*calls(request, 1, self.draw), said("Here it is.")][: None if _is_hosted(request) else 1])
+        return stream([said("Here it is.")])
+
+    def _view(self, request: Item) -> Item:
+        if tool_of(request) == "code":
+            script = f"const r=await tools.view_image({{path:{json.dumps(self._path)}}}); image(r)"
+            return {"type": "custom_tool_call", "id": "ct_0", "call_id": "call_0", "name": "exec", "input": script}
+        call = function_call({"path": self._path}, call_id="call_0")
+        del call["namespace"]
+        return {**call, "name": "view_image"}
+
+
+class PassesReferences(Draws):
+    """The model hands these paths to the image tool as the references to work from (from 0.144.0)."""
+
+    def __init__(self, *paths: str) -> None:
+        super().__init__()
+        self._paths = list(paths)
+
+    def call_tool(self, request: Item) -> list[Item]:
+        arguments = {"prompt": prompt_of(request), "referenced_image_paths": self._paths}
+        match tool_of(request):
+            case "function":
+                return [function_call(arguments)]
+            case "code":
+                return [script_call(arguments)]
+            case _:
+                return super().call_tool(request)
+
+
+class SwallowsError(BlocksPicture):
+    """A code-mode model whose script catches what the blocked image tool throws."""
+
+    def call_tool(self, request: Item) -> list[Item]:
+        if tool_of(request) != "code":
+            return super().call_tool(request)
+        script = "try { generatedImage(await tools.image_gen__imagegen({prompt:'x'})) } catch (e) { text('sorry') }"
+        return [{**script_call({}), "input": script}]
+
+
+class LimitAfterPicture(Draws):
+    """The picture comes, and the closing turn meets the usage limit."""
+
+    def respond(self, call: Call) -> Reply:
+        return UsageLimit().respond(call) if drawn(call.json) else super().respond(call)
+
+
+# Parts
+
+
+class _Cut(bytes):
+    """A body that ends before the length that it claims."""
+
+    def __len__(self) -> int:
+        return super().__len__() + 1000
+
+
+def error(status: int, trouble: Item, *, headers: Iterable[tuple[str, str]] = ()) -> Reply:
+    """An error of the back end as a response of its own."""
+    return Reply(status, json.dumps({"error": trouble}).encode(), headers=tuple(headers))
+
+
+def failed_turn(trouble: Item, items: Iterable[Item] = ()) -> Reply:
+    """A turn that begins, gives some items perhaps, and fails."""
+    done = [{"type": "response.output_item.done", "output_index": n, "item": item} for n, item in enumerate(items)]
+    failed = {"id": "resp_1", "status": "failed", "error": trouble}
+    created = {"type": "response.created", "response": {"id": "resp_1"}}
+    return events_reply([created, *done, {"type": "response.failed", "response": failed}])
+
+
+def outputs(request: Item) -> int:
+    """How many outputs of functions and scripts the request reports."""
+    return sum(str(item.get("type")).endswith("_call_output") for item in request.get("input", []))
+
+
+def calls(request: Item, number: int, draw: Callable[[str], bytes] | None = None) -> list[Item]:
+    """Call ``number`` of the image tool, however it is offered; a hosted one's picture comes from ``draw``."""
+    arguments, call_id, prompt = arguments_of(request), f"call_{number}", prompt_of(request)
+    match tool_of(request):
+        case "hosted" if draw is not None:
+            return [hosted(draw(prompt), prompt, call_id=f"ig_{number}")]
+        case "function":
+            return [function_call(arguments, call_id=call_id)]
+        case "code":
+            return [script_call(arguments, call_id=call_id)]
+        case _:
+            return [said("I have no tool for pictures.")]
+
+
+def _usage_limit(resets_at: int | None, plan: str | None) -> Item:
+    told = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": plan}
+    if resets_at is None:
+        return told
+    return {**told, "resets_at": resets_at, "resets_in_seconds": resets_at - int(time.time())}
+
+
+def _codex_headers(resets_at: int | None) -> tuple[tuple[str, str], ...]:
+    return (
+        ("x-codex-active-limit", "codex"),
+        ("x-codex-primary-used-percent", "100"),
+        ("x-codex-primary-window-minutes", "300"),
+        ("x-codex-primary-reset-at", str(resets_at or 0)),
+        ("x-codex-limit-name", "GPT-X-Spark"),
+    )
+
+
+def _picture_headers(resets_at: int | None) -> tuple[tuple[str, str], ...]:
+    return (
+        ("x-codex-active-limit", "image_gen"),
+        ("x-image-gen-primary-used-percent", "100"),
+        ("x-image-gen-primary-window-minutes", "1440"),
+        ("x-image-gen-primary-reset-at", str(resets_at or 0)),
+    )
+
+
+def _with_result(items: list[Item], result: str) -> list[Item]:
+    return [{**item, "result": result} if item.get("type") == "image_generation_call" else item for item in items]
+
+
+def _has(request: Item, kind: str) -> bool:
+    return any(item.get("type") == kind for item in request.get("input", []))
+
+
+def _is_hosted(request: Item) -> bool:
+    return tool_of(request) == "hosted"
