@@ -116,8 +116,9 @@ def logout(json_wanted: bool) -> None:
     """Delete the token file."""
     from codex_imagegen.runcomfy import token
 
-    run = _run(None)
-    path = token.forget()
+    with console.running() as interrupt:
+        run = _run(interrupt)
+        path = token.forget()
     said = "you were not signed in to RunComfy" if path is None else f"signed out of RunComfy; {path!r} is deleted"
     console.err(report.plain(f"codex-imagegen: {said}."))
     _note_the_variable()
@@ -134,11 +135,9 @@ def _note_the_variable() -> None:
         console.err("codex-imagegen: RUNCOMFY_TOKEN is set, and is used before the file.")
 
 
-def _run(interrupt: Interrupt | None) -> Run:
-    from codex_imagegen.interrupt import Interrupt
-
+def _run(interrupt: Interrupt) -> Run:
     now = time.monotonic()
-    return Run(now, now + _ANSWER_SEC, interrupt or Interrupt())
+    return Run(now, now + _ANSWER_SEC, interrupt, lambda _event: None)
 
 
 def _print(line: str | None, fields: Mapping[str, object], run: Run, json_wanted: bool) -> None:

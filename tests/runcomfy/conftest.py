@@ -15,6 +15,7 @@ from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request, Run, Wishes
 from codex_imagegen.runcomfy import download, job, login
 
+from .cli import Shell
 from .standin import TOKEN, StandIn
 
 
@@ -74,3 +75,8 @@ def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+@pytest.fixture
+def shell(tmp_path: Path, standin: StandIn) -> Shell:
+    return Shell(tmp_path, standin)
