@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,23 @@ from tests.support import builds
 from tests.support.lab import Lab
 
 _FORGOTTEN = ("OPENAI_API_KEY", "CODEX_API_KEY", "RUNCOMFY_TOKEN", "RUNCOMFY_CONFIG_DIR", "NO_COLOR")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-build",
+        action="store_true",
+        default=bool(os.environ.get("CI")),
+        help="run the tests of the Codex builds between the oldest and the newest, too (always on where CI is set)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--every-build"):
+        return
+    between = [item for item in items if item.get_closest_marker("every_build")]
+    config.hook.pytest_deselected(items=between)
+    items[:] = [item for item in items if item not in set(between)]
 
 
 @pytest.fixture(autouse=True)

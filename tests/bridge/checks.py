@@ -1,0 +1,162 @@
+"""What every test of the bridge asks: what was left behind, who still runs, and what went to the model."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from codex_imagegen.demo.drawing import draw
+from codex_imagegen.demo.standin import Script
+from tests.support import builds
+from tests.support.lab import Lab, Outcome
+
+SIDE = 160
+KEYS = [
+    "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+]  # fmt: skip
+ENDS = pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+"""The newest and the oldest build, which run in every test run."""
+
+
+class Small(Script):
+    """Draws small pictures, which are made in no time."""
+
+    def draw(self, prompt: str) -> bytes:
+        return made(prompt)
+
+
+def made(prompt: str) -> bytes:
+    """The picture that :class:`Small` makes of a prompt."""
+    return draw(prompt, side=SIDE)
+
+
+def variants(*, ends_only: bool = False) -> list[Any]:
+    """(build, model) of every build, and of a model without code mode too where the build knows both.
+
+    Those between the newest and the oldest build are marked ``every_build``.
+    """
+    found = []
+    for version in (builds.OLDEST, builds.NEWEST) if ends_only else builds.BUILDS:
+        marks = [] if version in {builds.OLDEST, builds.NEWEST} else [pytest.mark.every_build]
+        found.append(pytest.param(version, None, id=version, marks=marks))
+        if builds.number(version) >= (0, 144):
+            found.append(pytest.param(version, builds.FUNCTION_MODEL, id=f"{version}-function", marks=marks))
+    return found
+
+
+def every_build() -> list[Any]:
+    """Each build once; those between the newest and the oldest are marked ``every_build``."""
+    found = [variant for variant in variants() if variant.values[1] is None]
+    return [pytest.param(variant.values[0], id=variant.id, marks=variant.marks) for variant in found]
+
+
+def model_of(model: str | None) -> list[str]:
+    return [] if model is None else ["--model", model]
+
+
+def requests(world: Lab) -> list[Any]:
+    """What the model was asked, turn by turn."""
+    return [call.json for call in world.standin.to("/responses")]
+
+
+def texts(request: Any, role: str) -> list[str]:
+    """Every text of one role in a request, in order."""
+    messages = [item for item in request["input"] if item.get("role") == role]
+    parts = [part for item in messages for part in item.get("content") or []]
+    return [part["text"] for part in parts if part["type"] == "input_text"]
+
+
+def shown(request: Any) -> list[bytes]:
+    """The pictures that the model was shown in a request."""
+    parts = [part for item in request["input"] for part in item.get("content") or [] if isinstance(part, dict)]
+    return [_of_url(part["image_url"]) for part in parts if part.get("type") == "input_image"]
+
+
+def edited(world: Lab) -> list[bytes]:
+    """The pictures that the image tool was given to work from."""
+    return [_of_url(image["image_url"]) for call in world.standin.to("/images/edits") for image in call.json["images"]]
+
+
+def tool_prompts(world: Lab) -> list[str]:
+    """The prompts that reached the pictures endpoint (from 0.144.0)."""
+    return [call.json["prompt"] for call in world.standin.calls if "/images/" in call.path]
+
+
+def mean_difference(one: bytes, other: bytes) -> float:
+    """How far two pictures are apart, from 0 (the same) to 255."""
+    with Image.open(io.BytesIO(one)) as first, Image.open(io.BytesIO(other)) as second:
+        left, right = (image.convert("RGB").resize((32, 32)).tobytes() for image in (first, second))
+    return sum(abs(a - b) for a, b in zip(left, right, strict=True)) / len(left)
+
+
+def processes(world: Lab) -> list[int]:
+    """Every process that runs in this world's Codex home; for a moment, those that are just ending are waited for."""
+    mark = f"CODEX_HOME={world.home}".encode()
+    for _ in range(50):
+        alive = [pid for pid in _pids() if mark in _environment(pid)]
+        if not alive:
+            break
+        time.sleep(0.1)
+    return alive
+
+
+def temporary(folder: Path) -> list[str]:
+    """Our unfinished files in a folder."""
+    return sorted(str(path) for path in folder.rglob(".codex-imagegen*"))
+
+
+def assert_clean(world: Lab) -> None:
+    """Nothing is left of a run: no temporary file and no process."""
+    assert world.leftovers == []
+    assert temporary(world.work) == []
+    assert processes(world) == []
+
+
+def assert_failed(world: Lab, done: Outcome, exit_code: int, code: str, *, spent: bool | None = False) -> Any:
+    """The failure is told as promised, in JSON and in one sentence, and nothing is left; gives back the JSON."""
+    answer = assert_told(done, exit_code, code)
+    assert answer["error"]["spent"] is spent, answer
+    assert list(world.work.rglob("*.png")) == []
+    assert_clean(world)
+    return answer
+
+
+def assert_told(done: Outcome, exit_code: int, code: str) -> Any:
+    """One JSON object on stdout, one sentence on stderr, both with the failure's name and what to do next."""
+    answer = done.json
+    error = answer["error"]
+    assert (done.code, error["code"], error["exit_code"]) == (exit_code, code, exit_code), done
+    assert list(answer) == KEYS
+    assert (answer["ok"], answer["images"], answer["failures"]) == (False, [], [{"index": 0, "error": error}])
+    assert error["message"]
+    assert error["hint"]
+    lines = done.err.splitlines()
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("codex-imagegen: ")
+    assert lines[0].isprintable()
+    return answer
+
+
+def _of_url(url: str) -> bytes:
+    return base64.b64decode(url.partition(",")[2])
+
+
+def _pids() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except FileNotFoundError:  # macOS: nobody can be asked
+        return []
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
