@@ -96,7 +96,7 @@ def _plainly() -> Iterator[None]:
 def _fetched(client: Client, request_id: str, finished: Finished, run: Run) -> Made:
     rules = Rules(client.base)
     addresses = rules.sort(finished.output)
-    warnings = _not_fetched(addresses)
+    warnings = _not_fetched(addresses, client.hide)
     try:
         with job.leaving(request_id):
             download = Download(client.transport, rules, Patience(run.interrupt, run.deadline))
@@ -110,16 +110,13 @@ def _fetched(client: Client, request_id: str, finished: Finished, run: Run) -> M
     return Made(picture, warnings=warnings, cost_usd=finished.cost_usd, request_id=request_id)
 
 
-def _not_fetched(addresses: Addresses) -> tuple[Warning_, ...]:
-    foreign = tuple(
-        Warning_("foreign-url", f"not fetched, as it is not RunComfy's: {url[: answers.MAX_WORDS]}")
-        for url in addresses.foreign[:MAX_LISTED]
-    )
-    more = tuple(
-        Warning_("more-pictures", f"not fetched, as one picture was asked for: {url[: answers.MAX_WORDS]}")
-        for url in addresses.own[1 : MAX_LISTED + 1]
-    )
-    return foreign + more
+def _not_fetched(addresses: Addresses, hide: Callable[[str], str]) -> tuple[Warning_, ...]:
+    def listed(code: str, why: str, urls: tuple[str, ...]) -> tuple[Warning_, ...]:
+        short = [answers.words(url, hide=hide) for url in urls[:MAX_LISTED]]
+        return tuple(Warning_(code, f"not fetched, as {why}: {url}") for url in short)
+
+    foreign = listed("foreign-url", "it is not RunComfy's", addresses.foreign)
+    return foreign + listed("more-pictures", "one picture was asked for", addresses.own[1:])
 
 
 def _hint(error: ImagegenError, request_id: str) -> str:

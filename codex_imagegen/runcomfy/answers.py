@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
@@ -62,12 +63,13 @@ _MODERATION = ("moderation", "moderated", "safety", "content policy", "content_p
 class Answer:
     """An answer's status, its body as JSON (None where it was none), and the seconds of its Retry-After.
 
-    The body is in no ``repr``: at a login, the token is in it.
+    The body is in no ``repr``: at a login, the token is in it. ``hide`` takes what is secret out of their words.
     """
 
     status: int
     body: object = field(default=None, repr=False)
     retry_after: float | None = None
+    hide: Callable[[str], str] = field(default=str, repr=False)
 
     @property
     def fields(self) -> dict[str, object]:
@@ -88,14 +90,18 @@ class Answer:
         word = self.fields.get("status")
         return STATES.get(word.lower(), WAITING) if isinstance(word, str) and word else None
 
+    def words(self, *keys: str, limit: int = MAX_WORDS) -> str:
+        """What the other side says under these keys, fit to be repeated."""
+        return words([self.fields.get(key) for key in keys], limit, self.hide)
 
-def parse(status: int, body: bytes, retry_after: str | None = None) -> Answer:
+
+def parse(status: int, body: bytes, retry_after: str | None = None, hide: Callable[[str], str] = str) -> Answer:
     """The answer for a status, a body and a Retry-After header, whatever they are."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
-    return Answer(status, value, seconds(retry_after))
+    return Answer(status, value, seconds(retry_after), hide)
 
 
 def seconds(retry_after: str | None) -> float | None:
@@ -119,20 +125,20 @@ def refusal(answer: Answer, *, spent: bool | None = False) -> ImagegenError | No
         return None
     status = code // 1000 if code is not None and 200 <= answer.status < 300 else answer.status
     kind, sentence = _BY_CODE.get(code or 0) or _BY_STATUS.get(status) or _by_class(status)
-    told = words({key: answer.fields[key] for key in _TELLING if key in answer.fields})
+    told = answer.words(*_TELLING)
     if kind in (RunComfyUpstream, RunComfyRetry):
         sentence = f"{sentence} (HTTP {answer.status})"
     unknown = not 400 <= status < 500 or status == 408
     return kind(f"{sentence}: {told}" if told else sentence, hint=_HINTS.get(kind), spent=None if unknown else spent)
 
 
-def failure(fields: dict[str, object]) -> ImagegenError:
+def failure(answer: Answer) -> ImagegenError:
     """The error for a job that RunComfy says has failed or was cancelled, with its reason of any shape."""
-    cost = cost_of(fields)
+    cost = cost_of(answer.fields)
     spent = None if cost is None else cost > 0
-    if STATES.get(str(fields.get("status")).lower()) == CANCELLED:
+    if answer.state == CANCELLED:
         return NoPicture("the RunComfy request was cancelled", hint="ask again", spent=spent)
-    told = words(fields.get("error")) or words({key: fields[key] for key in _TELLING if key in fields})
+    told = answer.words("error") or answer.words(*_TELLING)
     if any(mark in told.lower() for mark in _MODERATION):
         return Moderation(f"RunComfy blocked the picture: {told}", hint="change the prompt", spent=spent)
     return GenerationFailed(
@@ -153,8 +159,8 @@ def cost_of(fields: dict[str, object]) -> float | None:
 _TELLING = ("error_message", "message", "error", "detail")
 
 
-def words(value: object, limit: int = MAX_WORDS) -> str:
-    """The text in a JSON value of any shape, in its order and at most ``limit`` characters long."""
+def words(value: object, limit: int = MAX_WORDS, hide: Callable[[str], str] = str) -> str:
+    """The text in a JSON value of any shape, in its order, at most ``limit`` characters long, and ``hide`` applied."""
     found: list[str] = []
     room, ahead = limit, [value]
     while ahead and room > 0:
@@ -163,9 +169,9 @@ def words(value: object, limit: int = MAX_WORDS) -> str:
             ahead.extend(reversed(item.values()))
         elif isinstance(item, list):
             ahead.extend(reversed(item))
-        elif isinstance(item, str) and item.strip() and item[:room] not in found:
-            found.append(item[:room])
-            room -= len(found[-1])
+        elif isinstance(item, str) and item.strip() and (text := hide(item)[:room]) not in found:
+            found.append(text)
+            room -= len(text)
     text = " ".join("; ".join(found).split())
     return text if room > 0 and len(text) <= limit else f"{text[: limit - 1]}…"
 

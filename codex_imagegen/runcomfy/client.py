@@ -64,6 +64,7 @@ class Client:
     def __init__(self, base: str, token: Token, transport: Transport) -> None:
         self.base = base
         self.transport = transport
+        self.hide = token.hide
         self._token = token
 
     def submit(self, order: inputs.Order, patience: Patience) -> str:
@@ -98,7 +99,7 @@ class Client:
         position = answer.fields.get("queue_position")
         known = isinstance(position, int) and not isinstance(position, bool) and 0 <= position < 10**9
         return Status(
-            answers.words(answer.fields["status"], 40),
+            answer.words("status", limit=40),
             answer.state,
             position if known else None,  # type: ignore[arg-type]
         )
@@ -115,7 +116,7 @@ class Client:
         if answer.error_code == answers.NOT_READY:
             return None
         if answer.status == 200 and answer.state in (answers.FAILED, answers.CANCELLED):
-            raise answers.failure(answer.fields)
+            raise answers.failure(answer)
         if not (answer.status == 200 and answer.state == answers.SUCCEEDED):
             _refuse(answer)
         if answer.state is None:
@@ -158,7 +159,7 @@ class Client:
                 pieces = b"".join(read(response, MAX_BODY_BYTES, abandoned))
                 if len(pieces) > MAX_BODY_BYTES:
                     pieces = b""
-                return answers.parse(response.status, self._token.hide(pieces), response.headers.get("Retry-After"))
+                return answers.parse(response.status, pieces, response.headers.get("Retry-After"), self.hide)
 
         return patience.call(work, limit=limit, grace=grace, spent=None if data is not None else False)
 

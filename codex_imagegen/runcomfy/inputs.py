@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
+from codex_imagegen.pictures.output import SUFFIXES
 from codex_imagegen.runcomfy.references import as_inputs
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def order(request: Request) -> Order:
         raise RunComfyInput(f"{model} needs a reference", hint="give it one with --ref")
     if not request.prompt.strip():
         raise RunComfyInput("the prompt is empty", hint="say in words what to draw")
-    body: dict[str, object] = {"prompt": request.prompt, **_wishes(request.wishes)}
+    body: dict[str, object] = {"prompt": request.prompt, **_wishes(request)}
     if request.refs:
         body["images"] = as_inputs(request.refs)
     return Order(model, body)
@@ -94,14 +96,15 @@ def aspect_ratio_of(size: tuple[int, int]) -> str:
     )
 
 
-def _wishes(wishes: Wishes) -> dict[str, str]:
+def _wishes(request: Request) -> dict[str, str]:
+    wishes = request.wishes
     if wishes.transparent:
         raise RunComfyInput("RunComfy has no transparent background", hint="leave --transparent out")
     asked = {
         "aspect_ratio": _allowed("--aspect-ratio", _aspect_ratio(wishes), ASPECT_RATIOS),
         "resolution": _allowed("--resolution", wishes.resolution, RESOLUTIONS),
         "quality": _allowed("--quality", wishes.quality, QUALITIES),
-        "output_format": _allowed("--format", wishes.format, FORMATS),
+        "output_format": _allowed("--format", wishes.format or _named_format(request.out), FORMATS),
     }
     return {name: value for name, value in asked.items() if value is not None}
 
@@ -116,6 +119,12 @@ def _aspect_ratio(wishes: Wishes) -> str | None:
             hint="give one of the two",
         )
     return meant
+
+
+def _named_format(out: str | None) -> str | None:
+    """The format that a name like fox.jpg asks for; png is what comes unasked."""
+    named = SUFFIXES.get(os.path.splitext(out or "")[1].lower())
+    return None if named == "png" else named
 
 
 def _allowed(option: str, value: str | None, values: tuple[str, ...]) -> str | None:

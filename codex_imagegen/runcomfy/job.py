@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from codex_imagegen.errors import ImagegenError, Interrupted
+from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth, RunComfyInput
 from codex_imagegen.runcomfy import answers
+from codex_imagegen.runcomfy.answers import Answer
 from codex_imagegen.runcomfy.client import UNKNOWN, Cancelled, Client, Finished, Hiccup, Status
 from codex_imagegen.runcomfy.inputs import Order
 from codex_imagegen.runcomfy.patience import Patience, TimeUp
@@ -49,8 +50,10 @@ def wait(client: Client, request_id: str, patience: Patience, tell: Callable[[St
             good = time.monotonic()
         except Hiccup as hiccup:
             if time.monotonic() - good > PATIENT_SEC:
-                raise _known(hiccup.error, request_id) from hiccup
+                raise _named(hiccup.error, request_id) from hiccup
             pause = max(POLL_SEC, hiccup.retry_after or 0.0)
+        except (RunComfyAuth, RunComfyInput) as error:
+            raise _named(error, request_id) from error
         patience.pause(pause)
 
 
@@ -82,7 +85,7 @@ def fetch_hint(request_id: str) -> str:
 def _result(client: Client, request_id: str, patience: Patience, status: Status) -> Finished | None:
     finished = client.result(request_id, patience)
     if finished is None and status.state in (answers.FAILED, answers.CANCELLED):
-        raise answers.failure({"status": status.word})  # a result that will not come
+        raise answers.failure(Answer(200, {"status": status.word}))  # a result that will not come
     return finished
 
 
@@ -114,7 +117,8 @@ def _retell(stop: ImagegenError, more: str, hint: str | None, spent: bool | None
     stop.hint, stop.spent = hint, spent
 
 
-def _known(error: ImagegenError, request_id: str) -> ImagegenError:
-    """The same error, with the command that fetches the picture all the same."""
-    error.hint, error.spent = fetch_hint(request_id), None
+def _named(error: ImagegenError, request_id: str) -> ImagegenError:
+    """The same error, with the command that fetches the picture when its reason is gone."""
+    first = f"{error.hint}, then " if isinstance(error, RunComfyAuth) else ""
+    error.hint, error.spent = first + fetch_hint(request_id), None
     return error

@@ -7,6 +7,8 @@ environment are not heeded.
 from __future__ import annotations
 
 import http.client
+import io
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,12 +56,14 @@ class Transport:
 
         ``read_sec`` is how long the other side may say nothing. Redirects come back as what they are.
         """
-        with _translated():
+        sent = None if body is None else _Body(body)
+        length = {} if body is None else {"Content-Length": str(len(body))}
+        with _translated(sent):
             response = self._pool.request(
                 method,
                 url,
-                body=body,
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+                body=sent,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **length, **headers},
                 retries=False,
                 redirect=False,
                 preload_content=False,
@@ -86,18 +90,35 @@ def read(response: urllib3.BaseHTTPResponse, limit: int, abandoned: threading.Ev
             return
 
 
+class _Body(io.BytesIO):
+    """A body that knows whether anybody has begun to send it, which no exception of urllib3's tells."""
+
+    begun = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.begun = True
+        return super().read(size)
+
+
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(sent: _Body | None) -> Iterator[None]:
     try:
         yield
     except SSLError as error:
-        raise Untrusted(f"no trusted connection: {error}") from error
+        if isinstance(error.args[0], ssl.SSLCertVerificationError) or (sent is not None and not sent.begun):
+            raise Untrusted(f"no trusted connection: {_tls_reason(error)}") from error
+        raise Broken(f"the connection broke: {_tls_reason(error)}") from error
     except (NewConnectionError, ConnectTimeoutError, NameResolutionError) as error:
         raise Unsent(f"no connection: {_reason(error)}") from error
     except ReadTimeoutError as error:
         raise Broken("nothing came for too long") from error
     except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         raise Broken("the connection broke, or what came was no HTTP") from error
+
+
+def _tls_reason(error: SSLError) -> str:
+    cause = error.args[0]
+    return getattr(cause, "verify_message", None) or getattr(cause, "reason", None) or "TLS"
 
 
 def _reason(error: Exception) -> str:

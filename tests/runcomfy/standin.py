@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections import defaultdict, deque
@@ -79,6 +80,7 @@ class StandIn:
         self.polls = deque([{"status": "authorized", "access_token": TOKEN}])
         self.cancel_outcome = "cancelled"
         self.submitted = 0
+        self._scheme = "http"
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.standin = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -91,9 +93,14 @@ class StandIn:
         self._server.shutdown()
         self._server.server_close()
 
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self._scheme = "https"
+
     @property
     def web(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def base(self) -> str:

@@ -111,7 +111,7 @@ def test_no_json_raises_anything(status: int, value: object) -> None:
     error = answers.refusal(answer)
     assert error is None or len(error.message) < 500
     assert answer.state in (None, "waiting", "succeeded", "failed", "cancelled")
-    failure = answers.failure(answer.fields)
+    failure = answers.failure(answer)
     assert failure.exit_code == 7
     assert len(failure.message) < 500
 
@@ -144,14 +144,14 @@ def test_words_are_found_in_any_shape() -> None:
     ],
 )
 def test_a_job_that_failed_has_its_reason(error: object, code: str) -> None:
-    found = answers.failure({"status": "failed", "error": error})
+    found = answers.failure(answers.Answer(200, {"status": "failed", "error": error}))
     assert (found.code, found.exit_code, found.spent) == (code, 7, None)
 
 
 def test_a_failed_job_costs_what_it_says() -> None:
-    assert answers.failure({"status": "failed", "cost": 0}).spent is False
-    assert answers.failure({"status": "failed", "cost": 0.1}).spent is True
-    assert answers.failure({"status": "cancelled"}).code == "no-picture"
+    assert answers.failure(answers.Answer(200, {"status": "failed", "cost": 0})).spent is False
+    assert answers.failure(answers.Answer(200, {"status": "failed", "cost": 0.1})).spent is True
+    assert answers.failure(answers.Answer(200, {"status": "cancelled"})).code == "no-picture"
 
 
 @pytest.mark.parametrize(

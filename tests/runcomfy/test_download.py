@@ -22,7 +22,7 @@ from codex_imagegen.runcomfy import download
 from codex_imagegen.runcomfy.addresses import Rules
 from codex_imagegen.runcomfy.download import Download
 from codex_imagegen.runcomfy.patience import Patience, TimeUp
-from codex_imagegen.runcomfy.transport import Transport
+from codex_imagegen.runcomfy.transport import Transport, Untrusted
 
 from .conftest import Bench, picture
 from .standin import Reply, StandIn
@@ -124,7 +124,7 @@ def test_another_status_is_no_picture(fetcher: Download, standin: StandIn, url: 
         b"GIF89a" + b"\0" * 100,
         picture((90, 90))[:-30],
         b"\x89PNG\r\n\x1a\n" + b"\0" * 999,
-        gzip.compress(picture()),
+        gzip.compress(picture(), mtime=0),
     ],
 )
 def test_what_is_no_whole_picture_is_damaged(fetcher: Download, standin: StandIn, url: str, body: bytes) -> None:
@@ -273,7 +273,11 @@ def test_the_deadline_ends_a_download_that_drips(standin: StandIn, url: str, ben
     transport.close()
 
 
-def test_a_host_that_is_not_trusted_is_upstream_s_fault(fetcher: Download, standin: StandIn, bench: Bench) -> None:
-    secure = standin.web.replace("http:", "https:")
-    with pytest.raises(RunComfyUpstream, match="trusted"):
-        fetcher.picture(f"{secure}/files/out.png")
+def test_a_host_that_is_not_trusted_is_upstream_s_fault(
+    fetcher: Download, standin: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untrusted(*_: object, **__: object) -> None:
+        raise Untrusted("no trusted connection: self-signed certificate")
+
+    monkeypatch.setattr(Transport, "open", untrusted)
+    assert isinstance(fails(fetcher, url), RunComfyUpstream)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,24 @@ def test_every_wish_has_its_name() -> None:
         "quality": "high",
         "output_format": "jpeg",
     }
+
+
+@pytest.mark.parametrize(
+    ("out", "wanted", "sent"),
+    [
+        (None, None, None),
+        ("a.png", None, None),
+        ("-", None, None),
+        ("a.jpg", None, "jpeg"),
+        ("b/a.JPEG", None, "jpeg"),
+        ("a.webp", None, "webp"),
+        ("a.png", "png", "png"),
+        ("-", "webp", "webp"),
+    ],
+)
+def test_a_name_asks_for_a_format_too(out: str | None, wanted: str | None, sent: str | None) -> None:
+    asked = dataclasses.replace(request("a", format=wanted), out=out)
+    assert inputs.order(asked).body.get("output_format") == sent
 
 
 def test_references_choose_the_edit_model_and_keep_their_order() -> None:

@@ -334,6 +334,8 @@ def test_what_will_not_pass_ends_it(room: Room, standin: StandIn, reply: Reply, 
     standin.next(route, reply)
     error = fails(room.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
+    if exit_code in (65, 77):
+        assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
 
 
 def test_a_question_for_the_cost_that_is_not_understood_is_asked_without(room: Room, standin: StandIn) -> None:

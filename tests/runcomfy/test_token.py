@@ -179,4 +179,4 @@ def test_signing_out_deletes_the_file_and_says_whether_there_was_one() -> None:
 def test_a_token_shows_itself_to_nobody() -> None:
     found = token.Token(SECRET)
     assert SECRET not in f"{found} {found!r} {[found]} {vars if hasattr(found, '__dict__') else ''}"
-    assert found.hide(b'{"e": "s3cret-Token/Value s3cret-Token\\/Value"}') == b'{"e": "(token) (token)"}'
+    assert found.hide(f"no {SECRET}, no") == "no (token), no"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -101,9 +105,60 @@ def test_where_nobody_listens_nothing_was_sent(transport: Transport) -> None:
         get(transport, "http://nowhere.invalid/")
 
 
-def test_a_peer_that_speaks_no_tls_is_not_trusted(transport: Transport, standin: StandIn) -> None:
-    with pytest.raises(Untrusted):
-        get(transport, standin.web.replace("http:", "https:") + "/files/a")
+def test_a_peer_that_speaks_no_tls_is_broken_and_gets_no_body(transport: Transport, standin: StandIn) -> None:
+    url = standin.web.replace("http:", "https:") + "/files/a"
+    with pytest.raises(Broken) as caught:
+        get(transport, url)
+    assert not isinstance(caught.value, Unsent)
+    with pytest.raises(Unsent), transport.open("POST", url, {}, body=b"x", read_sec=5):
+        pass
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
+    """A server's context with a certificate of its own, made for this test alone."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {certificate}"
+    subprocess.run(
+        ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
+    transport: Transport, standin: StandIn, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    standin.wrap(tls[0])
+    for body in (None, b"a prompt"):
+        with (
+            pytest.raises(Untrusted, match=r"self.signed"),
+            transport.open("POST", f"{standin.web}/files/a", {}, body=body, read_sec=5),
+        ):
+            pass
+    assert standin.calls == []
+
+
+def test_a_tls_connection_that_breaks_after_the_body_is_not_unsent(
+    standin: StandIn, tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standin.wrap(tls[0])
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))  # Python's default context reads it, and so do we
+    transport = Transport()
+    standin.files["a"] = b"x" * 100_000
+    assert get(transport, f"{standin.web}/files/a")[0] == 200
+    for reply in (Reply(drop=True), Reply(reset=True), Reply(body=b"x" * 100_000, cut=70_000)):
+        standin.next("file", reply)
+        with (
+            pytest.raises(Broken) as caught,
+            transport.open("POST", f"{standin.web}/files/a", {}, body=b"a prompt", read_sec=5) as response,
+        ):
+            list(read(response, 1 << 20, threading.Event()))
+        assert not isinstance(caught.value, Unsent)
+    transport.close()
 
 
 def test_urls_of_any_shape_are_broken_at_worst(transport: Transport) -> None:
