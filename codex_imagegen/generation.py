@@ -1,16 +1,24 @@
-"""The story of one picture: checked, made, written."""
+"""The story of one picture, or of several of one prompt: checked, made, finished, written."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from codex_imagegen import backends
-from codex_imagegen.errors import ImagegenError, OutExists, OutUnwritable, UsageError
+from codex_imagegen import backends, report
+from codex_imagegen.errors import ImagegenError, Interrupted, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Image, Made, Request, Result, Run
+from codex_imagegen.model import Event, Failure, Image, Made, Request, Result, Run
 from codex_imagegen.pictures import output
+
+MAX_COUNT = 1000
+"""More pictures of one prompt than anybody wants: a slip of the finger must not use up a month's quota."""
+
+JOBS = {"codex": 2, "runcomfy": 8}
+"""How many runs of a backend go on at once, where the user names no number."""
 
 
 def generate(
@@ -21,11 +29,11 @@ def generate(
     words: Callable[[bytes], None] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Result:
-    """Make the picture that was asked for, and write it.
+    """Make what was asked for, and write it.
 
     ``tell`` hears how it goes on, ``words`` gets Codex's own stderr; ``environment`` takes the place of the process's
-    own. Raises the errors of
-    :mod:`codex_imagegen.errors`; what can be refused is refused before anything is spent.
+    own. Raises the errors of :mod:`codex_imagegen.errors`; what can be refused is refused before anything is spent.
+    Of several pictures, those that came are kept: their failures are in the result, not raised.
     """
     started = time.monotonic()
     run = Run(
@@ -37,10 +45,11 @@ def generate(
         os.environ if environment is None else environment,
     )
     check(request)
-    target = output.plan(request.out, force=request.force, wanted=request.wishes.format)[0]
-    made = backends.load(request.backend).make(request, run)
-    image = _write(made, target)
-    return _result(request, run, made, image)
+    targets = output.plan(request.out, count=request.count, force=request.force, wanted=request.wishes.format)
+    if request.count == 1:
+        made, image = one(request, run, targets[0])
+        return _result(request, run, (image,), made)
+    return _several(request, run, targets)
 
 
 def check(request: Request) -> None:
@@ -49,40 +58,117 @@ def check(request: Request) -> None:
         raise UsageError(f"there is no backend {request.backend!r}", hint="use codex or runcomfy")
     if not 0 < request.timeout_sec < 1e7:
         raise UsageError(f"--timeout-sec can't be {request.timeout_sec:g}", hint="give a number of seconds above 0")
+    if not 1 <= request.count <= MAX_COUNT:
+        raise UsageError(f"--count can't be {request.count}", hint=f"give a number from 1 to {MAX_COUNT}")
+    if request.jobs is not None and request.jobs < 1:
+        raise UsageError(f"--jobs can't be {request.jobs}", hint="give a number from 1")
+
+
+def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]:
+    """Make, finish and write one picture; an error names the command that gets back what may have landed."""
+    try:
+        made = backends.load(request.backend).make(request, run)
+        try:
+            run.interrupt.check(spent=True)
+            return _finished(request, made, target)
+        except ImagegenError as error:
+            error.spent, error.thread_id, error.codex_version = True, made.thread_id, made.codex_version
+            raise
+    except ImagegenError as error:
+        raise _recoverable(error, target) from error
+
+
+def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made, Image]:
+    """Re-encode the picture where the request or its name asks for that, compare it with the wishes, write it."""
+    wishes, picture = request.wishes, made.picture
+    wanted = target.format or wishes.format or picture.format
+    size = wishes.size if wishes.fit and wishes.size != (picture.width, picture.height) else None
+    if wanted != picture.format or size:
+        from codex_imagegen.pictures.convert import convert
+
+        picture = convert(picture, wanted, size)
+    if wishes.size or wishes.aspect_ratio or wishes.resolution or wishes.transparent:
+        from codex_imagegen.pictures.compare import differences
+
+        made = replace(made, warnings=(*made.warnings, *differences(picture, wishes)))
+    return made, output.write(picture, target, original=picture is made.picture)
+
+
+def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
+    """The same error; once a Codex thread had begun, its hint ends with the command that fetches what landed."""
+    if error.thread_id:
+        out = "FILE" if target.is_stdout else output.free(target.path) if isinstance(error, OutExists) else target.path
+        landed = "the picture is not lost" if error.exit_code == 73 else "if a picture landed after all"
+        fetch = f"{landed}: codex-imagegen recover {error.thread_id} --out {shlex.quote(out)}"
+        error.hint = f"{error.hint}; {fetch}" if error.hint and error.exit_code != 73 else fetch
+    return error
+
+
+def _several(request: Request, run: Run, targets: tuple[output.Target, ...]) -> Result:
+    """Several pictures of one prompt, some at a time. What would fail for each of them is raised."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    spoilt: list[ImagegenError] = []
+
+    def attempt(index: int) -> tuple[Made, Image] | ImagegenError:
+        limit = next((error for error in spoilt if error.code == "usage-limit"), None)
+        if limit is not None:  # whoever comes after a used up quota spends nothing
+            return type(limit)(limit.message, hint=limit.hint, resets_at=limit.resets_at)
+        try:
+            run.interrupt.check()
+            return one(request, _timed(run, request), targets[index])
+        except ImagegenError as error:
+            spoilt.append(error)
+            return error
+
+    with ThreadPoolExecutor(min(request.jobs or JOBS[request.backend], request.count)) as pool:
+        try:
+            outcomes = list(pool.map(attempt, range(request.count)))
+        except BaseException:
+            run.interrupt.set()  # a KeyboardInterrupt in a library's caller: let the runs clean up before it passes
+            raise
+    return _gathered(request, run, outcomes)
+
+
+def _timed(run: Run, request: Request) -> Run:
+    """The same run with its own time: a picture that had to wait for its turn is not late yet."""
+    now = time.monotonic()
+    return replace(run, deadline=now + request.timeout_sec)
+
+
+def _gathered(request: Request, run: Run, outcomes: list[tuple[Made, Image] | ImagegenError]) -> Result:
+    errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, ImagegenError)}
+    came = [outcome for outcome in outcomes if not isinstance(outcome, ImagegenError)]
+    first = next(iter(errors.values()), None)
+    if first is not None and len(errors) == len(outcomes) and all(2 <= e.exit_code <= 4 for e in errors.values()):
+        raise first  # nothing was started
+    done = _result(request, run, tuple(image for _made, image in came), *(made for made, _image in came))
+    if first is None:
+        return done
+    stopped = next((error for error in errors.values() if isinstance(error, Interrupted)), None)
+    summary = report.error_info(stopped or first)
+    if stopped is None:
+        told = f"{len(errors)} of {len(outcomes)} pictures failed; the first: {summary.message}"
+        summary = replace(summary, exit_code=1, message=told)
+    failures = tuple(Failure(index, report.error_info(error)) for index, error in errors.items())
+    return replace(done, ok=False, failures=failures, error=summary)
+
+
+def _result(request: Request, run: Run, images: tuple[Image, ...], *made: Made) -> Result:
+    """The result of pictures that came; the thread is named where there is only one."""
+    only = made[0] if len(made) == 1 and request.count == 1 else None
+    return Result(
+        ok=True,
+        backend=request.backend,
+        images=images,
+        thread_id=only.thread_id if only else None,
+        codex_version=next((m.codex_version for m in made if m.codex_version), None),
+        elapsed_sec=round(time.monotonic() - run.started, 3),
+        warnings=tuple(dict.fromkeys(warning for m in made for warning in m.warnings)),
+        cost_usd=sum(costs) if (costs := [m.cost_usd for m in made if m.cost_usd is not None]) else None,
+        request_id=only.request_id if only else None,
+    )
 
 
 def _nobody(_event: Event) -> None:
     """Nobody is listening."""
-
-
-def _write(made: Made, target: output.Target) -> Image:
-    """Write the picture in the format that the target's name promises."""
-    try:
-        if target.format is None or target.format == made.picture.format:
-            return output.write(made.picture, target)
-        from codex_imagegen.pictures.convert import convert
-
-        return output.write(convert(made.picture, target.format), target, original=False)
-    except (OutExists, OutUnwritable) as error:
-        raise _recoverable(error, made) from error
-
-
-def _recoverable(error: ImagegenError, made: Made) -> ImagegenError:
-    """The same error, with what is known of the run and the command that fetches the picture."""
-    error.spent, error.thread_id, error.codex_version = True, made.thread_id, made.codex_version
-    error.warnings = tuple((warning.code, warning.message) for warning in made.warnings)
-    if made.thread_id:
-        error.hint = f"the picture is not lost: codex-imagegen recover {made.thread_id} --out FILE"
-    return error
-
-
-def _result(request: Request, run: Run, made: Made, image: Image) -> Result:
-    return Result(
-        ok=True,
-        backend=request.backend,
-        images=(image,),
-        thread_id=made.thread_id,
-        codex_version=made.codex_version,
-        elapsed_sec=round(time.monotonic() - run.started, 3),
-        warnings=made.warnings,
-    )

@@ -50,6 +50,7 @@ class Request:
     out: str | None = None
     timeout_sec: float = DEFAULT_TIMEOUT_SEC
     count: int = 1
+    jobs: int | None = None
     force: bool = False
     backend: str = "codex"
     wishes: Wishes = field(default_factory=Wishes)

@@ -36,7 +36,7 @@ def envelope(result: Result) -> dict[str, Any]:
         "elapsed_sec",
     )
     data = asdict(result)
-    return {key: data[key] for key in keys} | {"warnings": data["warnings"]}
+    return {key: data[key] for key in (*keys, "warnings", "cost_usd", "request_id")}
 
 
 def to_json(result: Result) -> str:
@@ -79,6 +79,21 @@ def warning_line(warning: Warning_) -> str:
 def event_line(event: Event) -> str:
     """A step of the run and the seconds since its start, for a person who waits."""
     return f"{stage(event)}  {event.elapsed_sec:.0f} s"
+
+
+def words_json(line: str) -> str:
+    """A line of the backend's own words as one JSON line."""
+    return json.dumps({"schema": 1, "event": "words", "words": line})
+
+
+def error_json(error: ErrorInfo) -> str:
+    """A failure as one JSON line for stderr."""
+    return json.dumps({"schema": 1, "event": "error", "error": asdict(error)})
+
+
+def warning_json(warning: Warning_) -> str:
+    """A warning as one JSON line for stderr."""
+    return json.dumps({"schema": 1, "event": "warning", "warning": asdict(warning)})
 
 
 def stage(event: Event) -> str:

@@ -13,7 +13,7 @@ from types import FrameType
 from codex_imagegen import report
 from codex_imagegen.errors import ImagegenError, InternalError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Result
+from codex_imagegen.model import ErrorInfo, Result
 
 
 class _Signals:
@@ -33,6 +33,13 @@ class _Signals:
 
 
 _signals = _Signals()
+_as_json = False
+
+
+def json_lines(wanted: bool) -> None:
+    """From now on, sentences on stderr are JSON lines (``--events``), or no longer."""
+    global _as_json  # noqa: PLW0603 - stderr is the process's, too
+    _as_json = wanted
 
 
 @contextlib.contextmanager
@@ -69,8 +76,11 @@ def result(done: Result, *, json_wanted: bool) -> int:
         for image in done.images:
             if image.path != "-":
                 _out(image.path)
+    if not json_wanted or _as_json:
         for warning in done.warnings:
-            err(report.warning_line(warning))
+            err(report.warning_json(warning) if _as_json else report.warning_line(warning))
+    if done.error:
+        _sentence(done.error)
     return 0 if done.ok else (done.error.exit_code if done.error else 1)
 
 
@@ -79,13 +89,13 @@ def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     failed = report.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
         _out(report.to_json(failed))
-    err(report.error_line(report.error_info(error)))
+    _sentence(report.error_info(error))
     return error.exit_code
 
 
 def error(error: ImagegenError) -> None:
     """Print an error's sentence."""
-    err(report.error_line(report.error_info(error)))
+    _sentence(report.error_info(error))
 
 
 def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
@@ -94,6 +104,10 @@ def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
     hint = f"please report it with {where}" if where else None
     internal = InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
     return failure(internal, json_wanted=json_wanted, started=started)
+
+
+def _sentence(error: ErrorInfo) -> None:
+    err(report.error_json(error) if _as_json else report.error_line(error))
 
 
 def err(line: str) -> None:

@@ -48,29 +48,49 @@ OPTIONS = [
     ),
     _option("--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", help="For the whole run. [300]"),
     _option("--force", is_flag=True, help="Replace --out if it is there already."),
+    _option("-n", "--count", type=int, default=1, metavar="N", help="How many pictures: stem-1.png, stem-2.png, … [1]"),
+    _option("--jobs", type=int, metavar="N", help="How many runs at once, with --count. [2; runcomfy 8]"),
+    _option("--size", metavar="WxH", help="Wished width and height in pixels, such as 1024x1536."),
+    _option("--aspect-ratio", metavar="W:H", help="Wished width to height, such as 16:9."),
+    _option("--resolution", metavar="1k|2k|4k", help="Wished resolution; certain with --backend runcomfy only."),
+    _option("--quality", metavar="low|medium|high", help="Wished quality; certain with --backend runcomfy only."),
+    _option("--transparent", is_flag=True, help="Wish for a transparent background."),
+    _option("--fit", is_flag=True, help="Scale and crop the picture to --size exactly, around its centre."),
+    _option("--format", metavar="png|jpeg|webp", help="Convert to this format. [by the suffix of --out]"),
+    _option("--backend", metavar="codex|runcomfy", default="codex", help="Which way to a picture. [codex]"),
     _option("--full-turn", is_flag=True, help="Let Codex end its turn; the largest picture that it made wins."),
     _option("--codex", metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
     _option("-m", "--model", metavar="NAME", help="Which model calls the image tool. [Codex's own choice]"),
     _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
     _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
+    _option("--events", is_flag=True, help="Make stderr JSON lines: one for each step, and for a failure."),
     _option("-q", "--quiet", is_flag=True, help="Show no progress."),
     _option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr."),
 ]
+_WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
 
 
-def generate(
-    *, prompt: str | None, prompt_file: str | None, json_wanted: bool, quiet: bool, verbose: bool, **rest: Any
-) -> int:
+def generate(*, json_wanted: bool, events: bool, quiet: bool, verbose: bool, **options: Any) -> int:
     """Make the picture and print where it is; gives back the exit code."""
-    if json_wanted and rest["out"] == STDOUT:
+    if json_wanted and options["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
-    request = Request(prompt=_prompt(prompt, prompt_file), **rest)
-    from codex_imagegen.cli.progress import Progress
+    request = _request(**options)
+    from codex_imagegen.cli.progress import progress
     from codex_imagegen.generation import generate as story
 
-    with console.running() as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
-        done = story(request, interrupt=interrupt, tell=progress.tell, words=progress.words if verbose else None)
+    with console.running() as interrupt, progress(quiet=quiet, verbose=verbose, events=events) as shown:
+        done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
     return console.result(done, json_wanted=json_wanted)
+
+
+def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
+    """The options as a request; nothing is looked at yet but the prompt."""
+    wished = {name: options.pop(name) for name in _WISHES}
+    if any(wished.values()):
+        from codex_imagegen import wishes
+
+        options["wishes"] = wishes.parse(**wished)
+    return Request(prompt=_prompt(prompt, prompt_file), **options)
 
 
 def _prompt(text: str | None, file: str | None) -> str:

@@ -28,7 +28,8 @@ def run(argv: Sequence[str]) -> int:
         console.error(UsageError("Windows is not supported", hint="run it inside WSL"))
         return 2
     name, rest = _split(argv)
-    json_wanted = _wants_json(rest)
+    json_wanted = _asks_for("--json", rest)
+    console.json_lines(_asks_for("--events", rest))
     try:
         with console.signals():
             return _call(name, rest)
@@ -63,8 +64,8 @@ def _call(name: str, rest: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _wants_json(argv: list[str]) -> bool:
-    """Whether ``--json`` was given: asked of the bare words, so that wrong arguments are answered in JSON too."""
+def _asks_for(flag: str, argv: list[str]) -> bool:
+    """Whether a flag was given: asked of the bare words, so that wrong arguments are answered in JSON too."""
     takes_value = {
         "-p",
         "--prompt",
@@ -81,7 +82,7 @@ def _wants_json(argv: list[str]) -> bool:
     for word in argv:
         if word == "--":
             return False
-        if word == "--json" and previous not in takes_value:
+        if word == flag and previous not in takes_value:
             return True
         previous = "" if previous in takes_value else word
     return False

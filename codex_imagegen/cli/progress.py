@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from codex_imagegen.model import Event
 
 
+def progress(*, quiet: bool = False, verbose: bool = False, events: bool = False) -> Progress:
+    """What shows a run on this stderr, as its user asked for it."""
+    return Events() if events else Progress(quiet=quiet, verbose=verbose)
+
+
 class Progress:
     """A context that shows events: a live line on a terminal, a line for each on a dumb one, else nothing.
 
@@ -58,7 +63,26 @@ class Progress:
             *lines, rest = (bytes(self._words) + chunk).split(b"\n")
             self._words = bytearray(rest[-65536:])
         for line in lines:
-            console.err(report.plain(line.decode(errors="replace")))
+            self.show_words(report.plain(line.decode(errors="replace")))
+
+    def show_words(self, line: str) -> None:
+        """Show one line of Codex's."""
+        console.err(line)
+
+
+class Events(Progress):
+    """Every event as a JSON line, whatever stderr is; Codex's own words too, as events of the kind ``words``."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+
+    def tell(self, event: Event) -> None:
+        """Print one event."""
+        console.err(report.event_json(event))
+
+    def show_words(self, line: str) -> None:
+        """Print one line of Codex's."""
+        console.err(report.words_json(line))
 
 
 def _bar() -> tuple[Any, Any]:

@@ -49,7 +49,7 @@ def plan(
     if out is None:
         suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(wanted or "png", ".png")
         stem, numbered = time.strftime("image-%Y%m%d-%H%M%S"), True
-        path = os.path.abspath(_free(stem + suffix) if count == 1 else stem + suffix)
+        path = os.path.abspath(free(stem + suffix) if count == 1 else stem + suffix)
     else:
         path, numbered = _absolute(out), False
     promised = _format_of(path, wanted)
@@ -139,7 +139,8 @@ def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
     return promised
 
 
-def _free(name: str) -> str:
+def free(name: str) -> str:
+    """The name itself, or with ``-2``, ``-3`` and so on the first that nothing has."""
     stem, suffix = os.path.splitext(name)
     for number in range(2, _MAX_DEFAULT_NAMES):
         if not os.path.lexists(name):
@@ -208,7 +209,7 @@ def _publish(temporary: str, path: str, target: Target) -> str:
         except FileExistsError as error:
             if not target.numbered:
                 raise OutExists(f"{path!r} appeared during the run and was left alone", spent=True) from error
-            path = _free(path)
+            path = free(path)
         else:
             return path
 
