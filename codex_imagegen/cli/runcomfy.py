@@ -12,7 +12,7 @@ import click
 
 from codex_imagegen import report
 from codex_imagegen.cli import console
-from codex_imagegen.errors import RunComfyRetry, UsageError
+from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request, Result, Run
 
 if TYPE_CHECKING:
@@ -125,6 +125,35 @@ def logout(json_wanted: bool) -> None:
     _print(None, {"token_file": path}, run, json_wanted)
 
 
+def submit_only(request: Request, *, json_wanted: bool) -> int:
+    """``--no-wait`` of the default command: submit each picture that was asked for, and print the requests' ids.
+
+    Raises :class:`UsageError` for what makes no sense without waiting. Ids that are paid for are not lost: when a
+    later submit fails, its error names them.
+    """
+    if request.backend != "runcomfy":
+        raise UsageError("--no-wait needs --backend runcomfy", hint="the Codex route has nothing to come back for")
+    if request.out is not None:
+        raise UsageError("--no-wait and --out contradict each other", hint="give --out to codex-imagegen runcomfy wait")
+    from codex_imagegen import generation
+    from codex_imagegen.backends import runcomfy
+
+    generation.check(request)
+    ids: list[str] = []
+    with console.running() as interrupt:
+        run = _run(interrupt, request.timeout_sec)
+        try:
+            for _ in range(request.count):
+                ids.append(runcomfy.submit_only(request, run))
+        except ImagegenError as error:
+            if ids:
+                error.message, error.spent = f"{error.message}; submitted before: {' '.join(ids)}", True
+                error.args = (error.message,)
+            raise
+    _print("\n".join(ids), {"request_id": ids[0] if len(ids) == 1 else None, "request_ids": ids}, run, json_wanted)
+    return 0
+
+
 def _show(code: Code) -> None:
     console.err(report.plain(f"codex-imagegen: open {code.verify_url}"))
     console.err(report.plain(f"codex-imagegen: and confirm that it shows the code {code.user_code}"))
@@ -135,9 +164,9 @@ def _note_the_variable() -> None:
         console.err("codex-imagegen: RUNCOMFY_TOKEN is set, and is used before the file.")
 
 
-def _run(interrupt: Interrupt) -> Run:
+def _run(interrupt: Interrupt, seconds: float = _ANSWER_SEC) -> Run:
     now = time.monotonic()
-    return Run(now, now + _ANSWER_SEC, interrupt, lambda _event: None)
+    return Run(now, now + seconds, interrupt, lambda _event: None)
 
 
 def _print(line: str | None, fields: Mapping[str, object], run: Run, json_wanted: bool) -> None:
@@ -147,4 +176,5 @@ def _print(line: str | None, fields: Mapping[str, object], run: Run, json_wanted
         whole = report.envelope(Result(ok=True, backend="runcomfy", elapsed_sec=elapsed)) | dict(fields)
         console._out(json.dumps(whole))
     elif line is not None:
-        console._out(report.plain(line))
+        for each in line.split("\n"):
+            console._out(report.plain(each))

@@ -1,0 +1,52 @@
+"""``--no-wait``: the ids of what was submitted, and nothing waited for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from codex_imagegen.cli.runcomfy import submit_only
+from codex_imagegen.errors import ImagegenError, UsageError
+
+from .conftest import request
+from .standin import REQUEST_ID, Reply, StandIn
+
+SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
+
+
+def test_it_prints_the_id_and_asks_no_more(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit_only(request("a fox", quality="low"), json_wanted=False) == 0
+    assert capsys.readouterr().out == f"{REQUEST_ID}\n"
+    assert standin.lines == [SUBMIT]
+    assert standin.calls[0].json == {"prompt": "a fox", "quality": "low"}
+
+
+def test_with_json_it_is_one_object(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    submit_only(request(), json_wanted=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert (found["ok"], found["backend"], found["images"]) == (True, "runcomfy", [])
+    assert (found["request_id"], found["request_ids"]) == (REQUEST_ID, [REQUEST_ID])
+
+
+def test_several_are_an_id_each(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    standin.next("submit", Reply(200, {"request_id": "req_1"}), Reply(200, {"request_id": "req_2"}))
+    submit_only(dataclasses.replace(request(), count=2), json_wanted=False)
+    assert capsys.readouterr().out == "req_1\nreq_2\n"
+
+
+def test_ids_that_are_paid_for_are_not_lost(standin: StandIn) -> None:
+    standin.next("submit", Reply(200, {"request_id": "req_1"}), Reply(402, body=b""))
+    with pytest.raises(ImagegenError, match="submitted before: req_1") as caught:
+        submit_only(dataclasses.replace(request(), count=3), json_wanted=True)
+    assert (caught.value.exit_code, caught.value.spent) == (7, True)
+    assert standin.lines == [SUBMIT] * 2
+
+
+def test_what_makes_no_sense_without_waiting_is_refused(standin: StandIn) -> None:
+    for change in ({"backend": "codex"}, {"out": "a.png"}, {"count": 0}, {"timeout_sec": -1}):
+        with pytest.raises(UsageError):
+            submit_only(dataclasses.replace(request(), **change), json_wanted=False)  # type: ignore[arg-type]
+    assert standin.calls == []
