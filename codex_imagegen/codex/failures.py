@@ -101,9 +101,8 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
     records = evidence.records
     for failure in reversed(records.failures):
         if failure.get("type") == "usageLimitExceeded":
-            resets = failure.get("resetsAt")
-            words = "the limit for pictures"
-            return _error(Reason("usage-limit", words, resets if isinstance(resets, int) else None), spent=True)
+            resets = reasons.unix_time(failure.get("resetsAt"))
+            return _error(Reason("usage-limit", "the limit for pictures", resets), spent=True)
     if evidence.damaged or records.undecodable:
         why = evidence.damaged or "it is no PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made and came damaged: {why}", hint="try again", spent=True)

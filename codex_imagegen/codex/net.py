@@ -36,14 +36,15 @@ def saved(folder: str) -> Iterator[bytes]:
 
 
 def strays(path: str, offset: int) -> Iterator[bytes]:
-    """Every stray picture of a rollout from an offset on (see :func:`rollout.stray`)."""
+    """Every stray picture of a rollout from an offset on (see :class:`rollout.Strays`)."""
     try:
         tail = Tail(path, offset)
     except OSError:
         return
+    reader = rollout.Strays()
     try:
         for line in tail.lines():
-            yield from rollout.stray(line)
+            yield from reader.read(line)
     finally:
         tail.close()
 

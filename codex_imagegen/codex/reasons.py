@@ -68,6 +68,9 @@ _AT = re.compile(
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d) (?P<half>[AP])M",
     re.IGNORECASE,
 )
+_LAST_TIME = 253_402_300_800
+"""The year 10,000, in Unix seconds."""
+
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
@@ -140,13 +143,17 @@ def resets_at(text: str, now: float | None = None) -> int | None:
         return None
 
 
+def unix_time(value: object) -> int | None:
+    """A Unix time in seconds, or None where it is none that a calendar could show."""
+    return value if isinstance(value, int) and 0 < value < _LAST_TIME else None
+
+
 def _of_http(status: int, body: str) -> Reason:
     error = _error_of(body)
     names = {error.get("code"), error.get("type")} if error else set(_NAMED.findall(body))
     words = _clip(error.get("message") or body) or f"HTTP {status}"
     if names & _LIMIT_NAMES:
-        resets = error.get("resets_at")
-        return Reason("usage-limit", words, resets if isinstance(resets, int) else None)
+        return Reason("usage-limit", words, unix_time(error.get("resets_at")))
     if names & _MODERATION_NAMES or "rejected by the safety system" in body:
         return Reason("moderation", words)
     if status == 429 or names & _RATE_NAMES:

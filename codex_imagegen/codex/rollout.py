@@ -35,6 +35,10 @@ _SILENT_PAYLOADS = {
 _MADE_TYPES = {"image_generation_call", "image_generation_end"}
 _TOOL_NAMES = {"imagegen", "image_gen.imagegen", "image_gen__imagegen", "image_genimagegen"}
 _OUTPUTS = {"function_call_output", "custom_tool_call_output"}
+_SHOWN_BY = {"user", "developer", "system"}
+_SHOWN_AS = {"user_message", "UserMessage", "view_image_tool_call", "ImageView"}
+_STRAY_MARKS = (b"view_image", *blobs.MAGICS)
+_MAX_CALLS = 1000
 _MAX_TEXT = 4000
 _MAX_KEPT = 20
 
@@ -88,6 +92,12 @@ class Records:
 
     def read(self, line: bytes) -> list[Candidate]:
         """The pictures that this record says were made; what else it says goes into :attr:`evidence`."""
+        try:
+            return self._record(line)
+        except RecursionError:  # nested more deeply than anything that Codex writes
+            return []
+
+    def _record(self, line: bytes) -> list[Candidate]:
         kind = _KIND.search(line[:HEAD])
         if kind is not None and kind[2] == _OFFERS:
             self._offer(line)
@@ -102,7 +112,7 @@ class Records:
         return list(self._payload(payload, found))
 
     def _payload(self, payload: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
-        kind = payload.get("type")
+        kind = _text(payload.get("type"))
         if kind in _MADE_TYPES:
             yield from self._made(payload, found)
         elif kind in {"item_completed", "item_started"}:
@@ -153,12 +163,12 @@ class Records:
             yield Candidate(None, revised)
 
     def _call(self, payload: dict[str, Any]) -> None:
-        name, called = payload.get("name"), payload.get("call_id")
+        name, called = _text(payload.get("name")), payload.get("call_id")
         script = payload.get("input") if payload.get("type") == "custom_tool_call" else None
         self.evidence.answered = True
         ours = name in _TOOL_NAMES or (isinstance(script, str) and "image_gen" in script)
         self.evidence.tool_called |= ours
-        if isinstance(called, str) and len(self._calls) < 1000:
+        if isinstance(called, str) and len(self._calls) < _MAX_CALLS:
             self._calls[called] = name in _TOOL_NAMES
 
     def _output(self, payload: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
@@ -174,7 +184,7 @@ class Records:
                 self.evidence.made += 1
                 yield Candidate(data)
 
-    def _note(self, kind: object, payload: dict[str, Any]) -> None:
+    def _note(self, kind: str | None, payload: dict[str, Any]) -> None:
         evidence = self.evidence
         if kind == "message" and payload.get("role") == "assistant":
             self._said(payload.get("content"))
@@ -195,9 +205,9 @@ class Records:
         for name in ("primary", "secondary") if isinstance(limits, dict) else ():
             window = limits.get(name)  # type: ignore[attr-defined]
             if isinstance(window, dict) and (_number(window.get("used_percent")) or 0) >= 100:
-                resets = _number(window.get("resets_at"))
+                resets = reasons.unix_time(int(_number(window.get("resets_at")) or 0))
                 if resets is not None:
-                    self.evidence.limit_resets_at = max(self.evidence.limit_resets_at or 0, int(resets))
+                    self.evidence.limit_resets_at = max(self.evidence.limit_resets_at or 0, resets)
 
     def _said(self, content: object) -> None:
         said = " ".join(_texts(content)).strip()
@@ -215,28 +225,53 @@ def parse(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
     return (record, found) if isinstance(record, dict) else ({}, [])
 
 
-def stray(line: bytes) -> Iterator[bytes]:
+class Strays:
     """The safety net: every picture in a record of no known shape, but for what was shown to the model.
 
-    Left out: the user's messages, what ``view_image`` brought in, and records that are known not to hold a picture.
+    Left out: messages to the model, also where a compacted history repeats them, and what ``view_image`` brought in.
     """
-    record, found = parse(line)
-    payload = record.get("payload")
-    if not found or (isinstance(payload, dict) and _shown(payload)):
-        return
-    for blob in found:
-        data = blobs.decode(blob)
-        if data is not None:
-            yield data
 
+    def __init__(self) -> None:
+        self._viewing: set[str] = set()
 
-def _shown(payload: dict[str, Any]) -> bool:
-    """Whether the record holds what the user or a tool showed to the model, and not what was made."""
-    item = payload.get("item")
-    kinds = {payload.get("type"), item.get("type") if isinstance(item, dict) else None}
-    if payload.get("role") in {"user", "developer", "system"}:
-        return True
-    return bool(kinds & {"user_message", "UserMessage", "view_image_tool_call", "ImageView", "compacted"})
+    def read(self, line: bytes) -> Iterator[bytes]:
+        """The stray pictures of one record; the lines come in their order."""
+        if not any(mark in line for mark in _STRAY_MARKS):
+            return
+        record, found = parse(line)
+        payload = record.get("payload")
+        if isinstance(payload, dict):
+            self._note(payload)
+        for value in self._told(record):
+            blob = blobs.lifted(value, found)
+            data = blobs.decode(blob) if blob else None
+            if data is not None:
+                yield data
+
+    def _note(self, payload: dict[str, Any]) -> None:
+        """Remember a call of ``view_image``, by itself or from a script: its output is the user's."""
+        script, called = payload.get("input"), payload.get("call_id")
+        views = payload.get("name") == "view_image" or (isinstance(script, str) and "view_image" in script)
+        if views and isinstance(called, str) and len(self._viewing) < _MAX_CALLS:
+            self._viewing.add(called)
+
+    def _told(self, record: dict[str, Any]) -> Iterator[str]:
+        """Every string of a record, in no order, but for those in a part that was shown to the model."""
+        rest: list[object] = [record]
+        while rest:
+            value = rest.pop()
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, list):
+                rest += value
+            elif isinstance(value, dict) and not self._shown(value):
+                rest += value.values()
+
+    def _shown(self, part: dict[str, Any]) -> bool:
+        """Whether a part of a record holds what was shown to the model, and not what was made."""
+        if _text(part.get("role")) in _SHOWN_BY or _text(part.get("type")) in _SHOWN_AS:
+            return True
+        return _text(part.get("call_id")) in self._viewing
 
 
 def _image_urls(output: object, found: list[memoryview]) -> Iterator[bytes | memoryview | str]:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-DAY_SEC = 86_400
 MAX_FIRST_RECORD = 4 * 1024 * 1024
 """Bytes of a first record that are read at most; the largest seen has 23 KB (0.169.0)."""
 
@@ -37,8 +36,10 @@ def home(environment: Mapping[str, str]) -> str:
 
 def folders(codex_home: str, now: float | None = None) -> list[str]:
     """The day folders that a run of now may write to, there or not: today's first, then its neighbours'."""
-    moment = time.time() if now is None else now
-    days = [time.localtime(moment + offset * DAY_SEC) for offset in (0, -1, 1)]
+    today = time.localtime(now)
+    # counted from noon: a day of summer time's beginning has 23 hours
+    noons = [(today.tm_year, today.tm_mon, today.tm_mday + offset, 12, 0, 0, 0, 0, -1) for offset in (0, -1, 1)]
+    days = [time.localtime(time.mktime(noon)) for noon in noons]
     return [os.path.join(codex_home, "sessions", time.strftime("%Y/%m/%d", day)) for day in days]
 
 

@@ -88,7 +88,7 @@ def lifted(value: object, found: list[memoryview]) -> bytes | memoryview | str |
         return None
     if value[:1] != "\0":
         return value
-    index = value[1:]
+    index = value[1:9]
     return found[int(index)] if index.isdecimal() and int(index) < len(found) else None
 
 
