@@ -107,10 +107,12 @@ def _prompt(text: str | None, file: str | None) -> str:
                 data = stream.read(_MAX_PROMPT_BYTES)
         return data.decode()
     except UnicodeDecodeError as error:
-        raise UsageError("the prompt is not valid UTF-8 text") from error
+        raise UsageError("the prompt is not valid UTF-8 text", hint="give it as UTF-8") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"the prompt file {source!r} can't be read: {reason}") from error
+        raise UsageError(
+            f"the prompt file {source!r} can't be read: {reason}", hint="check the path given to --prompt-file"
+        ) from error
 
 
 command = DefaultCommand(

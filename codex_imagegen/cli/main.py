@@ -14,6 +14,7 @@ from codex_imagegen.errors import ImagegenError, UsageError
 
 COMMANDS = {
     "generate": ("codex_imagegen.cli.generate", "make a picture (the default: the word can be left out)"),
+    "recover": ("codex_imagegen.cli.recover", "take the pictures out of past sessions; spends nothing"),
     "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
     "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),
 }
@@ -28,8 +29,8 @@ def run(argv: Sequence[str]) -> int:
         console.error(UsageError("Windows is not supported", hint="run it inside WSL"))
         return 2
     name, rest = _split(argv)
-    json_wanted = _asks_for("--json", rest)
-    console.json_lines(_asks_for("--events", rest))
+    json_wanted = _asks_for("--json", name, rest)
+    console.json_lines(_asks_for("--events", name, rest))
     try:
         with console.signals():
             return _call(name, rest)
@@ -64,25 +65,25 @@ def _call(name: str, rest: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _asks_for(flag: str, argv: list[str]) -> bool:
+def _asks_for(flag: str, name: str, rest: list[str]) -> bool:
     """Whether a flag was given: asked of the bare words, so that wrong arguments are answered in JSON too."""
-    takes_value = {
-        "-p",
-        "--prompt",
-        "--prompt-file",
-        "-r",
-        "--ref",
-        "-o",
-        "--out",
-        "-m",
-        "--model",
-        "--codex-arg",
-    }
-    previous = ""
-    for word in argv:
-        if word == "--":
+    takes_value, value = _value_options(import_module(COMMANDS[name][0]).command), False
+    for word in rest:
+        if word == "--" and not value:
             return False
-        if word == flag and previous not in takes_value:
+        if word == flag and not value:
             return True
-        previous = "" if previous in takes_value else word
+        value = not value and word in takes_value
     return False
+
+
+def _value_options(command: click.Command) -> set[str]:
+    """The options, its subcommands' among them, whose next word is their value, whatever it looks like."""
+    own = {
+        name
+        for option in command.params
+        if isinstance(option, click.Option) and not option.is_flag and not option.count
+        for name in option.opts
+    }
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*map(_value_options, below))

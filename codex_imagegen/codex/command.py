@@ -38,7 +38,9 @@ def check_prompt(prompt: str) -> None:
     if "\0" in prompt:
         raise UsageError("the prompt has a NUL character in it", hint="take it out")
     if len(prompt) > MAX_PROMPT_CHARS:
-        raise UsageError(f"the prompt has {len(prompt):,} characters; Codex takes at most {MAX_PROMPT_CHARS:,}")
+        raise UsageError(
+            f"the prompt has {len(prompt):,} characters; Codex takes at most {MAX_PROMPT_CHARS:,}", hint="shorten it"
+        )
     try:
         prompt.encode()
     except UnicodeEncodeError as error:

@@ -135,7 +135,9 @@ def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
         named = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
         raise UsageError(f"--out can't be a picture with {named}", hint="end it in .png, .jpg or .webp")
     if wanted is not None and wanted != promised:
-        raise UsageError(f"--format {wanted} and a name that ends in {suffix} contradict each other")
+        raise UsageError(
+            f"--format {wanted} and a name that ends in {suffix} contradict each other", hint="leave one out"
+        )
     return promised
 
 

@@ -47,10 +47,11 @@ def _read(path: str) -> bytes:
         raise ReferenceMissing(
             f"the reference {path!r} can't be read: {reason}", hint="check the path given to --ref"
         ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # Python opens no folder, and would raise an error of its own
+        os.close(descriptor)
+        raise ReferenceNotImage(f"the reference {path!r} is not a file", hint="give a PNG, JPEG or WebP file")
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ReferenceNotImage(f"the reference {path!r} is not a file", hint="give a PNG, JPEG or WebP file")
         if status.st_size > MAX_BYTES:
             raise ReferenceNotImage(
                 f"the reference {path!r} has {status.st_size:,} bytes, more than {MAX_BYTES:,}",

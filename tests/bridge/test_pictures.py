@@ -163,8 +163,8 @@ def test_the_json_object(lab, version):
     answer, data = done.json, made("a red fox")
     (image,) = answer["images"]
     assert (done.code, done.err) == (0, "")
-    assert list(answer) == checks.KEYS
-    assert list(image) == ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
+    assert list(answer)[: len(checks.KEYS)] == checks.KEYS  # the promise changes by addition
+    assert list(image)[:8] == ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
     assert (answer["schema"], answer["ok"], answer["backend"]) == (1, True, "codex")
     assert (answer["failures"], answer["error"], answer["warnings"]) == ([], None, [])
     assert answer["codex_version"] == version
