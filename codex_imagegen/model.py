@@ -20,7 +20,7 @@ PictureFormat = Literal["png", "jpeg", "webp"]
 Stage = Literal["starting", "thinking", "drawing", "landed", "queued"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wishes:
     """How the picture should look, beside the prompt; None means that nothing was asked.
 
@@ -36,13 +36,24 @@ class Wishes:
     fit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Earlier:
+    """A run that was cut off, as far as a journal knew it: where it worked, its start in Unix seconds, its thread."""
+
+    folder: str
+    started_at: float
+    thread_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """One wish for a picture, as the caller stated it.
 
     ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given.
     ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
     ``request_id`` is a RunComfy request that was submitted before: it is waited for, and nothing else is sent.
+    ``earlier`` is the same for Codex: a run that was cut off is waited for, and nothing is started. ``folder`` is the
+    private working folder of a run whose caller must know it beforehand (see ``codex.workspace.choose``).
     """
 
     prompt: str
@@ -59,9 +70,11 @@ class Request:
     codex: str | None = None
     codex_args: tuple[str, ...] = ()
     request_id: str | None = None
+    folder: str | None = None
+    earlier: Earlier | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """Something that a person who waits would like to know; ``elapsed_sec`` counts from the start of the run."""
 
@@ -71,7 +84,7 @@ class Event:
     thread_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Warning_:  # noqa: N801 - Warning is a builtin with another meaning
     """Something that is not a failure and that the caller should know; ``code`` is stable."""
 
@@ -79,7 +92,7 @@ class Warning_:  # noqa: N801 - Warning is a builtin with another meaning
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
     """The bytes that a backend delivered, decoded whole once, and what is known of them.
 
@@ -93,7 +106,7 @@ class Picture:
     revised_prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Made:
     """What a backend gives back: the picture, where it came from, and its cost in US dollars where that was told."""
 
@@ -105,7 +118,7 @@ class Made:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Image:
     """One picture on disk. ``bytes`` is its size; ``original`` is False where it was re-encoded."""
 
@@ -119,7 +132,7 @@ class Image:
     revised_prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ErrorInfo:
     """An error as data: the same words that the JSON has."""
 
@@ -131,7 +144,7 @@ class ErrorInfo:
     resets_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """One picture of several that did not come; ``index`` counts from 0."""
 
@@ -139,7 +152,7 @@ class Failure:
     error: ErrorInfo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result:
     """What became of a request: the names are those of the JSON envelope."""
 
@@ -164,7 +177,7 @@ class Result:
         return Path(self.images[0].path) if self.images else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """What one run needs beside its request: when it began, who listens, and who may stop it.
 
@@ -178,3 +191,19 @@ class Run:
     tell: Callable[[Event], None]
     words: Callable[[bytes], None] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A past session that holds pictures: ``time`` in Unix seconds, ``pictures`` their number, ``bytes`` their sum.
+
+    ``prompt`` is the beginning of what was asked first. ``path`` is the rollout, or the folder of pictures where that
+    is all that is left.
+    """
+
+    thread_id: str | None
+    time: float
+    prompt: str | None
+    pictures: int
+    bytes: int
+    path: str

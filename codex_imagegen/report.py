@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen.model import ErrorInfo, Failure, Result, Warning_
+from codex_imagegen.model import SCHEMA, ErrorInfo, Failure, Result, Warning_
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.model import Event
+    from codex_imagegen.model import Event, Session
 
 STAGES = {
     "starting": "starting Codex",
@@ -20,23 +22,20 @@ STAGES = {
     "drawing": "drawing",
     "landed": "landed",
 }
+_WORDS = 80
+"""Characters of a prompt that a list shows."""
+
+
+_KEYS = (
+    "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+)  # fmt: skip
+_RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
 
 def envelope(result: Result) -> dict[str, Any]:
     """The result as the promised JSON object: every key is in it, in the promised order."""
-    keys = (
-        "schema",
-        "ok",
-        "backend",
-        "images",
-        "failures",
-        "error",
-        "thread_id",
-        "codex_version",
-        "elapsed_sec",
-    )
     data = asdict(result)
-    return {key: data[key] for key in (*keys, "warnings", "cost_usd", "request_id")}
+    return {key: data[key] for key in (*_KEYS, *(_RUNCOMFY_KEYS if result.backend == "runcomfy" else ()))}
 
 
 def to_json(result: Result) -> str:
@@ -62,6 +61,27 @@ def failed(error: ImagegenError, *, backend: str = "codex", elapsed_sec: float =
         elapsed_sec=round(elapsed_sec, 3),
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
     )
+
+
+def sessions_json(held: Iterable[Session]) -> str:
+    """A list of past sessions as one JSON object on one line."""
+    return json.dumps({"schema": SCHEMA, "ok": True, "sessions": [_session(session) for session in held]})
+
+
+def session_cells(session: Session) -> tuple[str, str, str, str, str]:
+    """When (local time), which thread, how many pictures, their bytes, and the prompt's first words; safe to print."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
+    prompt = plain(session.prompt or "")
+    short = prompt if len(prompt) <= _WORDS else prompt[: _WORDS - 1] + "…"
+    return when, plain(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
+
+
+def _session(session: Session) -> dict[str, Any]:
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.time)) if session.time else None
+    return {
+        "thread_id": session.thread_id, "time": when, "prompt": session.prompt, "pictures": session.pictures,
+        "bytes": session.bytes, "path": session.path,
+    }  # fmt: skip
 
 
 def error_line(error: ErrorInfo) -> str:

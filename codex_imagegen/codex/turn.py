@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from codex_imagegen.codex import failures, net, rollout, sessions
+from codex_imagegen.codex import net, rollout, sessions
 from codex_imagegen.codex.process import Process
 from codex_imagegen.codex.stream import Events, Words
 from codex_imagegen.codex.tail import Tail
 from codex_imagegen.codex.wake import Wake
-from codex_imagegen.errors import ImagegenError
+from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.model import Event, Made, Picture, Run, Stage, Warning_
+from codex_imagegen.pictures import verify
 
 if TYPE_CHECKING:
+    from codex_imagegen.codex import failures
     from codex_imagegen.codex.watch import Watch
 
 TICK_SEC = 0.2
@@ -28,7 +30,8 @@ _NO_THREAD_SEC = 2.0
 class Turn:
     """A context: entered, Codex is running; left, it has gone, whatever happened.
 
-    ``folder`` is the private working folder, which no other run has; ``known`` are the bytes of the references.
+    ``folder`` is the private working folder, which no other run has; ``known`` are the bytes of the references;
+    ``keep`` are descriptors that Codex inherits.
     """
 
     def __init__(
@@ -41,9 +44,11 @@ class Turn:
         run: Run,
         full_turn: bool = False,
         known: Sequence[bytes] = (),
+        keep: Sequence[int] = (),
     ) -> None:
         self._argv, self._folder, self._home = argv, os.path.realpath(folder), codex_home
         self._environment, self._run, self._full_turn, self._known = environment, run, full_turn, known
+        self._keep = keep
         self._wake = Wake()
         self._events, self._words = Events(), Words()
         self._records = rollout.Records()
@@ -69,6 +74,7 @@ class Turn:
                 on_stdout=self._events.feed,
                 on_stderr=self._stderr,
                 on_change=self._wake.ring,
+                keep=self._keep,
             )
         except BaseException:
             self._unhook()
@@ -88,6 +94,7 @@ class Turn:
     def made(self, prompt: bytes) -> Made:
         """Send the prompt, and wait for its picture; raises what went wrong, with what it may have cost."""
         self._process.send(prompt)
+        verify.warm()  # while Codex starts
         try:
             return self._deliver(self._await())
         except ImagegenError as error:
@@ -104,7 +111,8 @@ class Turn:
                 return self._pictures[0]
             if gone:
                 return None
-            self._run.interrupt.check(spent=failures.spent(self._evidence(timed_out=False)))
+            if self._run.interrupt.signum is not None:
+                raise self._interrupted()
             left = self._run.deadline - time.monotonic()
             if left <= 0:
                 self._timed_out = True
@@ -123,6 +131,8 @@ class Turn:
             picture = self._net()
             warnings = (net.WARNING,)
         if picture is None:
+            from codex_imagegen.codex import failures
+
             raise failures.explain(self._evidence(timed_out=self._timed_out))
         self._tell("landed")
         evidence = self._records.evidence
@@ -161,11 +171,9 @@ class Turn:
             self._process.signal(signal.SIGCONT)
 
     def _verified(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
-        from codex_imagegen.pictures.verify import Broken, verify
-
         try:
-            return verify(data, revised_prompt=revised_prompt)
-        except Broken as error:
+            return verify.verify(data, revised_prompt=revised_prompt)
+        except verify.Broken as error:
             self._damaged = str(error)
             return None
 
@@ -230,7 +238,14 @@ class Turn:
         self._watch = Watch(os.path.dirname(path), self._wake.ring)
         return True
 
+    def _interrupted(self) -> Interrupted:
+        from codex_imagegen.codex import failures
+
+        return self._run.interrupt.error(spent=failures.spent(self._evidence(timed_out=False)))
+
     def _evidence(self, *, timed_out: bool) -> failures.Evidence:
+        from codex_imagegen.codex import failures
+
         return failures.Evidence(
             exit_code=self._process.exit_code,
             timed_out=timed_out,
@@ -252,6 +267,3 @@ class Turn:
         if stage not in self._stages:
             self._stages.add(stage)
             self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=self._events.thread_id))
-
-
-Factory = Callable[..., Turn]

@@ -23,6 +23,14 @@ class Broken(ValueError):
     """Bytes that are no whole picture; the message says in some words why."""
 
 
+def warm() -> None:
+    """Import what :func:`verify` needs, for a caller that has time now and will have none when a picture lands."""
+    import filetype  # noqa: F401
+    from PIL import Image
+
+    Image.preinit()
+
+
 def verify(data: bytes, *, revised_prompt: str | None = None) -> Picture:
     """Decode the picture whole; raises :class:`Broken` when it is no PNG, JPEG or WebP, torn, or too large."""
     with decoded(data) as (image, kind):

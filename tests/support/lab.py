@@ -69,7 +69,7 @@ class Lab:
     @property
     def environment(self) -> dict[str, str]:
         base = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        own = {"TMPDIR": str(self.tmp), "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {"TMPDIR": str(self.tmp)}
         coverage = {k: v for k, v in os.environ.items() if k.startswith("COV")}
         return {**home.environment(str(self.home), self.standin.url, base), **own, **coverage}
 

@@ -1,0 +1,47 @@
+"""``python -m tests.bench [--rounds N] [--long] [--growth N]``: prints the tables of the README."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+
+from tests.bench import bridge, growth, reading, startup
+
+
+def main() -> int:
+    """Every figure, one after the other: the machine should have nothing else to do."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="paired rounds of each [5]")
+    parser.add_argument(
+        "--long", action="store_true", help="one round with a picture of 40 s and a closing turn of 5 s"
+    )
+    parser.add_argument("--growth", type=int, default=0, metavar="N", help="a home with N old rollouts, such as 60000")
+    parser.add_argument("--only", default="", help="names of parts, separated by commas")
+    given = parser.parse_args()
+    parts = {
+        "startup": lambda: startup.startup(given.rounds),
+        "delays": lambda: bridge.headline(given.rounds, 2, 3),
+        "no-delays": lambda: bridge.headline(given.rounds, 0, 0),
+        "reading": lambda: reading.reading(given.rounds),
+        "delivery": lambda: reading.delivery(given.rounds),
+        "twelve": lambda: bridge.twelve(max(1, given.rounds // 2)),
+    }
+    if given.long:
+        parts["long"] = lambda: bridge.headline(1, 40, 5)
+    if given.growth:
+        parts["growth"] = lambda: growth.growth(given.rounds, given.growth)
+    print(
+        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
+    for name, part in parts.items():
+        if not given.only or name in given.only.split(","):
+            for line in part():
+                print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
