@@ -71,11 +71,11 @@ def running() -> Iterator[Interrupt]:
 def result(done: Result, *, json_wanted: bool) -> int:
     """Print a result and give back the exit code that it means."""
     if json_wanted:
-        _out(report.to_json(done))
+        out(report.to_json(done))
     else:
         for image in done.images:
             if image.path != "-":
-                _out(image.path)
+                out(image.path)
     if not json_wanted or _as_json:
         for warning in done.warnings:
             err(report.warning_json(warning) if _as_json else report.warning_line(warning))
@@ -88,7 +88,7 @@ def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     """Print a failure, as a sentence and where it was asked for as JSON; gives back its exit code."""
     failed = report.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
-        _out(report.to_json(failed))
+        out(report.to_json(failed))
     _sentence(report.error_info(error))
     return error.exit_code
 
@@ -117,7 +117,8 @@ def err(line: str) -> None:
         sys.stderr.flush()
 
 
-def _out(line: str) -> None:
+def out(line: str) -> None:
+    """Print a line on stdout, if anybody listens."""
     try:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

@@ -174,7 +174,7 @@ def _print(line: str | None, fields: Mapping[str, object], run: Run, json_wanted
     if json_wanted:
         elapsed = round(time.monotonic() - run.started, 3)
         whole = report.envelope(Result(ok=True, backend="runcomfy", elapsed_sec=elapsed)) | dict(fields)
-        console._out(json.dumps(whole))
+        console.out(json.dumps(whole))
     elif line is not None:
         for each in line.split("\n"):
-            console._out(report.plain(each))
+            console.out(report.plain(each))

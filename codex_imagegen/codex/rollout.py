@@ -34,6 +34,7 @@ _SILENT_PAYLOADS = {
 }  # fmt: skip
 _MADE_TYPES = {"image_generation_call", "image_generation_end"}
 _TOOL_NAMES = {"imagegen", "image_gen.imagegen", "image_gen__imagegen", "image_genimagegen"}
+_TEARABLE = {b"image_generation_call", b"image_generation_end", b"item_completed"}
 _OUTPUTS = {"function_call_output", "custom_tool_call_output"}
 _SHOWN_BY = {"user", "developer", "system"}
 _SHOWN_AS = {"user_message", "UserMessage", "view_image_tool_call", "ImageView"}
@@ -83,12 +84,20 @@ def wants(head: bytes) -> bool:
     return kind[1] not in _SILENT and kind[2] not in _SILENT_PAYLOADS
 
 
+def tears_picture(rest: bytes) -> bool:
+    """Whether what stands behind a rollout's last line feed is the beginning of a record with a picture in it."""
+    kind = _KIND.search(rest[:HEAD])
+    made = kind is not None and kind[2] in _TEARABLE and any(magic in rest for magic in blobs.MAGICS)
+    return made and not parse(rest)[0]
+
+
 class Records:
     """Reads the lines of one thread in their order; remembers which calls were calls of the image tool."""
 
     def __init__(self) -> None:
         self.evidence = Evidence()
         self._calls: dict[str, bool] = {}
+        self._done: set[str] = set()
 
     def read(self, line: bytes) -> list[Candidate]:
         """The pictures that this record says were made; what else it says goes into :attr:`evidence`."""
@@ -158,6 +167,7 @@ class Records:
             evidence.made += data is not None
             evidence.undecodable += data is None
             if data is not None:
+                self._done |= {called for key in ("id", "call_id") if (called := _text(item.get(key)))}
                 yield Candidate(data, revised)
         elif item.get("saved_path") or item.get("savedPath") or item.get("status") == "completed":
             yield Candidate(None, revised)
@@ -176,8 +186,11 @@ class Records:
         for text in _texts(output):
             if _is_trouble(text):
                 _keep(self.evidence.tool_errors, text[:_MAX_TEXT])
-        if not self._calls.get(str(payload.get("call_id"))):
-            return  # only what the image tool gave back was made: view_image returns pictures too
+        called = str(payload.get("call_id"))
+        if not self._calls.get(called) or called in self._done:
+            # only what the image tool gave back was made: view_image returns pictures too. And where the picture was
+            # in a record of its own before, this is the copy for the model's eyes, of 1600 pixels at most
+            return
         for blob in _image_urls(output, found):
             data = blobs.decode(blob)
             if data is not None:

@@ -9,6 +9,9 @@ _CHUNK = 1024 * 1024
 HEAD = 512
 """Bytes of a line that decide whether it is wanted; a wanted line is handed on whole, another is never gathered."""
 
+MAX_LINE = 192 * 1024 * 1024
+"""Bytes of a line that are gathered at most; a longer one is no record of Codex's and is left out, memory is finite."""
+
 
 def _all(_head: bytes) -> bool:
     return True
@@ -48,6 +51,7 @@ class Tail:
     def _restart(self, offset: int) -> None:
         self._offset = offset
         self._parts: list[bytes] = []
+        self._size = 0
         self._wanted: bool | None = None
 
     def _split(self, chunk: bytes) -> Iterator[bytes]:
@@ -55,7 +59,7 @@ class Tail:
         while (end := chunk.find(b"\n", start)) >= 0:
             self._gather(chunk[start:end], last=True)
             parts, wanted = self._parts, self._wanted
-            self._parts, self._wanted = [], None
+            self._parts, self._size, self._wanted = [], 0, None
             if wanted:
                 yield parts[0] if len(parts) == 1 else b"".join(parts)
             start = end + 1
@@ -63,6 +67,10 @@ class Tail:
             self._gather(chunk[start:], last=False)
 
     def _gather(self, part: bytes, *, last: bool) -> None:
+        self._size += len(part)
+        if self._size > MAX_LINE:
+            self._wanted = False
+            self._parts.clear()
         if self._wanted is None:
             self._parts.append(part)
             head = b"".join(self._parts)[:HEAD]

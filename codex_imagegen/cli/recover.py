@@ -1,0 +1,114 @@
+"""``codex-imagegen recover``: the pictures of past sessions, without spending anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import click
+
+from codex_imagegen import report
+from codex_imagegen.cli import console
+from codex_imagegen.errors import UsageError
+from codex_imagegen.model import STDOUT, Session
+
+HELP = """Take pictures out of past sessions of Codex: nothing is spent, no Codex is started, nothing is sent.
+
+\b
+  codex-imagegen recover --list
+  codex-imagegen recover --last --out fox.png
+  codex-imagegen recover 0199a213-81c0-7800-8aa1-bbab2a035a53
+
+A session is named by its thread id or by its rollout file; interactive and archived sessions count as well. Without
+--out its pictures go into the working folder as <thread>.png, or <thread>-1.png, <thread>-2.png, … where it has
+several.
+
+What is read: under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and of
+the sessions that are asked for the whole rollout and the pictures. With --last and --list, that is every session from
+the newest back to the last one needed. Nothing is written there.
+"""
+DEFAULT_LIMIT = 20
+
+
+def recover(
+    *,
+    wanted: tuple[str, ...],
+    last: bool,
+    list_wanted: bool,
+    out: str | None,
+    out_dir: str | None,
+    force: bool,
+    json_wanted: bool,
+    limit: int | None,
+) -> int:
+    """Write the pictures and print where they are, or list what there is; gives back the exit code."""
+    _check(wanted, last, list_wanted, out, out_dir, limit)
+    if json_wanted and out == STDOUT:
+        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    from codex_imagegen import recovery
+
+    if list_wanted:
+        return _list(recovery.listed(DEFAULT_LIMIT if limit is None else limit), json_wanted=json_wanted)
+    place = recovery.Place(out, out_dir, force)
+    return console.result(recovery.recover(wanted, place, last=last), json_wanted=json_wanted)
+
+
+def _check(
+    wanted: tuple[str, ...], last: bool, list_wanted: bool, out: str | None, out_dir: str | None, limit: int | None
+) -> None:
+    if bool(wanted) + last + list_wanted != 1:
+        raise UsageError(
+            "say what to recover: a thread id or a rollout file, --last, or --list to see what there is",
+            hint="see codex-imagegen recover --help",
+        )
+    if out is not None and out_dir is not None:
+        raise UsageError("--out and --out-dir contradict each other", hint="give one of them")
+    if list_wanted and (out is not None or out_dir is not None):
+        raise UsageError("--list writes no pictures", hint="leave --out and --out-dir out")
+    if limit is not None and (not list_wanted or limit < 0):
+        raise UsageError("--limit says how many sessions --list shows", hint="give it 0 for all of them")
+
+
+def _list(held: Iterable[Session], *, json_wanted: bool) -> int:
+    if json_wanted:
+        console.out(report.sessions_json(held))
+    elif sys.stdout is not None and sys.stdout.isatty():
+        _table(list(held))
+    else:
+        for session in held:
+            console.out("\t".join(report.session_cells(session)))
+    return 0
+
+
+def _table(held: list[Session]) -> None:
+    if not held:
+        console.err("codex-imagegen: no past session holds a picture.")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name, right in (("time", False), ("thread", False), ("pictures", True), ("bytes", True), ("prompt", False)):
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "prompt")
+    for session in held:
+        table.add_row(*(Text(cell) for cell in report.session_cells(session)))  # Text: no markup is read in it
+    Console().print(table)
+
+
+command = click.Command(
+    "recover",
+    params=[
+        click.Argument(["wanted"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
+        click.Option(["--last"], is_flag=True, help="The newest session that holds a picture."),
+        click.Option(["--list", "list_wanted"], is_flag=True, help="Show the sessions that hold pictures."),
+        click.Option(["-o", "--out"], metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout."),
+        click.Option(["--out-dir"], metavar="DIR", help="The folder for <thread>.png. [the working folder]"),
+        click.Option(["--force"], is_flag=True, help="Replace what is there already."),
+        click.Option(["--limit"], type=int, metavar="N", help="How many sessions --list shows; 0: all. [20]"),
+        click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
+    ],
+    callback=recover,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
