@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codex_imagegen.codex import command, config, sessions
 from codex_imagegen.codex.turn import Turn
-from codex_imagegen.codex.workspace import workspace
+from codex_imagegen.codex.workspace import held, workspace
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import Made, Request, Run
 from codex_imagegen.pictures.references import Reference, load
@@ -12,32 +12,37 @@ from codex_imagegen.pictures.references import Reference, load
 
 def make(request: Request, run: Run) -> Made:
     """Make one picture; see :class:`codex_imagegen.backends.Backend`."""
+    if request.earlier is not None:
+        from codex_imagegen.codex import earlier
+
+        return earlier.fetch(request.earlier, request.prompt, run, full_turn=request.full_turn)
     command.check_prompt(request.prompt)
     codex = command.find(request.codex, run.environment)
     references = _references(request.refs)
     codex_home = sessions.home(run.environment)
-    with workspace(references) as (folder, copies):
-        line = command.argv(
-            codex,
-            folder,
-            references=copies,
-            wishes=request.wishes,
-            model=request.model,
-            servers=config.servers(codex_home),
-            extra=request.codex_args,
-        )
-        run.interrupt.check()
-        turn = Turn(
-            line,
-            folder=folder,
-            codex_home=codex_home,
-            environment=command.environment_of(run.environment),
-            run=run,
-            full_turn=request.full_turn,
-            known=[reference.data for reference in references],
-        )
-        with turn:
-            return turn.made(request.prompt.encode())
+    folder, copies = run.closing.enter_context(workspace(references, request.folder))
+    lock = run.closing.enter_context(held(folder))
+    line = command.argv(
+        codex,
+        folder,
+        references=copies,
+        wishes=request.wishes,
+        model=request.model,
+        servers=config.servers(codex_home),
+        extra=request.codex_args,
+    )
+    run.interrupt.check()
+    turn = Turn(
+        line,
+        folder=folder,
+        codex_home=codex_home,
+        environment=command.environment_of(run.environment),
+        run=run,
+        full_turn=request.full_turn,
+        known=[reference.data for reference in references],
+        keep=lock,
+    )
+    return run.closing.enter_context(turn).made(request.prompt.encode())
 
 
 def _references(paths: tuple[str, ...]) -> list[Reference]:

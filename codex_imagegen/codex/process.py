@@ -23,7 +23,7 @@ _live: set[Process] = set()
 
 class Process:
     """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in the pumps' threads; ``on_change`` is rung after
-    each of them and when the process has ended.
+    each of them and when the process has ended. ``keep`` are descriptors that it inherits.
     """
 
     def __init__(
@@ -35,9 +35,11 @@ class Process:
         on_stdout: Callable[[bytes], None],
         on_stderr: Callable[[bytes], None],
         on_change: Callable[[], None],
+        keep: Sequence[int] = (),
     ) -> None:
         self._on_change = on_change
         self._ended = threading.Event()
+        self._asked = False
         try:
             self._child = subprocess.Popen(
                 argv,
@@ -48,6 +50,7 @@ class Process:
                 cwd=folder,
                 env=environment,
                 process_group=0,
+                pass_fds=keep,
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -88,11 +91,20 @@ class Process:
         for signum, grace in LADDER:
             if self._ended.is_set():
                 break
-            self.signal(signum)
-            # a stopped process takes no other signal than SIGKILL before it is continued
-            self.signal(signal.SIGCONT)
+            if signum == signal.SIGINT:
+                self.ask()
+            else:
+                self.signal(signum)
             self.wait(grace)
         self.drain()
+
+    def ask(self) -> None:
+        """Ask the group to end in good order, once: a second SIGINT would mean "at once". Does not wait."""
+        if not self._asked:
+            self._asked = True
+            self.signal(signal.SIGINT)
+        # a stopped process takes no other signal than SIGKILL before it is continued
+        self.signal(signal.SIGCONT)
 
     def drain(self) -> None:
         """Wait, for a moment, until what the process wrote last has been read."""

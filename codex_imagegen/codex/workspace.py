@@ -1,8 +1,13 @@
-"""The private folders of one run: an empty one to work in, which proves whose rollout it is, and one for references."""
+"""The private folders of one run: an empty one to work in, which proves whose rollout it is, and one for references.
+
+While a run goes on, its working folder is locked, and the lock is Codex's too: where we were killed, it tells whether
+the Codex that we left behind is still there.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 
@@ -10,21 +15,30 @@ from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.pictures.references import Reference
 
 PREFIX = "codex-imagegen-run-"
+_SHELF = "codex-imagegen-ref-"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
+def choose() -> str:
+    """The path of a working folder that nobody else has; it is not made yet."""
+    return os.path.join(_temporary(), PREFIX + os.urandom(8).hex())
+
+
 @contextlib.contextmanager
-def workspace(references: Sequence[Reference] = ()) -> Iterator[tuple[str, list[str]]]:
+def workspace(references: Sequence[Reference] = (), folder: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """A context of (empty working folder, private copies of the references); both are gone when it ends.
 
-    The copies have short names without commas, at which Codex would split, and lie beside the working folder, not in
-    it. Raises :class:`OutUnwritable` where the temporary folder takes no files.
+    ``folder`` is one that was chosen before. The copies have short names without commas, at which Codex would split,
+    and lie beside the working folder, not in it. Raises :class:`OutUnwritable` where the temporary folder takes no
+    files.
     """
+    folder = folder or choose()
     made: list[str] = []
     try:
         try:
-            folder = _folder(PREFIX, made)
-            shelf = _folder("codex-imagegen-ref-", made) if references else ""
+            _make(folder, made)
+            shelf = _make(_shelf(folder), made) if references else ""
             copies = [_copy(shelf, index, reference) for index, reference in enumerate(references, 1)]
         except OSError as error:
             raise OutUnwritable(
@@ -37,13 +51,57 @@ def workspace(references: Sequence[Reference] = ()) -> Iterator[tuple[str, list[
             _remove(path)
 
 
+@contextlib.contextmanager
+def held(folder: str) -> Iterator[tuple[int, ...]]:
+    """A context of the descriptor to be handed on to Codex, by which the folder stays locked until both of us are gone.
+
+    Empty where the file system knows no locks.
+    """
+    with contextlib.ExitStack() as stack:
+        descriptors: tuple[int, ...] = ()
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, _FOLDER)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptors = (descriptor,)
+        yield descriptors
+
+
+def is_held(folder: str) -> bool:
+    """Whether a run, or the Codex that one left behind, still works in this folder."""
+    try:
+        descriptor = os.open(folder, _FOLDER)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def sweep(folder: str) -> None:
+    """Remove the folders of a run that was killed, once nobody works there."""
+    if os.path.basename(folder).startswith(PREFIX) and not is_held(folder):
+        for path in (folder, _shelf(folder)):
+            _remove(path)
+
+
 def _temporary() -> str:
     """The folder for temporary files. ``tempfile`` would look at more places, and costs 6 ms to import."""
     return os.path.realpath(next((d for n in ("TMPDIR", "TEMP", "TMP") if (d := os.environ.get(n))), "/tmp"))  # noqa: S108
 
 
-def _folder(prefix: str, made: list[str]) -> str:
-    path = os.path.join(_temporary(), prefix + os.urandom(8).hex())
+def _shelf(folder: str) -> str:
+    parent, name = os.path.split(folder)
+    return os.path.join(parent, name.replace(PREFIX, _SHELF))
+
+
+def _make(path: str, made: list[str]) -> str:
     os.mkdir(path, 0o700)
     made.append(path)
     return path
