@@ -13,7 +13,7 @@ from codex_imagegen.codex.rollout import Candidate
 from codex_imagegen.codex.tail import HEAD, Tail
 from codex_imagegen.pictures import blobs
 
-_CALLS = (b'"function_call"', b'"custom_tool_call"')
+_WORTH_READING = (b'"function_call"', b'"custom_tool_call"', b'"session_meta"', b"image_gen")
 
 
 class Keepsake:
@@ -85,8 +85,4 @@ class Keepsake:
 def _may_hold(line: bytes) -> bool:
     """Whether a line can say something of a picture: most of a long session's lines can't, and are not parsed."""
     head = line[:HEAD]
-    return (
-        any(magic in line for magic in blobs.MAGICS)
-        or any(call in head for call in _CALLS)
-        or b'"session_meta"' in head
-    )
+    return any(word in head for word in _WORTH_READING) or any(magic in line for magic in blobs.MAGICS)

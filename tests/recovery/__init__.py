@@ -1,0 +1,1 @@
+"""Past sessions, and the command that gets their pictures back."""

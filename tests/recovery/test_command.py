@@ -1,0 +1,314 @@
+"""``codex-imagegen recover`` as it is installed: what comes back, where it goes, what is said when there is nothing."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import time
+
+import pytest
+
+from tests.bridge.checks import KEYS
+from tests.support import past
+from tests.support.lab import COMMAND, Outcome
+from tests.support.pictures import encoded, torn
+
+FOX, OWL = encoded(40, "fox"), encoded(44, "owl")
+
+
+class World:
+    """A Codex home with a past, and a folder to work in."""
+
+    def __init__(self, folder):
+        self.past = past.Past(folder / "home")
+        self.home, self.work = self.past.home, folder / "work"
+        self.work.mkdir()
+        self.environment = {**os.environ, "CODEX_HOME": str(self.home), "TZ": "UTC"}
+
+    def recover(self, *arguments):
+        done = subprocess.run(
+            [COMMAND, "recover", *arguments], capture_output=True, cwd=self.work, env=self.environment, timeout=60,
+            stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr.decode(), 0)
+
+    def files(self):
+        return {str(path.relative_to(self.work)): path.read_bytes() for path in self.work.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+@pytest.fixture
+def thread(world):
+    return past.id_of(world.past.rollout(past.asked(), past.made(FOX)))
+
+
+def assert_failed(done, exit_code, code, *words):
+    error = done.json["error"]
+    assert (done.code, error["code"], error["exit_code"], error["spent"]) == (exit_code, code, exit_code, False)
+    assert done.json["images"] == []
+    assert list(done.json) == KEYS
+    assert all(word in done.err for word in words), done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_thread_gives_its_picture(world, thread):
+    done = world.recover(thread)
+    assert (done.code, done.err, done.text) == (0, "", f"{world.work / thread}.png\n")
+    assert world.files() == {f"{thread}.png": FOX}
+
+
+def test_upper_case_is_the_same_thread(world, thread):
+    assert world.recover(thread.upper(), "--out", "fox.png").code == 0
+
+
+def test_json_is_the_envelope_of_every_command(world, thread):
+    answer = world.recover(thread, "--json").json
+    image = answer["images"][0]
+    assert list(answer) == KEYS
+    assert (answer["ok"], answer["thread_id"], answer["codex_version"]) == (True, thread, "0.169.0")
+    assert (image["width"], image["original"], image["revised_prompt"]) == (40, True, f"{past.PROMPT}, revised")
+
+
+def test_a_file_is_named_by_its_session(world, thread, tmp_path):
+    rollout = next(world.home.rglob("*.jsonl")).rename(tmp_path / "moved.jsonl")
+    assert world.recover(str(rollout)).text == f"{world.work / thread}.png\n"
+
+
+def test_several_pictures_are_numbered_and_have_their_own_suffix(world):
+    jpeg = encoded(48, "jpeg", "JPEG")
+    thread = past.id_of(world.past.rollout(past.made(FOX), past.made(jpeg, call_id="call_2")))
+    assert world.recover(thread, "--out-dir", "new/folder").code == 0
+    assert world.files() == {f"new/folder/{thread}-1.png": FOX, f"new/folder/{thread}-2.jpg": jpeg}
+    done = world.recover(thread, "--out", "a.png", "--json")
+    assert [os.path.basename(image["path"]) for image in done.json["images"]] == ["a-1.png", "a-2.png"]
+    assert [image["original"] for image in done.json["images"]] == [True, False]
+
+
+def test_the_suffix_of_out_is_the_format(world, thread):
+    assert world.recover(thread, "--out", "fox.webp").code == 0
+    assert world.files()["fox.webp"][8:12] == b"WEBP"
+
+
+def test_out_can_be_stdout(world, thread):
+    assert world.recover(thread, "--out", "-").out == FOX
+
+
+def test_the_last_one_is_the_newest_that_holds_a_whole_picture(world):
+    now = time.time()
+    world.past.rollout(past.made(OWL), at=now - 7200)
+    newest = past.id_of(world.past.rollout(past.made(FOX), at=now - 3600))
+    world.past.rollout(past.made(torn(OWL)), at=now - 1800)
+    world.past.rollout(past.showed(OWL), at=now)
+    assert world.recover("--last").text == f"{world.work / newest}.png\n"
+
+
+def test_the_net_is_the_last_resort_and_says_so(world):
+    odd = {"type": "new", "payload": {"type": "picture", "bytes": past.url(FOX)}}
+    thread = past.id_of(world.past.rollout(odd))
+    done = world.recover(thread, "--json")
+    assert [warning["code"] for warning in done.json["warnings"]] == ["unknown-record"]
+    assert world.files() == {f"{thread}.png": FOX}
+    assert_failed(world.recover("--last", "--json"), 7, "no-picture")
+
+
+def test_the_pictures_folder_alone_is_enough(world):
+    thread = past.thread()
+    world.past.saved(thread, FOX)
+    assert world.recover("--last").text == f"{world.work / thread}.png\n"
+
+
+def test_what_is_damaged_beside_a_whole_picture_is_told(world):
+    thread = past.id_of(world.past.rollout(past.made(torn(OWL)), past.made(FOX)))
+    done = world.recover(thread, "--json")
+    assert [warning["code"] for warning in done.json["warnings"]] == ["damaged-picture"]
+    assert world.files() == {f"{thread}.png": FOX}
+
+
+def test_nothing_is_replaced_unless_it_is_forced(world, thread):
+    (world.work / f"{thread}.png").write_bytes(b"mine")
+    assert_failed(world.recover(thread, "--json"), 73, "out-exists", "--force")
+    assert world.files() == {f"{thread}.png": b"mine"}
+    assert world.recover(thread, "--force").code == 0
+    assert world.files() == {f"{thread}.png": FOX}
+
+
+def test_no_picture_is_written_where_one_of_the_names_is_taken(world):
+    thread = past.id_of(world.past.rollout(past.made(FOX), past.made(OWL)))
+    (world.work / "a-2.png").write_bytes(b"mine")
+    assert_failed(world.recover(thread, "--out", "a.png", "--json"), 73, "out-exists")
+    assert world.files() == {"a-2.png": b"mine"}
+
+
+def test_of_several_sessions_those_that_are_found_are_kept(world, thread):
+    other = past.id_of(world.past.rollout(past.made(OWL)))
+    gone = past.thread()
+    done = world.recover(thread, gone, other, "--out", "all.png", "--json")
+    assert done.code == 1
+    assert (done.json["ok"], done.json["error"]["exit_code"], done.json["thread_id"]) == (False, 1, None)
+    assert [(f["index"], f["error"]["code"], f["error"]["exit_code"]) for f in done.json["failures"]] == [
+        (1, "session-missing", 6)
+    ]
+    assert world.files() == {"all-1.png": FOX, "all-2.png": OWL}
+    assert world.recover(thread, other, "--out-dir", "d").code == 0
+
+
+NOWHERE = past.thread(0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "code", "words"),
+    [
+        ([], 2, "usage", "--last"),
+        (["../../etc/passwd.png"], 2, "usage", "neither a thread id nor a rollout"),
+        (["sessions/" + NOWHERE], 2, "usage", "neither"),
+        ([NOWHERE[:-1]], 2, "usage", "neither"),
+        (["\x1b[31mred"], 2, "usage", "neither"),
+        ([NOWHERE], 6, "session-missing", "--list"),
+        (["gone.jsonl"], 6, "session-missing", "No such file"),
+        (["."], 2, "usage", "neither"),
+        (["--last", NOWHERE], 2, "usage", "say what"),
+        (["--last", "--out", "a.png", "--out-dir", "."], 2, "usage", "contradict"),
+        (["--list", "--out", "a.png"], 2, "usage", "writes no"),
+        (["--last", "--limit", "3"], 2, "usage", "--list"),
+        (["--list", "--limit", "-1"], 2, "usage", "0"),
+        ([NOWHERE, "--out", "-"], 2, "usage", "stdout"),
+        ([NOWHERE, past.thread(1), "--out", "-"], 2, "usage", "stdout"),
+        (["--last"], 7, "no-picture", "CODEX_HOME"),
+    ],
+)
+def test_what_can_not_be_had(world, arguments, exit_code, code, words):
+    assert_failed(world.recover(*arguments, "--json"), exit_code, code, words)
+    assert world.files() == {}
+
+
+def test_out_that_can_be_no_picture(world, thread):
+    assert_failed(world.recover(thread, "--out", "fox.gif", "--json"), 2, "usage", ".png")
+
+
+def test_stdout_takes_one_session(world, thread):
+    other = past.id_of(world.past.rollout(past.made(OWL)))
+    assert_failed(Outcome(*_both(world, thread, other)), 2, "usage", "stdout")
+
+
+def _both(world, thread, other):
+    done = world.recover(thread, other, "--out", "-")
+    assert (done.code, done.out) == (2, b"")
+    again = world.recover(thread, other, "--out", "-", "--json")
+    return again.code, again.out, again.err, 0
+
+
+@pytest.mark.parametrize(
+    ("records", "code", "exit_code"),
+    [
+        ([past.asked()], "no-picture", 7),
+        ([past.made(torn(FOX))], "damaged-picture", 7),
+        ([past.made("!!! no base64")], "damaged-picture", 7),
+    ],
+)
+def test_a_session_without_a_whole_picture(world, records, code, exit_code):
+    thread = past.id_of(world.past.rollout(*records))
+    done = world.recover(thread, "--json")
+    assert_failed(done, exit_code, code)
+    assert done.json["thread_id"] == thread
+
+
+def test_a_rollout_that_was_torn_in_its_picture(world):
+    rollout = world.past.rollout(past.made(FOX), end=b"")
+    rollout.write_bytes(rollout.read_bytes()[:-50])
+    assert_failed(world.recover(past.id_of(rollout), "--json"), 7, "damaged-picture")
+
+
+def test_a_compressed_rollout_says_how_to_unpack_it(world):
+    rollout = world.past.rollout(past.made(FOX))
+    packed = rollout.rename(f"{rollout}.zst")
+    for word in (past.id_of(rollout), str(packed)):
+        assert_failed(world.recover(word, "--json"), 6, "session-missing", f"zstd -d {packed}")
+    world.past.saved(past.id_of(rollout), FOX)
+    assert world.recover(past.id_of(rollout)).code == 0
+
+
+def test_a_rollout_that_may_not_be_read(world):
+    rollout = world.past.rollout(past.made(FOX))
+    rollout.unlink()
+    rollout.symlink_to("/nowhere")
+    assert_failed(world.recover(str(rollout), "--json"), 6, "session-missing", "No such file")
+
+
+def test_the_list_shows_what_there_is(world):
+    now = time.time()
+    old = world.past.rollout(past.asked("first\x1b[2J\u202eof\nall\t!"), past.made(FOX), at=now - 9000)
+    new = past.thread(now - 60)
+    world.past.saved(new, OWL)
+    world.past.rollout(past.asked("nothing came of it"))
+    lines = world.recover("--list").text.splitlines()
+    assert [line.split("\t")[1:] for line in lines] == [
+        [new, "1", str(len(OWL)), ""],
+        [past.id_of(old), "1", str(len(FOX)), "first?[2J?of all !"],
+    ]
+    assert lines[1].startswith(time.strftime("%Y-%m-%d %H:%M\t", time.gmtime(now - 9000)))
+    answer = world.recover("--list", "--json").json
+    assert answer["schema"] == 1
+    assert answer["ok"] is True
+    assert [session["thread_id"] for session in answer["sessions"]] == [new, past.id_of(old)]
+    assert answer["sessions"][1] == {
+        "thread_id": past.id_of(old), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 9000)),
+        "prompt": "first\x1b[2J\u202eof\nall\t!", "pictures": 1, "bytes": len(FOX), "path": str(old),
+    }  # fmt: skip
+    assert world.recover("--list", "--limit", "1").text.count("\n") == 1
+
+
+def test_the_list_has_twenty_sessions_or_as_many_as_are_wanted(world):
+    for number in range(22):
+        world.past.saved(past.thread(time.time() - number), FOX)
+    assert world.recover("--list").text.count("\n") == 20
+    assert world.recover("--list", "--limit", "0").text.count("\n") == 22
+
+
+def test_an_empty_list_is_no_failure(world):
+    done = world.recover("--list")
+    assert (done.code, done.out, done.err) == (0, b"", "")
+    assert world.recover("--list", "--json").json["sessions"] == []
+
+
+def test_on_a_terminal_the_list_is_a_table(world):
+    assert "no past session" in _on_terminal(world)
+    world.past.rollout(past.asked("[bold]red[/bold]\x1b[2J fox"), past.made(FOX))
+    shown = _on_terminal(world)
+    assert "prompt" in shown
+    assert "[bold]red[/bold]?[2J fox" in shown
+    assert "\x1b[2J" not in shown
+
+
+def _on_terminal(world):
+    above, below = pty.openpty()
+    environment = {**world.environment, "TERM": "xterm", "COLUMNS": "200"}
+    done = subprocess.run(
+        [COMMAND, "recover", "--list"], stdin=subprocess.DEVNULL, stdout=below, stderr=below, cwd=world.work,
+        env=environment, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(below)
+    shown = b""
+    try:
+        while chunk := os.read(above, 65536):
+            shown += chunk
+    except OSError:  # Linux: the other end is closed
+        pass
+    os.close(above)
+    assert done.returncode == 0
+    return shown.decode()
+
+
+def test_nothing_is_written_into_the_home(world, thread):
+    before = {path: path.stat().st_mtime_ns for path in world.home.rglob("*")}
+    world.recover(thread)
+    world.recover("--list")
+    assert {path: path.stat().st_mtime_ns for path in world.home.rglob("*")} == before
+
+
+def test_help_says_what_is_read(world):
+    assert "archived_sessions/" in world.recover("--help").text

@@ -1,0 +1,171 @@
+"""What a past session still holds: each picture once, the user's own never."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from codex_imagegen.codex import keepsake, tail
+from codex_imagegen.codex.history import Past, of_file
+from tests.support import past
+from tests.support.pictures import encoded, torn
+
+FOX, OWL, REFERENCE = encoded(40, "fox"), encoded(44, "owl"), encoded(64, "reference")
+
+
+@pytest.fixture
+def there(tmp_path):
+    return past.Past(tmp_path / "home")
+
+
+def read(there, rollout):
+    kept = keepsake.Keepsake(str(there.home), of_file(str(rollout)))
+    return [candidate.data for candidate in kept.pictures()], kept
+
+
+def test_records_in_their_order_then_files_each_picture_once(there):
+    rollout = there.rollout(past.asked(), past.made(FOX), past.made(OWL, call_id="call_2"))
+    there.saved(past.id_of(rollout), OWL, encoded(8))
+    pictures, kept = read(there, rollout)
+    assert pictures == [FOX, OWL, encoded(8)]
+    assert (kept.prompt, kept.codex_version, kept.torn, kept.unreadable) == (past.PROMPT, "0.169.0", False, None)
+
+
+def test_the_copy_for_the_models_eyes_is_no_second_picture(there):
+    # measured with 3000 × 3000 pixels on 0.144.6 and 0.169.0: the function's output has 1600 × 1600 of them
+    rollout = there.rollout(past.called("imagegen"), past.made(FOX), past.gave(encoded(20)))
+    assert read(there, rollout)[0] == [FOX]
+
+
+def test_the_output_of_the_image_tool_counts_where_no_record_of_its_own_has_the_picture(there):
+    rollout = there.rollout(
+        past.called("imagegen"), past.gave(FOX), past.called("view_image", "v"), past.gave(OWL, "v")
+    )
+    assert read(there, rollout)[0] == [FOX]
+
+
+def test_the_users_pictures_are_none_that_were_made(there):
+    rollout = there.rollout(past.showed(REFERENCE), past.called("view_image"), past.gave(OWL))
+    pictures, kept = read(there, rollout)
+    assert pictures == []
+    assert list(kept.strays()) == []
+
+
+def test_a_whole_last_line_needs_no_line_feed(there):
+    assert read(there, there.rollout(past.made(FOX), end=b""))[0] == [FOX]
+
+
+@pytest.mark.parametrize("cut", [10, 100, 2000])
+def test_a_torn_last_line_is_told(there, cut):
+    rollout = there.rollout(past.made(OWL), past.made(FOX), end=b"")
+    rollout.write_bytes(rollout.read_bytes()[:-cut])
+    pictures, kept = read(there, rollout)
+    assert pictures == [OWL]
+    assert kept.torn
+
+
+def test_the_file_makes_up_for_a_torn_record(there):
+    rollout = there.rollout(past.made(FOX), end=b"")
+    rollout.write_bytes(rollout.read_bytes()[:-100])
+    there.saved(past.id_of(rollout), FOX)
+    pictures, kept = read(there, rollout)
+    assert pictures == [FOX]
+    assert not kept.torn
+
+
+def test_a_torn_reference_is_no_torn_picture(there):
+    rollout = there.rollout(past.showed(REFERENCE), end=b"")
+    rollout.write_bytes(rollout.read_bytes()[:-100])
+    assert not read(there, rollout)[1].torn
+
+
+def test_a_blanked_record_leaves_the_file(there):
+    rollout = there.rollout(past.made(None, savedPath="/somewhere/else.png"))
+    there.saved(past.id_of(rollout), FOX)
+    assert read(there, rollout)[0] == [FOX]
+
+
+@pytest.mark.parametrize("lost", ["savedPath", "saved_path"])
+def test_a_path_in_a_record_is_never_followed(there, tmp_path, lost):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(FOX)
+    rollout = there.rollout(past.made(None, **{lost: str(secret)}))
+    pictures, kept = read(there, rollout)
+    assert pictures == []
+    assert list(kept.strays()) == []
+
+
+def test_links_do_not_lead_out_of_the_threads_folder(there, tmp_path):
+    (tmp_path / "secret.png").write_bytes(FOX)
+    rollout = there.rollout(past.made(None, savedPath="x"))
+    folder = there.saved(past.id_of(rollout))
+    (folder / "call_1.png").symlink_to(tmp_path / "secret.png")
+    assert read(there, rollout)[0] == []
+    (folder / "call_1.png").unlink()
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    assert read(there, rollout)[0] == []
+
+
+def test_a_shape_that_nobody_knows_is_left_to_the_net(there):
+    rollout = there.rollout({"type": "new", "payload": {"type": "picture", "bytes": past.url(FOX)}})
+    pictures, kept = read(there, rollout)
+    assert pictures == []
+    assert [candidate.data for candidate in kept.strays()] == [FOX]
+
+
+def test_damage_is_kept_for_whoever_decodes(there):
+    pictures, kept = read(there, there.rollout(past.made(torn(FOX)), past.made("iVBORw0KGgo!")))
+    assert pictures == [torn(FOX)]
+    assert kept.torn
+
+
+def test_a_rollout_that_can_not_be_read_leaves_the_files(there):
+    thread = past.thread()
+    there.saved(thread, FOX)
+    kept = keepsake.Keepsake(str(there.home), Past(thread, str(there.home / "gone.jsonl")))
+    assert [candidate.data for candidate in kept.pictures()] == [FOX]
+    assert kept.unreadable == "No such file or directory"
+
+
+def test_a_line_without_end_does_not_fill_the_memory(there, monkeypatch):
+    monkeypatch.setattr(tail, "MAX_LINE", 3 * 1024 * 1024)
+    rollout = there.rollout(past.made(OWL))
+    with rollout.open("ab") as file:
+        for _ in range(40):
+            file.write(b"x" * 1024 * 1024)
+        file.write(b"\n" + past.line(past.made(FOX)) + b"\n")
+    lines = tail.Tail(str(rollout))
+    assert max(map(len, lines.lines())) < 3 * 1024 * 1024
+    lines.close()
+    assert read(there, rollout)[0] == [OWL, FOX]
+
+
+def users(*texts):
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text} for text in texts]}
+
+
+@pytest.mark.parametrize(
+    ("payloads", "prompt"),
+    [
+        ([users("typed"), {"type": "user_message", "message": "typed"}], "typed"),
+        ([users("<environment_context>x"), users("# AGENTS.md instructions for /x"), users("typed")], "typed"),
+        ([users("<image name=[Image #1]>", "</image>", "typed")], "typed"),
+        ([users("guessed"), {"type": "user_message", "message": " <svg> is typed "}], "<svg> is typed"),
+        ([{"type": "user_message", "message": ["no", "text"]}, users("typed")], "typed"),
+        ([{"type": "user_message", "message": "x" * 10_000}], "x" * 500),
+        ([users(""), {"type": "message", "role": "user", "content": 7}], None),
+        (["no object", {"type": "message", "role": "assistant", "content": [{"text": "said"}]}], None),
+    ],
+)
+def test_the_prompt_is_what_the_user_typed(there, payloads, prompt):
+    rollout = there.rollout(*({"type": "response_item", "payload": payload} for payload in payloads))
+    assert read(there, rollout)[1].prompt == prompt
+
+
+def test_a_rollout_of_rubbish_holds_nothing(there):
+    rollout = there.rollout()
+    rollout.write_bytes(b"\xff\xfe\n[]\n" + json.dumps({"payload": [1]}).encode() + b'\n"role":"user"\n\n')
+    pictures, kept = read(there, rollout)
+    assert (pictures, kept.prompt, kept.torn) == ([], None, False)

@@ -1,0 +1,102 @@
+"""Past sessions of Codex, written by hand: records of the newest shape, whole or not, wherever Codex keeps them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+PROMPT = "a red fox in the snow"
+
+
+def thread(at: float | None = None) -> str:
+    """A thread id as Codex makes them: a UUID of version 7, which tells when it began (Unix seconds)."""
+    millis = int((time.time() if at is None else at) * 1000)
+    value = millis << 80 | 7 << 76 | uuid.uuid4().int & ((1 << 76) - 1)
+    return str(uuid.UUID(int=value & ~(3 << 62) | 2 << 62))
+
+
+def meta(thread_id: str, **more: Any) -> Record:
+    return {"type": "session_meta", "payload": {"id": thread_id, "cwd": "/x", "cli_version": "0.169.0", **more}}
+
+
+def asked(prompt: str = PROMPT) -> Record:
+    item = {"type": "UserMessage", "id": "u", "content": [{"type": "text", "text": prompt}]}
+    return {"type": "event_msg", "payload": {"type": "item_completed", "item": item}}
+
+
+def showed(data: bytes, prompt: str = PROMPT) -> Record:
+    """The user's message with a reference in it."""
+    content = [{"type": "input_image", "image_url": url(data)}, {"type": "input_text", "text": prompt}]
+    return {"type": "response_item", "payload": {"type": "message", "role": "user", "content": content}}
+
+
+def made(data: bytes | str | None, *, call_id: str = "call_1", **more: Any) -> Record:
+    result = base64.b64encode(data).decode() if isinstance(data, bytes) else data
+    item = {
+        "type": "Extension", "kind": "image_gen.generation", "id": call_id, "status": "completed",
+        "revisedPrompt": f"{PROMPT}, revised", "result": result, **more,
+    }  # fmt: skip
+    return {"type": "event_msg", "payload": {"type": "item_completed", "item": item}}
+
+
+def called(name: str, call_id: str = "call_1") -> Record:
+    payload = {"type": "function_call", "name": name, "call_id": call_id, "arguments": "{}"}
+    return {"type": "response_item", "payload": payload}
+
+
+def gave(data: bytes, call_id: str = "call_1") -> Record:
+    """A tool's output with a picture in it."""
+    output = [{"type": "input_image", "image_url": url(data)}]
+    return {"type": "response_item", "payload": {"type": "function_call_output", "call_id": call_id, "output": output}}
+
+
+def url(data: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def line(record: Record) -> bytes:
+    return json.dumps({"timestamp": "2026-01-01T00:00:00.000Z", **record}, separators=(",", ":")).encode()
+
+
+class Past:
+    """The history in a Codex home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+
+    def rollout(
+        self,
+        *records: Record,
+        thread_id: str | None = None,
+        at: float | None = None,
+        days_off: int = 0,
+        archived: bool = False,
+        end: bytes = b"\n",
+    ) -> Path:
+        """A rollout of these records; ``days_off`` puts it into another day's folder than its id names."""
+        at = time.time() if at is None else at
+        thread_id = thread_id or thread(at)
+        day = time.localtime(at + days_off * 86_400)
+        folder = "archived_sessions" if archived else time.strftime("sessions/%Y/%m/%d", day)
+        path = self.home / folder / time.strftime(f"rollout-%Y-%m-%dT%H-%M-%S-{thread_id}.jsonl", time.localtime(at))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\n".join(map(line, (meta(thread_id), *records))) + end)
+        return path
+
+    def saved(self, thread_id: str, *pictures: bytes) -> Path:
+        """The thread's folder of pictures."""
+        folder = self.home / "generated_images" / thread_id
+        folder.mkdir(parents=True)
+        for number, data in enumerate(pictures, 1):
+            (folder / f"call_{number}.png").write_bytes(data)
+        return folder
+
+
+def id_of(rollout: Path) -> str:
+    return rollout.name.removesuffix(".zst").removesuffix(".jsonl")[-36:]
