@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -13,7 +14,17 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before our own handlers stood
         code = 130
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """Exit at once: nothing is left to clean up, and taking an interpreter apart takes 15 ms."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed, or its reader has gone: told already where it matters
+            pass
+    os._exit(code)
 
 
 if __name__ == "__main__":

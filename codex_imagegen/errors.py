@@ -50,8 +50,8 @@ class ImagegenError(Exception):
     """A failure with its name, its exit code, what to do next, and what it may have cost.
 
     ``spent`` is True or False where it is known whether quota or money was used, and None where nobody can know.
-    ``resets_at`` is a Unix time in seconds, where Codex says when a limit ends. ``thread_id`` and ``codex_version``
-    are filled in as far as the run had come.
+    ``resets_at`` is a Unix time in seconds, where Codex says when a limit ends. ``backend``, ``thread_id``,
+    ``codex_version`` and RunComfy's ``request_id`` are filled in as far as the run had come.
     """
 
     code: ClassVar[str] = "internal"
@@ -72,6 +72,8 @@ class ImagegenError(Exception):
         self.resets_at = resets_at
         self.thread_id: str | None = None
         self.codex_version: str | None = None
+        self.request_id: str | None = None
+        self.backend: str | None = None
         self.warnings: tuple[tuple[str, str], ...] = ()
 
 

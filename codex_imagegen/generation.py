@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 
 from codex_imagegen import backends, report
@@ -44,12 +45,16 @@ def generate(
         words,
         os.environ if environment is None else environment,
     )
-    check(request)
-    targets = output.plan(request.out, count=request.count, force=request.force, wanted=request.wishes.format)
-    if request.count == 1:
+    try:
+        check(request)
+        targets = output.plan(request.out, count=request.count, force=request.force, wanted=request.wishes.format)
+        if request.count > 1:
+            return _several(request, run, targets)
         made, image = one(request, run, targets[0])
-        return _result(request, run, (image,), made)
-    return _several(request, run, targets)
+    except ImagegenError as error:
+        error.backend = request.backend
+        raise
+    return _result(request, run, (image,), made)
 
 
 def check(request: Request) -> None:
@@ -67,13 +72,15 @@ def check(request: Request) -> None:
 def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]:
     """Make, finish and write one picture; an error names the command that gets back what may have landed."""
     try:
-        made = backends.load(request.backend).make(request, run)
-        try:
-            run.interrupt.check(spent=True)
-            return _finished(request, made, target)
-        except ImagegenError as error:
-            error.spent, error.thread_id, error.codex_version = True, made.thread_id, made.codex_version
-            raise
+        with ExitStack() as closing:
+            made = backends.load(request.backend).make(request, replace(run, closing=closing))
+            try:
+                run.interrupt.check(spent=True)
+                return _finished(request, made, target)
+            except ImagegenError as error:
+                error.spent, error.thread_id, error.codex_version = True, made.thread_id, made.codex_version
+                error.request_id = made.request_id
+                raise
     except ImagegenError as error:
         raise _recoverable(error, target) from error
 
@@ -95,12 +102,16 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
 
 
 def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
-    """The same error; once a Codex thread had begun, its hint ends with the command that fetches what landed."""
-    if error.thread_id:
+    """The same error; once it had come so far, its hint ends with the command that fetches what landed."""
+    lost = error.exit_code == 73
+    command = f"recover {error.thread_id}" if error.thread_id else None
+    if error.request_id and lost:
+        command = f"runcomfy wait {error.request_id}"
+    if command:
         out = "FILE" if target.is_stdout else output.free(target.path) if isinstance(error, OutExists) else target.path
-        landed = "the picture is not lost" if error.exit_code == 73 else "if a picture landed after all"
-        fetch = f"{landed}: codex-imagegen recover {error.thread_id} --out {shlex.quote(out)}"
-        error.hint = f"{error.hint}; {fetch}" if error.hint and error.exit_code != 73 else fetch
+        landed = "the picture is not lost" if lost else "if a picture landed after all"
+        fetch = f"{landed}: codex-imagegen {command} --out {shlex.quote(out)}"
+        error.hint = f"{error.hint}; {fetch}" if error.hint and not lost else fetch
     return error
 
 

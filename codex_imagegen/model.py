@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -183,6 +184,7 @@ class Run:
 
     ``started`` and ``deadline`` are readings of ``time.monotonic()`` in seconds. ``words`` gets Codex's own stderr,
     as bytes, where somebody wants to see it. ``environment`` is what Codex and its home are found in.
+    ``closing`` takes what must end with the run and may still go on while its picture is written: Codex shutting down.
     """
 
     started: float
@@ -191,6 +193,7 @@ class Run:
     tell: Callable[[Event], None]
     words: Callable[[bytes], None] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    closing: ExitStack = field(default_factory=ExitStack)
 
 
 @dataclass(frozen=True)

@@ -48,16 +48,17 @@ def error_info(error: ImagegenError) -> ErrorInfo:
     return ErrorInfo(error.code, error.exit_code, error.message, error.hint, error.spent, error.resets_at)
 
 
-def failed(error: ImagegenError, *, backend: str = "codex", elapsed_sec: float = 0.0) -> Result:
+def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
     """The result of a request for one picture that did not come."""
     info = error_info(error)
     return Result(
         ok=False,
-        backend=backend,
+        backend=error.backend or "codex",
         failures=(Failure(0, info),),
         error=info,
         thread_id=error.thread_id,
         codex_version=error.codex_version,
+        request_id=error.request_id,
         elapsed_sec=round(elapsed_sec, 3),
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
     )

@@ -40,6 +40,7 @@ class Process:
         self._on_change = on_change
         self._ended = threading.Event()
         self._asked = False
+        self._held = False
         try:
             self._child = subprocess.Popen(
                 argv,
@@ -105,6 +106,21 @@ class Process:
             self.signal(signal.SIGINT)
         # a stopped process takes no other signal than SIGKILL before it is continued
         self.signal(signal.SIGCONT)
+
+    def hold(self) -> None:
+        """Stop the group where it stands, until it is released or asked to end.
+
+        Should we be killed meanwhile, the kernel lets it go on: a stopped group without a parent gets SIGHUP, SIGCONT.
+        """
+        if not self._held:
+            self._held = True
+            self.signal(signal.SIGSTOP)
+
+    def release(self) -> None:
+        """Let a held group go on."""
+        if self._held:
+            self._held = False
+            self.signal(signal.SIGCONT)
 
     def drain(self) -> None:
         """Wait, for a moment, until what the process wrote last has been read."""

@@ -44,6 +44,11 @@ class Tail:
             yield from self._split(chunk)
 
     @property
+    def unread(self) -> int:
+        """Bytes that have not been read yet."""
+        return os.fstat(self._file).st_size - self._offset
+
+    @property
     def rest(self) -> bytes:
         """The wanted part of a line that has not been ended: torn, or still being written."""
         return b"".join(self._parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
 TICK_SEC = 0.2
 """How long a change that nobody rang for may stay unseen."""
+
+LARGE = 65_536
+"""Bytes that arrive at once only where a picture is among them."""
 
 _NO_THREAD_SEC = 2.0
 
@@ -60,6 +62,8 @@ class Turn:
         self._pictures: list[Picture] = []
         self._damaged: str | None = None
         self._stages: set[Stage] = set()
+        self._owned_thread: str | None = None
+        self._timed_out = False
 
     def __enter__(self) -> Turn:
         self._day_folders = sessions.folders(self._home)
@@ -119,11 +123,9 @@ class Turn:
                 return None
             self._wake.sleep(min(TICK_SEC, left))
 
-    _timed_out = False
-
     def _deliver(self, picture: Picture | None) -> Made:
-        self._process.stop()
         if picture is None:
+            self._process.stop()
             self._look()  # the last look, when nothing can be written any more, is the truth
             picture = self._largest() or self._file() if self._full_turn else self._first() or self._file()
         warnings: tuple[Warning_, ...] = ()
@@ -142,14 +144,21 @@ class Turn:
     def _thread_id(self) -> str | None:
         return self._events.thread_id or self._owned_thread
 
-    _owned_thread: str | None = None
-
     def _look(self) -> None:
         if self._events.thread_id:
             self._tell("thinking")
         if self._tail is None and not self._find():
             return
-        for line in self._tail.lines() if self._tail is not None else ():
+        assert self._tail is not None  # noqa: S101 - _find() says so
+        if self._tail.unread > LARGE:
+            self._hold()
+        try:
+            self._read(self._tail.lines())
+        finally:
+            self._process.release()
+
+    def _read(self, lines: Iterator[bytes]) -> None:
+        for line in lines:
             for candidate in self._records.read(line):
                 self._consider(candidate)
             if self._records.evidence.tool_called:
@@ -157,18 +166,19 @@ class Turn:
             if self._pictures and not self._full_turn:
                 return
 
+    def _hold(self) -> None:
+        """Hold Codex still while we look at what may be its picture: it would spend a second model call on the news."""
+        if not self._full_turn:
+            self._process.hold()
+
     def _consider(self, candidate: rollout.Candidate) -> None:
-        """Decode a picture whole, with Codex held still meanwhile: it would spend a second model call on the news."""
-        hold = not self._full_turn
-        if hold:
-            self._process.signal(signal.SIGSTOP)
+        """Decode a picture whole; the first whole one is what Codex was started for."""
+        self._hold()
         picture = self._verified(candidate.data, candidate.revised_prompt) if candidate.data else self._file()
         if picture is not None:
             self._pictures.append(picture)
-            if hold:
-                self._process.signal(signal.SIGINT)
-        if hold:
-            self._process.signal(signal.SIGCONT)
+            if not self._full_turn:
+                self._process.ask()
 
     def _verified(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         try:
