@@ -105,11 +105,17 @@ def of_turn(text: str, info: object = None, now: float | None = None) -> Reason:
 
 
 def of_start(stderr: str) -> Reason:
-    """What Codex's stderr says when it ended before a thread began; the words are its last line that is not noise."""
+    """What Codex's stderr says when it ended before a thread began.
+
+    The words are its first error, or else its last line that is not noise.
+    """
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not _NOISE.search(line)]
     code = next((code for code, words in _START_WORDS if re.search(words, stderr)), "codex-failed")
-    errors = [line for line in lines if re.match(r"error\b", line, re.IGNORECASE)]
-    return Reason(code, (errors or lines or ["it said nothing"])[-1 if not errors else 0])
+    first = next((n for n, line in enumerate(lines) if re.match(r"error\b", line, re.IGNORECASE)), None)
+    if first is None:
+        return Reason(code, lines[-1] if lines else "it said nothing")
+    more = 2 if lines[first].endswith(":") else 1  # "Error loading config.toml:", and where it is broken
+    return Reason(code, " ".join(lines[first : first + more]))
 
 
 _NOISE = re.compile(
