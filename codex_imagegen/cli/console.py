@@ -120,7 +120,10 @@ def err(line: str) -> None:
 def out(line: str) -> None:
     """Print a line on stdout, if anybody listens."""
     try:
-        sys.stdout.write(line + "\n")
+        try:
+            sys.stdout.write(line + "\n")
+        except UnicodeEncodeError:  # a path that is no text: its own bytes are what the caller can use
+            sys.stdout.buffer.write(os.fsencode(line + "\n"))
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
         # the reader has gone (`| head -0`): the picture is on disk all the same, and Python must not

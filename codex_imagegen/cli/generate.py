@@ -38,7 +38,7 @@ OPTIONS = [
         "refs",
         multiple=True,
         metavar="FILE",
-        help="A reference picture (PNG, JPEG, WebP); up to 5.",
+        help="A reference picture (PNG, JPEG, WebP), up to 5; runcomfy: 10, URLs too.",
     ),
     _option(
         "-o",
@@ -58,9 +58,15 @@ OPTIONS = [
     _option("--fit", is_flag=True, help="Scale and crop the picture to --size exactly, around its centre."),
     _option("--format", metavar="png|jpeg|webp", help="Convert to this format. [by the suffix of --out]"),
     _option("--backend", metavar="codex|runcomfy", default="codex", help="Which way to a picture. [codex]"),
+    _option("--no-wait", is_flag=True, help="RunComfy: submit, print the request's id, and end."),
     _option("--full-turn", is_flag=True, help="Let Codex end its turn; the largest picture that it made wins."),
     _option("--codex", metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
-    _option("-m", "--model", metavar="NAME", help="Which model calls the image tool. [Codex's own choice]"),
+    _option(
+        "-m",
+        "--model",
+        metavar="NAME",
+        help="Which model calls the image tool; runcomfy: a model id. [the backend's own]",
+    ),
     _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
     _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
     _option("--events", is_flag=True, help="Make stderr JSON lines: one for each step, and for a failure."),
@@ -74,7 +80,12 @@ def generate(*, json_wanted: bool, events: bool, quiet: bool, verbose: bool, **o
     """Make the picture and print where it is; gives back the exit code."""
     if json_wanted and options["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    no_wait = options.pop("no_wait")
     request = _request(**options)
+    if no_wait:
+        from codex_imagegen.cli.runcomfy import submit_only
+
+        return submit_only(request, json_wanted=json_wanted)
     from codex_imagegen.cli.progress import progress
     from codex_imagegen.generation import generate as story
 

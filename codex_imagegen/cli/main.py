@@ -14,6 +14,7 @@ from codex_imagegen.errors import ImagegenError, UsageError
 
 COMMANDS = {
     "generate": ("codex_imagegen.cli.generate", "make a picture (the default: the word can be left out)"),
+    "batch": ("codex_imagegen.cli.batch", "make many pictures, and go on where a run was cut off"),
     "recover": ("codex_imagegen.cli.recover", "take the pictures out of past sessions; spends nothing"),
     "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
     "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),
@@ -35,6 +36,8 @@ def run(argv: Sequence[str]) -> int:
         with console.signals():
             return _call(name, rest)
     except ImagegenError as error:
+        if name == "runcomfy":
+            error.backend = name
         return console.failure(error, json_wanted=json_wanted, started=started)
     except KeyboardInterrupt:
         from codex_imagegen.errors import Interrupted

@@ -122,7 +122,6 @@ def test_several_pictures_are_a_request_each(shell: Shell, standin: StandIn) -> 
     assert done.json["cost_usd"] == pytest.approx(0.12)
 
 
-@pytest.mark.xfail(reason="the boundary does not know the backend of a request that failed yet")
 def test_a_failure_names_its_backend(shell: Shell) -> None:
     assert draw(shell, "--transparent").json["backend"] == "runcomfy"
     assert shell.run("runcomfy", "status", "../x", "--json").json["backend"] == "runcomfy"
