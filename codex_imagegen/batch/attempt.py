@@ -1,0 +1,200 @@
+"""The story of one job: what the journal knows of it, what an earlier run may have left, and then a run of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from codex_imagegen import generation, report
+from codex_imagegen.batch import backoff, outcome
+from codex_imagegen.batch.jobs import Job
+from codex_imagegen.batch.journal import Journal, Trace
+from codex_imagegen.batch.outcome import Outcome, Status
+from codex_imagegen.codex import workspace
+from codex_imagegen.errors import (
+    ImagegenError,
+    Interrupted,
+    NoPictureError,
+    OutExists,
+    OutputError,
+    RunComfyRetry,
+    SessionMissing,
+)
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Earlier, Event, Request, Result, Run, Warning_
+from codex_imagegen.pictures import output
+
+ENDS_ALL = {
+    "usage-limit", "not-logged-in", "tool-unavailable", "codex-missing", "codex-too-old", "runcomfy-auth",
+}  # fmt: skip
+"""What the next job would meet as well: nothing more is begun, and no job is called failed for it."""
+
+_STATES = (2, 3, 4)
+"""Exit codes of what was refused before anything was spent: looked at anew another time."""
+
+_UNSURE = {"runcomfy-retry", "runcomfy-auth"}
+"""What says nothing about a request that RunComfy has taken: it is asked for again another time."""
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Settles jobs, each in the thread that asks. ``stopped`` is the error that ended all, once there is one."""
+
+    journal: Journal
+    interrupt: Interrupt
+    retry_failed: bool = False
+    pauses: backoff.Backoff = field(default_factory=backoff.Backoff)
+    gate: backoff.Gate = field(default_factory=backoff.Gate)
+    stopped: ImagegenError | None = None
+    _folders: list[str] = field(default_factory=list)
+
+    def sweep(self) -> None:
+        """Remove what runs that were cut off have left in the temporary folder, as far as nobody works there."""
+        for folder in self._folders:
+            workspace.sweep(folder)
+
+    def settle(self, job: Job) -> Outcome:
+        """What becomes of the job; raises :class:`Interrupted` alone."""
+        started = time.monotonic()
+        try:
+            status, result = self._known(job) or self._made(job)
+        except Interrupted:
+            raise
+        except ImagegenError as error:
+            status = "left" if error.code in ENDS_ALL or error is self.stopped else "failed"
+            error.backend = job.request.backend
+            result = report.failed(error, elapsed_sec=time.monotonic() - started)
+        return Outcome(job.line, job.out, status, result)
+
+    def _known(self, job: Job) -> tuple[Status, Result] | None:
+        """What the journal says, or what a run that was cut off has left; None: the job is to be done."""
+        trace = self.journal.trace(job.key)
+        if trace is None:
+            return None
+        ended, backend = trace.ended or {}, job.request.backend
+        if ended.get("event") == "done" and (done := outcome.done_before(ended, job.out, backend)):
+            return "there", done
+        if ended.get("event") == "failed" and not self.retry_failed and (done := outcome.failed_before(ended, backend)):
+            return "failed", done
+        if trace.ended is None and (picked := self._picked_up(job, trace)):
+            self.journal.done(job.key, outcome.to_journal(picked))
+            return "recovered", picked
+        return None
+
+    def _made(self, job: Job) -> tuple[Status, Result]:
+        """Run the job, again where its failure passes; nothing is begun once all is stopped."""
+        for pause in (*self.pauses.pauses(), None):
+            self.gate.wait(self.interrupt.check)
+            if self.stopped is not None:
+                return "left", outcome.left(self.stopped, job.request.backend)
+            try:
+                return "made", self._run(job)
+            except ImagegenError as error:
+                self._judge(job, error, again=pause is not None)
+                if pause is None or not backoff.passes(error):
+                    raise
+                self.gate.shut(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _run(self, job: Job) -> Result:
+        output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
+        folder = workspace.choose()
+        try:
+            self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)
+        except ImagegenError as error:  # without a journal nothing may be spent
+            self.stopped = self.stopped or error
+            raise
+        result = self._generated(job, replace(job.request, folder=folder))
+        try:
+            self.journal.done(job.key, outcome.to_journal(result))
+        except ImagegenError as error:
+            result = replace(result, warnings=(*result.warnings, Warning_("journal-unwritten", error.message)))
+        return result
+
+    def _generated(self, job: Job, request: Request) -> Result:
+        if request.backend == "runcomfy" and request.request_id is None:
+            request = replace(request, request_id=self._submitted(job, request))
+        return generation.generate(request, interrupt=self.interrupt, tell=self._teller(job))
+
+    def _submitted(self, job: Job, request: Request) -> str:
+        """Submit alone, so that the id is in the journal before anything is waited for."""
+        from codex_imagegen.backends import runcomfy
+
+        now = time.monotonic()
+        run = Run(now, now + request.timeout_sec, self.interrupt, lambda _event: None)
+        request_id = runcomfy.submit_only(request, run)
+        with contextlib.suppress(ImagegenError):
+            self.journal.request(job.key, request_id)
+        return request_id
+
+    def _teller(self, job: Job) -> Callable[[Event], None]:
+        """Writes the thread into the journal as soon as it is known; without it, the folder proves the run as well."""
+        told: list[str] = []
+
+        def tell(event: Event) -> None:
+            if event.thread_id and not told:
+                told.append(event.thread_id)
+                with contextlib.suppress(ImagegenError):
+                    self.journal.thread(job.key, event.thread_id)
+
+        return tell
+
+    def _judge(self, job: Job, error: ImagegenError, *, again: bool) -> None:
+        """Write into the journal what the error says about the job, where it says anything."""
+        trace = self.journal.trace(job.key)
+        if trace is None or trace.ended is not None or isinstance(error, Interrupted):
+            return
+        if isinstance(error, OutputError) or (error.code in _UNSURE and trace.told):
+            return  # a picture is there, and is fetched once it can be written
+        with contextlib.suppress(ImagegenError):
+            if error.code in ENDS_ALL:
+                self.stopped = self.stopped or error
+                self.journal.dropped(job.key)
+            elif error.exit_code in _STATES or (again and backoff.passes(error)):
+                self.journal.dropped(job.key)
+            else:
+                self.journal.failed(job.key, outcome.to_journal(report.failed(error)))
+
+    def _picked_up(self, job: Job, trace: Trace) -> Result | None:
+        """The picture of a run that was cut off, written now or then; None where it made none."""
+        request = self._earlier(job, trace)
+        try:
+            if request.force or not os.path.lexists(job.out):
+                return generation.generate(request, interrupt=self.interrupt)
+            return self._proven(request, job.out)
+        except (NoPictureError, SessionMissing):
+            return None
+
+    def _earlier(self, job: Job, trace: Trace) -> Request:
+        if job.request.backend == "runcomfy":
+            if not trace.told.get("request_id"):
+                raise self._unknown(job)
+            return replace(job.request, request_id=str(trace.told["request_id"]))
+        thread = trace.told.get("thread_id")
+        earlier = Earlier(str(trace.started.get("folder")), float(trace.started.get("at") or 0), thread)
+        self._folders.append(earlier.folder)
+        return replace(job.request, earlier=earlier)
+
+    def _unknown(self, job: Job) -> ImagegenError:
+        error = RunComfyRetry(
+            "it was being submitted when the batch was cut off, and whether RunComfy took it is unknown",
+            hint="look at your requests on runcomfy.com; make it anew with --retry-failed",
+            spent=None,
+        )
+        self.journal.failed(job.key, outcome.to_journal(report.failed(error)))
+        return error
+
+    def _proven(self, request: Request, out: str) -> Result:
+        """The result of a run that was cut off after it had written ``out``; another file there is another's."""
+        spare = os.path.join(os.path.dirname(out), f".codex-imagegen-{os.urandom(8).hex()}{os.path.splitext(out)[1]}")
+        try:
+            result = generation.generate(replace(request, out=spare), interrupt=self.interrupt)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(spare)
+        if outcome.sha256(out) != result.images[0].sha256:
+            raise OutExists(f"{out!r} is there already", hint="move it away, or give the job another out")
+        return replace(result, images=(replace(result.images[0], path=out),))
