@@ -32,6 +32,7 @@ ENDS_ALL = {
 }  # fmt: skip
 """What the next job would meet as well: nothing more is begun, and no job is called failed for it."""
 
+_MOVE = "move it away, give the job another out, or --force to replace it"
 _STATES = (2, 3, 4)
 """Exit codes of what was refused before anything was spent: looked at anew another time."""
 
@@ -49,12 +50,14 @@ class Attempts:
     pauses: backoff.Backoff = field(default_factory=backoff.Backoff)
     gate: backoff.Gate = field(default_factory=backoff.Gate)
     stopped: ImagegenError | None = None
-    _folders: list[str] = field(default_factory=list)
+    _swept: set[str] = field(default_factory=set)
 
     def sweep(self) -> None:
-        """Remove what runs that were cut off have left in the temporary folder, as far as nobody works there."""
-        for folder in self._folders:
+        """Remove what runs that were cut off have left in folders, as far as nobody works there any more."""
+        for folder in self.journal.folders:
             workspace.sweep(folder)
+        for folder in self._swept:
+            output.sweep(folder)
 
     def settle(self, job: Job) -> Outcome:
         """What becomes of the job; raises :class:`Interrupted` alone."""
@@ -100,7 +103,11 @@ class Attempts:
         raise AssertionError("the last try returns or raises")
 
     def _run(self, job: Job) -> Result:
-        output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
+        try:
+            output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
+        except OutExists as error:
+            error.hint = _MOVE
+            raise
         folder = workspace.choose()
         try:
             self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)
@@ -160,6 +167,7 @@ class Attempts:
 
     def _picked_up(self, job: Job, trace: Trace) -> Result | None:
         """The picture of a run that was cut off, written now or then; None where it made none."""
+        self._swept.add(os.path.dirname(job.out))
         request = self._earlier(job, trace)
         try:
             if request.force or not os.path.lexists(job.out):
@@ -175,7 +183,6 @@ class Attempts:
             return replace(job.request, request_id=str(trace.told["request_id"]))
         thread = trace.told.get("thread_id")
         earlier = Earlier(str(trace.started.get("folder")), float(trace.started.get("at") or 0), thread)
-        self._folders.append(earlier.folder)
         return replace(job.request, earlier=earlier)
 
     def _unknown(self, job: Job) -> ImagegenError:
@@ -196,5 +203,5 @@ class Attempts:
             with contextlib.suppress(OSError):
                 os.unlink(spare)
         if outcome.sha256(out) != result.images[0].sha256:
-            raise OutExists(f"{out!r} is there already", hint="move it away, or give the job another out")
+            raise OutExists(f"{out!r} is there already", hint=_MOVE)
         return replace(result, images=(replace(result.images[0], path=out),))

@@ -62,6 +62,8 @@ class Journal:
         self.path = os.path.join(folder, NAME)
         self._lock = threading.Lock()
         self._jobs: dict[bytes, _Places] = {}
+        self.folders: list[str] = []
+        """The private folders of earlier runs that are still there."""
         try:
             os.makedirs(folder, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
@@ -133,6 +135,7 @@ class Journal:
             if at == 0 and record.get("journal") == HEADER["journal"] and record.get("schema") != HEADER["schema"]:
                 raise UsageError(f"the journal {self.path!r} is of a newer version", hint="update codex-imagegen")
             self._note(at, record)
+            self._left(record.get("folder"))
         if self._size == 0:
             self._write(HEADER)
             with contextlib.suppress(OSError):  # so that the journal's name is as lasting as its lines
@@ -141,6 +144,10 @@ class Journal:
                     os.fsync(folder)
                 finally:
                     os.close(folder)
+
+    def _left(self, folder: object) -> None:
+        if isinstance(folder, str) and "\0" not in folder and os.path.isdir(folder):
+            self.folders.append(folder)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Place and bytes of each whole line; what is behind the last line feed is torn."""

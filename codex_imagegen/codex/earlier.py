@@ -1,4 +1,4 @@
-"""The picture of a run that was cut off: its Codex may have gone on without us, and is waited for; nothing is started."""
+"""The picture of a run that was cut off: its Codex may have gone on without us, and is waited for; none is started."""
 
 from __future__ import annotations
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import stat
 import sys
 import time
@@ -16,6 +18,9 @@ from codex_imagegen.model import STDOUT, Image, Picture, PictureFormat
 
 SUFFIXES: dict[str, PictureFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 _MAX_DEFAULT_NAMES = 10_000
+_UNFINISHED = re.compile(r"\.codex-imagegen-[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)\Z")
+_YOUNG_SEC = 2.0
+"""A file may be so young that its writer has not locked it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +188,36 @@ def _temporary(folder: str, data: bytes) -> Iterator[str]:
     descriptor, name = _create(folder, ".codex-imagegen")
     try:
         with open(descriptor, "wb") as file:
+            with contextlib.suppress(OSError):  # told by sweep() from one whose writer was killed
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        yield name
+            yield name
     finally:
         with contextlib.suppress(OSError):
             os.unlink(name)
+
+
+def sweep(folder: str) -> None:
+    """Remove the unfinished files that writers who were killed have left in a folder."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _UNFINISHED.match(entry.name) and _is_abandoned(entry.path):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _is_abandoned(path: str) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb", opener=_regular) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(file.fileno())
+        return stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _YOUNG_SEC
+    return False
+
+
+def _regular(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _create(folder: str, stem: str) -> tuple[int, str]:
