@@ -18,7 +18,9 @@ _UNSAVED = re.compile(
     r"rollout writer failed|Failed to save the conversation transcript|failed to record rollout items"
     r"|Failed to shutdown rollout recorder"
 )
-_NOTHING_SENT = re.compile(r"os error (?:111|101)|failed to lookup|waiting for network|error sending request")
+# refused or unreachable, with the numbers of Linux and of macOS
+_NOTHING_SENT = re.compile(r"os error (?:101|111|113|51|61|65)\b|failed to lookup|waiting for network")
+_MAYBE_SENT = "error sending request"
 _UNSPENT = {"usage-limit", "not-logged-in", "rate-limited", "codex-failed"}
 
 _ERRORS: dict[str, type[errors.ImagegenError]] = {
@@ -192,4 +194,9 @@ def _is_network(words: str) -> bool:
 
 
 def _is_offline(reason: Reason, events: Events) -> bool:
-    return reason.code == "network" and bool(_NOTHING_SENT.search("\n".join(events.errors)))
+    """Whether no request can have arrived: a try failed to connect, and none of the others came further."""
+    if reason.code != "network":
+        return False
+    tries = [error for error in events.errors if _is_network(error)]
+    refused = [bool(_NOTHING_SENT.search(error)) for error in tries]
+    return any(refused) and all(no or _MAYBE_SENT in error for no, error in zip(refused, tries, strict=True))

@@ -16,6 +16,7 @@ MAX_PIXELS = 89_478_485
 """Pictures with more pixels are refused: Pillow's own limit, at which it begins to warn (a quarter of 1 GiB as RGB)."""
 
 FORMATS: dict[str, PictureFormat] = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
+_PNG_END = b"IEND\xaeB`\x82"
 _opening = threading.Lock()
 
 
@@ -69,6 +70,8 @@ def kind_of(data: bytes) -> PictureFormat | None:
 
 def _load(data: bytes, kind: PictureFormat) -> PillowImage:
     _open(data, kind).verify()  # the checksums of a PNG's chunks; it leaves the image unusable
+    if kind == "png" and _PNG_END not in data:
+        raise Broken("its end is missing")  # Pillow would not miss the last four bytes
     image = _open(data, kind)
     image.load()
     return image
