@@ -1,0 +1,59 @@
+"""What has landed of a run: every candidate decoded whole before it counts, and one of them chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from codex_imagegen.codex import net
+from codex_imagegen.model import Picture
+from codex_imagegen.pictures import verify
+
+
+class Landing:
+    """The pictures so far. With ``full_turn`` the largest wins, else the first; ``known`` are the references' bytes."""
+
+    def __init__(self, *, full_turn: bool, known: Sequence[bytes] = ()) -> None:
+        self.damaged: str | None = None
+        self._full_turn, self._known = full_turn, known
+        self._pictures: list[Picture] = []
+
+    @property
+    def enough(self) -> bool:
+        """Whether Codex has done what it was started for."""
+        return bool(self._pictures) and not self._full_turn
+
+    @property
+    def chosen(self) -> Picture | None:
+        """The picture that is delivered, if one has landed."""
+        return _largest(self._pictures) if self._full_turn else next(iter(self._pictures), None)
+
+    def add(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
+        """Take a picture that a record says was made, if it decodes whole."""
+        picture = self._verified(data, revised_prompt)
+        if picture is not None:
+            self._pictures.append(picture)
+        return picture
+
+    def saved(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
+        """Take what Codex saved in the thread's own folder: the fallback where a record holds no picture."""
+        whole = (picture for data in net.saved(folder) if (picture := self._verified(data, revised_prompt)))
+        picture = _largest(whole) if self._full_turn else next(whole, None)
+        if picture is not None:
+            self._pictures.append(picture)
+        return picture
+
+    def stray(self, path: str, offset: int) -> Picture | None:
+        """The safety net: the largest picture in records of unknown shapes that is none of the references."""
+        strays = (data for data in net.strays(path, offset) if data not in self._known)
+        return _largest(picture for data in strays if (picture := self._verified(data)))
+
+    def _verified(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
+        try:
+            return verify.verify(data, revised_prompt=revised_prompt)
+        except verify.Broken as error:
+            self.damaged = str(error)
+            return None
+
+
+def _largest(pictures: Iterable[Picture]) -> Picture | None:
+    return max(pictures, key=lambda picture: len(picture.data), default=None)
