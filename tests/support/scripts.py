@@ -463,7 +463,7 @@ class ViewsImage(Draws):
 
     def __init__(self, path: str) -> None:
         super().__init__()
-        self._path = path
+        self.path = path
 
     def respond(self, call: Call) -> Reply:
         request = call.json
@@ -475,9 +475,9 @@ class ViewsImage(Draws):
 
     def _view(self, request: Item) -> Item:
         if tool_of(request) == "code":
-            script = f"const r=await tools.view_image({{path:{json.dumps(self._path)}}}); image(r)"
+            script = f"const r=await tools.view_image({{path:{json.dumps(self.path)}}}); image(r)"
             return {"type": "custom_tool_call", "id": "ct_0", "call_id": "call_0", "name": "exec", "input": script}
-        call = function_call({"path": self._path}, call_id="call_0")
+        call = function_call({"path": self.path}, call_id="call_0")
         del call["namespace"]
         return {**call, "name": "view_image"}
 
@@ -508,6 +508,12 @@ class SwallowsError(BlocksPicture):
             return super().call_tool(request)
         script = "try { generatedImage(await tools.image_gen__imagegen({prompt:'x'})) } catch (e) { text('sorry') }"
         return [{**script_call({}), "input": script}]
+
+
+class ClosesSlowly(Draws):
+    """The picture comes, and the closing turn takes longer than anybody waits."""
+
+    closing_sec = 600.0
 
 
 class LimitAfterPicture(Draws):

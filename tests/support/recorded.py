@@ -1,0 +1,133 @@
+"""What the recorder wrote: fixtures/rollouts, read as the program would read it, without a Codex."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from codex_imagegen.codex import failures, rollout
+from codex_imagegen.codex.stream import Events
+from codex_imagegen.model import Picture
+from codex_imagegen.pictures import blobs
+from codex_imagegen.pictures.verify import Broken, verify
+from tests.support.scrub import PICTURE_SIDE, REFERENCE_SIDE
+
+ROOT = Path(__file__).resolve().parents[2] / "fixtures" / "rollouts"
+_DATA_URL = re.compile(rb'"(?:data:image/\w+;base64,)?((?:iVBORw0KGgo|/9j/|UklGR)[A-Za-z0-9+/=]+)"')
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One run of a bare Codex."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """Scenario, build, exit code, and what the back end said of limits."""
+        return dict(json.loads((self.folder / "run.json").read_text()))
+
+    @property
+    def scenario(self) -> str:
+        return str(self.run["scenario"])
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "rollout.jsonl"
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """The rollout's lines without their line feeds; none where there is no rollout."""
+        return self.path.read_bytes().splitlines() if self.path.exists() else []
+
+    @cached_property
+    def stdout(self) -> bytes:
+        return (self.folder / "events.jsonl").read_bytes()
+
+    @cached_property
+    def stderr(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    def events(self) -> Events:
+        events = Events()
+        events.feed(self.stdout)
+        return events
+
+    def evidence(self) -> failures.Evidence:
+        """All that the program would know of this run when Codex had gone."""
+        read, events = Reading(self.lines), self.events()
+        return failures.Evidence(
+            exit_code=self.run["exit_code"],
+            timed_out=self.run["exit_code"] is None,
+            timeout_sec=300.0,
+            thread_id=events.thread_id,
+            session_found=bool(self.lines),
+            damaged=read.damaged,
+            events=events,
+            stderr=self.stderr,
+            records=read.records.evidence,
+        )
+
+    def shown(self) -> set[bytes]:
+        """The pictures that the user or a tool showed to the model: each is larger than what was made."""
+        found = {blobs.decode(match[1]) for line in self.lines for match in _DATA_URL.finditer(line)}
+        return {data for data in found if data is not None and _side(data) == REFERENCE_SIDE}
+
+
+class Reading:
+    """A rollout read line by line, as a run does it; see :class:`codex_imagegen.codex.turn.Turn`."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self.records = rollout.Records()
+        self.candidates: list[rollout.Candidate] = []
+        self.pictures: list[Picture] = []
+        self.damaged: str | None = None
+        for line in lines:
+            if rollout.wants(line[:512]):
+                for candidate in self.records.read(line):
+                    self._consider(candidate)
+
+    def _consider(self, candidate: rollout.Candidate) -> None:
+        self.candidates.append(candidate)
+        if candidate.data is None:
+            return
+        try:
+            self.pictures.append(verify(candidate.data, revised_prompt=candidate.revised_prompt))
+        except Broken as error:
+            self.damaged = str(error)
+
+
+def strays(lines: list[bytes]) -> Iterator[bytes]:
+    """What the safety net finds in these lines."""
+    reader = rollout.Strays()
+    for line in lines:
+        yield from reader.read(line)
+
+
+@cache
+def all_of(*scenarios: str) -> tuple[Recording, ...]:
+    """The recordings of these scenarios, or of all."""
+    every = (Recording(folder) for folder in sorted(ROOT.iterdir()))
+    return tuple(one for one in every if not scenarios or one.scenario in scenarios)
+
+
+def one(name: str) -> Recording:
+    """The recording of this name, such as ``0.169.0-fn-usage-today``."""
+    assert (ROOT / name).is_dir(), name
+    return Recording(ROOT / name)
+
+
+def _side(data: bytes) -> int:
+    try:
+        return verify(data).width
+    except Broken:
+        return PICTURE_SIDE
