@@ -1,0 +1,61 @@
+"""The names of MCP servers in config.toml, and nothing else of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_imagegen.codex.config import MAX_BYTES, servers
+
+
+def written(tmp_path, text: str | bytes) -> str:
+    (tmp_path / "config.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(tmp_path)
+
+
+def test_names_in_every_spelling(tmp_path):
+    home = written(
+        tmp_path,
+        """
+        model = "x"
+        [mcp_servers.plain]
+        command = "a"
+        [mcp_servers."with space.and.dots"]
+        url = "https://example.com"
+        [mcp_servers.plain.env]
+        SECRET = "x"
+        """,
+    )
+    assert servers(home) == ("plain", "with space.and.dots")
+
+
+def test_inline_and_dotted(tmp_path):
+    assert servers(written(tmp_path, 'mcp_servers.a.command = "x"\nmcp_servers.b = { command = "y" }')) == ("a", "b")
+    assert servers(written(tmp_path, "mcp_servers = { c = {} }")) == ("c",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        'model = "x"',
+        "# mcp_servers",
+        "mcp_servers = 5",
+        "mcp_servers = []",
+        "[mcp_servers]\nx = 5",
+        "[mcp_servers.broken",
+        b"[mcp_servers.x]\n\xff\xfe",
+        "mcp_servers = " + "[" * 5000,
+    ],
+)
+def test_what_names_no_server_costs_the_switch_and_not_the_run(tmp_path, text):
+    assert servers(written(tmp_path, text)) == ()
+
+
+def test_no_config_at_all(tmp_path):
+    assert servers(str(tmp_path)) == servers(str(tmp_path / "none")) == ()
+    (tmp_path / "config.toml").mkdir()
+    assert servers(str(tmp_path)) == ()
+
+
+def test_a_huge_config_is_not_read_whole(tmp_path):
+    assert servers(written(tmp_path, "#" * MAX_BYTES + "\n[mcp_servers.x]\n")) == ()

@@ -1,0 +1,32 @@
+"""What is switched off for the length of a run."""
+
+from __future__ import annotations
+
+import tomllib
+
+from codex_imagegen.codex import lean
+
+
+def test_every_setting_is_toml_and_none_comes_twice():
+    settings = lean.settings()
+    for setting in settings:
+        tomllib.loads(setting)
+    names = [setting.partition("=")[0] for setting in settings]
+    assert len(set(names)) == len(names)
+
+
+def test_no_shell_is_left():
+    settings = set(lean.settings())
+    off = ("shell_tool", "unified_exec", "apps", "plugins", "multi_agent", "hooks", "view_image", "browser_use")
+    assert {f"features.{name}=false" for name in off} <= settings
+    assert {'web_search="disabled"', "project_doc_max_bytes=0"} <= settings
+
+
+def test_the_image_tool_is_not_switched_off():
+    assert not [setting for setting in lean.settings() if "image_gen" in setting or "code_mode" in setting]
+
+
+def test_servers_are_switched_off_by_name():
+    extra = set(lean.settings(["plain", "two"])) - set(lean.settings())
+    assert len(extra) == 2
+    assert all(setting.startswith("mcp_servers.") and setting.endswith(".enabled=false") for setting in extra)

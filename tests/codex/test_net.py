@@ -1,0 +1,72 @@
+"""The nets below the records: saved files, and stray blobs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+
+from codex_imagegen.codex import net
+from tests.support import recorded
+from tests.support.pictures import encoded
+
+
+def put(folder, name: str, data: bytes, at: int) -> None:
+    path = folder / name
+    path.write_bytes(data)
+    os.utime(path, (at, at))
+
+
+def test_saved_files_oldest_first(tmp_path):
+    put(tmp_path, "b.png", b"first", 1)
+    put(tmp_path, "a.png", b"second", 2)
+    put(tmp_path, "c.png", b"second too", 2)
+    assert list(net.saved(str(tmp_path))) == [b"first", b"second", b"second too"]
+
+
+def test_saved_takes_regular_files_with_something_in_them(tmp_path):
+    (tmp_path / "target").mkdir()
+    put(tmp_path / "target", "real.png", b"elsewhere", 1)
+    folder = tmp_path / "thread"
+    folder.mkdir()
+    put(folder, "empty.png", b"", 1)
+    (folder / "sub").mkdir()
+    (folder / "link.png").symlink_to(tmp_path / "target" / "real.png")
+    os.mkfifo(folder / "fifo.png")
+    with (folder / "huge.png").open("wb") as file:
+        file.truncate(net.MAX_FILE_BYTES + 1)
+    put(folder, "good.png", b"good", 2)
+    assert list(net.saved(str(folder))) == [b"good"]
+
+
+def test_saved_follows_no_link_and_needs_no_folder(tmp_path):
+    (tmp_path / "real").mkdir()
+    put(tmp_path / "real", "x.png", b"x", 1)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert list(net.saved(str(tmp_path / "link"))) == []
+    assert list(net.saved(str(tmp_path / "none"))) == []
+    assert list(net.saved(str(tmp_path / "real" / "x.png"))) == []
+
+
+def test_strays_from_an_offset_on(tmp_path):
+    first, second = (
+        json.dumps({"type": "tomorrow", "payload": {"blob": base64.b64encode(encoded(side)).decode()}}).encode() + b"\n"
+        for side in (40, 50)
+    )
+    path = tmp_path / "rollout.jsonl"
+    path.write_bytes(first + second)
+    assert list(net.strays(str(path), 0)) == [encoded(40), encoded(50)]
+    assert list(net.strays(str(path), len(first))) == [encoded(50)]
+    assert list(net.strays(str(tmp_path / "none"), 0)) == []
+
+
+def test_strays_of_the_recordings_hold_no_reference():
+    for recording in recorded.all_of("ref1", "ref2", "view"):
+        found = set(net.strays(str(recording.path), 0))
+        assert found, recording.name
+        assert not found & recording.shown(), recording.name
+
+
+def test_no_strays_where_no_picture_was_made():
+    for recording in recorded.all_of("refused", "silent", "img-moderation", "usage-today", "not-offered"):
+        assert list(net.strays(str(recording.path), 0)) == [], recording.name

@@ -1,0 +1,208 @@
+"""What Codex's words mean."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from codex_imagegen.codex import reasons
+from codex_imagegen.codex.reasons import Reason
+
+
+def http(status: str, body: object) -> str:
+    """A tool's error as Codex prints it: the body is a string of Rust's."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return f"image generation failed: http {status}: Some({json.dumps(text, ensure_ascii=False)})"
+
+
+@pytest.fixture
+def zone(monkeypatch):
+    def set_zone(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("unsupported call: image_genimagegen", "tool-unavailable"),
+        ("unsupported call: image_gen.imagegen", "tool-unavailable"),
+        ("unsupported call: image_gen:imagegen", "tool-unavailable"),
+        ("Script failed: TypeError: tools.image_gen__imagegen is not a function", "tool-unavailable"),
+        ("ReferenceError: image_gen__imagegen is not defined", "tool-unavailable"),
+        ("image generation returned no image data", "generation-failed"),
+        ("unable to read referenced image at `/x.png`: no such file", "generation-failed"),
+        ("`referenced_image_paths` must contain at most 5 paths", "generation-failed"),
+        ("`num_last_images_to_include` must be between 1 and 5", "generation-failed"),
+        ("requested the last 3 conversation images, but only 1 are available", "generation-failed"),
+        ("image generation failed: network error: error sending request for url (x)", "network"),
+        ("image generation failed: timeout", "network"),
+        ("image generation failed: something of tomorrow", "generation-failed"),
+        (http("401 Unauthorized", "x"), "not-logged-in"),
+        (http("403 Forbidden", "x"), "generation-failed"),
+        (http("429 Too Many Requests", "slow down"), "rate-limited"),
+        (http("500 Internal Server Error", {"error": {"message": "x", "type": "server_error"}}), "generation-failed"),
+        (http("400 Bad Request", {"error": {"code": "moderation_blocked"}}), "moderation"),
+        (http("400 Bad Request", {"error": {"type": "content_policy_violation"}}), "moderation"),
+        (http("400 Bad Request", "Your request was rejected by the safety system."), "moderation"),
+        (http("429 Too Many Requests", {"error": {"type": "usage_limit_reached"}}), "usage-limit"),
+        (http("403 Forbidden", {"error": {"code": "billing_hard_limit_reached"}}), "usage-limit"),
+        (http("400 Bad Request", {"error": {"type": "TooManyRequests"}}), "rate-limited"),
+        (http("400 Bad Request", '{"error": {"code": "moderation_blocked", "message": "cut he'), "moderation"),
+    ],
+)
+def test_of_tool(text: str, code: str):
+    reason = reasons.of_tool(text)
+    assert reason is not None
+    assert reason.code == code
+    assert reason.words
+
+
+@pytest.mark.parametrize("text", ["", "Generated image saved to x", "unsupported call: shell", "The image is ready."])
+def test_of_tool_is_silent_about_what_is_no_error(text: str):
+    assert reasons.of_tool(text) is None
+
+
+def test_of_tool_tells_when_a_limit_ends():
+    limit = {"error": {"type": "usage_limit_reached", "message": "The limit", "resets_at": 1_795_300_000}}
+    assert reasons.of_tool(http("429 Too Many Requests", limit)) == Reason("usage-limit", "The limit", 1_795_300_000)
+    limit["error"]["resets_at"] = 10**20
+    assert reasons.of_tool(http("429 Too Many Requests", limit)) == Reason("usage-limit", "The limit")
+
+
+@pytest.mark.parametrize("error", [{"code": []}, {"type": {}}, [], "x", None, 5, {"message": 5}])
+def test_of_tool_takes_any_body(error: object):
+    assert reasons.of_tool(http("400 Bad Request", {"error": error})) is not None
+
+
+def test_a_rust_string_with_everything_in_it():
+    body = r'"{\"error\":{\"message\":\"na\u{ef}ve \\\"q\\\" \'x\' \u{1f98a}\"}}"'
+    quoted = f"image generation failed: http 400 Bad Request: Some({body})"
+    assert reasons.of_tool(quoted) == Reason("generation-failed", "naïve \"q\" 'x' 🦊")
+    for odd in (r"\u{d800}", r"\u{ffffff}", r"\x", "\\u{}", '"'):
+        assert reasons.of_tool(f'image generation failed: http 400 Bad Request: Some("{odd}")') is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("You've hit your usage limit. Try again at 3:48 AM.", "usage-limit"),
+        ("You’ve hit your usage limit for GPT-X. Switch to another model now.", "usage-limit"),
+        ("Your workspace is out of credits. Ask your workspace owner to refill.", "usage-limit"),
+        ("Quota exceeded. Check your plan and billing details.", "usage-limit"),
+        ("To use Codex with your ChatGPT plan, upgrade to Plus: https://chatgpt.com/explore/plus.", "usage-limit"),
+        ("stream disconnected before completion: You have reached your image generation limit.", "usage-limit"),
+        ("stream disconnected before completion: The usage limit has been reached", "usage-limit"),
+        ("Your access token could not be refreshed. Please log out and sign in again.", "not-logged-in"),
+        ("unexpected status 401 Unauthorized: Missing bearer, url: http://x", "not-logged-in"),
+        ("Failed to refresh token: 404 Not Found: {}", "not-logged-in"),
+        ("stream disconnected before completion: rejected by the safety system", "moderation"),
+        ('{"error": {"code": "moderation_blocked", "message": "no"}}', "moderation"),
+        ("exceeded retry limit, last status: 429 Too Many Requests", "rate-limited"),
+        ("stream disconnected before completion: Rate limit reached for gpt-5", "rate-limited"),
+        ("Selected model is at capacity. Please try a different model.", "rate-limited"),
+        ("stream disconnected before completion: stream closed before response.completed", "network"),
+        ("error sending request for url (https://chatgpt.com/x)", "network"),
+        ("unexpected status 503 Service Unavailable: x", "network"),
+        ("exceeded retry limit, last status: 500 Internal Server Error", "network"),
+        ("Access blocked by Cloudflare. (status 403 Forbidden)", "network"),
+        ("something of tomorrow", "codex-failed"),
+        ("", "codex-failed"),
+    ],
+)
+def test_of_turn(text: str, code: str):
+    assert reasons.of_turn(text).code == code
+
+
+@pytest.mark.parametrize(
+    ("info", "code"),
+    [
+        ("usage_limit_exceeded", "usage-limit"),
+        ("unauthorized", "not-logged-in"),
+        ("rate_limit_exceeded", "rate-limited"),
+        ("server_overloaded", "rate-limited"),
+        ("cyber_policy", "moderation"),
+        ("internal_server_error", "network"),
+        ({"http_connection_failed": {"http_status_code": 401}}, "not-logged-in"),
+        ({"http_connection_failed": {"http_status_code": 429}}, "rate-limited"),
+        ({"response_too_many_failed_attempts": {"http_status_code": 502}}, "network"),
+        ({"http_connection_failed": {"http_status_code": 400}}, "codex-failed"),
+        ({"x": {"http_status_code": None}}, "codex-failed"),
+        ("other", "codex-failed"),
+        ([], "codex-failed"),
+        (5, "codex-failed"),
+    ],
+)
+def test_of_turn_asks_the_record_first(info: object, code: str):
+    assert reasons.of_turn("something", info).code == code
+
+
+def test_of_turn_takes_the_message_out_of_a_body():
+    assert reasons.of_turn('{"detail": "The model is not supported"}').words == "The model is not supported"
+    assert reasons.of_turn('{"error": {"message": "no", "code": "x"}}').words == "no"
+    assert reasons.of_turn('{"other": 1}').words == '{"other": 1}'
+    assert reasons.of_turn('{"detail": {"code": "x"}}').words == '{"detail": {"code": "x"}}'
+
+
+@pytest.mark.parametrize("name", ["UTC", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    ("words", "clock"),
+    [
+        ("try again at 1:47 AM.", (2026, 11, 21, 1, 47)),
+        ("try again at 12:05 AM.", (2026, 11, 21, 0, 5)),
+        ("Try again at 12:05 PM.", (2026, 11, 21, 12, 5)),
+        ("try again at Nov 23rd, 2026 4:01 PM.", (2026, 11, 23, 16, 1)),
+        ("try again at Jan 1st, 2027 11:59 PM.", (2027, 1, 1, 23, 59)),
+        ("try again at Feb 2nd, 2027 1:00 AM.", (2027, 2, 2, 1, 0)),
+    ],
+)
+def test_resets_at_is_a_local_clock(zone, name: str, words: str, clock: tuple[int, int, int, int, int]):
+    zone(name)
+    now = time.mktime((2026, 11, 21, 0, 1, 0, 0, 0, -1))
+    expected = time.mktime((*clock, 0, 0, 0, -1))
+    assert reasons.resets_at(f"You've hit your usage limit. Or {words}", now) == expected
+
+
+@pytest.mark.parametrize(
+    "words", ["", "try again later.", "try again at Foo 1st, 2026 1:00 AM", "try again at 1 AM", "try again in 2 days"]
+)
+def test_resets_at_where_nothing_says_so(words: str):
+    assert reasons.resets_at(words, 1_795_300_000) is None
+
+
+def test_only_a_usage_limit_has_an_end():
+    assert reasons.of_turn("Selected model is at capacity, try again at 1:47 AM.").resets_at is None
+
+
+@pytest.mark.parametrize("value", [True, 5, 10**11])
+def test_unix_time(value: int):
+    assert reasons.unix_time(value) == value
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**12, 1.5, "5", None, []])
+def test_no_unix_time(value: object):
+    assert reasons.unix_time(value) is None
+
+
+def test_of_start_takes_the_error_and_not_the_noise():
+    stderr = (
+        "WARNING: proceeding, even though we could not create PATH aliases\n"
+        "error: unexpected argument '--nonsense' found\n\n  tip: to pass it\n\nUsage: codex exec [OPTIONS]\n\n"
+        "For more information, try '--help'.\n"
+    )
+    assert reasons.of_start(stderr) == Reason("codex-failed", "error: unexpected argument '--nonsense' found")
+    assert reasons.of_start("a\nb\n").words == "b"
+    assert reasons.of_start("").words == "it said nothing"
+    assert reasons.of_start("Error: Unknown feature flag: image_generation").code == "codex-too-old"
+    assert reasons.of_start("Error: Failed to load cloud config bundle").code == "network"
+
+
+def test_tool_lines():
+    stderr = "a\n2026 ERROR codex_core::tools::router: error=image generation failed: x\nb error=y\n"
+    assert reasons.tool_lines(stderr) == ["image generation failed: x"]

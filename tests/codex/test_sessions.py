@@ -1,0 +1,185 @@
+"""What is new in the sessions folder, and whose rollout it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+from codex_imagegen.codex import sessions
+from tests.support import recorded
+
+THREAD = "01a1fbe6-1832-7db0-957e-ac10944ce8db"
+NOON = time.mktime((2026, 11, 21, 12, 0, 0, 0, 0, -1))
+
+
+@pytest.fixture
+def zone(monkeypatch):
+    def set_zone(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    time.tzset()
+
+
+def rollout(folder, name: str = f"rollout-2026-11-21T12-00-00-{THREAD}.jsonl", data: bytes = b"x\n"):
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def days(folders: list[str]) -> list[str]:
+    return ["-".join(folder.split(os.sep)[-3:]) for folder in folders]
+
+
+def test_home_follows_symlinks(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    assert sessions.home({"CODEX_HOME": str(link)}) == os.path.realpath(real)
+
+
+def test_home_without_the_variable_or_with_an_empty_one(own_home):
+    expected = os.path.realpath(own_home / ".codex")
+    assert sessions.home({}) == sessions.home({"CODEX_HOME": ""}) == expected
+
+
+def test_folders_of_today_first():
+    assert days(sessions.folders("/h", NOON)) == ["2026-11-21", "2026-11-20", "2026-11-22"]
+    assert sessions.folders("/h", NOON)[0] == "/h/sessions/2026/11/21"
+
+
+@pytest.mark.parametrize("name", ["UTC", "Pacific/Auckland", "America/Los_Angeles", "Asia/Kolkata"])
+def test_folders_are_local_days(zone, name):
+    zone(name)
+    last_second = time.mktime((2026, 12, 31, 23, 59, 59, 0, 0, -1))
+    assert days(sessions.folders("/h", last_second)) == ["2026-12-31", "2026-12-30", "2027-01-01"]
+    assert days(sessions.folders("/h", last_second + 1)) == ["2027-01-01", "2026-12-31", "2027-01-02"]
+
+
+@pytest.mark.parametrize("name", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
+def test_a_codex_in_another_time_zone_is_found(zone, name):
+    """A Codex that was told another TZ is at most a day away."""
+    zone(name)
+    for hour in range(0, 24, 3):
+        now = NOON + hour * 3600
+        here = days(sessions.folders("/h", now))
+        for offset in (-12, 0, 14):
+            assert time.strftime("%Y-%m-%d", time.gmtime(now + offset * 3600)) in here
+
+
+def test_summer_time_does_not_skip_a_day(zone):
+    zone("Europe/Berlin")
+    for day in (28, 29, 30):  # 2026-03-29 has 23 hours
+        for hour in (0, 1, 3, 23):
+            now = time.mktime((2026, 3, day, hour, 30, 0, 0, 0, -1))
+            assert set(days(sessions.folders("/h", now))) == {f"2026-03-{d:02}" for d in (day - 1, day, day + 1)}
+
+
+def test_snapshot_has_rollouts_alone(tmp_path):
+    day = str(tmp_path / "day")
+    path = rollout(day, data=b"12345")
+    rollout(day, "other.jsonl")
+    rollout(day, "rollout-x.jsonl.zst")
+    rollout(day, "rollout-x.json")
+    assert sessions.snapshot([day, str(tmp_path / "none")]) == {path: 5}
+
+
+def test_grown_tells_new_and_longer_files(tmp_path):
+    day = str(tmp_path)
+    same, longer, shorter = (rollout(day, f"rollout-{name}.jsonl", b"12345") for name in "abc")
+    before = sessions.snapshot([day])
+    with open(longer, "ab") as file:
+        file.write(b"6")
+    with open(shorter, "wb") as file:
+        file.write(b"1")
+    new, empty = rollout(day, "rollout-d.jsonl"), rollout(day, "rollout-e.jsonl", b"")
+    assert dict(sessions.grown([day], before)) == {longer: 5, new: 0}
+    assert {same, shorter, empty} <= set(sessions.snapshot([day]))
+
+
+def test_named_finds_a_thread_by_the_end_of_the_name(tmp_path):
+    other = THREAD.replace("0", "9")
+    path = rollout(tmp_path / "b")
+    rollout(tmp_path / "a", f"rollout-2026-11-21T12-00-00-{other}.jsonl")
+    folders = [str(tmp_path / name) for name in ("none", "a", "b")]
+    assert sessions.named(folders, THREAD) == path
+    assert sessions.named(folders, other.replace("9", "8")) is None
+
+
+@pytest.mark.parametrize("recording", [one for one in recorded.all_of() if one.lines], ids=lambda one: one.name)
+def test_owner_of_every_recording(recording):
+    owner = sessions.owner(str(recording.path))
+    assert owner is not None
+    assert owner.thread_id == recording.events().thread_id
+    assert owner.cwd == "/tmp/codex-imagegen-run-x"
+    assert owner.codex_version == recording.run["build"].partition("-")[0]
+
+
+def test_owner_needs_the_whole_first_line(tmp_path):
+    first = recorded.one("0.169.0-fn-ok").lines[0]
+    path = rollout(tmp_path, data=first)
+    assert sessions.owner(path) is None
+    path = rollout(tmp_path, data=first + b"\n{torn")
+    assert sessions.owner(path) is not None
+    assert sessions.owner(str(tmp_path / "none")) is None
+    assert sessions.owner(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"x\n",
+        b"[]\n",
+        b"null\n",
+        b"[" * 9000 + b"\n",
+        b'{"type":"session_meta","payload":[]}\n',
+        b'{"type":"session_meta","payload":{"id":5}}\n',
+        b'{"type":"session_meta","payload":{"id":"../x"}}\n',
+        b'{"type":"event_msg","payload":{"id":"x"}}\n',
+        b"\xff\xfe\n",
+    ],
+)
+def test_what_is_no_session_meta_has_no_owner(line):
+    assert sessions.owner_of(line) is None
+
+
+def test_an_owner_without_folder_or_version():
+    meta = {"type": "session_meta", "payload": {"id": THREAD, "cwd": 5, "cli_version": None}}
+    assert sessions.owner_of(json.dumps(meta).encode() + b"\n") == sessions.Owner(THREAD, None, None)
+
+
+def test_no_more_than_the_first_record_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "MAX_FIRST_RECORD", 100)
+    assert sessions.owner(rollout(tmp_path, data=b"x" * 1000 + b"\n")) is None
+
+
+def test_born_is_the_time_in_the_threads_id():
+    born = sessions.born(THREAD)
+    assert born is not None
+    assert time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(born)) == "2026-11-21 02:18:43"
+    assert sessions.born("01a1fbe6-1832-4db0-957e-ac10944ce8db") is None
+
+
+def test_born_is_when_the_recording_was_made():
+    for recording in recorded.all_of("ok"):
+        born = sessions.born(str(recording.events().thread_id))
+        assert born is not None
+        assert abs(born - recording.run["recorded_at"]) < 60
+
+
+def test_pictures_folder():
+    assert sessions.pictures_folder("/h", THREAD) == f"/h/generated_images/{THREAD}"
+
+
+@pytest.mark.parametrize("text", ["", "x", "../" + THREAD, THREAD + "\n", THREAD + "/x", THREAD.replace("-", "")])
+def test_a_thread_id_is_a_uuid_and_nothing_else(text):
+    assert sessions.THREAD_ID.match(THREAD)
+    assert not sessions.THREAD_ID.match(text)

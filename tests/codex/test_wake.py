@@ -1,0 +1,45 @@
+"""The bell that a run sleeps on."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from codex_imagegen.codex.wake import Wake
+
+
+def slept(wake: Wake, seconds: float) -> float:
+    began = time.monotonic()
+    wake.sleep(seconds)
+    return time.monotonic() - began
+
+
+def test_it_sleeps_its_time_when_nobody_rings():
+    assert 0.05 <= slept(Wake(), 0.05) < 2
+
+
+def test_a_ring_before_is_remembered():
+    wake = Wake()
+    wake.ring()
+    assert slept(wake, 30) < 5
+
+
+def test_a_ring_meanwhile_wakes():
+    wake = Wake()
+    timer = threading.Timer(0.05, wake.ring)
+    timer.start()
+    assert slept(wake, 30) < 5
+    timer.join()
+
+
+def test_rings_are_merged():
+    wake = Wake()
+    for _ in range(1000):
+        wake.ring()
+    assert slept(wake, 30) < 5
+    assert slept(wake, 0.05) >= 0.05
+
+
+def test_no_time_and_less_than_none():
+    assert slept(Wake(), 0) < 1
+    assert slept(Wake(), -5) < 1

@@ -1,0 +1,264 @@
+"""Where pictures go: what is refused before anything is spent, and writes that are whole or not there at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import sys
+import threading
+import time
+
+import pytest
+
+from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
+from codex_imagegen.pictures import output
+from codex_imagegen.pictures.output import Target, check, numbered_names, plan, write
+from codex_imagegen.pictures.verify import verify
+from tests.support.pictures import encoded
+
+PICTURE = verify(encoded(), revised_prompt="a fox")
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path, monkeypatch):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def refuse(monkeypatch, call: str, error: int) -> None:
+    def failing(*_args: object, **_options: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(output.os, call, failing)
+
+
+def test_the_path_is_absolute(work):
+    assert plan("fox.png") == (Target(str(work / "fox.png"), "png"),)
+    assert plan("../x/./fox.PNG")[0].path == str(work.parent / "x" / "fox.PNG")
+
+
+@pytest.mark.parametrize(
+    ("name", "format_"), [("a.png", "png"), ("a.JPG", "jpeg"), ("a.jpeg", "jpeg"), ("a.b.webp", "webp")]
+)
+def test_the_suffix_is_the_format(name, format_):
+    assert plan(name)[0].format == format_
+    assert plan(name, wanted=format_)[0].format == format_
+
+
+@pytest.mark.parametrize("name", ["fox", "fox.gif", "fox.", ".png", "fox.png.txt", "a\0.png", ""])
+def test_names_that_can_not_be_meant(name, work):
+    with pytest.raises(UsageError):
+        plan(name)
+    assert os.listdir(work) == []
+
+
+def test_a_suffix_and_a_format_that_contradict():
+    with pytest.raises(UsageError, match="contradict"):
+        plan("fox.png", wanted="webp")
+
+
+@pytest.mark.parametrize(("wanted", "suffix"), [(None, ".png"), ("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
+def test_the_default_name(work, wanted, suffix):
+    (target,) = plan(None, wanted=wanted)
+    name = os.path.basename(target.path)
+    assert time.strptime(name, f"image-%Y%m%d-%H%M%S{suffix}")
+    assert target.numbered
+    (work / name).touch()
+    assert write(PICTURE, target).path == str(work / name.replace(suffix, f"-2{suffix}"))
+
+
+def test_default_names_go_on_counting(work):
+    target = Target(str(work / "image.png"), "png", numbered=True)
+    assert [os.path.basename(write(PICTURE, target).path) for _ in range(3)] == [
+        "image.png", "image-2.png", "image-3.png"
+    ]  # fmt: skip
+
+
+def test_names_of_several():
+    assert numbered_names("/a/fox.png", 1) == ("/a/fox.png",)
+    assert numbered_names("/a/fox.png", 3) == ("/a/fox-1.png", "/a/fox-2.png", "/a/fox-3.png")
+    assert [os.path.basename(target.path) for target in plan("fox.png", count=2)] == ["fox-1.png", "fox-2.png"]
+
+
+def test_one_of_several_that_is_there_refuses_all(work):
+    (work / "fox-2.png").touch()
+    with pytest.raises(OutExists, match=r"fox-2\.png"):
+        plan("fox.png", count=3)
+
+
+def test_what_is_there_is_refused_and_with_force_replaced(work):
+    (work / "fox.png").write_bytes(b"old")
+    with pytest.raises(OutExists) as caught:
+        plan("fox.png")
+    assert "--force" in str(caught.value.hint)
+    assert caught.value.spent is False
+    (target,) = plan("fox.png", force=True)
+    assert (work / "fox.png").read_bytes() == b"old"
+    write(PICTURE, target)
+    assert (work / "fox.png").read_bytes() == PICTURE.data
+
+
+def test_a_broken_link_is_something_that_is_there(work):
+    (work / "fox.png").symlink_to(work / "nowhere.png")
+    with pytest.raises(OutExists):
+        plan("fox.png")
+
+
+def test_force_through_a_link_replaces_what_it_points_to(work, tmp_path):
+    real = tmp_path / "real.png"
+    real.write_bytes(b"old")
+    (work / "fox.png").symlink_to(real)
+    assert write(PICTURE, plan("fox.png", force=True)[0]).path == str(work / "fox.png")
+    assert real.read_bytes() == PICTURE.data
+    assert (work / "fox.png").is_symlink()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_is_no_name(work, force):
+    (work / "fox.png").mkdir()
+    for name in ("fox.png", "fox.png/", "new/"):
+        with pytest.raises(OutUnwritable, match="folder"):
+            plan(name, force=force)
+
+
+def test_force_replaces_no_device_and_no_fifo(work):
+    os.mkfifo(work / "fox.png")
+    with pytest.raises(OutUnwritable, match="regular file"):
+        plan("fox.png", force=True)
+
+
+def test_a_folder_that_lies_in_a_file(work):
+    (work / "file").touch()
+    with pytest.raises(OutUnwritable, match="not a folder"):
+        plan("file/deep/fox.png")
+
+
+def test_missing_folders_are_made_when_the_picture_is_there(work):
+    (target,) = plan("a/b/fox.png")
+    assert os.listdir(work) == []
+    assert write(PICTURE, target).path == str(work / "a" / "b" / "fox.png")
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_folder_that_takes_no_files(work, monkeypatch, error):
+    refuse(monkeypatch, "open", error)
+    with pytest.raises(OutUnwritable, match=os.strerror(error)) as caught:
+        plan("fox.png")
+    assert caught.value.spent is False
+
+
+def test_checking_leaves_nothing_behind(work):
+    plan("fox.png")
+    check(Target("-", None))
+    assert os.listdir(work) == []
+
+
+def test_what_was_written(work):
+    image = write(PICTURE, plan("fox.png")[0])
+    assert (work / "fox.png").read_bytes() == PICTURE.data
+    assert (image.path, image.format, image.width, image.height) == (str(work / "fox.png"), "png", 32, 32)
+    assert image.bytes == len(PICTURE.data)
+    assert image.sha256 == hashlib.sha256(PICTURE.data).hexdigest()
+    assert (image.original, image.revised_prompt) == (True, "a fox")
+    assert os.listdir(work) == ["fox.png"]
+
+
+def test_permissions_are_those_of_the_umask_or_of_the_old_file(work):
+    before = os.umask(0o027)
+    try:
+        write(PICTURE, plan("fox.png")[0])
+        assert stat.S_IMODE((work / "fox.png").stat().st_mode) == 0o640
+        (work / "fox.png").chmod(0o604)
+        write(PICTURE, plan("fox.png", force=True)[0])
+        assert stat.S_IMODE((work / "fox.png").stat().st_mode) == 0o604
+    finally:
+        os.umask(before)
+
+
+def test_what_appears_meanwhile_is_left_alone(work):
+    (target,) = plan("fox.png")
+    (work / "fox.png").write_bytes(b"theirs")
+    with pytest.raises(OutExists, match="left alone") as caught:
+        write(PICTURE, target)
+    assert caught.value.spent is True
+    assert (work / "fox.png").read_bytes() == b"theirs"
+    assert os.listdir(work) == ["fox.png"]
+
+
+def test_a_folder_that_appears_meanwhile_is_not_replaced(work):
+    (target,) = plan("fox.png", force=True)
+    (work / "fox.png").mkdir()
+    with pytest.raises(OutUnwritable):
+        write(PICTURE, target)
+    assert os.listdir(work) == ["fox.png"]
+
+
+def test_of_many_at_once_one_wins_and_none_is_torn(work):
+    target = plan("fox.png")[0]
+    won: list[str] = []
+
+    def run() -> None:
+        try:
+            won.append(write(PICTURE, target).path)
+        except OutExists:
+            pass
+
+    threads = [threading.Thread(target=run) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert (work / "fox.png").read_bytes() == PICTURE.data
+    assert os.listdir(work) == ["fox.png"]
+
+
+def test_without_hard_links(work, monkeypatch):
+    refuse(monkeypatch, "link", errno.EPERM)
+    write(PICTURE, plan("fox.png")[0])
+    assert (work / "fox.png").read_bytes() == PICTURE.data
+    with pytest.raises(OutExists):
+        write(PICTURE, Target(str(work / "fox.png"), "png"))
+    assert os.listdir(work) == ["fox.png"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "link"])
+def test_a_disk_that_fills_up_leaves_nothing(work, monkeypatch, call):
+    refuse(monkeypatch, call, errno.ENOSPC)
+    with pytest.raises(OutUnwritable, match="No space left") as caught:
+        write(PICTURE, plan("fox.png")[0])
+    assert caught.value.spent is True
+    assert os.listdir(work) == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_stdout_takes_one_picture_and_no_terminal(monkeypatch):
+    with pytest.raises(UsageError, match="several"):
+        plan("-", count=2)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(UsageError, match="terminal"):
+        plan("-")
+
+
+def test_stdout_gets_the_bytes(capfdbinary):
+    (target,) = plan("-", wanted="webp")
+    assert target == Target("-", "webp")
+    assert write(PICTURE, target).path == "-"
+    assert capfdbinary.readouterr().out == PICTURE.data
+
+
+def test_a_stdout_that_is_closed(monkeypatch):
+    closed = io.TextIOWrapper(io.BytesIO())
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
+    with pytest.raises(OutUnwritable, match="stdout"):
+        write(PICTURE, Target("-", None))

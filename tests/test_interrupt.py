@@ -1,0 +1,79 @@
+"""Being asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from codex_imagegen.errors import Interrupted
+from codex_imagegen.interrupt import SIGINT, SIGTERM, Interrupt
+
+
+def test_nothing_happens_until_somebody_asks():
+    Interrupt().check()
+
+
+@pytest.mark.parametrize(("signum", "word", "code"), [(SIGINT, "interrupted", 130), (SIGTERM, "terminated", 143)])
+def test_the_first_signal_names_the_exit_code(signum, word, code):
+    interrupt = Interrupt()
+    interrupt.set(signum)
+    interrupt.set(SIGINT)
+    with pytest.raises(Interrupted, match=word) as caught:
+        interrupt.check(spent=None)
+    assert (caught.value.exit_code, caught.value.spent) == (code, None)
+
+
+def test_who_waits_is_woken_each_time_until_they_leave():
+    interrupt, rung = Interrupt(), []
+    leave = interrupt.on_set(lambda: rung.append(1))
+    interrupt.set()
+    interrupt.set()
+    assert len(rung) == 2
+    leave()
+    interrupt.set()
+    assert len(rung) == 2
+
+
+def test_who_comes_late_is_woken_at_once():
+    interrupt, rung = Interrupt(), []
+    interrupt.set()
+    interrupt.on_set(lambda: rung.append(1))
+    assert rung == [1]
+
+
+def test_two_that_wait_with_the_same_bell():
+    interrupt, rung = Interrupt(), []
+    ring = lambda: rung.append(1)  # noqa: E731
+    leave, stay = interrupt.on_set(ring), interrupt.on_set(ring)
+    leave()
+    interrupt.set()
+    assert rung == [1]
+    stay()
+
+
+def test_from_a_signal_handler():
+    interrupt = Interrupt()
+    before = signal.signal(signal.SIGUSR1, lambda *_: interrupt.set(SIGTERM))
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert interrupt.signum == SIGTERM
+
+
+def test_from_another_thread():
+    interrupt, woken = Interrupt(), threading.Event()
+    interrupt.on_set(woken.set)
+    thread = threading.Thread(target=interrupt.set)
+    thread.start()
+    assert woken.wait(5)
+    thread.join()
+    assert interrupt.error().exit_code == 130
+    assert time.monotonic() > 0
+
+
+def test_the_numbers_are_those_of_the_system():
+    assert (SIGINT, SIGTERM) == (signal.SIGINT, signal.SIGTERM)

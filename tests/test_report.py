@@ -1,0 +1,130 @@
+"""The promise to callers: every key in every object, and lines that are safe to print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from codex_imagegen import errors, report
+from codex_imagegen.model import ErrorInfo, Event, Failure, Image, Result, Warning_
+
+IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32, True, "a fox, revised")
+ERROR = ErrorInfo("usage-limit", 7, "the plan's limit is reached", "try again later", True, 1_795_300_000)
+THREAD = "01a1fbe6-1832-7db0-957e-ac10944ce8db"
+
+OK = Result(
+    True, "codex", (IMAGE,), (), None, THREAD, "0.169.0", 31.2, (Warning_("size-differs", "another size came"),)
+)
+FAILED = Result(False, "codex", (), (Failure(0, ERROR),), ERROR, THREAD, None, 4.0)
+
+GOLDEN_OK = (
+    '{"schema": 1, "ok": true, "backend": "codex", "images": [{"path": "/tmp/fox.png", "format": "png", '
+    '"width": 1254, "height": 1254, "bytes": 1470000, "sha256": "' + "ab" * 32 + '", "original": true, '
+    '"revised_prompt": "a fox, revised"}], "failures": [], "error": null, '
+    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": "0.169.0", "elapsed_sec": 31.2, '
+    '"warnings": [{"code": "size-differs", "message": "another size came"}]}'
+)
+GOLDEN_ERROR = (
+    '{"code": "usage-limit", "exit_code": 7, "message": "the plan\'s limit is reached", "hint": "try again later", '
+    '"spent": true, "resets_at": 1795300000}'
+)
+GOLDEN_FAILED = (
+    '{"schema": 1, "ok": false, "backend": "codex", "images": [], "failures": [{"index": 0, "error": '
+    f'{GOLDEN_ERROR}}}], "error": {GOLDEN_ERROR}, '
+    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": null, "elapsed_sec": 4.0, "warnings": []}'
+)
+KEYS = [
+    "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+]  # fmt: skip
+IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
+ERROR_KEYS = ["code", "exit_code", "message", "hint", "spent", "resets_at"]
+
+LEAVES = [
+    cls for cls in vars(errors).values()
+    if isinstance(cls, type) and issubclass(cls, errors.ImagegenError) and not cls.__subclasses__()
+]  # fmt: skip
+
+
+def test_golden():
+    assert report.to_json(OK) == GOLDEN_OK
+    assert report.to_json(FAILED) == GOLDEN_FAILED
+
+
+def test_every_key_is_in_every_object():
+    for result in (OK, FAILED, Result(True, "codex"), report.failed(errors.UsageError("x"))):
+        data = json.loads(report.to_json(result))
+        assert list(data) == KEYS
+        assert all(list(image) == IMAGE_KEYS for image in data["images"])
+        assert data["error"] is None or list(data["error"]) == ERROR_KEYS
+        assert all(list(failure) == ["index", "error"] for failure in data["failures"])
+        assert all(list(failure["error"]) == ERROR_KEYS for failure in data["failures"])
+        assert all(list(warning) == ["code", "message"] for warning in data["warnings"])
+
+
+def test_the_runcomfy_route_has_its_own_keys_besides():
+    result = dataclasses.replace(OK, backend="runcomfy", cost_usd=0.04, request_id="r")
+    assert list(report.envelope(result))[: len(KEYS)] == KEYS
+    assert report.envelope(result)["cost_usd"] == 0.04
+
+
+def test_one_line_of_ascii():
+    odd = dataclasses.replace(IMAGE, path="/tmp/狐\n\u202e\udcff.png", revised_prompt="a\0b🦊")
+    line = report.to_json(dataclasses.replace(OK, images=(odd,)))
+    assert line.isascii()
+    assert "\n" not in line
+    assert json.loads(line)["images"][0]["path"] == odd.path
+
+
+@pytest.mark.parametrize("cls", LEAVES)
+def test_every_error_becomes_a_result(cls):
+    error = cls("it failed", hint="do this", spent=None)
+    error.thread_id, error.codex_version, error.warnings = THREAD, "0.169.0", (("w", "words"),)
+    error.resets_at = 5
+    result = report.failed(error, elapsed_sec=1.23456)
+    info = ErrorInfo(cls.code, error.exit_code, "it failed", "do this", None, 5)
+    assert (result.ok, result.error, result.failures) == (False, info, (Failure(0, info),))
+    assert (result.thread_id, result.codex_version, result.elapsed_sec) == (THREAD, "0.169.0", 1.235)
+    assert result.warnings == (Warning_("w", "words"),)
+
+
+def test_the_sentence_of_an_error():
+    assert report.error_line(ERROR) == "codex-imagegen: the plan's limit is reached. (try again later)"
+    assert report.error_line(ErrorInfo("x", 1, "no picture came.")) == "codex-imagegen: no picture came."
+    assert report.warning_line(Warning_("x", "look.")) == "codex-imagegen: warning: look."
+
+
+def test_the_steps_of_a_run():
+    assert report.event_line(Event("drawing", 12.4)) == "drawing  12 s"
+    assert report.stage(Event("starting")) == "starting Codex"
+    assert report.stage(Event("queued", 1.0, "3 before")) == "waiting in the queue · 3 before"
+    assert json.loads(report.event_json(Event("landed", 2.0, None, THREAD))) == {
+        "schema": 1, "event": "landed", "elapsed_sec": 2.0, "detail": None, "thread_id": THREAD
+    }  # fmt: skip
+
+
+def test_every_stage_has_words():
+    from typing import get_args
+
+    from codex_imagegen.model import Stage
+
+    assert set(report.STAGES) == set(get_args(Stage))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("a\nb\r\nc\td", "a b c d"),
+        ("\x1b[31mred\x1b[0m", "?[31mred?[0m"),
+        ("a\u202eb", "a?b"),
+        ("a\u2028b\u00a0c", "a b c"),
+        ("a\0b\x7fc", "a?b?c"),
+        ("\udcff\ue000", "??"),
+        ("狐 🦊 naïve", "狐 🦊 naïve"),
+        ("", ""),
+    ],
+)
+def test_words_from_outside_obey_no_terminal(text: str, shown: str):
+    assert report.plain(text) == shown
