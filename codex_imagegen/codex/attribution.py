@@ -36,7 +36,7 @@ class Attribution:
         self._foreign: set[str] = set()
 
     def find(self, thread_id: str | None, *, ended: bool) -> Ours | None:
-        """The rollout, if it is there by now; without a thread id only once Codex has ``ended`` or been silent for long."""
+        """The rollout, if it is there; without a thread id only once Codex has ``ended``, or was silent for long."""
         if thread_id:
             path = sessions.named(self._folders(thread_id), thread_id)
             return self._proven(path, self._before.get(path, 0), thread_id) if path else None
@@ -45,6 +45,14 @@ class Attribution:
         grown = sessions.grown(self._folders(None), self._before)
         found = (self._proven(path, offset, None) for path, offset in grown if path not in self._foreign)
         return next((ours for ours in found if ours), None)
+
+    def named(self, thread_id: str) -> str | None:
+        """The new rollout that bears our thread's name, also where its first record was lost meanwhile."""
+        path = sessions.named(self._folders(thread_id), thread_id)
+        if path is None or self._before.get(path):
+            return None  # a thread that is gone on with has older pictures, which are not this run's
+        owner = sessions.owner(path)
+        return path if owner is None or owner.thread_id == thread_id else None
 
     def _folders(self, thread_id: str | None) -> list[str]:
         """The day folders of the start and of now, and of the thread's own birth, which its id tells."""

@@ -40,7 +40,6 @@ picture comes without it), and the model's base instructions.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 FEATURES_OFF = (
@@ -66,6 +65,10 @@ SETTINGS = (
 
 
 def settings(servers: Sequence[str] = ()) -> tuple[str, ...]:
-    """The ``-c`` settings of a lean turn; ``servers`` are names of MCP servers in the user's config.toml."""
+    """The ``-c`` settings of a lean turn; ``servers`` are names of MCP servers in the user's config.toml.
+
+    Codex splits the name of a setting at its dots and knows no quotes there (0.111.0 to 0.169.0): a server with a dot
+    or an equals sign in its name can't be named, and stays on. Codex itself allows letters, digits, - and _ alone.
+    """
     off = tuple(f"features.{name}=false" for name in FEATURES_OFF)
-    return (*off, *SETTINGS, *(f"mcp_servers.{json.dumps(name)}.enabled=false" for name in servers))
+    return (*off, *SETTINGS, *(f"mcp_servers.{name}.enabled=false" for name in servers if not set(name) & set(".=")))

@@ -26,7 +26,7 @@ TICK_SEC = 0.2
 """How long a change that nobody rang for may stay unseen."""
 
 LARGE = 65_536
-"""Bytes that arrive at once only where a picture is among them."""
+"""Bytes that arrive at once only where a picture is among them; once the tool was called, anything may be it."""
 
 
 class Turn:
@@ -122,7 +122,7 @@ class Turn:
     def _made(self, *, timed_out: bool) -> Made:
         version = self._records.evidence.codex_version
         warnings: tuple[Warning_, ...] = ()
-        picture = self._landing.chosen or self._saved()
+        picture = self._landing.chosen or self._saved() or self._anew()
         if picture is None and self._ours is not None:
             picture, warnings = self._landing.stray(self._ours.path, self._ours.offset), (net.WARNING,)
         if picture is None:
@@ -139,7 +139,8 @@ class Turn:
             self._tail = self._found()
         if self._tail is None:
             return
-        if self._tail.unread > LARGE:
+        unread = self._tail.unread
+        if unread > LARGE or (unread and self._records.evidence.tool_called):
             self._hold()
         try:
             self._read(self._tail.lines())
@@ -188,6 +189,20 @@ class Turn:
     def _saved(self, revised_prompt: str | None = None) -> Picture | None:
         thread = self._thread_id
         return self._landing.saved(sessions.pictures_folder(self._home, thread), revised_prompt) if thread else None
+
+    def _anew(self) -> Picture | None:
+        """Read a rollout that was cut short or replaced under our eyes, or lacks its last line feed, once more."""
+        thread = self._thread_id
+        path = self._attribution.named(thread) if thread else None
+        if path is None:
+            return None
+        from codex_imagegen.codex.history import Past
+        from codex_imagegen.codex.keepsake import Keepsake
+
+        for candidate in Keepsake(self._home, Past(thread, path)).pictures():
+            if candidate.data:
+                self._landing.add(candidate.data, candidate.revised_prompt)
+        return self._landing.chosen
 
     @property
     def _thread_id(self) -> str | None:

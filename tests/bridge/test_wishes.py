@@ -1,0 +1,117 @@
+"""How the picture should look: asked for beside the prompt, held against what came, met afterwards where it can be."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from tests.bridge import checks
+from tests.bridge.checks import Small
+
+pytestmark = pytest.mark.real
+
+
+class Tagged(Small):
+    """A picture with a text chunk and a colour profile, half of it transparent."""
+
+    def draw(self, prompt):
+        image = Image.new("RGBA", (90, 60), (200, 80, 20, 255))
+        image.paste((0, 0, 0, 0), (0, 0, 45, 60))
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Provenance", "made by a test")
+        target = io.BytesIO()
+        image.save(target, "PNG", pnginfo=info, icc_profile=b"a profile")
+        return target.getvalue()
+
+
+def opened(data):
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def drawn(world, *arguments, name="fox.png"):
+    done = world.run("--prompt", "a fox", "--out", name, "--json", *arguments)
+    assert done.code == 0, done
+    return done.json, opened((world.work / name).read_bytes())
+
+
+def test_wishes_go_beside_the_prompt_and_never_into_it(lab):
+    world = lab(script=Small())
+    wished = ["--size", "1600x900", "--quality", "high", "--transparent"]
+    told, image = drawn(world, *wished)
+    request = checks.requests(world)[0]
+    words = " ".join(checks.texts(request, "developer"))
+    assert "1600 pixels wide and 900 pixels high, of high rendering quality, on a fully transparent" in words
+    assert checks.texts(request, "user")[-1] == "a fox"
+    assert [warning["code"] for warning in told["warnings"]] == ["size-differs", "alpha-missing"]
+    assert "1600x900" in told["warnings"][0]["message"]
+    assert f"{image.width}x{image.height}" in told["warnings"][0]["message"]
+    assert told["images"][0]["original"] is True
+    assert world.model_calls == 1
+
+
+def test_an_aspect_ratio_that_came_and_one_that_did_not(lab):
+    square, _ = drawn(lab(script=Small()), "--aspect-ratio", "1:1")
+    wide, _ = drawn(lab(script=Small()), "--aspect-ratio", "16:9")
+    assert square["warnings"] == []
+    assert [warning["code"] for warning in wide["warnings"]] == ["size-differs"]
+
+
+def test_a_transparent_background_that_came(lab):
+    told, image = drawn(lab(script=Tagged()), "--transparent")
+    assert told["warnings"] == []
+    assert image.mode == "RGBA"
+
+
+def test_fit_makes_the_size_exact_and_keeps_text_and_profile(lab):
+    world = lab(script=Tagged())
+    told, image = drawn(world, "--size", "50x50", "--fit")
+    assert (image.size, told["images"][0]["width"], told["images"][0]["height"]) == ((50, 50), 50, 50)
+    assert told["images"][0]["original"] is False
+    assert told["warnings"] == []
+    assert image.info["Provenance"] == "made by a test"
+    assert image.info["icc_profile"] == b"a profile"
+    # cropped around the centre: the edge between the halves is still in the middle
+    assert image.getpixel((10, 25))[3] < 40
+    assert image.getpixel((40, 25))[3] > 200
+
+
+def test_the_original_of_a_fitted_picture_is_recovered(lab):
+    world = lab(script=Tagged())
+    told, _image = drawn(world, "--size", "50x50", "--fit")
+    done = world.run_argv([world.argv()[0], "recover", told["thread_id"], "--out", "original.png"])
+    assert done.code == 0, done
+    assert (world.work / "original.png").read_bytes() == Tagged().draw("")
+
+
+@pytest.mark.parametrize(("wanted", "name"), [("jpeg", "fox.jpg"), ("webp", "fox.webp"), ("png", "fox.png")])
+def test_format_converts_and_says_so(lab, wanted, name):
+    told, image = drawn(lab(script=Tagged()), "--format", wanted, name=name)
+    assert (image.format, told["images"][0]["format"]) == (wanted.upper(), wanted)
+    assert told["images"][0]["original"] is (wanted == "png")
+    if wanted == "jpeg":
+        assert image.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_format_names_the_default_output(lab):
+    world = lab(script=Small())
+    done = world.run("-p", "a fox", "--format", "webp")
+    assert done.code == 0
+    assert done.text.strip().endswith(".webp")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--size", "0x10"], ["--size", "wide"], ["--size", "99999x2"], ["--aspect-ratio", "16/9"],
+        ["--aspect-ratio", "0:1"], ["--resolution", "8k"], ["--quality", "best"], ["--format", "gif"], ["--fit"],
+        ["--transparent", "--format", "jpeg"], ["--format", "webp", "--out", "x.png"],
+    ],
+)  # fmt: skip
+def test_wishes_that_make_no_sense(lab, arguments):
+    world = lab()
+    done = world.run("--prompt", "a fox", "--json", *arguments)
+    assert (done.code, done.json["error"]["code"], world.model_calls) == (2, "usage", 0)
