@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def spent(evidence: Evidence) -> bool | None:
 
 def explain(evidence: Evidence) -> errors.ImagegenError:
     """The error that tells best why there is no picture; the surest evidence is asked first."""
-    for ask in (_start, _tool, _turn, _session, _timeout):
+    for ask in (_start, _tool, _killed, _turn, _session, _timeout):
         error = ask(evidence)
         if error is not None:
             return error
@@ -94,7 +95,7 @@ def _start(evidence: Evidence) -> errors.ImagegenError | None:
         return errors.SessionMissing(
             "Codex ended in good order, and named no session", hint="see what it says with --verbose", spent=None
         )
-    ended = f"it ended with exit code {evidence.exit_code} and said: {reason.words}"
+    ended = f"it {_end(evidence.exit_code)} and said: {reason.words}"
     return _error(Reason(reason.code, ended if reason.code == "codex-failed" else reason.words), spent=False)
 
 
@@ -111,6 +112,19 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
     told = [*reasons.tool_lines(evidence.stderr), *records.tool_errors]
     reason = next((reason for text in reversed(told) if (reason := reasons.of_tool(text))), None)
     return _error(reason, spent=True) if reason else None
+
+
+def _killed(evidence: Evidence) -> errors.ImagegenError | None:
+    """Codex ended in the middle of its turn, without a word why: the out-of-memory killer, a user, a limit."""
+    code, events = evidence.exit_code, evidence.events
+    if code is None or evidence.timed_out or events.failed or events.completed or evidence.records.completed:
+        return None
+    if code >= 0 and any(reasons.of_turn(words).code != "codex-failed" for words in events.errors):
+        return None
+    if code >= 0 and not evidence.session_found:
+        return None
+    hint = "try again; if nobody killed it, the machine may be short of memory or disk space"
+    return errors.CodexFailed(f"Codex {_end(evidence.exit_code)} in its turn", hint=hint, spent=spent(evidence))
 
 
 def _turn(evidence: Evidence) -> errors.ImagegenError | None:
@@ -187,6 +201,12 @@ def _words(text: str) -> str:
     """Codex's own words, short, and with nothing in them that looks like a key (an API key's 401 repeats the key)."""
     short = _KEY.sub("[key]", " ".join(text[: 4 * _MAX_WORDS].split()))
     return short if len(short) <= _MAX_WORDS else short[: _MAX_WORDS - 1] + "…"
+
+
+def _end(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"was killed by signal {-exit_code} ({signal.strsignal(-exit_code) or 'unknown'})"
+    return f"ended with exit code {exit_code}"
 
 
 def _is_network(words: str) -> bool:

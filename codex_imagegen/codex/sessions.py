@@ -85,10 +85,11 @@ def owner_of(line: bytes) -> Owner | None:
     except (ValueError, RecursionError):
         return None
     payload = record.get("payload") if isinstance(record, dict) and record.get("type") == "session_meta" else None
-    if not isinstance(payload, dict) or not isinstance(payload.get("id"), str):
-        return None
+    thread = payload.get("id") if isinstance(payload, dict) else None
+    if payload is None or not isinstance(thread, str) or not THREAD_ID.match(thread):
+        return None  # it becomes part of a path: no id, no owner
     cwd, version = payload.get("cwd"), payload.get("cli_version")
-    return Owner(payload["id"], cwd if isinstance(cwd, str) else None, version if isinstance(version, str) else None)
+    return Owner(thread, cwd if isinstance(cwd, str) else None, version if isinstance(version, str) else None)
 
 
 def born(thread_id: str) -> float | None:

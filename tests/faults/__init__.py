@@ -1,0 +1,1 @@
+"""One fault after another, through the installed command with the real Codex."""

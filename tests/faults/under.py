@@ -1,0 +1,39 @@
+"""Starts a command with less than it is used to: without root's powers, or with small files only.
+
+Run as a script, so that it is the started process itself that becomes the command::
+
+    python under.py [--powerless] [--file-bytes N] [--hard] -- COMMAND ARGUMENT…
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import resource
+import signal
+
+_PR_CAPBSET_DROP = 24  # linux/prctl.h
+_LAST_CAPABILITY = 63
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--powerless", action="store_true", help="file permissions hold for root as well")
+    parser.add_argument("--file-bytes", type=int, help="no file may become larger (SIGXFSZ, or EFBIG)")
+    parser.add_argument("--hard", action="store_true", help="the command may not lift that limit again")
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args()
+    if given.powerless and os.geteuid() == 0:
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        for capability in range(_LAST_CAPABILITY + 1):
+            prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # what a root's exec has no more is not given back
+    if given.file_bytes:
+        _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and would hand that on
+        resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_bytes, given.file_bytes if given.hard else hard))
+    os.execvp(given.command[0], given.command)
+
+
+if __name__ == "__main__":
+    main()
