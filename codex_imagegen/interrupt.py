@@ -41,4 +41,6 @@ class Interrupt:
     def error(self, *, spent: bool | None = False) -> Interrupted:
         """The error that says what happened, with the exit code of the signal."""
         word = "terminated" if self.signum == SIGTERM else "interrupted"
-        return Interrupted(f"{word} before a picture was made", signum=self.signum or SIGINT, spent=spent)
+        return Interrupted(
+            f"{word} before a picture was made", signum=self.signum or SIGINT, hint="run it again", spent=spent
+        )

@@ -42,7 +42,9 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         from codex_imagegen.errors import Interrupted
 
-        return console.failure(Interrupted("interrupted"), json_wanted=json_wanted, started=started)
+        return console.failure(
+            Interrupted("interrupted", hint="run it again"), json_wanted=json_wanted, started=started
+        )
     except Exception as error:  # noqa: BLE001 - the boundary
         return console.defect(error, json_wanted=json_wanted, started=started)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -96,15 +98,21 @@ def mean_difference(one: bytes, other: bytes) -> float:
     return sum(abs(a - b) for a, b in zip(left, right, strict=True)) / len(left)
 
 
-def processes(world: Lab) -> list[int]:
+def processes(world: Lab, *, wait: bool = True) -> list[int]:
     """Every process that runs in this world's Codex home; for a moment, those that are just ending are waited for."""
     mark = f"CODEX_HOME={world.home}".encode()
-    for _ in range(50):
+    for _ in range(50 if wait else 1):
         alive = [pid for pid in _pids() if mark in _environment(pid)]
         if not alive:
             break
         time.sleep(0.1)
     return alive
+
+
+def end(pid: int) -> None:
+    """End one process of the test's own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def temporary(folder: Path) -> list[str]:
