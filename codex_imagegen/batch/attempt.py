@@ -42,7 +42,10 @@ _UNSURE = {"runcomfy-retry", "runcomfy-auth"}
 
 @dataclass(slots=True)
 class Attempts:
-    """Settles jobs, each in the thread that asks. ``stopped`` is the error that ended all, once there is one."""
+    """Settles jobs, each in the thread that asks. ``stopped`` is the error that ended all, once there is one.
+
+    ``folders`` are where a run that was killed may have left an unfinished file.
+    """
 
     journal: Journal
     interrupt: Interrupt
@@ -50,13 +53,13 @@ class Attempts:
     pauses: backoff.Backoff = field(default_factory=backoff.Backoff)
     gate: backoff.Gate = field(default_factory=backoff.Gate)
     stopped: ImagegenError | None = None
-    _swept: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
 
     def sweep(self) -> None:
         """Remove what runs that were cut off have left in folders, as far as nobody works there any more."""
         for folder in self.journal.folders:
             workspace.sweep(folder)
-        for folder in self._swept:
+        for folder in self.folders:
             output.sweep(folder)
 
     def settle(self, job: Job) -> Outcome:
@@ -167,7 +170,7 @@ class Attempts:
 
     def _picked_up(self, job: Job, trace: Trace) -> Result | None:
         """The picture of a run that was cut off, written now or then; None where it made none."""
-        self._swept.add(os.path.dirname(job.out))
+        self.folders.add(os.path.dirname(job.out))
         request = self._earlier(job, trace)
         try:
             if request.force or not os.path.lexists(job.out):

@@ -59,7 +59,7 @@ class Journal:
     """
 
     def __init__(self, folder: str) -> None:
-        self.path = os.path.join(folder, NAME)
+        self.folder, self.path = folder, os.path.join(folder, NAME)
         self._lock = threading.Lock()
         self._jobs: dict[bytes, _Places] = {}
         self.folders: list[str] = []
@@ -122,7 +122,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                f"another batch is at work in {os.path.dirname(self.path)!r}",
+                f"another batch is at work in {self.folder!r}",
                 hint="wait for it, or choose another --out-dir",
             ) from error
         except OSError as error:
@@ -139,7 +139,7 @@ class Journal:
         if self._size == 0:
             self._write(HEADER)
             with contextlib.suppress(OSError):  # so that the journal's name is as lasting as its lines
-                folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_CLOEXEC)
+                folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     os.fsync(folder)
                 finally:

@@ -81,7 +81,8 @@ def batch(
         listed = stack.enter_context(Jobs(source, jobs, out_dir=out_dir, defaults=given))
         interrupt = stack.enter_context(console.running())
         total = listed.check(interrupt.check)
-        attempts = Attempts(stack.enter_context(Journal(os.path.abspath(out_dir))), interrupt, retry_failed)
+        journal = stack.enter_context(Journal(os.path.abspath(out_dir)))
+        attempts = Attempts(journal, interrupt, retry_failed, folders={journal.folder})
         work = Batch(listed, attempts, min(workers or JOBS.get(options["backend"], 2), total))
         told = _Teller(json_wanted, stack.enter_context(Board(total, work, quiet=quiet)))
         for outcome in work.outcomes():

@@ -75,8 +75,6 @@ def _bar(board: Board) -> Any:
     from rich.text import Text
 
     class Numbers(ProgressColumn):
-        max_refresh = 0.5
-
         def render(self, task: Any) -> Text:  # noqa: ARG002 - what is shown is the board's
             return Text(board.text())
 

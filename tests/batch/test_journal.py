@@ -142,7 +142,7 @@ def test_a_journal_of_the_future_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: os.mkfifo(path)])
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo])
 def test_a_journal_that_is_no_file_is_refused(tmp_path: Path, make: Any) -> None:
     make(tmp_path / NAME)
     with pytest.raises(OutUnwritable):
