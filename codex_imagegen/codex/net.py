@@ -44,9 +44,10 @@ def strays(path: str, offset: int) -> Iterator[bytes]:
     reader = rollout.Strays()
     try:
         for line in tail.lines():
-            yield from reader.read(line)
+            reader.read(line)
     finally:
         tail.close()
+    yield from reader.pictures
 
 
 def _read(path: str) -> bytes | None:

@@ -35,10 +35,11 @@ _SILENT_PAYLOADS = {
 _MADE_TYPES = {"image_generation_call", "image_generation_end"}
 _TOOL_NAMES = {"imagegen", "image_gen.imagegen", "image_gen__imagegen", "image_genimagegen"}
 _TEARABLE = {b"image_generation_call", b"image_generation_end", b"item_completed"}
+_CALLS = ("function_call", "custom_tool_call")
 _OUTPUTS = {"function_call_output", "custom_tool_call_output"}
 _SHOWN_BY = {"user", "developer", "system"}
 _SHOWN_AS = {"user_message", "UserMessage", "view_image_tool_call", "ImageView"}
-_STRAY_MARKS = (b"view_image", *blobs.MAGICS)
+_STRAY_MARKS = (b'_call"', *blobs.MAGICS)
 _MAX_CALLS = 1000
 _MAX_TEXT = 4000
 _MAX_KEPT = 20
@@ -126,7 +127,7 @@ class Records:
             yield from self._made(payload, found)
         elif kind in {"item_completed", "item_started"}:
             yield from self._item(payload.get("item"), found)
-        elif kind in {"function_call", "custom_tool_call"}:
+        elif kind in _CALLS:
             self._call(payload)
         elif kind in _OUTPUTS:
             yield from self._output(payload, found)
@@ -241,50 +242,59 @@ def parse(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
 class Strays:
     """The safety net: every picture in a record of no known shape, but for what was shown to the model.
 
-    Left out: messages to the model, also where a compacted history repeats them, and what ``view_image`` brought in.
+    Left out: messages to the model, also where a compacted history repeats them; what ``view_image`` brought in; and
+    the output of a call that is not on record.
     """
 
     def __init__(self) -> None:
-        self._viewing: set[str] = set()
+        self._found: list[tuple[str | None, bytes]] = []
+        self._calls: dict[str, bool] = {}
 
-    def read(self, line: bytes) -> Iterator[bytes]:
-        """The stray pictures of one record; the lines come in their order."""
+    @property
+    def pictures(self) -> list[bytes]:
+        """The stray pictures of all that was read: a call is on record when the whole rollout has been."""
+        return [data for call, data in self._found if call is None or self._calls.get(call)]
+
+    def read(self, line: bytes) -> None:
+        """Take one record."""
         if not any(mark in line for mark in _STRAY_MARKS):
             return
         record, found = parse(line)
         payload = record.get("payload")
         if isinstance(payload, dict):
             self._note(payload)
-        for value in self._told(record):
+        for call, value in _told(record):
             blob = blobs.lifted(value, found)
             data = blobs.decode(blob) if blob else None
             if data is not None:
-                yield data
+                self._found.append((call, data))
 
     def _note(self, payload: dict[str, Any]) -> None:
-        """Remember a call of ``view_image``, by itself or from a script: its output is the user's."""
+        """Remember a call, and whether its output may be something that was made."""
         script, called = payload.get("input"), payload.get("call_id")
-        views = payload.get("name") == "view_image" or (isinstance(script, str) and "view_image" in script)
-        if views and isinstance(called, str) and len(self._viewing) < _MAX_CALLS:
-            self._viewing.add(called)
+        if payload.get("type") in _CALLS and isinstance(called, str) and len(self._calls) < _MAX_CALLS:
+            views = payload.get("name") == "view_image" or (isinstance(script, str) and "view_image" in script)
+            self._calls[called] = self._calls.get(called, True) and not views
 
-    def _told(self, record: dict[str, Any]) -> Iterator[str]:
-        """Every string of a record, in no order, but for those in a part that was shown to the model."""
-        rest: list[object] = [record]
-        while rest:
-            value = rest.pop()
-            if isinstance(value, str):
-                yield value
-            elif isinstance(value, list):
-                rest += value
-            elif isinstance(value, dict) and not self._shown(value):
-                rest += value.values()
 
-    def _shown(self, part: dict[str, Any]) -> bool:
-        """Whether a part of a record holds what was shown to the model, and not what was made."""
-        if _text(part.get("role")) in _SHOWN_BY or _text(part.get("type")) in _SHOWN_AS:
-            return True
-        return _text(part.get("call_id")) in self._viewing
+def _told(record: dict[str, Any]) -> Iterator[tuple[str | None, str]]:
+    """Every string of a record with the call that it is the output of, but for what was shown to the model."""
+    rest: list[tuple[str | None, object]] = [(None, record)]
+    while rest:
+        call, value = rest.pop()
+        if isinstance(value, str):
+            yield call, value
+        elif isinstance(value, list):
+            rest += [(call, inner) for inner in value]
+        elif isinstance(value, dict) and not _shown(value):
+            if _text(value.get("type")) in _OUTPUTS:
+                call = str(value.get("call_id"))
+            rest += [(call, inner) for inner in value.values()]
+
+
+def _shown(part: dict[str, Any]) -> bool:
+    """Whether a part of a record holds what was shown to the model, and not what was made."""
+    return _text(part.get("role")) in _SHOWN_BY or _text(part.get("type")) in _SHOWN_AS
 
 
 def _image_urls(output: object, found: list[memoryview]) -> Iterator[bytes | memoryview | str]:

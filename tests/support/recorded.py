@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -106,11 +105,12 @@ class Reading:
             self.damaged = str(error)
 
 
-def strays(lines: list[bytes]) -> Iterator[bytes]:
+def strays(lines: list[bytes]) -> list[bytes]:
     """What the safety net finds in these lines."""
     reader = rollout.Strays()
     for line in lines:
-        yield from reader.read(line)
+        reader.read(line)
+    return reader.pictures
 
 
 @cache
