@@ -148,9 +148,8 @@ class Process:
                 view = view[os.write(stdin.fileno(), view[:_CHUNK]) :]
 
     def _reap(self) -> None:
-        _await_exit(self.pid)
-        # what the leader left behind in its group (an MCP server, say) must not outlive us; the group's number
-        # can't be anybody else's before the leader has been reaped
+        _await_exit(self._child)
+        # what the leader left behind in its group (an MCP server, say) must not outlive us
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._child.wait()
@@ -166,8 +165,13 @@ def kill_all() -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _await_exit(pid: int) -> None:
-    """Wait until the child has ended, and leave it unreaped. macOS's Python has no waitid before 3.13: poll there."""
-    if hasattr(os, "waitid"):
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+def _await_exit(child: subprocess.Popen[bytes]) -> None:
+    """Wait until the child has ended, and leave it unreaped where the system can.
+
+    Until then its group's number can't become anybody else's. macOS has no waitid for Python before 3.13, and reaps.
+    """
+    if not hasattr(os, "waitid"):
+        child.wait()
+        return
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
