@@ -36,8 +36,8 @@ _MOVE = "move it away, give the job another out, or --force to replace it"
 _STATES = (2, 3, 4)
 """Exit codes of what was refused before anything was spent: looked at anew another time."""
 
-_UNSURE = {"runcomfy-retry", "runcomfy-auth"}
-"""What says nothing about a request that RunComfy has taken: it is asked for again another time."""
+_UNSURE = {"runcomfy-retry", "runcomfy-auth", "timeout"}
+"""What says nothing about a request that RunComfy has taken, and that goes on without us."""
 
 
 @dataclass(slots=True)
@@ -154,16 +154,15 @@ class Attempts:
 
     def _judge(self, job: Job, error: ImagegenError, *, again: bool) -> None:
         """Write into the journal what the error says about the job, where it says anything."""
+        if error.code in ENDS_ALL:
+            self.stopped = self.stopped or error
         trace = self.journal.trace(job.key)
         if trace is None or trace.ended is not None or isinstance(error, Interrupted):
             return
-        if isinstance(error, OutputError) or (error.code in _UNSURE and trace.told):
-            return  # a picture is there, and is fetched once it can be written
+        if isinstance(error, OutputError) or (error.code in _UNSURE and trace.told.get("request_id")):
+            return  # a picture is there or on its way, and is fetched another time
         with contextlib.suppress(ImagegenError):
-            if error.code in ENDS_ALL:
-                self.stopped = self.stopped or error
-                self.journal.dropped(job.key)
-            elif error.exit_code in _STATES or (again and backoff.passes(error)):
+            if error.code in ENDS_ALL or error.exit_code in _STATES or (again and backoff.passes(error)):
                 self.journal.dropped(job.key)
             else:
                 self.journal.failed(job.key, outcome.to_journal(report.failed(error)))
@@ -176,8 +175,13 @@ class Attempts:
             if request.force or not os.path.lexists(job.out):
                 return generation.generate(request, interrupt=self.interrupt)
             return self._proven(request, job.out)
-        except (NoPictureError, SessionMissing):
-            return None
+        except ImagegenError as error:
+            if request.backend == "runcomfy":  # the request has ended, or it is asked for again another time
+                self._judge(job, error, again=False)
+                raise
+            if isinstance(error, (NoPictureError, SessionMissing)):
+                return None
+            raise
 
     def _earlier(self, job: Job, trace: Trace) -> Request:
         if job.request.backend == "runcomfy":
