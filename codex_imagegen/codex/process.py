@@ -39,6 +39,7 @@ class Process:
     ) -> None:
         self._on_change = on_change
         self._ended = threading.Event()
+        self._sent = False
         self._asked = False
         self._held = False
         try:
@@ -75,6 +76,7 @@ class Process:
 
     def send(self, prompt: bytes) -> None:
         """Write the prompt to stdin and close it, in a thread: Codex may read slowly, or never."""
+        self._sent = True
         self._start(self._write, prompt)
 
     def signal(self, signum: int) -> None:
@@ -153,6 +155,8 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._child.wait()
+        if not self._sent and self._child.stdin is not None:
+            self._child.stdin.close()
         _live.discard(self)
         self._ended.set()
         self._on_change()

@@ -1,0 +1,117 @@
+"""Whose rollout it is: the thread names it, the first record proves it, and another run's is never read on."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from codex_imagegen.codex import attribution, sessions
+from codex_imagegen.codex.attribution import Attribution
+
+MINE, OTHER = "01a1fbe1-83b8-73a2-83b1-f7ddcdffe422", "01a1fbe1-83b8-73a2-83b1-f7ddcdffe423"
+
+
+@pytest.fixture
+def world(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return str(tmp_path / "home"), str(folder)
+
+
+def write(home, thread, cwd, *, more="", now=None):
+    """A rollout of today's."""
+    day = sessions.folders(home, now)[0]
+    os.makedirs(day, exist_ok=True)
+    path = os.path.join(day, f"rollout-2026-11-21T02-13-43-{thread}.jsonl")
+    payload = {"id": thread, "cwd": cwd, "cli_version": "0.169.0"}
+    with open(path, "w") as file:
+        file.write(json.dumps({"type": "session_meta", "payload": payload}) + "\n" + more)
+    return path
+
+
+def test_named_by_the_thread_and_proven_by_the_folder(world):
+    home, folder = world
+    ours = Attribution(home, folder)
+    write(home, OTHER, "/elsewhere")
+    path = write(home, MINE, folder)
+    found = ours.find(MINE, ended=False)
+    assert found is not None
+    assert (found.path, found.offset, found.owner.codex_version) == (path, 0, "0.169.0")
+
+
+def test_a_thread_that_worked_elsewhere_is_not_ours(world):
+    home, folder = world
+    ours = Attribution(home, folder)
+    write(home, MINE, "/elsewhere")
+    assert ours.find(MINE, ended=True) is None
+
+
+def test_without_a_thread_the_folder_decides_but_only_late(world, monkeypatch):
+    home, folder = world
+    ours = Attribution(home, folder)
+    write(home, OTHER, "/elsewhere")
+    path = write(home, MINE, folder)
+    assert ours.find(None, ended=False) is None
+    found = ours.find(None, ended=True)
+    assert found is not None
+    assert found.path == path
+    monkeypatch.setattr(attribution, "NO_THREAD_SEC", 0)
+    assert ours.find(None, ended=False) == found
+
+
+def test_what_was_there_before_is_not_ours_unless_it_grew(world):
+    home, folder = world
+    path = write(home, MINE, "/first/run")
+    size = os.path.getsize(path)
+    ours = Attribution(home, folder)
+    assert ours.find(None, ended=True) is None
+    with open(path, "a") as file:
+        file.write('{"type":"turn_context","payload":{}}\n')
+    found = ours.find(MINE, ended=False)  # exec resume: the thread goes on, in a rollout of another folder
+    assert found is not None
+    assert (found.path, found.offset) == (path, size)
+
+
+def test_a_first_record_that_is_not_whole_is_asked_again(world):
+    home, folder = world
+    ours = Attribution(home, folder)
+    path = write(home, MINE, folder)
+    whole = Path(path).read_bytes()
+    with open(path, "wb") as file:
+        file.write(whole[:-10])
+    assert ours.find(MINE, ended=False) is None
+    with open(path, "wb") as file:
+        file.write(whole)
+    assert ours.find(MINE, ended=False) is not None
+
+
+def test_of_another_run_the_first_record_is_read_once_and_no_more(world, monkeypatch):
+    home, folder = world
+    ours = Attribution(home, folder)
+    foreign = write(home, OTHER, "/elsewhere", more="x" * 100_000)
+    opened = []
+    real = builtins.open
+
+    def watched(path, *rest, **named):
+        opened.append(path)
+        return real(path, *rest, **named)
+
+    monkeypatch.setattr(builtins, "open", watched)
+    for _ in range(5):
+        assert ours.find(None, ended=True) is None
+    assert opened == [foreign]
+
+
+def test_across_midnight_the_next_day_is_looked_at(world, monkeypatch):
+    home, folder = world
+    ours = Attribution(home, folder)
+    tomorrow = time.time() + 86_400
+    path = write(home, MINE, folder, now=tomorrow)
+    found = ours.find(MINE, ended=False)
+    assert found is not None
+    assert found.path == path

@@ -1,0 +1,74 @@
+"""The native binary behind npm's script: found where npm puts it, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from codex_imagegen.codex import native
+from tests.support import builds
+
+PACKAGE = native._platform_package()
+
+
+def npm(tmp_path, *place, target="some-target", mode=0o755):
+    """npm's script, and a binary at a place; gives back the command as it lies on PATH, and the binary."""
+    script = tmp_path / "node_modules" / "@openai" / "codex" / "bin" / "codex.js"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text("#!/usr/bin/env node\n")
+    command = tmp_path / "codex"
+    if not command.exists():
+        command.symlink_to(script)
+    binary = tmp_path.joinpath("node_modules", "@openai", *place)
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    binary.write_text("")
+    binary.chmod(mode)
+    return str(command), str(binary)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        (PACKAGE, "vendor", "target", "bin", "codex"),
+        (PACKAGE, "vendor", "target", "codex", "codex"),
+        ("codex", "node_modules", "@openai", PACKAGE, "vendor", "target", "bin", "codex"),
+        ("codex", "vendor", "target", "codex", "codex"),
+    ],
+)
+def test_every_layout_of_npm(tmp_path, place):
+    command, binary = npm(tmp_path, *place)
+    assert native.binary(command) == binary
+
+
+@pytest.mark.parametrize(
+    ("place", "mode"),
+    [((PACKAGE, "vendor", "target", "bin", "codex"), 0o644), (("codex-other", "vendor", "t", "bin", "codex"), 0o755)],
+)
+def test_what_is_no_binary_of_ours_leaves_the_script(tmp_path, place, mode):
+    command, _binary = npm(tmp_path, *place, mode=mode)
+    assert native.binary(command) == command
+
+
+def test_of_several_targets_none_is_guessed(tmp_path):
+    npm(tmp_path, PACKAGE, "vendor", "one", "bin", "codex")
+    command, _ = npm(tmp_path, PACKAGE, "vendor", "two", "bin", "codex")
+    assert native.binary(command) == command
+
+
+def test_any_other_codex_is_started_as_it_is(tmp_path):
+    other = tmp_path / "codex"
+    other.write_text("#!/bin/sh\n")
+    assert native.binary(str(other)) == str(other)
+    assert native.binary(str(tmp_path / "nothing")) == str(tmp_path / "nothing")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+def test_the_real_builds(version):
+    command = str(builds.codex(version))
+    found = native.binary(command)
+    assert found != command
+    assert os.path.basename(found) == "codex"
+    with open(found, "rb") as file:
+        assert file.read(2) != b"#!"

@@ -1,0 +1,164 @@
+"""A process of its own group: pumped, held, released, asked to end, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from codex_imagegen.codex import process
+from codex_imagegen.codex.process import Process
+from codex_imagegen.errors import CodexMissing
+
+HELD = """
+import sys, time
+from codex_imagegen.codex.process import Process
+child = Process(
+    ["/bin/sleep", "30"], folder="/", environment={}, on_stdout=print, on_stderr=print, on_change=lambda: None
+)
+child.hold()
+print(child.pid, flush=True)
+time.sleep(30)
+"""
+
+
+class Heard:
+    """What a process said."""
+
+    def __init__(self):
+        self.out, self.err, self.changes = b"", b"", 0
+
+    def on_out(self, chunk):
+        self.out += chunk
+
+    def on_err(self, chunk):
+        self.err += chunk
+
+    def on_change(self):
+        self.changes += 1
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def begin(*argv, heard=None):
+        heard = heard or Heard()
+        environment = {"PATH": os.environ["PATH"]}
+        child = Process(
+            argv, folder=str(tmp_path), environment=environment, on_stdout=heard.on_out, on_stderr=heard.on_err,
+            on_change=heard.on_change,
+        )  # fmt: skip
+        started.append(child)
+        return child
+
+    yield begin
+    for child in started:
+        child.signal(signal.SIGKILL)
+
+
+def state(pid):
+    """The letter that Linux gives a process's state, or None when it has gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def becomes(pid, states):
+    for _ in range(250):
+        if state(pid) in states:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_both_streams_are_heard_and_the_prompt_arrives_whole(start):
+    heard = Heard()
+    child = start(
+        sys.executable,
+        "-c",
+        "import sys; d = sys.stdin.read(); print(len(d)); print('no', file=sys.stderr)",
+        heard=heard,
+    )
+    child.send(b"x" * 1_000_000)
+    assert child.wait(20)
+    child.drain()
+    assert (child.exit_code, heard.out, heard.err) == (0, b"1000000\n", b"no\n")
+    assert heard.changes >= 3
+
+
+def test_a_child_that_never_reads_does_not_hold_us_up(start):
+    child = start("/bin/sh", "-c", "exit 3")
+    child.send(b"x" * 1_000_000)
+    assert child.wait(20)
+    assert child.exit_code == 3
+
+
+def test_what_cannot_be_started_is_missing(start, tmp_path):
+    (tmp_path / "no").write_text("not a program")
+    for name in ("/nowhere/codex", str(tmp_path / "no"), "a\0b"):
+        with pytest.raises(CodexMissing):
+            start(name)
+
+
+def test_asked_once_ends_in_good_order(start):
+    child = start("/bin/sh", "-c", "trap 'exit 7' INT; echo ready; while :; do sleep 0.05; done")
+    time.sleep(0.3)
+    child.ask()
+    child.ask()
+    assert child.wait(10)
+    assert child.exit_code == 7
+
+
+@pytest.mark.parametrize("deaf", ["INT", "INT TERM"])
+def test_the_ladder_ends_who_does_not_listen(start, deaf, monkeypatch):
+    monkeypatch.setattr(
+        process, "LADDER", tuple((signum, 0.3) for signum, _ in process.LADDER[:2]) + process.LADDER[2:]
+    )
+    child = start("/bin/sh", "-c", f"trap '' {deaf}; while :; do sleep 0.05; done")
+    time.sleep(0.3)
+    child.stop()
+    assert child.exit_code is not None
+    assert child.exit_code < 0
+
+
+def test_held_and_released(start):
+    child = start("/bin/sleep", "30")
+    child.hold()
+    assert becomes(child.pid, {"T"})
+    child.release()
+    assert becomes(child.pid, {"S", "R"})
+    child.hold()
+    child.stop()
+    assert child.exit_code == -signal.SIGINT
+
+
+def test_what_the_leader_leaves_in_its_group_is_ended(start, tmp_path):
+    child = start("/bin/sh", "-c", "sleep 30 & echo $! > orphan; exit 0")
+    assert child.wait(10)
+    orphan = int((tmp_path / "orphan").read_text())
+    assert becomes(orphan, {None, "Z"})
+
+
+def test_a_held_group_is_let_go_when_we_are_killed():
+    """The kernel's own rule: a stopped group whose last tie to its session goes gets SIGHUP and SIGCONT."""
+    ours = subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE)
+    assert ours.stdout is not None
+    pid = int(ours.stdout.readline())
+    assert becomes(pid, {"T"})
+    ours.kill()
+    ours.wait()
+    ours.stdout.close()
+    assert becomes(pid, {None, "Z"})
+
+
+def test_kill_all_ends_every_group(start):
+    children = [start("/bin/sleep", "30") for _ in range(3)]
+    process.kill_all()
+    assert all(child.wait(10) and child.exit_code == -signal.SIGKILL for child in children)
