@@ -1,4 +1,4 @@
-"""The README tells the truth: its options are those of ``--help``, its codes those of the errors, its commands exist."""
+"""The README tells the truth: its options are those of ``--help``, its codes the errors', and its commands exist."""
 
 from __future__ import annotations
 
