@@ -13,7 +13,7 @@ from codex_imagegen import backends, report
 from codex_imagegen.errors import ImagegenError, Interrupted, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Failure, Image, Made, Request, Result, Run
-from codex_imagegen.pictures import output
+from codex_imagegen.pictures import output, trailing
 
 MAX_COUNT = 1000
 """More pictures of one prompt than anybody wants: a slip of the finger must not use up a month's quota."""
@@ -98,6 +98,8 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
         from codex_imagegen.pictures.compare import differences
 
         made = replace(made, warnings=(*made.warnings, *differences(picture, wishes)))
+    if picture is made.picture:
+        made = replace(made, warnings=(*made.warnings, *trailing.remarks(picture)))
     return made, output.write(picture, target, original=picture is made.picture)
 
 

@@ -16,7 +16,7 @@ from codex_imagegen.codex.keepsake import Keepsake
 from codex_imagegen.codex.rollout import Candidate
 from codex_imagegen.errors import DamagedPicture, ImagegenError, NoPicture, SessionMissing, UsageError
 from codex_imagegen.model import STDOUT, Failure, Image, Picture, Result, Session, Warning_
-from codex_imagegen.pictures import output
+from codex_imagegen.pictures import output, trailing
 from codex_imagegen.pictures.verify import Broken, verify
 
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -122,6 +122,8 @@ def _look(codex_home: str, past: Past, *, stray: bool = False) -> _Found:
     if found.pictures and found.damaged:
         told = f"{len(found.damaged)} more of the session is damaged and was left out: {found.damaged[0]}"
         found.warnings += (Warning_("damaged-picture", told),)
+    for picture in found.pictures:
+        found.warnings += trailing.remarks(picture)
     found.codex_version, found.unreadable = keepsake.codex_version, keepsake.unreadable
     return found
 

@@ -1,0 +1,399 @@
+"""Whoever lies: prompts, answers, records, files and pictures that are made to do harm."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import socket
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from codex_imagegen.codex.sessions import owner_of
+from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNotImage
+from codex_imagegen.pictures import references, trailing
+from codex_imagegen.pictures.verify import verify
+from tests.bridge import checks
+from tests.support import past, scripts
+from tests.support.lab import COMMAND
+from tests.support.pictures import encoded
+
+FOX, SECRET = encoded(40, "fox"), encoded(44, "secret")
+EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x00\r\x9b31m\u2028fox\ud83e"
+"""A window's title, a cleared screen, text turned round, a NUL, a C1 control, a line separator, half a character."""
+RAW = ("\x1b", "\x07", "\u202e", "\u2066", "\x00", "\r", "\x9b", "\u2028")
+
+
+def assert_plain(text: str) -> None:
+    assert [mark for mark in RAW if mark in text] == []
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+# A Codex that lies: it writes the records that it is told to, and says what it is told to say
+
+
+def lying_codex(lab, *records, says=({"type": "thread.started", "thread_id": "THREAD"},), thread=None, more=""):
+    """THREAD and CWD stand for this run's thread id and its working folder, in records and words alike."""
+    thread = thread or past.thread()
+    rollout = [past.meta("THREAD", cwd="CWD"), *records]
+    script = f"""#!{sys.executable}
+import json, os, sys, time
+cwd, home = sys.argv[sys.argv.index("-C") + 1], os.environ["CODEX_HOME"]
+sys.stdin.buffer.read()
+def told(record):
+    return json.dumps(record).replace("THREAD", {thread!r}).replace("CWD", cwd) + "\\n"
+{more}
+day = os.path.join(home, "sessions", time.strftime("%Y/%m/%d"))
+os.makedirs(day, exist_ok=True)
+for event in json.loads({json.dumps(json.dumps(says))}):
+    sys.stdout.write(told(event)); sys.stdout.flush()
+with open(os.path.join(day, "rollout-2026-01-01T00-00-00-{thread}.jsonl"), "w") as file:
+    for record in json.loads({json.dumps(json.dumps(rollout))}):
+        file.write(told(record))
+sys.stdout.write(json.dumps({{"type": "turn.completed"}}) + "\\n")
+"""
+    path = lab.work.parent / "lying-codex"
+    path.write_text(script)
+    path.chmod(0o755)
+    return str(path), thread
+
+
+def run(lab, codex, *more, **options):
+    line = [COMMAND, "--prompt", "a fox", "--out", "fox.png", "--codex", codex, *more]
+    return lab.run_argv(line, **options)
+
+
+def test_a_path_in_a_record_is_never_followed(lab):
+    world = lab()
+    (world.work / "secret.png").write_bytes(SECRET)
+    codex, _thread = lying_codex(world, past.made(None, savedPath=str(world.work / "secret.png")))
+    assert run(world, codex, "--json").json["error"]["code"] == "no-picture"
+
+
+@pytest.mark.parametrize("link", ["file", "folder", "parent"])
+def test_a_link_does_not_lead_out_of_the_threads_folder(lab, link):
+    world = lab()
+    outside = world.work / "outside"
+    outside.mkdir()
+    (outside / "secret.png").write_bytes(SECRET)
+    codex, thread = lying_codex(world, past.made(None, savedPath="x"))
+    pictures = world.home / "generated_images"
+    if link == "file":
+        (pictures / thread).mkdir(parents=True)
+        (pictures / thread / "call_1.png").symlink_to(outside / "secret.png")
+    elif link == "folder":
+        pictures.mkdir()
+        (pictures / thread).symlink_to(outside)
+    else:  # whoever moves the whole folder to another disk means it; the thread's own name in it is still needed
+        pictures.symlink_to(outside)
+    done = run(world, codex, "--json")
+    assert (done.code, done.json["error"]["code"]) == (7, "no-picture")
+
+
+@pytest.mark.parametrize("special", ["fifo", "socketless device", "huge"])
+def test_what_is_no_picture_file_in_the_threads_folder_is_passed_by(lab, special):
+    world = lab()
+    codex, thread = lying_codex(world, past.made(None, savedPath="x"))
+    folder = world.home / "generated_images" / thread
+    folder.mkdir(parents=True)
+    if special == "fifo":
+        os.mkfifo(folder / "call_1.png")
+    elif special == "huge":
+        with (folder / "call_1.png").open("wb") as file:
+            file.truncate(1 << 40)
+    else:
+        (folder / "call_1.png").symlink_to("/dev/zero")
+    assert run(world, codex, "--json").json["error"]["code"] == "no-picture"
+
+
+@pytest.mark.parametrize("name", ["../../../work", "/etc", "..", "x" * 100_000, ["a"], None])
+def test_a_thread_id_that_is_none_is_not_used(lab, name):
+    world = lab()
+    (world.work / "secret.png").write_bytes(SECRET)
+    codex, thread = lying_codex(world, past.made(FOX), says=[{"type": "thread.started", "thread_id": name}])
+    done = run(world, codex, "--json")
+    assert done.code == 0, done
+    assert done.json["thread_id"] == thread  # the working folder has proven whose rollout it is
+    assert (world.work / "fox.png").read_bytes() == FOX
+
+
+def test_a_first_record_with_a_path_for_an_id_is_nobodys(lab):
+    world = lab()
+    evil = past.meta("../../../work", cwd="CWD")
+    assert owner_of(past.line(evil) + b"\n") is None
+    (world.work / "secret.png").write_bytes(SECRET)
+    codex, _thread = lying_codex(world, past.made(None, savedPath="x"), says=[])
+    script = Path(codex).read_text().replace('"id": "THREAD"', '"id": "../../../work"').replace(
+        '\\"id\\": \\"THREAD\\"', '\\"id\\": \\"../../../work\\"'
+    )  # fmt: skip
+    Path(codex).write_text(script)
+    done = run(world, codex, "--json")
+    assert done.json["error"]["code"] == "session-missing"
+    assert not (world.work / "fox.png").exists()
+
+
+def test_another_runs_rollout_is_not_taken(lab):
+    """A Codex that names a thread of somebody else's, which is there, gets nothing out of it."""
+    world = lab()
+    rollout = past.Past(world.home).rollout(past.made(SECRET))
+    other = past.id_of(rollout)
+    codex, _thread = lying_codex(world, says=[{"type": "thread.started", "thread_id": other}])
+    done = run(world, codex, "--json")
+    assert done.code != 0
+    assert not (world.work / "fox.png").exists()
+
+
+# Nothing reaches the terminal raw
+
+
+class Swears(scripts.Refuses):
+    words = EVIL.replace("\ud83e", "")
+
+
+@pytest.mark.real
+def test_an_answer_is_shown_without_its_tricks(lab):
+    world = lab(script=Swears())
+    done = world.run("--prompt", "a fox", "--out", "fox.png", "--json")
+    assert done.json["error"]["code"] == "refused"
+    assert "gnp.exe" in done.err
+    assert_plain(done.err)
+    assert_plain(done.text)
+
+
+@pytest.mark.real
+def test_a_prompt_full_of_tricks_reaches_the_model_and_not_the_terminal(lab):
+    world = lab(script=scripts.Draws())
+    prompt = EVIL.replace("\x00", "").replace("\ud83e", "") + "--json -o /etc/passwd $(reboot) `reboot`"
+    shown = on_terminal(world, world.argv("--prompt", prompt, "--out", "fox.png", "-v"))
+    assert_plain(shown.replace("\r\n", "\n"))
+    assert checks.texts(checks.requests(world)[0], "user")[-1].strip() == prompt.strip()
+
+
+def test_codexs_own_words_are_shown_without_their_tricks(lab):
+    world = lab()
+    swears = f"os.write(2, {EVIL.encode(errors='surrogatepass')!r} * 3 + b'\\n' + b'x' * 200_000)"
+    codex, _thread = lying_codex(world, past.made(FOX), more=swears)
+    for more in (["-v"], ["-v", "--json"]):
+        done = run(world, codex, *more, "--force")
+        assert "gnp.exe" in done.err
+        assert_plain(done.err)
+
+
+def test_errors_of_the_event_stream_are_shown_without_their_tricks(lab):
+    world = lab()
+    says = [
+        {"type": "thread.started", "thread_id": "THREAD"},
+        {"type": "turn.failed", "error": {"message": EVIL + " sk-proj-0123456789abcdef"}},
+    ]
+    codex, _thread = lying_codex(world, says=says)
+    done = run(world, codex, "--json")
+    assert done.code == 5
+    assert_plain(done.err)
+    assert_plain(done.text)
+    assert "sk-proj" not in done.err + done.text
+
+
+@pytest.mark.parametrize("name", ["--ref", "--out", "--codex", "--prompt-file", "--no-such"])
+def test_wrong_arguments_are_shown_without_their_tricks(lab, name):
+    world = lab()
+    evil = EVIL.replace("\x00", "").encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") + ".gif"
+    done = world.run_argv([COMMAND, "--prompt", "x", name, evil])
+    assert done.code in {2, 3, 4}
+    assert_plain(done.err)
+
+
+def test_a_path_with_tricks_is_whole_in_a_pipe_and_harmless_on_a_terminal(lab):
+    world = lab()
+    name = "\x1b[2Jfox\u202e\udcff.png"
+    codex, _thread = lying_codex(world, past.made(FOX))
+    line = [COMMAND, "--prompt", "x", "--codex", codex, "--force", "--out", name]
+    assert world.run_argv(line).out == os.fsencode(world.work / name) + b"\n"
+    assert (world.work / name).read_bytes() == FOX
+    line[line.index(codex)] = lying_codex(world, past.made(FOX))[0]
+    assert_plain(on_terminal(world, line).replace("\r\n", "\n"))
+
+
+def on_terminal(world, line):
+    """What a command prints on a terminal that knows no colours."""
+    above, below = pty.openpty()
+    done = subprocess.run(
+        line, stdin=subprocess.DEVNULL, stdout=below, stderr=below, cwd=world.work, timeout=60, check=False,
+        env={**world.environment, "TERM": "dumb"},
+    )  # fmt: skip
+    os.close(below)
+    shown = b""
+    try:
+        while chunk := os.read(above, 65536):
+            shown += chunk
+    except OSError:  # Linux: the other end is closed
+        pass
+    os.close(above)
+    assert done.returncode == 0, shown
+    return shown.decode()
+
+
+# References
+
+
+def test_a_reference_can_be_a_link_to_a_picture(tmp_path):
+    (tmp_path / "fox.png").write_bytes(FOX)
+    (tmp_path / "link").symlink_to("fox.png")
+    assert references.load(str(tmp_path / "link")).data == FOX
+
+
+@pytest.mark.parametrize("what", ["/dev/zero", "/dev/null", "/dev/stdin", "/dev/tty", "fifo", "folder", "socket"])
+def test_a_reference_that_is_no_file_neither_hangs_nor_passes(tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)  # a socket's name has to be short
+    path = what
+    if what == "fifo":
+        os.mkfifo(path)
+    elif what == "folder":
+        os.mkdir(path)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(path)
+    with pytest.raises(ReferenceError_):
+        references.load(path)
+
+
+@pytest.mark.parametrize("path", ["loop", "x" * 5000, "a\0b", "gone/../gone"])
+def test_a_reference_that_leads_nowhere(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ReferenceMissing):
+        references.load(path)
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(*chunks, width=8, height=8):
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def pixels(width, height):
+    return chunk(b"IDAT", zlib.compress(b"\0" * (width + 1) * height, 9))
+
+
+def webp_of_size(width, height):
+    """A lossless WebP that says how large it is, and little more."""
+    bits = (width - 1) | (height - 1) << 14
+    body = b"WEBPVP8L" + struct.pack("<I", 6) + b"\x2f" + struct.pack("<I", bits) + b"\0"
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def jpeg_of_size(width, height):
+    data = bytearray(encoded(8, "bomb", "JPEG"))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+BOMBS = {
+    "png": lambda: png(pixels(10_000, 10_000), width=10_000, height=10_000),
+    "png header": lambda: png(chunk(b"IDAT", b"x"), width=2**31 - 1, height=2**31 - 1),
+    "png more pixels than it says": lambda: png(chunk(b"IDAT", zlib.compress(b"\0" * 120_000_000, 9))[:-20]),
+    "png text": lambda: png(chunk(b"zTXt", b"k\0\0" + zlib.compress(b" " * 120_000_000, 9)), pixels(8, 8)),
+    "png international text": lambda: png(
+        chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(b" " * 120_000_000, 9)), pixels(8, 8)
+    ),
+    "webp": lambda: webp_of_size(16_384, 16_384),
+    "jpeg": lambda: jpeg_of_size(65_535, 65_535),
+    "a large file": lambda: b"\x89PNG\r\n\x1a\n" + bytes(references.MAX_BYTES),
+}
+_LOAD = """
+import resource, sys
+from codex_imagegen.errors import ReferenceNotImage
+from codex_imagegen.pictures import references
+from codex_imagegen.pictures.verify import warm
+warm()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    references.load(sys.argv[1])
+except ReferenceNotImage as error:
+    print(error.message)
+unit = 1 if sys.platform == "darwin" else 1024
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit)
+"""
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_refused_before_it_goes_off(tmp_path, bomb):
+    path = tmp_path / "bomb"
+    path.write_bytes(BOMBS[bomb]())
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    message, grown = done.stdout.splitlines()
+    assert message.startswith("the reference ")
+    assert int(grown) < 64 * 1024 * 1024 + path.stat().st_size, done.stdout
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO"])
+def test_a_picture_of_another_kind_is_none_whatever_its_name_says(tmp_path, kind):
+    path = tmp_path / "fox.png"
+    with Image.open(io.BytesIO(FOX)) as image:
+        image.save(path, kind)
+    with pytest.raises(ReferenceNotImage):
+        references.load(str(path))
+
+
+# Pictures with something behind their end
+
+
+def archive():
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as file:
+        file.writestr("evil.py", "import os")
+    return target.getvalue()
+
+
+def with_webp_frame():
+    return encoded(40, "fox", "WEBP")
+
+
+@pytest.mark.parametrize(("data", "suffix"), [(FOX, "png"), (with_webp_frame(), "webp")])
+def test_a_polyglot_is_told_and_delivered_as_it_came(lab, data, suffix):
+    world = lab()
+    polyglot = data + archive()
+    codex, thread = lying_codex(world, past.made(polyglot))
+    out = f"fox.{suffix}"
+    line = [COMMAND, "--prompt", "x", "--codex", codex, "--json"]
+    for command in ([*line, "--out", out], [COMMAND, "recover", thread, "--json", "--out", f"again.{suffix}"]):
+        answer = world.run_argv(command).json
+        assert [warning["code"] for warning in answer["warnings"]] == ["trailing-data"], answer
+        assert f"{len(archive()):,} bytes" in answer["warnings"][0]["message"]
+        assert Path(answer["images"][0]["path"]).read_bytes() == polyglot
+    answer = world.run_argv([*line, "--out", "fox.jpg"]).json
+    assert answer["warnings"] == []
+    assert not zipfile.is_zipfile(world.work / "fox.jpg")
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "JPEG"])
+def test_a_clean_picture_has_nothing_behind_its_end(format_):
+    for side in (1, 33, 64):
+        assert trailing.trailing(verify(encoded(side, "clean", format_))) == 0
+
+
+def test_a_chunk_that_claims_to_reach_beyond_the_file_ends_the_search():
+    picture = verify(FOX)
+    odd = picture.__class__(FOX[:8] + b"\xff\xff\xff\xffIDAT", "png", 1, 1)
+    assert trailing.trailing(odd) == 0
+
+
+def test_json_of_hostile_text_is_ascii(lab):
+    world = lab()
+    codex, _thread = lying_codex(world, past.made(FOX, revisedPrompt=EVIL.replace("\ud83e", "")))
+    done = run(world, codex, "--json")
+    assert done.out.isascii()
+    assert json.loads(done.out)["images"][0]["revised_prompt"] == EVIL.replace("\ud83e", "")
