@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex.workspace import PREFIX, workspace
+from codex_imagegen.codex.workspace import PREFIX, choose, held, is_held, sweep, workspace
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.pictures.references import Reference
 from tests.support.pictures import encoded
@@ -73,3 +75,63 @@ def test_a_temporary_folder_that_takes_no_files(tmp_path, monkeypatch):
     with pytest.raises(OutUnwritable, match="takes no files") as caught, workspace([ODD]):
         pass
     assert "TMPDIR" in str(caught.value.hint)
+
+
+# What tells whether a run that was killed has left a Codex behind
+
+
+def child(*keep: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=keep)
+
+
+def test_a_folder_is_held_until_the_last_who_has_the_lock_is_gone():
+    folder = choose()
+    with workspace(folder=folder):
+        assert not is_held(folder)
+        with held(folder) as lock:
+            assert is_held(folder)
+            heir = child(*lock)
+        assert is_held(folder)
+        assert heir.stdin is not None
+        heir.stdin.close()
+        heir.wait(10)
+        assert not is_held(folder)
+    assert not is_held(folder)
+
+
+def test_a_chosen_folder_that_is_taken_is_an_error(tmp_path):
+    with pytest.raises(OutUnwritable), workspace(folder=str(tmp_path)):
+        pass
+    assert tmp_path.exists()
+
+
+def test_what_a_killed_run_left_is_swept_once_nobody_works_there(temporary):
+    folder = choose()
+    with workspace([ODD], folder):
+        shelf = next(path for path in temporary.iterdir() if str(path) != folder)
+        with held(folder):
+            sweep(folder)
+            assert os.path.isdir(folder)
+        sweep(folder)
+        assert not os.path.exists(folder)
+        assert not shelf.exists()
+
+
+def test_nothing_else_is_ever_swept(temporary):
+    other = temporary / "mine"
+    other.mkdir()
+    for path in (str(other), "", "/", str(temporary / (PREFIX + "none"))):
+        sweep(path)
+    (temporary / (PREFIX + "link")).symlink_to(other)
+    sweep(str(temporary / (PREFIX + "link")))
+    assert other.exists()
+
+
+def test_where_locks_are_unknown_a_run_goes_on_without(monkeypatch):
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with workspace() as (folder, _copies), held(folder) as lock:
+        assert lock == ()
+        assert not is_held(folder)

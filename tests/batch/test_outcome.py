@@ -1,0 +1,79 @@
+"""What became of a job, out of any record that a journal may hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codex_imagegen.batch.outcome import done_before, failed_before, left, sha256, to_journal
+from codex_imagegen.errors import Moderation, UsageLimit
+from codex_imagegen.model import Image, Result, Warning_
+from codex_imagegen.report import failed
+
+
+def through_json(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps({"event": "x", "job": "y", **to_journal(result)}))
+    return found
+
+
+def test_a_result_comes_back_from_the_journal_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "fox.png"
+    path.write_bytes(b"fox")
+    image = Image(str(path), "png", 3, 2, 3, hashlib.sha256(b"fox").hexdigest(), original=False, revised_prompt="é")
+    result = Result(
+        ok=True, backend="codex", images=(image,), thread_id="t", codex_version="1", warnings=(Warning_("a", "b"),)
+    )
+    assert done_before(through_json(result), str(path), "codex") == result
+    moved = path.rename(tmp_path / "moved.png")
+    assert done_before(through_json(result), str(path), "codex") is None
+    again = done_before(through_json(result), str(moved), "codex")
+    assert again is not None
+    assert again.images[0].path == str(moved)
+    moved.write_bytes(b"wolf")
+    assert done_before(through_json(result), str(moved), "codex") is None
+
+
+def test_a_failure_is_told_again_and_costs_nothing_this_time() -> None:
+    result = failed(Moderation("blocked", hint="change it", spent=True))
+    again = failed_before(through_json(result), "codex")
+    assert again is not None
+    assert again.error is not None
+    assert (again.error.code, again.error.message, again.error.spent) == ("moderation", "blocked", False)
+    assert again.failures[0].error == again.error
+
+
+def test_what_was_left_says_when_to_come_back() -> None:
+    error = left(UsageLimit("used up", resets_at=7, spent=True), "codex").error
+    assert error is not None
+    assert (error.code, error.exit_code, error.spent, error.resets_at) == ("usage-limit", 7, False, 7)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["images", "error", "warnings", "path", "sha256", "code"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["images", "error", "warnings", "thread_id"]), JSON))
+def test_no_record_raises(record: dict[str, Any]) -> None:
+    assert done_before(record, "/nowhere", "codex") is None
+    failed_before(record, "codex")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/passwd", path)])
+def test_only_a_regular_file_has_a_hash(tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "x")
+    assert sha256(str(tmp_path / "x")) is None
+    assert sha256(str(tmp_path / "none")) is None
+    assert sha256("\0") is None

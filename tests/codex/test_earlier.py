@@ -1,0 +1,164 @@
+"""The picture of a run that was cut off: found by its thread or its folder, waited for, and never another's."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex_imagegen.codex import workspace
+from codex_imagegen.codex.earlier import PIPE_BYTES, fetch
+from codex_imagegen.errors import Interrupted, NoPicture, RunTimeout
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Earlier, Event, Made, Run
+from tests.support.pictures import encoded, torn
+
+THREAD = "019a0000-0000-7000-8000-00000000000{}"
+
+
+class Home:
+    """A Codex home, with rollouts of runs that worked in some folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self.started = time.time()
+
+    def rollout(self, number: int, cwd: str, *pictures: bytes, prompt: str = "a fox") -> Path:
+        day = self.path / "sessions" / time.strftime("%Y/%m/%d", time.localtime(self.started))
+        day.mkdir(parents=True, exist_ok=True)
+        thread = THREAD.format(number)
+        path = day / time.strftime(f"rollout-%Y-%m-%dT%H-%M-%S-{thread}.jsonl", time.localtime(self.started))
+        content = [{"type": "input_text", "text": prompt}]
+        path.write_text(
+            _line("session_meta", id=thread, cwd=cwd, cli_version="0.169.0")
+            + _line("response_item", type="message", role="user", content=content)
+            + "".join(_line("event_msg", type="item_completed", item=_item(data)) for data in pictures)
+        )
+        return path
+
+
+def _line(kind: str, **payload: Any) -> str:
+    return json.dumps({"type": kind, "payload": payload}, separators=(",", ":")) + "\n"
+
+
+def _item(data: bytes) -> dict[str, Any]:
+    return {
+        "type": "Extension", "kind": "image_gen.generation", "id": "call_1", "status": "completed",
+        "result": base64.b64encode(data).decode(),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "codex")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return workspace.choose()
+
+
+def run(
+    home: Home,
+    folder: str,
+    number: int | None = None,
+    *,
+    seconds: float = 5.0,
+    prompt: str = "a fox",
+    full_turn: bool = False,
+    interrupt: Interrupt | None = None,
+) -> Made:
+    now = time.monotonic()
+    told: list[Event] = []
+    env = {"CODEX_HOME": str(home.path)}
+    wanted = Run(now, now + seconds, interrupt or Interrupt(), told.append, environment=env)
+    earlier = Earlier(folder, home.started, THREAD.format(number) if number else None)
+    made = fetch(earlier, prompt, wanted, full_turn=full_turn)
+    assert [event.stage for event in told] == ["starting", "landed"]
+    return made
+
+
+def test_by_its_thread(home: Home, folder: str) -> None:
+    home.rollout(1, folder, encoded(seed=1), encoded(seed=2, side=48))
+    made = run(home, folder, 1)
+    assert (made.picture.data, made.thread_id, made.codex_version) == (encoded(seed=1), THREAD.format(1), "0.169.0")
+    assert run(home, folder, 1, full_turn=True).picture.data == encoded(seed=2, side=48)
+
+
+def test_by_its_folder_among_others(home: Home, folder: str) -> None:
+    home.rollout(1, workspace.choose(), encoded(seed=1))
+    home.rollout(2, folder, encoded(seed=2))
+    home.rollout(3, "/elsewhere", encoded(seed=3))
+    made = run(home, folder)
+    assert (made.picture.data, made.thread_id) == (encoded(seed=2), THREAD.format(2))
+
+
+def test_a_thread_of_another_folder_is_another_s(home: Home, folder: str) -> None:
+    home.rollout(1, workspace.choose(), encoded())
+    with pytest.raises(NoPicture):
+        run(home, folder, 1)
+
+
+def test_a_torn_picture_is_none(home: Home, folder: str) -> None:
+    home.rollout(1, folder, torn(encoded()))
+    with pytest.raises(NoPicture) as caught:
+        run(home, folder)
+    assert caught.value.spent is None
+    home.rollout(1, folder, torn(encoded()), encoded(seed=2))
+    assert run(home, folder).picture.data == encoded(seed=2)
+
+
+def test_a_file_that_codex_saved_will_do(home: Home, folder: str) -> None:
+    home.rollout(1, folder)
+    saved = home.path / "generated_images" / THREAD.format(1)
+    saved.mkdir(parents=True)
+    (saved / "ig_1.png").write_bytes(encoded())
+    assert run(home, folder).picture.data == encoded()
+
+
+def test_nothing_at_all_is_told_at_once(home: Home, folder: str) -> None:
+    began = time.monotonic()
+    for number in (None, 1):
+        with pytest.raises(NoPicture):
+            run(home, folder, number)
+    assert time.monotonic() - began < 1
+
+
+def test_a_codex_that_is_still_there_is_waited_for(home: Home, folder: str) -> None:
+    with workspace.workspace(folder=folder), workspace.held(folder):
+        threading.Timer(0.5, home.rollout, (1, folder, encoded())).start()
+        began = time.monotonic()
+        assert run(home, folder).picture.data == encoded()
+        assert time.monotonic() - began > 0.4
+
+
+def test_with_the_full_turn_it_is_waited_for_to_its_end(home: Home, folder: str) -> None:
+    os.mkdir(folder)
+    home.rollout(1, folder, encoded(seed=1))
+    with workspace.held(folder), pytest.raises(RunTimeout) as caught:
+        run(home, folder, seconds=0.5, full_turn=True)
+    assert caught.value.spent is None
+    assert run(home, folder, full_turn=True).picture.data == encoded(seed=1)
+
+
+def test_the_waiting_can_be_interrupted(home: Home, folder: str) -> None:
+    interrupt = Interrupt()
+    threading.Timer(0.3, interrupt.set).start()
+    with workspace.workspace(folder=folder), workspace.held(folder), pytest.raises(Interrupted):
+        run(home, folder, interrupt=interrupt)
+
+
+def test_a_prompt_that_was_handed_over_in_part_made_another_picture(home: Home, folder: str) -> None:
+    prompt = "x" * (PIPE_BYTES + 1)
+    home.rollout(1, folder, encoded(), prompt=prompt[:PIPE_BYTES])
+    with pytest.raises(NoPicture):
+        run(home, folder, prompt=prompt)
+    home.rollout(1, folder, encoded(), prompt=prompt)
+    assert run(home, folder, prompt=prompt).picture.data == encoded()
