@@ -35,13 +35,13 @@ and any option below by its name. A job without "out" gets 0001.png by its line.
 
 \b
   {"prompt": "a red fox in the snow", "out": "fox.png", "size": "1024x1536"}
-  {"prompt": "the same fox, asleep", "refs": ["fox.png"], "timeout_sec": 600}
+  {"prompt": "this cat as a king", "refs": ["cat.jpg"], "timeout_sec": 600}
 
 All of it is checked before the first picture. Cut off at any moment and run again, it makes what is missing: the
 journal .codex-imagegen-batch.jsonl beside the pictures knows what was made.
 """
 SHARED = (
-    "timeout_sec", "force", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
+    "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
     "full_turn", "codex", "model", "codex_args",
 )  # fmt: skip
 """The default command's options that hold for every job that does not say otherwise."""
@@ -180,6 +180,8 @@ command = _Command(
         click.Option(["--out-dir"], default=".", metavar="DIR", help="Where relative outputs go. [.]"),
         click.Option(["--jobs", "workers"], type=int, metavar="N", help="How many at once. [2; runcomfy 8]"),
         click.Option(["--retry-failed"], is_flag=True, help="Try the jobs again that failed before."),
+        click.Option(["--force"], is_flag=True, help="Replace files that are there, but not a job's own picture."),
+        click.Option(["--timeout-sec"], type=float, metavar="N", help="For each picture. [300]"),
         *(option for option in generate.OPTIONS if option.name in SHARED),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object a line as each job ends."),
         click.Option(["-q", "--quiet"], is_flag=True, help="Show no progress."),

@@ -20,6 +20,7 @@ from codex_imagegen.model import Result
 from codex_imagegen.report import envelope
 from tests.batch.worlds import Moody, answers, asked, assert_clean, forget, journal, statuses, write
 from tests.bridge.checks import made
+from tests.support import builds
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
 
@@ -102,6 +103,16 @@ def test_what_is_wrong_is_told_before_anything_is_spent(lab: Labs) -> None:
     assert not (world.work / "new").exists()
     assert not journal(world).exists()
     assert world.model_calls == 0
+
+
+def test_a_codex_that_is_too_old_ends_all_at_once(lab: Labs) -> None:
+    world = lab(builds.TOO_OLD, script=Moody())
+    done = world.run("batch", write(world, "a fox", "a bird", "an owl"), "--json", "--jobs", "1")
+    assert (done.code, statuses(done)) == (3, ["left"] * 3)
+    assert {answer["error"]["code"] for answer in answers(done)} == {"codex-too-old"}
+    assert "3 of 3 jobs are left" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert_clean(world)
 
 
 def test_only_its_own_bytes_are_skipped(lab: Labs) -> None:
