@@ -9,9 +9,8 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +20,7 @@ from codex_imagegen.errors import UsageError
 from codex_imagegen.model import STDOUT, ErrorInfo, Failure
 
 if TYPE_CHECKING:
+    from codex_imagegen.batch.jobs import Jobs
     from codex_imagegen.batch.outcome import Outcome
     from codex_imagegen.errors import ImagegenError
 
@@ -67,7 +67,6 @@ def batch(
 ) -> int:
     """Make the pictures and print where they are; gives back the exit code."""
     from codex_imagegen.batch.attempt import Attempts
-    from codex_imagegen.batch.jobs import Jobs
     from codex_imagegen.batch.journal import Journal
     from codex_imagegen.batch.run import Batch
     from codex_imagegen.cli.board import Board
@@ -76,9 +75,7 @@ def batch(
     if workers is not None and workers < 1:
         raise UsageError(f"--jobs can't be {workers}", hint="give a number from 1")
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(_source(jobs))
-        given = {name: value for name, value in options.items() if value not in (None, False, ())}
-        listed = stack.enter_context(Jobs(source, jobs, out_dir=out_dir, defaults=given))
+        listed = stack.enter_context(_listed(jobs, out_dir, options))
         interrupt = stack.enter_context(console.running())
         total = listed.check(interrupt.check)
         journal = stack.enter_context(Journal(os.path.abspath(out_dir)))
@@ -158,19 +155,19 @@ def _again() -> str:
     return shlex.join(["codex-imagegen", "batch", *words])
 
 
-@contextlib.contextmanager
-def _source(name: str) -> Iterator[IO[bytes]]:
-    if name == STDOUT:
-        if sys.stdin is None:
-            raise UsageError("there is no stdin to read jobs from", hint="give a file")
-        yield sys.stdin.buffer
-        return
+def _listed(name: str, out_dir: str, options: dict[str, Any]) -> Jobs:
+    """The list of jobs, read to its end; what was not given on the command line is no default."""
+    from codex_imagegen.batch.jobs import Jobs
+
+    defaults = {option: value for option, value in options.items() if value not in (None, False, ())}
     try:
-        with open(name, "rb") as file:
-            yield file
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"the jobs {name!r} can't be read: {reason}", hint="give a file of jobs, or -") from error
+        if name == STDOUT and sys.stdin is not None:
+            return Jobs(sys.stdin.buffer, name, out_dir=out_dir, defaults=defaults)
+        with open(name, "rb") as source:
+            return Jobs(source, name, out_dir=out_dir, defaults=defaults)
+    except OSError as error:
+        reason = f"the jobs {name!r} can't be read: {error.strerror}"
+        raise UsageError(reason, hint="give a file of jobs, or - for stdin") from error
 
 
 command = _Command(

@@ -81,7 +81,6 @@ def test_jobs_may_come_from_stdin(lab: Labs) -> None:
 def test_what_is_wrong_is_told_before_anything_is_spent(lab: Labs) -> None:
     world = lab(script=Moody())
     cases = (
-        (["a fox", {"prompt": "x"}], (), 0, ""),
         ([{"prompt": "a"}, {"promt": "b"}], (), 2, "line 2: 'promt' is no key of a job"),
         ([{"prompt": "a"}, {"prompt": "b", "refs": ["no.png"]}], (), 4, "line 2: the reference 'no.png'"),
         (["a"], ("--jobs", "0"), 2, "--jobs can't be 0"),
@@ -89,17 +88,18 @@ def test_what_is_wrong_is_told_before_anything_is_spent(lab: Labs) -> None:
         (["a"], ("--backend", "no"), 2, "line 1: there is no backend"),
         ([""], (), 2, "there are no jobs"),
     )
-    for jobs, more, code, words in cases[1:]:
+    for jobs, more, code, words in cases:
         done = world.run("batch", write(world, *jobs), "--json", "--out-dir", "new", *more)  # type: ignore[arg-type]
         error = done.json["error"]
         assert (done.code, error["exit_code"], error["spent"]) == (code, code, False)
         assert words in error["message"]
         assert len(done.err.splitlines()) == 1
-    missing = world.run_argv([COMMAND, "batch", "jobs.txt", "--codex", "./none"])
     nothing = world.run("batch", "none.txt")
+    folder = world.run("batch", ".")
     write(world, "a fox")
     missing = world.run_argv([COMMAND, "batch", "jobs.txt", "--codex", "./none"])
-    assert (missing.code, nothing.code) == (3, 2)
+    assert (missing.code, nothing.code, folder.code) == (3, 2, 2)
+    assert "can't be read" in nothing.err + folder.err
     assert not (world.work / "new").exists()
     assert not journal(world).exists()
     assert world.model_calls == 0
