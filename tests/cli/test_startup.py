@@ -1,0 +1,66 @@
+"""What is imported, and when: start-up is part of the program."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from tests.bridge.checks import Small, made
+from tests.support import builds
+
+HEAVY = {"PIL", "rich", "urllib3", "watchdog", "filetype", "subprocess", "mcp", "tempfile", "importlib.metadata", "ssl"}
+LOADED = """
+import atexit, json, os, sys
+from codex_imagegen import __main__
+ended = os._exit
+
+def tell(code):
+    with open(sys.argv[0] + ".json", "w") as file:
+        json.dump(sorted(sys.modules), file)
+    ended(code)
+
+os._exit = tell
+atexit.register(tell, 0)
+__main__.main()
+"""
+
+
+def loaded(world, *arguments):
+    """The modules that a command had imported when it ended, and what it said."""
+    script = world.tmp / "loaded.py"
+    script.write_text(LOADED)
+    done = world.run_argv([sys.executable, str(script), *arguments])
+    return set(json.loads((world.tmp / "loaded.py.json").read_text())), done
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version", "-h"])
+def test_help_and_version_load_click_and_nothing_heavy(lab, argument):
+    modules, done = loaded(lab(), argument)
+    assert done.code == 0
+    assert "click" in modules
+    assert modules & HEAVY == set()
+
+
+def test_wrong_arguments_load_nothing_heavy(lab):
+    modules, done = loaded(lab(), "--json", "--nonsense")
+    assert done.code == 2
+    assert modules & HEAVY == set()
+
+
+def test_the_package_alone_loads_nothing_of_its_rooms(lab):
+    world = lab()
+    code = "import sys, codex_imagegen; print([m for m in sys.modules if m.startswith('codex_imagegen.')])"
+    assert world.run_argv([sys.executable, "-c", code]).text == "['codex_imagegen._version']\n"
+
+
+@pytest.mark.real
+def test_a_run_loads_no_http_and_no_progress(lab):
+    world = lab(script=Small())
+    codex = str(builds.codex(builds.NEWEST))
+    modules, done = loaded(world, "--prompt", "a red fox", "--out", "fox.png", "--codex", codex)
+    assert done.code == 0
+    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert modules & {"urllib3", "rich", "mcp", "ssl", "http.client", "importlib.metadata", "tomllib"} == set()
+    assert {"PIL", "subprocess"} <= modules

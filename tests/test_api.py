@@ -1,0 +1,224 @@
+"""The Python API with the real Codex: the guarantees of the command line, as values and exceptions."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import codex_imagegen
+from codex_imagegen import ImagegenError, Interrupt
+from codex_imagegen.demo.standin import Script
+from tests.bridge import checks
+from tests.bridge.checks import Small, made
+from tests.support import builds, scripts
+
+
+@pytest.fixture
+def here(lab, monkeypatch):
+    """``here(script)`` is a world whose environment is this process's own, and whose folder we work in."""
+
+    def enter(script: Script | None = None):
+        world = lab(script=script or Small())
+        for name, value in world.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(world.work)
+        return world
+
+    return enter
+
+
+def generate(*arguments, **more):
+    return codex_imagegen.generate(*arguments, codex=builds.codex(builds.NEWEST), **more)
+
+
+# The facade
+
+
+def test_every_public_name_can_be_imported():
+    for name in codex_imagegen.__all__:
+        assert getattr(codex_imagegen, name) is not None, name
+
+
+def test_nothing_else_is_public():
+    assert dir(codex_imagegen) == sorted(codex_imagegen.__all__)
+    assert len(set(codex_imagegen.__all__)) == len(codex_imagegen.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = codex_imagegen.nonsense
+
+
+def test_a_type_checker_sees_the_same_names():
+    """They are imported lazily, and so named twice."""
+    tree = ast.parse(inspect.getsource(codex_imagegen))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen | {"__version__"} == set(codex_imagegen.__all__)
+
+
+def test_every_error_of_the_tree_is_public_and_named():
+    def below(error):
+        return {error}.union(*map(below, error.__subclasses__()))
+
+    tree = {error for error in below(ImagegenError) if error.__module__ == ImagegenError.__module__}
+    assert {error.__name__ for error in tree} <= set(codex_imagegen.__all__)
+
+
+# A run
+
+
+@pytest.mark.real
+def test_a_picture_and_its_result(here):
+    world = here()
+    result = generate("a red fox", out=Path("fox.png"))
+    path = world.work / "fox.png"
+    assert result.ok
+    assert result.path == path
+    assert path.read_bytes() == made("a red fox")
+    assert (result.codex_version, result.error, result.failures, result.warnings) == (builds.NEWEST, None, (), ())
+    assert result.thread_id in world.rollouts()[0].name
+    checks.assert_clean(world)
+
+
+@pytest.mark.real
+def test_references_and_a_conversion(here):
+    world = here()
+    (world.work / "ref.png").write_bytes(made("a reference"))
+    result = generate("a red fox", refs=[world.work / "ref.png"], out="fox.webp", model=builds.FUNCTION_MODEL)
+    assert (result.images[0].format, result.images[0].original) == ("webp", False)
+    assert checks.edited(world) == [made("a reference")]
+
+
+@pytest.mark.real
+def test_the_events_come_in_order(here):
+    class Slow(Small):
+        draw_sec = 0.5
+
+    here(Slow())
+    events = []
+    generate("a red fox", out="fox.png", on_event=events.append)
+    assert [event.stage for event in events] == ["starting", "thinking", "drawing", "landed"]
+    assert sorted(event.elapsed_sec for event in events) == [event.elapsed_sec for event in events]
+    assert events[-1].thread_id
+
+
+@pytest.mark.real
+def test_several_threads_at_once(here):
+    world = here()
+    results = {}
+
+    def work(prompt):
+        results[prompt] = generate(prompt, out=f"{prompt}.png")
+
+    threads = [threading.Thread(target=work, args=(f"picture {n}",)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert {prompt: result.path.read_bytes() for prompt, result in results.items()} == {
+        f"picture {n}": made(f"picture {n}") for n in range(3)
+    }
+    checks.assert_clean(world)
+
+
+# What is raised
+
+
+@pytest.mark.parametrize(
+    ("error", "prompt", "more"),
+    [
+        (codex_imagegen.UsageError, " ", {}),
+        (codex_imagegen.UsageError, "fox", {"out": "fox.gif"}),
+        (codex_imagegen.UsageError, "fox", {"timeout_sec": 0}),
+        (codex_imagegen.UsageError, "fox", {"timeout_sec": float("nan")}),
+        (codex_imagegen.UsageError, "fox", {"refs": ["a.png"] * 6}),
+        (codex_imagegen.UsageError, "\ud800", {}),
+        (codex_imagegen.ReferenceMissing, "fox", {"refs": ["nowhere.png"]}),
+        (codex_imagegen.ReferenceMissing, "fox", {"refs": ["a\0b.png"]}),
+        (codex_imagegen.ReferenceNotImage, "fox", {"refs": ["/"]}),
+        (codex_imagegen.OutUnwritable, "fox", {"out": "/proc/self/fox.png"}),
+        (codex_imagegen.CodexMissing, "fox", {"codex": "/nowhere/codex"}),
+    ],
+)
+def test_what_is_refused_is_an_error_of_the_tree(here, error, prompt, more):
+    world = here()
+    with pytest.raises(error) as caught:
+        codex_imagegen.generate(prompt, **{"codex": builds.codex(builds.NEWEST), **more})
+    assert caught.value.spent is False
+    assert caught.value.hint
+    assert world.standin.calls == []
+
+
+@pytest.mark.real
+def test_a_failure_knows_how_far_the_run_had_come(here):
+    script = scripts.PictureLimit()
+    world = here(script)
+    with pytest.raises(codex_imagegen.UsageLimit) as caught:
+        generate("a red fox", out="fox.png")
+    error = caught.value
+    assert (error.spent, error.resets_at, error.codex_version) == (True, script.resets_at, builds.NEWEST)
+    assert error.thread_id in world.rollouts()[0].name
+    checks.assert_clean(world)
+
+
+# Being stopped
+
+
+class Waits(Small):
+    """The model thinks until nobody waits any more."""
+
+    def respond(self, call):
+        time.sleep(30)
+        return super().respond(call)
+
+
+@pytest.mark.real
+def test_an_interrupt_from_another_thread(here):
+    world = here(Waits())
+    interrupt = Interrupt()
+
+    def hear(event):
+        if event.stage == "thinking":
+            threading.Thread(target=interrupt.set).start()
+
+    with pytest.raises(codex_imagegen.Interrupted) as caught:
+        generate("a red fox", out="fox.png", interrupt=interrupt, on_event=hear)
+    assert caught.value.exit_code == 130
+    checks.assert_clean(world)
+
+
+@pytest.mark.real
+def test_a_ctrl_c_passes_through_once_all_is_clean(here):
+    """Python's own handler raises it wherever the main thread is; the caller's handlers are left alone."""
+    world = here(Waits())
+    before = signal.getsignal(signal.SIGINT)
+    timers = []
+
+    def hear(event):
+        if event.stage == "thinking":
+            timers.append(threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[0].start()
+
+    with pytest.raises(KeyboardInterrupt):
+        generate("a red fox", out="fox.png", on_event=hear)
+    timers[0].join()
+    assert signal.getsignal(signal.SIGINT) is before
+    checks.assert_clean(world)
+
+
+@pytest.mark.real
+def test_a_listener_that_raises_ends_the_run_and_leaves_nothing(here):
+    world = here(Waits())
+
+    def hear(event):
+        if event.stage == "thinking":
+            raise RuntimeError("of the caller's own")
+
+    with pytest.raises(RuntimeError, match="of the caller's own"):
+        generate("a red fox", out="fox.png", on_event=hear)
+    checks.assert_clean(world)
