@@ -1,0 +1,353 @@
+"""Mutated lines through every reader of what others wrote: Codex's rollouts, streams and words, and RunComfy's answers.
+
+::
+
+    python -m tests.fuzz --lines 1000000 --seed 1
+
+Seeded from the recordings in fixtures/rollouts, whose made pictures have 8 × 8 pixels and whose references 16 × 16: so
+a reference that is taken for a picture is seen even where it was mutated. What must hold for every line: no exception,
+no reference, no non-picture, and no memory that grows with the number of lines. The same seed gives the same lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import json
+import random
+import resource
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codex_imagegen.codex import failures, reasons, rollout
+from codex_imagegen.codex.asked import Asked
+from codex_imagegen.codex.sessions import owner_of
+from codex_imagegen.codex.stream import Events, Words
+from codex_imagegen.codex.tail import HEAD
+from codex_imagegen.errors import ImagegenError
+from codex_imagegen.pictures import blobs
+from codex_imagegen.pictures.verify import MAX_PIXELS, Broken, verify
+from codex_imagegen.report import error_info, error_line
+from codex_imagegen.runcomfy import answers, login
+from codex_imagegen.runcomfy.addresses import Rules
+from tests.support import recorded
+from tests.support.pictures import encoded
+from tests.support.scrub import REFERENCE_SIDE
+
+MIB = 1024 * 1024
+MOST_GROWTH = 16 * MIB
+MOST_AT_ONCE = 4 * MAX_PIXELS + 200 * MIB
+"""A picture may say that it has so many pixels, of four bytes each, before it turns out to be torn."""
+_OURS = (b'"call_id"', b'"role"', b'"type"', b'"name"')
+
+PIECES = (
+    b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\0", b"\n", b"\xff\xfe", b"\xf0\x9f", b"\\u0000", b"\\ud800",
+    b'"\\u00000"', b'"\\u0000' + b"9" * 5000 + b'"', b"1e999", b"-0", b"NaN", b"Infinity", b"9" * 5000, b"null",
+    b"iVBORw0KGgo", b'"/9j/', b'"data:image/png;base64,', b'"data:image/png;base64,iVBORw0KGgo=', b"UklGR",
+    b"[" * 3000, b'{"a":' * 3000, b'"type":"image_generation_call"', b"\xe2\x80\xa8", b"=" * 40, b"A" * 6000,
+    b"image generation failed: http 429 X: Some(\"{\\\"error\\\":", b"try again at 99:99 PM",
+    b"try again at Zzz 99th, 9999 9:99 AM", b"unexpected status 401", b"\\u{110000}", b"x" * 70_000,
+)  # fmt: skip
+VALUES: tuple[Any, ...] = (
+    None, True, False, 0, -1, 10**30, 1.5e308, float("inf"), "", "\0", "\x000", "\x00999999999999", "\ud800", [], {},
+    [[]], [None], {"type": []}, {"text": {"text": {"text": "x"}}}, "x" * 5000, ["x"] * 200, [{"image_url": {"url": 7}}],
+    {"url": "data:image/png;base64,"}, {"code": [], "type": {}}, {"resets_at": 10**40, "resetsAt": "x"},
+    {"used_percent": 100, "resets_at": 10**11}, [{"type": "input_image", "image_url": "data:image/png;base64,!!!!"}],
+)  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """What was seen: lines by kind, and what came of them."""
+
+    lines: dict[str, int] = field(default_factory=dict)
+    whole: int = 0
+    broken: int = 0
+    refused: int = 0
+    grown: int = 0
+    peak: int = 0
+    seconds: float = 0.0
+
+    def count(self, kind: str) -> None:
+        self.lines[kind] = self.lines.get(kind, 0) + 1
+
+    @property
+    def total(self) -> int:
+        return sum(self.lines.values())
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.lines.items())
+        return (
+            f"{self.total:,} mutated lines ({kinds}) in {self.seconds:.0f} s: {self.whole:,} whole pictures, "
+            f"{self.broken:,} broken ones and {self.refused:,} failures told, no exception, no reference, "
+            f"no non-picture; memory grew by {self.grown / MIB:.1f} MiB, and was {self.peak / MIB:.0f} MiB at most"
+        )
+
+
+class Mutator:
+    """Makes one line of another: bytes, pieces that hurt, and values of the wrong type."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self.dice = dice
+
+    def line(self, line: bytes) -> bytes:
+        ways = (
+            self._flip,
+            self._flip,
+            self._cut,
+            self._insert,
+            self._insert,
+            self._repeat,
+            self._swap,
+            self._value,
+            self._value,
+        )
+        for _ in range(self.dice.choice((1, 1, 1, 2, 4))):
+            line = self.dice.choice(ways)(line)
+        return line.replace(b"\n", b" ")
+
+    def _at(self, line: bytes) -> int:
+        return self.dice.randrange(len(line) + 1)
+
+    def _flip(self, line: bytes) -> bytes:
+        changed = bytearray(line)
+        for _ in range(self.dice.choice((1, 1, 3, 20))):
+            if changed:
+                changed[self.dice.randrange(len(changed))] = self.dice.randrange(256)
+        return bytes(changed)
+
+    def _cut(self, line: bytes) -> bytes:
+        one, two = sorted((self._at(line), self._at(line)))
+        return self.dice.choice((line[:one], line[one:], line[:one] + line[two:]))
+
+    def _insert(self, line: bytes) -> bytes:
+        at = self._at(line)
+        return line[:at] + self.dice.choice(PIECES) + line[at:]
+
+    def _repeat(self, line: bytes) -> bytes:
+        one, two = sorted((self._at(line), self._at(line)))
+        return line[:two] + line[one:two] * self.dice.choice((1, 2, 3)) + line[two:]
+
+    def _swap(self, line: bytes) -> bytes:
+        one, two, three = sorted((self._at(line), self._at(line), self._at(line)))
+        return line[:one] + line[two:three] + line[one:two] + line[three:]
+
+    def _value(self, line: bytes) -> bytes:
+        """Another value, or a key left out, somewhere in the JSON."""
+        try:
+            record = json.loads(line)
+            places = list(_places(record))
+        except (ValueError, RecursionError):
+            return line
+        if not places:
+            return line
+        parent, key = self.dice.choice(places)
+        if self.dice.random() < 0.2:
+            del parent[key]
+        else:
+            parent[key] = copy.deepcopy(self.dice.choice(VALUES))
+        return json.dumps(record, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _places(value: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
+    if depth > 20:
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield value, key
+        yield from _places(inner, depth + 1)
+
+
+class Fuzz:
+    """One series of lines. ``tally`` has the figures; anything that must not be raises."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.mutate = Mutator(self.dice)
+        self.tally = Tally()
+        self.recordings = [one for one in recorded.all_of() if one.lines]
+        self.rules = Rules("https://api.example.com")
+
+    def run(self, lines: int) -> Tally:
+        began, warm, tenth = time.monotonic(), 0, lines // 10
+        kinds: tuple[Callable[[int], None], ...] = (self.rollouts,) * 6 + (
+            self.events,
+            self.words,
+            self.answers,
+            self.pictures,
+        )
+        while self.tally.total < lines:
+            self.dice.choice(kinds)(lines)
+            if not warm and self.tally.total > tenth:
+                warm = _memory()
+        self.tally.grown, self.tally.peak = _memory() - warm, _peak()
+        self.tally.seconds = time.monotonic() - began
+        assert self.tally.grown < MOST_GROWTH, self.tally
+        assert self.tally.peak < MOST_AT_ONCE, self.tally
+        return self.tally
+
+    def rollouts(self, _lines: int) -> None:
+        """One recording, each of its lines mutated or not, through the readers of a run."""
+        recording = self.dice.choice(self.recordings)
+        records, strays, asked, events = rollout.Records(), rollout.Strays(), Asked(), Events()
+        viewing = recording.scenario == "view"
+        for original in recording.lines:
+            line = original
+            # a call that is renamed may make a picture out of what view_image showed, and rightly so
+            if self.dice.random() < 0.8 and not (viewing and b"_call" in original[:HEAD] + original[-HEAD:]):
+                line = self.mutate.line(original)
+                self.tally.count("rollout")
+            owner_of(line + b"\n")
+            rollout.tears_picture(line)
+            asked.read(line)
+            strays.read(line)
+            if rollout.wants(line[:HEAD]):
+                for candidate in records.read(line):
+                    self.accept(candidate.data, reference_allowed=False)
+            small, found = blobs.lift(line)
+            assert len(small) <= len(line) + 16 * len(found)
+        for data in strays.pictures:
+            # the net can't know a user's message that says it is something else: a run knows its references by bytes
+            self.accept(data, reference_allowed=True)
+        self.explain(recording, events, records, "")
+
+    def accept(self, data: bytes | None, *, reference_allowed: bool) -> None:
+        """What a reader gave back: decoded whole, as it would be before it is believed."""
+        if data is None:
+            return
+        try:
+            picture = verify(data)
+        except Broken:
+            self.tally.broken += 1
+            return
+        self.tally.whole += 1
+        assert reference_allowed or (picture.width, picture.height) != (REFERENCE_SIDE, REFERENCE_SIDE)
+        assert picture.format != "png" or is_sound_png(data), data.hex()
+
+    def explain(self, recording: recorded.Recording, events: Events, records: rollout.Records, stderr: str) -> None:
+        evidence = failures.Evidence(
+            exit_code=self.dice.choice((0, 1, -9, None)), timed_out=self.dice.random() < 0.2, timeout_sec=3.0,
+            thread_id=self.dice.choice((None, events.thread_id, "x")), session_found=self.dice.random() < 0.8,
+            damaged=None, events=events, stderr=stderr, records=records.evidence,
+        )  # fmt: skip
+        self.told(failures.explain(evidence))
+
+    def told(self, error: ImagegenError) -> None:
+        """An error as a person would see it: one line, with nothing in it that a terminal would obey."""
+        line = error_line(error_info(error))
+        assert line.isprintable(), line
+        assert len(line) < 8000, len(line)
+        self.tally.refused += 1
+
+    def events(self, _lines: int) -> None:
+        recording = self.dice.choice(self.recordings)
+        events = Events()
+        for original in recording.stdout.splitlines():
+            line = self.mutate.line(original) + b"\n"
+            self.tally.count("event")
+            cut = self.dice.randrange(len(line))
+            events.feed(line[:cut])
+            events.feed(line[cut:])
+        assert events.thread_id is None or "/" not in events.thread_id
+        self.explain(recording, events, rollout.Records(), "")
+
+    def words(self, _lines: int) -> None:
+        recording, words = self.dice.choice(self.recordings), Words()
+        events = recording.events()
+        for original in recording.stderr.encode().splitlines() + [text.encode() for text in events.errors]:
+            line = self.mutate.line(original)
+            self.tally.count("words")
+            words.feed(line + b"\n")
+            text = line.decode(errors="replace")
+            info = self.dice.choice((None, [], {"a": {"http_status_code": 401}}, {"a": []}, 7, "unauthorized"))
+            reasons.of_tool(text)
+            reasons.of_tool(f"image generation failed: {text}")
+            reasons.of_turn(text, info)
+            reasons.of_start(text)
+        self.explain(recording, events, rollout.Records(), words.text)
+
+    def answers(self, _lines: int) -> None:
+        for original in ANSWERS:
+            body = self.mutate.line(original)
+            self.tally.count("answer")
+            answer = answers.parse(
+                self.dice.choice((200, 400, 401, 429, 500, 299)), body, self.dice.choice((None, "7", "x", "9" * 400))
+            )
+            for error in (answers.refusal(answer), answers.failure(answer)):
+                if error is not None:
+                    self.told(error)
+            answers.cost_of(answer.fields)
+            for url in self.rules.sort(answer.fields.get("output")).own:
+                self.rules.next(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
+            with contextlib.suppress(ImagegenError):
+                login._code(answer, "https://www.example.com")
+
+    def pictures(self, _lines: int) -> None:
+        """Pictures of the three kinds, mutated as bytes: whole ones pass, and only those."""
+        for format_ in ("PNG", "JPEG", "WEBP"):
+            data = self.mutate.line(encoded(8, "fuzz", format_).replace(b"\n", b"\r"))
+            self.tally.count("picture")
+            self.accept(data, reference_allowed=True)
+
+
+ANSWERS = tuple(
+    json.dumps(answer).encode()
+    for answer in (
+        {"request_id": "r-1", "status": "in_queue", "queue_position": 3, "status_url": "https://api.example.com/x"},
+        {"status": "completed", "output": {"images": ["https://a.example.com/a.png", {"url": "https://b"}]}, "cost": 1},
+        {"status": "failed", "error": {"code": 400002, "message": "no balance"}, "detail": [{"loc": [], "msg": "b"}]},
+        {"device_code": "d", "user_code": "AB-CD", "verify_url": "https://a.b", "expires_in": 600, "poll_interval": 5},
+        {"code": 403001, "message": "safety", "errors": {"a": ["b", {"c": "d"}]}},
+    )
+)  # fmt: skip
+
+
+def is_sound_png(data: bytes) -> bool:
+    """A second opinion, by the letter of the standard: every checksum, and as many bytes of pixels as there must be."""
+    at, pixels, name, head = 8, b"", b"", b""
+    while name != b"IEND":
+        if at + 12 > len(data):
+            return False
+        size, name = struct.unpack(">I4s", data[at : at + 8])
+        body, checksum = data[at + 8 : at + 8 + size], data[at + 8 + size : at + 12 + size]
+        sound = len(checksum) == 4 and zlib.crc32(name + body) == struct.unpack(">I", checksum)[0]
+        if not sound and name != b"IEND":  # all pixels are there by then
+            return False
+        head = body if name == b"IHDR" else head
+        pixels += body if name == b"IDAT" else b""
+        at += 12 + size
+    width, height, depth, colour = struct.unpack(">IIBB", head[:10])
+    row = (width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] + 7) // 8 + 1
+    return len(zlib.decompressobj().decompress(pixels)) >= row * height or head[12] == 1
+
+
+def _memory() -> int:
+    """The memory that the process has now, in bytes; 0 where there is no /proc."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _peak() -> int:
+    """The most that it has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    print(Fuzz(given.seed).run(given.lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Many runs at once in one Codex home, most of them well, some of them ended, too slow or refused.
+
+::
+
+    python -m tests.soak --runs 200 --jobs 12 --seed 1
+
+The real Codex of the newest build, a stand-in for OpenAI on loopback, and a folder that is gone in the end. A tenth of
+the runs is killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth gets no
+picture in its time, a tenth is refused by the back end; these and all the others run in this process, through the
+Python API, so that whatever they leave in it is seen. What must hold: every survivor has its own picture, no killed run
+leaves half of one, and no descriptor, thread, process or temporary file is left, but for the empty folder of a run that
+was killed with SIGKILL; memory is flat. Each run has 60 seconds at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import gc
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codex_imagegen import ImagegenError, generate
+from codex_imagegen.demo.drawing import draw
+from codex_imagegen.demo.standin import Call, Reply, Script, prompt_of
+from tests.bridge import checks
+from tests.support import builds
+from tests.support.lab import COMMAND, Lab
+from tests.support.scripts import RATE, error
+
+SIDE = 96
+SLOW_SEC, SHORT_SEC, LONG_SEC = 30.0, 4.0, 60.0
+MIB = 1024 * 1024
+MOST_GROWTH = 24 * MIB
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+WELL, KILLED, LATE, REFUSED = "well", "killed", "late", "refused"
+
+
+class Mixed(Script):
+    """What happens is in the prompt: it is refused, or slow, or drawn."""
+
+    slow_sec = SLOW_SEC
+
+    def respond(self, call: Call) -> Reply:
+        if prompt_of(call.json).startswith(REFUSED):
+            return error(429, RATE)
+        return super().respond(call)
+
+    def draw(self, prompt: str) -> bytes:
+        if prompt.startswith(LATE):
+            time.sleep(self.slow_sec)
+        return draw(prompt, side=SIDE)
+
+
+@dataclass
+class Report:
+    """The figures, and whatever is not as it must be."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    grown: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{number} {name}" for name, number in sorted(self.outcomes.items()))
+        verdict = "\n".join(self.wrong) if self.wrong else "nothing was left, no picture was wrong"
+        memory = f"memory grew by {self.grown / MIB:.1f} MiB after the first quarter"
+        return f"{sum(self.outcomes.values())} runs in {self.seconds:.0f} s: {told}; {memory}\n{verdict}"
+
+
+class Soak:
+    """A series of runs in one lab; the environment of this process is the lab's meanwhile."""
+
+    def __init__(self, lab: Lab, runs: int, jobs: int, seed: int) -> None:
+        self.lab, self.jobs, self.dice = lab, jobs, random.Random(seed)
+        lab.standin.calls = collections.deque(maxlen=10)  # type: ignore[assignment]
+        kinds = [(KILLED, LATE, REFUSED)[index % 10] if index % 10 < 3 else WELL for index in range(runs)]
+        self.dice.shuffle(kinds)
+        self.plan = [(f"{kind} {number}", self.dice.uniform(0.05, 2.5)) for number, kind in enumerate(kinds)]
+        self.report = Report()
+        self.codex = str(builds.codex(lab.version))
+        self._signals = iter(SIGNALS * runs)
+        self._lock = threading.Lock()
+
+    def run(self) -> Report:
+        began = time.monotonic()
+        self.one((f"{WELL} to begin with", 0.0))
+        before = (_descriptors(), _threads())
+        quarter = len(self.plan) // 4
+        with ThreadPoolExecutor(self.jobs) as pool:
+            list(pool.map(self.one, self.plan[:quarter]))
+            warm = _memory()
+            list(pool.map(self.one, self.plan[quarter:]))
+        self.report.grown = _memory() - warm
+        self.report.seconds = time.monotonic() - began
+        self.look_around(before)
+        return self.report
+
+    def one(self, planned: tuple[str, float]) -> None:
+        prompt, moment = planned
+        out = self.lab.work / f"{prompt}.png"
+        try:
+            outcome = self.killed(prompt, out, moment) if prompt.startswith(KILLED) else self.made(prompt, out)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            outcome = f"WRONG: {error!r}"
+        with self._lock:
+            self.report.outcomes[outcome.partition(":")[0]] += 1
+            if outcome.startswith("WRONG"):
+                self.report.wrong.append(f"{prompt}: {outcome}")
+
+    def made(self, prompt: str, out: Path) -> str:
+        """A run through the API, which must end as its prompt says."""
+        late = prompt.startswith(LATE)
+        wanted = {LATE: "timeout", REFUSED: "rate-limited"}.get(prompt.split(maxsplit=1)[0], "delivered")
+        try:
+            result = generate(prompt, out=out, codex=self.codex, timeout_sec=SHORT_SEC if late else LONG_SEC)
+        except ImagegenError as failed:
+            right = failed.code == wanted and not out.exists()
+            return failed.code if right else f"WRONG: {failed.code}: {failed}"
+        right = wanted == "delivered" and self.is_right(prompt, out) and result.images[0].path == str(out)
+        return "delivered" if right else "WRONG: not its picture"
+
+    def killed(self, prompt: str, out: Path, moment: float) -> str:
+        """A run that is ended at some moment: with its whole picture, or without one."""
+        with self._lock:
+            signum = next(self._signals)
+        child = subprocess.Popen(
+            [COMMAND, "--prompt", prompt, "--out", str(out), "--codex", self.codex, "--json"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            code = child.wait(moment)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signum)
+            code = child.wait(LONG_SEC)
+        if out.exists() and not self.is_right(prompt, out):
+            return "WRONG: not its picture"
+        if code == 0:
+            return "sooner than its signal" if out.exists() else "WRONG: no picture"
+        expected = -signum if signum == signal.SIGKILL else 128 + signum
+        return f"ended by {signum.name}" if code == expected else f"WRONG: exit code {code}, not {expected}"
+
+    def is_right(self, prompt: str, out: Path) -> bool:
+        return out.read_bytes() == draw(prompt, side=SIDE)
+
+    def look_around(self, before: tuple[int, int]) -> None:
+        wrong = self.report.wrong
+        for _ in range(int(SLOW_SEC)):  # what was left behind with SIGKILL ends with its turn, threads with their sleep
+            if not checks.processes(self.lab) and _threads() <= before[1]:
+                break
+            time.sleep(1)
+        wrong += [f"process {pid}" for pid in checks.processes(self.lab)]
+        wrong += [f"temporary file {path}" for path in checks.temporary(self.lab.work)]
+        folders = [self.lab.tmp / name for name in self.lab.leftovers]
+        wrong += [f"folder with files {path}" for path in folders if any(path.iterdir())]
+        if len(folders) > self.report.outcomes[f"ended by {signal.SIGKILL.name}"]:
+            wrong.append(f"{len(folders)} folders are left")
+        gc.collect()
+        now = (_descriptors(), _threads())
+        if now > before:
+            wrong.append(f"descriptors and threads were {before} and are {now}")
+        if self.report.grown > MOST_GROWTH:
+            wrong.append(f"memory grew by {self.report.grown:,} bytes")
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+def _threads() -> int:
+    return threading.active_count()
+
+
+def _memory() -> int:
+    """The memory that this process has, in bytes; where there is no /proc, the most that it has had."""
+    gc.collect()
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="codex-imagegen-soak-") as folder, Lab(Path(folder), script=Mixed()) as lab:
+        os.environ.clear()
+        os.environ.update(lab.environment)
+        report = Soak(lab, given.runs, given.jobs, given.seed).run()
+    print(report)
+    return 1 if report.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
