@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from codex_imagegen import generation, report
-from codex_imagegen.batch import backoff, outcome
+from codex_imagegen.batch import backoff, leftover, outcome
 from codex_imagegen.batch.jobs import Job
 from codex_imagegen.batch.journal import Journal, Trace
 from codex_imagegen.batch.outcome import Outcome, Status
@@ -20,11 +20,10 @@ from codex_imagegen.errors import (
     NoPictureError,
     OutExists,
     OutputError,
-    RunComfyRetry,
     SessionMissing,
 )
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Earlier, Event, Request, Result, Run, Warning_
+from codex_imagegen.model import Event, Request, Result, Run, Warning_
 from codex_imagegen.pictures import output
 
 ENDS_ALL = {
@@ -32,7 +31,6 @@ ENDS_ALL = {
 }  # fmt: skip
 """What the next job would meet as well: nothing more is begun, and no job is called failed for it."""
 
-_MOVE = "move it away, give the job another out, or --force to replace it"
 _STATES = (2, 3, 4)
 """Exit codes of what was refused before anything was spent: looked at anew another time."""
 
@@ -109,7 +107,7 @@ class Attempts:
         try:
             output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
         except OutExists as error:
-            error.hint = _MOVE
+            error.hint = leftover.MOVE
             raise
         folder = workspace.choose()
         try:
@@ -170,45 +168,12 @@ class Attempts:
     def _picked_up(self, job: Job, trace: Trace) -> Result | None:
         """The picture of a run that was cut off, written now or then; None where it made none."""
         self.folders.add(os.path.dirname(job.out))
-        request = self._earlier(job, trace)
         try:
-            if request.force or not os.path.lexists(job.out):
-                return generation.generate(request, interrupt=self.interrupt)
-            return self._proven(request, job.out)
+            return leftover.fetch(job, trace, self.interrupt)
         except ImagegenError as error:
-            if request.backend == "runcomfy":  # the request has ended, or it is asked for again another time
+            if job.request.backend == "runcomfy":  # the request has ended, or it is asked for again another time
                 self._judge(job, error, again=False)
                 raise
             if isinstance(error, (NoPictureError, SessionMissing)):
                 return None
             raise
-
-    def _earlier(self, job: Job, trace: Trace) -> Request:
-        if job.request.backend == "runcomfy":
-            if not trace.told.get("request_id"):
-                raise self._unknown(job)
-            return replace(job.request, request_id=str(trace.told["request_id"]))
-        thread = trace.told.get("thread_id")
-        earlier = Earlier(str(trace.started.get("folder")), float(trace.started.get("at") or 0), thread)
-        return replace(job.request, earlier=earlier)
-
-    def _unknown(self, job: Job) -> ImagegenError:
-        error = RunComfyRetry(
-            "it was being submitted when the batch was cut off, and whether RunComfy took it is unknown",
-            hint="look at your requests on runcomfy.com; make it anew with --retry-failed",
-            spent=None,
-        )
-        self.journal.failed(job.key, outcome.to_journal(report.failed(error)))
-        return error
-
-    def _proven(self, request: Request, out: str) -> Result:
-        """The result of a run that was cut off after it had written ``out``; another file there is another's."""
-        spare = os.path.join(os.path.dirname(out), f".codex-imagegen-{os.urandom(8).hex()}{os.path.splitext(out)[1]}")
-        try:
-            result = generation.generate(replace(request, out=spare), interrupt=self.interrupt)
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(spare)
-        if outcome.sha256(out) != result.images[0].sha256:
-            raise OutExists(f"{out!r} is there already", hint=_MOVE)
-        return replace(result, images=(replace(result.images[0], path=out),))

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
 from codex_imagegen.batch import identity, keys
 from codex_imagegen.batch.checks import Checks
+from codex_imagegen.batch.listing import Line, Listing, at
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.model import Request
 from codex_imagegen.pictures.output import SUFFIXES
 
-MAX_LINE = 16 * 1024 * 1024
-"""Bytes of a line: a prompt of Codex's full length with every character escaped has 12 MB."""
-
-_CHUNK = 1024 * 1024
-_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _DEFAULT_SUFFIXES = {"jpeg": ".jpg", "jpg": ".jpg", "webp": ".webp"}
-_BOM = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the list; lines are counted from 1, blank ones too."""
-
-    number: int
-    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +44,13 @@ class Jobs:
         self._defaults = keys.fields(list(defaults.items()))
         self._digests = identity.Digests()
         self._checks = Checks()
-        self._copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        while chunk := source.read(_CHUNK):
-            self._copy.write(chunk)
-        self._as_json = self._looks_like_json()
+        self._listing = Listing(source, name)
 
     def __enter__(self) -> Jobs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._copy.close()
+        self._listing.close()
 
     def check(self, go_on: Callable[[], None]) -> int:
         """Check every job, and give back how many there are; ``go_on`` is called before each, and may raise.
@@ -84,7 +66,7 @@ class Jobs:
                 self._unique(self.job(line), takers)
             except ImagegenError as error:
                 others += first is not None
-                first = first or _at(line.number, error)
+                first = first or at(line.number, error)
         if first is not None:
             raise _with_others(first, others)
         if not count:
@@ -92,20 +74,11 @@ class Jobs:
         return count
 
     def __iter__(self) -> Iterator[Line]:
-        """Each line that is not blank."""
-        self._copy.seek(0)
-        number = 0
-        while text := self._copy.readline(MAX_LINE + 1):
-            number += 1
-            if len(text) > MAX_LINE:
-                raise _at(number, UsageError(f"it is longer than {MAX_LINE:,} bytes", hint="give one job a line"))
-            text = text.removeprefix(_BOM) if number == 1 else text
-            if text.strip():
-                yield Line(number, text)
+        return iter(self._listing)
 
     def job(self, line: Line) -> Job:
         """The job that a line asks for; raises :class:`UsageError`, and what its references raise."""
-        found = keys.fields(_pairs(line.text)) if self._as_json else {"prompt": _prompt(line.text)}
+        found = keys.fields(self._listing.pairs(line))
         out = self._path(found.get("out", self._default_name(line, found)))
         request = keys.request(found, self._defaults, out)
         _check_suffix(request)
@@ -115,11 +88,6 @@ class Jobs:
     def _default_name(self, line: Line, found: Mapping[str, Any]) -> str:
         wanted = {**self._defaults, **found}.get("format", "png").lower()
         return f"{line.number:04d}{_DEFAULT_SUFFIXES.get(wanted, '.png')}"
-
-    def _looks_like_json(self) -> bool:
-        first = next(iter(self), None)
-        began = first is not None and first.text.lstrip().startswith(b"{")
-        return began or self._name.lower().endswith(_JSON_SUFFIXES)
 
     def _path(self, out: str) -> str:
         if "\0" in out or not out.strip() or out == "-" or out.endswith(os.sep):
@@ -140,27 +108,6 @@ class Jobs:
             raise UsageError(f"its picture would go to {job.out!r}, as that of line {first}", hint="give each its own")
 
 
-def _pairs(text: bytes) -> list[tuple[str, Any]]:
-    try:
-        value = json.loads(text.decode(), object_pairs_hook=_Object)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"it is no JSON object: {error}", hint='such as {"prompt": "a red fox"}') from error
-    if not isinstance(value, _Object):
-        raise UsageError("it is no JSON object", hint='such as {"prompt": "a red fox"}')
-    return value
-
-
-class _Object(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a key that is there twice is seen."""
-
-
-def _prompt(text: bytes) -> str:
-    try:
-        return text.decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise UsageError("it is not valid UTF-8 text", hint="save the file as UTF-8") from error
-
-
 def _check_suffix(request: Request) -> None:
     suffix = os.path.splitext(request.out or "")[1]
     promised, wanted = SUFFIXES.get(suffix.lower()), request.wishes.format
@@ -168,12 +115,6 @@ def _check_suffix(request: Request) -> None:
         raise UsageError(f"'out' can't be {request.out!r}", hint="end it in .png, .jpg or .webp")
     if wanted not in (None, promised):
         raise UsageError(f"the format {wanted} and a name that ends in {suffix} contradict each other", hint="give one")
-
-
-def _at(line: int, error: ImagegenError) -> ImagegenError:
-    error.message = f"line {line}: {error.message}"
-    error.args = (error.message,)
-    return error
 
 
 def _with_others(error: ImagegenError, others: int) -> ImagegenError:

@@ -14,23 +14,17 @@ A line counts when it is whole. One that was torn by a kill is skipped, and the 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
 import os
-import stat
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from codex_imagegen.errors import OutUnwritable, UsageError
+from codex_imagegen.batch.lines import Lines
+from codex_imagegen.errors import UsageError
 
 NAME = ".codex-imagegen-batch.jsonl"
 HEADER = {"journal": "codex-imagegen-batch", "schema": 1}
-MAX_LINE = 4 * 1024 * 1024
-_CHUNK = 1024 * 1024
 _BEGIN, _TOLD, _END = "started", ("thread", "request"), ("done", "failed", "dropped")
 
 
@@ -53,34 +47,32 @@ class Trace:
 
 
 class Journal:
-    """A context over the journal of a folder, which it makes; nobody else has it meanwhile.
+    """A context over the journal of a folder, which it makes; nobody else has it meanwhile. Raises as :class:`Lines`.
 
-    Raises :class:`UsageError` where another batch has it, and :class:`OutUnwritable` where it can't be written.
+    ``folders`` are the private folders of earlier runs that are still there.
     """
 
     def __init__(self, folder: str) -> None:
-        self.folder, self.path = folder, os.path.join(folder, NAME)
+        self.folder, self.folders = folder, list[str]()
         self._lock = threading.Lock()
         self._jobs: dict[bytes, _Places] = {}
-        self.folders: list[str] = []
-        """The private folders of earlier runs that are still there."""
+        self._lines = Lines(os.path.join(folder, NAME))
         try:
-            os.makedirs(folder, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        try:
-            self._claim()
             self._load()
         except BaseException:
-            os.close(self._file)
+            self._lines.close()
             raise
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._file)
+        self._lines.close()
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return self._lines.path
 
     def trace(self, key: bytes) -> Trace | None:
         """What is known of a job, or None."""
@@ -88,7 +80,7 @@ class Journal:
             places = self._jobs.get(key)
             if places is None:
                 return None
-            started, told, ended = (self._read(at) for at in (places.started, places.told, places.ended))
+            started, told, ended = (self._lines.at(at) for at in (places.started, places.told, places.ended))
         return Trace(started or {}, told or {}, ended)
 
     def started(self, key: bytes, line: int, **more: Any) -> None:
@@ -115,50 +107,21 @@ class Journal:
         """The run has ended, and says nothing about the job: it is to be done again."""
         self._add("dropped", key)
 
-    def _claim(self) -> None:
-        if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise OutUnwritable(f"the journal {self.path!r} is not a regular file", hint="move it away")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"another batch is at work in {self.folder!r}",
-                hint="wait for it, or choose another --out-dir",
-            ) from error
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-
     def _load(self) -> None:
-        self._size, self._torn = 0, False
-        for at, line in self._lines():
-            record = _record(line)
+        empty = True
+        for at, record in self._lines.records():
+            empty = False
             if at == 0 and record.get("journal") == HEADER["journal"] and record.get("schema") != HEADER["schema"]:
                 raise UsageError(f"the journal {self.path!r} is of a newer version", hint="update codex-imagegen")
             self._note(at, record)
             self._left(record.get("folder"))
-        if self._size == 0:
-            self._write(HEADER)
-            with contextlib.suppress(OSError):  # so that the journal's name is as lasting as its lines
-                folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
+        if empty:
+            self._lines.add(HEADER)
+            self._lines.keep_name()
 
     def _left(self, folder: object) -> None:
         if isinstance(folder, str) and "\0" not in folder and os.path.isdir(folder):
             self.folders.append(folder)
-
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
-        """Place and bytes of each whole line; what is behind the last line feed is torn."""
-        rest, at = b"", 0
-        while chunk := os.pread(self._file, _CHUNK, self._size):
-            self._size += len(chunk)
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
-                yield at, line
-                at += len(line) + 1
-        self._torn = bool(rest)
 
     def _note(self, at: int, record: dict[str, Any]) -> None:
         key = _key(record.get("job"))
@@ -172,45 +135,10 @@ class Journal:
         elif event in _END:
             self._jobs.setdefault(key, _Places()).ended = at
 
-    def _read(self, at: int) -> dict[str, Any] | None:
-        if at < 0:
-            return None
-        parts: list[bytes] = []
-        while b"\n" not in (parts[-1] if parts else b"") and sum(map(len, parts)) < MAX_LINE:
-            chunk = os.pread(self._file, 4096, at + sum(map(len, parts)))
-            if not chunk:
-                break
-            parts.append(chunk)
-        return _record(b"".join(parts).partition(b"\n")[0])
-
     def _add(self, event: str, key: bytes, **more: Any) -> None:
         record = {"event": event, "job": key.hex(), **more}
         with self._lock:
-            self._note(self._write(record), record)
-
-    def _write(self, record: dict[str, Any]) -> int:
-        """Append a line and wait until it is on disk; gives back where it begins."""
-        line = (b"\n" if self._torn else b"") + json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        at = self._size + self._torn
-        try:
-            self._torn = True
-            view = memoryview(line)
-            while view:
-                written = os.write(self._file, view)
-                view, self._size = view[written:], self._size + written
-            self._torn = False
-            os.fsync(self._file)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        return at
-
-
-def _record(line: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
+            self._note(self._lines.add(record), record)
 
 
 def _key(value: object) -> bytes | None:
@@ -218,9 +146,3 @@ def _key(value: object) -> bytes | None:
         return bytes.fromhex(value) if isinstance(value, str) and len(value) == 32 else None
     except ValueError:
         return None
-
-
-def _unwritable(path: str, error: OSError) -> OutUnwritable:
-    return OutUnwritable(
-        f"the batch's journal {path!r} can't be written: {error.strerror}", hint="choose another --out-dir"
-    )

@@ -8,7 +8,8 @@ from queue import Queue
 
 from codex_imagegen import report
 from codex_imagegen.batch.attempt import Attempts
-from codex_imagegen.batch.jobs import Jobs, Line
+from codex_imagegen.batch.jobs import Jobs
+from codex_imagegen.batch.listing import Line
 from codex_imagegen.batch.outcome import Outcome
 from codex_imagegen.errors import ImagegenError, Interrupted
 

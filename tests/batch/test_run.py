@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 
 from codex_imagegen.batch.attempt import Attempts
-from codex_imagegen.batch.jobs import Jobs, Line
+from codex_imagegen.batch.jobs import Jobs
+from codex_imagegen.batch.listing import Line
 from codex_imagegen.batch.outcome import Outcome
 from codex_imagegen.batch.run import Batch
 from codex_imagegen.errors import ReferenceMissing
