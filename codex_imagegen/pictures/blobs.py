@@ -19,11 +19,6 @@ SMALL = 4096
 """A string below this many characters is left where it stands: parsing it costs less than lifting it."""
 
 
-def starts_picture(text: bytes | memoryview) -> bool:
-    """Whether base64 text begins as a picture does."""
-    return bytes(text[:16]).startswith(MAGICS)
-
-
 def decode(text: bytes | memoryview | str) -> bytes | None:
     """The bytes behind base64 text, or None where it is not base64 or not a picture by its magic header."""
     if isinstance(text, str):

@@ -282,3 +282,12 @@ def test_spent_is_honest(records: rollout.Evidence, spent: bool | None):
     assert failures.spent(nothing(records=records)) is spent
     assert failures.spent(nothing(thread_id=None)) is False
     assert failures.spent(nothing(events=events(completed=True))) is True
+
+
+def test_a_codex_that_was_killed_in_its_turn():
+    error = explained(nothing(exit_code=-9))
+    assert (error.code, error.spent) == ("codex-failed", None)
+    assert "signal 9" in error.message
+    assert explained(nothing(exit_code=-9, records=rollout.Evidence(tool_called=True))).spent is True
+    assert explained(nothing(exit_code=1, events=events(errors=["Connection failed"]))).code == "network"
+    assert explained(nothing(exit_code=-15, timed_out=True)).code == "timeout"
