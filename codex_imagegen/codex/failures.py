@@ -22,6 +22,7 @@ _UNSAVED = re.compile(
 # refused or unreachable, with the numbers of Linux and of macOS
 _NOTHING_SENT = re.compile(r"os error (?:101|111|113|51|61|65)\b|failed to lookup|waiting for network")
 _MAYBE_SENT = "error sending request"
+_NO_PLAN = "To use Codex with your ChatGPT plan"
 _UNSPENT = {"usage-limit", "not-logged-in", "rate-limited", "codex-failed"}
 
 _ERRORS: dict[str, type[errors.ImagegenError]] = {
@@ -135,7 +136,8 @@ def _turn(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     reason = reasons.of_turn(words, records.error_info)
     cost = spent(evidence)
-    if cost is None and (reason.code in _UNSPENT or _is_offline(reason, events)):
+    refused = reason.code in _UNSPENT and "image generation limit" not in words  # a turn had begun
+    if cost is None and (refused or _is_offline(reason, events)):
         cost = False
     resets = records.limit_resets_at or reason.resets_at if reason.code == "usage-limit" else None
     return _error(Reason(reason.code, reason.words, resets), spent=cost)
@@ -184,6 +186,8 @@ def _error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
     sentence, hint = _SENTENCES[reason.code]
     if _SANDBOX.search(reason.words):
         hint = _SANDBOX_HINT
+    elif _NO_PLAN in reason.words:
+        hint = "it takes a ChatGPT plan with Codex; without one there is --backend runcomfy, which is paid"
     elif reason.code == "network":
         hint = f"{hint}; {_SANDBOX_HINT}"
     when = (

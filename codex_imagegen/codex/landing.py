@@ -10,7 +10,7 @@ from codex_imagegen.pictures import verify
 
 
 class Landing:
-    """The pictures so far. With ``full_turn`` the largest wins, else the first; ``known`` are the references' bytes."""
+    """The pictures so far. With ``full_turn`` the largest wins, else the first; ``known``: the references' bytes."""
 
     def __init__(self, *, full_turn: bool, known: Sequence[bytes] = ()) -> None:
         self.damaged: str | None = None
@@ -28,8 +28,8 @@ class Landing:
         return _largest(self._pictures) if self._full_turn else next(iter(self._pictures), None)
 
     def add(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
-        """Take a picture that a record says was made, if it decodes whole."""
-        picture = self._verified(data, revised_prompt)
+        """Take a picture that a record says was made, if it decodes whole and is none of the references."""
+        picture = None if data in self._known else self._verified(data, revised_prompt)
         if picture is not None:
             self._pictures.append(picture)
         return picture

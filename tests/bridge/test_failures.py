@@ -47,7 +47,7 @@ CASES = [
     Case(scripts.OutOfCredits, 7, "usage-limit", False),
     Case(scripts.QuotaExceeded, 7, "usage-limit", False),
     Case(scripts.PictureLimit, 7, "usage-limit", True, tool="function"),
-    Case(scripts.PictureLimit, 7, "usage-limit", False, tool="hosted", slow=builds.OLDEST),
+    Case(scripts.PictureLimit, 7, "usage-limit", None, tool="hosted", slow=builds.OLDEST),
     # too much at once
     Case(scripts.RateLimits, 7, "rate-limited", False),
     Case(scripts.RateLimitsInStream, 7, "rate-limited", False, slow=builds.NEWEST),

@@ -28,7 +28,7 @@ EXPECTED: dict[str, tuple[str, bool | None, int]] = {
     "img-limit": ("usage-limit", True, SECOND),
     "img-limit-nohdr": ("usage-limit", True, SECOND),
     "img-limit-noreset": ("usage-limit", True, UNKNOWN),
-    "hosted-limit": ("usage-limit", False, UNKNOWN),
+    "hosted-limit": ("usage-limit", None, UNKNOWN),
     "rate-429": ("rate-limited", False, UNKNOWN),
     "rate-stream": ("rate-limited", False, UNKNOWN),
     "overloaded": ("rate-limited", False, UNKNOWN),
