@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
@@ -15,7 +16,7 @@ import pytest
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.pictures import output
-from codex_imagegen.pictures.output import Target, check, numbered_names, plan, write
+from codex_imagegen.pictures.output import Target, check, numbered_names, plan, sweep, write
 from codex_imagegen.pictures.verify import verify
 from tests.support.pictures import encoded
 
@@ -262,3 +263,23 @@ def test_a_stdout_that_is_closed(monkeypatch):
     monkeypatch.setattr(sys, "stdout", closed)
     with pytest.raises(OutUnwritable, match="stdout"):
         write(PICTURE, Target("-", None))
+
+
+def test_only_unfinished_files_that_nobody_writes_are_swept(tmp_path):
+    old, token = time.time() - 60, "0123456789abcdef"
+    names = [f".codex-imagegen-{token}.tmp", f".codex-imagegen-{token}.png"]
+    kept = ["fox.png", ".codex-imagegen-batch.jsonl", f".codex-imagegen-{token}.txt", ".codex-imagegen-short.tmp"]
+    for name in (*names, *kept):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (old, old))
+    (tmp_path / f".codex-imagegen-{token[::-1]}.tmp").write_bytes(b"young")
+    (tmp_path / f".codex-imagegen-{'1' * 16}.tmp").symlink_to(tmp_path / "fox.png")
+    with (tmp_path / names[0]).open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        sweep(str(tmp_path))
+        assert (tmp_path / names[0]).exists()
+        assert not (tmp_path / names[1]).exists()
+    sweep(str(tmp_path))
+    left = {path.name for path in tmp_path.iterdir()} - {"own-home", "work"}
+    assert left == {*kept, f".codex-imagegen-{token[::-1]}.tmp", f".codex-imagegen-{'1' * 16}.tmp"}
+    sweep(str(tmp_path / "none"))
