@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 Item = dict[str, Any]
 USAGE = {
@@ -109,9 +110,8 @@ class StandIn:
         self.decode = decode or (lambda body, _encoding: body)
 
     def __enter__(self) -> StandIn:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.standin = self  # type: ignore[attr-defined]
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.standin = self
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -128,6 +128,16 @@ class StandIn:
     def to(self, ending: str, method: str = "POST") -> list[Call]:
         """The calls so far whose path ends like this."""
         return [c for c in tuple(self.calls) if c.method == method and c.path.split("?")[0].endswith(ending)]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    standin: StandIn
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A Codex that was stopped cuts its connections: that is no error, and nothing for anybody's stderr."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -149,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(lambda script: script.other)
 
     def _answer(self, choose: Callable[[Script], Callable[[Call], Reply]]) -> None:
-        standin: StandIn = self.server.standin  # type: ignore[attr-defined]
+        standin = cast(_Server, self.server).standin
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         body = standin.decode(raw, self.headers.get("content-encoding", ""))
         call = Call(self.command, self.path, len(raw), body, {k.lower(): v for k, v in self.headers.items()})

@@ -22,7 +22,7 @@ FUNCTION = (0, 144, 0)
 class Case:
     """A back end that misbehaves, and what is to come of it. ``tool``: on which kind of image tool, or None for both.
 
-    ``slow``: Codex tries again for some seconds, so that only this one build is asked.
+    ``slow``: Codex tries again for some seconds, so that only this one build is asked; and the oldest only with all.
     """
 
     script: type[scripts.Draws]
@@ -37,7 +37,9 @@ class Case:
             version, model = variant.values
             kind = "function" if builds.number(version) >= FUNCTION else "hosted"
             if self.tool in {None, kind} and (self.slow is None or (self.slow == version and model is None)):
-                yield pytest.param(self, version, model, id=f"{self.script.__name__}-{variant.id}", marks=variant.marks)
+                late = [pytest.mark.every_build] if self.slow == builds.OLDEST else []
+                name = f"{self.script.__name__}-{variant.id}"
+                yield pytest.param(self, version, model, id=name, marks=[*variant.marks, *late])
 
 
 CASES = [
@@ -50,7 +52,7 @@ CASES = [
     Case(scripts.PictureLimit, 7, "usage-limit", None, tool="hosted", slow=builds.OLDEST),
     # too much at once
     Case(scripts.RateLimits, 7, "rate-limited", False),
-    Case(scripts.RateLimitsInStream, 7, "rate-limited", False, slow=builds.NEWEST),
+    Case(scripts.RateLimitsInStream, 7, "rate-limited", False, slow=builds.OLDEST),
     Case(scripts.Overloaded, 7, "rate-limited", False),
     Case(scripts.RateLimitsPictures, 7, "rate-limited", True, tool="function"),
     Case(scripts.TooManyPictures, 7, "rate-limited", True, tool="function"),
@@ -137,7 +139,7 @@ def test_a_limit_whose_end_nobody_tells(lab, version):
 # Login and plan
 
 
-@ENDS
+@pytest.mark.parametrize("version", [pytest.param(builds.OLDEST, marks=pytest.mark.every_build), builds.NEWEST])
 def test_no_login(lab, version):
     """The real Codex asks the back end six times without a login before it gives up."""
     world = lab(version, script=scripts.NoLogin())
@@ -171,7 +173,7 @@ def test_an_api_key_is_offered_no_tool(lab):
 # Network
 
 
-@ENDS
+@pytest.mark.parametrize("version", [builds.OLDEST, pytest.param(builds.NEWEST, marks=pytest.mark.every_build)])
 def test_connections_that_are_closed(lab, version):
     world = lab(version, script=scripts.ClosesConnections())
     answer = assert_failed(world, world.run(*FOX, "--timeout-sec", "6"), 5, "network", spent=None)

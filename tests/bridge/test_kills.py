@@ -195,7 +195,7 @@ def test_one_ctrl_c_ends_the_most_stubborn_codex(lab):
 def test_a_ctrl_c_to_the_whole_terminal(lab):
     """A terminal's Ctrl-C goes to our group; Codex has one of its own, and hears of it from us alone."""
     world = lab()
-    codex, told = broken_codex(world, *STUBBORN[:2], "print(os.getpgrp() == os.getpid(), file=told)", STUBBORN[3])
+    codex, told = broken_codex(world, "print(os.getpgrp() == os.getpid(), file=told)", STUBBORN[3])
     run = start(world, codex)
     until(lambda: "True" in told.read_text(), "Codex")
     run.send_signal(signal.SIGTERM)
