@@ -118,6 +118,8 @@ def _look(codex_home: str, past: Past, *, stray: bool = False) -> _Found:
         found.damaged.append("it is torn")
     if stray and not found.pictures and not found.damaged:
         _take(found, keepsake.strays())
+        # the largest alone, as a run would take it: a long session may hold screenshots of other tools by the hundred
+        found.pictures = sorted(found.pictures, key=lambda picture: len(picture.data))[-1:]
         found.warnings += (net.WARNING,) if found.pictures else ()
     if found.pictures and found.damaged:
         told = f"{len(found.damaged)} more of the session is damaged and was left out: {found.damaged[0]}"

@@ -108,7 +108,7 @@ def test_the_last_one_is_the_newest_that_holds_a_whole_picture(world):
 
 
 def test_the_net_is_the_last_resort_and_says_so(world):
-    odd = {"type": "new", "payload": {"type": "picture", "bytes": past.url(FOX)}}
+    odd = {"type": "new", "payload": {"type": "picture", "bytes": past.url(FOX), "thumbnail": past.url(encoded(8))}}
     thread = past.id_of(world.past.rollout(odd))
     done = world.recover(thread, "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["unknown-record"]
