@@ -45,12 +45,12 @@ def recover(
     _check(wanted, last, list_wanted, out, out_dir, limit)
     if json_wanted and out == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
-    from codex_imagegen import recovery
+    from codex_imagegen.recovery import place, story
 
     if list_wanted:
-        return _list(recovery.listed(DEFAULT_LIMIT if limit is None else limit), json_wanted=json_wanted)
-    place = recovery.Place(out, out_dir, force)
-    return console.result(recovery.recover(wanted, place, last=last), json_wanted=json_wanted)
+        return _list(story.listed(DEFAULT_LIMIT if limit is None else limit), json_wanted=json_wanted)
+    done = story.recover(wanted, place.Place(out, out_dir, force), last=last)
+    return console.result(done, json_wanted=json_wanted)
 
 
 def _check(

@@ -1,0 +1,67 @@
+"""Where recovered pictures go, and how they are written: every name is checked before the first of them is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codex_imagegen.codex.history import Past
+from codex_imagegen.errors import ImagegenError
+from codex_imagegen.model import Image, Picture
+from codex_imagegen.pictures import output
+from codex_imagegen.recovery.search import Found
+
+_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where pictures go: ``out`` is a file (or ``"-"``), ``out_dir`` a folder; neither: the working folder."""
+
+    out: str | None = None
+    out_dir: str | None = None
+    force: bool = False
+
+
+def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
+    """Write a session's pictures; ``before`` counts those of other sessions, whose row they go on with in ``--out``.
+
+    Every name is checked before the first picture is written.
+    """
+    try:
+        targets = _targets(found, place, before)
+        return [_put(picture, target) for picture, target in zip(found.pictures, targets, strict=True)]
+    except ImagegenError as error:
+        error.spent, error.thread_id, error.codex_version = False, found.past.thread_id, found.codex_version
+        raise
+
+
+def _targets(found: Found, place: Place, before: int | None) -> Sequence[output.Target]:
+    count = len(found.pictures)
+    if place.out is not None and before is None:
+        return output.plan(place.out, count=count, force=place.force)
+    if place.out is not None:
+        stem, suffix = os.path.splitext(place.out)
+        numbers = range((before or 0) + 1, (before or 0) + count + 1)
+        return [output.plan(f"{stem}-{number}{suffix}", force=place.force)[0] for number in numbers]
+    names = output.numbered_names(os.path.join(os.path.abspath(place.out_dir or os.curdir), _stem(found.past)), count)
+    targets = [
+        output.Target(name + _SUFFIXES[picture.format], picture.format, place.force)
+        for name, picture in zip(names, found.pictures, strict=True)
+    ]
+    for target in targets:
+        output.check(target)
+    return targets
+
+
+def _stem(past: Past) -> str:
+    return past.thread_id or os.path.basename(past.path or "picture").split(".")[0]
+
+
+def _put(picture: Picture, target: output.Target) -> Image:
+    if target.format is None or target.format == picture.format:
+        return output.write(picture, target)
+    from codex_imagegen.pictures.convert import convert
+
+    return output.write(convert(picture, target.format), target, original=False)

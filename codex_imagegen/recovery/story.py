@@ -1,0 +1,79 @@
+"""The story of a picture that was made before: its session found, its pictures read, decoded whole, and written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from codex_imagegen import report
+from codex_imagegen.codex import history, sessions
+from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
+from codex_imagegen.model import STDOUT, Failure, Image, Result, Session
+from codex_imagegen.recovery import search
+from codex_imagegen.recovery.place import Place, write
+from codex_imagegen.recovery.search import Found
+
+
+def recover(
+    wanted: Sequence[str], place: Place, *, last: bool = False, environment: Mapping[str, str] | None = None
+) -> Result:
+    """Write the pictures of past sessions: of each thread id or rollout file in ``wanted``, or of the ``last`` one.
+
+    Starts no Codex and spends nothing. Raises what went wrong with the only session that was asked for; of several,
+    those that were found are kept, and the failures are in the result.
+    """
+    started = time.monotonic()
+    codex_home = sessions.home(os.environ if environment is None else environment)
+    words = list(dict.fromkeys(wanted))
+    if len(words) > 1:
+        return _several(codex_home, words, place, started)
+    found = search.newest(codex_home) if last else search.read(codex_home, search.resolve(codex_home, words[0]))
+    return _result(started, [found], write(found, place))
+
+
+def listed(limit: int, environment: Mapping[str, str] | None = None) -> Iterator[Session]:
+    """The past sessions that hold a picture, newest first, ``limit`` at most (0: all). Pictures are not decoded."""
+    codex_home = sessions.home(os.environ if environment is None else environment)
+    held = (session for past in history.newest(codex_home) if (session := search.session(codex_home, past)))
+    return islice(held, limit or None)
+
+
+def _several(codex_home: str, wanted: Sequence[str], place: Place, started: float) -> Result:
+    """Each session by itself: what can't be had of one takes nothing from the others."""
+    all_found: list[Found] = []
+    images: list[Image] = []
+    failures: list[Failure] = []
+    if place.out == STDOUT:
+        raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
+    for index, word in enumerate(wanted):
+        try:
+            found = search.read(codex_home, search.resolve(codex_home, word))
+            images += write(found, place, len(images))
+            found.pictures.clear()  # one session's pictures in memory at a time
+            all_found.append(found)
+        except Interrupted:
+            raise
+        except ImagegenError as error:
+            failures.append(Failure(index, report.error_info(error)))
+    done = _result(started, all_found, images)
+    if not failures:
+        return done
+    told = f"{len(failures)} of {len(wanted)} sessions failed; the first: {failures[0].error.message}"
+    summary = replace(failures[0].error, exit_code=1, message=told)
+    return replace(done, ok=False, failures=tuple(failures), error=summary)
+
+
+def _result(started: float, found: Sequence[Found], images: Iterable[Image]) -> Result:
+    """The result; the thread is named where there is only one."""
+    return Result(
+        ok=True,
+        backend="codex",
+        images=tuple(images),
+        thread_id=found[0].past.thread_id if len(found) == 1 else None,
+        codex_version=next((one.codex_version for one in found if one.codex_version), None),
+        elapsed_sec=round(time.monotonic() - started, 3),
+        warnings=tuple(dict.fromkeys(warning for one in found for warning in one.warnings)),
+    )
