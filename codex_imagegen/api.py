@@ -13,7 +13,7 @@ from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, Event, Request, Result
 def generate(
     prompt: str,
     *,
-    refs: Sequence[str | os.PathLike[str]] = (),
+    refs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     out: str | os.PathLike[str] | None = None,
     timeout_sec: float = DEFAULT_TIMEOUT_SEC,
     force: bool = False,
@@ -26,7 +26,7 @@ def generate(
 ) -> Result:
     """Make one picture of ``prompt`` and write it to ``out``; the result says where it is.
 
-    ``prompt`` is sent word for word. ``refs`` are at most five PNG, JPEG or WebP files. ``out`` ends in .png, .jpg,
+    ``prompt`` is sent word for word. ``refs``: at most five PNG, JPEG or WebP files. ``out`` ends in .png, .jpg,
     .jpeg or .webp; without it a new ``image-<time>.png`` in the working folder. ``timeout_sec`` are seconds, for the
     whole run. ``on_event`` hears how the run goes on; ``interrupt.set()`` ends it, from any thread.
 
@@ -35,7 +35,7 @@ def generate(
     """
     request = Request(
         prompt=prompt,
-        refs=tuple(os.fspath(ref) for ref in refs),
+        refs=tuple(os.fspath(ref) for ref in ([refs] if isinstance(refs, (str, os.PathLike)) else refs)),
         out=None if out is None else os.fspath(out),
         timeout_sec=timeout_sec,
         force=force,

@@ -16,7 +16,7 @@ STEPS = (
     ("format", [str(BIN / "ruff"), "format", "--check", "."]),
     ("mypy", [str(BIN / "mypy")]),
     ("imports", [str(BIN / "lint-imports")]),
-    ("pytest", [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=term"]),
+    ("pytest", [sys.executable, "-m", "pytest", "-q", "-n", "4", "--dist", "worksteal", "--cov", "--cov-report=term"]),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codex_imagegen.codex import command, config, sessions
+from codex_imagegen.codex import command, config, native, sessions
 from codex_imagegen.codex.turn import Turn
 from codex_imagegen.codex.workspace import held, workspace
 from codex_imagegen.errors import UsageError
@@ -23,7 +23,7 @@ def make(request: Request, run: Run) -> Made:
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
     lock = run.closing.enter_context(held(folder))
     line = command.argv(
-        codex,
+        native.binary(codex),
         folder,
         references=copies,
         wishes=request.wishes,

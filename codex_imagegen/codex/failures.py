@@ -150,7 +150,7 @@ def _session(evidence: Evidence) -> errors.ImagegenError | None:
     if _UNSAVED.search(told):
         message, hint = "Codex ran, and could not write its session", _SANDBOX_HINT
     else:
-        message, hint = "Codex ran, and no session of this run can be found", "was --ephemeral given to Codex?"
+        message, hint = "Codex ran, and no session of this run can be found", "leave out --ephemeral"
     return errors.SessionMissing(message, hint=hint, spent=spent(evidence))
 
 
