@@ -80,7 +80,7 @@ def result(done: Result, *, json_wanted: bool) -> int:
         for warning in done.warnings:
             err(report.warning_json(warning) if _as_json else report.warning_line(warning))
     if done.error:
-        _sentence(done.error)
+        sentence(done.error)
     return 0 if done.ok else (done.error.exit_code if done.error else 1)
 
 
@@ -94,13 +94,13 @@ def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     failed = report.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
         out(report.to_json(failed))
-    _sentence(report.error_info(error))
+    sentence(report.error_info(error))
     return error.exit_code
 
 
 def error(error: ImagegenError) -> None:
     """Print an error's sentence."""
-    _sentence(report.error_info(error))
+    sentence(report.error_info(error))
 
 
 def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
@@ -111,7 +111,8 @@ def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
     return failure(internal, json_wanted=json_wanted, started=started)
 
 
-def _sentence(error: ErrorInfo) -> None:
+def sentence(error: ErrorInfo) -> None:
+    """Print a failure on stderr: for a person, or with ``--events`` as a JSON line."""
     err(report.error_json(error) if _as_json else report.error_line(error))
 
 

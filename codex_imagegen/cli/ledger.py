@@ -45,7 +45,7 @@ class Ledger:
     def _words(self, outcome: Outcome) -> None:
         error, at = outcome.result.error, f"line {outcome.line}: "
         if error and outcome.status == "failed":
-            console._sentence(replace(error, message=at + error.message))
+            console.sentence(replace(error, message=at + error.message))
         for warning in outcome.result.warnings if outcome.status in {"made", "recovered"} and not self._json else ():
             console.err(report.warning_line(replace(warning, message=at + warning.message)))
 
@@ -58,7 +58,7 @@ class Ledger:
         if stopped is not None:
             left = total - good - self._counts["failed"]
             message = f"{stopped.message.rstrip('.')}; {left} of {total} jobs are left"
-            console._sentence(replace(report.error_info(stopped), message=message, hint=_go_on(stopped)))
+            console.sentence(replace(report.error_info(stopped), message=message, hint=_go_on(stopped)))
             return stopped.exit_code if 2 <= stopped.exit_code <= 4 and not good else 1
         return 0 if good == total else 1
 
