@@ -139,15 +139,19 @@ class Soak:
             [COMMAND, "--prompt", prompt, "--out", str(out), "--codex", self.codex, "--json"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+        began = True
         try:
             code = child.wait(moment)
         except subprocess.TimeoutExpired:
+            began = _answers_signals(child.pid)
             child.send_signal(signum)
             code = child.wait(LONG_SEC)
         if out.exists() and not self.is_right(prompt, out):
             return "WRONG: not its picture"
         if code == 0:
             return "sooner than its signal" if out.exists() else "WRONG: no picture"
+        if not began and code in {-signum, 1}:
+            return "ended while Python still started"
         expected = -signum if signum == signal.SIGKILL else 128 + signum
         return f"ended by {signum.name}" if code == expected else f"WRONG: exit code {code}, not {expected}"
 
@@ -172,6 +176,15 @@ class Soak:
             wrong.append(f"descriptors and threads were {before} and are {now}")
         if self.report.grown > MOST_GROWTH:
             wrong.append(f"memory grew by {self.report.grown:,} bytes")
+
+
+def _answers_signals(pid: int) -> bool:
+    """Whether our handlers stand by now: before main() is reached, a signal does what it does to any Python."""
+    try:
+        caught = int(Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0], 16)
+    except (OSError, IndexError):
+        return False
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 def _descriptors() -> int:

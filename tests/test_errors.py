@@ -34,7 +34,7 @@ CONTRACT = {
 """The table of exit codes, as promised: it changes only by addition."""
 
 CLASSES = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, ImagegenError)]
-LEAVES = [one for one in CLASSES if not one.__subclasses__()]
+LEAVES = [one for one in CLASSES if not any(other.__base__ is one for other in CLASSES)]
 
 
 def drawn() -> list[tuple[int, str, str | None, str | None]]:

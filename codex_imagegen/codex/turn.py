@@ -26,7 +26,8 @@ TICK_SEC = 0.2
 """How long a change that nobody rang for may stay unseen."""
 
 LARGE = 65_536
-"""Bytes that arrive at once only where a picture is among them; once the tool was called, anything may be it."""
+"""Bytes that, once the tool was called, arrive only where a picture is among them. Codex is held for nothing less: a
+stop and a go interrupt system calls, and what it does not need should not happen to it."""
 
 
 class Turn:
@@ -139,8 +140,7 @@ class Turn:
             self._tail = self._found()
         if self._tail is None:
             return
-        unread = self._tail.unread
-        if unread > LARGE or (unread and self._records.evidence.tool_called):
+        if self._records.evidence.tool_called and self._tail.unread > LARGE:
             self._hold()
         try:
             self._read(self._tail.lines())

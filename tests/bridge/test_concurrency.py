@@ -22,6 +22,7 @@ def test_twelve_runs_at_once(lab, version):
         for index, prompt in enumerate(prompts)
     ]
     answers = [json.loads(run.communicate(timeout=150)[0]) for run in runs]
+    assert [answer["error"] for answer in answers] == [None] * RUNS
     assert [run.returncode for run in runs] == [0] * RUNS
     assert [(world.work / f"{index}.png").read_bytes() for index in range(RUNS)] == [made(prompt) for prompt in prompts]
     assert len({answer["thread_id"] for answer in answers}) == RUNS
