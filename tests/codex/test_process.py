@@ -139,6 +139,24 @@ def test_held_and_released(start):
     assert child.exit_code == -signal.SIGINT
 
 
+def test_who_missed_the_signal_to_go_on_gets_it_again(start, monkeypatch):
+    """A child that is forked in the moment of a hold can stay stopped: its parent would wait for it for ever."""
+    child = start("/bin/sleep", "30")
+    child.hold()
+    child.release()
+    os.kill(child.pid, signal.SIGSTOP)
+    assert becomes(child.pid, {"T"})
+    child.release()
+    assert becomes(child.pid, {"S", "R"})
+    monkeypatch.setattr(process, "REPEAT_SEC", 0.0)
+    child.hold()
+    child.release()
+    os.kill(child.pid, signal.SIGSTOP)  # somebody else's, long after: not ours to undo
+    child._repeat_until = 0.0
+    child.release()
+    assert becomes(child.pid, {"T"})
+
+
 def test_what_the_leader_leaves_in_its_group_is_ended(start, tmp_path):
     child = start("/bin/sh", "-c", "sleep 30 & echo $! > orphan; exit 0")
     assert child.wait(10)
