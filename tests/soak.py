@@ -8,14 +8,16 @@ The real Codex of the newest build, a stand-in for OpenAI on loopback, and a fol
 the runs is killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth gets no
 picture in its time, a tenth is refused by the back end; these and all the others run in this process, through the
 Python API, so that whatever they leave in it is seen. What must hold: every survivor has its own picture, no killed run
-leaves half of one, and no descriptor, thread, process or temporary file is left, but for the empty folder of a run that
-was killed with SIGKILL; memory is flat. Each run has 60 seconds at most.
+leaves half of one, and no descriptor, thread, process or temporary file is left, but for the empty folder of a run
+that was killed with SIGKILL, or the file that it was writing (later runs sweep both); memory is flat. Each run has 60
+seconds at most.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import gc
 import os
 import random
@@ -39,7 +41,9 @@ from tests.support import builds
 from tests.support.lab import COMMAND, Lab
 from tests.support.scripts import RATE, error
 
-SIDE = 96
+SIDE = 720
+"""Pixels; the base64 of it is long enough (see ``turn.LARGE``) for Codex to be held while it is looked at."""
+
 SLOW_SEC, SHORT_SEC, LONG_SEC = 30.0, 4.0, 60.0
 MIB = 1024 * 1024
 MOST_GROWTH = 24 * MIB
@@ -165,15 +169,15 @@ class Soak:
                 break
             time.sleep(1)
         wrong += [f"process {pid}" for pid in checks.processes(self.lab)]
-        wrong += [f"temporary file {path}" for path in checks.temporary(self.lab.work)]
         folders = [self.lab.tmp / name for name in self.lab.leftovers]
         wrong += [f"folder with files {path}" for path in folders if any(path.iterdir())]
-        if len(folders) > self.report.outcomes[f"ended by {signal.SIGKILL.name}"]:
-            wrong.append(f"{len(folders)} folders are left")
+        for name, left in (("folders", folders), ("unfinished files", checks.temporary(self.lab.work))):
+            if len(left) > self.report.outcomes[f"ended by {signal.SIGKILL.name}"]:
+                wrong.append(f"{len(left)} {name} are left")
         gc.collect()
         now = (_descriptors(), _threads())
-        if now > before:
-            wrong.append(f"descriptors and threads were {before} and are {now}")
+        if now[0] > before[0] or now[1] > before[1]:
+            wrong.append(f"descriptors and threads were {before} and are {now}: {_opened()}")
         if self.report.grown > MOST_GROWTH:
             wrong.append(f"memory grew by {self.report.grown:,} bytes")
 
@@ -189,6 +193,15 @@ def _answers_signals(pid: int) -> bool:
 
 def _descriptors() -> int:
     return len(os.listdir("/dev/fd"))
+
+
+def _opened() -> list[str]:
+    """What the descriptors lead to, where the system tells."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/dev/fd/{name}"))
+    return sorted(found)
 
 
 def _threads() -> int:
