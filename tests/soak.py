@@ -8,8 +8,8 @@ The real Codex of the newest build, a stand-in for OpenAI on loopback, and a fol
 the runs is killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth gets no
 picture in its time, a tenth is refused by the back end; these and all the others run in this process, through the
 Python API, so that whatever they leave in it is seen. What must hold: every survivor has its own picture, no killed run
-leaves half of one, and no descriptor, thread, process or temporary file is left, but for the empty folder of a run
-that was killed with SIGKILL, or the file that it was writing (later runs sweep both); memory is flat. Each run has 60
+leaves half of one, memory is flat, and no descriptor, thread, process or temporary file is left, but for the empty
+folder of a run that was killed with SIGKILL and the file that it was writing (later runs sweep both). Each run has 60
 seconds at most.
 """
 

@@ -22,8 +22,9 @@ WITHHELD = ("CODEX_API_KEY", "OPENAI_API_KEY")
 INSTRUCTIONS = (
     "This is a run of a picture-making command; nobody reads your words. The user's message is a picture's prompt. "
     "Call the image generation tool exactly once, at once, with the user's message as its prompt: word for word, "
-    "unchanged, not translated, shortened or embellished. {references}{wishes}Run no other tool, ask nothing, and stop "
-    "when the picture is made."
+    "unchanged, not translated, shortened or embellished. {references}{wishes}A picture takes a "
+    "minute or two: while the call is still running, wait for it, as often as that takes. Use no other tool, ask "
+    "nothing, and stop when the picture is made."
 )
 _REFERENCES = (
     "The attached pictures are references for it: hand all {count} of them to the tool, in their order, as the "
