@@ -66,6 +66,9 @@ class Script:
     def respond(self, call: Call) -> Reply:
         """``POST …/responses``: a turn of the model."""
         request = call.json
+        cell = running(request)
+        if cell is not None:
+            return stream([wait_call(cell, call_id=f"wait_{len(request['input'])}")])
         if drawn(request):
             time.sleep(self.closing_sec)
             return stream([said("Here it is.")])
@@ -231,6 +234,19 @@ def script_call(arguments: Item, *, call_id: str = "call_1") -> Item:
     """The same from a code-mode model's script."""
     script = f"generatedImage(await tools.image_gen__imagegen({json.dumps(arguments)}))"
     return {"type": "custom_tool_call", "id": f"ct_{call_id}", "call_id": call_id, "name": "exec", "input": script}
+
+
+def running(request: Any) -> str | None:
+    """The cell of a code-mode script that was handed back unfinished (after 30 s, on 0.169.0), to be waited for."""
+    last = request["input"][-1] if request.get("input") else {}
+    found = re.match(r"Script running with cell ID (\w+)", str(last.get("output", "")))
+    return found[1] if found else None
+
+
+def wait_call(cell: str, *, call_id: str) -> Item:
+    """The model waits for its script."""
+    arguments = json.dumps({"cell_id": cell, "yield_time_ms": 60_000})
+    return {"type": "function_call", "id": f"fc_{call_id}", "call_id": call_id, "name": "wait", "arguments": arguments}
 
 
 def tools(request: Any) -> Iterator[tuple[str | None, Item]]:
