@@ -19,12 +19,16 @@ MAX_REFERENCES = 5
 WITHHELD = ("CODEX_API_KEY", "OPENAI_API_KEY")
 """Variables that would make a key pay instead of the plan."""
 
+PATIENCE = '// @exec: {"yield_time_ms": 600000}'
+"""What keeps a code-mode script from being handed back to the model unfinished, at the price of a model call each time:
+after 10 s on 0.144.6, after 30 s from 0.149.1 on, where the tool itself asks the model for 120 s (measured)."""
+
 INSTRUCTIONS = (
     "This is a run of a picture-making command; nobody reads your words. The user's message is a picture's prompt. "
     "Call the image generation tool exactly once, at once, with the user's message as its prompt: word for word, "
-    "unchanged, not translated, shortened or embellished. {references}{wishes}A picture takes a "
-    "minute or two: while the call is still running, wait for it, as often as that takes. Use no other tool, ask "
-    "nothing, and stop when the picture is made."
+    "unchanged, not translated, shortened or embellished. {references}{wishes}A picture takes a minute or two: where "
+    "the tool is called from a script, let the script's first line be " + PATIENCE + ", and while it is still "
+    "running, wait for it in the same way. Use no other tool, ask nothing, and stop when the picture is made."
 )
 _REFERENCES = (
     "The attached pictures are references for it: hand all {count} of them to the tool, in their order, as the "
@@ -104,9 +108,8 @@ def argv(
 
 def instructions(references: int, wishes: Wishes) -> str:
     """What the model is told beside the prompt, as a developer; the prompt itself stays as it was typed."""
-    return INSTRUCTIONS.format(
-        references=_REFERENCES.format(count=references) if references else "", wishes=wish_sentence(wishes)
-    )
+    told = _REFERENCES.format(count=references) if references else ""
+    return INSTRUCTIONS.replace("{references}", told).replace("{wishes}", wish_sentence(wishes))
 
 
 def wish_sentence(wishes: Wishes) -> str:

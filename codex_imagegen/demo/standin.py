@@ -84,7 +84,7 @@ class Script:
             case "function":
                 return [function_call(arguments_of(request))]
             case "code":
-                return [script_call(arguments_of(request))]
+                return [script_call(arguments_of(request), first_line=patience_of(request))]
             case _:
                 return [said("I have no tool for pictures.")]
 
@@ -230,14 +230,29 @@ def function_call(arguments: Item, *, call_id: str = "call_1") -> Item:
     }  # fmt: skip
 
 
-def script_call(arguments: Item, *, call_id: str = "call_1") -> Item:
+def script_call(arguments: Item, *, call_id: str = "call_1", first_line: str = "") -> Item:
     """The same from a code-mode model's script."""
-    script = f"generatedImage(await tools.image_gen__imagegen({json.dumps(arguments)}))"
+    script = f"{first_line}generatedImage(await tools.image_gen__imagegen({json.dumps(arguments)}))"
     return {"type": "custom_tool_call", "id": f"ct_{call_id}", "call_id": call_id, "name": "exec", "input": script}
 
 
+_PRAGMA = re.compile(r'// @exec: \{"yield_time_ms": \d+\}')
+_ADVICE = re.compile(r"first-line @exec directive to give the initial call (\d+) seconds")
+
+
+def patience_of(request: Any) -> str:
+    """The first line of a script: as the developer asks for it, or else as the tool's description does, or nothing."""
+    messages = (item for item in request.get("input", []) if item.get("role") == "developer")
+    told = "\n".join(part.get("text", "") for message in messages for part in message.get("content", []))
+    asked = _PRAGMA.search(told)
+    if asked:
+        return f"{asked[0]}\n"
+    advised = _ADVICE.search(json.dumps(list(tools(request))))
+    return f'// @exec: {{"yield_time_ms": {advised[1]}000}}\n' if advised else ""
+
+
 def running(request: Any) -> str | None:
-    """The cell of a code-mode script that was handed back unfinished (after 30 s, on 0.169.0), to be waited for."""
+    """The cell of a code-mode script that was handed back unfinished, to be waited for."""
     last = request["input"][-1] if request.get("input") else {}
     found = re.match(r"Script running with cell ID (\w+)", str(last.get("output", "")))
     return found[1] if found else None

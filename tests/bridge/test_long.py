@@ -1,0 +1,49 @@
+"""Pictures that take as long as real ones: Codex hands a code-mode script that is still running back to the model."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_imagegen.demo.standin import arguments_of, script_call
+from tests.bridge import checks
+from tests.bridge.checks import Small, made
+from tests.support import builds
+
+pytestmark = pytest.mark.real
+CODE_MODE = [variant for variant in checks.every_build() if builds.number(variant.values[0]) >= (0, 144)]
+HANDED_BACK_SEC = {"0.144.6": 10}
+"""Seconds after which a build hands a running script back, if it was not asked to wait longer; 30 on the newer ones."""
+
+
+def long_enough(version: str) -> float:
+    return HANDED_BACK_SEC.get(version, 30) + 3
+
+
+class Slow(Small):
+    def __init__(self, version):
+        self.draw_sec = long_enough(version)
+
+
+class Impatient(Slow):
+    """A model that does not do as it is told: its script has no first line about time."""
+
+    def call_tool(self, request):
+        return [script_call(arguments_of(request))]
+
+
+def delivered(world):
+    done = world.run("--prompt", "a red fox", "--out", "fox.png")
+    assert (done.code, done.err) == (0, "")
+    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    checks.assert_clean(world)
+    return world.model_calls
+
+
+@pytest.mark.parametrize("version", CODE_MODE)
+def test_a_long_picture_costs_one_model_call(lab, version):
+    assert delivered(lab(version, script=Slow(version))) == 1
+
+
+@pytest.mark.parametrize("version", CODE_MODE)
+def test_a_script_that_is_handed_back_is_waited_for(lab, version):
+    assert delivered(lab(version, script=Impatient(version))) == 2
