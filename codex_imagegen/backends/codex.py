@@ -22,13 +22,15 @@ def make(request: Request, run: Run) -> Made:
     codex_home = sessions.home(run.environment)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
     lock = run.closing.enter_context(held(folder))
+    binary = native.binary(codex)
     line = command.argv(
-        native.binary(codex),
+        binary,
         folder,
         references=copies,
         wishes=request.wishes,
         model=request.model,
         servers=config.servers(codex_home),
+        version=native.version(binary),
         extra=request.codex_args,
     )
     run.interrupt.check()

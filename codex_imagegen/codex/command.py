@@ -88,17 +88,19 @@ def argv(
     wishes: Wishes | None = None,
     model: str | None = None,
     servers: Sequence[str] = (),
+    version: tuple[int, ...] | None = None,
     extra: Sequence[str] = (),
 ) -> list[str]:
     """The whole command line. The prompt is not on it: it goes through stdin.
 
     ``references`` are absolute paths without commas, at which ``-i`` would split; ``servers`` are the names of the
-    user's MCP servers, to be left off; ``extra`` is what the user adds, last, so that it wins.
+    user's MCP servers, to be left off; ``version`` is the build's where it is known; ``extra`` is what the user adds,
+    last, so that it wins.
     """
     told = instructions(len(references), wishes or Wishes())
     line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
     line += ["--enable", "image_generation", "-C", folder]
-    for setting in (f"developer_instructions={json.dumps(told)}", *lean.settings(servers)):
+    for setting in (f"developer_instructions={json.dumps(told)}", *lean.settings(servers, version)):
         line += ["-c", setting]
     if model:
         line.append(f"--model={model}")

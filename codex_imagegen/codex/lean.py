@@ -32,6 +32,22 @@ setting                                              0.111.0  0.141.0      0.149
 all of them                                          18,472   23,135       33,567           40,016
 ===================================================  =======  ===========  ===============  ===============
 
+Where npm's package tells the build (see ``native.version``), there are three more, which other builds would refuse.
+Each was given to 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0, 0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1,
+0.162.0, 0.166.0 and 0.169.0, to find the first that takes it; a build newer than these is not trusted with them:
+
+==========================================================  ============  ==============  ==============
+setting                                                     taken from    saves, 0.149.1  saves, 0.169.0
+==========================================================  ============  ==============  ==============
+``agents.enabled=false``                                    0.145.0       8,589           8,586
+``features.code_mode.excluded_tool_namespaces=[…]``         0.148.0       139             2,166
+``features.code_mode.default_exec_yield_time_ms=600000``    0.148.0       model calls     model calls
+==========================================================  ============  ==============  ==============
+
+The first leaves no sub-agents, the second no ``apply_patch``: from 0.148.0 on, the image tool is all that is offered in
+code mode, but for the means to wait for it. The third is the model's patience (see ``command.PATIENCE``), in case it
+does not do as it is told.
+
 The others save nothing that was measured, and are there because what they switch off could run or be reached: hooks,
 the user's AGENTS.md, browsers, memories, MCP servers. Left alone on purpose: ``skills.bundled.enabled`` (on 0.118.0 it
 deletes files in the user's home), request compression (it would treble the upload), ``features.code_mode_host`` (no
@@ -63,12 +79,22 @@ SETTINGS = (
     "orchestrator.skills.enabled=false",
 )
 
+TAKEN_FROM = (
+    ("agents.enabled=false", (0, 145)),
+    ('features.code_mode.excluded_tool_namespaces=["functions","clock"]', (0, 148)),
+    ("features.code_mode.default_exec_yield_time_ms=600000", (0, 148)),
+)
+TRIED_BEFORE = (0, 170)
 
-def settings(servers: Sequence[str] = ()) -> tuple[str, ...]:
-    """The ``-c`` settings of a lean turn; ``servers`` are names of MCP servers in the user's config.toml.
+
+def settings(servers: Sequence[str] = (), version: tuple[int, ...] | None = None) -> tuple[str, ...]:
+    """The ``-c`` settings of a lean turn; ``servers`` are names of MCP servers in the user's config.toml, and
+    ``version`` is the build's where it is known.
 
     Codex splits the name of a setting at its dots and knows no quotes there (0.111.0 to 0.169.0): a server with a dot
     or an equals sign in its name can't be named, and stays on. Codex itself allows letters, digits, - and _ alone.
     """
     off = tuple(f"features.{name}=false" for name in FEATURES_OFF)
-    return (*off, *SETTINGS, *(f"mcp_servers.{name}.enabled=false" for name in servers if not set(name) & set(".=")))
+    known = tuple(name for name, first in TAKEN_FROM if version and first <= version < TRIED_BEFORE)
+    left_off = (f"mcp_servers.{name}.enabled=false" for name in servers if not set(name) & set(".="))
+    return (*off, *SETTINGS, *known, *left_off)

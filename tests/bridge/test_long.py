@@ -31,8 +31,8 @@ class Impatient(Slow):
         return [script_call(arguments_of(request))]
 
 
-def delivered(world):
-    done = world.run("--prompt", "a red fox", "--out", "fox.png")
+def delivered(world, *options):
+    done = world.run("--prompt", "a red fox", "--out", "fox.png", *options)
     assert (done.code, done.err) == (0, "")
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
     checks.assert_clean(world)
@@ -45,5 +45,13 @@ def test_a_long_picture_costs_one_model_call(lab, version):
 
 
 @pytest.mark.parametrize("version", CODE_MODE)
-def test_a_script_that_is_handed_back_is_waited_for(lab, version):
-    assert delivered(lab(version, script=Impatient(version))) == 2
+def test_with_an_impatient_model_too_where_the_build_can_be_told(lab, version):
+    expected = 1 if builds.number(version) >= (0, 148) else 2
+    assert delivered(lab(version, script=Impatient(version))) == expected
+
+
+def test_a_script_that_is_handed_back_is_waited_for(lab):
+    script = Impatient(builds.NEWEST)
+    script.draw_sec = 4
+    hurry = "features.code_mode.default_exec_yield_time_ms=1000"
+    assert delivered(lab(script=script), "--codex-arg", "-c", "--codex-arg", hurry) == 2

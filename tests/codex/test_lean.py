@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
+
 from codex_imagegen.codex import lean
 
 
 def test_every_setting_is_toml_and_none_comes_twice():
-    settings = lean.settings()
+    settings = lean.settings(version=(0, 169, 0))
     for setting in settings:
         tomllib.loads(setting)
     names = [setting.partition("=")[0] for setting in settings]
@@ -23,10 +25,19 @@ def test_no_shell_is_left():
 
 
 def test_the_image_tool_is_not_switched_off():
-    assert not [setting for setting in lean.settings() if "image_gen" in setting or "code_mode" in setting]
+    assert not [setting for setting in lean.settings(version=(0, 169, 0)) if "image_gen" in setting]
+    assert not [setting for setting in lean.settings(version=(0, 169, 0)) if setting.startswith("features.code_mode=")]
 
 
 def test_servers_are_switched_off_by_name():
     extra = set(lean.settings(["plain", "two"])) - set(lean.settings())
     assert len(extra) == 2
     assert all(setting.startswith("mcp_servers.") and setting.endswith(".enabled=false") for setting in extra)
+
+
+@pytest.mark.parametrize(
+    ("version", "more"),
+    [(None, 0), ((0, 111), 0), ((0, 144, 6), 0), ((0, 145, 0), 1), ((0, 148, 0), 3), ((0, 169, 0), 3), ((0, 170), 0)],
+)
+def test_what_only_some_builds_take_is_given_to_those_alone(version, more):
+    assert len(lean.settings(version=version)) == len(lean.settings()) + more

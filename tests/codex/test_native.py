@@ -72,3 +72,21 @@ def test_the_real_builds(version):
     assert os.path.basename(found) == "codex"
     with open(found, "rb") as file:
         assert file.read(2) != b"#!"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+def test_the_version_is_what_its_package_says(version):
+    assert native.version(native.binary(str(builds.codex(version)))) == builds.number(version)
+
+
+@pytest.mark.parametrize("told", ["", "[]", "{}", '{"version": null}', '{"version": "next"}', '{"version": "0.x.1"}'])
+def test_a_package_that_does_not_say_its_version(tmp_path, told):
+    _command, binary = npm(tmp_path, PACKAGE, "vendor", "target", "bin", "codex")
+    (tmp_path / "node_modules" / "@openai" / PACKAGE / "package.json").write_text(told)
+    assert native.version(binary) is None
+
+
+def test_any_other_binary_has_no_known_version(tmp_path):
+    (tmp_path / "package.json").write_text('{"version": "0.169.0"}')
+    assert native.version(str(tmp_path / "codex")) is None
