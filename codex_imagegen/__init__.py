@@ -53,7 +53,8 @@ if TYPE_CHECKING:
         UsageLimit,
     )
     from codex_imagegen.interrupt import Interrupt
-    from codex_imagegen.model import ErrorInfo, Event, Failure, Image, Result
+    from codex_imagegen.model import Event
+    from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result
 
 __all__ = [
     "CodexError", "CodexFailed", "CodexMissing", "CodexTooOld", "CodexUnavailable", "DamagedPicture", "ErrorInfo",
@@ -64,7 +65,7 @@ __all__ = [
     "RunTimeout", "SessionMissing", "ToolUnavailable", "UsageError", "UsageLimit", "__version__", "generate",
 ]  # fmt: skip
 
-_HOMES = ("errors", "model", "interrupt")
+_HOMES = ("errors", "outcome", "model", "interrupt")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from codex_imagegen import generation
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, Event, Request, Result
+from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, Event, Request
+from codex_imagegen.outcome import Result
 
 
 def generate(

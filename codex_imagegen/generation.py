@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from codex_imagegen import backends, report
 from codex_imagegen.errors import ImagegenError, Interrupted, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Failure, Image, Made, Request, Result, Run
+from codex_imagegen.model import Event, Request, Run
 from codex_imagegen.pictures import output, trailing
+
+if TYPE_CHECKING:
+    from codex_imagegen.outcome import Image, Made, Result
 
 MAX_COUNT = 1000
 """More pictures of one prompt than anybody wants: a slip of the finger must not use up a month's quota."""
@@ -150,6 +154,8 @@ def _timed(run: Run, request: Request) -> Run:
 
 
 def _gathered(request: Request, run: Run, outcomes: list[tuple[Made, Image] | ImagegenError]) -> Result:
+    from codex_imagegen.outcome import Failure
+
     errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, ImagegenError)}
     came = [outcome for outcome in outcomes if not isinstance(outcome, ImagegenError)]
     first = next(iter(errors.values()), None)
@@ -169,6 +175,8 @@ def _gathered(request: Request, run: Run, outcomes: list[tuple[Made, Image] | Im
 
 def _result(request: Request, run: Run, images: tuple[Image, ...], *made: Made) -> Result:
     """The result of pictures that came; the thread is named where there is only one."""
+    from codex_imagegen.outcome import Result
+
     only = made[0] if len(made) == 1 and request.count == 1 else None
     return Result(
         ok=True,

@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen.model import SCHEMA, ErrorInfo, Failure, Result, Warning_
-
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.model import Event, Session
+    from codex_imagegen.model import Event
+    from codex_imagegen.outcome import ErrorInfo, Result, Session, Warning_
 
 STAGES = {
     "starting": "starting Codex",
@@ -45,11 +44,15 @@ def to_json(result: Result) -> str:
 
 def error_info(error: ImagegenError) -> ErrorInfo:
     """An exception of the tree as data."""
+    from codex_imagegen.outcome import ErrorInfo
+
     return ErrorInfo(error.code, error.exit_code, error.message, error.hint, error.spent, error.resets_at)
 
 
 def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
     """The result of a request for one picture that did not come."""
+    from codex_imagegen.outcome import Failure, Result, Warning_
+
     info = error_info(error)
     return Result(
         ok=False,
@@ -66,6 +69,8 @@ def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
 
 def sessions_json(held: Iterable[Session]) -> str:
     """A list of past sessions as one JSON object on one line."""
+    from codex_imagegen.outcome import SCHEMA
+
     return json.dumps({"schema": SCHEMA, "ok": True, "sessions": [_session(session) for session in held]})
 
 

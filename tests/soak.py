@@ -42,7 +42,7 @@ from tests.support.lab import COMMAND, Lab
 from tests.support.scripts import RATE, error
 
 SIDE = 720
-"""Pixels; the base64 of it is long enough (see ``turn.LARGE``) for Codex to be held while it is looked at."""
+"""Pixels; the base64 of it is long enough (see ``reading.LARGE``) for Codex to be held while it is looked at."""
 
 SLOW_SEC, SHORT_SEC, LONG_SEC = 30.0, 4.0, 60.0
 MIB = 1024 * 1024

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen import model
-from codex_imagegen.model import Image, Request, Result, Wishes
+from codex_imagegen.model import Request, Wishes
+from codex_imagegen.outcome import Image, Result
 
 DATA = [value for value in vars(model).values() if inspect.isclass(value) and dataclasses.is_dataclass(value)]
 

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from codex_imagegen import errors, report
-from codex_imagegen.model import ErrorInfo, Event, Failure, Image, Result, Warning_
+from codex_imagegen.model import Event
+from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result, Warning_
 
 IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32, True, "a fox, revised")
 ERROR = ErrorInfo("usage-limit", 7, "the plan's limit is reached", "try again later", True, 1_795_300_000)

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from codex_imagegen.model import Made, Request, Run
+    from codex_imagegen.model import Request, Run
+    from codex_imagegen.outcome import Made
 
 BACKENDS = {"codex": "codex_imagegen.backends.codex", "runcomfy": "codex_imagegen.backends.runcomfy"}
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from codex_imagegen.codex import command, config, native, sessions
 from codex_imagegen.codex.turn import Turn
 from codex_imagegen.codex.workspace import held, workspace
 from codex_imagegen.errors import UsageError
-from codex_imagegen.model import Made, Request, Run
+from codex_imagegen.model import Request, Run
 from codex_imagegen.pictures.references import Reference, load
+
+if TYPE_CHECKING:
+    from codex_imagegen.outcome import Made
 
 
 def make(request: Request, run: Run) -> Made:

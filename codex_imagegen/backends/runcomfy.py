@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import ImagegenError, Interrupted, NoPictureError
-from codex_imagegen.model import Event, Made, Warning_
+from codex_imagegen.model import Event
+from codex_imagegen.outcome import Made, Warning_
 from codex_imagegen.runcomfy import answers, inputs, job, settings, token
 from codex_imagegen.runcomfy.addresses import Addresses, Rules
 from codex_imagegen.runcomfy.client import Client, Finished, Hiccup, Status

@@ -23,7 +23,8 @@ from codex_imagegen.errors import (
     SessionMissing,
 )
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Request, Result, Run, Warning_
+from codex_imagegen.model import Event, Request, Run
+from codex_imagegen.outcome import Result, Warning_
 from codex_imagegen.pictures import output
 
 ENDS_ALL = {

@@ -12,7 +12,8 @@ from codex_imagegen.batch.jobs import Job
 from codex_imagegen.batch.journal import Trace
 from codex_imagegen.errors import OutExists, RunComfyRetry
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Earlier, Request, Result
+from codex_imagegen.model import Earlier, Request
+from codex_imagegen.outcome import Result
 
 MOVE = "move it away, give the job another out, or --force to replace it"
 

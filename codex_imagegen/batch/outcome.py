@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from codex_imagegen import report
 from codex_imagegen.errors import ImagegenError
-from codex_imagegen.model import ErrorInfo, Failure, Image, Result, Warning_
+from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result, Warning_
 
 Status = Literal["made", "recovered", "there", "failed", "left"]
 """``recovered``: by an earlier run that was cut off; ``there``: by an earlier run, and untouched; ``left``: undone."""

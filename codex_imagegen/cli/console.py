@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from codex_imagegen import report
 from codex_imagegen.errors import ImagegenError, InternalError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import ErrorInfo, Result
+
+if TYPE_CHECKING:
+    from codex_imagegen.outcome import ErrorInfo, Result
 
 
 class _Signals:

@@ -15,7 +15,7 @@ from codex_imagegen import report
 from codex_imagegen.batch.outcome import envelope
 from codex_imagegen.cli import console
 from codex_imagegen.errors import Interrupted
-from codex_imagegen.model import ErrorInfo, Failure
+from codex_imagegen.outcome import ErrorInfo, Failure
 
 if TYPE_CHECKING:
     from codex_imagegen.batch.outcome import Outcome

@@ -10,7 +10,8 @@ import click
 from codex_imagegen import report
 from codex_imagegen.cli import console
 from codex_imagegen.errors import UsageError
-from codex_imagegen.model import STDOUT, Session
+from codex_imagegen.model import STDOUT
+from codex_imagegen.outcome import Session
 
 HELP = """Take pictures out of past sessions of Codex: nothing is spent, no Codex is started, nothing is sent.
 

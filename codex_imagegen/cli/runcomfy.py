@@ -13,7 +13,8 @@ import click
 from codex_imagegen import report
 from codex_imagegen.cli import console
 from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
-from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request, Result, Run
+from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request, Run
+from codex_imagegen.outcome import Result
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt

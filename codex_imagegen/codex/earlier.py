@@ -12,7 +12,8 @@ from codex_imagegen.codex.history import Past
 from codex_imagegen.codex.keepsake import Keepsake
 from codex_imagegen.codex.tail import HEAD, Tail
 from codex_imagegen.errors import NoPicture, RunTimeout
-from codex_imagegen.model import Earlier, Event, Made, Picture, Run
+from codex_imagegen.model import Earlier, Event, Run
+from codex_imagegen.outcome import Made, Picture
 from codex_imagegen.pictures.verify import Broken, verify
 
 TICK_SEC = 0.2

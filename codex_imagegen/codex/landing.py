@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from codex_imagegen.codex import net
-from codex_imagegen.model import Picture
+from codex_imagegen.outcome import Picture
 from codex_imagegen.pictures import verify
 
 

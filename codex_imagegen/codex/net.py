@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from codex_imagegen.codex import rollout
 from codex_imagegen.codex.tail import Tail
-from codex_imagegen.model import Warning_
+from codex_imagegen.outcome import Warning_
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """A larger file is no picture of an image model, and is left alone."""

@@ -18,7 +18,8 @@ from codex_imagegen.demo.understudy import VERSION
 from codex_imagegen.errors import CodexMissing
 from codex_imagegen.generation import generate
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Request, Result
+from codex_imagegen.model import Event, Request
+from codex_imagegen.outcome import Result
 
 PROMPT = "a range of hills at the end of the day"
 _OLDEST = (0, 111)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from codex_imagegen import wishes as words
-from codex_imagegen.model import Picture, Warning_, Wishes
+from codex_imagegen.model import Wishes
+from codex_imagegen.outcome import Picture, Warning_
 from codex_imagegen.pictures.verify import decoded
 
 RATIO_TOLERANCE = 0.02

@@ -6,7 +6,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.errors import OutUnwritable
-from codex_imagegen.model import Picture, PictureFormat
+from codex_imagegen.model import PictureFormat
+from codex_imagegen.outcome import Picture
 from codex_imagegen.pictures.verify import decoded
 
 if TYPE_CHECKING:

@@ -12,9 +12,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
-from codex_imagegen.model import STDOUT, Image, Picture, PictureFormat
+from codex_imagegen.model import STDOUT, PictureFormat
+
+if TYPE_CHECKING:
+    from codex_imagegen.outcome import Image, Picture
 
 SUFFIXES: dict[str, PictureFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 _MAX_DEFAULT_NAMES = 10_000
@@ -98,6 +102,8 @@ def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
     Raises :class:`OutExists` when something is there by now and ``force`` is off, :class:`OutUnwritable` else.
     """
     import hashlib
+
+    from codex_imagegen.outcome import Image
 
     if target.is_stdout:
         _write_stdout(picture.data)

@@ -8,7 +8,10 @@ JPEG is not asked: cameras and phones put previews and depth maps there, by a st
 
 from __future__ import annotations
 
-from codex_imagegen.model import Picture, Warning_
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codex_imagegen.outcome import Picture, Warning_
 
 
 def remarks(picture: Picture) -> tuple[Warning_, ...]:
@@ -16,6 +19,8 @@ def remarks(picture: Picture) -> tuple[Warning_, ...]:
     size = trailing(picture)
     if not size:
         return ()
+    from codex_imagegen.outcome import Warning_
+
     told = f"{size:,} bytes follow the picture's end and are no part of it; written as they came"
     return (Warning_("trailing-data", told),)
 

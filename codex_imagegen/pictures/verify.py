@@ -7,10 +7,12 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, cast
 
-from codex_imagegen.model import Picture, PictureFormat
+from codex_imagegen.model import PictureFormat
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+
+    from codex_imagegen.outcome import Picture
 
 MAX_PIXELS = 89_478_485
 """Pictures with more pixels are refused: Pillow's own limit, at which it begins to warn (a quarter of 1 GiB as RGB)."""
@@ -34,6 +36,8 @@ def warm() -> None:
 
 def verify(data: bytes, *, revised_prompt: str | None = None) -> Picture:
     """Decode the picture whole; raises :class:`Broken` when it is no PNG, JPEG or WebP, torn, or too large."""
+    from codex_imagegen.outcome import Picture
+
     with decoded(data) as (image, kind):
         return Picture(data, kind, image.width, image.height, revised_prompt)
 

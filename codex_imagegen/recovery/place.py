@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from codex_imagegen.codex.history import Past
 from codex_imagegen.errors import ImagegenError
-from codex_imagegen.model import Image, Picture
+from codex_imagegen.outcome import Image, Picture
 from codex_imagegen.pictures import output
 from codex_imagegen.recovery.search import Found
 

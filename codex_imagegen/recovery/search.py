@@ -12,7 +12,7 @@ from codex_imagegen.codex.history import Past
 from codex_imagegen.codex.keepsake import Keepsake
 from codex_imagegen.codex.rollout import Candidate
 from codex_imagegen.errors import DamagedPicture, ImagegenError, NoPicture, SessionMissing, UsageError
-from codex_imagegen.model import Picture, Session, Warning_
+from codex_imagegen.outcome import Picture, Session, Warning_
 from codex_imagegen.pictures import trailing
 from codex_imagegen.pictures.verify import Broken, verify
 

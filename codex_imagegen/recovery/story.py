@@ -11,7 +11,8 @@ from itertools import islice
 from codex_imagegen import report
 from codex_imagegen.codex import history, sessions
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
-from codex_imagegen.model import STDOUT, Failure, Image, Result, Session
+from codex_imagegen.model import STDOUT
+from codex_imagegen.outcome import Failure, Image, Result, Session
 from codex_imagegen.recovery import search
 from codex_imagegen.recovery.place import Place, write
 from codex_imagegen.recovery.search import Found

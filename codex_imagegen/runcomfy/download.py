@@ -18,7 +18,7 @@ from codex_imagegen.errors import (
     RunComfyRetry,
     RunComfyUpstream,
 )
-from codex_imagegen.model import Picture
+from codex_imagegen.outcome import Picture
 from codex_imagegen.pictures import verify
 from codex_imagegen.runcomfy.addresses import Rules
 from codex_imagegen.runcomfy.patience import Patience

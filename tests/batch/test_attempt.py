@@ -29,7 +29,8 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Image, Request, Result
+from codex_imagegen.model import Event, Request
+from codex_imagegen.outcome import Image, Result
 
 THREAD = "019a0000-0000-7000-8000-000000000001"
 KEY = b"k" * 16

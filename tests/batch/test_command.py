@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.cli.main import COMMANDS
-from codex_imagegen.model import Result
+from codex_imagegen.outcome import Result
 from codex_imagegen.report import envelope
 from tests.batch.worlds import Moody, answers, asked, assert_clean, forget, journal, statuses, write
 from tests.bridge.checks import made

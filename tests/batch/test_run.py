@@ -16,7 +16,7 @@ from codex_imagegen.batch.outcome import Outcome
 from codex_imagegen.batch.run import Batch
 from codex_imagegen.errors import ReferenceMissing
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Result
+from codex_imagegen.outcome import Result
 
 
 class Listed:

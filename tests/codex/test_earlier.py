@@ -16,7 +16,8 @@ from codex_imagegen.codex import workspace
 from codex_imagegen.codex.earlier import PIPE_BYTES, fetch
 from codex_imagegen.errors import Interrupted, NoPicture, RunTimeout
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Earlier, Event, Made, Run
+from codex_imagegen.model import Earlier, Event, Run
+from codex_imagegen.outcome import Made
 from tests.support.pictures import encoded, torn
 
 THREAD = "019a0000-0000-7000-8000-00000000000{}"

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from codex_imagegen.errors import OutUnwritable
-from codex_imagegen.model import Picture
+from codex_imagegen.outcome import Picture
 from codex_imagegen.pictures.convert import convert
 from codex_imagegen.pictures.verify import verify
 from tests.support.pictures import encoded, image

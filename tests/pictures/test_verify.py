@@ -10,7 +10,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from codex_imagegen.model import Picture
+from codex_imagegen.outcome import Picture
 from codex_imagegen.pictures import verify as module
 from codex_imagegen.pictures.verify import Broken, kind_of, verify
 from tests.support.pictures import encoded, image, torn

@@ -11,7 +11,7 @@ from typing import Any
 
 from codex_imagegen.codex import failures, rollout
 from codex_imagegen.codex.stream import Events
-from codex_imagegen.model import Picture
+from codex_imagegen.outcome import Picture
 from codex_imagegen.pictures import blobs
 from codex_imagegen.pictures.verify import Broken, verify
 from tests.support.scrub import PICTURE_SIDE, REFERENCE_SIDE
