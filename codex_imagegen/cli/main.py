@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ COMMANDS = {
 }
 """Name of each command, the module that holds it, and a line of help."""
 
+COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
+"""Set by a shell that completes a command line, and only by it."""
+
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and give back its exit code; nothing is raised."""
@@ -29,12 +33,13 @@ def run(argv: Sequence[str]) -> int:
     if sys.platform == "win32":
         console.error(UsageError("Windows is not supported", hint="run it inside WSL"))
         return 2
-    name, rest = _split(argv)
+    name, rest = split(argv)
     json_wanted = _asks_for("--json", name, rest)
     console.json_lines(_asks_for("--events", name, rest))
     try:
         with console.signals():
-            return _call(name, rest)
+            asked = os.environ.get(COMPLETION)
+            return _complete(asked) if asked else _call(name, rest)
     except ImagegenError as error:
         if name == "runcomfy":
             error.backend = name
@@ -49,15 +54,27 @@ def run(argv: Sequence[str]) -> int:
         return console.defect(error, json_wanted=json_wanted, started=started)
 
 
-def _split(argv: list[str]) -> tuple[str, list[str]]:
+def split(argv: list[str]) -> tuple[str, list[str]]:
     """The command's name and its arguments; without a name it is ``generate``."""
     if argv and argv[0] in COMMANDS:
         return argv[0], argv[1:]
     return "generate", argv
 
 
-def _call(name: str, rest: list[str]) -> int:
+def load(name: str) -> click.Command:
+    """A command by its name; its module is imported for that."""
     command: click.Command = import_module(COMMANDS[name][0]).command
+    return command
+
+
+def _complete(instruction: str) -> int:
+    from codex_imagegen.cli.completion import answer
+
+    return answer(instruction)
+
+
+def _call(name: str, rest: list[str]) -> int:
+    command = load(name)
     program = "codex-imagegen" if name == "generate" else f"codex-imagegen {name}"
     try:
         code = command.main(rest, prog_name=program, standalone_mode=False)
@@ -72,7 +89,7 @@ def _call(name: str, rest: list[str]) -> int:
 
 def _asks_for(flag: str, name: str, rest: list[str]) -> bool:
     """Whether a flag was given: asked of the bare words, so that wrong arguments are answered in JSON too."""
-    takes_value, value = _value_options(import_module(COMMANDS[name][0]).command), False
+    takes_value, value = _value_options(load(name)), False
     for word in rest:
         if word == "--" and not value:
             return False

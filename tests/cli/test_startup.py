@@ -10,7 +10,10 @@ import pytest
 from tests.bridge.checks import Small, made
 from tests.support import builds
 
-HEAVY = {"PIL", "rich", "urllib3", "watchdog", "filetype", "subprocess", "mcp", "tempfile", "importlib.metadata", "ssl"}
+HEAVY = {
+    "PIL", "rich", "urllib3", "watchdog", "filetype", "subprocess", "mcp", "tempfile", "importlib.metadata", "ssl",
+    "click.shell_completion",
+}  # fmt: skip
 LOADED = """
 import atexit, json, os, sys
 from codex_imagegen import __main__
@@ -62,5 +65,6 @@ def test_a_run_loads_no_http_and_no_progress(lab):
     modules, done = loaded(world, "--prompt", "a red fox", "--out", "fox.png", "--codex", codex)
     assert done.code == 0
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
-    assert modules & {"urllib3", "rich", "mcp", "ssl", "http.client", "importlib.metadata", "tomllib"} == set()
+    unused = {"urllib3", "rich", "mcp", "ssl", "http.client", "importlib.metadata", "tomllib", "click.shell_completion"}
+    assert modules & unused == set()
     assert {"PIL", "subprocess"} <= modules
