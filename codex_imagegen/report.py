@@ -133,10 +133,14 @@ def event_json(event: Event) -> str:
 
 
 def plain(text: str) -> str:
+    """Text from outside on one line, with nothing in it that a terminal would obey; white space becomes one space."""
+    return " ".join(visible(text).split())
+
+
+def visible(text: str) -> str:
     """Text from outside with nothing in it that moves a cursor, turns a line round or breaks it.
 
     Control, format (bidirectional marks among them), surrogate and private characters become ``?``; white space of
-    every kind becomes one space.
+    every kind becomes a space.
     """
-    shown = (" " if c.isspace() else "?" if unicodedata.category(c).startswith("C") else c for c in text)
-    return " ".join("".join(shown).split())
+    return "".join(" " if c.isspace() else "?" if unicodedata.category(c).startswith("C") else c for c in text)

@@ -19,6 +19,7 @@ COMMANDS = {
     "recover": ("codex_imagegen.cli.recover", "take the pictures out of past sessions; spends nothing"),
     "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
     "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),
+    "skill": ("codex_imagegen.cli.skill", "print or install what an agent has to know to use this program"),
 }
 """Name of each command, the module that holds it, and a line of help."""
 

@@ -1,0 +1,111 @@
+"""``codex-imagegen skill``: what an agent has to know to use this program."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codex_imagegen import report
+from codex_imagegen.cli import console
+from codex_imagegen.errors import UsageError
+from codex_imagegen.model import Result
+from codex_imagegen.skill import places
+
+if TYPE_CHECKING:
+    from codex_imagegen.skill.install import Done
+
+_json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure.")
+_agent = click.option(
+    "--agent", type=click.Choice(places.AGENTS), metavar="|".join(places.AGENTS), help="Which agent's folder."
+)
+_dir = click.option("--dir", "folder", metavar="DIR", help="Another folder of skills.")
+_project = click.option("--project", is_flag=True, help="The folder of this project, not of all your work.")
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@_json
+@click.pass_context
+def command(ctx: click.Context, json_wanted: bool) -> None:
+    """Print the skill: what an agent has to know to use this program. It follows the rules of agentskills.io.
+
+    \b
+      codex-imagegen skill install --agent claude
+      codex-imagegen skill uninstall --agent claude
+    """
+    ctx.obj = json_wanted
+    if ctx.invoked_subcommand is not None:
+        return
+    from codex_imagegen.skill.text import text
+
+    whole = text().decode()
+    console.out(_envelope(time.monotonic(), {"skill": whole}) if json_wanted else whole.rstrip("\n"))
+
+
+@command.command()
+@_agent
+@_dir
+@_project
+@click.option("--force", is_flag=True, help="Replace a file that was edited, or is not ours.")
+@_json
+@click.pass_obj
+def install(json_before: bool, /, force: bool, json_wanted: bool, **place: Any) -> None:
+    """Install the skill, and print where.
+
+    Without --agent or --dir it is installed for every agent that has a home here. A file in its place is replaced if
+    it is an older version of ours, and what differs is shown; one that was edited, or is not ours, is left alone.
+    """
+    from codex_imagegen.skill import install as story
+
+    started = time.monotonic()
+    done = story.install(_places(**place), force=force, show=lambda line: console.err(report.visible(line)))
+    _tell(done, started, json_wanted or json_before)
+
+
+@command.command()
+@_agent
+@_dir
+@_project
+@click.option("--force", is_flag=True, help="Remove a file that was edited, or is not ours, as well.")
+@_json
+@click.pass_obj
+def uninstall(json_before: bool, /, force: bool, json_wanted: bool, **place: Any) -> None:
+    """Undo install, and print what was removed: the skill's file, and its folder if nothing else is in it."""
+    from codex_imagegen.skill import install as story
+
+    started = time.monotonic()
+    done = story.uninstall(_places(**place), force=force)
+    for one in done:
+        if one.status == "absent":
+            console.err(report.plain(f"codex-imagegen: no skill is at {one.path!r}."))
+    _tell(done, started, json_wanted or json_before)
+
+
+def _places(*, agent: str | None, folder: str | None, project: bool) -> Sequence[places.Place]:
+    if folder is not None:
+        if agent or project:
+            raise UsageError("--dir contradicts --agent and --project", hint="give one of them")
+        return [places.of_folder(folder)]
+    agents = [agent] if agent else places.at_home(os.environ)
+    if project:
+        return [places.of_project(one, os.getcwd()) for one in agents]
+    return [places.of_user(one, os.environ) for one in agents]
+
+
+def _tell(done: Sequence[Done], started: float, json_wanted: bool) -> None:
+    if json_wanted:
+        console.out(_envelope(started, {"skills": [asdict(one) for one in done]}))
+        return
+    for one in done:
+        if one.status != "absent":
+            console.out(one.path)
+
+
+def _envelope(started: float, fields: dict[str, object]) -> str:
+    elapsed = round(time.monotonic() - started, 3)
+    return json.dumps(report.envelope(Result(ok=True, backend="codex", elapsed_sec=elapsed)) | fields)
