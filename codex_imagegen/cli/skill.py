@@ -87,14 +87,15 @@ def uninstall(json_before: bool, /, force: bool, json_wanted: bool, **place: Any
 
 
 def _places(*, agent: str | None, folder: str | None, project: bool) -> Sequence[places.Place]:
-    if folder is not None:
-        if agent or project:
-            raise UsageError("--dir contradicts --agent and --project", hint="give one of them")
-        return [places.of_folder(folder)]
-    agents = [agent] if agent else places.at_home(os.environ)
-    if project:
-        return [places.of_project(one, os.getcwd()) for one in agents]
-    return [places.of_user(one, os.environ) for one in agents]
+    if folder is not None and (agent or project):
+        raise UsageError("--dir contradicts --agent and --project", hint="give one of them")
+    try:
+        if folder is not None:
+            return [places.of_folder(folder)]
+        agents = [agent] if agent else places.at_home(os.environ)
+        return [places.of_project(one, os.getcwd()) if project else places.of_user(one, os.environ) for one in agents]
+    except OSError as error:
+        raise UsageError(f"there is no working folder: {error.strerror}", hint="change to one that exists") from error
 
 
 def _tell(done: Sequence[Done], started: float, json_wanted: bool) -> None:

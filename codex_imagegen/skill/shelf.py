@@ -109,7 +109,9 @@ def _trouble(place: Place) -> Iterator[None]:
     except OSError as error:
         linked = next((one for one in (os.path.dirname(path(place)), path(place)) if os.path.islink(one)), None)
         if linked:
-            raise OutUnwritable(f"{linked!r} is a symbolic link and was left alone", hint="remove it first") from error
+            raise OutUnwritable(
+                f"{linked!r} is a symbolic link and was left alone", hint="remove it first, or leave it to what made it"
+            ) from error
         raise OutUnwritable(
             f"{path(place)!r} can't be read or changed: {error.strerror or error}", hint="check the folder"
         ) from error

@@ -1,0 +1,130 @@
+"""The skill keeps the rules of agentskills.io, and says nothing that is not so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+import codex_imagegen.skill
+from codex_imagegen.cli.main import COMMANDS, load
+from codex_imagegen.model import ErrorInfo, Image
+from codex_imagegen.skill.text import NAME, is_ours, is_unedited, seal_of, text
+from tests.test_errors import CONTRACT
+
+SKILL = text().decode()
+_, FRONT, BODY = SKILL.split("---\n", 2)
+FIELDS = dict(re.findall(r"^([a-z-]+):(?: (.*))?$", FRONT, re.MULTILINE))
+ROWS = [
+    (set(map(int, re.findall(r"\d+", exits))), set(re.findall(r"`([a-z-]+)`", codes)), told.strip())
+    for exits, codes, told in re.findall(r"^\| ([\d ]+) \|([^|]*)\|([^|]*)\|$", BODY, re.MULTILINE)
+]
+BESIDE = {0, 1, 127, 143}
+"""Exit codes that no class has: success, some of several, the shell's own for a command that is not there, SIGTERM."""
+
+
+def test_the_front_matter_keeps_the_rules():
+    assert list(FIELDS) == ["name", "description", "license", "compatibility", "metadata"]
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", FIELDS["name"])
+    assert len(FIELDS["name"]) <= 64
+    assert 0 < len(FIELDS["description"]) <= 1024
+    assert 0 < len(FIELDS["compatibility"]) <= 500
+
+
+def test_the_values_are_plain_yaml():
+    """Not quoted, and so nothing in them that YAML would take for more than text."""
+    for value in FIELDS.values():
+        assert not re.search(r": | #|^[\"'\[{>|*&!%@`]", value)
+
+
+def test_the_name_is_the_folders():
+    folder = Path(codex_imagegen.skill.__file__).parent / NAME
+    assert (folder / "SKILL.md").read_bytes() == text()
+    assert FIELDS["name"] == folder.name
+
+
+def test_it_is_short_and_plain():
+    assert len(BODY.splitlines()) < 200
+    assert SKILL.isascii()
+    assert all(len(line) <= 130 for line in BODY.splitlines() if not line.startswith("|"))
+
+
+def test_it_is_sealed():
+    assert is_unedited(text()), f'the seal of this text is "{seal_of(text())}"'
+
+
+@pytest.mark.parametrize("change", [lambda t: t + b" ", lambda t: t.replace(b"fox", b"cat", 1), lambda t: t[:-1]])
+def test_an_edited_copy_is_known_as_ours_and_edited(change):
+    edited = change(text())
+    assert is_ours(edited)
+    assert not is_unedited(edited)
+
+
+@pytest.mark.parametrize(
+    "other", [b"", b"---\nname: codex-imagegen\n---\n", b"\xff\xfe", text().replace(b"name: c", b"name: d")]
+)
+def test_what_is_not_ours(other):
+    assert not is_ours(other)
+    assert not is_unedited(other)
+
+
+def every(command: click.Command, path: str) -> dict[str, click.Command]:
+    """A command and its subcommands by the words that call them."""
+    found = {path: command}
+    for name, below in command.commands.items() if isinstance(command, click.Group) else ():
+        found |= every(below, f"{path} {name}")
+    return found
+
+
+ALL = {path: command for name in COMMANDS for path, command in every(load(name), name).items()}
+
+
+def test_every_option_exists():
+    known = {option for command in ALL.values() for parameter in command.params for option in parameter.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", BODY))
+    assert len(named) > 15
+    assert named - known == set()
+
+
+def examples() -> list[str]:
+    """Each call of the program, in backquotes or on a line of its own: what stands behind its name."""
+    return re.findall(r"(?:^ *|`)codex-imagegen ([^`\n]*?)(?: </dev/null[^\n]*)?(?:`|$)", BODY, re.MULTILINE)
+
+
+def test_there_are_examples():
+    assert len(examples()) > 6
+
+
+@pytest.mark.parametrize("example", examples())
+def test_every_example_names_a_command_and_options_of_it(example):
+    path = max((path for path in ALL if f"{example} ".startswith(f"{path} ")), key=len, default="generate")
+    assert path != "generate" or example.startswith("--")
+    known = {option for parameter in ALL[path].params for option in parameter.opts}
+    assert set(re.findall(r"(?<!\S)--[a-z-]+", example)) <= known
+
+
+def test_every_exit_code_is_told():
+    told = set().union(*(exits for exits, _codes, _told in ROWS))
+    assert told == BESIDE | set(CONTRACT)
+
+
+def test_every_error_is_told_once_and_beside_its_exit_code():
+    named = [code for _exits, codes, _told in ROWS for code in codes]
+    assert sorted(named) == sorted(code for codes in CONTRACT.values() for code in codes)
+    for exits, codes, told in ROWS:
+        assert codes <= set().union(*(CONTRACT.get(number, set()) for number in exits)), exits
+        assert told.endswith(".")
+
+
+def test_every_key_exists():
+    errors, images = ({field.name for field in fields(kind)} for kind in (ErrorInfo, Image))
+    assert set(re.findall(r"`error\.(\w+)`", BODY)) - {"code"} <= errors
+    assert set(re.findall(r"`images\[\]\.(\w+)`", BODY)) <= images
+    assert {"width", "height"} <= images
+
+
+def test_nothing_is_said_of_our_machine():
+    assert not re.search(r"/(?:home|root|tmp|work)/", SKILL)
