@@ -1,4 +1,4 @@
-"""The real Codex builds from npm, installed once into a cache outside the repository."""
+"""The real Codex builds, and what else comes from npm, installed once into a cache outside the repository."""
 
 from __future__ import annotations
 
@@ -39,28 +39,35 @@ def cache() -> Path:
 
 def codex(version: str) -> Path:
     """The ``codex`` command of a build, installed if it is not there yet; skips without npm, but fails in CI."""
-    folder = CACHE / "codex" / version
-    command = folder / "node_modules" / ".bin" / "codex"
+    command = CACHE / "codex" / version / "node_modules" / ".bin" / "codex"
     if not command.exists():
-        _install(version, folder)
+        _install(f"@openai/codex@{version}", CACHE / "codex" / version)
     return command
 
 
-def _install(version: str, folder: Path) -> None:
+def npm_package(name: str, version: str) -> Path:
+    """The folder of another package from npm, installed in the same way."""
+    folder = CACHE / name / version
+    if not folder.exists():
+        _install(f"{name}@{version}", folder)
+    return folder / "node_modules" / name
+
+
+def _install(package: str, folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        message = f"npm is not there to install @openai/codex@{version}"
+        message = f"npm is not there to install {package}"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{version}.lock").open("w") as lock:
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             return
-        fresh = folder.parent / f".{version}-{uuid.uuid4().hex}"
+        fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
         fresh.mkdir()
         try:
             subprocess.run(
-                [npm, "install", "--prefix", str(fresh), "--no-audit", "--no-fund", f"@openai/codex@{version}"],
+                [npm, "install", "--prefix", str(fresh), "--no-audit", "--no-fund", package],
                 check=True,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
