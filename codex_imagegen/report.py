@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,13 @@ def envelope(result: Result) -> dict[str, Any]:
 def to_json(result: Result) -> str:
     """The envelope as one line; ASCII, so that no terminal or pipe can spoil it."""
     return json.dumps(envelope(result))
+
+
+def answer(fields: Mapping[str, object], *, elapsed_sec: float, backend: str = "codex") -> str:
+    """The envelope of a command that makes no picture, with keys of its own, as one line."""
+    from codex_imagegen.outcome import Result
+
+    return json.dumps(envelope(Result(ok=True, backend=backend, elapsed_sec=round(elapsed_sec, 3))) | dict(fields))
 
 
 def error_info(error: ImagegenError) -> ErrorInfo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ from codex_imagegen import report
 from codex_imagegen.cli import console
 from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request, Run
-from codex_imagegen.outcome import Result
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
@@ -173,9 +171,7 @@ def _run(interrupt: Interrupt, seconds: float = _ANSWER_SEC) -> Run:
 def _print(line: str | None, fields: Mapping[str, object], run: Run, json_wanted: bool) -> None:
     """Print a line, or with ``--json`` the envelope with these keys more."""
     if json_wanted:
-        elapsed = round(time.monotonic() - run.started, 3)
-        whole = report.envelope(Result(ok=True, backend="runcomfy", elapsed_sec=elapsed)) | dict(fields)
-        console.out(json.dumps(whole))
+        console.out(report.answer(fields, elapsed_sec=time.monotonic() - run.started, backend="runcomfy"))
     elif line is not None:
         for each in line.split("\n"):
             console.out(report.plain(each))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ import click
 from codex_imagegen import report
 from codex_imagegen.cli import console
 from codex_imagegen.errors import UsageError
-from codex_imagegen.model import Result
 from codex_imagegen.skill import places
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ def command(ctx: click.Context, json_wanted: bool) -> None:
     from codex_imagegen.skill.text import text
 
     whole = text().decode()
-    console.out(_envelope(time.monotonic(), {"skill": whole}) if json_wanted else whole.rstrip("\n"))
+    console.out(report.answer({"skill": whole}, elapsed_sec=0) if json_wanted else whole.rstrip("\n"))
 
 
 @command.command()
@@ -100,13 +98,9 @@ def _places(*, agent: str | None, folder: str | None, project: bool) -> Sequence
 
 def _tell(done: Sequence[Done], started: float, json_wanted: bool) -> None:
     if json_wanted:
-        console.out(_envelope(started, {"skills": [asdict(one) for one in done]}))
+        skills = [asdict(one) for one in done]
+        console.out(report.answer({"skills": skills}, elapsed_sec=time.monotonic() - started))
         return
     for one in done:
         if one.status != "absent":
             console.out(one.path)
-
-
-def _envelope(started: float, fields: dict[str, object]) -> str:
-    elapsed = round(time.monotonic() - started, 3)
-    return json.dumps(report.envelope(Result(ok=True, backend="codex", elapsed_sec=elapsed)) | fields)
