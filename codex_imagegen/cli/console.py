@@ -78,7 +78,7 @@ def result(done: Result, *, json_wanted: bool) -> int:
     else:
         for image in done.images:
             if image.path != "-":
-                out(_shown(image.path))
+                out(shown(image.path))
     if not json_wanted or _as_json:
         for warning in done.warnings:
             err(report.warning_json(warning) if _as_json else report.warning_line(warning))
@@ -87,7 +87,7 @@ def result(done: Result, *, json_wanted: bool) -> int:
     return 0 if done.ok else (done.error.exit_code if done.error else 1)
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """The path as it is, unless a terminal would obey something in it."""
     return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else report.plain(path)
 

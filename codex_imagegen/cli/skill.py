@@ -73,7 +73,11 @@ def install(json_before: bool, /, force: bool, json_wanted: bool, **place: Any) 
 @_json
 @click.pass_obj
 def uninstall(json_before: bool, /, force: bool, json_wanted: bool, **place: Any) -> None:
-    """Undo install, and print what was removed: the skill's file, and its folder if nothing else is in it."""
+    """Undo install, and print what was removed.
+
+    That is the skill's file, and its folder if nothing else is in it. A file that was edited, or is not ours, is left
+    alone.
+    """
     from codex_imagegen.skill import install as story
 
     started = time.monotonic()
@@ -103,4 +107,4 @@ def _tell(done: Sequence[Done], started: float, json_wanted: bool) -> None:
         return
     for one in done:
         if one.status != "absent":
-            console.out(one.path)
+            console.out(console.shown(one.path))

@@ -11,8 +11,8 @@ from codex_imagegen.skill import shelf
 from codex_imagegen.skill.places import Place
 from codex_imagegen.skill.text import is_ours, is_unedited, text
 
-_MAX_LINES = 200
-"""Lines of a difference that are shown: more than the skill has."""
+_MAX_LINES = 80
+"""Lines of a difference that are shown; what would be lost comes first in it."""
 
 
 @dataclass(frozen=True, slots=True)
