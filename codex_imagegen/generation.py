@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import backends, report
 from codex_imagegen.errors import ImagegenError, Interrupted, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Request, Run
+from codex_imagegen.model import Event, Request, Run, Stage
 from codex_imagegen.pictures import output, trailing
 
 if TYPE_CHECKING:
@@ -80,11 +80,13 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
             made = backends.load(request.backend).make(request, replace(run, closing=closing))
             try:
                 run.interrupt.check(spent=True)
-                return _finished(request, made, target)
+                made, image = _finished(request, made, target)
             except ImagegenError as error:
                 error.spent, error.thread_id, error.codex_version = True, made.thread_id, made.codex_version
                 error.request_id = made.request_id
                 raise
+            _tell(run, "written", thread_id=made.thread_id, request_id=made.request_id, path=image.path)
+            return made, image
     except ImagegenError as error:
         raise _recoverable(error, target) from error
 
@@ -128,12 +130,19 @@ def _several(request: Request, run: Run, targets: tuple[output.Target, ...]) -> 
     spoilt: list[ImagegenError] = []
 
     def attempt(index: int) -> tuple[Made, Image] | ImagegenError:
+        mine = _timed(run, request, index)
+        outcome = attempted(index, mine)
+        if isinstance(outcome, ImagegenError):
+            _tell_failure(mine, outcome)
+        return outcome
+
+    def attempted(index: int, mine: Run) -> tuple[Made, Image] | ImagegenError:
         limit = next((error for error in spoilt if error.code == "usage-limit"), None)
         if limit is not None:  # whoever comes after a used up quota spends nothing
             return type(limit)(limit.message, hint=limit.hint, resets_at=limit.resets_at)
         try:
             run.interrupt.check()
-            return one(request, _timed(run, request), targets[index])
+            return one(request, mine, targets[index])
         except ImagegenError as error:
             spoilt.append(error)
             return error
@@ -147,10 +156,10 @@ def _several(request: Request, run: Run, targets: tuple[output.Target, ...]) -> 
     return _gathered(request, run, outcomes)
 
 
-def _timed(run: Run, request: Request) -> Run:
-    """The same run with its own time: a picture that had to wait for its turn is not late yet."""
-    now = time.monotonic()
-    return replace(run, deadline=now + request.timeout_sec)
+def _timed(run: Run, request: Request, index: int) -> Run:
+    """The run of one picture, with its own time: one that had to wait for its turn is not late yet."""
+    deadline = time.monotonic() + request.timeout_sec
+    return replace(run, deadline=deadline, tell=lambda event: run.tell(replace(event, index=index)))
 
 
 def _gathered(request: Request, run: Run, outcomes: list[tuple[Made, Image] | ImagegenError]) -> Result:
@@ -189,6 +198,15 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *made: Made) 
         cost_usd=sum(costs) if (costs := [m.cost_usd for m in made if m.cost_usd is not None]) else None,
         request_id=only.request_id if only else None,
     )
+
+
+def _tell(run: Run, stage: Stage, **more: Any) -> None:
+    run.tell(Event(stage, time.monotonic() - run.started, **more))
+
+
+def _tell_failure(run: Run, error: ImagegenError) -> None:
+    told = report.error_info(error)
+    _tell(run, "failed", thread_id=error.thread_id, request_id=error.request_id, message=told.message, error=told)
 
 
 def _nobody(_event: Event) -> None:

@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
+    from codex_imagegen.outcome import ErrorInfo, Warning_
 
 DEFAULT_TIMEOUT_SEC = 300.0
 STDOUT = "-"
 
 PictureFormat = Literal["png", "jpeg", "webp"]
-Stage = Literal["starting", "thinking", "drawing", "landed", "queued"]
+Stage = Literal[
+    "started", "thread", "queued", "drawing", "landed", "written", "failed", "warning", "words", "done", "error"
+]
+"""What an event tells of.
+
+``started``: Codex runs, or RunComfy has taken the request; ``thread``: the thread's id is known; ``queued``: RunComfy
+lets it wait; ``drawing``: the image tool was called; ``landed``: the record of a picture is there; ``written``: the
+picture is at ``path``; ``failed``: one of several did not come. The rest is told with ``--events`` alone: ``warning``,
+``words`` (what is no event: Codex's own words with ``--verbose``, a sentence for a person), and as the last line of
+every run either ``done`` or ``error``.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,12 +85,22 @@ class Request:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a person who waits would like to know; ``elapsed_sec`` counts from the start of the run."""
+    """Something that who waits would like to know; ``elapsed_sec`` counts from the start of the run.
+
+    ``index`` says which picture of ``--count``, from 0, and ``job`` which line of a batch; None where it concerns all
+    of them. ``message`` is for a person. ``request_id`` is RunComfy's.
+    """
 
     stage: Stage
     elapsed_sec: float = 0.0
-    detail: str | None = None
+    index: int | None = 0
+    job: int | None = None
     thread_id: str | None = None
+    request_id: str | None = None
+    path: str | None = None
+    message: str | None = None
+    warning: Warning_ | None = None
+    error: ErrorInfo | None = None
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from codex_imagegen.model import Event
+
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.model import Event
     from codex_imagegen.outcome import ErrorInfo, Result, Session, Warning_
 
 STAGES = {
-    "starting": "starting Codex",
+    "started": "starting Codex",
     "queued": "waiting in the queue",
-    "thinking": "thinking",
+    "thread": "thinking",
     "drawing": "drawing",
     "landed": "landed",
 }
+"""The events that a person is shown, and in which words."""
 _WORDS = 80
 """Characters of a prompt that a list shows."""
 
@@ -109,34 +111,32 @@ def warning_line(warning: Warning_) -> str:
     return plain(f"codex-imagegen: warning: {warning.message.rstrip('.')}.")
 
 
+def error_event(error: ErrorInfo, **about: Any) -> Event:
+    """The failure that ends a run, as an event."""
+    return Event("error", index=None, message=error.message, error=error, **about)
+
+
+def warning_event(warning: Warning_, **about: Any) -> Event:
+    """A warning as an event."""
+    return Event("warning", index=None, message=warning.message, warning=warning, **about)
+
+
 def event_line(event: Event) -> str:
     """A step of the run and the seconds since its start, for a person who waits."""
     return f"{stage(event)}  {event.elapsed_sec:.0f} s"
 
 
-def words_json(line: str) -> str:
-    """A line of the backend's own words as one JSON line."""
-    return json.dumps({"schema": 1, "event": "words", "words": line})
-
-
-def error_json(error: ErrorInfo) -> str:
-    """A failure as one JSON line for stderr."""
-    return json.dumps({"schema": 1, "event": "error", "error": asdict(error)})
-
-
-def warning_json(warning: Warning_) -> str:
-    """A warning as one JSON line for stderr."""
-    return json.dumps({"schema": 1, "event": "warning", "warning": asdict(warning)})
-
-
 def stage(event: Event) -> str:
     """The step alone."""
-    return plain(f"{STAGES[event.stage]} · {event.detail}" if event.detail else STAGES[event.stage])
+    return plain(f"{STAGES[event.stage]} · {event.message}" if event.message else STAGES[event.stage])
 
 
 def event_json(event: Event) -> str:
-    """A step of the run as one JSON line."""
-    return json.dumps({"schema": 1, "event": event.stage, **{k: v for k, v in asdict(event).items() if k != "stage"}})
+    """An event as one line of JSON with every key; ASCII, so that no terminal or pipe can spoil it."""
+    from codex_imagegen.outcome import SCHEMA
+
+    data = asdict(event)
+    return json.dumps({"schema": SCHEMA, "event": data.pop("stage"), **data})
 
 
 def plain(text: str) -> str:

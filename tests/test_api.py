@@ -99,12 +99,13 @@ def test_the_events_come_in_order(here):
     class Slow(Small):
         draw_sec = 0.5
 
-    here(Slow())
+    world = here(Slow())
     events = []
     generate("a red fox", out="fox.png", on_event=events.append)
-    assert [event.stage for event in events] == ["starting", "thinking", "drawing", "landed"]
+    assert [event.stage for event in events] == ["started", "thread", "drawing", "landed", "written"]
     assert sorted(event.elapsed_sec for event in events) == [event.elapsed_sec for event in events]
-    assert events[-1].thread_id
+    assert len({event.thread_id for event in events[1:]}) == 1
+    assert (events[-1].path, events[-1].index) == (str(world.work / "fox.png"), 0)
 
 
 @pytest.mark.real
@@ -183,7 +184,7 @@ def test_an_interrupt_from_another_thread(here):
     interrupt = Interrupt()
 
     def hear(event):
-        if event.stage == "thinking":
+        if event.stage == "thread":
             threading.Thread(target=interrupt.set).start()
 
     with pytest.raises(codex_imagegen.Interrupted) as caught:
@@ -200,7 +201,7 @@ def test_a_ctrl_c_passes_through_once_all_is_clean(here):
     timers = []
 
     def hear(event):
-        if event.stage == "thinking":
+        if event.stage == "thread":
             timers.append(threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)))
             timers[0].start()
 
@@ -216,7 +217,7 @@ def test_a_listener_that_raises_ends_the_run_and_leaves_nothing(here):
     world = here(Waits())
 
     def hear(event):
-        if event.stage == "thinking":
+        if event.stage == "thread":
             raise RuntimeError("of the caller's own")
 
     with pytest.raises(RuntimeError, match="of the caller's own"):

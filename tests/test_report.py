@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import get_args
 
 import pytest
 
 from codex_imagegen import errors, report
-from codex_imagegen.model import Event
+from codex_imagegen.model import Event, Stage
 from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result, Warning_
 
 IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32, True, "a fox, revised")
@@ -40,6 +41,9 @@ KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
 ]  # fmt: skip
 IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
+EVENT_KEYS = [
+    "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
+]  # fmt: skip
 ERROR_KEYS = ["code", "exit_code", "message", "hint", "spent", "resets_at"]
 
 LEAVES = [
@@ -98,19 +102,23 @@ def test_the_sentence_of_an_error():
 
 def test_the_steps_of_a_run():
     assert report.event_line(Event("drawing", 12.4)) == "drawing  12 s"
-    assert report.stage(Event("starting")) == "starting Codex"
-    assert report.stage(Event("queued", 1.0, "3 before")) == "waiting in the queue · 3 before"
-    assert json.loads(report.event_json(Event("landed", 2.0, None, THREAD))) == {
-        "schema": 1, "event": "landed", "elapsed_sec": 2.0, "detail": None, "thread_id": THREAD
-    }  # fmt: skip
+    assert report.stage(Event("started")) == "starting Codex"
+    assert report.stage(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
 
 
-def test_every_stage_has_words():
-    from typing import get_args
+def test_every_key_is_in_every_event():
+    landed, empty = json.loads(report.event_json(Event("landed", 2.0, thread_id=THREAD))), dict.fromkeys(EVENT_KEYS)
+    assert landed == empty | {"schema": 1, "event": "landed", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
+    error = json.loads(report.event_json(report.error_event(ERROR, thread_id=THREAD)))
+    assert list(error) == list(landed) == EVENT_KEYS
+    assert list(error["error"]) == ERROR_KEYS
+    assert (error["event"], error["index"], error["message"]) == ("error", None, ERROR.message)
+    warned = json.loads(report.event_json(report.warning_event(OK.warnings[0], job=7)))
+    assert (warned["job"], warned["warning"]) == (7, {"code": "size-differs", "message": "another size came"})
 
-    from codex_imagegen.model import Stage
 
-    assert set(report.STAGES) == set(get_args(Stage))
+def test_the_words_are_those_of_stages():
+    assert set(report.STAGES) <= set(get_args(Stage))
 
 
 @pytest.mark.parametrize(

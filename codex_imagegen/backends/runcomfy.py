@@ -21,7 +21,7 @@ from codex_imagegen.runcomfy.patience import Patience, TimeUp
 from codex_imagegen.runcomfy.transport import Transport
 
 if TYPE_CHECKING:
-    from codex_imagegen.model import Request, Run
+    from codex_imagegen.model import Request, Run, Stage
 
 MAX_LISTED = 20
 """How many addresses that were not fetched a result lists."""
@@ -39,7 +39,8 @@ def make(request: Request, run: Run) -> Made:
         patience = Patience(run.interrupt, run.deadline)
         request_id = job.submit(client, order, patience)
         with job.cancelling(client, request_id, patience):
-            finished = job.wait(client, request_id, patience, _teller(run))
+            _tell(run, "started", request_id)
+            finished = job.wait(client, request_id, patience, _teller(run, request_id))
         return _fetched(client, request_id, finished, run)
 
 
@@ -58,7 +59,8 @@ def fetch(request_id: str, run: Run) -> Made:
     request_id = inputs.request_id(request_id)
     with _client() as client:
         with job.leaving(request_id):
-            finished = job.wait(client, request_id, Patience(run.interrupt, run.deadline), _teller(run))
+            _tell(run, "started", request_id)
+            finished = job.wait(client, request_id, Patience(run.interrupt, run.deadline), _teller(run, request_id))
         return _fetched(client, request_id, finished, run)
 
 
@@ -107,7 +109,7 @@ def _fetched(client: Client, request_id: str, finished: Finished, run: Run) -> M
         if not isinstance(error, (Interrupted, TimeUp)):
             error.hint = _hint(error, request_id)
         raise
-    run.tell(Event("landed", time.monotonic() - run.started))
+    _tell(run, "landed", request_id)
     return Made(picture, warnings=warnings, cost_usd=finished.cost_usd, request_id=request_id)
 
 
@@ -126,15 +128,18 @@ def _hint(error: ImagegenError, request_id: str) -> str:
     return job.fetch_hint(request_id)
 
 
-def _teller(run: Run) -> Callable[[Status], None]:
+def _teller(run: Run, request_id: str) -> Callable[[Status], None]:
     def tell(status: Status) -> None:
         if status.state != answers.WAITING:
             return
-        elapsed = time.monotonic() - run.started
         if status.word == "in_queue":
             place = None if status.position is None else f"position {status.position}"
-            run.tell(Event("queued", elapsed, place))
+            _tell(run, "queued", request_id, place)
         else:
-            run.tell(Event("drawing", elapsed))
+            _tell(run, "drawing", request_id)
 
     return tell
+
+
+def _tell(run: Run, stage: Stage, request_id: str, message: str | None = None) -> None:
+    run.tell(Event(stage, time.monotonic() - run.started, request_id=request_id, message=message))

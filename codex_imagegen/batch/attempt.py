@@ -43,7 +43,7 @@ _UNSURE = {"runcomfy-retry", "runcomfy-auth", "timeout"}
 class Attempts:
     """Settles jobs, each in the thread that asks. ``stopped`` is the error that ended all, once there is one.
 
-    ``folders`` are where a run that was killed may have left an unfinished file.
+    ``folders`` are where a run that was killed may have left an unfinished file. ``tell`` hears how each job goes on.
     """
 
     journal: Journal
@@ -53,6 +53,7 @@ class Attempts:
     gate: backoff.Gate = field(default_factory=backoff.Gate)
     stopped: ImagegenError | None = None
     folders: set[str] = field(default_factory=set)
+    tell: Callable[[Event], None] = lambda _event: None
 
     def sweep(self) -> None:
         """Remove what runs that were cut off have left in folders, as far as nobody works there any more."""
@@ -140,7 +141,10 @@ class Attempts:
         return request_id
 
     def _teller(self, job: Job) -> Callable[[Event], None]:
-        """Writes the thread into the journal as soon as it is known; without it, the folder proves the run as well."""
+        """Tells of the job, and writes its thread into the journal as soon as it is known.
+
+        Without it, the folder proves the run as well.
+        """
         told: list[str] = []
 
         def tell(event: Event) -> None:
@@ -148,6 +152,7 @@ class Attempts:
                 told.append(event.thread_id)
                 with contextlib.suppress(ImagegenError):
                     self.journal.thread(job.key, event.thread_id)
+            self.tell(replace(event, job=job.line))
 
         return tell
 

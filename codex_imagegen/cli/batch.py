@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex_imagegen.cli import console, generate
+from codex_imagegen.cli.help import events_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import STDOUT
 
@@ -72,7 +73,7 @@ def batch(
         interrupt = stack.enter_context(console.running())
         total = listed.check(interrupt.check)
         journal = stack.enter_context(Journal(os.path.abspath(out_dir)))
-        attempts = Attempts(journal, interrupt, retry_failed, folders={journal.folder})
+        attempts = Attempts(journal, interrupt, retry_failed, folders={journal.folder}, tell=console.tell)
         work = Batch(listed, attempts, min(workers or JOBS.get(options["backend"], 2), total))
         told = Ledger(json_wanted, stack.enter_context(Board(total, work, quiet=quiet)))
         for outcome in work.outcomes():
@@ -106,6 +107,7 @@ command = _Command(
         click.Option(["--timeout-sec"], type=float, metavar="N", help="For each picture. [300]"),
         *(option for option in generate.OPTIONS if option.name in SHARED),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object a line as each job ends."),
+        events_option(),
         click.Option(["-q", "--quiet"], is_flag=True, help="Show no progress."),
     ],
     callback=batch,

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from codex_imagegen import report
 from codex_imagegen.errors import ImagegenError, InternalError
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Event
 
 if TYPE_CHECKING:
+    from codex_imagegen.cli.lines import Lines
     from codex_imagegen.outcome import ErrorInfo, Result
 
 
@@ -36,13 +38,24 @@ class _Signals:
 
 
 _signals = _Signals()
-_as_json = False
+_lines: Lines | None = None
 
 
-def json_lines(wanted: bool) -> None:
-    """From now on, sentences on stderr are JSON lines (``--events``), or no longer."""
-    global _as_json  # noqa: PLW0603 - stderr is the process's, too
-    _as_json = wanted
+@contextlib.contextmanager
+def telling(events: bool, started: float) -> Iterator[None]:
+    """A context in which stderr is JSON lines, where ``events`` are wanted; ``started`` is when the program began."""
+    global _lines  # noqa: PLW0603 - stderr is the process's, too
+    if not events or sys.stderr is None:
+        yield
+        return
+    from codex_imagegen.cli.lines import Lines
+
+    before = sys.stderr
+    sys.stderr = _lines = Lines(before, started)
+    try:
+        yield
+    finally:
+        sys.stderr, _lines = before, None
 
 
 @contextlib.contextmanager
@@ -71,19 +84,35 @@ def running() -> Iterator[Interrupt]:
         _signals.running = False
 
 
+def tell(event: Event, line: str | None = None) -> None:
+    """Print an event, where ``--events`` asks for it; else the line that says the same to a person."""
+    if _lines is not None:
+        _lines.put(event)
+    elif line is not None:
+        err(line)
+
+
+def ended(code: int) -> int:
+    """Tell that a command ended well, if it did, and give back its exit code; a signal comes too late from now on."""
+    _signals.running = True
+    if code == 0:
+        tell(Event("done", index=None))
+    return code
+
+
 def result(done: Result, *, json_wanted: bool) -> int:
-    """Print a result and give back the exit code that it means."""
+    """Print a result and give back the exit code that it means; a signal comes too late from now on."""
+    _signals.running = True
     if json_wanted:
         out(report.to_json(done))
     else:
         for image in done.images:
             if image.path != "-":
                 out(shown(image.path))
-    if not json_wanted or _as_json:
-        for warning in done.warnings:
-            err(report.warning_json(warning) if _as_json else report.warning_line(warning))
+    for warning in done.warnings:
+        tell(report.warning_event(warning), None if json_wanted else report.warning_line(warning))
     if done.error:
-        sentence(done.error)
+        sentence(done.error, thread_id=done.thread_id, request_id=done.request_id)
     return 0 if done.ok else (done.error.exit_code if done.error else 1)
 
 
@@ -97,13 +126,10 @@ def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     failed = report.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
         out(report.to_json(failed))
-    sentence(report.error_info(error))
+    for warning in failed.warnings:
+        tell(report.warning_event(warning))
+    sentence(report.error_info(error), thread_id=error.thread_id, request_id=error.request_id)
     return error.exit_code
-
-
-def error(error: ImagegenError) -> None:
-    """Print an error's sentence."""
-    sentence(report.error_info(error))
 
 
 def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
@@ -114,9 +140,14 @@ def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
     return failure(internal, json_wanted=json_wanted, started=started)
 
 
-def sentence(error: ErrorInfo) -> None:
-    """Print a failure on stderr: for a person, or with ``--events`` as a JSON line."""
-    err(report.error_json(error) if _as_json else report.error_line(error))
+def sentence(error: ErrorInfo, **about: str | None) -> None:
+    """Print the failure that ends us."""
+    tell(report.error_event(error, **about), report.error_line(error))
+
+
+def last(error: ErrorInfo) -> None:
+    """Tell the failure that ends us, of which a person has been told already."""
+    tell(report.error_event(error))
 
 
 def err(line: str) -> None:
@@ -145,6 +176,8 @@ def _leave_at_once(signum: int) -> None:
     process = sys.modules.get("codex_imagegen.codex.process")
     if process is not None:
         process.kill_all()
+    if _lines is not None:
+        _lines.last_words(report.error_event(report.error_info(_signals.interrupt.error(spent=None))))
     os._exit(128 + signum)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from codex_imagegen.cli import console
+from codex_imagegen.cli.help import events_option
 from codex_imagegen.cli.progress import Progress
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import STDOUT, Request
@@ -37,6 +38,7 @@ command = click.Command(
         click.Option(["--force"], is_flag=True, help="Replace --out if it is there already."),
         click.Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
+        events_option(),
         click.Option(["-q", "--quiet"], is_flag=True, help="Show no progress."),
     ],
     callback=demo,

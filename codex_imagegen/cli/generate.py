@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.help import DefaultCommand, version_option
+from codex_imagegen.cli.help import DefaultCommand, events_option, version_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
@@ -73,14 +73,14 @@ OPTIONS = [
     ),
     _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
     _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
-    _option("--events", is_flag=True, help="Make stderr JSON lines: one for each step, and for a failure."),
+    events_option(),
     _option("-q", "--quiet", is_flag=True, help="Show no progress."),
     _option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr."),
 ]
 _WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
 
 
-def generate(*, json_wanted: bool, events: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, **options: Any) -> int:
     """Make the picture and print where it is; gives back the exit code."""
     if json_wanted and options["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
@@ -90,10 +90,10 @@ def generate(*, json_wanted: bool, events: bool, quiet: bool, verbose: bool, **o
         from codex_imagegen.cli.runcomfy import submit_only
 
         return submit_only(request, json_wanted=json_wanted)
-    from codex_imagegen.cli.progress import progress
+    from codex_imagegen.cli.progress import Progress
     from codex_imagegen.generation import generate as story
 
-    with console.running() as interrupt, progress(quiet=quiet, verbose=verbose, events=events) as shown:
+    with console.running() as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
         done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
     return console.result(done, json_wanted=json_wanted)
 

@@ -6,6 +6,8 @@ import click
 
 from codex_imagegen._version import __version__
 
+EVENTS = "Make stderr JSON lines: one for each step, and done or error as the last."
+
 
 class DefaultCommand(click.Command):
     """The command that needs no name: its help lists the others, too."""
@@ -16,6 +18,11 @@ class DefaultCommand(click.Command):
 
         with formatter.section("Other commands (each has its own --help)"):
             formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items() if name != "generate"])
+
+
+def events_option() -> click.Option:
+    """``--events``, which is heeded before the arguments are parsed: wrong ones are told as an event, too."""
+    return click.Option(["--events"], is_flag=True, expose_value=False, help=EVENTS)
 
 
 def version_option() -> click.Option:

@@ -7,7 +7,7 @@ import shlex
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from codex_imagegen import report
 from codex_imagegen.batch.outcome import envelope
 from codex_imagegen.cli import console
 from codex_imagegen.errors import Interrupted
+from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure
 
 if TYPE_CHECKING:
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
 
 
+_BEFORE = {"recovered": "made by a run that was cut off", "there": "made before"}
+
+
 class Ledger:
     """Prints what becomes of each job, and at the end what is to be done."""
 
     def __init__(self, json_wanted: bool, board: Board) -> None:
         self._json, self._board = json_wanted, board
         self._counts: Counter[str] = Counter()
+        self._first: ErrorInfo | None = None
 
     def tell(self, outcome: Outcome) -> None:
         """Print one job's end: its path, or its JSON object; on stderr a line for a failure or a warning."""
@@ -43,11 +48,16 @@ class Ledger:
             self._words(outcome)
 
     def _words(self, outcome: Outcome) -> None:
-        error, at = outcome.result.error, f"line {outcome.line}: "
-        if error and outcome.status == "failed":
-            console.sentence(replace(error, message=at + error.message))
-        for warning in outcome.result.warnings if outcome.status in {"made", "recovered"} and not self._json else ():
-            console.err(report.warning_line(replace(warning, message=at + warning.message)))
+        result, about, at = outcome.result, _about(outcome), f"line {outcome.line}: "
+        if outcome.status in _BEFORE:
+            console.tell(Event("written", path=result.images[0].path, message=_BEFORE[outcome.status], **about))
+        if result.error and outcome.status == "failed":
+            self._first = self._first or result.error
+            line = report.error_line(replace(result.error, message=at + result.error.message))
+            console.tell(Event("failed", message=result.error.message, error=result.error, **about), line)
+        for warning in result.warnings if outcome.status in {"made", "recovered"} else ():
+            line = report.warning_line(replace(warning, message=at + warning.message))
+            console.tell(report.warning_event(warning, **about), None if self._json else line)
 
     def end(self, total: int, stopped: ImagegenError | None, signum: int | None) -> int:
         """Say what is left to do, and give back the exit code."""
@@ -58,9 +68,18 @@ class Ledger:
         if stopped is not None:
             left = total - good - self._counts["failed"]
             message = f"{stopped.message.rstrip('.')}; {left} of {total} jobs are left"
-            console.sentence(replace(report.error_info(stopped), message=message, hint=_go_on(stopped)))
-            return stopped.exit_code if 2 <= stopped.exit_code <= 4 and not good else 1
+            code = stopped.exit_code if 2 <= stopped.exit_code <= 4 and not good else 1
+            info = replace(report.error_info(stopped), message=message, hint=_go_on(stopped), exit_code=code)
+            console.sentence(info)
+            return code
+        if self._first is not None:
+            message = f"{total - good} of {total} jobs failed; the first: {self._first.message}"
+            console.last(replace(self._first, message=message, exit_code=1))
         return 0 if good == total else 1
+
+
+def _about(outcome: Outcome) -> dict[str, Any]:
+    return {"job": outcome.line, "thread_id": outcome.result.thread_id, "request_id": outcome.result.request_id}
 
 
 def _with_command(outcome: Outcome) -> Outcome:

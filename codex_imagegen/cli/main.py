@@ -30,17 +30,18 @@ COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
 def run(argv: Sequence[str]) -> int:
     """Run one command line and give back its exit code; nothing is raised."""
     started = time.monotonic()
-    argv = list(argv)
-    if sys.platform == "win32":
-        console.error(UsageError("Windows is not supported", hint="run it inside WSL"))
-        return 2
-    name, rest = split(argv)
-    json_wanted = _asks_for("--json", name, rest)
-    console.json_lines(_asks_for("--events", name, rest))
+    name, rest = split(list(argv))
+    with console.telling(_asks_for("--events", name, rest), started):
+        return _guarded(name, rest, _asks_for("--json", name, rest), started)
+
+
+def _guarded(name: str, rest: list[str], json_wanted: bool, started: float) -> int:
     try:
+        if sys.platform == "win32":
+            raise UsageError("Windows is not supported", hint="run it inside WSL")
         with console.signals():
             asked = os.environ.get(COMPLETION)
-            return _complete(asked) if asked else _call(name, rest)
+            return console.ended(_complete(asked) if asked else _call(name, rest))
     except ImagegenError as error:
         if name == "runcomfy":
             error.backend = name
@@ -96,8 +97,16 @@ def _asks_for(flag: str, name: str, rest: list[str]) -> bool:
             return False
         if word == flag and not value:
             return True
-        value = not value and word in takes_value
+        value = not value and (word in takes_value or _ends_in(takes_value, word))
     return False
+
+
+def _ends_in(takes_value: set[str], word: str) -> bool:
+    """Whether of short options in one word, such as ``-qp``, the last is the first to take a value: the next word."""
+    if word[:1] != "-" or word[:2] == "--":
+        return False
+    first = next((place for place, letter in enumerate(word) if f"-{letter}" in takes_value), None)
+    return first == len(word) - 1
 
 
 def _value_options(command: click.Command) -> set[str]:

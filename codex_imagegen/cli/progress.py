@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a picture is made; nothing where stderr is no terminal."""
+"""What is told on stderr while a picture is made: to a person, or with ``--events`` to a program."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ if TYPE_CHECKING:
     from codex_imagegen.model import Event
 
 
-def progress(*, quiet: bool = False, verbose: bool = False, events: bool = False) -> Progress:
-    """What shows a run on this stderr, as its user asked for it."""
-    return Events() if events else Progress(quiet=quiet, verbose=verbose)
-
-
 class Progress:
-    """A context that shows events: a live line on a terminal, a line for each on a dumb one, else nothing.
+    """A context that shows events: a live line on a terminal, a line for each on a dumb one, JSON with ``--events``,
+    else nothing.
 
     rich is imported with the first event, when Codex is already starting.
     """
@@ -44,7 +40,8 @@ class Progress:
 
     def tell(self, event: Event) -> None:
         """Show one event."""
-        if not self._terminal:
+        console.tell(event)
+        if not self._terminal or event.stage not in report.STAGES:
             return
         if not self._live_line:
             console.err(report.event_line(event))
@@ -63,26 +60,7 @@ class Progress:
             *lines, rest = (bytes(self._words) + chunk).split(b"\n")
             self._words = bytearray(rest[-65536:])
         for line in lines:
-            self.show_words(report.plain(line.decode(errors="replace")))
-
-    def show_words(self, line: str) -> None:
-        """Show one line of Codex's."""
-        console.err(line)
-
-
-class Events(Progress):
-    """Every event as a JSON line, whatever stderr is; Codex's own words too, as events of the kind ``words``."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-
-    def tell(self, event: Event) -> None:
-        """Print one event."""
-        console.err(report.event_json(event))
-
-    def show_words(self, line: str) -> None:
-        """Print one line of Codex's."""
-        console.err(report.words_json(line))
+            console.err(report.plain(line.decode(errors="replace")))
 
 
 def _bar() -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ import click
 
 from codex_imagegen import report
 from codex_imagegen.cli import console
+from codex_imagegen.cli.help import events_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import STDOUT
 from codex_imagegen.outcome import Session
@@ -50,7 +51,7 @@ def recover(
 
     if list_wanted:
         return _list(story.listed(DEFAULT_LIMIT if limit is None else limit), json_wanted=json_wanted)
-    done = story.recover(wanted, place.Place(out, out_dir, force), last=last)
+    done = story.recover(wanted, place.Place(out, out_dir, force), last=last, tell=console.tell)
     return console.result(done, json_wanted=json_wanted)
 
 
@@ -108,6 +109,7 @@ command = click.Command(
         click.Option(["--force"], is_flag=True, help="Replace what is there already."),
         click.Option(["--limit"], type=int, metavar="N", help="How many sessions --list shows; 0: all. [20]"),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
+        events_option(),
     ],
     callback=recover,
     help=HELP,

@@ -11,8 +11,9 @@ import click
 
 from codex_imagegen import report
 from codex_imagegen.cli import console
+from codex_imagegen.cli.help import EVENTS
 from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
-from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request, Run
+from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request, Run
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
@@ -22,6 +23,7 @@ _ANSWER_SEC = 60.0
 """How long a command that asks one question may take."""
 
 _json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure.")
+_events = click.option("--events", is_flag=True, expose_value=False, help=EVENTS)
 _id = click.argument("request_id", metavar="ID")
 
 
@@ -58,6 +60,7 @@ def status(request_id: str, json_wanted: bool) -> None:
 @click.option("--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", help="For the whole run. [300]")
 @click.option("--force", is_flag=True, help="Replace --out if it is there already.")
 @_json
+@_events
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def wait(request_id: str, json_wanted: bool, quiet: bool, **rest: Any) -> int:
     """Wait for a request and fetch its picture, as often as you like.
@@ -142,8 +145,9 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
     with console.running() as interrupt:
         run = _run(interrupt, request.timeout_sec)
         try:
-            for _ in range(request.count):
+            for index in range(request.count):
                 ids.append(runcomfy.submit_only(request, run))
+                console.tell(Event("started", index=index, request_id=ids[-1]))
         except ImagegenError as error:
             if ids:
                 error.message, error.spent = f"{error.message}; submitted before: {' '.join(ids)}", True

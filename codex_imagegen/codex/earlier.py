@@ -12,7 +12,7 @@ from codex_imagegen.codex.history import Past
 from codex_imagegen.codex.keepsake import Keepsake
 from codex_imagegen.codex.tail import HEAD, Tail
 from codex_imagegen.errors import NoPicture, RunTimeout
-from codex_imagegen.model import Earlier, Event, Run
+from codex_imagegen.model import Earlier, Event, Run, Stage
 from codex_imagegen.outcome import Made, Picture
 from codex_imagegen.pictures.verify import Broken, verify
 
@@ -30,17 +30,21 @@ def fetch(earlier: Earlier, prompt: str, run: Run, *, full_turn: bool = False) -
     still at work at the end of our time.
     """
     codex_home, foreign = sessions.home(run.environment), set[str]()
-    run.tell(Event("starting", time.monotonic() - run.started, "an earlier run is looked for", earlier.thread_id))
+    _tell(run, "started", earlier.thread_id, "an earlier run is looked for")
     while True:
         gone = not workspace.is_held(earlier.folder)
         past = _find(codex_home, earlier, foreign)
         made = _made(codex_home, past, prompt, full_turn) if past and (gone or not full_turn) else None
         if made is not None:
-            run.tell(Event("landed", time.monotonic() - run.started, thread_id=made.thread_id))
+            _tell(run, "landed", made.thread_id)
             return made
         if gone:
             raise NoPicture("the earlier run made no picture", hint="make it anew", spent=None)
         _pause(run)
+
+
+def _tell(run: Run, stage: Stage, thread_id: str | None, message: str | None = None) -> None:
+    run.tell(Event(stage, time.monotonic() - run.started, thread_id=thread_id, message=message))
 
 
 def _pause(run: Run) -> None:

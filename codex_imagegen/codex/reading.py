@@ -64,10 +64,10 @@ class Reading:
 
     def look(self) -> None:
         """Read what is new."""
-        if self._events.thread_id:
-            self._tell("thinking")
         if self._tail is None:
             self._tail = self._follow()
+        if self.thread_id:
+            self._tell("thread")
         if self._tail is None:
             return
         if self.evidence.tool_called and self._tail.unread > LARGE:
@@ -131,6 +131,9 @@ class Reading:
             self.landing.add(candidate.data, candidate.revised_prompt)
         if self.landing.enough:
             self._process.ask()
+        if self.landing.chosen:
+            self._tell("drawing")
+            self._tell("landed")
 
     def _hold(self) -> None:
         """Hold Codex still while we look at what may be its picture: it would spend a second model call on the news."""

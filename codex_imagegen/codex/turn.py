@@ -66,7 +66,7 @@ class Turn:
         except BaseException:
             self._unhook()
             raise
-        self._tell("starting")
+        self._tell("started")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -169,4 +169,5 @@ class Turn:
     def _tell(self, stage: Stage) -> None:
         if stage not in self._stages:
             self._stages.add(stage)
-            self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=self._events.thread_id))
+            thread_id = self._reading.thread_id if self._reading else self._events.thread_id
+            self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=thread_id))

@@ -4,35 +4,45 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
 from codex_imagegen import report
 from codex_imagegen.codex import history, sessions
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
-from codex_imagegen.model import STDOUT
+from codex_imagegen.model import STDOUT, Event
 from codex_imagegen.outcome import Failure, Image, Result, Session
 from codex_imagegen.recovery import search
 from codex_imagegen.recovery.place import Place, write
 from codex_imagegen.recovery.search import Found
 
+_Write = Callable[[Found, int, int | None], list[Image]]
+
 
 def recover(
-    wanted: Sequence[str], place: Place, *, last: bool = False, environment: Mapping[str, str] | None = None
+    wanted: Sequence[str],
+    place: Place,
+    *,
+    last: bool = False,
+    environment: Mapping[str, str] | None = None,
+    tell: Callable[[Event], None] = lambda _event: None,
 ) -> Result:
     """Write the pictures of past sessions: of each thread id or rollout file in ``wanted``, or of the ``last`` one.
 
     Starts no Codex and spends nothing. Raises what went wrong with the only session that was asked for; of several,
-    those that were found are kept, and the failures are in the result.
+    those that were found are kept, and the failures are in the result. ``tell`` hears of each picture that is written.
     """
     started = time.monotonic()
+    write = _telling(place, tell, started)
     codex_home = sessions.home(os.environ if environment is None else environment)
     words = list(dict.fromkeys(wanted))
     if len(words) > 1:
-        return _several(codex_home, words, place, started)
+        if place.out == STDOUT:
+            raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
+        return _several(codex_home, words, write, tell, started)
     found = search.newest(codex_home) if last else search.read(codex_home, search.resolve(codex_home, words[0]))
-    return _result(started, [found], write(found, place))
+    return _result(started, [found], write(found, 0, None))
 
 
 def listed(limit: int, environment: Mapping[str, str] | None = None) -> Iterator[Session]:
@@ -42,23 +52,39 @@ def listed(limit: int, environment: Mapping[str, str] | None = None) -> Iterator
     return islice(held, limit or None)
 
 
-def _several(codex_home: str, wanted: Sequence[str], place: Place, started: float) -> Result:
+def _telling(place: Place, tell: Callable[[Event], None], started: float) -> _Write:
+    """Writes the pictures of a session to ``place``, and tells of them; ``index`` is the session's number."""
+
+    def write_and_tell(found: Found, index: int, before: int | None) -> list[Image]:
+        images = write(found, place, before)
+        for image in images:
+            elapsed = time.monotonic() - started
+            tell(Event("written", elapsed, index, thread_id=found.past.thread_id, path=image.path))
+        return images
+
+    return write_and_tell
+
+
+def _several(
+    codex_home: str, wanted: Sequence[str], write: _Write, tell: Callable[[Event], None], started: float
+) -> Result:
     """Each session by itself: what can't be had of one takes nothing from the others."""
     all_found: list[Found] = []
     images: list[Image] = []
     failures: list[Failure] = []
-    if place.out == STDOUT:
-        raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
     for index, word in enumerate(wanted):
         try:
             found = search.read(codex_home, search.resolve(codex_home, word))
-            images += write(found, place, len(images))
+            images += write(found, index, len(images))
             found.pictures.clear()  # one session's pictures in memory at a time
             all_found.append(found)
         except Interrupted:
             raise
         except ImagegenError as error:
-            failures.append(Failure(index, report.error_info(error)))
+            info = report.error_info(error)
+            failures.append(Failure(index, info))
+            elapsed = time.monotonic() - started
+            tell(Event("failed", elapsed, index, thread_id=error.thread_id, message=info.message, error=info))
     done = _result(started, all_found, images)
     if not failures:
         return done

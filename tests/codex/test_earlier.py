@@ -82,7 +82,7 @@ def run(
     wanted = Run(now, now + seconds, interrupt or Interrupt(), told.append, environment=env)
     earlier = Earlier(folder, home.started, THREAD.format(number) if number else None)
     made = fetch(earlier, prompt, wanted, full_turn=full_turn)
-    assert [event.stage for event in told] == ["starting", "landed"]
+    assert [event.stage for event in told] == ["started", "landed"]
     return made
 
 

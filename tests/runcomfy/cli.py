@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from tests.support.outcome import Outcome
 
 from .standin import TOKEN, StandIn
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: bytes
-    err: str
-    seconds: float
-
-    @property
-    def json(self) -> Any:
-        lines = self.out.decode().splitlines()
-        assert len(lines) == 1, self
-        return json.loads(lines[0])
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.decode().splitlines()
 
 
 class Shell:

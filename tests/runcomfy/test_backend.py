@@ -37,9 +37,10 @@ def test_a_prompt_becomes_a_picture(standin: StandIn, bench: Bench) -> None:
     assert (made.thread_id, made.codex_version) == (None, None)
     assert standin.lines == [SUBMIT, STATUS, STATUS, STATUS, RESULT, "GET /files/out.png"]
     assert standin.calls[0].json == {"prompt": "a fox", "resolution": "4k"}
-    assert [(event.stage, event.detail) for event in bench.events] == [
-        ("queued", "position 2"), ("drawing", None), ("landed", None)
+    assert [(event.stage, event.message) for event in bench.events] == [
+        ("started", None), ("queued", "position 2"), ("drawing", None), ("landed", None)
     ]  # fmt: skip
+    assert {event.request_id for event in bench.events} == {REQUEST_ID}
 
 
 def test_references_are_sent_in_order(standin: StandIn, bench: Bench, tmp_path: Path) -> None:

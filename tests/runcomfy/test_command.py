@@ -211,3 +211,14 @@ def test_the_config_folder_is_theirs_too(signed_out: Shell, standin: StandIn, tm
     assert signed_out.run("runcomfy", "login").code == 0
     assert (tmp_path / "elsewhere" / "token.json").exists()
     assert signed_out.run("runcomfy", "status", REQUEST_ID).code == 0
+
+
+def test_events_of_a_wait_name_the_request(shell: Shell, standin: StandIn) -> None:
+    standin.states.extendleft(["in_progress", "in_queue 2"])
+    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--events")
+    assert [(line["event"], line["message"]) for line in done.events] == [
+        ("started", None), ("queued", "position 2"), ("drawing", None), ("landed", None), ("written", None),
+        ("done", None),
+    ]  # fmt: skip
+    assert {line["request_id"] for line in done.events[:-1]} == {REQUEST_ID}
+    assert done.events[-2]["path"] == str(shell.work / "fox.png")

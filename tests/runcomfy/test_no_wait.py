@@ -10,6 +10,7 @@ import pytest
 from codex_imagegen.cli.runcomfy import submit_only
 from codex_imagegen.errors import ImagegenError, UsageError
 
+from .cli import Shell
 from .conftest import request
 from .standin import REQUEST_ID, Reply, StandIn
 
@@ -50,3 +51,12 @@ def test_what_makes_no_sense_without_waiting_is_refused(standin: StandIn) -> Non
         with pytest.raises(UsageError):
             submit_only(dataclasses.replace(request(), **change), json_wanted=False)  # type: ignore[arg-type]
     assert standin.calls == []
+
+
+def test_events_name_each_request_that_was_submitted(shell: Shell, standin: StandIn) -> None:
+    standin.next("submit", Reply(200, {"request_id": "req_1"}), Reply(402, body=b""))
+    done = shell.run("-p", "a fox", "--backend", "runcomfy", "--no-wait", "-n", "2", "--events")
+    assert (done.code, done.out) == (7, b"")
+    started, error = done.events
+    assert (started["event"], started["index"], started["request_id"]) == ("started", 0, "req_1")
+    assert "submitted before: req_1" in error["message"]

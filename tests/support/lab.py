@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import zstandard
 
 from codex_imagegen.demo import home
 from codex_imagegen.demo.standin import Script, StandIn
 from tests.support import builds
+from tests.support.outcome import Outcome
 
 COMMAND = str(Path(sys.executable).parent / "codex-imagegen")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an agent sees of a run: the exit code, stdout and stderr."""
-
-    code: int
-    out: bytes
-    err: str
-    seconds: float
-
-    @property
-    def text(self) -> str:
-        return self.out.decode()
-
-    @property
-    def json(self) -> Any:
-        """stdout as the one JSON object that it must be."""
-        lines = self.text.splitlines()
-        assert len(lines) == 1, self
-        return json.loads(lines[0])
 
 
 class Lab:

@@ -1,0 +1,65 @@
+"""``batch --events``: what becomes of each job, by its line, and at the end of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.batch.worlds import Moody, forget, write
+from tests.support.lab import Lab
+
+Labs = Callable[..., Lab]
+pytestmark = pytest.mark.real
+STEPS = ["started", "thread", "drawing", "landed", "written"]
+
+
+def by_job(done) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for line in done.events:
+        found.setdefault(line["job"], []).append(line["event"])
+    return found
+
+
+def test_every_job_by_its_line(lab: Labs) -> None:
+    world = lab(script=Moody())
+    done = world.run("batch", write(world, "a fox", "bad", "an owl"), "--events", "--json")
+    steps = by_job(done)
+    assert steps.pop(2)[-1] == "failed"
+    assert steps == {1: STEPS, 3: STEPS, None: ["error"]}
+    (failed,) = [line for line in done.events if line["event"] == "failed"]
+    assert (failed["error"]["code"], failed["index"]) == ("moderation", 0)
+    last = done.events[-1]
+    assert (done.code, last["error"]["code"], last["error"]["exit_code"]) == (1, "moderation", 1)
+    assert last["message"].startswith("1 of 3 jobs failed; the first: ")
+
+
+def test_what_an_earlier_run_made_is_told_as_written(lab: Labs) -> None:
+    world = lab(script=Moody())
+    assert world.run("batch", write(world, "a fox", "an owl")).code == 0
+    forget(world, "done")
+    (world.work / "0002.png").unlink()
+    again = world.run("batch", "jobs.txt", "--events")
+    assert by_job(again) == {1: ["written"], 2: ["written"], None: ["done"]}
+    assert {line["message"] for line in again.events[:-1]} == {"made by a run that was cut off"}
+    once_more = world.run("batch", "jobs.txt", "--events")
+    assert by_job(once_more) == {1: ["written"], 2: ["written"], None: ["done"]}
+    paths = sorted(line["path"] for line in once_more.events[:-1])
+    assert paths == [str(world.work / name) for name in ("0001.png", "0002.png")]
+    assert world.model_calls == 2
+
+
+def test_the_plan_s_limit_is_the_last_line(lab: Labs) -> None:
+    world = lab(script=Moody(quota=1))
+    done = world.run("batch", write(world, "a fox", "an owl", "a crow"), "--jobs", "1", "--events")
+    last = done.events[-1]
+    assert (done.code, last["error"]["code"], last["error"]["exit_code"]) == (1, "usage-limit", 1)
+    assert "go on with: codex-imagegen batch" in last["error"]["hint"]
+    assert by_job(done)[1] == STEPS
+
+
+def test_wrong_jobs_are_one_line(lab: Labs) -> None:
+    world = lab(script=Moody())
+    done = world.run("batch", write(world, {"promt": "b"}), "--events")
+    assert (done.code, [line["event"] for line in done.events]) == (2, ["error"])
+    assert world.model_calls == 0

@@ -1,0 +1,204 @@
+"""``--events``: stderr is JSON lines and nothing else, whatever happens, and the last one says how it ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from codex_imagegen.cli.main import COMMANDS
+from tests.bridge.checks import Small
+from tests.bridge.test_kills import Closing, ended
+from tests.bridge.test_several import FailsOnce
+from tests.support import builds, past
+from tests.support.lab import COMMAND
+from tests.support.pictures import encoded
+from tests.support.scripts import UsageLimit
+
+FOX = ["--prompt", "a red fox", "--out", "fox.png", "--events"]
+KEYS = {
+    "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
+}  # fmt: skip
+STEPS = ["started", "thread", "drawing", "landed", "written"]
+
+
+def told(done):
+    """The events of a run; every key is in each of them."""
+    assert all(line.keys() == KEYS for line in done.events)
+    return done.events
+
+
+def names(done):
+    return [line["event"] for line in told(done)]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+@pytest.mark.parametrize("more", [[], ["--full-turn"], ["--quiet"]])
+def test_the_steps_of_a_picture(lab, version, more):
+    world = lab(version, script=Small())
+    done = world.run(*FOX, *more)
+    assert names(done) == [*STEPS, "done"]
+    assert done.text == f"{world.work / 'fox.png'}\n"
+    lines = told(done)
+    assert {line["thread_id"] for line in lines[1:-1]} == {world.rollouts()[0].stem[-36:]}
+    assert [line["path"] for line in lines] == [None] * 4 + [str(world.work / "fox.png"), None]
+    assert [line["index"] for line in lines] == [0] * 5 + [None]
+
+
+@pytest.mark.real
+def test_each_of_several_has_its_number_and_a_failure_its_line(lab):
+    world = lab(script=FailsOnce())
+    done = world.run(*FOX, "--count", "3", "--jobs", "1", "--json")
+    lines = told(done)
+    by_index = {n: [line["event"] for line in lines if line["index"] == n] for n in (0, 1, 2)}
+    assert by_index == {0: ["started", "thread", "drawing", "failed"], 1: STEPS, 2: STEPS}
+    (failed,) = [line for line in lines if line["event"] == "failed"]
+    assert failed["error"] == done.json["failures"][0]["error"]
+    assert (lines[-1]["index"], lines[-1]["error"]) == (None, done.json["error"])
+    assert done.code == lines[-1]["error"]["exit_code"] == 1
+
+
+@pytest.mark.real
+def test_a_warning_and_codex_s_own_words_are_lines_too(lab):
+    done = lab(script=Small()).run(*FOX, "--size", "5x5", "--verbose")
+    lines = told(done)
+    assert any("stdin" in line["message"] for line in lines if line["event"] == "words")
+    (warning,) = [line for line in lines if line["event"] == "warning"]
+    assert warning["warning"] == {"code": "size-differs", "message": warning["message"]}
+
+
+@pytest.mark.real
+def test_a_failure_names_its_thread(lab):
+    world = lab(script=UsageLimit())
+    done = world.run(*FOX, "--json")
+    last = told(done)[-1]
+    assert (last["error"], last["thread_id"]) == (done.json["error"], done.json["thread_id"])
+    assert last["message"] == last["error"]["message"]
+    assert last["thread_id"] in world.rollouts()[0].name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("more", [["--events", "--nonsense"], ["--nonsense", "--json", "--events"]])
+def test_wrong_arguments(lab, name, more):
+    done = lab().run_argv([COMMAND, name, *more])
+    assert (done.code, names(done)) == (2, ["error"])
+    assert told(done)[0]["error"]["code"] == "usage"
+    assert done.json["error"] == told(done)[0]["error"] if "--json" in more else done.out == b""
+
+
+@pytest.mark.parametrize("before", ["--prompt", "-p", "-vp", "--"])
+def test_a_word_that_looks_like_it_is_none(lab, before):
+    done = lab().run_argv([COMMAND, "--out", "fox.gif", before, "--events"])
+    assert done.code == 2
+    assert done.err.startswith("codex-imagegen: ")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal(lab, signum):
+    world = lab(script=Closing())
+    run = world.start(*FOX, "--full-turn")
+    before = heard(run, "landed")
+    run.send_signal(signum)
+    done = ended(run)
+    done = replace(done, err=before + done.err)
+    assert (done.code, names(done)) == (128 + signum, [*STEPS[:4], "error"])
+    assert told(done)[-1]["error"]["code"] == "interrupted"
+
+
+def test_a_second_signal_that_waits_for_nothing(lab):
+    """The stop ladder would give this Codex five seconds to end."""
+    world = lab()
+    deaf = world.tmp / "codex"
+    deaf.write_text("#!/bin/sh\ntrap '' INT TERM\necho ready >&2\nwhile :; do sleep 0.1; done\n")
+    deaf.chmod(0o755)
+    run = subprocess.Popen(
+        [COMMAND, *FOX, "--verbose", "--codex", str(deaf)], cwd=world.work, env=world.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    before = heard(run, "ready")
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    run.send_signal(signal.SIGINT)
+    done = ended(run)
+    done = replace(done, err=before + done.err)
+    assert (done.code, names(done)[-1], done.out) == (130, "error", b"")
+    assert told(done)[-1]["error"]["spent"] is None
+
+
+def heard(run, word):
+    """What a run says on stderr, up to a line with this word."""
+    lines = []
+    for line in run.stderr:
+        lines.append(line.decode())
+        if word in lines[-1]:
+            break
+    return "".join(lines)
+
+
+BROKEN = """
+import sys, threading, warnings
+from codex_imagegen import __main__, generation
+
+def broken(*_, **__):
+    warnings.warn("careful")
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+    sys.stderr.write("half a line")
+    raise RuntimeError("of our own making")
+
+generation.generate = broken
+__main__.main()
+"""
+
+
+def test_a_defect_a_thread_that_fails_and_python_s_own_warnings(lab):
+    world = lab()
+    done = world.run_argv([sys.executable, "-W", "always", "-c", BROKEN, *FOX, "--json"])
+    messages = [line["message"] for line in told(done)]
+    assert done.code == 70
+    assert names(done) == ["words"] * (len(messages) - 1) + ["error"]
+    assert any(message.endswith("UserWarning: careful") for message in messages)
+    assert "ZeroDivisionError: division by zero" in messages
+    assert messages[-2:] == ["half a line", "a defect of this program: RuntimeError"]
+
+
+@pytest.mark.real
+def test_a_closed_stderr_takes_no_picture_away(lab):
+    world = lab(script=Small())
+    done = world.run_argv(["sh", "-c", 'exec "$@" 2>&-', "sh", *world.argv(*FOX)])
+    assert (done.code, done.err, done.text) == (0, "", f"{world.work / 'fox.png'}\n")
+
+
+def test_help_and_the_version_end_well(lab):
+    for argument in ("--help", "--version"):
+        done = lab().run_argv([COMMAND, "--events", argument])
+        assert names(done) == ["done"]
+
+
+def test_recovered_pictures_are_written(lab):
+    world = lab()
+    there = past.Past(world.home)
+    threads = [past.id_of(there.rollout(past.made(encoded(20, number)))) for number in range(2)]
+    done = world.run_argv([COMMAND, "recover", *threads, "--out-dir", "back", "--events"])
+    assert names(done) == ["written", "written", "done"]
+    written = [(line["index"], line["thread_id"], line["path"]) for line in told(done)[:2]]
+    assert written == [(n, thread, str(world.work / f"back/{thread}.png")) for n, thread in enumerate(threads)]
+    missing = threads[0][:-4] + "ffff"
+    done = world.run_argv([COMMAND, "recover", missing, threads[1], "--out-dir", "again", "--events", "--json"])
+    assert names(done) == ["failed", "written", "error"]
+    assert [told(done)[0]["error"]] == [failure["error"] for failure in done.json["failures"]]
+    assert told(done)[-1]["error"] == done.json["error"]
+
+
+@pytest.mark.real
+def test_the_demonstration_shows_them(lab):
+    done = lab().run("demo", "--events", "--out", "hills.png")
+    assert names(done) == ["words", *STEPS, "done"]
+    assert told(done)[0]["message"].startswith("demo: the real Codex")
