@@ -26,17 +26,16 @@ STAGES = {
 _WORDS = 80
 """Characters of a prompt that a list shows."""
 
-
-_KEYS = (
+KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
 )  # fmt: skip
-_RUNCOMFY_KEYS = ("cost_usd", "request_id")
+RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
 
 def envelope(result: Result) -> dict[str, Any]:
     """The result as the promised JSON object: every key is in it, in the promised order."""
     data = asdict(result)
-    return {key: data[key] for key in (*_KEYS, *(_RUNCOMFY_KEYS if result.backend == "runcomfy" else ()))}
+    return {key: data[key] for key in (*KEYS, *(RUNCOMFY_KEYS if result.backend == "runcomfy" else ()))}
 
 
 def to_json(result: Result) -> str:
@@ -77,10 +76,10 @@ def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
 
 
 def sessions_json(held: Iterable[Session]) -> str:
-    """A list of past sessions as one JSON object on one line."""
-    from codex_imagegen.outcome import SCHEMA
+    """A list of past sessions as one line: the envelope of a result without pictures, and the sessions."""
+    from codex_imagegen.outcome import Result
 
-    return json.dumps({"schema": SCHEMA, "ok": True, "sessions": [_session(session) for session in held]})
+    return json.dumps({**envelope(Result(True, "codex")), "sessions": [_session(session) for session in held]})
 
 
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:

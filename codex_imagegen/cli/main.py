@@ -18,6 +18,7 @@ COMMANDS = {
     "batch": ("codex_imagegen.cli.batch", "make many pictures, and go on where a run was cut off"),
     "recover": ("codex_imagegen.cli.recover", "take the pictures out of past sessions; spends nothing"),
     "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
+    "schema": ("codex_imagegen.cli.schema", "print the JSON Schema of what --json and --events print"),
     "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),
     "skill": ("codex_imagegen.cli.skill", "print or install what an agent has to know to use this program"),
 }

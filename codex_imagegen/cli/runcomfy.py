@@ -27,7 +27,11 @@ _events = click.option("--events", is_flag=True, expose_value=False, help=EVENTS
 _id = click.argument("request_id", metavar="ID")
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]…",  # click's own words for it differ between its versions
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Follow requests to RunComfy that --no-wait submitted, and sign in.

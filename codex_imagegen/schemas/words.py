@@ -1,0 +1,64 @@
+"""What each key means, by dataclass and by field: the descriptions of the schemas. A test holds them to the fields."""
+
+from __future__ import annotations
+
+IMAGE = {
+    "path": "absolute path of the picture, or - where it went to stdout",
+    "format": "format of the bytes",
+    "width": "pixels",
+    "height": "pixels",
+    "bytes": "size of the file",
+    "sha256": "SHA-256 of the file, in hexadecimal",
+    "original": "true where the bytes are as Codex or RunComfy delivered them, false where they were re-encoded",
+    "revised_prompt": "what the picture's model says it drew from",
+}
+ERROR = {
+    "code": "stable name of what happened",
+    "exit_code": "the process's exit code, or what it would be had this picture been asked for alone",
+    "message": "what happened, for a person",
+    "hint": "what to do next, for a person",
+    "spent": "whether quota or money may have been used; null where nobody can know",
+    "resets_at": "Unix seconds at which a limit ends, where that was said",
+}
+WARNING = {"code": "stable name of what is to be known", "message": "the same for a person"}
+FAILURE = {"index": "which picture of --count, or which session of recover, from 0", "error": "why it did not come"}
+RESULT = {
+    "schema": "version of these keys, which change only by addition",
+    "ok": "true where every picture that was asked for is on disk",
+    "backend": "the route that was taken",
+    "images": "the pictures that are on disk now",
+    "failures": "the pictures that did not come",
+    "error": "why the command failed; null where it did not",
+    "thread_id": "the thread in Codex's sessions, where there is exactly one",
+    "codex_version": "the version of Codex that its own record names",
+    "elapsed_sec": "seconds that the run took",
+    "warnings": "what is no failure and should be known",
+    "cost_usd": "US dollars, where RunComfy told them; this key is there with the backend runcomfy alone",
+    "request_id": "RunComfy's request; this key is there with the backend runcomfy alone",
+}
+EVENT = {
+    "event": "what the line tells of; the last line of a run, and no other, is done or error",
+    "elapsed_sec": "seconds since the program began",
+    "index": "which picture of --count, or which session of recover, from 0; null for what concerns all of them",
+    "job": "the line of a batch's list, from 1; null elsewhere",
+    "thread_id": "the thread in Codex's sessions, as soon as it is known",
+    "request_id": "RunComfy's request, as soon as it is known",
+    "path": "absolute path of the picture that is written, or - for stdout",
+    "message": "what there is to say to a person",
+    "warning": "of an event warning",
+    "error": "of the events failed and error",
+}
+SESSION = {
+    "thread_id": "the thread, by which it can be recovered",
+    "time": "when it began, in UTC",
+    "prompt": "the beginning of what was asked first",
+    "pictures": "how many pictures it holds",
+    "bytes": "the sum of their sizes",
+    "path": "the rollout, or the folder of pictures where that is all that is left",
+}
+BATCH = {
+    "job": "the line of the list, from 1",
+    "out": "absolute path that the job was to write; null where its line could not be read",
+    "status": "what became of the job: made; recovered, by an earlier run that was cut off; there, made by an earlier "
+    "run; failed; left, since the batch had to stop",
+}

@@ -1,0 +1,56 @@
+"""A dataclass as a schema: its keys, their types, and what is said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import pytest
+
+from codex_imagegen import model, outcome
+from codex_imagegen.schemas import build, words
+
+
+@dataclass(frozen=True)
+class Inner:
+    name: str
+
+
+@dataclass(frozen=True)
+class Outer:
+    count: int
+    ratio: float | None
+    kind: Literal["a", "b"]
+    all: tuple[Inner, ...]
+    one: Inner | None
+
+
+def test_every_field_is_a_key_with_its_type():
+    said = dict.fromkeys(("count", "ratio", "kind", "all", "one"), "words")
+    assert build.properties(Outer, said) == {
+        "count": {"description": "words", "type": "integer"},
+        "ratio": {"description": "words", "type": ["number", "null"]},
+        "kind": {"description": "words", "type": "string", "examples": ["a", "b"]},
+        "all": {"description": "words", "type": "array", "items": {"$ref": "#/$defs/inner"}},
+        "one": {"description": "words", "anyOf": [{"$ref": "#/$defs/inner"}, {"type": "null"}]},
+    }
+
+
+def test_a_key_that_nobody_explained_is_refused():
+    with pytest.raises(KeyError, match="ratio"):
+        build.properties(Outer, {"count": "words"})
+
+
+@pytest.mark.parametrize("hint", [dict[str, int], int | str, set[str], None])
+def test_a_type_that_has_no_schema_is_refused(hint):
+    with pytest.raises(TypeError, match="no schema"):
+        build.of(hint)
+
+
+@pytest.mark.parametrize("name", ["Image", "Failure", "Result", "Event", "Session", "ErrorInfo", "Warning_"])
+def test_what_is_said_is_said_of_a_key_that_is_there(name):
+    said = getattr(words, {"ErrorInfo": "ERROR", "Warning_": "WARNING"}.get(name, name.upper()))
+    renamed = {"stage": "event"}
+    assert {
+        renamed.get(field.name, field.name) for field in fields(getattr(model if name == "Event" else outcome, name))
+    } == set(said)

@@ -1,0 +1,100 @@
+"""The published schemas: true of what is printed, strict where it matters, and open to what may be added."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from codex_imagegen import errors, report
+from codex_imagegen.model import Event
+from codex_imagegen.outcome import Image, Result, Warning_
+from codex_imagegen.schemas.kinds import DIALECT, KINDS
+from tests.support import promised
+
+IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32)
+WARNING = Warning_("size-differs", "another size came")
+GOOD = json.loads(report.to_json(Result(True, "codex", (IMAGE,), warnings=(WARNING,))))
+BAD = json.loads(report.to_json(report.failed(errors.UsageLimit("the limit is reached", resets_at=5, spent=None))))
+EVENT = json.loads(report.event_json(Event("written", 1.5, path="/tmp/fox.png")))
+
+
+def faults(kind, data):
+    return [fault.message for fault in Draft202012Validator(KINDS[kind].schema(kind)).iter_errors(data)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_schema_is_one_and_stands_by_itself(kind):
+    schema = KINDS[kind].schema(kind)
+    Draft202012Validator.check_schema(schema)
+    assert (schema["$schema"], schema["title"]) == (DIALECT, kind)
+    text = json.dumps(schema)
+    assert all(f'"#/$defs/{name}"' in text for name in schema.get("$defs", ()))
+    assert '"$ref": "http' not in text
+    assert all("description" in key for key in schema["properties"].values())
+
+
+def test_what_is_printed_is_what_is_promised():
+    assert faults("result", GOOD) == faults("result", BAD) == faults("event", EVENT) == []
+    assert faults("error", BAD["error"]) == []
+
+
+@pytest.mark.parametrize(("kind", "data"), [("result", GOOD), ("result", BAD), ("event", EVENT)])
+def test_every_key_is_needed_and_others_may_come(kind, data):
+    for key in data:
+        assert faults(kind, {name: value for name, value in data.items() if name != key}), key
+    assert faults(kind, {**data, "added_later": 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "changes"),
+    [
+        ("result", GOOD, {"ok": "yes"}),
+        ("result", GOOD, {"error": BAD["error"]}),
+        ("result", GOOD, {"backend": "runcomfy"}),
+        ("result", BAD, {"error": None}),
+        ("result", BAD, {"failures": []}),
+        ("result", GOOD, {"schema": 2}),
+        ("batch", GOOD, {"job": 1, "status": "made"}),
+        ("sessions", GOOD, {}),
+        ("event", EVENT, {"path": None}),
+        ("event", EVENT, {"event": "error"}),
+        ("event", EVENT, {"event": "failed"}),
+        ("event", EVENT, {"event": "warning"}),
+    ],
+)
+def test_what_is_not_promised_is_found(kind, data, changes):
+    assert faults(kind, {**data, **changes})
+
+
+def test_a_failure_of_a_command_with_keys_of_its_own_is_a_plain_result():
+    assert faults("sessions", BAD) == faults("no-wait", BAD) == []
+
+
+def test_every_error_that_can_be_met_is_listed():
+    leaves = {cls.code for cls in vars(errors).values() if isinstance(cls, type) and not cls.__subclasses__()}
+    schema = KINDS["error"].schema("error")
+    assert set(schema["properties"]["code"]["examples"]) == leaves - {"annotations"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [(("sudden",), 1), (("images", 0, "sudden"), 1), (("images", 0, "format"), "gif")]
+)
+def test_our_own_tests_are_stricter_than_readers(path, value):
+    data = copy.deepcopy(GOOD)
+    *way, last = path
+    place = data
+    for step in way:
+        place = place[step]
+    place[last] = value
+    assert faults("result", data) == []
+    with pytest.raises(AssertionError, match="not what `codex-imagegen schema result` promises"):
+        promised.read(json.dumps(data))
+
+
+def test_keys_of_the_paid_route_belong_to_it_alone():
+    with pytest.raises(AssertionError):
+        promised.read(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r"}))
+    promised.read(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r", "backend": "runcomfy"}))

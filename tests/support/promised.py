@@ -1,0 +1,68 @@
+"""JSON that the program printed, read and held to its published schema: every test that sees some comes through here.
+
+The schemas let readers meet keys that they do not know. We are stricter with ourselves: a key that no schema has, and
+a value that none of them lists, fails.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from codex_imagegen.schemas.kinds import KINDS
+
+
+def read(line: str | bytes) -> Any:
+    """An object of stdout: a result, or the one with keys more that it is."""
+    data = json.loads(line)
+    assert_promised(data, _kind(data))
+    return data
+
+
+def event(line: str) -> Any:
+    """A line of stderr with ``--events``."""
+    data = json.loads(line)
+    assert_promised(data, "event")
+    return data
+
+
+def assert_promised(data: Any, kind: str) -> None:
+    """Fail where the data is not what the schema of this name promises, or is more than that."""
+    faults = [f"{fault.json_path}: {fault.message}" for fault in _validator(kind).iter_errors(data)]
+    assert not faults, f"not what `codex-imagegen schema {kind}` promises: {'; '.join(faults)[:2000]}"
+    if "cost_usd" in _validator(kind).schema["properties"]:
+        assert ("cost_usd" in data) is ("request_id" in data) is (data["backend"] == "runcomfy"), data
+
+
+def _kind(data: Any) -> str:
+    """The schema that names every key of an object, the one of the most keys first; else that of a result."""
+    schemas = {name: _validator(name).schema for name in KINDS if name not in {"error", "event"}}
+    for name in sorted(schemas, key=lambda name: -len(schemas[name]["properties"])):
+        own = schemas[name]["properties"].keys() - schemas["result"]["properties"].keys()
+        if own and own <= data.keys():
+            return name
+    return "result"
+
+
+@cache
+def _validator(kind: str) -> Draft202012Validator:
+    schema = KINDS[kind].schema(kind)
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(_strict(schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def _strict(schema: Any) -> Any:
+    """The same schema with no other keys, and no other values than its examples."""
+    if isinstance(schema, list):
+        return [_strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    stricter = {key: _strict(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        stricter["additionalProperties"] = False
+    if isinstance(schema.get("examples"), list):
+        stricter["enum"] = schema["examples"]
+    return stricter
