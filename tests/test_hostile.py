@@ -396,4 +396,4 @@ def test_json_of_hostile_text_is_ascii(lab):
     codex, _thread = lying_codex(world, past.made(FOX, revisedPrompt=EVIL.replace("\ud83e", "")))
     done = run(world, codex, "--json")
     assert done.out.isascii()
-    assert json.loads(done.out)["images"][0]["revised_prompt"] == EVIL.replace("\ud83e", "")
+    assert done.json["images"][0]["revised_prompt"] == EVIL.replace("\ud83e", "")

@@ -11,6 +11,7 @@ import pytest
 from codex_imagegen import errors, report
 from codex_imagegen.model import Event, Stage
 from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result, Warning_
+from tests.support import promised
 
 IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32, True, "a fox, revised")
 ERROR = ErrorInfo("usage-limit", 7, "the plan's limit is reached", "try again later", True, 1_795_300_000)
@@ -59,7 +60,7 @@ def test_golden():
 
 def test_every_key_is_in_every_object():
     for result in (OK, FAILED, Result(True, "codex"), report.failed(errors.UsageError("x"))):
-        data = json.loads(report.to_json(result))
+        data = promised.read(report.to_json(result))
         assert list(data) == KEYS
         assert all(list(image) == IMAGE_KEYS for image in data["images"])
         assert data["error"] is None or list(data["error"]) == ERROR_KEYS
@@ -107,13 +108,13 @@ def test_the_steps_of_a_run():
 
 
 def test_every_key_is_in_every_event():
-    landed, empty = json.loads(report.event_json(Event("landed", 2.0, thread_id=THREAD))), dict.fromkeys(EVENT_KEYS)
+    landed, empty = promised.event(report.event_json(Event("landed", 2.0, thread_id=THREAD))), dict.fromkeys(EVENT_KEYS)
     assert landed == empty | {"schema": 1, "event": "landed", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
-    error = json.loads(report.event_json(report.error_event(ERROR, thread_id=THREAD)))
+    error = promised.event(report.event_json(report.error_event(ERROR, thread_id=THREAD)))
     assert list(error) == list(landed) == EVENT_KEYS
     assert list(error["error"]) == ERROR_KEYS
     assert (error["event"], error["index"], error["message"]) == ("error", None, ERROR.message)
-    warned = json.loads(report.event_json(report.warning_event(OK.warnings[0], job=7)))
+    warned = promised.event(report.event_json(report.warning_event(OK.warnings[0], job=7)))
     assert (warned["job"], warned["warning"]) == (7, {"code": "size-differs", "message": "another size came"})
 
 

@@ -42,7 +42,7 @@ def write(lab: Lab, *jobs: str | dict[str, Any], name: str = "jobs.txt") -> str:
 
 def answers(done: Outcome) -> list[dict[str, Any]]:
     """The JSON objects of a run, by the lines of the list."""
-    return sorted((json.loads(line) for line in done.text.splitlines()), key=lambda answer: answer["job"])
+    return sorted(done.answers, key=lambda answer: answer["job"])
 
 
 def statuses(done: Outcome) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.bridge import checks
 from tests.bridge.checks import ENDS, Small, made
+from tests.support import promised
 
 pytestmark = pytest.mark.real
 RUNS = 12
@@ -21,7 +20,7 @@ def test_twelve_runs_at_once(lab, version):
         world.start("--prompt", prompt, "--out", f"{index}.png", "--json", "--timeout-sec", "120")
         for index, prompt in enumerate(prompts)
     ]
-    answers = [json.loads(run.communicate(timeout=150)[0]) for run in runs]
+    answers = [promised.read(run.communicate(timeout=150)[0]) for run in runs]
     assert [answer["error"] for answer in answers] == [None] * RUNS
     assert [run.returncode for run in runs] == [0] * RUNS
     assert [(world.work / f"{index}.png").read_bytes() for index in range(RUNS)] == [made(prompt) for prompt in prompts]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 
 from codex_imagegen.cli.runcomfy import submit_only
 from codex_imagegen.errors import ImagegenError, UsageError
+from tests.support import promised
 
 from .cli import Shell
 from .conftest import request
@@ -27,7 +27,7 @@ def test_it_prints_the_id_and_asks_no_more(standin: StandIn, capsys: pytest.Capt
 def test_with_json_it_is_one_object(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     submit_only(request(), json_wanted=True)
     (line,) = capsys.readouterr().out.splitlines()
-    found = json.loads(line)
+    found = promised.read(line)
     assert (found["ok"], found["backend"], found["images"]) == (True, "runcomfy", [])
     assert (found["request_id"], found["request_ids"]) == (REQUEST_ID, [REQUEST_ID])
 
