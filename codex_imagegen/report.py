@@ -75,11 +75,12 @@ def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
     )
 
 
-def sessions_json(held: Iterable[Session]) -> str:
+def sessions_json(held: Iterable[Session], *, elapsed_sec: float) -> str:
     """A list of past sessions as one line: the envelope of a result without pictures, and the sessions."""
     from codex_imagegen.outcome import Result
 
-    return json.dumps({**envelope(Result(True, "codex")), "sessions": [_session(session) for session in held]})
+    done = Result(True, "codex", elapsed_sec=round(elapsed_sec, 3))
+    return json.dumps({**envelope(done), "sessions": [_session(session) for session in held]})
 
 
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:

@@ -9,7 +9,7 @@ from codex_imagegen.codex.turn import Turn
 from codex_imagegen.codex.workspace import held, workspace
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import Request, Run
-from codex_imagegen.pictures.references import Reference, load
+from codex_imagegen.pictures.references import load
 
 if TYPE_CHECKING:
     from codex_imagegen.outcome import Made
@@ -22,8 +22,9 @@ def make(request: Request, run: Run) -> Made:
 
         return earlier.fetch(request.earlier, request.prompt, run, full_turn=request.full_turn)
     command.check_prompt(request.prompt)
+    _check_count(request.refs)
     codex = command.find(request.codex, run.environment)
-    references = _references(request.refs)
+    references = [load(path) for path in request.refs]
     codex_home = sessions.home(run.environment)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
     lock = run.closing.enter_context(held(folder))
@@ -52,10 +53,9 @@ def make(request: Request, run: Run) -> Made:
     return run.closing.enter_context(turn).made(request.prompt.encode())
 
 
-def _references(paths: tuple[str, ...]) -> list[Reference]:
+def _check_count(paths: tuple[str, ...]) -> None:
     if len(paths) > command.MAX_REFERENCES:
         raise UsageError(
             f"{len(paths)} references were given; the Codex route takes at most {command.MAX_REFERENCES}",
             hint="leave some out, or use --backend runcomfy, which takes 10",
         )
-    return [load(path) for path in paths]

@@ -82,7 +82,8 @@ def _call(name: str, rest: list[str]) -> int:
     try:
         code = command.main(rest, prog_name=program, standalone_mode=False)
     except click.UsageError as error:
-        raise UsageError(error.format_message(), hint=f"see {program} --help") from error
+        page = error.ctx.command_path if error.ctx else program
+        raise UsageError(error.format_message(), hint=f"see {page} --help") from error
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.Abort as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable
 
 import click
@@ -50,7 +51,8 @@ def recover(
     from codex_imagegen.recovery import place, story
 
     if list_wanted:
-        return _list(story.listed(DEFAULT_LIMIT if limit is None else limit), json_wanted=json_wanted)
+        started = time.monotonic()
+        return _list(story.listed(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
     done = story.recover(wanted, place.Place(out, out_dir, force), last=last, tell=console.tell)
     return console.result(done, json_wanted=json_wanted)
 
@@ -71,9 +73,11 @@ def _check(
         raise UsageError("--limit says how many sessions --list shows", hint="give it 0 for all of them")
 
 
-def _list(held: Iterable[Session], *, json_wanted: bool) -> int:
-    if json_wanted:
-        console.out(report.sessions_json(held))
+def _list(held: Iterable[Session], started: float | None) -> int:
+    """Print the sessions; as JSON where it is said when the looking ``started``."""
+    if started is not None:
+        found = list(held)
+        console.out(report.sessions_json(found, elapsed_sec=time.monotonic() - started))
     elif sys.stdout is not None and sys.stdout.isatty():
         _table(list(held))
     else:

@@ -46,6 +46,18 @@ def test_with_json(words, arguments):
     assert error["hint"]
 
 
+def test_too_many_references_are_wrong_arguments_even_where_there_is_no_codex():
+    done = run(COMMAND, "-p", "x", *["--ref", "nowhere.png"] * 6, "--codex", "/nowhere/codex")
+    assert_refused(done)
+    assert "at most 5" in done.err
+
+
+def test_the_help_that_is_named_is_the_command_s_own():
+    assert "(see codex-imagegen runcomfy status --help)" in run(COMMAND, "runcomfy", "status").err
+    assert "(see codex-imagegen batch --help)" in run(COMMAND, "batch").err
+    assert "(see codex-imagegen --help)" in run(COMMAND, "--nonsense").err
+
+
 def test_a_command_that_there_is_not():
     done = run(COMMAND, "genrate", "--json")
     assert_refused(done)
