@@ -21,8 +21,10 @@ STAGES = {
     "thread": "thinking",
     "drawing": "drawing",
     "landed": "landed",
+    "written": "written",
+    "failed": "failed",
 }
-"""The events that a person is shown, and in which words."""
+"""The steps of a run, in words for a person."""
 _WORDS = 80
 """Characters of a prompt that a list shows."""
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from codex_imagegen.model import Event
 
 
+_TOLD_ELSEWHERE = {"written", "failed"}
+"""By the path on stdout, and by the last sentence."""
+
+
 class Progress:
     """A context that shows events: a live line on a terminal, a line for each on a dumb one, JSON with ``--events``,
     else nothing.
@@ -41,7 +45,7 @@ class Progress:
     def tell(self, event: Event) -> None:
         """Show one event."""
         console.tell(event)
-        if not self._terminal or event.stage not in report.STAGES:
+        if not self._terminal or event.stage in _TOLD_ELSEWHERE:
             return
         if not self._live_line:
             console.err(report.event_line(event))

@@ -47,7 +47,7 @@ class Backend:
         self, request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None] = lambda _event: None
     ) -> Result:
         self.requests.append(request)
-        tell(Event("thinking", thread_id=THREAD))
+        tell(Event("thread", thread_id=THREAD))
         if self.errors:
             raise self.errors.pop(0)
         path = Path(request.out or "")
