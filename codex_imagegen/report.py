@@ -78,11 +78,8 @@ def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
 
 
 def sessions_json(held: Iterable[Session], *, elapsed_sec: float) -> str:
-    """A list of past sessions as one line: the envelope of a result without pictures, and the sessions."""
-    from codex_imagegen.outcome import Result
-
-    done = Result(True, "codex", elapsed_sec=round(elapsed_sec, 3))
-    return json.dumps({**envelope(done), "sessions": [_session(session) for session in held]})
+    """A list of past sessions as one JSON object on one line."""
+    return answer({"sessions": [_session(session) for session in held]}, elapsed_sec=elapsed_sec)
 
 
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:

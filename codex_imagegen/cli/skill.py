@@ -26,7 +26,11 @@ _dir = click.option("--dir", "folder", metavar="DIR", help="Another folder of sk
 _project = click.option("--project", is_flag=True, help="The folder of this project, not of all your work.")
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]…",  # click's own words for it differ between its versions
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @_json
 @click.pass_context
 def command(ctx: click.Context, json_wanted: bool) -> None:

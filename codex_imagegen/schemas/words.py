@@ -62,3 +62,8 @@ BATCH = {
     "status": "what became of the job: made; recovered, by an earlier run that was cut off; there, made by an earlier "
     "run; failed; left, since the batch had to stop",
 }
+SKILL = {
+    "agent": "whose folder of skills it is; null for one that was named",
+    "path": "absolute path of the skill's file",
+    "status": "what became of it",
+}

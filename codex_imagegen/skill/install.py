@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from codex_imagegen.errors import OutExists
 from codex_imagegen.skill import shelf
@@ -15,13 +16,16 @@ _MAX_LINES = 80
 """Lines of a difference that are shown; what would be lost comes first in it."""
 
 
+Status = Literal["installed", "updated", "unchanged", "removed", "absent"]
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one place: ``installed``, ``updated``, ``unchanged``; ``removed`` or ``absent``."""
+    """What became of one place."""
 
     agent: str | None
     path: str
-    status: str
+    status: Status
 
 
 def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str], None]) -> list[Done]:
@@ -57,7 +61,7 @@ def uninstall(places: Sequence[Place], *, force: bool = False) -> list[Done]:
 def _install(place: Place, old: bytes | None, new: bytes) -> Done:
     if old != new:
         shelf.write(place, new)
-    status = "installed" if old is None else "unchanged" if old == new else "updated"
+    status: Status = "installed" if old is None else "unchanged" if old == new else "updated"
     return Done(place.agent, shelf.path(place), status)
 
 

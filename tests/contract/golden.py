@@ -69,13 +69,15 @@ def keys() -> list[str]:
 
 def values() -> list[str]:
     """``event.event = landed`` and so on: the values that the schemas list."""
-    return [
-        f"{name}.{key} = {value}"
-        for name, part in _parts().items()
-        for key, schema in part["properties"].items()
-        for value in schema.get("examples", ())
-        if key != "backend" or name == "result"
-    ]
+
+    def walk(schema: dict[str, Any], at: str) -> Iterator[str]:
+        for key, value in schema["properties"].items():
+            yield from (f"{at}.{key} = {each}" for each in value.get("examples", ()))
+            if "properties" in value.get("items", {}):
+                yield from walk(value["items"], f"{at}.{key}[]")
+
+    found = [line for name, part in _parts().items() for line in walk(part, name)]
+    return [line for line in found if ".backend" not in line or line.startswith("result.")]
 
 
 def _parts() -> dict[str, Any]:
