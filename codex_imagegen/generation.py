@@ -14,10 +14,13 @@ from codex_imagegen import backends, report
 from codex_imagegen.errors import ImagegenError, Interrupted, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request, Run, Stage
-from codex_imagegen.pictures import output, trailing
+from codex_imagegen.pictures import finish, output, trailing
 
 if TYPE_CHECKING:
     from codex_imagegen.outcome import Image, Made, Result
+
+NOTHING_MADE = ("usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in")
+"""Failures of which we are told that no picture was made: none can have landed after all."""
 
 MAX_COUNT = 1000
 """More pictures of one prompt than anybody wants: a slip of the finger must not use up a month's quota."""
@@ -93,13 +96,8 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
 
 def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made, Image]:
     """Re-encode the picture where the request or its name asks for that, compare it with the wishes, write it."""
-    wishes, picture = request.wishes, made.picture
-    wanted = target.format or wishes.format or picture.format
-    size = wishes.size if wishes.fit and wishes.size != (picture.width, picture.height) else None
-    if wanted != picture.format or size:
-        from codex_imagegen.pictures.convert import convert
-
-        picture = convert(picture, wanted, size)
+    wishes = request.wishes
+    picture = finish.finish(made.picture, target.format, wishes)
     if wishes.size or wishes.aspect_ratio or wishes.resolution or wishes.transparent:
         from codex_imagegen.pictures.compare import differences
 
@@ -112,6 +110,8 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
 def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
     """The same error; once it had come so far, its hint ends with the command that fetches what landed."""
     lost = error.exit_code == 73
+    if error.code in NOTHING_MADE:
+        return error
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and lost:
         command = f"runcomfy wait {error.request_id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,9 @@ from codex_imagegen.cli.help import events_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import STDOUT
 from codex_imagegen.outcome import Session
+
+if TYPE_CHECKING:
+    from codex_imagegen.recovery.place import Place
 
 HELP = """Take pictures out of past sessions of Codex: nothing is spent, no Codex is started, nothing is sent.
 
@@ -38,27 +42,41 @@ def recover(
     wanted: tuple[str, ...],
     last: bool,
     list_wanted: bool,
-    out: str | None,
-    out_dir: str | None,
-    force: bool,
-    json_wanted: bool,
     limit: int | None,
+    json_wanted: bool,
+    **where: Any,
 ) -> int:
     """Write the pictures and print where they are, or list what there is; gives back the exit code."""
-    _check(wanted, last, list_wanted, out, out_dir, limit)
-    if json_wanted and out == STDOUT:
+    _check(wanted, last, list_wanted, limit, **where)
+    if json_wanted and where["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
-    from codex_imagegen.recovery import place, story
+    from codex_imagegen.recovery import story
 
     if list_wanted:
         started = time.monotonic()
         return _list(story.listed(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
-    done = story.recover(wanted, place.Place(out, out_dir, force), last=last, tell=console.tell)
+    done = story.recover(wanted, _place(**where), last=last, tell=console.tell)
     return console.result(done, json_wanted=json_wanted)
 
 
+def _place(*, size: str | None, fit: bool, **where: Any) -> Place:
+    from codex_imagegen import wishes
+    from codex_imagegen.recovery.place import Place
+
+    return Place(**where, wishes=wishes.parse(size=size, fit=fit))
+
+
 def _check(
-    wanted: tuple[str, ...], last: bool, list_wanted: bool, out: str | None, out_dir: str | None, limit: int | None
+    wanted: tuple[str, ...],
+    last: bool,
+    list_wanted: bool,
+    limit: int | None,
+    *,
+    out: str | None,
+    out_dir: str | None,
+    size: str | None,
+    fit: bool,
+    **_force: Any,
 ) -> None:
     if bool(wanted) + last + list_wanted != 1:
         raise UsageError(
@@ -67,8 +85,10 @@ def _check(
         )
     if out is not None and out_dir is not None:
         raise UsageError("--out and --out-dir contradict each other", hint="give one of them")
-    if list_wanted and (out is not None or out_dir is not None):
-        raise UsageError("--list writes no pictures", hint="leave --out and --out-dir out")
+    if list_wanted and (out is not None or out_dir is not None or fit):
+        raise UsageError("--list writes no pictures", hint="leave --out, --out-dir and --fit out")
+    if size is not None and not fit:
+        raise UsageError("a picture that was made has its size", hint="add --fit to scale and crop it")
     if limit is not None and (not list_wanted or limit < 0):
         raise UsageError("--limit says how many sessions --list shows", hint="give it 0 for all of them")
 
@@ -110,6 +130,8 @@ command = click.Command(
         click.Option(["--list", "list_wanted"], is_flag=True, help="Show the sessions that hold pictures."),
         click.Option(["-o", "--out"], metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout."),
         click.Option(["--out-dir"], metavar="DIR", help="The folder for <thread>.png. [the working folder]"),
+        click.Option(["--size"], metavar="WxH", help="With --fit: width and height in pixels."),
+        click.Option(["--fit"], is_flag=True, help="Scale and crop to --size exactly, around the centre."),
         click.Option(["--force"], is_flag=True, help="Replace what is there already."),
         click.Option(["--limit"], type=int, metavar="N", help="How many sessions --list shows; 0: all. [20]"),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),

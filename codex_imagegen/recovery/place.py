@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codex_imagegen.codex.history import Past
 from codex_imagegen.errors import ImagegenError
+from codex_imagegen.model import Wishes
 from codex_imagegen.outcome import Image, Picture
-from codex_imagegen.pictures import output
+from codex_imagegen.pictures import finish, output
 from codex_imagegen.recovery.search import Found
 
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -17,11 +18,15 @@ _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where pictures go: ``out`` is a file (or ``"-"``), ``out_dir`` a folder; neither: the working folder."""
+    """Where pictures go: ``out`` is a file (or ``"-"``), ``out_dir`` a folder; neither: the working folder.
+
+    Of the ``wishes`` those count that can be met afterwards: to be cropped to a size.
+    """
 
     out: str | None = None
     out_dir: str | None = None
     force: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
@@ -31,7 +36,7 @@ def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
     """
     try:
         targets = _targets(found, place, before)
-        return [_put(picture, target) for picture, target in zip(found.pictures, targets, strict=True)]
+        return [_put(picture, target, place.wishes) for picture, target in zip(found.pictures, targets, strict=True)]
     except ImagegenError as error:
         error.spent, error.thread_id, error.codex_version = False, found.past.thread_id, found.codex_version
         raise
@@ -59,9 +64,6 @@ def _stem(past: Past) -> str:
     return past.thread_id or os.path.basename(past.path or "picture").split(".")[0]
 
 
-def _put(picture: Picture, target: output.Target) -> Image:
-    if target.format is None or target.format == picture.format:
-        return output.write(picture, target)
-    from codex_imagegen.pictures.convert import convert
-
-    return output.write(convert(picture, target.format), target, original=False)
+def _put(picture: Picture, target: output.Target, wishes: Wishes) -> Image:
+    finished = finish.finish(picture, target.format, wishes)
+    return output.write(finished, target, original=finished is picture)

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from PIL import Image
 
 from tests.bridge.checks import KEYS
 from tests.support import past
@@ -60,6 +61,20 @@ def test_a_thread_gives_its_picture(world, thread):
     done = world.recover(thread)
     assert (done.code, done.err, done.text) == (0, "", f"{world.work / thread}.png\n")
     assert world.files() == {f"{thread}.png": FOX}
+
+
+def test_a_picture_is_cropped_to_a_size_afterwards(world, thread):
+    image = world.recover(thread, "--out", "wide.webp", "--size", "30x10", "--fit", "--json").json["images"][0]
+    assert (image["width"], image["height"], image["format"], image["original"]) == (30, 10, "webp", False)
+    with Image.open(world.work / "wide.webp") as picture:
+        assert picture.size == (30, 10)
+
+
+@pytest.mark.parametrize(("words", "hint"), [(["--size", "30x10"], "--fit"), (["--fit"], "--size")])
+def test_a_size_and_to_fit_it_go_together(world, thread, words, hint):
+    done = world.recover(thread, *words, "--json")
+    assert_failed(done, 2, "usage", hint)
+    assert world.files() == {}
 
 
 def test_upper_case_is_the_same_thread(world, thread):
