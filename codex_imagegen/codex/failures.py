@@ -190,9 +190,8 @@ def _error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
         hint = "it takes a ChatGPT plan with Codex; without one there is --backend runcomfy, which is paid"
     elif reason.code == "network":
         hint = f"{hint}; {_SANDBOX_HINT}"
-    when = (
-        "later" if reason.resets_at is None else time.strftime("after %Y-%m-%d %H:%M", time.localtime(reason.resets_at))
-    )
+    at = None if reason.resets_at is None else time.localtime(reason.resets_at)
+    when = "later" if at is None else time.strftime("after %Y-%m-%d %H:%M %Z", at).rstrip()
     return _ERRORS[reason.code](
         sentence.format(words=_words(reason.words)),
         hint=hint.format(when=when),

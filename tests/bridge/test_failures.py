@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from codex_imagegen.generation import NOTHING_MADE
 from tests.bridge import checks
 from tests.bridge.checks import ENDS, Small, assert_failed, made, model_of
 from tests.support import builds, scripts
@@ -91,7 +92,8 @@ def test_a_back_end_that_fails(lab, case, version, model):
     answer = assert_failed(world, done, case.exit_code, case.code, spent=case.spent)
     assert answer["codex_version"] == version
     assert answer["thread_id"] in world.rollouts()[0].name
-    assert f"codex-imagegen recover {answer['thread_id']}" in answer["error"]["hint"]
+    fetches = f"codex-imagegen recover {answer['thread_id']}" in answer["error"]["hint"]
+    assert fetches == (case.code not in NOTHING_MADE)
 
 
 # When a limit ends
