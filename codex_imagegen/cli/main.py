@@ -32,8 +32,12 @@ def run(argv: Sequence[str]) -> int:
     """Run one command line and give back its exit code; nothing is raised."""
     started = time.monotonic()
     name, rest = split(list(argv))
-    with console.telling(_asks_for("--events", name, rest), started):
-        return _guarded(name, rest, _asks_for("--json", name, rest), started)
+    try:
+        events, json_wanted = (_asks_for(flag, name, rest) for flag in ("--events", "--json"))
+    except Exception as error:  # noqa: BLE001 - a command that can't even be imported
+        return console.defect(error, json_wanted="--json" in rest, started=started)
+    with console.telling(events, started):
+        return _guarded(name, rest, json_wanted, started)
 
 
 def _guarded(name: str, rest: list[str], json_wanted: bool, started: float) -> int:
