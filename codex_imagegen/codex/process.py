@@ -16,6 +16,9 @@ from codex_imagegen.errors import CodexMissing
 LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 """Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
 
+BRIEF_LADDER = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
+"""The same for a Codex that was only asked something, and has nothing to put in order."""
+
 REPEAT_SEC = 2.0
 """How long after a hold the signal to go on is repeated."""
 
@@ -82,6 +85,22 @@ class Process:
         self._sent = True
         self._start(self._write, prompt)
 
+    def write(self, message: bytes) -> None:
+        """Write a short message to stdin, which stays open until :meth:`close_stdin`; one that nobody reads is lost.
+
+        Short is what a pipe holds (4 KB and more): a child that never reads must not hold us up.
+        """
+        self._sent = True  # from now on stdin is its writer's to close
+        stdin: Any = self._child.stdin
+        with contextlib.suppress(OSError, ValueError):
+            stdin.write(message)
+
+    def close_stdin(self) -> None:
+        """Say that nothing more will be written."""
+        stdin: Any = self._child.stdin
+        with contextlib.suppress(OSError):
+            stdin.close()
+
     def signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""
         if not self._ended.is_set():
@@ -92,9 +111,9 @@ class Process:
         """Whether the process has ended within so many seconds."""
         return self._ended.wait(max(0.0, seconds))
 
-    def stop(self) -> None:
+    def stop(self, ladder: Sequence[tuple[int, float]] = LADDER) -> None:
         """End the group: ask, tell, force. Returns when the process is gone and its streams have been read."""
-        for signum, grace in LADDER:
+        for signum, grace in ladder:
             if self._ended.is_set():
                 break
             if signum == signal.SIGINT:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import shlex
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from codex_imagegen.codex import command
+from codex_imagegen.codex import command, version
 from codex_imagegen.demo import home
 from codex_imagegen.demo.standin import StandIn
 from codex_imagegen.demo.understudy import VERSION
@@ -22,7 +21,6 @@ from codex_imagegen.model import Event, Request
 from codex_imagegen.outcome import Result
 
 PROMPT = "a range of hills at the end of the day"
-_OLDEST = (0, 111)
 _ASK_SEC = 20
 _UNCOMPRESSED = "[features]\nenable_request_compression = false"  # zstd is no part of this Python
 
@@ -40,19 +38,39 @@ def show(
     request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], say: Callable[[str], None]
 ) -> Result:
     """Make the request's picture on an embedded stage; ``say`` hears who plays Codex. Raises what a real run raises."""
+    with _stage() as (folder, back):
+        lead = _cast(request.codex, folder)
+        say(_credits(lead))
+        return _play(request, lead, folder, back, interrupt=interrupt, tell=tell)
+
+
+def prove(request: Request, codex_version: str, *, interrupt: Interrupt) -> Result:
+    """The same with the Codex that ``request.codex`` names and nobody else in its part."""
+    lead = Lead(request.codex or "", codex_version, real=True)
+    with _stage() as (folder, back):
+        return _play(request, lead, folder, back, interrupt=interrupt, tell=lambda _event: None)
+
+
+@contextlib.contextmanager
+def _stage() -> Iterator[tuple[str, StandIn]]:
+    """A folder that is gone afterwards, and the stand-in."""
     # the resolved name: Codex and our watcher must mean the same folder
     with (
         tempfile.TemporaryDirectory(prefix="codex-imagegen-demo-", ignore_cleanup_errors=True) as folder,
         StandIn() as back,
     ):
-        lead = _cast(request.codex, os.path.realpath(folder))
-        say(_credits(lead))
-        codex_home = os.path.join(os.path.realpath(folder), "home")
-        os.mkdir(codex_home, 0o700)
-        home.make(codex_home, back.url, version=lead.version, extra=_UNCOMPRESSED)
-        environment = home.environment(codex_home, back.url, command.environment_of(os.environ))
-        played = replace(request, codex=lead.path)
-        return generate(played, interrupt=interrupt, tell=tell, environment=environment)
+        yield os.path.realpath(folder), back
+
+
+def _play(
+    request: Request, lead: Lead, folder: str, back: StandIn, *, interrupt: Interrupt, tell: Callable[[Event], None]
+) -> Result:
+    codex_home = os.path.join(folder, "home")
+    os.mkdir(codex_home, 0o700)
+    home.make(codex_home, back.url, version=lead.version, extra=_UNCOMPRESSED)
+    environment = home.environment(codex_home, back.url, command.environment_of(os.environ))
+    played = replace(request, codex=lead.path)
+    return generate(played, interrupt=interrupt, tell=tell, environment=environment)
 
 
 def _credits(lead: Lead) -> str:
@@ -69,22 +87,10 @@ def _cast(given: str | None, folder: str) -> Lead:
         if given is not None:
             raise
     else:
-        version = _version(path)
-        if version and tuple(int(part) for part in version.split(".")[:2]) >= _OLDEST:
-            return Lead(path, version, real=True)
+        known = version.read(path, command.environment_of(os.environ), _ASK_SEC)
+        if known and not version.is_too_old(known):
+            return Lead(path, known, real=True)
     path = os.path.join(folder, "understudy")
     with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o700)) as file:
         file.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m codex_imagegen.demo.understudy "$@"\n')
     return Lead(path, VERSION, real=False)
-
-
-def _version(path: str) -> str | None:
-    """The version that a Codex names; asked for in the demo alone, since it costs 70 ms and more."""
-    try:
-        said = subprocess.run(
-            [path, "--version"], capture_output=True, timeout=_ASK_SEC, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(rb"\b(\d{1,4}\.\d{1,4}\.\d{1,4})\b", said.stdout)
-    return found[1].decode() if found else None

@@ -180,3 +180,25 @@ def test_kill_all_ends_every_group(start):
     children = [start("/bin/sleep", "30") for _ in range(3)]
     process.kill_all()
     assert all(child.wait(10) and child.exit_code == -signal.SIGKILL for child in children)
+
+
+def test_short_messages_while_stdin_stays_open(start):
+    heard = Heard()
+    child = start("/bin/sh", "-c", 'while read line; do echo "heard $line"; done', heard=heard)
+    child.write(b"one\n")
+    child.write(b"two\n")
+    child.close_stdin()
+    assert child.wait(10)
+    child.drain()
+    assert heard.out == b"heard one\nheard two\n"
+    child.write(b"three\n")  # nobody is there any more: no error
+    child.close_stdin()
+
+
+def test_a_brief_ladder_ends_what_listens_to_no_signal(start):
+    heard = Heard()
+    child = start("/bin/sh", "-c", "trap '' INT TERM; echo deaf; while :; do sleep 1; done", heard=heard)
+    while not heard.out:
+        time.sleep(0.01)
+    child.stop(process.BRIEF_LADDER)
+    assert child.exit_code == -signal.SIGKILL

@@ -1,0 +1,94 @@
+"""A short question to a Codex: what it says is kept, bounded in time and size, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from codex_imagegen.codex import version
+from codex_imagegen.codex.ask import MAX_ANSWER_BYTES, ask
+from codex_imagegen.errors import CodexMissing
+from tests.support import builds
+
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Makes an executable of these shell lines."""
+
+    def make(*lines):
+        path = tmp_path / "codex"
+        path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+def question(codex, *words, seconds=20.0):
+    return ask(codex, *words, environment=ENVIRONMENT, timeout_sec=seconds)
+
+
+def test_what_it_says_and_how_it_ends(script):
+    answer = question(script('echo "out $1 $2"', "echo err >&2", "exit 3"), "login", "status")
+    assert (answer.exit_code, answer.out, answer.err) == (3, "out login status\n", "err\n")
+
+
+def test_its_stdin_is_empty_and_its_folder_no_project(script):
+    assert question(script("cat", "pwd")).out == "/\n"
+
+
+def test_one_that_hangs_is_ended_with_all_its_children(script):
+    codex = script("trap '' INT TERM", "sleep 1000 & echo $!", "wait", "wait", "wait")
+    answer = question(codex, seconds=0.5)
+    assert answer.exit_code is None
+    with pytest.raises(ProcessLookupError):
+        await_gone(int(answer.out))
+
+
+def await_gone(pid):
+    for _ in range(1000):
+        os.kill(pid, 0)
+        time.sleep(0.01)
+
+
+def test_of_much_the_beginning_is_kept(script):
+    answer = question(script("head -c 3000000 /dev/zero | tr '\\0' x"))
+    assert answer.out == "x" * MAX_ANSWER_BYTES
+
+
+def test_what_is_no_text_is_no_trouble(script):
+    assert "�" in question(script(r"printf '\377\376'")).out
+
+
+def test_what_can_not_be_started(tmp_path):
+    broken = tmp_path / "codex"
+    broken.write_bytes(b"\x7fELF and nothing else")
+    broken.chmod(0o755)
+    with pytest.raises(CodexMissing):
+        question(str(broken))
+    assert version.read(str(broken), ENVIRONMENT, 20) is None
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("known", [builds.TOO_OLD, builds.OLDEST, builds.NEWEST])
+def test_the_real_builds_name_their_version(known, tmp_path):
+    environment = {**ENVIRONMENT, "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path)}
+    assert version.read(str(builds.codex(known)), environment, 20) == known
+
+
+@pytest.mark.parametrize("said", ["", "codex-cli", "1.2", "99999.1.1x"])
+def test_no_version(said):
+    assert version.named(said) is None
+
+
+def test_what_is_too_old_and_what_nobody_has_tested():
+    assert (version.OLDEST, version.NEWEST) == (builds.OLDEST, builds.NEWEST)
+    assert version.is_too_old("0.98.7")
+    assert not version.is_too_old("0.111.0")
+    assert not version.is_newer_than_tested("0.169.9")
+    assert version.is_newer_than_tested("0.170.0")
+    assert version.is_newer_than_tested("1.0.0")
