@@ -71,13 +71,18 @@ def of_file(path: str) -> Past:
 
 def newest(codex_home: str) -> Iterator[Past]:
     """Every past session, newest first, each once; folders are listed as they are come to."""
-    rollouts = _walk(_sessions(codex_home), _DEPTH)
+    named = rollouts(codex_home)
     # for equal times, which a thread's rollout and its pictures have, the first of these wins
     seen = set()
-    for past in heapq.merge(rollouts, _archived(codex_home), _pictures(codex_home), key=_time, reverse=True):
+    for past in heapq.merge(named, _archived(codex_home), _pictures(codex_home), key=_time, reverse=True):
         if past.thread_id not in seen:
             seen.add(past.thread_id)
             yield past if past.path else _with_rollout(codex_home, past)
+
+
+def rollouts(codex_home: str) -> Iterator[Past]:
+    """The rollouts in ``sessions/`` by their names, latest first; folders are listed as they are come to."""
+    return _walk(_sessions(codex_home), _DEPTH)
 
 
 def _time(past: Past) -> float:

@@ -25,6 +25,12 @@ from codex_imagegen.codex import reasons
 from codex_imagegen.codex.tail import HEAD
 from codex_imagegen.pictures import blobs
 
+KINDS = frozenset({
+    "session_meta", "response_item", "event_msg", "turn_context", "world_state", "compacted", "token_usage_record",
+    "inter_agent_communication", "inter_agent_communication_metadata", "security_risk_score", "realtime_item",
+})  # fmt: skip
+"""The kinds of records that Codex writes: those of the recordings, and those that 0.169.0 names besides."""
+
 _KIND = re.compile(rb'"type":"(\w+)"(?:,"payload":\{"type":"(\w+)")?')
 _OFFERS = b"additional_tools"
 _SILENT = {b"turn_context", b"world_state", b"compacted", b"token_usage_record"}
@@ -83,6 +89,12 @@ def wants(head: bytes) -> bool:
     if kind[1] == b"response_item" and kind[2] == b"message":
         return b'"role":"assistant"' in head
     return kind[1] not in _SILENT and kind[2] not in _SILENT_PAYLOADS
+
+
+def kind(head: bytes) -> str | None:
+    """The first name in a record that begins like this: one of :data:`KINDS`, unless Codex has moved on."""
+    found = _KIND.search(head[:HEAD])
+    return found[1].decode() if found else None
 
 
 def tears_picture(rest: bytes) -> bool:

@@ -1,0 +1,77 @@
+"""Where a Codex CLI came from, and where one may lie that is not on PATH: read from paths and names alone.
+
+The places are those of Codex's own installers, of Homebrew, and of the IDE extension, which brings a binary of its own
+in ``bin/<system>/`` (the extension's identifier is ``openai.chatgpt``).
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping
+
+from codex_imagegen.codex import native
+
+_EDITORS = (".vscode", ".vscode-insiders", ".vscode-server", ".cursor", ".cursor-server", ".windsurf", ".vscode-oss")
+_BINARIES = (
+    "~/.local/bin/codex",
+    "~/.npm-global/bin/codex",
+    "~/.nvm/versions/node/*/bin/codex",
+    "~/.volta/bin/codex",
+    "~/.bun/bin/codex",
+    "/opt/homebrew/bin/codex",
+    "/home/linuxbrew/.linuxbrew/bin/codex",
+    "/usr/local/bin/codex",
+    "/Applications/Codex.app/Contents/Resources/codex",
+)
+_MAX_FOUND = 5
+_MARKS = (
+    ("/Caskroom/", "Homebrew's"),
+    ("/Cellar/", "Homebrew's"),
+    ("/extensions/openai.chatgpt-", "the IDE extension's"),
+    (".app/Contents/", "the desktop app's"),
+    ("/.volta/", "Volta's"),
+    ("/mise/", "mise's"),
+    ("/.asdf/", "asdf's"),
+    ("/.cargo/", "Cargo's"),
+)
+
+
+def origin(codex: str) -> str:
+    """Who brought this Codex, as far as its path tells: two or three words, or nothing."""
+    path = os.path.realpath(codex)
+    if native.binary(codex) != codex:
+        return "npm's, its native binary"
+    if path.endswith(".js"):
+        return "npm's"
+    return next((words for mark, words in _MARKS if mark in path), "")
+
+
+def others(codex: str, environment: Mapping[str, str]) -> list[str]:
+    """Further commands named ``codex`` on PATH, behind or beside this one."""
+    seen, found = {os.path.realpath(codex)}, []
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or os.curdir, "codex")
+        if _is_command(path) and os.path.realpath(path) not in seen:
+            seen.add(os.path.realpath(path))
+            found.append(os.path.abspath(path))
+    return found[:_MAX_FOUND]
+
+
+def elsewhere() -> str | None:
+    """A Codex that is not on PATH: the first of the usual places, else the newest IDE extension's."""
+    places = [os.path.expanduser(place) for place in _BINARIES]
+    places += [os.path.expanduser(f"~/{editor}/extensions/openai.chatgpt-*/bin/*/codex") for editor in _EDITORS]
+    found = (path for place in places for path in sorted(glob.glob(place), key=_changed, reverse=True))
+    return next(filter(_is_command, found), None)
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_command(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)

@@ -1,0 +1,37 @@
+"""How Codex is logged in, in the words of its own ``codex login status``: no credentials are read by us.
+
+What it says, measured with the real builds (it exits with 0 for any login and with 1 for none; the words are on
+stderr):
+
+=================  ==================================================================
+0.111.0 – 0.169.0  ``Logged in using ChatGPT``, ``Not logged in``
+0.111.0 – …        ``Logged in using an API key - sk-…`` with a part of the key in it
+… – 0.169.0        ``API key configured - sk-…`` with a part of the key in it
+=================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from codex_imagegen.codex.ask import ask
+
+Login = Literal["chatgpt", "api-key", "none", "other", "unknown"]
+"""``other`` is a login of a kind that is not known here; ``unknown``: Codex did not answer."""
+
+_KINDS: tuple[tuple[Login, re.Pattern[str]], ...] = (
+    ("none", re.compile(r"not logged in", re.IGNORECASE)),
+    ("api-key", re.compile(r"api key", re.IGNORECASE)),
+    ("chatgpt", re.compile(r"logged in (?:using|with) chatgpt", re.IGNORECASE)),
+)
+
+
+def status(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Login:
+    """The kind of login; raises :class:`CodexMissing` where Codex can't be started."""
+    answer = ask(codex, "login", "status", environment=environment, timeout_sec=timeout_sec)
+    for kind, words in _KINDS:
+        if words.search(answer.err) or words.search(answer.out):
+            return kind
+    return "other" if answer.exit_code == 0 and "ogged in" in answer.err + answer.out else "unknown"

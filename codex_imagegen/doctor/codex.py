@@ -1,0 +1,86 @@
+"""Codex itself: where it is, which it is, how it is logged in, and whether it knows the image tool."""
+
+from __future__ import annotations
+
+import os
+
+from codex_imagegen.codex import installed, login, version
+from codex_imagegen.codex.ask import ask
+from codex_imagegen.doctor.context import ASK_SEC, Context
+from codex_imagegen.doctor.finding import Finding, failed, ok, unknown, warning
+from codex_imagegen.errors import CodexFailed, CodexMissing, CodexTooOld, NotLoggedIn, ToolUnavailable
+
+_UPDATE = "update it: npm install -g @openai/codex"
+_LIVE = "codex-imagegen doctor --live proves it, and spends nothing"
+_NO_TOOL = "it takes a ChatGPT plan with pictures, such as Plus; without one there is --backend runcomfy, which is paid"
+
+
+def check_codex(context: Context) -> Finding:
+    """Whether there is a Codex, from where, and how old it is."""
+    try:
+        path = context.codex()
+    except CodexMissing as error:
+        return _missing(error)
+    known = context.version()
+    origin = installed.origin(path)
+    where = f"({origin}) at {path}" if origin else f"at {path}"
+    others = installed.others(path, context.environment)
+    data = {"path": path, "version": known, "others": others}
+    if known is None:
+        return failed(_silent(path), data=data)
+    if version.is_too_old(known):
+        told = f"Codex {known} {where} can't make pictures: that came with {version.OLDEST}"
+        return failed(CodexTooOld(told, hint=_UPDATE), data)
+    message = f"{known} {where}" + (f"; another one on PATH is {others[0]}" if others else "")
+    if version.is_newer_than_tested(known):
+        return warning(f"{message}; tested are {version.OLDEST} to {version.NEWEST}", _LIVE, data=data)
+    return ok(message, data=data)
+
+
+def check_login(context: Context) -> Finding:
+    """With what Codex is logged in, and whether that login is offered the image tool."""
+    kind = login.status(context.codex(), context.codex_environment, ASK_SEC)
+    plan = context.account().plan if kind in {"chatgpt", "other"} else None
+    data = {"login": kind, "plan": plan}
+    if kind == "none":
+        return failed(NotLoggedIn("Codex is not logged in", hint="run: codex login"), data=data)
+    if kind == "api-key":
+        key = ToolUnavailable("Codex is logged in with an API key, which is offered no picture tool", hint=_NO_TOOL)
+        return failed(key, data=data)
+    if plan == "free":
+        return failed(ToolUnavailable("ChatGPT's Free plan is offered no picture tool", hint=_NO_TOOL), data=data)
+    if kind == "unknown":
+        return unknown("codex login status gave no answer that is known here", "run it yourself", data=data)
+    if kind == "other":
+        return warning("logged in, in a way that is not known here", "run: codex login status", data=data)
+    return ok(f"with ChatGPT, plan {plan}" if plan else "with ChatGPT; which plan can't be known", data=data)
+
+
+def check_image_tool(context: Context) -> Finding:
+    """Whether this Codex knows the feature that every run switches on."""
+    answer = ask(context.codex(), "features", "list", environment=context.codex_environment, timeout_sec=ASK_SEC)
+    rows = [line.split() for line in answer.out.splitlines()]
+    row = next((row for row in rows if row[:1] == ["image_generation"]), None)
+    if answer.exit_code != 0 or not rows:
+        return unknown("codex features list gave no answer")
+    if row is None:
+        error = CodexTooOld("this Codex knows no feature image_generation", hint=_UPDATE)
+        return failed(error)
+    stage, state = " ".join(row[1:-1]), row[-1]
+    if stage == "removed":
+        return warning("the feature image_generation is marked as removed", _LIVE, data={"feature": stage})
+    return ok("on" if state == "true" else "off by itself, switched on for each run", data={"feature": stage})
+
+
+def _missing(error: CodexMissing) -> Finding:
+    """What was not found may lie in a place that is not on PATH, such as the IDE extension's."""
+    found = installed.elsewhere()
+    if found is not None:
+        error = CodexMissing(error.message, hint=f"there is one that is not on PATH; name it with --codex {found}")
+    return failed(error, {"path": found})
+
+
+def _silent(path: str) -> CodexFailed:
+    return CodexFailed(
+        f"{path} does not say its version within {ASK_SEC:.0f} s", hint=f"try {os.path.basename(path)} --version"
+    )

@@ -1,0 +1,53 @@
+"""The report as lines for a person, or as one JSON object; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from codex_imagegen import report
+from codex_imagegen.doctor.finding import Finding, Report, Status
+from codex_imagegen.model import SCHEMA
+
+MARKS: Mapping[Status, str] = {"ok": "ok", "warning": "warn", "failed": "FAIL", "unknown": "?"}
+"""How each status looks where there is no colour."""
+
+_MARK_WIDTH = max(map(len, MARKS.values()))
+
+
+def line(finding: Finding, name_width: int) -> str:
+    """One check as one line, for a pipe or a file: mark, name, what was found, and what to do."""
+    told = f"{finding.message}{f' → {finding.hint}' if finding.hint else ''}"
+    return f"{MARKS[finding.status]:<{_MARK_WIDTH}}  {finding.name:<{name_width}}  {told}"
+
+
+def summary(findings: tuple[Finding, ...]) -> str:
+    """How many checks there were, and how many of each kind that is not well."""
+    words = {"failed": "failed", "warning": "warned", "unknown": "can't tell"}
+    counts = {word: sum(finding.status == status for finding in findings) for status, word in words.items()}
+    told = [f"{count} {word}" for word, count in counts.items() if count]
+    return f"{len(findings)} checks: {', '.join(told) or 'all well'}"
+
+
+def to_json(done: Report) -> str:
+    """The report as one line of ASCII, in the promised order: every key is always there."""
+    error = done.error
+    return json.dumps({
+        "schema": SCHEMA,
+        "ok": error is None,
+        "checks": [_check(finding) for finding in done.findings],
+        "versions": dict(done.versions),
+        "error": None if error is None else asdict(report.error_info(error)),
+        "elapsed_sec": round(done.elapsed_sec, 3),
+    })  # fmt: skip
+
+
+def _check(finding: Finding) -> dict[str, object]:
+    return {
+        "name": finding.name,
+        "status": finding.status,
+        "message": finding.message,
+        "hint": finding.hint,
+        "data": dict(finding.data),
+    }
