@@ -2,8 +2,20 @@
 
 It is asked of Codex's own ``codex app-server``, JSON-RPC in lines over stdio: ``initialize``, the notification
 ``initialized``, then ``account/read`` and ``account/rateLimits/read``. Nothing is spent, and the credentials stay with
-Codex; it asks OpenAI for ``wham/usage`` (and, in the newest builds, ``wham/accounts/check``). The account's e-mail and
-ids are in the answers, and are left there.
+Codex. The account's e-mail and ids are in the answers, and are left there.
+
+Every build that was tried has the command and both methods (0.107.0, 0.111.0, 0.118.0, 0.134.0, 0.141.0, 0.144.6,
+0.149.1, 0.160.1, 0.169.0). What Codex asks OpenAI for meanwhile, below ``chatgpt_base_url``:
+
+=================  ===================================================================================================
+0.107.0 – 0.141.0  ``wham/usage``, for the limits; the plan comes from its own token
+0.144.6 – 0.149.1  the same, and ``wham/rate-limit-reset-credits``
+0.160.1 – 0.169.0  the same, and ``wham/accounts/check``: without an answer to it, ``account/read`` is an error
+=================  ===================================================================================================
+
+With an API key, or none, ``account/read`` says so and the limits are an error. The answers take 0.1 to 0.5 s here, and
+in the real world as long as OpenAI takes. A Codex that starts in a home for the first time indexes its rollouts
+meanwhile: with 60,000 of them, 4 s.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """How Codex is logged in, in the words of its own ``codex login status``: no credentials are read by us.
 
-What it says, measured with the real builds (it exits with 0 for any login and with 1 for none; the words are on
-stderr):
+What it says on stderr, measured with eight of the real builds (it exits with 0 for any login, and with 1 for none):
 
-=================  ==================================================================
-0.111.0 – 0.169.0  ``Logged in using ChatGPT``, ``Not logged in``
-0.111.0 – …        ``Logged in using an API key - sk-…`` with a part of the key in it
-… – 0.169.0        ``API key configured - sk-…`` with a part of the key in it
-=================  ==================================================================
+=================  ==================================================================================
+0.107.0 – 0.169.0  ``Logged in using ChatGPT``, ``Not logged in``
+0.107.0 – 0.160.1  ``Logged in using an API key - sk-…``, with the beginning and the end of the key in it
+0.169.0            ``API key configured - sk-…``, likewise
+=================  ==================================================================================
+
+So its words are never repeated.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 
 from codex_imagegen.codex.ask import ask
-from codex_imagegen.errors import CodexMissing
 
 OLDEST, NEWEST = "0.111.0", "0.169.0"
 """The oldest build that can make pictures, and the newest that the tests have run."""
@@ -15,12 +14,11 @@ _SAID = re.compile(r"\b(\d{1,4}\.\d{1,4}\.\d{1,4})\b")
 
 
 def read(codex: str, environment: Mapping[str, str], timeout_sec: float) -> str | None:
-    """The version that a Codex names, or None; no run asks this, since a run has no time for it."""
-    try:
-        said = ask(codex, "--version", environment=environment, timeout_sec=timeout_sec).out
-    except CodexMissing:
-        return None
-    return named(said)
+    """The version that a Codex names, or None; raises :class:`CodexMissing` where it can't be started.
+
+    No run asks this, since a run has no time for it.
+    """
+    return named(ask(codex, "--version", environment=environment, timeout_sec=timeout_sec).out)
 
 
 def named(text: str) -> str | None:

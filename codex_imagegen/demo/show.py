@@ -87,10 +87,17 @@ def _cast(given: str | None, folder: str) -> Lead:
         if given is not None:
             raise
     else:
-        known = version.read(path, command.environment_of(os.environ), _ASK_SEC)
+        known = _version(path)
         if known and not version.is_too_old(known):
             return Lead(path, known, real=True)
     path = os.path.join(folder, "understudy")
     with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o700)) as file:
         file.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m codex_imagegen.demo.understudy "$@"\n')
     return Lead(path, VERSION, real=False)
+
+
+def _version(path: str) -> str | None:
+    try:
+        return version.read(path, command.environment_of(os.environ), _ASK_SEC)
+    except CodexMissing:
+        return None
