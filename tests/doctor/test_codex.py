@@ -1,0 +1,161 @@
+"""What the doctor says of Codex itself: none, too old, too new, hanging, somewhere else, not logged in, a key, a plan."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.doctor.surgery import NAMES, examine, ill, without_codex
+from tests.support import builds
+from tests.support.account import Account
+
+pytestmark = pytest.mark.real
+KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-abcdefghijklmnop1234"}
+HANG = ("trap '' INT TERM", "sleep 1000 & wait", "wait", "wait")
+
+
+def test_no_codex(lab):
+    world = lab()
+    found = examine(world, codex="", env=without_codex(world))
+    assert "npm install" in found.assert_failed(3, "codex-missing", "codex")["hint"]
+    assert {found.status(name) for name in ("login", "image-tool", "limits")} == {"unknown"}
+    assert {found.status(name) for name in ("clock", "runcomfy", "parts")} == {"ok"}
+
+
+def test_one_that_is_not_there(lab):
+    found = examine(lab(), codex="/nowhere/codex")
+    found.assert_failed(3, "codex-missing", "codex")
+
+
+def test_one_that_can_not_be_started(lab):
+    world = lab()
+    broken = world.tmp / "codex"
+    broken.write_bytes(b"\x7fELF and nothing else")
+    broken.chmod(0o755)
+    found = examine(world, codex=str(broken))
+    assert "can't be started" in found.assert_failed(3, "codex-missing", "codex")["message"]
+
+
+def test_the_one_of_an_ide_is_found(lab):
+    world = lab()
+    environment = without_codex(world)
+    binary = world.tmp / ".vscode" / "extensions" / "openai.chatgpt-26.1.0-linux-x64" / "bin" / "linux-x86_64" / "codex"
+    binary.parent.mkdir(parents=True)
+    binary.symlink_to(builds.codex(builds.NEWEST))
+    found = examine(world, codex="", env=environment)
+    check = found.assert_failed(3, "codex-missing", "codex")
+    assert check["hint"].endswith("--codex ~/.vscode/extensions/openai.chatgpt-26.1.0-linux-x64/bin/linux-x86_64/codex")
+    again = examine(world, codex=str(binary))
+    assert again.status("codex") == "ok"
+
+
+def test_one_that_is_too_old(lab):
+    world = lab(builds.TOO_OLD, script=Account())
+    found = examine(world)
+    check = found.assert_failed(3, "codex-too-old", "codex")
+    assert builds.TOO_OLD in check["message"]
+    assert found.status("image-tool") == "failed"
+    assert found.status("login") == "ok"
+
+
+def test_one_that_nobody_has_tested_yet(lab):
+    world = lab(script=Account())
+    found = examine(world, codex=ill(world, "--version", "echo codex-cli 0.999.0"))
+    assert (found.code, found.status("codex")) == (0, "warning")
+    assert "doctor --live" in found.checks["codex"]["hint"]
+
+
+def test_one_that_names_no_version(lab):
+    world = lab(script=Account())
+    found = examine(world, codex=ill(world, "--version", "echo hello"))
+    found.assert_failed(5, "codex-failed", "codex")
+
+
+def test_one_that_hangs_altogether(lab):
+    world = lab()
+    found = examine(world, codex=ill(world, "*", *HANG))
+    found.assert_failed(5, "codex-failed", "codex")
+    assert {found.status(name) for name in ("login", "image-tool", "limits")} == {"unknown"}
+    assert "in time" in found.checks["limits"]["message"]
+    assert {found.status(name) for name in NAMES[4:]} == {"ok"}
+
+
+def test_another_one_behind_it_on_the_path(lab, tmp_path):
+    world = lab(script=Account())
+    for name, version in (("first", builds.NEWEST), ("second", builds.OLDEST)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "codex").symlink_to(builds.codex(version))
+    environment = {"PATH": f"{tmp_path}/first:{tmp_path}/second:{world.environment['PATH']}"}
+    data = examine(world, codex="", env=environment).checks["codex"]["data"]
+    assert data["path"].endswith("first/codex")
+    assert data["others"][0].endswith("second/codex")
+
+
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+def test_not_logged_in(lab, version):
+    world = lab(version)
+    (world.home / "auth.json").unlink()
+    found = examine(world)
+    assert found.assert_failed(5, "not-logged-in", "login")["hint"] == "run: codex login"
+    assert found.status("limits") == "unknown"
+
+
+@pytest.mark.parametrize("version", ["0.134.0", "0.160.1", builds.NEWEST])
+def test_a_key_that_is_offered_no_tool(lab, version):
+    world = lab(version, script=Account())
+    (world.home / "auth.json").write_text(json.dumps(KEY))
+    found = examine(world)
+    found.assert_failed(7, "tool-unavailable", "login")
+    assert found.checks["login"]["data"] == {"login": "api-key", "plan": None}
+    assert "sk-" not in found.done.text + found.done.err
+
+
+def test_a_key_that_would_be_billed(lab):
+    world = lab(builds.OLDEST, script=Account())
+    (world.home / "auth.json").write_text(json.dumps(KEY))
+    found = examine(world)
+    assert (found.code, found.status("login")) == (0, "warning")
+    assert "billed" in found.checks["login"]["message"]
+
+
+@pytest.mark.parametrize(("version", "code"), [("0.144.6", 0), ("0.149.1", 7), (builds.NEWEST, 7)])
+def test_a_free_plan(lab, version, code):
+    world = lab(version, script=Account(plan="free"))
+    world.write_home(plan="free")
+    found = examine(world)
+    assert (found.code, found.checks["login"]["data"]["plan"]) == (code, "free")
+    assert found.status("login") == ("failed" if code else "warning")
+
+
+@pytest.mark.parametrize("plan", ["pro", "team", "a_plan_of_tomorrow"])
+def test_another_plan(lab, plan):
+    world = lab(script=Account(plan=plan))
+    world.write_home(plan=plan)
+    found = examine(world)
+    assert found.status("login") == "ok"
+
+
+def test_a_login_of_another_kind(lab):
+    world = lab(script=Account())
+    found = examine(world, codex=ill(world, "login*", "echo Logged in using a badge of somebody@example.com >&2"))
+    assert (found.code, found.status("login")) == (0, "warning")
+    assert "example.com" not in found.done.text
+
+
+def test_a_feature_that_is_marked_as_removed(lab):
+    world = lab(script=Account())
+    found = examine(world, codex=ill(world, "features*", "echo image_generation removed true"))
+    assert (found.code, found.status("image-tool")) == (0, "warning")
+
+
+def test_a_feature_that_is_off_in_the_config_is_switched_on_for_a_run(lab):
+    world = lab(script=Account(), extra_config="[features]\nimage_generation = false")
+    check = examine(world).checks["image-tool"]
+    assert (check["status"], "off by itself" in check["message"]) == ("ok", True)
+
+
+def test_features_that_nobody_lists(lab):
+    world = lab(script=Account())
+    found = examine(world, codex=ill(world, "features*", "exit 2"))
+    assert (found.code, found.status("image-tool")) == (0, "unknown")
