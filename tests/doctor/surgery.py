@@ -16,6 +16,8 @@ CHECK_KEYS = ["name", "status", "message", "hint", "data"]
 NAMES = [
     "codex", "login", "image-tool", "limits", "home", "wake-ups", "rollouts", "space", "clock", "runcomfy", "parts",
 ]  # fmt: skip
+HANGING = ("trap '' INT TERM", "sleep 1000 & wait", "wait", "wait")
+"""Shell lines that neither end nor listen."""
 UNDER = str(Path(__file__).parent.parent / "faults" / "under.py")
 
 

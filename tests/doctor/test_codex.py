@@ -1,4 +1,4 @@
-"""What the doctor says of Codex itself: none, too old, too new, hanging, somewhere else, not logged in, a key, a plan."""
+"""What the doctor says of Codex itself: none, too old, too new, hanging, elsewhere, not logged in, a key, a plan."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 
 import pytest
 
-from tests.doctor.surgery import NAMES, examine, ill, without_codex
+from tests.doctor.surgery import HANGING, NAMES, examine, ill, without_codex
 from tests.support import builds
 from tests.support.account import Account
 
 pytestmark = pytest.mark.real
 KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-abcdefghijklmnop1234"}
-HANG = ("trap '' INT TERM", "sleep 1000 & wait", "wait", "wait")
 
 
 def test_no_codex(lab):
@@ -74,7 +73,7 @@ def test_one_that_names_no_version(lab):
 
 def test_one_that_hangs_altogether(lab):
     world = lab()
-    found = examine(world, codex=ill(world, "*", *HANG))
+    found = examine(world, codex=ill(world, "*", *HANGING))
     found.assert_failed(5, "codex-failed", "codex")
     assert {found.status(name) for name in ("login", "image-tool", "limits")} == {"unknown"}
     assert "in time" in found.checks["limits"]["message"]

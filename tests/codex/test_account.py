@@ -1,0 +1,198 @@
+"""The account as Codex's app-server tells it, and whatever else a program of that name may say."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+import pytest
+
+from codex_imagegen.codex import account
+from codex_imagegen.codex.account import Account, Limit
+from codex_imagegen.errors import CodexMissing
+from tests.doctor.surgery import HANGING
+from tests.support import account as back_end
+from tests.support import builds
+from tests.support.past import thread
+
+SECONDS = 30.0
+SERVER = """
+import json, sys
+ANSWERS = json.loads({answers!r})
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" in message:
+        print(json.dumps({{"id": message["id"], **ANSWERS[message["method"]]}}), flush=True)
+"""
+WINDOW = {"usedPercent": 10, "windowDurationMins": 300, "resetsAt": 1_795_300_000}
+TOLD = {"rateLimits": {"limitId": "codex", "primary": WINDOW, "planType": "plus"}}
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Makes an executable of some text."""
+
+    def make(text):
+        path = tmp_path / "codex"
+        path.write_text(text)
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def serve(script):
+    """Reads the account of a server whose answers to the two questions are given."""
+
+    def read(who, limits):
+        answers = {"initialize": {"result": {}}, "account/read": who, "account/rateLimits/read": limits}
+        return ask(script(f"#!{sys.executable}\n{SERVER.format(answers=json.dumps(answers))}"))
+
+    return read
+
+
+def ask(codex, seconds=SECONDS, environment=None):
+    return account.read(codex, environment or {"PATH": os.environ["PATH"]}, seconds)
+
+
+def who(**fields):
+    return {"result": {"account": {"type": "chatgpt", "email": "somebody@example.com", **fields}}}
+
+
+# The real builds
+
+EVERY = [
+    builds.OLDEST, *(pytest.param(v, marks=pytest.mark.every_build) for v in builds.BUILDS[1:-1]), builds.NEWEST
+]  # fmt: skip
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", EVERY)
+def test_what_every_build_tells_and_asks_for(lab, version):
+    world = lab(version, script=back_end.Account(plan="pro", used=(100, 30)))
+    world.write_home(plan="pro")
+    told = ask(str(builds.codex(version)), environment=world.environment)
+    resets = world.standin.script.resets_at
+    assert told == Account("pro", (Limit("codex", 100, 300, resets), Limit("codex", 30, 10_080, resets)))
+    paths = {call.path.split("?")[0] for call in world.standin.calls}
+    known = {"/backend-api/wham/usage", "/backend-api/wham/accounts/check"}
+    assert paths - known <= {"/backend-api/wham/rate-limit-reset-credits", "/v1/models"}
+    assert ("/backend-api/wham/accounts/check" in paths) == (builds.number(version) >= (0, 160))
+    assert {call.method for call in world.standin.calls} == {"GET"}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+def test_a_back_end_that_knows_no_limits(lab, version):
+    world = lab(version)  # 404 for everything
+    told = ask(str(builds.codex(version)), environment=world.environment)
+    assert told.limits is None
+    assert told.why.startswith("Codex said: ")
+    assert told.plan == ("plus" if version == builds.OLDEST else None)
+
+
+@pytest.mark.real
+def test_a_home_with_a_past_is_asked_all_the_same(lab):
+    world = lab(script=back_end.Account())
+    folder = world.home / "sessions" / "2026" / "01" / "01"
+    folder.mkdir(parents=True)
+    for _ in range(500):
+        (folder / f"rollout-2026-01-01T00-00-00-{thread()}.jsonl").write_text("{}\n")
+    assert ask(str(builds.codex(builds.NEWEST)), environment=world.environment).plan == "plus"
+
+
+# Servers that never were
+
+
+def test_a_plan_alone(serve):
+    told = serve(who(planType="plus"), {"error": {"code": -1, "message": "no limits today"}})
+    assert told == Account("plus", None, "Codex said: no limits today")
+
+
+def test_limits_alone_tell_the_plan(serve):
+    told = serve({"error": {"message": "workspace routing discovery failed"}}, {"result": TOLD})
+    assert told == Account("plus", (Limit("codex", 10, 300, 1_795_300_000),))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"result": []}, {"result": "x"}, {"error": "x"}, {"error": {"message": 7}}, {}, {"result": {}},
+        {"result": {"account": []}}, {"result": {"account": {"planType": 7}}},
+        {"result": {"account": {"planType": "a b\x1b[2J"}}}, {"result": {"account": {"planType": "unknown"}}},
+    ],
+)  # fmt: skip
+def test_an_odd_account_is_no_plan(serve, odd):
+    assert serve(odd, {"result": {"rateLimits": {"primary": WINDOW}}}).plan is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {}, {"rateLimits": None}, {"rateLimits": []}, {"rateLimits": {"primary": 7}}, {"rateLimitsByLimitId": []},
+        {"rateLimits": {"primary": {"usedPercent": "10"}}}, {"rateLimits": {"primary": {"usedPercent": True}}},
+        {"rateLimits": {"primary": {"usedPercent": -1}}}, {"rateLimits": {"primary": {"usedPercent": float("nan")}}},
+        {"rateLimitsByLimitId": {"codex": None}},
+    ],
+)  # fmt: skip
+def test_odd_limits_are_none(serve, odd):
+    told = serve(who(planType="plus"), {"result": odd})
+    assert (told.plan, told.limits, told.why) == ("plus", None, "Codex told no limits")
+
+
+@pytest.mark.parametrize("odd", [{"windowDurationMins": "x", "resetsAt": 1e99}, {"windowDurationMins": 0}])
+def test_what_is_odd_in_a_window_is_left_out(serve, odd):
+    told = serve(who(), {"result": {"rateLimits": {"primary": {"usedPercent": 3, **odd}}}})
+    assert told.limits == (Limit("codex", 3.0),)
+
+
+def test_names_of_limits_are_bounded_and_harmless(serve):
+    by_id = {"a\x1b[2Jb": {"primary": WINDOW}, "x" * 1000: {"primary": WINDOW}, "codex": {"primary": WINDOW}}
+    by_id |= {f"more {n}": {"primary": WINDOW, "secondary": WINDOW} for n in range(50)}
+    limits = serve(who(), {"result": {"rateLimitsByLimitId": by_id}}).limits
+    assert len(limits) == account.MAX_LIMITS
+    assert [limit.name for limit in limits[:3]] == ["codex", "another", "another"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["echo rubbish; read line", "printf '\\377\\000\\n'; read line", "echo '[]'; echo 7; echo '{\"id\": []}'", "exit 2",
+     "echo '{\"id\": 0, \"method\": \"elicit\"}'"],
+)  # fmt: skip
+def test_rubbish_is_no_answer(script, lines):
+    told = ask(script(f"#!/bin/sh\n{lines}\n"))
+    assert told == Account(why="this Codex has no app-server, or it ended before it answered")
+
+
+def test_nesting_without_end_is_no_answer(script):
+    nested = json.dumps({"id": 0, "result": "@"}).replace('"@"', "[" * 100_000)
+    told = ask(script(f"#!/bin/sh\ncat <<'END'\n{nested}\nEND\n"))
+    assert told.limits is None
+
+
+@pytest.mark.parametrize("line", ["yes", "yes | tr -d '\\n'"])
+def test_an_answer_without_end_is_cut_off(script, line):
+    assert ask(script(f"#!/bin/sh\n{line}\n")).why == "Codex answered far more than was asked"
+
+
+def test_one_that_never_answers_is_ended_in_time(script):
+    codex = script("\n".join(["#!/bin/sh", 'echo $$ > "$PIDS"', *HANGING, ""]))
+    pids = os.path.join(os.path.dirname(codex), "pids")
+    told = ask(codex, 0.5, {"PATH": os.environ["PATH"], "PIDS": pids})
+    assert told.why == "Codex did not answer in time"
+    with open(pids) as file, pytest.raises(ProcessLookupError):
+        await_gone(int(file.read()))
+
+
+def await_gone(group):
+    for _ in range(1000):
+        os.killpg(group, 0)
+        time.sleep(0.01)
+
+
+def test_one_that_can_not_be_started(tmp_path):
+    with pytest.raises(CodexMissing):
+        ask(str(tmp_path / "codex"))
