@@ -49,9 +49,7 @@ def doctor(*, live: bool, codex: str | None, json_wanted: bool) -> int:
 
     began = time.monotonic()
     checks = (*CHECKS, LIVE) if live else CHECKS
-    with _interrupt(live) as interrupt:
-        context = Context(codex, interrupt)
-        found = examine(context, checks)
+    with _interrupt(live) as interrupt, contextlib.closing(examine(Context(codex, interrupt), checks)) as found:
         findings = tuple(found if json_wanted else _shown(found, max(len(check.name) for check in checks)))
     known = findings[0].data["version"]
     done = Report(

@@ -41,8 +41,8 @@ def check_space(context: Context) -> Finding:
 def size(number: int | None) -> str:
     """Bytes for a person, in decimal units."""
     value = float(number or 0)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit in {"B", "kB"} or value >= 100 else f"{value:.1f} {unit}"

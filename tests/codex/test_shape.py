@@ -1,0 +1,99 @@
+"""Whether a rollout is of a known shape: every recording is, and whatever a Codex of tomorrow may write is told."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import pytest
+
+from codex_imagegen.codex import shape
+from codex_imagegen.codex.shape import Shape
+from tests.support import recorded
+from tests.support.past import Past, asked, line, made, showed, thread
+from tests.support.pictures import encoded
+
+FOX = encoded(40, "fox")
+KNOWN = Shape("0.169.0")
+RECORDINGS = [one for one in recorded.all_of() if one.lines]
+
+
+@pytest.fixture
+def past(tmp_path):
+    return Past(tmp_path)
+
+
+def of(path):
+    return shape.of(str(path), math.inf)
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda one: one.name)
+def test_every_recording_is_of_a_known_shape(recording):
+    seen = of(recording.path)
+    assert seen is None or seen.strange == (), seen
+
+
+def test_an_ordinary_rollout(past):
+    assert of(past.rollout(asked(), showed(encoded(60)), made(FOX))) == KNOWN
+
+
+def test_a_kind_that_is_not_known(past):
+    path = past.rollout(asked(), {"type": "turn_summary", "payload": {}}, {"type": "picture", "payload": {"type": "x"}})
+    assert of(path).strange == ("records of the kind turn_summary, picture",)
+
+
+def test_a_picture_in_a_place_that_is_not_known(past):
+    picture = made(FOX)["payload"]["item"]["result"]
+    record = {"type": "event_msg", "payload": {"type": "canvas_painted", "canvas": {"bits": picture}}}
+    assert of(past.rollout(asked(), record)).strange == ("a picture in a record of no known kind",)
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"type": 7}, {"type": ["session_meta"]}, {"type": {"a": 1}}, {"type": "a b\x1b[2J"}]
+)
+def test_a_record_without_a_name(past, odd):
+    assert of(past.rollout(odd)).strange == ("records of the kind (without a name)",)
+
+
+def test_a_first_record_that_names_no_thread(past):
+    path = past.rollout(asked())
+    path.write_bytes(line(asked()) + b"\n")
+    assert of(path) == Shape(None, ("a first record that names no thread",))
+
+
+def test_records_in_another_order_are_known(past):
+    path = past.rollout(asked())
+    swapped = {"payload": {"type": "message", "role": "user"}, "type": "response_item"}
+    with path.open("ab") as file:
+        file.write(json.dumps(swapped).encode() + b"\n")
+    assert of(path) == KNOWN
+
+
+def test_what_is_torn_is_no_shape(past):
+    assert of(past.rollout(asked(), end=b'\n{"timestamp":"2026","type":"eve')) == KNOWN
+    assert of(past.rollout(asked(), end=b'\n{"timestamp":"2026","typ\n')) == KNOWN
+
+
+@pytest.mark.parametrize("content", [b"", b'{"type":"session_meta"'])
+def test_what_has_no_line_yet_is_not_judged(past, content):
+    path = past.rollout()
+    path.write_bytes(content)
+    assert of(path) is None
+
+
+def test_what_takes_too_long_or_is_too_large_is_not_judged(past, monkeypatch):
+    path = past.rollout(asked())
+    assert shape.of(str(path), time.monotonic() - 1) is None
+    assert of(path.with_name("nowhere")) is None
+    monkeypatch.setattr(shape, "MAX_BYTES", 10)
+    assert of(path) is None
+
+
+def test_many_new_kinds_are_named_in_part(past):
+    kinds = of(past.rollout(*({"type": f"new_{number}", "payload": {}} for number in range(100)))).strange[0]
+    assert kinds.count("new_") == 5
+
+
+def test_a_thread_of_its_own(past):
+    assert of(past.rollout(asked(), thread_id=thread())) == KNOWN

@@ -1,0 +1,125 @@
+"""What the doctor makes of the newest rollouts, and how it keeps its report clean."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_imagegen.doctor import rollouts
+from codex_imagegen.doctor.context import Context
+from codex_imagegen.doctor.finding import failed, ok
+from codex_imagegen.doctor.redact import Redact
+from codex_imagegen.errors import NotLoggedIn
+from codex_imagegen.interrupt import Interrupt
+from tests.support.past import Past, asked, meta, thread
+
+HOUR_SEC = 3600.0
+NOW = 1_795_300_000.0
+
+
+@pytest.fixture
+def past(tmp_path):
+    return Past(tmp_path)
+
+
+@pytest.fixture
+def look(past):
+    def check():
+        return rollouts.check_rollouts(Context(None, Interrupt(), {"CODEX_HOME": str(past.home), "PATH": ""}))
+
+    return check
+
+
+def strange(past, hours_ago):
+    past.rollout({"type": "turn_summary", "payload": {}}, at=NOW - hours_ago * HOUR_SEC)
+
+
+def test_none_yet(look):
+    assert (look().status, look().data["looked_at"]) == ("ok", 0)
+
+
+def test_a_shape_that_is_known(past, look):
+    past.rollout(asked())
+    assert look().data == {"looked_at": 1, "codex_versions": ["0.169.0"], "strange": []}
+    assert look().status == "ok"
+
+
+def test_a_shape_that_is_not(past, look):
+    strange(past, 0)
+    found = look()
+    assert (found.status, found.data["strange"]) == ("warning", ["records of the kind turn_summary"])
+    assert "turn_summary" in found.message
+    assert "doctor --live" in found.hint
+
+
+def test_the_newest_alone_are_looked_at(past, look):
+    strange(past, 6)
+    for hours_ago in range(5):
+        past.rollout(asked(), at=NOW - hours_ago * HOUR_SEC)
+    assert (look().status, look().data["looked_at"]) == ("ok", 5)
+
+
+def test_a_newer_codex_has_been_at_work(past, look):
+    thread_id = thread(NOW)
+    path = past.rollout(at=NOW, thread_id=thread_id)
+    path.write_bytes(path.read_bytes().replace(b"0.169.0", b"0.170.1"))
+    found = look()
+    assert (found.status, found.data["codex_versions"]) == ("warning", ["0.170.1"])
+
+
+@pytest.mark.parametrize("odd", ["1.2.3.4.5", "somebody@example.com", "9.9", "²"])
+def test_a_version_that_is_none(past, look, odd):
+    path = past.rollout(at=NOW, thread_id=thread(NOW))
+    text = path.read_text().replace("0.169.0", odd)
+    path.write_text(text)
+    found = look()
+    assert (found.status, found.data["codex_versions"]) == ("ok", [])
+    assert odd not in found.message
+
+
+def test_what_can_not_be_looked_at(past, look):
+    path = past.rollout(at=NOW)
+    path.rename(path.with_name(path.name + ".zst"))
+    assert look().status == "ok"
+    (path.parent / path.name).mkdir()
+    assert look().status == "ok"
+    assert meta("x")["payload"]["id"] == "x"
+
+
+# The report is clean
+
+CLEAN = Redact({"HOME": "/home/alice"})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/alice/.codex is there", "~/.codex is there"),
+        ("/home/alice", "~"),
+        ("/home/alicex/a", "/home/(user)/a"),
+        ("/home/bob/x and /Users/carol/y", "/home/(user)/x and /Users/(user)/y"),
+        ("/mnt/data/alice/codex", "/mnt/data/(user)/codex"),
+        ("/mnt/alice", "/mnt/(user)"),
+        ("'/home/alice/a b'", "'~/a b'"),
+        ("mail alice.b+c@mail.example.com now", "mail (e-mail) now"),
+        ("npm install -g @openai/codex", "npm install -g @openai/codex"),
+        ("/x/.pnpm/@openai+codex@0.134.0/bin", "/x/.pnpm/@openai+codex@0.134.0/bin"),
+        ("API key - sk-abcde***p1234", "API key - (key)"),
+        ("Bearer eyJhbGciOi.eyJzdWI.x-y_z", "Bearer (key)"),
+        ("a\x1b[2Jb\nc\u202e", "a?[2Jb c?"),
+    ],
+)
+def test_text(text, shown):
+    assert CLEAN.text(text) == shown
+
+
+def test_a_whole_finding():
+    error = NotLoggedIn("not at /home/alice", hint="see /home/alice/x")
+    clean = CLEAN.finding(failed(error, {"path": "/home/alice/c", "others": ["/home/alice/d"], "n": 1, "none": None}))
+    assert (clean.message, clean.hint, clean.error.message, clean.error.hint) == ("not at ~", "see ~/x") * 2
+    assert clean.data == {"path": "~/c", "others": ["~/d"], "n": 1, "none": None}
+    assert CLEAN.finding(ok("fine")) == ok("fine")
+
+
+@pytest.mark.parametrize("home", ["/", "", "/x"])
+def test_a_home_that_is_hardly_one(home):
+    assert Redact({"HOME": home}).text("/x/y and /usr/bin/codex").endswith("/usr/bin/codex")

@@ -1,0 +1,158 @@
+"""Room, clock, token and parts: what the doctor says of the machine."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from codex_imagegen.codex import usage
+from codex_imagegen.doctor import clock, parts, space, token
+from codex_imagegen.doctor.context import Context
+from codex_imagegen.errors import InternalError
+from codex_imagegen.interrupt import Interrupt
+from tests.doctor.surgery import examine
+from tests.support.account import Account
+from tests.support.past import Past, asked, made
+from tests.support.pictures import encoded
+
+FOX = encoded(40, "fox")
+
+
+@pytest.fixture
+def past(tmp_path):
+    return Past(tmp_path / "codex")
+
+
+@pytest.fixture
+def context(past):
+    return Context(None, Interrupt(), {"CODEX_HOME": str(past.home), "PATH": ""})
+
+
+# Space
+
+
+def test_what_the_past_takes(past, context):
+    sizes = [past.rollout(asked(), made(FOX), archived=archived).stat().st_size for archived in (False, False, True)]
+    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
+    (past.home / "state_5.sqlite").write_bytes(b"x" * 5000)
+    (past.home / "sessions" / "loop").symlink_to(past.home)
+    counted = usage.count(str(past.home), 60)
+    assert counted == usage.Usage(3, sum(sizes), 2, 2 * len(FOX), whole=True)
+    found = space.check_space(context)
+    assert (found.status, found.data["rollout_bytes"], found.data["counted_all"]) == ("ok", sum(sizes), True)
+    assert "3 rollouts" in found.message
+
+
+def test_no_rollout_is_opened(past, monkeypatch):
+    past.rollout(asked())
+    monkeypatch.setattr("builtins.open", None)
+    monkeypatch.setattr(os, "open", None)
+    assert usage.count(str(past.home), 60).rollouts == 1
+
+
+def test_when_the_time_is_up_it_says_so(past, context, monkeypatch):
+    for _ in range(20):
+        past.rollout(asked())
+    assert usage.count(str(past.home), -1) == usage.Usage(0, 0, 0, 0, whole=False)
+    monkeypatch.setattr(space, "COUNT_SEC", -1)
+    assert "more than 0 rollouts" in space.check_space(context).message
+
+
+def test_little_room_is_a_warning(context, monkeypatch):
+    monkeypatch.setattr(space, "LITTLE_BYTES", 1 << 62)
+    found = space.check_space(context)
+    assert (found.status, found.hint) == ("warning", "make room there")
+
+
+def test_a_home_that_is_not_there_has_no_room(tmp_path):
+    nowhere = Context(None, Interrupt(), {"CODEX_HOME": str(tmp_path / "nowhere"), "PATH": ""})
+    assert space.check_space(nowhere).status == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_470_000, "1.5 MB"), (74_709_225_472, "74.7 GB"), (5e15, "5000 TB")],
+)
+def test_sizes_for_people(number, words):
+    assert space.size(number) == words
+
+
+# Clock
+
+
+def at(year):
+    return time.mktime((year, 6, 1, 12, 0, 0, 0, 0, -1))
+
+
+@pytest.mark.parametrize("year", [1970, 2025, 2051])
+def test_a_year_that_can_not_be(context, monkeypatch, year):
+    monkeypatch.setattr(time, "time", lambda: at(year))
+    found = clock.check_clock(context)
+    assert (found.status, found.data["year"]) == ("warning", year)
+
+
+@pytest.mark.parametrize(("skew", "word"), [(3600, "behind"), (-3600, "ahead")])
+def test_a_file_system_with_another_time(context, monkeypatch, skew, word):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + skew)
+    found = clock.check_clock(context)
+    assert (found.status, word in found.message) == ("warning", True)
+
+
+def test_this_clock_agrees(context):
+    assert clock.check_clock(context).status == "ok"
+
+
+# The token
+
+
+@pytest.mark.parametrize(("mode", "status"), [(0o600, "ok"), (0o644, "warning"), (0o660, "warning"), (0o000, "ok")])
+def test_who_may_read_the_token(lab, mode, status):
+    world = lab(script=Account())
+    path = world.home / ".config" / "runcomfy" / "token.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"access_token": "rc-secret-token"}')
+    path.chmod(mode)
+    found = examine(world, powerless=True)
+    check = found.checks["runcomfy"]
+    assert (found.code, check["status"]) == (0, status)
+    assert check["data"] == {"source": "file", "path": "~/.config/runcomfy/token.json", "mode": f"{mode:04o}"}
+    assert "secret" not in found.done.text
+    if status == "warning":
+        assert check["hint"] == "chmod 600 ~/.config/runcomfy/token.json"
+
+
+def test_a_token_in_the_environment(context, monkeypatch):
+    context.environment = {"RUNCOMFY_TOKEN": "rc-secret"}
+    found = token.check_runcomfy(context)
+    assert (found.status, found.data["source"]) == ("ok", "environment")
+    assert "secret" not in repr(found)
+
+
+def test_a_folder_in_the_tokens_place(context, monkeypatch, tmp_path):
+    (tmp_path / "token.json").mkdir()
+    monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path))
+    assert token.check_runcomfy(context).status == "warning"
+
+
+def test_nobody_is_signed_in(context):
+    found = token.check_runcomfy(context)
+    assert (found.status, found.data["source"], found.data["mode"]) == ("ok", None, None)
+
+
+# Parts
+
+
+def test_every_part_has_its_version(context):
+    assert parts.check_parts(context).status == "ok"
+    assert None not in parts.versions().values()
+    assert {"codex-imagegen", "python", "system", *parts.PARTS} == set(parts.versions())
+
+
+def test_a_part_that_is_missing(context, monkeypatch):
+    monkeypatch.setattr(parts, "PARTS", ("click", "no-such-part"))
+    found = parts.check_parts(context)
+    assert isinstance(found.error, InternalError)
+    assert "no-such-part is not installed" in found.message
