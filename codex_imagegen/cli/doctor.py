@@ -21,7 +21,7 @@ HELP = """Look at everything that a picture needs, and say what to do: free of c
 
 \b
   codex-imagegen doctor
-  codex-imagegen doctor --live      after an update of Codex: a whole run, on a stand-in
+  codex-imagegen doctor --live   after an update of Codex: a whole run
 
 It can be pasted into a bug report: no token, no e-mail, no user name is in it, and the home folder is ~.
 
@@ -102,7 +102,7 @@ def _print(finding: Finding, name_width: int) -> None:
     told.append(finding.message)
     if finding.hint:
         told.append(f"\n→ {finding.hint}", style="italic")
-    table = Table.grid(padding=(0, 1))
+    table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=4)
     if not narrow:
         table.add_column(width=name_width)

@@ -41,7 +41,7 @@ def origin(codex: str) -> str:
     """Who brought this Codex, as far as its path tells: two or three words, or nothing."""
     path = os.path.realpath(codex)
     if native.binary(codex) != codex:
-        return "npm's, its native binary"
+        return "npm's native binary"
     if path.endswith(".js"):
         return "npm's"
     return next((words for mark, words in _MARKS if mark in path), "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 
 from codex_imagegen.doctor.context import Context
@@ -23,8 +25,9 @@ def check_clock(context: Context) -> Finding:
     year = time.gmtime(now).tm_year
     if not FIRST_YEAR <= year <= LAST_YEAR:
         return warning(f"the clock says {year}", _HINT, {"year": year})
+    folder = folder_of(context.codex_home)
     try:
-        skew = touch(folder_of(context.codex_home)) - now
+        skew = touch(folder if os.path.isdir(folder) else tempfile.gettempdir()) - now
     except OSError:
         return unknown("the clock can't be compared: no file can be made in CODEX_HOME", data={"year": year})
     data = {"year": year, "skew_sec": round(skew, 1)}

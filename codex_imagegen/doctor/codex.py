@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from codex_imagegen.codex import installed, login, version
+from codex_imagegen.codex import installed, version
 from codex_imagegen.codex.ask import ask
 from codex_imagegen.doctor.context import ASK_SEC, Context
 from codex_imagegen.doctor.finding import Data, Finding, failed, ok, unknown, warning
@@ -45,7 +45,7 @@ def check_codex(context: Context) -> Finding:
 
 def check_login(context: Context) -> Finding:
     """With what Codex is logged in, and whether that login is offered the image tool."""
-    kind = login.status(context.codex(), context.codex_environment, ASK_SEC)
+    kind = context.login()
     plan = context.account().plan if kind in {"chatgpt", "other"} else None
     data = {"login": kind, "plan": plan}
     if kind == "none":

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from codex_imagegen.codex import account, command, sessions, version
+from codex_imagegen.codex import account, command, login, sessions, version
 from codex_imagegen.codex.account import Account
+from codex_imagegen.codex.login import Login
 from codex_imagegen.interrupt import Interrupt
 
 ASK_SEC = 4.0
@@ -41,7 +42,7 @@ class Once(Generic[T]):
 class Context:
     """One examination; ``given`` is what ``--codex`` names.
 
-    ``codex()``, ``version()`` and ``account()`` are asked once. Where there is no Codex, each raises
+    ``codex()``, ``version()``, ``login()`` and ``account()`` are asked once. Where there is no Codex, each raises
     :class:`CodexMissing`.
     """
 
@@ -50,6 +51,7 @@ class Context:
         self.interrupt = interrupt
         self.codex: Once[str] = Once(lambda: command.find(given, self.environment))
         self.version: Once[str | None] = Once(self._version)
+        self.login: Once[Login] = Once(self._login)
         self.account: Once[Account] = Once(self._account)
 
     @property
@@ -65,5 +67,16 @@ class Context:
     def _version(self) -> str | None:
         return version.read(self.codex(), self.codex_environment, ASK_SEC)
 
+    def _login(self) -> Login:
+        return login.status(self.codex(), self.codex_environment, ASK_SEC)
+
     def _account(self) -> Account:
+        """Not asked for nothing: an app-server makes its databases in a home that has none."""
+        match self.login():
+            case "none" | "api-key":
+                return Account(why="only a ChatGPT login has any")
+            case "unknown":
+                return Account(why="Codex does not say how it is logged in")
+        if not os.path.isdir(self.codex_home):
+            return Account(why="there is no CODEX_HOME yet")
         return account.read(self.codex(), self.codex_environment, ASK_SEC)

@@ -49,7 +49,9 @@ def size(number: int | None) -> str:
 
 
 def _free(folder: str) -> int | None:
-    """Bytes that we may still write to a folder's file system."""
+    """Bytes that we may still write to the file system of a folder, or of where it would be made."""
+    while not os.path.exists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
     try:
         status = os.statvfs(folder)
     except OSError:

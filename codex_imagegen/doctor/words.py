@@ -10,7 +10,7 @@ from codex_imagegen import report
 from codex_imagegen.doctor.finding import Finding, Report, Status
 from codex_imagegen.model import SCHEMA
 
-MARKS: Mapping[Status, str] = {"ok": "ok", "warning": "warn", "failed": "FAIL", "unknown": "?"}
+MARKS: Mapping[Status, str] = {"ok": "ok", "failed": "FAIL", "warning": "warn", "unknown": "?"}
 """How each status looks where there is no colour."""
 
 _MARK_WIDTH = max(map(len, MARKS.values()))
@@ -24,9 +24,8 @@ def line(finding: Finding, name_width: int) -> str:
 
 def summary(findings: tuple[Finding, ...]) -> str:
     """How many checks there were, and how many of each kind that is not well."""
-    words = {"failed": "failed", "warning": "warned", "unknown": "can't tell"}
-    counts = {word: sum(finding.status == status for finding in findings) for status, word in words.items()}
-    told = [f"{count} {word}" for word, count in counts.items() if count]
+    counts = {status: sum(finding.status == status for finding in findings) for status in MARKS if status != "ok"}
+    told = [f"{count} {status}{'s' * (status == 'warning' and count > 1)}" for status, count in counts.items() if count]
     return f"{len(findings)} checks: {', '.join(told) or 'all well'}"
 
 

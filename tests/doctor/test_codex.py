@@ -76,7 +76,6 @@ def test_one_that_hangs_altogether(lab):
     found = examine(world, codex=ill(world, "*", *HANGING))
     found.assert_failed(5, "codex-failed", "codex")
     assert {found.status(name) for name in ("login", "image-tool", "limits")} == {"unknown"}
-    assert "in time" in found.checks["limits"]["message"]
     assert {found.status(name) for name in NAMES[4:]} == {"ok"}
 
 
@@ -98,6 +97,7 @@ def test_not_logged_in(lab, version):
     found = examine(world)
     assert found.assert_failed(5, "not-logged-in", "login")["hint"] == "run: codex login"
     assert found.status("limits") == "unknown"
+    assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
 
 
 @pytest.mark.parametrize("version", ["0.134.0", "0.160.1", builds.NEWEST])
@@ -158,3 +158,34 @@ def test_features_that_nobody_lists(lab):
     world = lab(script=Account())
     found = examine(world, codex=ill(world, "features*", "exit 2"))
     assert (found.code, found.status("image-tool")) == (0, "unknown")
+
+
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+def test_whoever_never_used_codex_has_no_home_afterwards(lab, version):
+    world = lab(version)
+    environment = {**without_codex(world), "CODEX_HOME": ""}
+    found = examine(world, env=environment)
+    found.assert_failed(5, "not-logged-in", "login")
+    assert found.status("home") == "warning"
+    assert not (world.tmp / ".codex").exists()
+
+
+def test_an_app_server_that_hangs_costs_the_limits_alone(lab):
+    world = lab(script=Account())
+    found = examine(world, codex=ill(world, "*app-server*", *HANGING))
+    assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
+    assert "Codex did not answer in time" in found.checks["limits"]["message"]
+    assert "which plan can't be known" in found.checks["login"]["message"]
+
+
+def test_an_app_server_that_talks_rubbish(lab):
+    world = lab(script=Account())
+    found = examine(world, codex=ill(world, "*app-server*", "echo '<html>\x1b[2J'", "exit 0"))
+    assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
+
+
+def test_limits_that_are_used_up(lab):
+    world = lab(script=Account(used=(100, 30)))
+    check = examine(world).checks["limits"]
+    assert (check["status"], check["message"].startswith("used up: 5 hours: 0 % left")) == ("warning", True)
+    assert check["data"]["limits"][0]["resets_at"] == world.standin.script.resets_at

@@ -150,8 +150,8 @@ def test_the_first_failure_gives_the_exit_code():
 @pytest.mark.parametrize(
     ("findings", "text"),
     [
-        (FINDINGS, "5 checks: 2 failed, 1 warned, 1 can't tell"),
-        (FINDINGS[:2], "2 checks: 1 warned"),
+        (FINDINGS, "5 checks: 2 failed, 1 warning, 1 unknown"),
+        ((*FINDINGS[:2], FINDINGS[1]), "3 checks: 2 warnings"),
         (FINDINGS[:1], "1 checks: all well"),
     ],
 )

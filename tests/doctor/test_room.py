@@ -66,9 +66,19 @@ def test_little_room_is_a_warning(context, monkeypatch):
     assert (found.status, found.hint) == ("warning", "make room there")
 
 
-def test_a_home_that_is_not_there_has_no_room(tmp_path):
-    nowhere = Context(None, Interrupt(), {"CODEX_HOME": str(tmp_path / "nowhere"), "PATH": ""})
-    assert space.check_space(nowhere).status == "unknown"
+def test_a_home_that_is_not_there_yet(tmp_path):
+    """It has as much room, and the same time, as what will hold it; and nothing is made there."""
+    nowhere = Context(None, Interrupt(), {"CODEX_HOME": str(tmp_path / "nowhere" / "codex"), "PATH": ""})
+    assert (space.check_space(nowhere).status, clock.check_clock(nowhere).status) == ("ok", "ok")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_file_system_that_does_not_tell(context, monkeypatch):
+    def refuse(_path):
+        raise OSError("not implemented")
+
+    monkeypatch.setattr(os, "statvfs", refuse)
+    assert space.check_space(context).status == "unknown"
 
 
 @pytest.mark.parametrize(
