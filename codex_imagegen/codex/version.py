@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from codex_imagegen.codex import lean
 from codex_imagegen.codex.ask import ask
 
 OLDEST, NEWEST = "0.111.0", "0.169.0"
@@ -39,4 +40,4 @@ def is_too_old(version: str) -> bool:
 
 def is_newer_than_tested(version: str) -> bool:
     """Whether a Codex of this version is one that no test has run; its patches are taken to be like it."""
-    return number(version)[:2] > number(NEWEST)[:2]
+    return number(version) >= lean.TRIED_BEFORE

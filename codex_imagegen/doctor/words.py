@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from codex_imagegen import report
 from codex_imagegen.doctor.finding import Finding, Report, Status
-from codex_imagegen.model import SCHEMA
+from codex_imagegen.outcome import SCHEMA
 
 MARKS: Mapping[Status, str] = {"ok": "ok", "failed": "FAIL", "warning": "warn", "unknown": "?"}
 """How each status looks where there is no colour."""
