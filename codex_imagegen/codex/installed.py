@@ -1,7 +1,7 @@
 """Where a Codex CLI came from, and where one may lie that is not on PATH: read from paths and names alone.
 
-The places are those of Codex's own installers, of Homebrew, and of the IDE extension, which brings a binary of its own
-in ``bin/<system>/`` (the extension's identifier is ``openai.chatgpt``).
+The places are those of npm and its managers, of Homebrew, of the desktop apps, and of the IDE extension, which brings a
+binary of its own in ``bin/<system>/`` (its identifier is ``openai.chatgpt``); as users of them tell, unproven on macOS.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _BINARIES = (
     "/home/linuxbrew/.linuxbrew/bin/codex",
     "/usr/local/bin/codex",
     "/Applications/Codex.app/Contents/Resources/codex",
+    "/Applications/ChatGPT.app/Contents/Resources/codex",
 )
 _MAX_FOUND = 5
 _MARKS = (

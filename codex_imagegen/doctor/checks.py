@@ -17,7 +17,7 @@ from codex_imagegen.doctor.rollouts import check_rollouts
 from codex_imagegen.doctor.space import check_space
 from codex_imagegen.doctor.token import check_runcomfy
 
-LIMIT_SEC = 6.0
+LIMIT_SEC = 8.0
 """Seconds after which a check is left alone: more than Codex is given, for a file system that does not answer."""
 
 

@@ -16,31 +16,25 @@ _KEY_WITHOUT, _FREE_WITHOUT = "0.134.0", "0.149.1"
 """The oldest builds seen to offer no image tool to an API key, and to a Free plan; 0.118.0 and 0.144.6 still do."""
 
 _NO_TOOL = "it takes a ChatGPT plan with pictures, such as Plus; without one there is --backend runcomfy, which is paid"
+_MAX_STAGE = 40
 
 
 def check_codex(context: Context) -> Finding:
     """Whether there is a Codex, from where, and how old it is."""
+    path = None
     try:
         path = context.codex()
-    except CodexMissing as error:
-        return _missing(error)
-    try:
         known = context.version()
     except CodexMissing as error:
-        return failed(error, {"path": path})
-    origin = installed.origin(path)
-    where = f"({origin}) at {path}" if origin else f"at {path}"
+        return failed(error, {"path": path}) if path else _missing(error)
     others = installed.others(path, context.environment)
     data = {"path": path, "version": known, "others": others}
     if known is None:
-        return failed(_silent(path), data)
-    if version.is_too_old(known):
-        told = f"Codex {known} {where} can't make pictures: that came with {version.OLDEST}"
-        return failed(CodexTooOld(told, hint=_UPDATE), data)
-    message = f"{known} {where}" + (f"; another one on PATH is {others[0]}" if others else "")
-    if version.is_newer_than_tested(known):
-        return warning(f"{message}; tested are {version.OLDEST} to {version.NEWEST}", _LIVE, data)
-    return ok(message, data=data)
+        silent = f"{path} names no version within {ASK_SEC:.0f} s"
+        return failed(CodexFailed(silent, hint="see what codex --version does"), data)
+    origin = installed.origin(path)
+    told = f"{known} ({origin}) at {path}" if origin else f"{known} at {path}"
+    return _of_age(told + (f"; another one on PATH is {others[0]}" if others else ""), known, data)
 
 
 def check_login(context: Context) -> Finding:
@@ -70,10 +64,20 @@ def check_image_tool(context: Context) -> Finding:
         return unknown("codex features list gave no answer")
     if row is None:
         return failed(CodexTooOld("this Codex knows no feature image_generation", hint=_UPDATE))
-    stage, state = " ".join(row[1:-1]), row[-1]
+    stage, state = " ".join(row[1:-1])[:_MAX_STAGE], row[-1]
     if stage == "removed":
         return warning("the feature image_generation is marked as removed", _LIVE, data={"feature": stage})
     return ok("on" if state == "true" else "off by itself, switched on for each run", data={"feature": stage})
+
+
+def _of_age(told: str, known: str, data: Data) -> Finding:
+    """Whether a Codex of this version can make pictures, and whether anybody has tried."""
+    if version.is_too_old(known):
+        old = CodexTooOld(f"Codex {told} can't make pictures: that came with {version.OLDEST}", hint=_UPDATE)
+        return failed(old, data)
+    if version.is_newer_than_tested(known):
+        return warning(f"{told}; tested are {version.OLDEST} to {version.NEWEST}", _LIVE, data)
+    return ok(told, data=data)
 
 
 def _toolless(login_: str, since: str, otherwise: str, known: str | None, data: Data) -> Finding:
@@ -92,7 +96,3 @@ def _missing(error: CodexMissing) -> Finding:
             error.message, hint=f"there is one that is not on PATH; name it with --codex {shlex.quote(found)}"
         )
     return failed(error, {"path": found})
-
-
-def _silent(path: str) -> CodexFailed:
-    return CodexFailed(f"{path} names no version within {ASK_SEC:.0f} s", hint="see what codex --version does")

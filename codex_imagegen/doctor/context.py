@@ -12,7 +12,7 @@ from codex_imagegen.codex.account import Account
 from codex_imagegen.codex.login import Login
 from codex_imagegen.interrupt import Interrupt
 
-ASK_SEC = 4.0
+ASK_SEC = 5.0
 """Seconds that Codex is given for each answer: some 0.1 s is usual, and a second or two where it asks OpenAI."""
 
 T = TypeVar("T")

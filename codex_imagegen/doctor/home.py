@@ -58,8 +58,8 @@ def check_wake_ups(context: Context) -> Finding:
     finally:
         watch.close()
     if bell.is_set():
-        return ok("the system tells when a rollout grows", data={"woken": True})
-    told = f"the system does not tell when a rollout grows; looking every {TICK_SEC} s does as well"
+        return ok("the system tells of changes beside the rollouts", data={"woken": True})
+    told = f"the system tells of no change beside the rollouts; a run looks every {TICK_SEC} s instead"
     return warning(told, "on Linux, raise fs.inotify.max_user_instances and max_user_watches", {"woken": False})
 
 

@@ -21,7 +21,8 @@ def check_rollouts(context: Context) -> Finding:
     paths = [past.path for past in _plain(context.codex_home)]
     shapes = [seen for path in paths if path and (seen := shape.of(path, deadline)) is not None]
     strange = list(dict.fromkeys(what for seen in shapes for what in seen.strange))
-    writers = sorted({seen.codex_version for seen in shapes if seen.codex_version and _is_version(seen)}, key=_order)
+    named = {version.named(seen.codex_version or "") for seen in shapes}
+    writers = sorted((number for number in named if number), key=version.number)
     data = {"looked_at": len(shapes), "codex_versions": writers, "strange": strange}
     if not shapes:
         return ok("there are none yet" if not paths else "none could be looked through", data=data)
@@ -38,11 +39,3 @@ def check_rollouts(context: Context) -> Finding:
 
 def _plain(codex_home: str) -> list[history.Past]:
     return list(itertools.islice((past for past in history.rollouts(codex_home) if not past.packed), NEWEST))
-
-
-def _is_version(seen: shape.Shape) -> bool:
-    return version.named(seen.codex_version or "") == seen.codex_version
-
-
-def _order(known: str) -> tuple[int, ...]:
-    return version.number(known)

@@ -66,7 +66,13 @@ def test_a_newer_codex_has_been_at_work(past, look):
     assert (found.status, found.data["codex_versions"]) == ("warning", ["0.170.1"])
 
 
-@pytest.mark.parametrize("odd", ["1.2.3.4.5", "somebody@example.com", "9.9", "²"])
+def test_an_alpha_that_an_ide_brings(past, look):
+    path = past.rollout(at=NOW)
+    path.write_bytes(path.read_bytes().replace(b"0.169.0", b"0.148.0-alpha.15"))
+    assert (look().status, look().data["codex_versions"]) == ("ok", ["0.148.0"])
+
+
+@pytest.mark.parametrize("odd", ["somebody@example.com", "9.9", "²", "99999.0.0"])
 def test_a_version_that_is_none(past, look, odd):
     path = past.rollout(at=NOW, thread_id=thread(NOW))
     text = path.read_text().replace("0.169.0", odd)
