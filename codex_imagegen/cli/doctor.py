@@ -45,16 +45,13 @@ def doctor(*, live: bool, codex: str | None, json_wanted: bool) -> int:
     from codex_imagegen.doctor.context import Context
     from codex_imagegen.doctor.examine import examine
     from codex_imagegen.doctor.finding import Report
-    from codex_imagegen.doctor.parts import versions
+    from codex_imagegen.doctor.parts import versions_beside
 
     began = time.monotonic()
     checks = (*CHECKS, LIVE) if live else CHECKS
     with _interrupt(live) as interrupt, contextlib.closing(examine(Context(codex, interrupt), checks)) as found:
         findings = tuple(found if json_wanted else _shown(found, max(len(check.name) for check in checks)))
-    known = findings[0].data["version"]
-    done = Report(
-        findings, {"codex": known if isinstance(known, str) else None, **versions()}, time.monotonic() - began
-    )
+    done = Report(findings, versions_beside(findings[0].data["version"]), time.monotonic() - began)
     console.out(words.to_json(done) if json_wanted else words.summary(findings))
     if done.error is not None:
         console.sentence(report.error_info(done.error))
@@ -92,7 +89,7 @@ def _print(finding: Finding, name_width: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from codex_imagegen.doctor.words import MARKS
+    from codex_imagegen.doctor import words
 
     console_ = Console(highlight=False)
     narrow = console_.width < _NARROW
@@ -101,15 +98,18 @@ def _print(finding: Finding, name_width: int) -> None:
         told.append(f"{finding.name}\n", style="bold")
     told.append(finding.message)
     if finding.hint:
-        told.append(f"\n→ {finding.hint}", style="italic")
+        told.append(f"\n-> {finding.hint}", style="italic")
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=4)
     if not narrow:
         table.add_column(width=name_width)
     table.add_column(ratio=1, overflow="fold")
-    mark = Text(MARKS[finding.status], style=_STYLES[finding.status])
+    mark = Text(words.MARKS[finding.status], style=_STYLES[finding.status])
     table.add_row(*(mark, told) if narrow else (mark, Text(finding.name, style="bold"), told))
-    console_.print(table)
+    try:
+        console_.print(table)
+    except UnicodeEncodeError:  # a path in letters that this terminal has not
+        console.out(words.line(finding, name_width).encode("ascii", "replace").decode())
 
 
 command = click.Command(

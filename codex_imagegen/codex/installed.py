@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from codex_imagegen.codex import native
 
 _EDITORS = (".vscode", ".vscode-insiders", ".vscode-server", ".cursor", ".cursor-server", ".windsurf", ".vscode-oss")
-_BINARIES = (
+PLACES = (
     "~/.local/bin/codex",
     "~/.npm-global/bin/codex",
     "~/.nvm/versions/node/*/bin/codex",
@@ -25,6 +25,8 @@ _BINARIES = (
     "/Applications/Codex.app/Contents/Resources/codex",
     "/Applications/ChatGPT.app/Contents/Resources/codex",
 )
+"""Where a Codex may lie that is not on PATH, in the order in which it is looked for; editors' come after these."""
+
 _MAX_FOUND = 5
 _MARKS = (
     ("/Caskroom/", "Homebrew's"),
@@ -61,7 +63,7 @@ def others(codex: str, environment: Mapping[str, str]) -> list[str]:
 
 def elsewhere() -> str | None:
     """A Codex that is not on PATH: the first of the usual places, else the newest IDE extension's."""
-    places = [os.path.expanduser(place) for place in _BINARIES]
+    places = [os.path.expanduser(place) for place in PLACES]
     places += [os.path.expanduser(f"~/{editor}/extensions/openai.chatgpt-*/bin/*/codex") for editor in _EDITORS]
     found = (path for place in places for path in sorted(glob.glob(place), key=_changed, reverse=True))
     return next(filter(_is_command, found), None)

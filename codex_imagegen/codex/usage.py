@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -47,6 +48,12 @@ def _sizes(folder: str, depth: int, deadline: float) -> Iterator[int]:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _sizes(entry.path, depth - 1, deadline) if depth else ()
                 elif entry.is_file(follow_symlinks=False):
-                    yield entry.stat(follow_symlinks=False).st_size
+                    yield from _size(entry)
     except OSError:
         return
+
+
+def _size(entry: os.DirEntry[str]) -> Iterator[int]:
+    """A file's size, unless it has gone meanwhile."""
+    with contextlib.suppress(OSError):
+        yield entry.stat(follow_symlinks=False).st_size

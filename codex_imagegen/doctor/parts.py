@@ -36,6 +36,11 @@ def versions() -> dict[str, str | None]:
     return {**own, **{name: _version(name) for name in PARTS}}
 
 
+def versions_beside(codex: object) -> dict[str, str | None]:
+    """The same with Codex's, as far as it is known."""
+    return {"codex": codex if isinstance(codex, str) else None, **versions()}
+
+
 def _version(name: str) -> str | None:
     try:
         found = metadata.version(name)

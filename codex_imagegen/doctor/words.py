@@ -18,7 +18,7 @@ _MARK_WIDTH = max(map(len, MARKS.values()))
 
 def line(finding: Finding, name_width: int) -> str:
     """One check as one line, for a pipe or a file: mark, name, what was found, and what to do."""
-    told = f"{finding.message}{f' → {finding.hint}' if finding.hint else ''}"
+    told = f"{finding.message}{f' -> {finding.hint}' if finding.hint else ''}"
     return f"{MARKS[finding.status]:<{_MARK_WIDTH}}  {finding.name:<{name_width}}  {told}"
 
 

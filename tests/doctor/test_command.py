@@ -130,3 +130,13 @@ def test_colour_where_it_is_wanted_alone(lab):
     world = lab(script=Account())
     assert "\x1b[32mok" in on_terminal(world, 80)[0]
     assert "\x1b" not in on_terminal(world, 80, TERM="dumb")[0]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_letters_that_the_terminal_has_not(lab, tmp_path, columns):
+    world = lab(script=Account())
+    (tmp_path / "Ümläut").mkdir()
+    shown, code = on_terminal(world, columns, PYTHONIOENCODING="ascii", CODEX_HOME=str(tmp_path / "Ümläut"))
+    assert code == 5  # nobody is logged in there
+    assert "ml?ut" in shown
+    assert shown.count("ok") >= 6

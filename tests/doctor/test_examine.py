@@ -160,5 +160,5 @@ def test_the_summary(findings, text):
 
 
 def test_a_line_of_its_own():
-    assert words.line(warning("hm", "do it"), 5).split() == ["warn", "hm", "→", "do", "it"]
+    assert words.line(warning("hm", "do it"), 5).split() == ["warn", "hm", "->", "do", "it"]
     assert words.line(ok("fine"), 5) == "ok           fine"

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from codex_imagegen.codex import usage
 from codex_imagegen.doctor import clock, parts, space, token
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.errors import InternalError
@@ -36,26 +35,14 @@ def context(past):
 def test_what_the_past_takes(past, context):
     sizes = [past.rollout(asked(), made(FOX), archived=archived).stat().st_size for archived in (False, False, True)]
     past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
-    (past.home / "state_5.sqlite").write_bytes(b"x" * 5000)
-    (past.home / "sessions" / "loop").symlink_to(past.home)
-    counted = usage.count(str(past.home), 60)
-    assert counted == usage.Usage(3, sum(sizes), 2, 2 * len(FOX), whole=True)
     found = space.check_space(context)
     assert (found.status, found.data["rollout_bytes"], found.data["counted_all"]) == ("ok", sum(sizes), True)
     assert "3 rollouts" in found.message
 
 
-def test_no_rollout_is_opened(past, monkeypatch):
-    past.rollout(asked())
-    monkeypatch.setattr("builtins.open", None)
-    monkeypatch.setattr(os, "open", None)
-    assert usage.count(str(past.home), 60).rollouts == 1
-
-
 def test_when_the_time_is_up_it_says_so(past, context, monkeypatch):
     for _ in range(20):
         past.rollout(asked())
-    assert usage.count(str(past.home), -1) == usage.Usage(0, 0, 0, 0, whole=False)
     monkeypatch.setattr(space, "COUNT_SEC", -1)
     assert "more than 0 rollouts" in space.check_space(context).message
 

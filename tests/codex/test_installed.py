@@ -1,0 +1,64 @@
+"""Where a Codex came from, and where one is looked for that is not on PATH."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from codex_imagegen.codex import installed
+from tests.support import builds
+
+
+def command(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("opt/homebrew/Caskroom/codex/0.169.0/codex-aarch64-apple-darwin", "Homebrew's"),
+        ("home/linuxbrew/.linuxbrew/Cellar/codex/0.169.0/bin/codex", "Homebrew's"),
+        (".vscode/extensions/openai.chatgpt-26.715.1-linux-x64/bin/linux-x86_64/codex", "the IDE extension's"),
+        ("Applications/Codex.app/Contents/Resources/codex", "the desktop app's"),
+        ("usr/local/bin/codex", ""),
+        ("lib/node_modules/@openai/codex/bin/codex.js", "npm's"),
+    ],
+)
+def test_origins(tmp_path, place, words):
+    link = tmp_path / "codex"
+    link.symlink_to(command(tmp_path / place))
+    assert installed.origin(str(link)) == words
+
+
+@pytest.mark.real
+def test_the_real_thing_from_npm():
+    assert installed.origin(str(builds.codex(builds.NEWEST))) == "npm's native binary"
+
+
+def test_others_on_the_path(tmp_path):
+    first, second, third = (command(tmp_path / name / "codex") for name in ("one", "two", "three"))
+    (tmp_path / "four").mkdir()
+    (tmp_path / "four" / "codex").symlink_to(second)  # the same one again
+    third.chmod(0o644)
+    path = os.pathsep.join(str(tmp_path / name) for name in ("one", "two", "three", "four", "nowhere"))
+    assert installed.others(str(first), {"PATH": path}) == [str(second)]
+    assert installed.others(str(first), {"PATH": str(tmp_path / "one")}) == []
+
+
+def test_elsewhere_is_the_newest_extension(own_home, monkeypatch):
+    monkeypatch.setattr(installed, "PLACES", [place for place in installed.PLACES if place.startswith("~")])
+    assert installed.elsewhere() is None
+    old, new = (
+        command(own_home / ".vscode/extensions" / name / "bin/linux-x86_64/codex")
+        for name in ("openai.chatgpt-1.9.0-linux-x64", "openai.chatgpt-1.10.0-linux-x64")
+    )
+    os.utime(old, (1, 1))
+    assert installed.elsewhere() == str(new)
+    local = command(own_home / ".local/bin/codex")
+    assert installed.elsewhere() == str(local)
+    local.chmod(0o644)
+    assert installed.elsewhere() == str(new)

@@ -1,0 +1,69 @@
+"""How much room a home takes: by names and sizes, bounded in time, and no file is opened."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from codex_imagegen.codex.usage import Usage, count
+from tests.support.past import Past, asked, made
+from tests.support.pictures import encoded
+
+FOX = encoded(40, "fox")
+
+
+@pytest.fixture
+def past(tmp_path):
+    return Past(tmp_path / "codex")
+
+
+def test_rollouts_and_pictures_and_nothing_else(past):
+    sizes = [past.rollout(asked(), made(FOX), archived=archived).stat().st_size for archived in (False, False, True)]
+    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
+    (past.home / "state_5.sqlite").write_bytes(b"x" * 5000)
+    (past.home / "sessions" / "loop").symlink_to(past.home)
+    os.mkfifo(past.home / "sessions" / "fifo")
+    assert count(str(past.home), 60) == Usage(3, sum(sizes), 2, 2 * len(FOX), whole=True)
+
+
+def test_no_file_is_opened(past, monkeypatch):
+    past.rollout(asked())
+    monkeypatch.setattr("builtins.open", None)
+    monkeypatch.setattr(os, "open", None)
+    assert count(str(past.home), 60).rollouts == 1
+
+
+def test_what_can_not_be_listed_is_left_out(past):
+    assert count(str(past.home / "nowhere"), 60) == Usage(0, 0, 0, 0, whole=True)
+
+
+def test_a_file_that_goes_meanwhile_costs_itself_alone(past, monkeypatch):
+    paths = [past.rollout(asked()) for _ in range(3)]
+    real = os.scandir
+
+    def scandir(folder):
+        entries = real(folder)
+        if str(folder) == str(paths[0].parent):
+            listed = list(entries)
+            entries.close()
+            listed.sort(key=lambda entry: entry.name)
+            os.unlink(listed[0].path)
+            return _Entries(listed)
+        return entries
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert count(str(past.home), 60).rollouts == 2
+
+
+class _Entries(list):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_when_the_time_is_up_it_ends(past):
+    past.rollout(asked())
+    assert count(str(past.home), -1) == Usage(0, 0, 0, 0, whole=False)
