@@ -6,6 +6,7 @@ What it says on stderr, measured with eight of the real builds (it exits with 0 
 0.107.0 – 0.169.0  ``Logged in using ChatGPT``, ``Not logged in``
 0.107.0 – 0.160.1  ``Logged in using an API key - sk-…``, with the beginning and the end of the key in it
 0.169.0            ``API key configured - sk-…``, likewise
+0.111.0 – 0.169.0  ``Error loading configuration: …``, with what stands there
 =================  ==================================================================================
 
 So its words are never repeated.
@@ -19,10 +20,13 @@ from typing import Literal
 
 from codex_imagegen.codex.ask import ask
 
-Login = Literal["chatgpt", "api-key", "none", "other", "unknown"]
-"""``other`` is a login of a kind that is not known here; ``unknown``: Codex did not answer."""
+Login = Literal["chatgpt", "api-key", "none", "no-config", "other", "unknown"]
+"""``no-config``: Codex can't load its config.toml. ``other``: a login of a kind that is not known here. ``unknown``:
+Codex did not answer.
+"""
 
 _KINDS: tuple[tuple[Login, re.Pattern[str]], ...] = (
+    ("no-config", re.compile(r"error loading config", re.IGNORECASE)),
     ("none", re.compile(r"not logged in", re.IGNORECASE)),
     ("api-key", re.compile(r"api key", re.IGNORECASE)),
     ("chatgpt", re.compile(r"logged in (?:using|with) chatgpt", re.IGNORECASE)),

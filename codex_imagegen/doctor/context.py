@@ -75,7 +75,7 @@ class Context:
         match self.login():
             case "none" | "api-key":
                 return Account(why="only a ChatGPT login has any")
-            case "unknown":
+            case "unknown" | "no-config":
                 return Account(why="Codex does not say how it is logged in")
         if not os.path.isdir(self.codex_home):
             return Account(why="there is no CODEX_HOME yet")

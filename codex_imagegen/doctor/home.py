@@ -14,7 +14,7 @@ from codex_imagegen.codex.watch import Watch
 from codex_imagegen.doctor import mounts
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.finding import Finding, failed, ok, unknown, warning
-from codex_imagegen.errors import SessionMissing
+from codex_imagegen.errors import CodexFailed
 
 _SANDBOX = "inside another agent's sandbox, allow it to read and write there"
 _WAKE_SEC = 1.5
@@ -82,18 +82,18 @@ def touch(folder: str) -> float:
             os.unlink(path)
 
 
-def _trouble(folder: str) -> SessionMissing | None:
+def _trouble(folder: str) -> CodexFailed | None:
     tries: tuple[tuple[str, Callable[[str], object]], ...] = (("read", os.listdir), ("written", touch))
     for doing, act in tries:
         try:
             act(folder)
         except OSError as error:
-            return SessionMissing(f"{folder} can't be {doing}: {error.strerror}", hint=_SANDBOX)
+            return CodexFailed(f"{folder} can't be {doing}: {error.strerror}", hint=_SANDBOX)
     return None
 
 
 def _no_home(context: Context) -> Finding:
     if context.environment.get("CODEX_HOME"):
-        error = SessionMissing("CODEX_HOME names a folder that is not there", hint="make it, or unset CODEX_HOME")
+        error = CodexFailed("CODEX_HOME names a folder that is not there", hint="make it, or unset CODEX_HOME")
         return failed(error, {"path": context.codex_home})
     return warning(f"{context.codex_home} is not there yet", "codex login makes it")

@@ -11,13 +11,18 @@ from codex_imagegen.doctor.finding import Finding, ok, unknown, warning
 
 _SPANS = {300: "5 hours", 1440: "day", 10_080: "week", 43_200: "30 days"}
 _DAY_SEC = 86_400
+_UNREACHED = "error sending request"
+_OFFLINE = "check the network; inside another agent's sandbox, allow it"
 
 
 def check_limits(context: Context) -> Finding:
     """How much of each limit is left, and when it begins anew."""
     account = context.account()
     if account.limits is None:
-        return unknown(f"what is left of the plan's limits can't be known: {account.why}")
+        offline = _UNREACHED in (account.why or "")
+        return unknown(
+            f"what is left of the plan's limits can't be known: {account.why}", _OFFLINE if offline else None
+        )
     told = "; ".join(_words(limit, time.time()) for limit in account.limits)
     data = {"limits": [asdict(limit) for limit in account.limits]}
     if any(limit.used_percent >= 100 for limit in account.limits):

@@ -26,6 +26,8 @@ def test_the_real_builds(lab, version):
     assert ask(builds.codex(version), world.environment) == "api-key"
     auth.unlink()
     assert ask(builds.codex(version), world.environment) == "none"
+    (world.home / "config.toml").write_text("model = [broken")
+    assert ask(builds.codex(version), world.environment) == "no-config"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,8 @@ def test_the_real_builds(lab, version):
         ("Logged in using an access token", 0, "other"),
         ("Logged in using an access token", 1, "unknown"),
         ("Not logged in", 1, "none"),
-        ("Error loading configuration: Logged", 1, "unknown"),
+        ("Error loading configuration: api key", 1, "no-config"),
+        ("Logged out", 1, "unknown"),
         ("", 0, "unknown"),
     ],
 )

@@ -196,3 +196,25 @@ def test_limits_that_are_used_up(lab):
     check = examine(world).checks["limits"]
     assert (check["status"], check["message"].startswith("used up: 5 hours: 0 % left")) == ("warning", True)
     assert check["data"]["limits"][0]["resets_at"] == world.standin.script.resets_at
+
+
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+def test_a_config_that_codex_can_not_load(lab, version):
+    world = lab(version, script=Account())
+    (world.home / "config.toml").write_text('experimental_bearer_token = ["very-secret"')
+    found = examine(world)
+    found.assert_failed(5, "codex-failed", "login")
+    assert found.checks["login"]["data"]["login"] == "no-config"
+    assert "very-secret" not in found.done.text
+
+
+@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
+def test_no_network(lab, version):
+    world = lab(version, script=Account())
+    world.standin.__exit__()
+    try:
+        check = examine(world).checks["limits"]
+    finally:
+        world.standin.__enter__()
+    assert check["status"] == "unknown"
+    assert "check the network" in check["hint"]
