@@ -29,9 +29,9 @@ What is read: names and sizes in CODEX_HOME (or ~/.codex); the five newest rollo
 this version does not know; PATH and the usual places of a Codex; the mode of RunComfy's token file, not its content.
 Codex itself is asked for its version, its login, its features and what is left of your limits (codex --version, login
 status, features list, app-server): it asks OpenAI, which spends nothing, and keeps its credentials to itself; it may
-write its own files in CODEX_HOME, as at every start. Beside the rollouts a file is made and removed at once, to see
-whether that works. With --live, Codex makes a picture in a throw-away CODEX_HOME, with a stand-in for OpenAI on
-loopback.
+write its own files in CODEX_HOME, as at every start. That a
+file can be made beside the rollouts is tried, and leaves none. With --live, Codex makes a picture in a throw-away
+CODEX_HOME, with a stand-in for OpenAI on loopback.
 """
 _STYLES = {"ok": "green", "warning": "black on yellow", "failed": "bold white on red", "unknown": "reverse"}
 _NARROW = 60

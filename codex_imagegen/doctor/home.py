@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable
 
 from codex_imagegen.codex import sessions
 from codex_imagegen.codex.turn import TICK_SEC
 from codex_imagegen.codex.watch import Watch
-from codex_imagegen.doctor import mounts
+from codex_imagegen.doctor import mounts, touch
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.finding import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import CodexFailed
 
 _SANDBOX = "inside another agent's sandbox, allow it to read and write there"
-_WAKE_SEC = 1.5
-_LATE_SEC = 1.0
-"""FSEvents on macOS is ready a moment after it was started; so the folder is touched more than once."""
+_WAKE_SEC = 0.6
+"""Seconds for each of three tries: FSEvents on macOS is ready a moment after it was started."""
 
 
 def check_home(context: Context) -> Finding:
@@ -49,10 +46,10 @@ def check_wake_ups(context: Context) -> Finding:
     bell = threading.Event()
     watch = Watch(folder, bell.set)
     try:
-        began = time.monotonic()
-        while not bell.is_set() and (left := began + _WAKE_SEC - time.monotonic()) > 0:
-            touch(folder)
-            bell.wait(min(left, _LATE_SEC))
+        for stir in (touch.times, touch.named, touch.named):
+            stir(folder)
+            if bell.wait(_WAKE_SEC):
+                break
     except OSError as error:
         return unknown(f"it can't be tried: {error.strerror}")
     finally:
@@ -69,21 +66,8 @@ def folder_of(codex_home: str) -> str:
     return folder if os.path.isdir(folder) else codex_home
 
 
-def touch(folder: str) -> float:
-    """Make a file and remove it at once; gives back the file system's clock, or raises OSError."""
-    path = os.path.join(folder, f".codex-imagegen-doctor-{os.urandom(8).hex()}")
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        os.unlink(path)
-        return os.fstat(descriptor).st_mtime
-    finally:
-        os.close(descriptor)
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-
-
 def _trouble(folder: str) -> CodexFailed | None:
-    tries: tuple[tuple[str, Callable[[str], object]], ...] = (("read", os.listdir), ("written", touch))
+    tries: tuple[tuple[str, Callable[[str], object]], ...] = (("read", os.listdir), ("written", touch.unnamed))
     for doing, act in tries:
         try:
             act(folder)

@@ -1,0 +1,84 @@
+"""Trying a folder: it takes files or it says why not, and nothing is left or changed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import pytest
+
+from codex_imagegen.doctor import touch
+
+TRIES = pytest.mark.parametrize("act", [touch.unnamed, touch.named])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine").write_text("mine")
+    return tmp_path / "folder"
+
+
+def state(folder):
+    return {name: os.stat(folder / name) for name in os.listdir(folder)}
+
+
+@TRIES
+def test_the_file_systems_time_and_nothing_left(folder, act):
+    before = state(folder)
+    assert abs(act(str(folder)) - time.time()) < 3600
+    assert state(folder) == before
+
+
+@TRIES
+@pytest.mark.parametrize("place", ["nowhere", "mine"])
+def test_what_takes_no_files(folder, act, place):
+    with pytest.raises((FileNotFoundError, NotADirectoryError)):
+        act(str(folder / place))
+
+
+@pytest.mark.parametrize("number", sorted(touch._NO_SUCH_FILES))
+def test_a_file_system_without_unnamed_files(folder, monkeypatch, number):
+    real, refused = os.open, []
+
+    def refuse(path, flags, *rest):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            refused.append(path)
+            raise OSError(number, "no such files here")
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert touch.unnamed(str(folder)) > 0
+    assert refused == [str(folder)]
+    assert os.listdir(folder) == ["mine"]
+
+
+def test_a_full_or_forbidden_one_says_so(folder, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OSError, match="quota"):
+        touch.unnamed(str(folder))
+
+
+def test_a_system_that_never_heard_of_them(folder, monkeypatch):
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    assert touch.unnamed(str(folder)) > 0
+    assert os.listdir(folder) == ["mine"]
+
+
+def test_times_stay_what_they_are(folder):
+    os.utime(folder, ns=(1_234_567_890_123_456_789, 987_654_321_987_654_321))
+    touch.times(str(folder))
+    status = os.stat(folder)
+    assert (status.st_atime_ns, status.st_mtime_ns) == (1_234_567_890_123_456_789, 987_654_321_987_654_321)
+
+
+def test_times_of_somebody_elses(folder, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    touch.times(str(folder))
