@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from codex_imagegen import report
 from codex_imagegen.doctor.finding import Finding, Report, Status
-from codex_imagegen.outcome import SCHEMA
+from codex_imagegen.outcome import Failure, Result, Warning_
 
 MARKS: Mapping[Status, str] = {"ok": "ok", "failed": "FAIL", "warning": "warn", "unknown": "?"}
 """How each status looks where there is no colour."""
@@ -30,16 +29,25 @@ def summary(findings: tuple[Finding, ...]) -> str:
 
 
 def to_json(done: Report) -> str:
-    """The report as one line of ASCII, in the promised order: every key is always there."""
-    error = done.error
-    return json.dumps({
-        "schema": SCHEMA,
-        "ok": error is None,
-        "checks": [_check(finding) for finding in done.findings],
-        "versions": dict(done.versions),
-        "error": None if error is None else asdict(report.error_info(error)),
-        "elapsed_sec": round(done.elapsed_sec, 3),
-    })  # fmt: skip
+    """The report as the envelope of every command with keys more, as one line: every key is always there."""
+    return json.dumps(
+        report.envelope(_result(done))
+        | {"checks": [_check(one) for one in done.findings], "versions": dict(done.versions)}
+    )
+
+
+def _result(done: Report) -> Result:
+    errors = [(index, one.error) for index, one in enumerate(done.findings) if one.error is not None]
+    failures = tuple(Failure(index, report.error_info(error)) for index, error in errors)
+    return Result(
+        ok=not failures,
+        backend="codex",
+        failures=failures,
+        error=failures[0].error if failures else None,
+        codex_version=done.versions["codex"],
+        elapsed_sec=round(done.elapsed_sec, 3),
+        warnings=tuple(Warning_(one.name, one.message) for one in done.findings if one.status == "warning"),
+    )
 
 
 def _check(finding: Finding) -> dict[str, object]:

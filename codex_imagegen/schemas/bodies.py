@@ -7,6 +7,7 @@ from typing import Any
 
 from codex_imagegen import report
 from codex_imagegen.batch.outcome import Status
+from codex_imagegen.doctor.finding import Status as Found
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import SCHEMA, Result, Session
 from codex_imagegen.schemas import words
@@ -64,6 +65,16 @@ def skills() -> Schema:
     """What became of installed skills."""
     each = record(properties(Done, words.SKILL))
     return result({"skills": {"description": "one for each place", "type": "array", "items": each}})
+
+
+def checks() -> Schema:
+    """What the doctor found."""
+    keys: dict[str, Any] = {"name": str, "status": Found, "message": str, "hint": str | None}
+    check = {key: _said(of(hint), words.CHECK[key]) for key, hint in keys.items()}
+    check["data"] = _said({"type": "object"}, words.CHECK["data"])
+    versions = {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
+    every = {"description": "in the order of what a run would fail with first", "type": "array", "items": record(check)}
+    return result({"checks": every, "versions": _said(versions, words.VERSIONS)})
 
 
 def plus(**more: tuple[Any, str]) -> Callable[[], Schema]:

@@ -21,7 +21,10 @@ ERROR = {
     "resets_at": "Unix seconds at which a limit ends, where that was said",
 }
 WARNING = {"code": "stable name of what is to be known", "message": "the same for a person"}
-FAILURE = {"index": "which picture of --count, or which session of recover, from 0", "error": "why it did not come"}
+FAILURE = {
+    "index": "which picture of --count, which session of recover, or which check of doctor, from 0",
+    "error": "why it did not come",
+}
 RESULT = {
     "schema": "version of these keys, which change only by addition",
     "ok": "true where every picture that was asked for is on disk",
@@ -67,3 +70,11 @@ SKILL = {
     "path": "absolute path of the skill's file",
     "status": "what became of it",
 }
+CHECK = {
+    "name": "which check it is",
+    "status": "what was found: unknown where nobody can tell; only failed changes the exit code",
+    "message": "the same for a person",
+    "hint": "what to do, for a person",
+    "data": "the same for a program: each check has keys of its own, and all of them always (docs/doctor.md)",
+}
+VERSIONS = "of Codex, this program, Python, the system and every part; null where one is missing"

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.bridge import checks
 from tests.support import builds
 from tests.support.lab import COMMAND, Lab, Outcome
 
-KEYS = ["schema", "ok", "checks", "versions", "error", "elapsed_sec"]
+KEYS = [*checks.KEYS, "checks", "versions"]
 CHECK_KEYS = ["name", "status", "message", "hint", "data"]
 NAMES = [
     "codex", "login", "image-tool", "limits", "home", "wake-ups", "rollouts", "space", "clock", "runcomfy", "parts",
@@ -30,6 +31,8 @@ class Examined:
         assert list(self.json) == KEYS
         assert all(list(check) == CHECK_KEYS for check in self.json["checks"])
         assert self.json["ok"] is (done.code == 0)
+        failed = [index for index, check in enumerate(self.json["checks"]) if check["status"] == "failed"]
+        assert [failure["index"] for failure in self.json["failures"]] == failed
         self.checks = {check["name"]: check for check in self.json["checks"]}
 
     def status(self, name: str) -> str:
