@@ -14,8 +14,12 @@ Every build that was tried has the command and both methods (0.107.0, 0.111.0, 0
 =================  ===================================================================================================
 
 With an API key, or none, ``account/read`` says so and the limits are an error. The answers take 0.1 to 0.5 s here, and
-in the real world as long as OpenAI takes. A Codex that starts in a home for the first time indexes its rollouts
-meanwhile: with 60,000 of them, 4 s.
+in the real world as long as OpenAI takes.
+
+A Codex that finds no database in its home indexes every rollout there first, and one that is ended meanwhile leaves the
+database marked as being indexed: for minutes from then on, each Codex in that home waits 30 s for nothing (60,000
+rollouts, 0.169.0). So these have a database of their own, for the length of the question: made by a first start in an
+empty home, where there is nothing to index. ``sqlite_home`` is taken by each of the builds above.
 """
 
 from __future__ import annotations
@@ -26,8 +30,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codex_imagegen.codex import reasons
+from codex_imagegen.codex import reasons, workspace
 from codex_imagegen.codex.appserver import AppServer, NoAnswer, as_dict
+from codex_imagegen.errors import OutUnwritable
 
 MAX_LIMITS = 8
 _PLAN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -59,14 +64,18 @@ class Account:
 
 def read(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Account:
     """Ask; raises :class:`CodexMissing` where Codex can't be started. Whatever else goes wrong stands in ``why``."""
-    with AppServer(codex, environment, time.monotonic() + timeout_sec) as server:
-        try:
-            server.initialize()
-            server.ask(_ACCOUNT, "account/read", {"refreshToken": False})
-            server.ask(_LIMITS, "account/rateLimits/read", None)
-            return _account(server)
-        except NoAnswer as error:
-            return Account(why=str(error))
+    deadline = time.monotonic() + timeout_sec
+    try:
+        with workspace.workspace() as (folder, _references):
+            with AppServer(codex, {**environment, "CODEX_HOME": folder}, folder, deadline) as first:
+                first.initialize()
+            with AppServer(codex, environment, folder, deadline) as server:
+                server.initialize()
+                server.ask(_ACCOUNT, "account/read", {"refreshToken": False})
+                server.ask(_LIMITS, "account/rateLimits/read", None)
+                return _account(server)
+    except (NoAnswer, OutUnwritable) as error:
+        return Account(why=str(error))
 
 
 def _account(server: AppServer) -> Account:

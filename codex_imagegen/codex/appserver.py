@@ -31,14 +31,15 @@ class NoAnswer(Exception):
 
 
 class AppServer:
-    """A context: one ``codex app-server``, and what it has answered so far."""
+    """A context: one ``codex app-server`` with its databases in a folder of ours, and what it has answered so far."""
 
-    def __init__(self, codex: str, environment: Mapping[str, str], deadline: float) -> None:
+    def __init__(self, codex: str, environment: Mapping[str, str], databases: str, deadline: float) -> None:
         self._deadline = deadline
         self._wake = Wake()
         self._answers: dict[int, dict[str, Any]] = {}
         self._rest, self._heard = b"", 0
-        settings = [word for setting in lean.settings() for word in ("-c", setting)]
+        own = (f"sqlite_home={json.dumps(databases)}", *lean.settings())
+        settings = [word for setting in own for word in ("-c", setting)]
         self._process = Process(
             [native.binary(codex), *settings, "app-server"],
             folder=os.sep,

@@ -71,7 +71,7 @@ class Context:
         return login.status(self.codex(), self.codex_environment, ASK_SEC)
 
     def _account(self) -> Account:
-        """Not asked for nothing: an app-server makes its databases in a home that has none."""
+        """Not asked for nothing: it takes two starts."""
         match self.login():
             case "none" | "api-key":
                 return Account(why="only a ChatGPT login has any")

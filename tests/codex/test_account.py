@@ -95,13 +95,21 @@ def test_a_back_end_that_knows_no_limits(lab, version):
 
 
 @pytest.mark.real
-def test_a_home_with_a_past_is_asked_all_the_same(lab):
-    world = lab(script=back_end.Account())
+@pytest.mark.parametrize("version", EVERY)
+def test_a_home_with_a_past_gets_no_database_from_us(lab, version):
+    """One that is ended while it is being made keeps every later Codex waiting."""
+    world = lab(version, script=back_end.Account())
     folder = world.home / "sessions" / "2026" / "01" / "01"
     folder.mkdir(parents=True)
     for _ in range(500):
         (folder / f"rollout-2026-01-01T00-00-00-{thread()}.jsonl").write_text("{}\n")
-    assert ask(str(builds.codex(builds.NEWEST)), environment=world.environment).plan == "plus"
+    assert ask(str(builds.codex(version)), environment=world.environment).plan == "plus"
+    assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
+
+
+def test_a_temporary_folder_that_takes_no_files(script, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    assert "the temporary folder" in ask(script("#!/bin/sh\n")).why
 
 
 # Servers that never were

@@ -29,7 +29,7 @@ def test_kills_leave_nothing(lab):
         process.kill()
         process.communicate(timeout=60)
     assert [path for path in tree(world.home) if "imagegen" in path and "skills" not in path] == []
-    checks.assert_clean(world)
+    assert checks.processes(world) == []
 
 
 def test_of_the_home_the_newest_rollouts_alone_are_read(lab):
