@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import time
@@ -37,6 +38,8 @@ class _Signals:
             raise self.interrupt.error()
 
 
+_TICK_SEC = 0.2
+_MAX_ANSWER = 4096
 _signals = _Signals()
 _lines: Lines | None = None
 
@@ -170,6 +173,36 @@ def out(line: str) -> None:
         # complain about the pipe again when it exits
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def stdin(limit: int) -> Iterator[bytes]:
+    """Standard input in pieces.
+
+    The tick is for a signal that falls just before a read: Python would handle it only when something has come.
+    """
+    if sys.stdin is None:
+        return
+    descriptor = sys.stdin.fileno()
+    while limit > 0:
+        if not select.select([descriptor], [], [], _TICK_SEC)[0]:
+            continue
+        piece = os.read(descriptor, min(limit, 65536))
+        if not piece:
+            return
+        limit -= len(piece)
+        yield piece
+
+
+def said_yes(question: str) -> bool:
+    """Whether the person at the terminal says yes; where there is no terminal, or their input ends, nobody does."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    answer = next(stdin(_MAX_ANSWER), None)
+    if answer is None:
+        err("")
+    return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 
 def _leave_at_once(signum: int) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -15,7 +11,6 @@ from codex_imagegen.cli.help import DefaultCommand, events_option, version_optio
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
-_TICK_SEC = 0.2
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More than Codex's limit of characters in any script; what is longer is refused without being read to its end."""
 
@@ -116,7 +111,7 @@ def _prompt(text: str | None, file: str | None) -> str:
     source = file if text is None else text
     try:
         if source == STDOUT:
-            data = b"".join(_stdin(_MAX_PROMPT_BYTES))
+            data = b"".join(console.stdin(_MAX_PROMPT_BYTES))
         else:
             with open(str(source), "rb") as stream:
                 data = stream.read(_MAX_PROMPT_BYTES)
@@ -128,24 +123,6 @@ def _prompt(text: str | None, file: str | None) -> str:
         raise UsageError(
             f"the prompt file {source!r} can't be read: {reason}", hint="check the path given to --prompt-file"
         ) from error
-
-
-def _stdin(limit: int) -> Iterator[bytes]:
-    """Standard input in pieces.
-
-    The tick is for a signal that falls just before a read: Python would handle it only when something has come.
-    """
-    if sys.stdin is None:
-        return
-    descriptor = sys.stdin.fileno()
-    while limit > 0:
-        if not select.select([descriptor], [], [], _TICK_SEC)[0]:
-            continue
-        piece = os.read(descriptor, min(limit, 65536))
-        if not piece:
-            return
-        limit -= len(piece)
-        yield piece
 
 
 command = DefaultCommand(
