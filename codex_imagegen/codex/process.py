@@ -82,6 +82,11 @@ class Process:
         self._sent = True
         self._start(self._write, prompt)
 
+    def write(self, data: bytes) -> None:
+        """Write to stdin and leave it open; raises OSError where nobody reads any more."""
+        stdin: Any = self._child.stdin
+        os.write(stdin.fileno(), data)
+
     def signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""
         if not self._ended.is_set():
