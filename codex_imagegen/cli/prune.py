@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,11 @@ import click
 
 from codex_imagegen import report
 from codex_imagegen.cli import console
-from codex_imagegen.errors import UsageError
+from codex_imagegen.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from codex_imagegen.prune.outcome import Outcome
     from codex_imagegen.prune.story import Tell
+    from codex_imagegen.prune.tally import Tally
 
 HELP = """Show what this program's own runs have left in Codex's home, and remove the old ones.
 
@@ -46,30 +47,31 @@ _EVERY = 97
 
 def prune(*, older_than: str, keep_pictures: bool, yes: bool, codex: str | None, json_wanted: bool) -> int:
     """Show what there is, remove what is to be removed; gives back the exit code."""
-    age = _seconds(older_than)
-    from codex_imagegen.prune import outcome, story
+    age, started = _seconds(older_than), time.monotonic()
+    from codex_imagegen.prune import story, tally
 
     with console.running() as interrupt:
         with _counting() as tell:
             found = story.look(age, keep_pictures=keep_pictures, interrupt=interrupt, tell=tell)
         if not json_wanted:
-            for line in outcome.table(found):
+            for line in tally.table(found):
                 console.out(line)
     if found.going and (yes or (not json_wanted and _said_yes(found))):
         with console.running() as interrupt, _counting() as tell:
             story.remove(found, codex=codex, interrupt=interrupt, tell=tell)
+    found.elapsed_sec = round(time.monotonic() - started, 3)
     return _end(found, json_wanted=json_wanted)
 
 
-def _end(found: Outcome, *, json_wanted: bool) -> int:
-    from codex_imagegen.prune import outcome
+def _end(found: Tally, *, json_wanted: bool) -> int:
+    from codex_imagegen.prune import tally
 
     if json_wanted:
-        console.out(outcome.to_json(found))
+        console.out(tally.to_json(found))
     elif found.dry_run:
         console.out(_advice(found))
     else:
-        console.out(f"{outcome.told(found)}.")
+        console.out(f"{tally.told(found)}.")
     for warning in found.warnings if not json_wanted else ():
         console.err(report.warning_line(warning))
     if found.error:
@@ -77,24 +79,27 @@ def _end(found: Outcome, *, json_wanted: bool) -> int:
     return found.error.exit_code if found.error else 0
 
 
-def _advice(found: Outcome) -> str:
+def _advice(found: Tally) -> str:
     if not found.going:
         return "nothing to remove."
     return "nothing was removed; --yes removes what may go."
 
 
-def _said_yes(found: Outcome) -> bool:
-    """Whether somebody at a terminal agrees; without one, or at the end of their input, nobody does."""
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
-        return False
-    from codex_imagegen.prune.outcome import sessions, size
+def _said_yes(found: Tally) -> bool:
+    try:
+        return console.said_yes(_question(found))
+    except Interrupted as error:
+        raise Interrupted(
+            "interrupted; nothing was removed", signum=error.exit_code - 128, hint="run it again"
+        ) from error
+
+
+def _question(found: Tally) -> str:
+    from codex_imagegen.prune.tally import sessions, size
 
     count, room = len(found.going), size(found.freed(found.going))
     what = ("its rollout" if count == 1 else "their rollouts") + ("" if found.keep_pictures else " and pictures")
-    with contextlib.suppress(click.Abort):
-        return click.confirm(f"Remove {sessions(count)}, {what} ({room})? It can't be undone.", err=True)
-    console.err("")
-    return False
+    return f"Remove {sessions(count)}, {what} ({room})? It can't be undone."
 
 
 @contextlib.contextmanager

@@ -60,15 +60,21 @@ class Remover:
         Raises :class:`Refused` where Codex keeps it, :class:`OutUnwritable` where the files can't be removed, and
         :class:`CodexFailed` where Codex is there no more.
         """
+        folder = sessions.pictures_folder(self._home, own.thread_id)
         try:
             if not keep_pictures:
-                _remove_folder(self._home, sessions.pictures_folder(self._home, own.thread_id))
+                _remove_folder(self._home, folder)
+            before = os.path.lexists(folder)
             if self._server is not None:
                 self._ask(self._server, own.thread_id)
             _remove_file(own.path)
         except OSError as error:
             told = f"{error.filename or own.path!r} can't be removed: {error.strerror}"
             raise OutUnwritable(told, hint="see who may write there") from error
+        if before and not os.path.lexists(folder):  # no build does that (0.141.0 to 0.169.0)
+            raise CodexFailed(
+                f"this Codex removes pictures, too: those of {own.thread_id} are gone", hint="stop using it"
+            )
 
     def _ask(self, server: AppServer, thread_id: str) -> None:
         try:

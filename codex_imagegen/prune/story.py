@@ -11,12 +11,12 @@ from codex_imagegen.codex import sessions
 from codex_imagegen.codex.appserver import Refused
 from codex_imagegen.errors import CodexFailed, Interrupted, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import ErrorInfo, Warning_
+from codex_imagegen.outcome import ErrorInfo, Warning_
 from codex_imagegen.prune import verdict
 from codex_imagegen.prune.census import Census, Own, take
-from codex_imagegen.prune.outcome import Outcome
-from codex_imagegen.prune.outcome import sessions as counted
 from codex_imagegen.prune.removal import Remover
+from codex_imagegen.prune.tally import Tally
+from codex_imagegen.prune.tally import sessions as counted
 from codex_imagegen.prune.verdict import Rule
 
 Tell = Callable[[str, int], None]
@@ -26,7 +26,7 @@ Tell = Callable[[str, int], None]
 def look(
     older_than_sec: float, *, keep_pictures: bool, interrupt: Interrupt, tell: Tell,
     environment: Mapping[str, str] | None = None,
-) -> Outcome:  # fmt: skip
+) -> Tally:  # fmt: skip
     """What our runs have left in the Codex home of ``environment``, and what of it may go. Nothing is changed."""
     codex_home = sessions.home(os.environ if environment is None else environment)
     rule = Rule(codex_home, older_than_sec, keep_pictures)
@@ -37,64 +37,65 @@ def look(
         tell(what, number)
 
     census = take(codex_home, lambda number: told("looking at sessions", number))
-    outcome = Outcome(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(census))
+    tally = Tally(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(census))
     for number, own in enumerate(census.own, 1):
         told("looking into our own", number)
-        outcome.verdicts.append((own, verdict.reason(own, rule, census.forked)))
-    return outcome
+        tally.verdicts.append((own, verdict.reason(own, rule, census.forked)))
+    return tally
 
 
 def remove(
-    outcome: Outcome, *, codex: str | None, interrupt: Interrupt, tell: Tell,
+    tally: Tally, *, codex: str | None, interrupt: Interrupt, tell: Tell,
     environment: Mapping[str, str] | None = None,
-) -> Outcome:  # fmt: skip
-    """Remove what may go, oldest first, each looked at once more; what became of it is in the outcome.
+) -> Tally:  # fmt: skip
+    """Remove what may go, oldest first, each looked at once more; what became of it is in the tally.
 
     A signal ends it between two sessions. Raises :class:`CodexMissing` where ``codex`` was given and is not there.
     """
     environment = os.environ if environment is None else environment
-    rule = Rule(outcome.codex_home, outcome.older_than_sec, outcome.keep_pictures)
-    going = sorted(outcome.going, key=lambda own: own.began)
-    outcome.dry_run = False
+    rule = Rule(tally.codex_home, tally.older_than_sec, tally.keep_pictures)
+    going = sorted(tally.going, key=lambda own: own.began)
+    tally.dry_run = False
+    remover = Remover(tally.codex_home, codex=codex, environment=environment, interrupt=interrupt)
     try:
-        with Remover(outcome.codex_home, codex=codex, environment=environment, interrupt=interrupt) as remover:
+        with remover:
             for number, own in enumerate(going, 1):
                 interrupt.check()
                 tell(f"removing {counted(len(going))}", number)
-                _remove_one(remover, own, rule, outcome)
-        if remover.by_hand and outcome.removed:
-            outcome.warnings.append(Warning_("still-indexed", remover.by_hand))
+                _remove_one(remover, own, rule, tally)
     except Interrupted as error:
-        done = f"interrupted when {len(outcome.removed):,} of {counted(len(going))} were removed"
-        outcome.error = report.error_info(Interrupted(done, signum=error.exit_code - 128, hint="run it again to go on"))
+        done = f"interrupted when {len(tally.removed):,} of {counted(len(going))} were removed"
+        tally.error = report.error_info(Interrupted(done, signum=error.exit_code - 128, hint="run it again to go on"))
     except CodexFailed as error:
-        outcome.error = report.error_info(error)
+        tally.error = report.error_info(error)
     else:
-        outcome.error = _failed(outcome)
-    return outcome
+        tally.error = _failed(tally)
+    if tally.removed and remover.by_hand:
+        tally.warnings.append(Warning_("still-indexed", remover.by_hand))
+    return tally
 
 
-def _remove_one(remover: Remover, own: Own, rule: Rule, outcome: Outcome) -> None:
+def _remove_one(remover: Remover, own: Own, rule: Rule, tally: Tally) -> None:
     if verdict.has_changed(own) or verdict.is_running(own, rule.codex_home):
-        at = next(index for index, (other, _) in enumerate(outcome.verdicts) if other is own)
-        outcome.verdicts[at] = (own, "running")
+        at = next(index for index, (other, _) in enumerate(tally.verdicts) if other is own)
+        tally.verdicts[at] = (own, "running")
         return
     try:
         remover.remove(own, keep_pictures=rule.keep_pictures)
     except Refused as error:
         refused = CodexFailed(f"Codex keeps {own.thread_id}: {error}", hint="is it open somewhere?")
-        outcome.failures.append((own, report.error_info(refused)))
+        tally.failures.append((own, report.error_info(refused)))
     except OutUnwritable as error:
-        outcome.failures.append((own, report.error_info(error)))
+        tally.failures.append((own, report.error_info(error)))
     else:
-        outcome.removed.append(own)
+        tally.removed.append(own)
 
 
-def _failed(outcome: Outcome) -> ErrorInfo | None:
-    if not outcome.failures:
+def _failed(tally: Tally) -> ErrorInfo | None:
+    if not tally.failures:
         return None
-    first, tried = outcome.failures[0][1], len(outcome.failures) + len(outcome.removed)
-    told = f"{len(outcome.failures):,} of {counted(tried)} could not be removed; the first: {first.message}"
+    first, tried = tally.failures[0][1], len(tally.failures) + len(tally.removed)
+    told = f"{len(tally.failures):,} of {counted(tried)} could not be removed; the first: {first.message}"
     return replace(first, exit_code=1, message=told)
 
 

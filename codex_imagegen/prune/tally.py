@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from codex_imagegen import report
-from codex_imagegen.model import SCHEMA, ErrorInfo, Warning_
+from codex_imagegen.outcome import ErrorInfo, Failure, Result, Warning_
 from codex_imagegen.prune.census import Own
 from codex_imagegen.prune.verdict import REASONS, Reason
 
 
 @dataclass(slots=True)
-class Outcome:
+class Tally:
     """Each of our own sessions with the reason why it stays (None: it may go), and those that are gone.
 
     ``dry_run`` is True until something was to be removed. ``failures`` are (thread, error) of those that could not be.
@@ -30,6 +30,7 @@ class Outcome:
     failures: list[tuple[Own, ErrorInfo]] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
     error: ErrorInfo | None = None
+    elapsed_sec: float = 0.0
 
     @property
     def own(self) -> list[Own]:
@@ -53,44 +54,44 @@ class Outcome:
         return sum(own.status.st_size if self.keep_pictures else own.bytes for own in owns)
 
 
-def to_json(outcome: Outcome) -> str:
-    """All of it as one JSON object on one line."""
-    data: dict[str, Any] = {
-        "schema": SCHEMA,
-        "ok": outcome.error is None,
-        "dry_run": outcome.dry_run,
-        "older_than_sec": outcome.older_than_sec,
-        "keep_pictures": outcome.keep_pictures,
-        "sessions": _summary(outcome.own),
-        "months": [{"month": month, **_summary(owns)} for month, owns in _months(outcome.own)],
-        "kept": [{"reason": reason, **_summary(owns)} for reason, owns in outcome.kept()],
-        "prunable": _summary(outcome.going, outcome.freed(outcome.going)),
-        "removed": _summary(outcome.removed, outcome.freed(outcome.removed)),
-        "failures": [{"thread_id": own.thread_id, "error": asdict(error)} for own, error in outcome.failures],
-        "error": asdict(outcome.error) if outcome.error else None,
-        "warnings": [asdict(warning) for warning in outcome.warnings],
+def to_json(tally: Tally) -> str:
+    """The envelope of every command, with all of it in keys of its own, on one line."""
+    failures = tuple(Failure(index, error) for index, (_own, error) in enumerate(tally.failures))
+    result = Result(
+        ok=tally.error is None, backend="codex", failures=failures, error=tally.error, elapsed_sec=tally.elapsed_sec,
+        warnings=tuple(tally.warnings),
+    )  # fmt: skip
+    fields = {
+        "dry_run": tally.dry_run,
+        "older_than_sec": tally.older_than_sec,
+        "keep_pictures": tally.keep_pictures,
+        "sessions": _summary(tally.own),
+        "months": [{"month": month, **_summary(owns)} for month, owns in _months(tally.own)],
+        "kept": [{"reason": reason, **_summary(owns)} for reason, owns in tally.kept()],
+        "prunable": _summary(tally.going, tally.freed(tally.going)),
+        "removed": _summary(tally.removed, tally.freed(tally.removed)),
     }
-    return json.dumps(data)
+    return json.dumps(report.envelope(result) | fields)
 
 
-def table(outcome: Outcome) -> list[str]:
+def table(tally: Tally) -> list[str]:
     """What there is by months, what stays and why, and what may go; at most 40 columns where words allow it."""
     lines = [f"{'month':8}{'sessions':>9}{'rollouts':>11}{'pictures':>11}"]
-    rows = [(month or "?", owns) for month, owns in _months(outcome.own)]
-    for name, owns in [*rows, ("all", outcome.own)]:
+    rows = [(month or "?", owns) for month, owns in _months(tally.own)]
+    for name, owns in [*rows, ("all", tally.own)]:
         rollouts, pictures = sum(o.status.st_size for o in owns), sum(o.picture_bytes for o in owns)
         lines.append(f"{name:8}{len(owns):>9,}{size(rollouts):>11}{size(pictures):>11}")
     lines.append("")
-    lines += [f"{'stay':8}{len(owns):>9,}  {REASONS[reason]}" for reason, owns in outcome.kept()]
-    going = outcome.going
-    lines.append(f"{'may go':8}{len(going):>9,}{size(outcome.freed(going)):>11}")
-    return [report.plain(line) if "\x1b" in line else line for line in lines]
+    lines += [f"{'stay':8}{len(owns):>9,}  {REASONS[reason]}" for reason, owns in tally.kept()]
+    going = tally.going
+    lines.append(f"{'may go':8}{len(going):>9,}{size(tally.freed(going)):>11}")
+    return lines
 
 
-def told(outcome: Outcome) -> str:
+def told(tally: Tally) -> str:
     """What was removed, in one sentence."""
-    words = f"removed {sessions(len(outcome.removed))}, {size(outcome.freed(outcome.removed))}"
-    return f"{words}; {len(outcome.failures):,} could not be removed" if outcome.failures else words
+    words = f"removed {sessions(len(tally.removed))}, {size(tally.freed(tally.removed))}"
+    return f"{words}; {len(tally.failures):,} could not be removed" if tally.failures else words
 
 
 def sessions(count: int) -> str:

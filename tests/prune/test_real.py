@@ -97,6 +97,21 @@ def test_what_codex_refuses_stays_and_is_told(lab, monkeypatch):
     assert worlds.threads(world) == {fox, fork}
 
 
+def test_a_signal_ends_it_between_two_sessions(lab, monkeypatch):
+    world = lab(script=Small())
+    ours = worlds.made(world, "a red fox", "an owl", "a boat")
+    monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + worlds.DAY))
+    interrupt = Interrupt()
+    found = story.look(0, keep_pictures=False, interrupt=interrupt, tell=worlds.nobody, environment=world.environment)
+    done = story.remove(
+        found, codex=str(builds.codex(world.version)), interrupt=interrupt, environment=world.environment,
+        tell=lambda _what, number: interrupt.set(15) if number == 2 else None,
+    )  # fmt: skip
+    assert (done.error.code, done.error.exit_code) == ("interrupted", 143)
+    assert "when 2 of 3 sessions" in done.error.message
+    assert worlds.threads(world) == worlds.pictured(world) == {ours[-1]}
+
+
 class Slow(Small):
     draw_sec = 60.0
 
