@@ -19,7 +19,7 @@ from codex_imagegen.model import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.cli.lines import Lines
-    from codex_imagegen.outcome import ErrorInfo, Result
+    from codex_imagegen.outcome import ErrorInfo, Result, Warning_
 
 
 class _Signals:
@@ -103,8 +103,8 @@ def ended(code: int) -> int:
     return code
 
 
-def result(done: Result, *, json_wanted: bool) -> int:
-    """Print a result and give back the exit code that it means; a signal comes too late from now on."""
+def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
+    """Print a result, ``show`` its pictures on a terminal, and give back the exit code; a signal comes too late now."""
     _signals.running = True
     if json_wanted:
         out(report.to_json(done))
@@ -113,10 +113,19 @@ def result(done: Result, *, json_wanted: bool) -> int:
             if image.path != "-":
                 out(shown(image.path))
     for warning in done.warnings:
-        tell(report.warning_event(warning), None if json_wanted else report.warning_line(warning))
+        remark(warning, silent=json_wanted)
+    if show:
+        from codex_imagegen.cli.show import pictures
+
+        pictures(done.images, json_wanted=json_wanted)
     if done.error:
         sentence(done.error, thread_id=done.thread_id, request_id=done.request_id)
     return 0 if done.ok else (done.error.exit_code if done.error else 1)
+
+
+def remark(warning: Warning_, *, silent: bool = False) -> None:
+    """Tell a warning, to a person unless that should be ``silent``."""
+    tell(report.warning_event(warning), None if silent else report.warning_line(warning))
 
 
 def shown(path: str) -> str:

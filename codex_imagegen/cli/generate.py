@@ -68,6 +68,7 @@ OPTIONS = [
     ),
     _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
     _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
+    _option("--show", is_flag=True, help="Show the picture in the terminal, too."),
     events_option(),
     _option("-q", "--quiet", is_flag=True, help="Show no progress."),
     _option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr."),
@@ -75,7 +76,7 @@ OPTIONS = [
 _WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
     """Make the picture and print where it is; gives back the exit code."""
     if json_wanted and options["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
@@ -90,7 +91,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, **options: Any) -
 
     with console.running() as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
         done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
-    return console.result(done, json_wanted=json_wanted)
+    return console.result(done, json_wanted=json_wanted, show=show)
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codex_imagegen import report
 from codex_imagegen.cli import console
+from codex_imagegen.cli.help import events_option
 from codex_imagegen.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def _end(found: Tally, *, json_wanted: bool) -> int:
         console.out(_advice(found))
     else:
         console.out(f"{tally.told(found)}.")
-    for warning in found.warnings if not json_wanted else ():
-        console.err(report.warning_line(warning))
+    for warning in found.warnings:
+        console.remark(warning, silent=json_wanted)
     if found.error:
         console.sentence(found.error)
     return found.error.exit_code if found.error else 0
@@ -140,6 +140,7 @@ command = click.Command(
         click.Option(["--yes"], is_flag=True, help="Remove what may go, and don't ask."),
         click.Option(["--codex"], metavar="FILE", help="Which Codex CLI removes them. [codex on PATH]"),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
+        events_option(),
     ],
     callback=prune,
     help=HELP,

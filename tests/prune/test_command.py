@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import sys
 import time
 
 import pytest
 
 from tests.bridge.checks import KEYS
-from tests.support import past
+from tests.support import past, terminal
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 
@@ -107,36 +102,13 @@ def test_what_stands_in_the_way_is_told_and_the_rest_goes_on(world):
 
 # At a terminal
 
-OF_ITS_OWN = """
-import fcntl, os, signal, sys, termios
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-"""Takes the terminal as its own, so that a Ctrl-C typed there is a signal."""
 
-
-def at_terminal(world, *arguments, answer, columns=80):
-    """What a person sees who answers the question."""
-    above, below = pty.openpty()
-    environment = {**world.environment, "TERM": "xterm", "COLUMNS": str(columns)}
-    line = [sys.executable, "-c", OF_ITS_OWN, COMMAND, "prune", *arguments]
-    run = subprocess.Popen(line, stdin=below, stdout=below, stderr=below, env=environment, start_new_session=True)
-    os.close(below)
-    shown = b""
-    limit = time.monotonic() + 60
-    while time.monotonic() < limit:
-        if select.select([above], [], [], 0.2)[0]:
-            try:
-                shown += os.read(above, 65536)
-            except OSError:
-                break
-        if answer is not None and b"[y/N]" in shown:
-            os.write(above, answer)
-            answer = None
-    run.wait(timeout=30)
-    os.close(above)
-    return run.returncode, shown.decode()
+def at_terminal(world, *arguments, answer=None):
+    """Exit code and screen of a person who answers the question."""
+    reply = None if answer is None else (b"[y/N]", answer)
+    environment = {**world.environment, "TERM": "xterm"}
+    session = terminal.run(terminal.SILENT, [COMMAND, "prune", *arguments], env=environment, reply=reply)
+    return session.code, session.written.decode()
 
 
 @pytest.mark.parametrize(
@@ -166,5 +138,5 @@ def test_nobody_is_asked_for_json_or_for_nothing(world, arguments):
 
 def test_yes_is_not_asked(world):
     path = world.ours()
-    ended, shown = at_terminal(world, "--yes", answer=None)
+    ended, shown = at_terminal(world, "--yes")
     assert (ended, path.exists(), "[y/N]" in shown) == (0, False, False)
