@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
 from codex_imagegen import report
 from codex_imagegen.outcome import ErrorInfo, Failure, Result, Warning_
 from codex_imagegen.prune.census import Own
 from codex_imagegen.prune.verdict import REASONS, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """A number of sessions, their bytes, and when the first and the last of them began, in UTC."""
+
+    sessions: int
+    bytes: int
+    oldest: str | None
+    newest: str | None
 
 
 @dataclass(slots=True)
@@ -56,20 +65,22 @@ class Tally:
 
 def to_json(tally: Tally) -> str:
     """The envelope of every command, with all of it in keys of its own, on one line."""
-    failures = tuple(Failure(index, error) for index, (_own, error) in enumerate(tally.failures))
+    failures = [Failure(index, error) for index, (_own, error) in enumerate(tally.failures)]
+    if tally.error and not failures:
+        failures.append(Failure(0, tally.error))
     result = Result(
-        ok=tally.error is None, backend="codex", failures=failures, error=tally.error, elapsed_sec=tally.elapsed_sec,
-        warnings=tuple(tally.warnings),
+        ok=tally.error is None, backend="codex", failures=tuple(failures), error=tally.error,
+        elapsed_sec=tally.elapsed_sec, warnings=tuple(tally.warnings),
     )  # fmt: skip
     fields = {
         "dry_run": tally.dry_run,
         "older_than_sec": tally.older_than_sec,
         "keep_pictures": tally.keep_pictures,
-        "sessions": _summary(tally.own),
-        "months": [{"month": month, **_summary(owns)} for month, owns in _months(tally.own)],
-        "kept": [{"reason": reason, **_summary(owns)} for reason, owns in tally.kept()],
-        "prunable": _summary(tally.going, tally.freed(tally.going)),
-        "removed": _summary(tally.removed, tally.freed(tally.removed)),
+        "total": asdict(_some(tally.own)),
+        "months": [{"month": month, **asdict(_some(owns))} for month, owns in _months(tally.own)],
+        "kept": [{"reason": reason, **asdict(_some(owns))} for reason, owns in tally.kept()],
+        "prunable": asdict(_some(tally.going, tally.freed(tally.going))),
+        "removed": asdict(_some(tally.removed, tally.freed(tally.removed))),
     }
     return json.dumps(report.envelope(result) | fields)
 
@@ -108,14 +119,14 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _summary(owns: list[Own], size_: int | None = None) -> dict[str, Any]:
+def _some(owns: list[Own], room: int | None = None) -> Some:
     began = [own.began for own in owns if own.began]
-    return {
-        "sessions": len(owns),
-        "bytes": sum(own.bytes for own in owns) if size_ is None else size_,
-        "oldest": _utc(min(began)) if began else None,
-        "newest": _utc(max(began)) if began else None,
-    }
+    return Some(
+        len(owns),
+        sum(own.bytes for own in owns) if room is None else room,
+        _utc(min(began)) if began else None,
+        _utc(max(began)) if began else None,
+    )
 
 
 def _months(owns: Iterable[Own]) -> list[tuple[str | None, list[Own]]]:

@@ -36,6 +36,7 @@ KINDS = {
     "batch": Kind("what batch --json prints for each job", bodies.batch),
     "event": Kind("a line of stderr with --events", bodies.event),
     "sessions": Kind("what recover --list --json prints", bodies.sessions),
+    "prune": Kind("what prune --json prints", bodies.prune),
     "no-wait": Kind(
         "what --no-wait --json prints",
         bodies.plus(request_ids=(tuple[str, ...], "RunComfy's requests, in the order in which they were submitted")),

@@ -28,7 +28,7 @@ def test_nothing_is_removed_unasked(world):
 def test_an_empty_home_and_none_at_all(world):
     for _ in range(2):
         done = world.run("--yes", "--json")
-        assert (done.code, done.json["sessions"]["sessions"], done.json["error"]) == (0, 0, None)
+        assert (done.code, done.json["total"]["sessions"], done.json["error"]) == (0, 0, None)
         if world.home.exists():
             world.home.rmdir()
     assert world.run().text.endswith("nothing to remove.\n")
@@ -51,14 +51,14 @@ def test_json_has_all_of_it(world):
     room = old.stat().st_size + len(FOX)
     answer = world.run("--older-than", "2w", "--json").json
     assert list(answer) == [
-        *KEYS, "dry_run", "older_than_sec", "keep_pictures", "sessions", "months", "kept", "prunable", "removed",
+        *KEYS, "dry_run", "older_than_sec", "keep_pictures", "total", "months", "kept", "prunable", "removed",
     ]  # fmt: skip
     assert (answer["schema"], answer["ok"], answer["older_than_sec"]) == (1, True, 14 * 86_400)
-    assert answer["sessions"]["bytes"] == room + young.stat().st_size
+    assert answer["total"]["bytes"] == room + young.stat().st_size
     assert answer["prunable"] == {**answer["prunable"], "sessions": 1, "bytes": room}
     assert [entry["sessions"] for entry in answer["months"]] == [1, 1]
     assert answer["kept"][0]["reason"] == "young"
-    began = time.strptime(answer["sessions"]["oldest"], "%Y-%m-%dT%H:%M:%SZ")
+    began = time.strptime(answer["total"]["oldest"], "%Y-%m-%dT%H:%M:%SZ")
     assert abs(time.time() - 100 * 86_400 - time.mktime(began) + time.timezone) < 3600 * 3
     done = world.run("--yes", "--json").json
     assert (done["dry_run"], done["removed"]["sessions"], done["removed"]["bytes"]) == (False, 1, room)

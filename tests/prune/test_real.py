@@ -26,13 +26,13 @@ def test_our_runs_go_and_the_users_stay(lab, version):
     before = worlds.pictured(world)
 
     looked = worlds.prune(world, "--json").json
-    assert (looked["dry_run"], looked["sessions"]["sessions"], looked["prunable"]["sessions"]) == (True, 2, 2)
+    assert (looked["dry_run"], looked["total"]["sessions"], looked["prunable"]["sessions"]) == (True, 2, 2)
     assert worlds.threads(world) == {*ours, theirs}
     assert worlds.pictured(world) == before
 
     done = worlds.prune(world, "--yes", "--json")
     assert (done.code, done.json["removed"]["sessions"], done.json["failures"]) == (0, 2, [])
-    assert done.json["removed"]["bytes"] == looked["sessions"]["bytes"]
+    assert done.json["removed"]["bytes"] == looked["total"]["bytes"]
     assert worlds.threads(world) == {theirs}
     assert worlds.pictured(world) == before - set(ours)
     by_codex = builds.number(version) >= DELETES
@@ -78,7 +78,7 @@ def test_a_session_that_was_forked_stays_and_so_does_the_fork(lab, version):
     done = worlds.prune(world, "--yes", "--json")
     assert worlds.kept(done) == {"forked": 1}
     assert worlds.threads(world) == {fox, fork}
-    assert done.json["sessions"]["sessions"] == 2
+    assert done.json["total"]["sessions"] == 2
 
 
 def test_what_codex_refuses_stays_and_is_told(lab, monkeypatch):

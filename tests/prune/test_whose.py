@@ -39,7 +39,7 @@ NAME = "codex-imagegen-run-0123456789abcdef"
 def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
     path = world.ours(past.made(FOX), **meta)
     done = world.run("--yes", "--json")
-    assert (done.code, done.json["sessions"]["sessions"], done.json["removed"]["sessions"]) == (0, 0, 0)
+    assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 0, 0)
     assert path.exists()
 
 
@@ -47,7 +47,7 @@ def test_only_the_first_record_says_whose_it_is(world):
     """A session of the user's in which the name of one of our folders occurs, later on or in their words."""
     claim = past.meta(past.thread(0), cwd=f"/tmp/{NAME}", source="exec")
     path = world.ours(claim, past.asked(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}")
-    assert world.run("--yes", "--json").json["sessions"]["sessions"] == 0
+    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
@@ -55,7 +55,7 @@ def test_only_the_first_record_says_whose_it_is(world):
 def test_a_first_record_that_says_nothing(world, line):
     path = world.ours()
     path.write_bytes(line)
-    assert world.run("--yes", "--json").json["sessions"]["sessions"] == 0
+    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
