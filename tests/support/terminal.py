@@ -1,6 +1,7 @@
 """A terminal on a pty that answers as the real ones do.
 
-The answers of xterm 379, kitty 0.26.5 and tmux 3.3a were recorded from them; the others' are from their manuals.
+The answers of xterm 379, kitty 0.26.5 and tmux 3.3a were recorded from them; the others are what their documentation
+says, from memory, and were not seen.
 """
 
 from __future__ import annotations
