@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from codex_imagegen.model import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.cli.lines import Lines
-    from codex_imagegen.outcome import ErrorInfo, Result
+    from codex_imagegen.outcome import ErrorInfo, Result, Warning_
 
 
 class _Signals:
@@ -37,6 +38,8 @@ class _Signals:
             raise self.interrupt.error()
 
 
+_TICK_SEC = 0.2
+_MAX_ANSWER = 4096
 _signals = _Signals()
 _lines: Lines | None = None
 
@@ -100,8 +103,8 @@ def ended(code: int) -> int:
     return code
 
 
-def result(done: Result, *, json_wanted: bool) -> int:
-    """Print a result and give back the exit code that it means; a signal comes too late from now on."""
+def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
+    """Print a result, ``show`` its pictures on a terminal, and give back the exit code; a signal comes too late now."""
     _signals.running = True
     if json_wanted:
         out(report.to_json(done))
@@ -110,10 +113,19 @@ def result(done: Result, *, json_wanted: bool) -> int:
             if image.path != "-":
                 out(shown(image.path))
     for warning in done.warnings:
-        tell(report.warning_event(warning), None if json_wanted else report.warning_line(warning))
+        remark(warning, silent=json_wanted)
+    if show:
+        from codex_imagegen.cli.show import pictures
+
+        pictures(done.images, json_wanted=json_wanted)
     if done.error:
         sentence(done.error, thread_id=done.thread_id, request_id=done.request_id)
     return 0 if done.ok else (done.error.exit_code if done.error else 1)
+
+
+def remark(warning: Warning_, *, silent: bool = False) -> None:
+    """Tell a warning, to a person unless that should be ``silent``."""
+    tell(report.warning_event(warning), None if silent else report.warning_line(warning))
 
 
 def shown(path: str) -> str:
@@ -170,6 +182,36 @@ def out(line: str) -> None:
         # complain about the pipe again when it exits
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def stdin(limit: int) -> Iterator[bytes]:
+    """Standard input in pieces.
+
+    The tick is for a signal that falls just before a read: Python would handle it only when something has come.
+    """
+    if sys.stdin is None:
+        return
+    descriptor = sys.stdin.fileno()
+    while limit > 0:
+        if not select.select([descriptor], [], [], _TICK_SEC)[0]:
+            continue
+        piece = os.read(descriptor, min(limit, 65536))
+        if not piece:
+            return
+        limit -= len(piece)
+        yield piece
+
+
+def said_yes(question: str) -> bool:
+    """Whether the person at the terminal says yes; where there is no terminal, or their input ends, nobody does."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    answer = next(stdin(_MAX_ANSWER), None)
+    if answer is None:
+        err("")
+    return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 
 def _leave_at_once(signum: int) -> None:

@@ -18,16 +18,19 @@ one on PATH or behind --codex; if not, an understudy plays its part. Everything 
 """
 
 
-def demo(*, prompt: str | None, out: str | None, force: bool, codex: str | None, json_wanted: bool, quiet: bool) -> int:
+def demo(
+    *, prompt: str | None, out: str | None, force: bool, codex: str | None, json_wanted: bool, quiet: bool, show: bool
+) -> int:
     """Make the demonstration's picture and print where it is."""
-    from codex_imagegen.demo.show import PROMPT, show
+    from codex_imagegen.demo.show import PROMPT
+    from codex_imagegen.demo.show import show as play
 
     if json_wanted and out == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
     request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
     with console.running() as interrupt, Progress(quiet=quiet) as progress:
-        done = show(request, interrupt=interrupt, tell=progress.tell, say=console.err)
-    return console.result(done, json_wanted=json_wanted)
+        done = play(request, interrupt=interrupt, tell=progress.tell, say=console.err)
+    return console.result(done, json_wanted=json_wanted, show=show)
 
 
 command = click.Command(
@@ -36,6 +39,7 @@ command = click.Command(
         click.Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: any words give some hills."),
         click.Option(["-o", "--out"], metavar="FILE", help="Where the picture goes. [image-<time>.png]"),
         click.Option(["--force"], is_flag=True, help="Replace --out if it is there already."),
+        click.Option(["--show"], is_flag=True, help="Show the picture in the terminal, too."),
         click.Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
         events_option(),

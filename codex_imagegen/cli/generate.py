@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -15,7 +11,6 @@ from codex_imagegen.cli.help import DefaultCommand, events_option, version_optio
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
-_TICK_SEC = 0.2
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More than Codex's limit of characters in any script; what is longer is refused without being read to its end."""
 
@@ -73,6 +68,7 @@ OPTIONS = [
     ),
     _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
     _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
+    _option("--show", is_flag=True, help="Show the picture in the terminal, too."),
     events_option(),
     _option("-q", "--quiet", is_flag=True, help="Show no progress."),
     _option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr."),
@@ -80,7 +76,7 @@ OPTIONS = [
 _WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
     """Make the picture and print where it is; gives back the exit code."""
     if json_wanted and options["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
@@ -95,7 +91,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, **options: Any) -
 
     with console.running() as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
         done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
-    return console.result(done, json_wanted=json_wanted)
+    return console.result(done, json_wanted=json_wanted, show=show)
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
@@ -116,7 +112,7 @@ def _prompt(text: str | None, file: str | None) -> str:
     source = file if text is None else text
     try:
         if source == STDOUT:
-            data = b"".join(_stdin(_MAX_PROMPT_BYTES))
+            data = b"".join(console.stdin(_MAX_PROMPT_BYTES))
         else:
             with open(str(source), "rb") as stream:
                 data = stream.read(_MAX_PROMPT_BYTES)
@@ -128,24 +124,6 @@ def _prompt(text: str | None, file: str | None) -> str:
         raise UsageError(
             f"the prompt file {source!r} can't be read: {reason}", hint="check the path given to --prompt-file"
         ) from error
-
-
-def _stdin(limit: int) -> Iterator[bytes]:
-    """Standard input in pieces.
-
-    The tick is for a signal that falls just before a read: Python would handle it only when something has come.
-    """
-    if sys.stdin is None:
-        return
-    descriptor = sys.stdin.fileno()
-    while limit > 0:
-        if not select.select([descriptor], [], [], _TICK_SEC)[0]:
-            continue
-        piece = os.read(descriptor, min(limit, 65536))
-        if not piece:
-            return
-        limit -= len(piece)
-        yield piece
 
 
 command = DefaultCommand(

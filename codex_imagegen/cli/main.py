@@ -18,6 +18,7 @@ COMMANDS = {
     "batch": ("codex_imagegen.cli.batch", "make many pictures, and go on where a run was cut off"),
     "recover": ("codex_imagegen.cli.recover", "take the pictures out of past sessions; spends nothing"),
     "doctor": ("codex_imagegen.cli.doctor", "look at everything that a picture needs; spends nothing"),
+    "prune": ("codex_imagegen.cli.prune", "see what past runs take on disk, and remove the old ones"),
     "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
     "schema": ("codex_imagegen.cli.schema", "print the JSON Schema of what --json and --events print"),
     "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),

@@ -51,7 +51,7 @@ class Progress:
             console.err(report.event_line(event))
             return
         if self._bar is None:
-            self._bar, self._task = _bar()
+            self._bar, self._task = live_line()
         if event.stage == "landed":
             self._bar.stop()
             console.err(report.event_line(event))
@@ -67,7 +67,8 @@ class Progress:
             console.err(report.plain(line.decode(errors="replace")))
 
 
-def _bar() -> tuple[Any, Any]:
+def live_line() -> tuple[Any, Any]:
+    """A started line with a spinner and the time so far on stderr, and the task whose description it shows."""
     from rich.console import Console
     from rich.progress import Progress as Bar
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -44,6 +44,7 @@ def recover(
     list_wanted: bool,
     limit: int | None,
     json_wanted: bool,
+    show: bool,
     **where: Any,
 ) -> int:
     """Write the pictures and print where they are, or list what there is; gives back the exit code."""
@@ -56,7 +57,7 @@ def recover(
         started = time.monotonic()
         return _list(story.listed(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
     done = story.recover(wanted, _place(**where), last=last, tell=console.tell)
-    return console.result(done, json_wanted=json_wanted)
+    return console.result(done, json_wanted=json_wanted, show=show)
 
 
 def _place(*, size: str | None, fit: bool, **where: Any) -> Place:
@@ -133,6 +134,7 @@ command = click.Command(
         click.Option(["--size"], metavar="WxH", help="With --fit: width and height in pixels."),
         click.Option(["--fit"], is_flag=True, help="Scale and crop to --size exactly, around the centre."),
         click.Option(["--force"], is_flag=True, help="Replace what is there already."),
+        click.Option(["--show"], is_flag=True, help="Show the pictures in the terminal, too."),
         click.Option(["--limit"], type=int, metavar="N", help="How many sessions --list shows; 0: all. [20]"),
         click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
         events_option(),

@@ -28,16 +28,18 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from codex_imagegen.codex import reasons, workspace
-from codex_imagegen.codex.appserver import AppServer, NoAnswer, as_dict
-from codex_imagegen.errors import OutUnwritable
+from codex_imagegen.codex import native, reasons, workspace
+from codex_imagegen.codex.appserver import AppServer, Refused, as_dict
+from codex_imagegen.errors import CodexFailed, OutUnwritable
+from codex_imagegen.interrupt import Interrupt
 
 MAX_LIMITS = 8
 _PLAN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _NAME = re.compile(r"[\w .:+()-]{1,48}")
-_ACCOUNT, _LIMITS = 1, 2
+_MAX_WORDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +64,46 @@ class Account:
     why: str | None = None
 
 
-def read(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Account:
+def read(codex: str, environment: Mapping[str, str], timeout_sec: float, interrupt: Interrupt | None = None) -> Account:
     """Ask; raises :class:`CodexMissing` where Codex can't be started. Whatever else goes wrong stands in ``why``."""
-    deadline = time.monotonic() + timeout_sec
+    deadline, interrupt = time.monotonic() + timeout_sec, interrupt or Interrupt()
     try:
         with workspace.workspace() as (folder, _references):
-            with AppServer(codex, {**environment, "CODEX_HOME": folder}, folder, deadline) as first:
-                first.initialize()
-            with AppServer(codex, environment, folder, deadline) as server:
-                server.initialize()
-                server.ask(_ACCOUNT, "account/read", {"refreshToken": False})
-                server.ask(_LIMITS, "account/rateLimits/read", None)
-                return _account(server)
-    except (NoAnswer, OutUnwritable) as error:
-        return Account(why=str(error))
+            server = partial(AppServer, native.binary(codex), databases=folder, interrupt=interrupt, deadline=deadline)
+            with server(environment={**environment, "CODEX_HOME": folder}):
+                pass  # it has made its databases, where there is nothing to index
+            with server(environment=environment) as asked:
+                return _account(asked)
+    except (CodexFailed, OutUnwritable) as error:
+        return Account(why=error.message)
 
 
 def _account(server: AppServer) -> Account:
     """The two answers; each may be an error without the other."""
     plan, limits, why = None, None, None
     try:
-        plan = _plan(as_dict(server.answer(_ACCOUNT).get("account")).get("planType"))
-    except NoAnswer as error:
-        why = str(error)
+        told = server.ask("account/read", {"refreshToken": False})
+        plan = _plan(as_dict(told.get("account")).get("planType"))
+    except Refused as error:
+        why = _said(error)
     try:
-        told = server.answer(_LIMITS)
+        told = server.ask("account/rateLimits/read", None)
         limits = _limits(told)
         plan = plan or _plan(as_dict(told.get("rateLimits")).get("planType"))
-    except NoAnswer as error:
-        why = str(error)
-    return Account(plan, limits, why if limits is None else None)
+        why = None if limits else "Codex told no limits"
+    except Refused as error:
+        why = _said(error)
+    return Account(plan, limits or None, why)
+
+
+def _said(error: Refused) -> str:
+    return f"Codex said: {str(error)[:_MAX_WORDS]}"
 
 
 def _limits(told: dict[str, Any]) -> tuple[Limit, ...]:
     """Each window of each limit: of those by id where there are any, else of the only one."""
     by_id = as_dict(told.get("rateLimitsByLimitId")) or {"codex": told.get("rateLimits")}
     found = [limit for name, windows in by_id.items() for limit in _windows(str(name), as_dict(windows))]
-    if not found:
-        raise NoAnswer("Codex told no limits")
     return tuple(sorted(found, key=lambda limit: (limit.name != "codex", limit.name)))[:MAX_LIMITS]
 
 

@@ -85,21 +85,10 @@ class Process:
         self._sent = True
         self._start(self._write, prompt)
 
-    def write(self, message: bytes) -> None:
-        """Write a short message to stdin, which stays open until :meth:`close_stdin`; one that nobody reads is lost.
-
-        Short is what a pipe holds (4 KB and more): a child that never reads must not hold us up.
-        """
-        self._sent = True  # from now on stdin is its writer's to close
+    def write(self, data: bytes) -> None:
+        """Write to stdin and leave it open; raises OSError where nobody reads any more."""
         stdin: Any = self._child.stdin
-        with contextlib.suppress(OSError, ValueError):
-            stdin.write(message)
-
-    def close_stdin(self) -> None:
-        """Say that nothing more will be written."""
-        stdin: Any = self._child.stdin
-        with contextlib.suppress(OSError):
-            stdin.close()
+        os.write(stdin.fileno(), data)
 
     def signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""

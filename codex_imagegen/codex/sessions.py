@@ -22,11 +22,17 @@ _PREFIX, _SUFFIX = "rollout-", ".jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What a rollout's first record says: whose it is, where that run worked, and which Codex wrote it."""
+    """What a rollout's first record says: whose it is, where that run worked, and which Codex wrote it.
+
+    ``source`` is the kind of Codex that began it: ``exec``, ``cli``, ``vscode``; None where it is of another shape.
+    ``forked_from`` is the thread whose history it goes on from.
+    """
 
     thread_id: str
     cwd: str | None
     codex_version: str | None
+    source: str | None = None
+    forked_from: str | None = None
 
 
 def home(environment: Mapping[str, str]) -> str:
@@ -68,12 +74,16 @@ def named(day_folders: Iterable[str], thread_id: str) -> str | None:
 
 def owner(path: str) -> Owner | None:
     """What the first record says, or None while it is not there whole, or where it is no ``session_meta``."""
+    return owner_of(first_line(path))
+
+
+def first_line(path: str) -> bytes:
+    """The first record as it stands there; empty where the file can't be read."""
     try:
         with open(path, "rb") as file:
-            line = file.readline(MAX_FIRST_RECORD)
+            return file.readline(MAX_FIRST_RECORD)
     except OSError:
-        return None
-    return owner_of(line)
+        return b""
 
 
 def owner_of(line: bytes) -> Owner | None:
@@ -88,8 +98,7 @@ def owner_of(line: bytes) -> Owner | None:
     thread = payload.get("id") if isinstance(payload, dict) else None
     if payload is None or not isinstance(thread, str) or not THREAD_ID.match(thread):
         return None  # it becomes part of a path: no id, no owner
-    cwd, version = payload.get("cwd"), payload.get("cli_version")
-    return Owner(thread, cwd if isinstance(cwd, str) else None, version if isinstance(version, str) else None)
+    return Owner(thread, *(_text(payload.get(key)) for key in ("cwd", "cli_version", "source", "forked_from_id")))
 
 
 def born(thread_id: str) -> float | None:
@@ -121,3 +130,7 @@ def _names(folder: str) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.pictures.references import Reference
 
 PREFIX = "codex-imagegen-run-"
+_NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}")
 _SHELF = "codex-imagegen-ref-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -23,6 +25,11 @@ _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 def choose() -> str:
     """The path of a working folder that nobody else has; it is not made yet."""
     return os.path.join(_temporary(), PREFIX + os.urandom(8).hex())
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path is that of a working folder as :func:`choose` names it, there or not."""
+    return os.path.isabs(path) and _NAME.fullmatch(os.path.basename(path)) is not None
 
 
 @contextlib.contextmanager

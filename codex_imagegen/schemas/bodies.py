@@ -10,6 +10,8 @@ from codex_imagegen.batch.outcome import Status
 from codex_imagegen.doctor.finding import Status as Found
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import SCHEMA, Result, Session
+from codex_imagegen.prune.tally import Some
+from codex_imagegen.prune.verdict import Reason
 from codex_imagegen.schemas import words
 from codex_imagegen.schemas.build import Schema, of, properties, record
 from codex_imagegen.skill.install import Done
@@ -59,6 +61,26 @@ def sessions() -> Schema:
     session = properties(Session, words.SESSION)
     session["time"] = _said({"type": ["string", "null"], "format": "date-time"}, words.SESSION["time"])
     return result({"sessions": {"description": "newest first", "type": "array", "items": record(session)}})
+
+
+def prune() -> Schema:
+    """What past runs take on disk, and what of it was removed."""
+    some, said = properties(Some, words.SOME), words.PRUNE
+    for key in ("oldest", "newest"):
+        some[key]["format"] = "date-time"
+    month = _said({"type": ["string", "null"]}, "such as 2026-11; null where nobody knows")
+    reason = _said(of(Reason), "why they stay")
+    keys: dict[str, Schema] = {
+        "dry_run": of(bool),
+        "older_than_sec": of(float),
+        "keep_pictures": of(bool),
+        "total": record(some),
+        "months": {"type": "array", "items": record({"month": month, **some})},
+        "kept": {"type": "array", "items": record({"reason": reason, **some})},
+        "prunable": record(some),
+        "removed": record(some),
+    }
+    return result({key: _said(schema, said[key]) for key, schema in keys.items()})
 
 
 def skills() -> Schema:

@@ -37,6 +37,7 @@ KINDS = {
     "event": Kind("a line of stderr with --events", bodies.event),
     "sessions": Kind("what recover --list --json prints", bodies.sessions),
     "doctor": Kind("what doctor --json prints, also of a check that failed", bodies.checks),
+    "prune": Kind("what prune --json prints", bodies.prune),
     "no-wait": Kind(
         "what --no-wait --json prints",
         bodies.plus(request_ids=(tuple[str, ...], "RunComfy's requests, in the order in which they were submitted")),

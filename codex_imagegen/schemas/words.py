@@ -65,6 +65,22 @@ BATCH = {
     "status": "what became of the job: made; recovered, by an earlier run that was cut off; there, made by an earlier "
     "run; failed; left, since the batch had to stop",
 }
+SOME = {
+    "sessions": "how many sessions of this program's own",
+    "bytes": "what they take on disk; of those that may go or are gone, what that frees",
+    "oldest": "when the first of them began, in UTC",
+    "newest": "when the last of them began, in UTC",
+}
+PRUNE = {
+    "dry_run": "true where nothing was to be removed",
+    "older_than_sec": "the age at which a session may go, in seconds",
+    "keep_pictures": "whether the files in generated_images stay",
+    "total": "all of this program's own",
+    "months": "the same by the month in which they began, in local time; the oldest first",
+    "kept": "those that stay, by the reason",
+    "prunable": "those that may go, before anything was removed",
+    "removed": "those that are gone",
+}
 SKILL = {
     "agent": "whose folder of skills it is; null for one that was named",
     "path": "absolute path of the skill's file",

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,15 @@ def processes(world: Lab, *, wait: bool = True) -> list[int]:
             break
         time.sleep(0.1)
     return alive
+
+
+def until(true: Callable[[], object], what: str, *, seconds: int = 60) -> None:
+    """Wait until something is true; fails when it takes too long."""
+    for _ in range(seconds * 20):
+        if true():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"waited for {what}")
 
 
 def end(pid: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from codex_imagegen.codex.rollout import Records
 from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, assert_told, made
+from tests.bridge.checks import ENDS, Small, assert_told, made, until
 from tests.support.lab import COMMAND, Outcome
 
 pytestmark = pytest.mark.real
@@ -38,14 +38,6 @@ class Closing(Small):
 def ended(run):
     out, err = run.communicate(timeout=LIMIT_SEC)
     return Outcome(run.returncode, out, err.decode(), 0.0)
-
-
-def until(true, what):
-    for _ in range(LIMIT_SEC * 20):
-        if true():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"waited for {what}")
 
 
 def landed(world):

@@ -172,7 +172,7 @@ def test_names_of_limits_are_bounded_and_harmless(serve):
 )  # fmt: skip
 def test_rubbish_is_no_answer(script, lines):
     told = ask(script(f"#!/bin/sh\n{lines}\n"))
-    assert told == Account(why="this Codex has no app-server, or it ended before it answered")
+    assert told == Account(why="Codex's own server has ended")
 
 
 def test_nesting_without_end_is_no_answer(script):
@@ -183,14 +183,14 @@ def test_nesting_without_end_is_no_answer(script):
 
 @pytest.mark.parametrize("line", ["yes", "yes | tr -d '\\n'"])
 def test_an_answer_without_end_is_cut_off(script, line):
-    assert ask(script(f"#!/bin/sh\n{line}\n")).why == "Codex answered far more than was asked"
+    assert ask(script(f"#!/bin/sh\n{line}\n")).why == "Codex's own server says far more than was asked"
 
 
 def test_one_that_never_answers_is_ended_in_time(script):
     codex = script("\n".join(["#!/bin/sh", 'echo $$ > "$PIDS"', *HANGING, ""]))
     pids = os.path.join(os.path.dirname(codex), "pids")
     told = ask(codex, 0.5, {"PATH": os.environ["PATH"], "PIDS": pids})
-    assert told.why == "Codex did not answer in time"
+    assert told.why == "Codex's own server does not answer"
     with open(pids) as file, pytest.raises(ProcessLookupError):
         await_gone(int(file.read()))
 

@@ -183,3 +183,14 @@ def test_pictures_folder():
 def test_a_thread_id_is_a_uuid_and_nothing_else(text):
     assert sessions.THREAD_ID.match(THREAD)
     assert not sessions.THREAD_ID.match(text)
+
+
+def test_the_owner_says_who_began_it_and_what_it_goes_on_from():
+    told = {"id": THREAD, "cwd": "/x", "cli_version": "0.169.0", "source": "exec", "forked_from_id": THREAD}
+    line = json.dumps({"type": "session_meta", "payload": told}).encode() + b"\n"
+    assert sessions.owner_of(line) == sessions.Owner(THREAD, "/x", "0.169.0", "exec", THREAD)
+    odd = (
+        json.dumps({"type": "session_meta", "payload": {**told, "source": {"subagent": "x"}, "cwd": 7}}).encode()
+        + b"\n"
+    )
+    assert sessions.owner_of(odd) == sessions.Owner(THREAD, None, "0.169.0", None, THREAD)

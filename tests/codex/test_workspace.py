@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex.workspace import PREFIX, choose, held, is_held, sweep, workspace
+from codex_imagegen.codex.workspace import PREFIX, choose, held, is_held, is_ours, sweep, workspace
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.pictures.references import Reference
 from tests.support.pictures import encoded
@@ -135,3 +135,19 @@ def test_where_locks_are_unknown_a_run_goes_on_without(monkeypatch):
     with workspace() as (folder, _copies), held(folder) as lock:
         assert lock == ()
         assert not is_held(folder)
+
+
+def test_a_working_folder_is_known_by_its_whole_name():
+    assert is_ours(choose())
+    name = PREFIX + "0123456789abcdef"
+    assert is_ours(f"/anywhere/{name}")
+    for other in (
+        name,
+        f"/x/{name}/y",
+        f"/x/{name}0",
+        f"/x/{name}\n",
+        f"/x/{name[:-1]}",
+        f"/x/a{name}",
+        f"/x/{name.upper()}",
+    ):
+        assert not is_ours(other), other

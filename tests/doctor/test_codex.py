@@ -181,7 +181,7 @@ def test_an_app_server_that_hangs_costs_the_limits_alone(lab):
     world = lab(script=Account())
     found = examine(world, codex=ill(world, "*app-server*", *HANGING))
     assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
-    assert "Codex did not answer in time" in found.checks["limits"]["message"]
+    assert "Codex's own server does not answer" in found.checks["limits"]["message"]
     assert "which plan can't be known" in found.checks["login"]["message"]
 
 

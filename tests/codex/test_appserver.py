@@ -1,0 +1,81 @@
+"""Codex's own server: answers, refusals, and what becomes of one that ends or is silent."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from codex_imagegen.codex import appserver, native
+from codex_imagegen.codex.appserver import AppServer, Refused
+from codex_imagegen.errors import CodexFailed, CodexMissing, Interrupted
+from codex_imagegen.interrupt import Interrupt
+from tests.bridge import checks
+from tests.bridge.checks import ENDS
+from tests.support import builds
+
+
+def server(world, codex=None, interrupt=None):
+    executable = codex or native.binary(str(builds.codex(world.version)))
+    return AppServer(str(executable), environment=world.environment, interrupt=interrupt or Interrupt())
+
+
+@pytest.fixture
+def silly(lab):
+    """Makes a Codex that is no Codex: a program of these lines."""
+    world = lab()
+
+    def make(*lines):
+        path = world.tmp / "codex"
+        path.write_text("\n".join([f"#!{sys.executable}", "import sys, time", *lines, ""]))
+        path.chmod(0o755)
+        return world, path
+
+    return make
+
+
+@pytest.mark.real
+@ENDS
+def test_what_it_does_not_know_is_refused_and_it_goes_on(lab, version):
+    world = lab(version)
+    with server(world) as asked:
+        for _ in range(2):
+            with pytest.raises(Refused) as refused:
+                asked.ask("no/such/method", {})
+            assert refused.value.unknown
+        with pytest.raises(Refused) as refused:
+            asked.ask("thread/resume", {"threadId": "01a1fd90-6d88-77b0-8e4a-134f213fd3f2"})
+        assert not refused.value.unknown
+        assert "thread" in asked.ask("thread/start", {"cwd": "/"})
+    assert checks.processes(world) == []
+
+
+def test_one_that_ends_says_so_in_its_own_words(silly):
+    world, codex = silly("sys.stderr.write('config.toml is \\x1b[31mbad\\n')", "sys.exit(1)")
+    with pytest.raises(CodexFailed, match=r"has ended: config\.toml is"), server(world, codex):
+        pass
+
+
+def test_one_that_is_silent_is_not_waited_for_for_ever(silly, monkeypatch):
+    monkeypatch.setattr(appserver, "ANSWER_SEC", 0.5)
+    monkeypatch.setattr(appserver, "_CLOSING_SEC", 0.1)
+    world, codex = silly("print('rubbish', flush=True)", "print('[1, 2]', flush=True)", "time.sleep(60)")
+    with pytest.raises(CodexFailed, match="does not answer"), server(world, codex):
+        pass
+    assert checks.processes(world) == []
+
+
+def test_a_signal_ends_the_waiting(silly):
+    world, codex = silly("time.sleep(60)")
+    interrupt = Interrupt()
+    threading.Timer(0.3, interrupt.set).start()
+    with pytest.raises(Interrupted), server(world, codex, interrupt):
+        pass
+    assert checks.processes(world) == []
+
+
+def test_one_that_can_not_be_started(lab):
+    world = lab()
+    with pytest.raises(CodexMissing), server(world, world.tmp / "nowhere"):
+        pass

@@ -1,0 +1,52 @@
+"""One turn or several: recorded rollouts of every build, and both ends of long ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from codex_imagegen.codex import turns
+from tests.support import past, recorded
+
+RECORDINGS = [recorded.Recording(folder) for folder in sorted(recorded.ROOT.iterdir()) if folder.is_dir()]
+
+
+@pytest.mark.parametrize("recording", [r for r in RECORDINGS if r.lines], ids=lambda recording: recording.name)
+def test_every_recorded_run_is_one_turn(recording):
+    assert not turns.several(str(recording.path))
+
+
+def record(kind, turn, **more):
+    return past.line({"type": "event_msg", "payload": {"type": kind, **more, "turn_id": turn}})
+
+
+ONE, TWO = past.thread(0), past.thread(1)
+LONG = past.line({"type": "response_item", "payload": {"type": "message", "text": "x" * 400_000}})
+
+
+@pytest.mark.parametrize(
+    ("lines", "several"),
+    [
+        ([], False),
+        ([record("task_started", ONE)], False),
+        ([record("task_started", ONE), LONG, record("turn_aborted", ONE, root_turn_id=ONE)], False),
+        ([record("task_started", ONE), LONG], False),
+        ([LONG, record("task_complete", ONE), LONG], False),
+        ([record("task_started", ONE), record("task_complete", ONE), LONG, record("task_started", TWO), LONG], True),
+        ([record("turn_started", ONE), LONG, record("turn_complete", TWO)], True),
+        ([LONG, record("task_started", ONE), LONG, record("task_started", TWO), LONG], True),
+    ],
+)
+def test_the_ends_decide_or_else_all_of_it(tmp_path, lines, several):
+    path = tmp_path / "rollout.jsonl"
+    path.write_bytes(b"".join(line + b"\n" for line in [past.line(past.meta(past.thread(0))), *lines]))
+    assert turns.several(str(path)) is several
+
+
+def test_words_that_look_like_a_turn_are_words(tmp_path):
+    path = tmp_path / "rollout.jsonl"
+    words = json.dumps({"type": "task_started", "turn_id": TWO}, separators=(",", ":"))
+    lines = [record("task_started", ONE), past.line(past.asked(words)), record("task_complete", ONE)]
+    path.write_bytes(b"\n".join(lines))
+    assert not turns.several(str(path))

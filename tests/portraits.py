@@ -1,0 +1,98 @@
+"""Pictures of the program for the README: ``python -m tests.portraits`` writes them into fixtures/readme.
+
+What they show was said by the installed program, run with the real Codex and the stand-in; only the folder's name is
+another. Needs Chromium, which draws the terminal's text and the gallery's page.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from codex_imagegen.cli.main import COMMANDS
+from tests.support import terminal
+from tests.support.lab import COMMAND, Lab
+
+TARGET = Path(__file__).parent.parent / "fixtures" / "readme"
+HOME = "/home/me"
+COLUMNS, ROWS = 84, 26
+WINDOW = terminal.Kind(terminal.XTERM.name, terminal.XTERM.attributes, pixels=(COLUMNS * 9, ROWS * 18))
+SCENES = (
+    ("--prompt", "hills at the end of the day", "--out", "hills.png", "--show"),
+    ("--prompt", "at dawn", "--ref", "hills.png", "--size", "1536x1024", "--out", "dawn.png"),
+    ("--prompt", "by night", "--ref", "hills.jpg", "--out", "night.png"),
+)
+GALLERY = tuple(f"hills {word}" for word in ("at dawn", "in the fog", "after rain", "in June", "by night", "in spring"))
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+_PAGE = """<style>
+body {{ margin: 0; background: #16161c; color: #d8d8d8 }}
+pre {{ margin: 0; padding: 18px 22px; font: 15px/18px "DejaVu Sans Mono" }}
+</style>"""
+_LINE = 18
+_MARGIN = 18
+
+
+def main() -> int:
+    """Draw what can be drawn."""
+    chromium = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    if chromium is None:
+        print("no Chromium is here to draw with: apt-get install chromium", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as folder, Lab(Path(folder)) as world:
+        page = terminal_page(world)
+        (world.tmp / "terminal.html").write_text(page)
+        lines = page.count("\n") - _PAGE.count("\n") - 1
+        shoot(chromium, world.tmp / "terminal.html", TARGET / "terminal.png", 790, lines * _LINE + 2 * _MARGIN)
+        if "gallery" in COMMANDS:
+            for prompt in GALLERY:
+                world.run("--prompt", prompt, "--out", f"{prompt}.png")
+            world.run_argv([COMMAND, "gallery", "--out", "gallery.html"])
+            shoot(chromium, world.work / "gallery.html", TARGET / "gallery.png", 1100, 640, colours=256)
+    return 0
+
+
+def terminal_page(world: Lab) -> str:
+    """A session at the terminal as a page of HTML."""
+    console = Console(record=True, width=COLUMNS, file=(world.tmp / "unseen").open("w"), force_terminal=True)
+    for scene in SCENES:
+        words = " ".join(f'"{word}"' if " " in word else word for word in ("codex-imagegen", *scene))
+        console.print(Text.assemble(("$ ", "bold #7fd962"), (words, "bold")))
+        console.print(Text.from_ansi(said(world, scene)))
+    return console.export_html(theme=MONOKAI, inline_styles=True, code_format=_PAGE + "<pre>{code}</pre>")
+
+
+def said(world: Lab, arguments: tuple[str, ...]) -> str:
+    """What the program leaves on a terminal; its live line, which it takes away itself, is left out."""
+    line = world.argv(*arguments)
+    shell = ["/bin/sh", "-c", 'errors=$1; shift; "$@" 2>"$errors"; cat "$errors"', "sh", str(world.tmp / "errors")]
+    session = terminal.run(
+        WINDOW, [*shell, *line], env={**world.environment, "TERM": "xterm-256color"}, columns=COLUMNS,
+        rows=ROWS, cwd=world.work,
+    )  # fmt: skip
+    text = session.shown.decode().replace(str(world.work), HOME)
+    return re.sub(r"\x1b\[\?25[lh]", "", text).rstrip("\n") + "\n"
+
+
+def shoot(chromium: str, page: Path, target: Path, width: int, height: int, colours: int | None = None) -> None:
+    """A picture of a page; few ``colours`` are few bytes."""
+    with tempfile.TemporaryDirectory() as profile:
+        quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
+        shot = [f"--window-size={width},{height}", f"--screenshot={target}", page.as_uri()]
+        subprocess.run([chromium, *quiet, *shot], check=True, capture_output=True, timeout=120)
+    with Image.open(target) as image:
+        plain = image.convert("RGB")
+        (plain.quantize(colours) if colours else plain).save(target, optimize=True)
+    print(f"{target.name}: {target.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

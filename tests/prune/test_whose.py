@@ -1,0 +1,153 @@
+"""Whose a session is, and what is never touched: other people's sessions, and whatever lies behind a link."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.prune.conftest import begun, ended
+from tests.support import past
+from tests.support.pictures import encoded
+
+FOX = encoded(40, "fox")
+NAME = "codex-imagegen-run-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"cwd": "/tmp/codex-imagegen-run-x"},
+        {"cwd": "/tmp/codex-imagegen-run-0123456789abcde"},
+        {"cwd": "/tmp/codex-imagegen-run-0123456789ABCDEF"},
+        {"cwd": f"/tmp/{NAME}0"},
+        {"cwd": f"/tmp/{NAME}/below"},
+        {"cwd": f"/tmp/my-{NAME}"},
+        {"cwd": f"/tmp/{NAME}\n"},
+        {"cwd": NAME},
+        {"cwd": None},
+        {"cwd": [f"/tmp/{NAME}"]},
+        {"source": "cli"},
+        {"source": "vscode"},
+        {"source": None},
+        {"source": {"subagent": {"thread_spawn": {"parent_thread_id": past.thread(0)}}}},
+        {"forked_from_id": past.thread(0)},
+        {"id": past.thread(0)},
+        {"id": "../../.."},
+    ],
+)
+def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
+    path = world.ours(past.made(FOX), **meta)
+    done = world.run("--yes", "--json")
+    assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 0, 0)
+    assert path.exists()
+
+
+def test_only_the_first_record_says_whose_it_is(world):
+    """A session of the user's in which the name of one of our folders occurs, later on or in their words."""
+    claim = past.meta(past.thread(0), cwd=f"/tmp/{NAME}", source="exec")
+    path = world.ours(claim, past.asked(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}")
+    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
+    assert path.exists()
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"[" * 100_000, NAME.encode(), b"\xff" + NAME.encode() + b"\n"])
+def test_a_first_record_that_says_nothing(world, line):
+    path = world.ours()
+    path.write_bytes(line)
+    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
+    assert path.exists()
+
+
+def test_archived_sessions_of_ours_count(world):
+    path = world.ours()
+    archive = world.home / "archived_sessions"
+    archive.mkdir()
+    path.rename(archive / path.name)
+    assert world.run("--yes", "--json").json["removed"]["sessions"] == 1
+    assert world.files() == set()
+
+
+def test_compressed_sessions_are_left_alone_and_told(world):
+    path = world.ours()
+    path.rename(f"{path}.zst")
+    done = world.run("--yes", "--json")
+    assert [warning["code"] for warning in done.json["warnings"]] == ["compressed"]
+    assert len(world.files()) == 1
+
+
+@pytest.mark.parametrize("place", ["sessions", "archived_sessions", "generated_images"])
+def test_a_place_that_is_a_link_is_left_alone(world, place, tmp_path):
+    path = world.ours(past.made(FOX))
+    world.past.saved(past.id_of(path), FOX)
+    (world.home / "archived_sessions").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    (world.home / place).rename(elsewhere)
+    (world.home / place).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    done = world.run("--yes", "--json")
+    assert [warning["code"] for warning in done.json["warnings"]][:1] == ["linked"]
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+def test_links_below_are_not_followed(world, tmp_path):
+    """A rollout, a day folder and a folder of pictures that are links: what is behind them stays."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine.png").write_bytes(FOX)
+    linked = world.ours(past.made(FOX))
+    (world.home / "generated_images").mkdir()
+    (world.home / "generated_images" / past.id_of(linked)).symlink_to(outside)
+    other = world.ours(days=50)
+    moved = other.rename(outside / other.name)
+    other.symlink_to(moved)
+    day = world.ours(days=40).parent.rename(outside / "day")
+    (world.home / "sessions" / "2020").symlink_to(outside)
+    done = world.run("--yes", "--json")
+    assert (done.code, done.json["removed"]["sessions"]) == (0, 1)
+    assert not linked.exists()
+    assert (outside / "mine.png").read_bytes() == FOX
+    assert moved.exists()
+    assert len(list(day.iterdir())) == 1
+
+
+@pytest.mark.parametrize("padding", [0, 700_000])
+@pytest.mark.parametrize("torn", [False, True])
+def test_more_than_one_turn_is_somebody_elses_too(world, padding, torn):
+    filler = {"type": "response_item", "payload": {"type": "message", "text": "x" * padding}}
+    other = past.thread()
+    path = world.ours(filler, begun(other), filler, *([] if torn else [ended(other)]), filler, end=False)
+    fake = past.asked('{"type":"task_started","turn_id":"' + past.thread() + '"}')
+    single = world.ours(filler, fake, filler)
+    done = world.run("--yes", "--json")
+    assert [(entry["reason"], entry["sessions"]) for entry in done.json["kept"]] == [("continued", 1)]
+    assert path.exists()
+    assert not single.exists()
+
+
+def test_a_session_that_another_goes_on_from_stays(world):
+    path = world.ours()
+    fork = world.ours(forked_from_id=past.id_of(path), source="cli", cwd="/home/me")
+    done = world.run("--yes", "--json")
+    assert [entry["reason"] for entry in done.json["kept"]] == ["forked"]
+    assert path.exists()
+    assert fork.exists()
+
+
+def test_the_pictures_of_others_and_of_nobody_stay(world):
+    theirs = world.ours(source="cli")
+    for thread in (past.id_of(theirs), past.thread()):
+        world.past.saved(thread, FOX)
+    ours = world.ours()
+    world.past.saved(past.id_of(ours), FOX)
+    before = world.files()
+    assert world.run("--yes").code == 0
+    assert world.files() == {path for path in before if past.id_of(ours) not in path}
+
+
+def test_what_was_written_a_moment_ago_stays(world):
+    path = world.ours()
+    os.utime(path)
+    done = world.run("--older-than", "0", "--yes", "--json")
+    assert [entry["reason"] for entry in done.json["kept"]] == ["running"]
+    assert path.exists()
