@@ -2,9 +2,9 @@
 
 Messages are lines of JSON. What it says is not trusted: a line that is no answer is left out, and of too much nothing
 is kept. Measured on 0.111.0 to 0.169.0: ``thread/delete`` is there from 0.141.0 on (0.134.0 has none) and takes some
-10 ms, where ``codex delete --force`` takes 100 ms and does the same. It asks nothing, needs no login and no network, and
-leaves ``generated_images`` alone. From 0.149.1 on it refuses a thread that a fork still refers to, and 0.169.0 one that
-is being written. For the account see ``codex.account``.
+10 ms, where ``codex delete --force`` takes 100 ms and does the same. It asks nothing, needs no login and no network,
+and leaves ``generated_images`` alone. From 0.149.1 on it refuses a thread that a fork still refers to, and
+0.169.0 one that is being written. For the account see ``codex.account``.
 """
 
 from __future__ import annotations
