@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import socket
 import struct
 import subprocess
@@ -25,6 +24,7 @@ from tests.bridge import checks
 from tests.support import past, scripts
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
+from tests.support.screen import printed
 
 FOX, SECRET = encoded(40, "fox"), encoded(44, "secret")
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x00\r\x9b31m\u2028fox\ud83e"
@@ -223,21 +223,9 @@ def test_a_path_with_tricks_is_whole_in_a_pipe_and_harmless_on_a_terminal(lab):
 
 def on_terminal(world, line):
     """What a command prints on a terminal that knows no colours."""
-    above, below = pty.openpty()
-    done = subprocess.run(
-        line, stdin=subprocess.DEVNULL, stdout=below, stderr=below, cwd=world.work, timeout=60, check=False,
-        env={**world.environment, "TERM": "dumb"},
-    )  # fmt: skip
-    os.close(below)
-    shown = b""
-    try:
-        while chunk := os.read(above, 65536):
-            shown += chunk
-    except OSError:  # Linux: the other end is closed
-        pass
-    os.close(above)
-    assert done.returncode == 0, shown
-    return shown.decode()
+    shown, code = printed(line, cwd=world.work, env={**world.environment, "TERM": "dumb"})
+    assert code == 0, shown
+    return shown
 
 
 # References

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
 
 import pytest
 
@@ -14,6 +11,7 @@ from tests.doctor.surgery import CHECK_KEYS, KEYS, NAMES, examine, tree, without
 from tests.support import builds
 from tests.support.account import Account
 from tests.support.lab import COMMAND
+from tests.support.screen import printed
 
 pytestmark = pytest.mark.real
 SOME = pytest.mark.parametrize(
@@ -96,20 +94,9 @@ def test_help_says_what_is_read(lab):
 
 def on_terminal(world, columns, **environment):
     """What a terminal of so many columns is given, and the exit code."""
-    above, below = pty.openpty()
-    done = subprocess.Popen(
-        world.argv("doctor"), stdin=subprocess.DEVNULL, stdout=below, stderr=below, cwd=world.work,
-        env={**world.environment, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment},
-    )  # fmt: skip
-    os.close(below)
-    shown = b""
-    try:
-        while chunk := os.read(above, 65536):
-            shown += chunk
-    except OSError:  # Linux: the other end is closed
-        pass
-    os.close(above)
-    return shown.decode().replace("\r\n", "\n"), done.wait(60)
+    env = {**world.environment, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment}
+    shown, code = printed(world.argv("doctor"), cwd=world.work, env=env)
+    return shown.replace("\r\n", "\n"), code
 
 
 @pytest.mark.parametrize("columns", [80, 40, 20])

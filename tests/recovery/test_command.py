@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import time
 
@@ -14,6 +13,7 @@ from tests.bridge.checks import KEYS
 from tests.support import past
 from tests.support.lab import COMMAND, Outcome
 from tests.support.pictures import encoded, torn
+from tests.support.screen import printed
 
 FOX, OWL = encoded(40, "fox"), encoded(44, "owl")
 
@@ -300,22 +300,10 @@ def test_on_a_terminal_the_list_is_a_table(world):
 
 
 def _on_terminal(world):
-    above, below = pty.openpty()
-    environment = {**world.environment, "TERM": "xterm", "COLUMNS": "200"}
-    done = subprocess.run(
-        [COMMAND, "recover", "--list"], stdin=subprocess.DEVNULL, stdout=below, stderr=below, cwd=world.work,
-        env=environment, timeout=60, check=False,
-    )  # fmt: skip
-    os.close(below)
-    shown = b""
-    try:
-        while chunk := os.read(above, 65536):
-            shown += chunk
-    except OSError:  # Linux: the other end is closed
-        pass
-    os.close(above)
-    assert done.returncode == 0
-    return shown.decode()
+    env = {**world.environment, "TERM": "xterm", "COLUMNS": "200"}
+    shown, code = printed([COMMAND, "recover", "--list"], cwd=world.work, env=env)
+    assert code == 0
+    return shown
 
 
 def test_nothing_is_written_into_the_home(world, thread):
