@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 
 from codex_imagegen.codex import net, rollout, sessions
-from codex_imagegen.codex.asked import Asked
+from codex_imagegen.codex.asked import Asked, Setting
 from codex_imagegen.codex.history import Past
 from codex_imagegen.codex.rollout import Candidate
 from codex_imagegen.codex.tail import HEAD, Tail
 from codex_imagegen.pictures import blobs
 
 _WORTH_READING = (b'"function_call"', b'"custom_tool_call"', b'"session_meta"', b"image_gen")
+_MAX_NAMED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A picture of a past session, not decoded yet.
+
+    ``digest`` is the SHA-256 of ``data``, ``time`` when the record or the file was written in Unix seconds, and
+    ``setting`` what had been asked.
+    """
+
+    data: bytes
+    digest: bytes
+    revised_prompt: str | None
+    setting: Setting
+    time: float
 
 
 class Keepsake:
     """Reads one past session. Its attributes are known once :meth:`pictures` has ended.
 
     ``torn``: the rollout ends in the middle of a picture, or has one that is no whole base64, and no file of Codex's
-    makes up for it. ``unreadable``: why the rollout could not be read to its end.
+    makes up for it. ``unreadable``: why the rollout could not be read to its end. ``files``: digest and path of each
+    picture that Codex saved as a file, too.
     """
 
     def __init__(self, codex_home: str, past: Past) -> None:
         self._home, self._past = codex_home, past
         self._asked = Asked()
+        self._named: dict[str, tuple[Setting, str | None]] = {}
         self._seen: set[bytes] = set()
+        self.files: dict[bytes, str] = {}
         self.codex_version: str | None = None
         self.torn = False
         self.unreadable: str | None = None
@@ -36,38 +57,56 @@ class Keepsake:
         """The beginning of what the session was asked first."""
         return self._asked.prompt
 
-    def pictures(self) -> Iterator[Candidate]:
+    @property
+    def setting(self) -> Setting:
+        """What holds at the end of what has been read."""
+        return self._asked.now
+
+    def pictures(self) -> Iterator[Kept]:
         """The pictures that the records say were made, in their order, then those that Codex saved besides."""
         records = rollout.Records()
         for line in self._lines():
             self._asked.read(line)
             if _may_hold(line):
-                yield from self._new(records.read(line))
+                for candidate in records.read(line):
+                    yield from self._recorded(candidate, line)
         self.codex_version = records.evidence.codex_version
         self.torn |= records.evidence.undecodable > 0
-        for candidate in self._new(self._saved()):
+        for kept in self._saved():
             self.torn = False
-            yield candidate
+            yield kept
 
-    def strays(self) -> Iterator[Candidate]:
+    def strays(self) -> Iterator[Kept]:
         """What the safety net finds: asked where there are no pictures at all."""
         if self._past.path and not self._past.packed:
-            yield from self._new(Candidate(data) for data in net.strays(self._past.path, 0))
+            for data in net.strays(self._past.path, 0):
+                yield from self._new(_kept(data, None, Setting(), self._past.time))
 
-    def _new(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-        for candidate in candidates:
-            if candidate.data is None:
-                continue  # its file is in the thread's folder, which is read in any case
-            digest = hashlib.sha256(candidate.data).digest()
-            if digest not in self._seen:
-                self._seen.add(digest)
-                yield candidate
+    def _recorded(self, candidate: Candidate, line: bytes) -> Iterator[Kept]:
+        """The picture of a record; one that the record does not hold is in the thread's folder, which is read too."""
+        setting = self._asked.now
+        if candidate.data is not None:
+            when = rollout.time_of(line[:HEAD]) or self._past.time
+            yield from self._new(_kept(candidate.data, candidate.revised_prompt, setting, when))
+        elif candidate.name is not None and len(self._named) < _MAX_NAMED:
+            # without the references, which are megabytes and would be held to the session's end
+            self._named[candidate.name] = replace(setting, references=()), candidate.revised_prompt
 
-    def _saved(self) -> Iterator[Candidate]:
+    def _new(self, kept: Kept) -> Iterator[Kept]:
+        if kept.digest not in self._seen:
+            self._seen.add(kept.digest)
+            yield kept
+
+    def _saved(self) -> Iterator[Kept]:
         """Files in the thread's own folder, whose name is proven to be an id: a path in a record is never followed."""
-        if self._past.thread_id:
-            folder = sessions.pictures_folder(self._home, self._past.thread_id)
-            yield from (Candidate(data) for data in net.saved(folder))
+        folder = sessions.pictures_folder(self._home, self._past.thread_id) if self._past.thread_id else None
+        for path, status in net.files(folder) if folder else ():
+            data = net.read(path)
+            if data:
+                setting, revised = self._named.get(_stem(path), (Setting(), None))
+                kept = _kept(data, revised, setting, status.st_mtime)
+                self.files.setdefault(kept.digest, path)
+                yield from self._new(kept)
 
     def _lines(self) -> Iterator[bytes]:
         """Every line, and what stands behind the last line feed: a killed Codex may have left it off."""
@@ -82,7 +121,15 @@ class Keepsake:
             self.unreadable = error.strerror or str(error)
 
 
+def _kept(data: bytes, revised_prompt: str | None, setting: Setting, when: float) -> Kept:
+    return Kept(data, hashlib.sha256(data).digest(), revised_prompt, setting, when)
+
+
 def _may_hold(line: bytes) -> bool:
     """Whether a line can say something of a picture: most of a long session's lines can't, and are not parsed."""
     head = line[:HEAD]
     return any(word in head for word in _WORTH_READING) or any(magic in line for magic in blobs.MAGICS)
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]

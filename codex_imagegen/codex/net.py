@@ -19,20 +19,25 @@ WARNING = Warning_(
 )
 
 
-def saved(folder: str) -> Iterator[bytes]:
-    """The bytes of each regular file in a thread's own pictures folder, oldest first; links are not followed."""
+def files(folder: str) -> list[tuple[str, os.stat_result]]:
+    """Path and status of each regular file in a thread's own pictures folder, oldest first; links are not followed."""
     try:
         if stat.S_ISLNK(os.lstat(folder).st_mode):
-            return
+            return []
         with os.scandir(folder) as entries:
-            files = [(entry.stat(follow_symlinks=False), entry.path) for entry in entries]
+            found = [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
     except OSError:
-        return
-    for status, path in sorted(files, key=lambda file: (file[0].st_mtime_ns, file[1])):
-        if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= MAX_FILE_BYTES:
-            data = _read(path)
-            if data:
-                yield data
+        return []
+    found.sort(key=lambda file: (file[1].st_mtime_ns, file[0]))
+    return [file for file in found if stat.S_ISREG(file[1].st_mode) and 0 < file[1].st_size <= MAX_FILE_BYTES]
+
+
+def saved(folder: str) -> Iterator[bytes]:
+    """The bytes of each of these files."""
+    for path, _status in files(folder):
+        data = read(path)
+        if data:
+            yield data
 
 
 def strays(path: str, offset: int) -> Iterator[bytes]:
@@ -50,7 +55,8 @@ def strays(path: str, offset: int) -> Iterator[bytes]:
     yield from reader.pictures
 
 
-def _read(path: str) -> bytes | None:
+def read(path: str) -> bytes | None:
+    """The bytes of one of these files, or None where it can't be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:

@@ -24,6 +24,7 @@ from typing import Any
 from codex_imagegen.codex import reasons
 from codex_imagegen.codex.tail import HEAD
 from codex_imagegen.pictures import blobs
+from codex_imagegen.pictures.blobs import Blob
 
 KINDS = frozenset({
     "session_meta", "response_item", "event_msg", "turn_context", "world_state", "compacted", "token_usage_record",
@@ -32,6 +33,7 @@ KINDS = frozenset({
 """The kinds of records that Codex writes: those of the recordings, and those that 0.169.0 names besides."""
 
 _KIND = re.compile(rb'"type":"(\w+)"(?:,"payload":\{"type":"(\w+)")?')
+_TIME = re.compile(rb'\A\{"timestamp":"([0-9T:.Z+-]{19,40})"')
 _OFFERS = b"additional_tools"
 _SILENT = {b"turn_context", b"world_state", b"compacted", b"token_usage_record"}
 _SILENT_PAYLOADS = {
@@ -53,10 +55,14 @@ _MAX_KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A picture that a record says was made. ``data`` None: the record names none, so look for its file."""
+    """A picture that a record says was made. ``data`` None: the record names none, so look for its file.
+
+    ``name`` is the id that the record gives it, and the name of the file that Codex saves, less its suffix.
+    """
 
     data: bytes | None
     revised_prompt: str | None = None
+    name: str | None = None
 
 
 @dataclass(slots=True)
@@ -174,6 +180,7 @@ class Records:
         if isinstance(failure, dict):
             _keep(evidence.failures, {key: _clip(value) for key, value in failure.items()})
         blob = blobs.lifted(item.get("result"), found)
+        name = _text(item.get("call_id") or item.get("id"))
         revised = _text(item.get("revised_prompt") or item.get("revisedPrompt"))
         if blob:
             data = blobs.decode(blob)
@@ -181,9 +188,9 @@ class Records:
             evidence.undecodable += data is None
             if data is not None:
                 self._done |= {called for key in ("id", "call_id") if (called := _text(item.get(key)))}
-                yield Candidate(data, revised)
+                yield Candidate(data, revised, name)
         elif item.get("saved_path") or item.get("savedPath") or item.get("status") == "completed":
-            yield Candidate(None, revised)
+            yield Candidate(None, revised, name)
 
     def _call(self, payload: dict[str, Any]) -> None:
         name, called = _text(payload.get("name")), payload.get("call_id")
@@ -208,7 +215,7 @@ class Records:
             data = blobs.decode(blob)
             if data is not None:
                 self.evidence.made += 1
-                yield Candidate(data)
+                yield Candidate(data, name=called)
 
     def _note(self, kind: str | None, payload: dict[str, Any]) -> None:
         evidence = self.evidence
@@ -309,7 +316,23 @@ def _shown(part: dict[str, Any]) -> bool:
     return _text(part.get("role")) in _SHOWN_BY or _text(part.get("type")) in _SHOWN_AS
 
 
-def _image_urls(output: object, found: list[memoryview]) -> Iterator[bytes | memoryview | str]:
+def time_of(head: bytes) -> float | None:
+    """When the record that begins like this was written, in Unix seconds."""
+    from datetime import datetime
+
+    match = _TIME.search(head)
+    try:
+        return datetime.fromisoformat(match[1].decode()).timestamp() if match else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def pictures_of(message: dict[str, Any], found: list[memoryview]) -> Iterator[Blob]:
+    """The pictures in a message, as base64."""
+    return _image_urls(message.get("content"), found)
+
+
+def _image_urls(output: object, found: list[memoryview]) -> Iterator[Blob]:
     for part in output if isinstance(output, list) else []:
         url = part.get("image_url") if isinstance(part, dict) else None
         blob = blobs.lifted(url.get("url") if isinstance(url, dict) else url, found)

@@ -15,11 +15,14 @@ MAGICS = (b"iVBORw0KGgo", b"/9j/", b"UklGR")
 _DATA_HEADER = b"data:image/"
 _BASE64_MARK = b";base64,"
 _HEADER_ROOM = 64
+Blob = bytes | memoryview | str
+"""Base64 text: a lifted string is a view of its line."""
+
 SMALL = 4096
 """A string below this many characters is left where it stands: parsing it costs less than lifting it."""
 
 
-def decode(text: bytes | memoryview | str) -> bytes | None:
+def decode(text: Blob) -> bytes | None:
     """The bytes behind base64 text, or None where it is not base64 or not a picture by its magic header."""
     if isinstance(text, str):
         if not text.isascii():
@@ -77,7 +80,7 @@ def lift(line: bytes) -> tuple[bytes, list[memoryview]]:
     return b"".join([*parts, view[last:]]), found
 
 
-def lifted(value: object, found: list[memoryview]) -> bytes | memoryview | str | None:
+def lifted(value: object, found: list[memoryview]) -> Blob | None:
     """The string that stands behind a JSON value: a lifted one by its mark, any other as it is."""
     if not isinstance(value, str):
         return None

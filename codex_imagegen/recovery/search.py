@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 from codex_imagegen.codex import history, net, sessions
 from codex_imagegen.codex.history import Past
-from codex_imagegen.codex.keepsake import Keepsake
-from codex_imagegen.codex.rollout import Candidate
+from codex_imagegen.codex.keepsake import Keepsake, Kept
 from codex_imagegen.errors import DamagedPicture, ImagegenError, NoPicture, SessionMissing, UsageError
 from codex_imagegen.outcome import Picture, Session, Warning_
 from codex_imagegen.pictures import trailing
@@ -84,10 +83,10 @@ def _look(codex_home: str, past: Past, *, stray: bool = False) -> Found:
     return found
 
 
-def _take(found: Found, candidates: Iterable[Candidate]) -> None:
-    for candidate in candidates:
+def _take(found: Found, pictures: Iterable[Kept]) -> None:
+    for kept in pictures:
         try:
-            found.pictures.append(verify(candidate.data or b"", revised_prompt=candidate.revised_prompt))
+            found.pictures.append(verify(kept.data, revised_prompt=kept.revised_prompt))
         except Broken as error:
             found.damaged.append(str(error))
 
@@ -112,7 +111,7 @@ def _nothing(found: Found) -> ImagegenError:
 def session(codex_home: str, past: Past) -> Session | None:
     """The session as a list shows it, or None where it holds no picture; nothing is decoded."""
     keepsake = Keepsake(codex_home, past)
-    sizes = [len(candidate.data or b"") for candidate in keepsake.pictures()]
+    sizes = [len(kept.data) for kept in keepsake.pictures()]
     if not sizes:
         return None
     path = past.path or sessions.pictures_folder(codex_home, past.thread_id or "")

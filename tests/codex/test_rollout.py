@@ -105,8 +105,8 @@ def test_a_status_is_never_asked_for_where_there_is_a_result():
 
 def test_a_saved_path_alone_points_to_the_file():
     end = {"type": "image_generation_end", "call_id": "ig_1"}
-    assert read(line("event_msg", **end, saved_path="/x.png")) == [rollout.Candidate(None)]
-    assert read(line("event_msg", **end, status="completed", result="")) == [rollout.Candidate(None)]
+    assert read(line("event_msg", **end, saved_path="/x.png")) == [rollout.Candidate(None, name="ig_1")]
+    assert read(line("event_msg", **end, status="completed", result="")) == [rollout.Candidate(None, name="ig_1")]
     assert read(line("event_msg", **end, status="failed", result="")) == []
 
 
@@ -123,7 +123,7 @@ def test_only_the_image_tools_output_was_made(name: str):
     output = [{"type": "input_image", "image_url": f"data:image/png;base64,{TEXT}"}]
     answer = line("response_item", type="function_call_output", call_id="c", output=output)
     assert read(line("response_item", type="function_call", name=name, call_id="c"), answer) == [
-        rollout.Candidate(PICTURE)
+        rollout.Candidate(PICTURE, name="c")
     ]
     assert read(line("response_item", type="function_call", name="view_image", call_id="c"), answer) == []
     assert read(answer) == []
