@@ -123,3 +123,20 @@ class Session:
     pictures: int
     bytes: int
     path: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A gallery page that was made: how many pictures it shows and how many of them are damaged, of how many sessions.
+
+    ``bytes`` is what the page and the files beside it take on disk.
+    """
+
+    path: str
+    pictures: int
+    broken: int
+    sessions: int
+    bytes: int
+    codex_home: str
+    elapsed_sec: float = 0.0
+    warnings: tuple[Warning_, ...] = ()

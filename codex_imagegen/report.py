@@ -13,7 +13,7 @@ from codex_imagegen.model import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.outcome import ErrorInfo, Result, Session, Warning_
+    from codex_imagegen.outcome import ErrorInfo, Gallery, Result, Session, Warning_
 
 STAGES = {
     "started": "starting Codex",
@@ -88,6 +88,20 @@ def session_cells(session: Session) -> tuple[str, str, str, str, str]:
     prompt = plain(session.prompt or "")
     short = prompt if len(prompt) <= _WORDS else prompt[: _WORDS - 1] + "…"
     return when, plain(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
+
+
+def gallery_json(made: Gallery) -> str:
+    """A gallery page as one JSON object on one line."""
+    return answer(asdict(made), elapsed_sec=made.elapsed_sec)
+
+
+def gallery_line(made: Gallery) -> str:
+    """What a gallery page holds, on one line that is safe to print."""
+    if not made.pictures:
+        return plain(f"codex-imagegen: no picture was found in {made.codex_home!r}, so the page is empty.")
+    pictures, sessions = (f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in (
+        (made.pictures, "picture"), (made.sessions, "session")))  # fmt: skip
+    return f"codex-imagegen: {pictures} of {sessions}; {made.bytes / 1e6:,.1f} MB on disk, in {made.elapsed_sec:.0f} s."
 
 
 def _session(session: Session) -> dict[str, Any]:

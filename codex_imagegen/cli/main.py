@@ -17,6 +17,7 @@ COMMANDS = {
     "generate": ("codex_imagegen.cli.generate", "make a picture (the default: the word can be left out)"),
     "batch": ("codex_imagegen.cli.batch", "make many pictures, and go on where a run was cut off"),
     "recover": ("codex_imagegen.cli.recover", "take the pictures out of past sessions; spends nothing"),
+    "gallery": ("codex_imagegen.cli.gallery", "see every picture that was made, on one page"),
     "doctor": ("codex_imagegen.cli.doctor", "look at everything that a picture needs; spends nothing"),
     "prune": ("codex_imagegen.cli.prune", "see what past runs take on disk, and remove the old ones"),
     "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
