@@ -34,10 +34,8 @@ _EMPTY = """<section class="notice">
 <p>{}</p>
 </section>
 """
+_SCRIPTS = ("grid.js", "view.js", "search.js")
 _ALT_CHARS = 200
-_RATIOS = range(8, 61)
-"""Shapes of tiles, in twentieths of width to height: from 0.4 to 3."""
-
 _KEPT = {"\n", "\t"}
 
 
@@ -58,10 +56,10 @@ class Page:
     def parts(self) -> Iterator[str]:
         """The page, piece by piece."""
         count = self._count
-        style, script = _text("page.css") + _ratios(), _text("page.js")
+        style, script = _text("page.css"), "".join(map(_text, _SCRIPTS))
         policy = _POLICY.format(style=_hash(style), script=_hash(script))
         whole = Template(_text("page.html")).substitute(
-            generator=MARKER, policy=policy, title=f"Pictures – {_plural(count)}", style=style, script=script,
+            generator=MARKER, policy=policy, title="Pictures made with Codex", style=style, script=script,
             folder=escape(self._folder), count=_plural(count), about=self._about(), pictures="\0", data="\0",
         )  # fmt: skip
         before, between, after = whole.split("\0")
@@ -72,24 +70,27 @@ class Page:
         yield after
 
     def _months(self) -> Iterator[str]:
+        """A section for each month: the script fills its list, and without a script the pictures stand beside it."""
+        first = 0
         for month, entries in groupby(self._entries(), key=_month):
-            tiles = [self._tile(entry) for entry in entries]
-            yield f'<section>\n<h2>{month} <span>{len(tiles):,}</span></h2>\n<ul class="grid">\n'
-            yield from tiles
-            yield "</ul>\n</section>\n"
-
-    def _tile(self, entry: Entry) -> str:
-        words = escape(_alt(entry))
-        kind = " ".join(["tile", f"r{_ratio(entry)}", *(["clear"] if entry.transparent else [])])
-        if entry.broken is not None:
-            return (
-                f'<li class="{kind} broken"><a id="{_id(entry)}" href="#{_id(entry)}">Damaged picture'
-                f"<span><span>{words}</span></span></a></li>\n"
+            pictures = [self._picture(entry) for entry in entries]
+            last = first + len(pictures)
+            yield (
+                f'<section class="month" data-from="{first}" data-to="{last}">\n'
+                f'<h2>{month} <span>{len(pictures):,}</span></h2>\n<ul class="grid" role="list"></ul>\n'
+                '<noscript><ul class="grid">\n'
             )
+            yield from pictures
+            yield "</ul></noscript>\n</section>\n"
+            first = last
+
+    def _picture(self, entry: Entry) -> str:
+        words = escape(_alt(entry))
+        if entry.broken is not None:
+            return f"<li>Damaged picture: {words}</li>\n"
         return (
-            f'<li class="{kind}"><a id="{_id(entry)}" href="{self._folder}{entry.full(originals=self._originals)}">'
-            f'<img src="{self._folder}{thumbnail(entry.digest)}" alt="{words}" loading="lazy" decoding="async">'
-            f'<span aria-hidden="true"><span>{words}</span></span></a></li>\n'
+            f'<li><a href="{self._folder}{entry.full(originals=self._originals)}"><img width="{entry.width}" '
+            f'height="{entry.height}" src="{self._folder}{thumbnail(entry.digest)}" alt="{words}" loading="lazy"></a></li>\n'
         )
 
     def _data(self) -> Iterator[str]:
@@ -103,24 +104,22 @@ class Page:
         moment = time.localtime(entry.time)
         whole = entry.broken is None
         return {
+            "id": entry.digest,
             "date": time.strftime("%Y-%m-%d", moment),
             "when": f"{moment.tm_mday} {time.strftime('%B %Y, %H:%M', moment)}" if entry.time else "Undated",
-            "alt": _alt(entry),
             "prompt": _clean(entry.prompt),
             "revised": _clean(entry.revised_prompt) if entry.revised_prompt != entry.prompt else None,
             "model": _clean(entry.model),
             "codex": _clean(entry.codex_version),
             "thread": entry.thread_id,
-            "recover": f"codex-imagegen recover {entry.thread_id}" if entry.thread_id else None,
             "width": entry.width,
             "height": entry.height,
             "size": f"{entry.width} × {entry.height}" if whole else None,
             "weight": f"{(entry.format or '').upper()}, {_bytes(entry.bytes)}" if whole else None,
             "transparent": entry.transparent,
-            "thumbnail": thumbnail(entry.digest) if whole else None,
             "full": entry.full(originals=self._originals) if whole else None,
             "saved": "file://" + quote(os.fsencode(entry.file)) if entry.file else None,
-            "references": [thumbnail(digest) for digest in entry.references],
+            "references": entry.references,
             "shown": entry.shown,
             "broken": _clean(entry.broken),
         }
@@ -137,26 +136,12 @@ class Page:
 
 
 def _text(name: str) -> str:
-    return (files("codex_imagegen.gallery") / name).read_text("utf-8")
+    return (files("codex_imagegen.gallery") / "web" / name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:
     """The hash of an inline style or script, as a policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _ratios() -> str:
-    """A rule for each shape of a tile: a style of its own would not be allowed on a tile."""
-    return "\n".join(f".r{number} {{ --r: {number / 20:g}; }}" for number in _RATIOS) + "\n"
-
-
-def _ratio(entry: Entry) -> int:
-    ratio = round(20 * entry.width / entry.height) if entry.height else 20
-    return min(max(ratio, _RATIOS.start), _RATIOS.stop - 1)
-
-
-def _id(entry: Entry) -> str:
-    return f"p{entry.digest}"
 
 
 def _month(entry: Entry) -> str:
