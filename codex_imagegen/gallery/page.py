@@ -90,7 +90,8 @@ class Page:
             return f"<li>Damaged picture: {words}</li>\n"
         return (
             f'<li><a href="{self._folder}{entry.full(originals=self._originals)}"><img width="{entry.width}" '
-            f'height="{entry.height}" src="{self._folder}{thumbnail(entry.digest)}" alt="{words}" loading="lazy"></a></li>\n'
+            f'height="{entry.height}" src="{self._folder}{thumbnail(entry.digest)}" alt="{words}" loading="lazy"></a>'
+            "</li>\n"
         )
 
     def _data(self) -> Iterator[str]:
@@ -127,11 +128,11 @@ class Page:
     def _about(self) -> str:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime())
         since = f", since {self._since}" if self._since else ""
-        return escape(f"Made {made} by codex-imagegen {__version__}, of {_clean(self._home)}{since}.")
+        return escape(f"Made {made} by codex-imagegen {__version__}, of {_clean(self._home)}{_clean(since)}.")
 
     def _nothing(self) -> str:
         where = f"<code>{escape(_clean(self._home) or '')}</code>"
-        told = "holds no picture" + (f" made since {escape(self._since)}" if self._since else "")
+        told = "holds no picture" + (f" made since {escape(_clean(self._since) or '')}" if self._since else "")
         return f"{where} {told}. Make one, and run <code>codex-imagegen gallery</code> again."
 
 

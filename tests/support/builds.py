@@ -56,8 +56,7 @@ def npm_package(name: str, version: str) -> Path:
 def _install(package: str, folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        message = f"npm is not there to install {package}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        missing(f"npm is not there to install {package}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -67,7 +66,7 @@ def _install(package: str, folder: Path) -> None:
         fresh.mkdir()
         try:
             subprocess.run(
-                [npm, "install", "--prefix", str(fresh), "--no-audit", "--no-fund", package],
+                [str(npm), "install", "--prefix", str(fresh), "--no-audit", "--no-fund", package],
                 check=True,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -77,6 +76,11 @@ def _install(package: str, folder: Path) -> None:
             fresh.rename(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def missing(message: str) -> None:
+    """Something that the tests need is not on this machine: they skip, but fail in CI."""
+    pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 CACHE = cache()

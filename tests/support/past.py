@@ -59,8 +59,10 @@ def url(data: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
-def line(record: Record) -> bytes:
-    return json.dumps({"timestamp": "2026-01-01T00:00:00.000Z", **record}, separators=(",", ":")).encode()
+def line(record: Record, at: float = 1767225600.0) -> bytes:
+    """A record as it stands in a rollout, written at some time (Unix seconds): 2026-01-01 unless another is given."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03}Z"
+    return json.dumps({"timestamp": stamp, **record}, separators=(",", ":")).encode()
 
 
 class Past:
@@ -79,14 +81,15 @@ class Past:
         archived: bool = False,
         end: bytes = b"\n",
     ) -> Path:
-        """A rollout of these records; ``days_off`` puts it into another day's folder than its id names."""
+        """A rollout of these records, all written at ``at``; ``days_off`` puts it into another day's folder."""
+        written = {} if at is None else {"at": at}
         at = time.time() if at is None else at
         thread_id = thread_id or thread(at)
         day = time.localtime(at + days_off * 86_400)
         folder = "archived_sessions" if archived else time.strftime("sessions/%Y/%m/%d", day)
         path = self.home / folder / time.strftime(f"rollout-%Y-%m-%dT%H-%M-%S-{thread_id}.jsonl", time.localtime(at))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"\n".join(map(line, (meta(thread_id), *records))) + end)
+        path.write_bytes(b"\n".join(line(record, **written) for record in (meta(thread_id), *records)) + end)
         return path
 
     def saved(self, thread_id: str, *pictures: bytes) -> Path:

@@ -6,7 +6,8 @@ const $ = (id) => document.getElementById(id);
 const folder = document.body.dataset.folder;
 const entries = JSON.parse($("data").textContent);
 const months = [...document.querySelectorAll(".month")].map((section) => ({
-  section, list: section.querySelector(".grid"), from: +section.dataset.from, to: +section.dataset.to, rows: [], high: 0,
+  section, list: section.querySelector(".grid"), count: section.querySelector("h2 span"), rows: [], high: 0,
+  from: +section.dataset.from, to: +section.dataset.to,
 }));
 const tiles = new Map(); // of a picture's number its element, while it has one
 const boxes = new Map(); // of a picture's number its place: month, number of the row, left, width
@@ -34,6 +35,7 @@ function layOut(numbers = order) {
     const first = at;
     while (at < order.length && order[at] < month.to) at += 1;
     month.section.hidden = at === first;
+    month.count.textContent = (at - first).toLocaleString("en");
     month.rows = rowsOf(order.slice(first, at), width, high, gap);
     month.high = place(month, width, gap);
     month.list.style.height = `${month.high}px`;

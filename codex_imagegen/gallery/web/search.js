@@ -6,15 +6,19 @@ let texts; // of each picture what is searched, made at the first search
 
 function search() {
   texts ??= entries.map((entry) => [
-    entry.prompt, entry.revised, entry.model, entry.thread, entry.date, entry.size,
+    entry.prompt, entry.revised, entry.model, entry.date, entry.size,
   ].join("\n").toLowerCase());
   const words = $("query").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = entries.map((_, number) => number).filter((number) => words.every((word) => texts[number].includes(word)));
+  const holds = (number) => (word) => texts[number].includes(word) || names(word, entries[number].thread);
+  const found = entries.map((_, number) => number).filter((number) => words.every(holds(number)));
   scrollTo(0, 0);
   layOut(found);
   $("none").hidden = found.length > 0;
   $("count").textContent = words.length ? `${counted(found.length)} of ${counted(entries.length)}` : heading;
 }
+
+/** Whether a word begins a thread's id, and can be nothing else. */
+const names = (word, thread) => word.length >= 8 && thread?.startsWith(word);
 
 function clear() {
   $("query").value = "";

@@ -15,7 +15,10 @@ function show(number) {
   for (const beside of [step(number, 1), step(number, -1)]) {
     if (entries[beside]?.full) new Image().src = folder + entries[beside].full;
   }
-  if (!$("view").open) $("view").showModal();
+  if (!$("view").open) {
+    $("view").showModal();
+    $("view").focus(); // and not its first button
+  }
   $("view").scrollTop = $("facts").scrollTop = 0;
 }
 

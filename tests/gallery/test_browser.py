@@ -1,0 +1,277 @@
+"""The page in a real Chromium: what a person does with it by mouse, keyboard and finger, and what must never happen."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.gallery.worlds import FOX, OWL, REFERENCE
+from tests.support import chromium, past
+from tests.support.pictures import encoded, torn
+
+NOW = time.time()
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"><svg onload=alert(3)>'`${alert(4)}"
+    "<!--</style><iframe src=//example.com></iframe>\u202e\x00\x1b[2J\ud83e javascript:alert(5) &lt;b&gt; \u2028 $style"
+)
+
+
+@pytest.fixture
+def three(world):
+    """An owl, a fox with a reference, and a damaged picture; newest first."""
+    world.made(past.asked("an owl at night"), data=OWL, at=NOW, revisedPrompt=None)
+    world.made(past.showed(REFERENCE, "a red fox"), data=FOX, at=NOW - 100, revisedPrompt="a fox, drawn\nin two lines")
+    world.made(past.asked("a torn one"), data=torn(encoded(60, "torn")), at=NOW - 200, revisedPrompt=None)
+    assert world.gallery().code == 0
+    return world
+
+
+def view(page):
+    return page.locator("#view")
+
+
+def test_a_click_opens_the_picture_and_escape_closes_it(three, shown):
+    page = shown(three.page).page
+    expect(page.locator("#count")).to_have_text("3 pictures")
+    page.get_by_role("link", name="an owl at night").click()
+    expect(view(page)).to_be_visible()
+    expect(page.locator("#prompt")).to_have_text("an owl at night")
+    expect(page.locator("#details")).to_contain_text("44 × 44")
+    page.wait_for_function("document.getElementById('large').src.endsWith('-preview.webp')")
+    assert page.evaluate("document.getElementById('large').naturalWidth") == 44
+    page.keyboard.press("Escape")
+    expect(view(page)).to_be_hidden()
+    expect(page.get_by_role("link", name="an owl at night")).to_be_focused()
+
+
+def test_enter_opens_and_arrows_move(three, shown):
+    page = shown(three.page).page
+    page.keyboard.press("/")
+    expect(page.locator("#query")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("link", name="a red fox")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#prompt")).to_have_text("a red fox")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#damage")).to_contain_text("This picture is damaged")
+    expect(page.locator("#next")).to_be_disabled()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#prompt")).to_have_text("an owl at night")
+    expect(page.locator("#previous")).to_be_disabled()
+
+
+def test_what_is_known_of_a_picture(three, shown):
+    page = shown(three.page).page
+    page.get_by_role("link", name="a red fox").click()
+    expect(page.locator("#revised")).to_have_text("a fox, drawn\nin two lines", use_inner_text=True)
+    expect(page.locator("#references-title")).to_have_text("1 reference")
+    assert page.locator("#references img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 64
+    expect(page.locator("#recover")).to_have_text(f"codex-imagegen recover {three.entries()[1]['thread']}")
+    expect(page.locator("#saved")).to_be_hidden()
+
+
+def test_what_is_copied(three, shown):
+    page = shown(three.page, permissions=["clipboard-read", "clipboard-write"]).page
+    page.get_by_role("link", name="a red fox").click()
+    for button, copied in (
+        ("Copy prompt", "a red fox"),
+        ("Copy revised prompt", "a fox, drawn\nin two lines"),
+        ("Copy command", f"codex-imagegen recover {three.entries()[1]['thread']}"),
+    ):
+        page.get_by_role("button", name=button).click()
+        expect(page.locator("#said")).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == copied
+
+
+def test_copying_where_the_clipboard_is_not_allowed(three, shown):
+    page = shown(three.page).page
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
+    page.get_by_role("link", name="a red fox").click()
+    page.get_by_role("button", name="Copy prompt").click()
+    expect(page.locator("#said")).to_have_text("Copied")
+
+
+def test_search_finds_all_of_the_words(three, shown):
+    page = shown(three.page).page
+    tiles, thread = page.locator(".tile:visible"), three.entries()[2]["thread"]
+    for words, count in (
+        ("fox", 1), ("LINES drawn", 1), ("a", 3), ("fox owl", 0), ("44 × 44", 1), (thread, 1), (thread[:7], 0),
+    ):  # fmt: skip
+        page.fill("#query", words)
+        expect(page.locator("#count")).to_have_text(f"{count} of 3")
+        expect(tiles).to_have_count(count)
+    page.fill("#query", "zebra")
+    expect(page.get_by_role("heading", name="No picture matches")).to_be_visible()
+    page.get_by_role("button", name="Show all pictures").click()
+    expect(tiles).to_have_count(3)
+    page.fill("#query", "zebra")
+    page.keyboard.press("Escape")
+    expect(page.locator("#count")).to_have_text("3 pictures")
+
+
+def test_arrows_in_the_view_stay_within_what_was_found(three, shown):
+    page = shown(three.page).page
+    page.fill("#query", "torn")
+    page.get_by_role("link", name="Damaged picture").click()
+    expect(page.locator("#next")).to_be_disabled()
+    expect(page.locator("#previous")).to_be_disabled()
+
+
+def test_the_address_names_the_picture_and_back_closes_it(three, shown):
+    watched = shown(three.page, name=f"#{three.entries()[1]['id']}")
+    page = watched.page
+    expect(page.locator("#prompt")).to_have_text("a red fox")
+    page.get_by_role("button", name="Close").click()
+    expect(view(page)).to_be_hidden()
+    page.get_by_role("link", name="an owl at night").click()
+    expect(page).to_have_url(f"{three.page.as_uri()}#{three.entries()[0]['id']}")
+    page.go_back()
+    expect(view(page)).to_be_hidden()
+    page.go_forward()
+    expect(page.locator("#prompt")).to_have_text("an owl at night")
+
+
+def test_nothing_that_came_from_outside_runs_or_loads(world, shown):
+    world.made(past.asked(HOSTILE), data=FOX, revisedPrompt=HOSTILE, at=NOW)
+    world.made({"type": "turn_context", "payload": {"model": HOSTILE}}, past.asked(HOSTILE), data=b"x" * 9, at=NOW - 9)
+    folder = world.past.saved(past.thread(), OWL)
+    (folder / "call_1.png").rename(folder / '"><script>alert(6)<')
+    assert world.gallery().code == 0
+    watched = shown(world.page)
+    page = watched.page
+    shown_words = HOSTILE.replace("\x00", "").replace("\x1b", "").replace("\ud83e", "?")
+    page.locator(".tile a").nth(0).hover()
+    page.locator(".tile a").nth(0).click()
+    for _picture in world.entries():
+        assert page.locator("#view script, #view iframe, #view svg[onload], main script, main iframe").count() == 0
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    page.fill("#query", "alert(1)")
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    assert page.evaluate("entries[1].prompt") == shown_words
+
+
+def test_the_policy_lets_nothing_else_in(three, shown):
+    watched = shown(three.page)
+    watched.page.evaluate(
+        """() => {
+            for (const [name, fields] of [
+              ["script", {textContent: "window.owned = 1"}], ["style", {textContent: "*{}"}],
+              ["img", {src: "http://127.0.0.1:9/x.png"}], ["iframe", {src: "http://127.0.0.1:9/"}]])
+              document.body.append(Object.assign(document.createElement(name), fields));
+            return fetch("http://127.0.0.1:9/").catch(() => 0);
+        }"""
+    )
+    assert watched.page.evaluate("window.owned") is None
+    assert len([trouble for trouble in watched.troubles if "Content Security Policy" in trouble]) >= 5
+    watched.troubles.clear()
+    watched.requests.clear()
+
+
+def test_many_pictures_are_not_all_on_the_page(world, shown):
+    small = [encoded(8, number) for number in range(400)]
+    for number, data in enumerate(small):
+        world.past.rollout(past.asked(f"number {number}"), past.made(data), at=NOW - 3600 * number)
+    assert world.gallery().code == 0
+    page = shown(world.page).page
+    assert 10 < page.locator(".tile").count() < 120
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(page.get_by_role("link", name="number 399")).to_be_visible()
+    assert page.locator(".tile").count() < 120
+    page.get_by_role("link", name="number 399").click()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="number 398")).to_be_focused()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.fill("#query", "number 123")
+    expect(page.locator(".tile")).to_have_count(1)
+    numbers = page.evaluate("[...tiles.values()].map((tile) => +tile.dataset.number)")
+    assert numbers == [123]
+
+
+def test_rows_fill_the_width_and_crop_nothing(world, shown):
+    for number, (wide, high) in enumerate([(120, 80), (80, 120), (100, 100), (160, 90), (90, 160)] * 4):
+        world.made(past.asked(f"{wide} by {high}, {number}"), data=picture(wide, high, number), at=NOW - number)
+    assert world.gallery().code == 0
+    page = shown(world.page).page
+    boxes = page.evaluate("rows.map((row) => row.numbers.map((n) => [boxes.get(n).left, boxes.get(n).wide, row.high]))")
+    width = page.evaluate("document.querySelector('footer p').clientWidth")
+    for row in boxes[:-1]:
+        assert abs(row[-1][0] + row[-1][1] - width) < 1
+    ratios = page.evaluate("entries.map((entry) => entry.width / entry.height)")
+    placed = [wide / high for row in boxes for _left, wide, high in row]
+    assert all(abs(one - other) < 0.01 for one, other in zip(ratios, placed, strict=True))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def picture(wide, high, seed):
+    import io
+
+    from PIL import Image
+
+    target = io.BytesIO()
+    Image.new("RGB", (wide, high), (seed * 9 % 255, 90, 120)).save(target, "PNG")
+    return target.getvalue()
+
+
+PLACES = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@PLACES
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing_wrong(three, shown, scheme, width):
+    page = shown(three.page, width=width, color_scheme=scheme, reduced_motion="reduce").page
+    assert chromium.violations(page) == []
+    page.get_by_role("link", name="a red fox").focus()
+    page.keyboard.press("Enter")
+    assert chromium.violations(page) == []
+    page.keyboard.press("Escape")
+    page.fill("#query", "zebra")
+    assert chromium.violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@PLACES
+def test_an_empty_home_is_a_page_as_well(world, shown, scheme):
+    assert world.gallery().code == 0
+    page = shown(world.page, color_scheme=scheme).page
+    expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    expect(page.locator("#query")).to_be_hidden()
+    assert chromium.violations(page) == []
+
+
+def test_a_finger_moves_the_view(three, shown):
+    page = shown(three.page, width=390, height=844, has_touch=True, is_mobile=True).page
+    page.get_by_role("link", name="an owl at night").tap()
+    page.evaluate(
+        """() => {
+            const stage = document.getElementById("stage");
+            const touch = (clientX) => new Touch({identifier: 1, target: stage, clientX, clientY: 80});
+            stage.dispatchEvent(new TouchEvent("touchstart", {touches: [touch(300)], changedTouches: [touch(300)]}));
+            stage.dispatchEvent(new TouchEvent("touchend", {touches: [], changedTouches: [touch(100)]}));
+        }"""
+    )
+    expect(page.locator("#prompt")).to_have_text("a red fox")
+
+
+def test_without_a_script_the_pictures_are_there(three, shown):
+    page = shown(three.page, java_script_enabled=False).page
+    link = page.get_by_role("link", name="a red fox")
+    expect(link).to_be_visible()
+    assert link.get_attribute("href").endswith("-preview.webp")
+    assert page.locator("li").nth(2).inner_text() == "Damaged picture: a torn one"
+
+
+def test_codexs_own_file_is_a_link_away(world, shown):
+    thread = world.made(past.asked("a fox"), at=NOW)
+    folder = world.past.saved(thread, FOX)
+    (folder / "call_1.png").rename(folder / "odd # name?.png")
+    assert world.gallery().code == 0
+    page = shown(world.page).page
+    page.get_by_role("link", name="a fox").click()
+    expect(page.locator("#saved")).to_have_attribute("href", (folder / "odd # name?.png").as_uri())

@@ -1,0 +1,65 @@
+"""A real Chromium without a window: the system's, driven by playwright, with axe-core to ask about accessibility.
+
+No browser is downloaded; where there is none the tests skip, but fail in CI.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support import builds
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+AXE = "4.10.3"
+_QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def browser(folder: Path) -> Iterator[Browser]:
+    """A browser whose home is this folder."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        builds.missing("chromium is not there: apt-get install --no-install-recommends chromium")
+    own = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=found, args=[*_QUIET], env={**own, "PATH": "/usr/bin:/bin"})
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+class Watched:
+    """A page of which everything is remembered that must not happen: errors, messages, requests beyond its files."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.troubles: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.troubles.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("dialog", lambda dialog: (self.troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("requestfailed", lambda request: self.troubles.append(f"failed: {request.url}"))
+
+    def assert_calm(self) -> None:
+        """Nothing was complained about, and nothing but files was asked for."""
+        assert self.troubles == []
+        assert [url for url in self.requests if not url.startswith("file:///")] == []
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe-core finds wrong: the rule, and the elements that break it."""
+    source = builds.npm_package("axe-core", AXE) / "axe.min.js"
+    page.evaluate(source.read_text())  # by the debugger: the page's own policy lets no such script in
+    found = page.evaluate("axe.run().then((report) => report.violations)")
+    return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
