@@ -1,0 +1,31 @@
+"""Pictures that the real Codex made, on one page."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bridge.checks import Small, every_build, made
+from tests.gallery.worlds import entries_of
+from tests.support import builds
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.parametrize("version", every_build())
+def test_every_build(lab, version):
+    world = lab(version, script=Small())
+    (world.work / "ref.png").write_bytes(made("a reference"))
+    assert world.run("--prompt", "a red fox", "--out", "fox.png").code == 0
+    assert world.run("--prompt", "as a king", "--ref", "ref.png", "--out", "king.png").code == 0
+    (world.work / "king.png").unlink()
+    done = world.run_argv([world.argv()[0], "gallery", "--json"])
+    assert (done.code, done.err, done.json["pictures"], done.json["broken"]) == (0, "", 2, 0)
+    king, fox = entries_of((world.work / "codex-gallery.html").read_text())
+    assert (king["prompt"], king["shown"], len(king["references"])) == ("as a king", 1, 1)
+    assert (fox["prompt"], fox["shown"], fox["codex"]) == ("a red fox", 0, version)
+    assert all(entry["model"] and entry["size"] == "160 × 160" for entry in (king, fox))
+    if builds.number(version) >= (0, 117):
+        assert king["saved"].startswith(f"file://{world.home}/generated_images/{king['thread']}/")
+    again = world.run_argv([world.argv()[0], "recover", king["thread"], "--out", "king.png"])
+    assert again.code == 0
+    assert (world.work / "king.png").read_bytes() == made("as a king")
