@@ -31,8 +31,10 @@ from tests.support import chromium, past
 from tests.support.lab import COMMAND
 
 SHAPES = ((1254, 1254), (1536, 1024), (1024, 1536), (1254, 1254), (1792, 1008))
-WORDS = tuple("fox snow harbour dawn lighthouse linocut hills king cat jazz poster night rain neon lake mist oil".split())
-]
+WORDS = (
+    "fox", "snow", "harbour", "dawn", "lighthouse", "linocut", "hills", "king", "cat", "jazz", "poster", "night", "rain",
+    "neon", "lake", "mist", "oil",
+)  # fmt: skip
 # a small process of its own: a child's peak memory begins with that of the process that starts it
 _LAUNCHER = """
 import os, sys, time
@@ -101,7 +103,7 @@ def _session(picture: bytes, reference: bytes, number: int) -> list[past.Record]
 
 
 def _talk(number: int, size: int) -> Iterator[past.Record]:
-    """Records of other kinds, about ``size`` bytes of them: thoughts, messages, a tool's output, a compacted history."""
+    """Records of other kinds, about ``size`` bytes of them: thoughts, messages, a tool's output, a history."""
     text = " ".join(random.Random(number).choices(WORDS, k=3000))
     for _ in range(max(1, size // (4 * len(text)))):
         yield {"type": "response_item", "payload": {"type": "reasoning", "summary": [], "content": text}}
