@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from codex_imagegen.codex import net, rollout, sessions
+from codex_imagegen.codex import asked, net, rollout, sessions
 from codex_imagegen.codex.asked import Asked, Setting
 from codex_imagegen.codex.history import Past
 from codex_imagegen.codex.rollout import Candidate
@@ -109,11 +109,11 @@ class Keepsake:
                 yield from self._new(kept)
 
     def _lines(self) -> Iterator[bytes]:
-        """Every line, and what stands behind the last line feed: a killed Codex may have left it off."""
+        """Each line that can say something, and what stands behind the last line feed, which a kill may have cut."""
         if self._past.path is None or self._past.packed:
             return
         try:
-            with closing(Tail(self._past.path)) as tail:
+            with closing(Tail(self._past.path, wants=_wants)) as tail:
                 yield from tail.lines()
                 self.torn = rollout.tears_picture(tail.rest)
                 yield tail.rest
@@ -125,10 +125,14 @@ def _kept(data: bytes, revised_prompt: str | None, setting: Setting, when: float
     return Kept(data, hashlib.sha256(data).digest(), revised_prompt, setting, when)
 
 
+def _wants(head: bytes) -> bool:
+    return rollout.wants(head) or asked.speaks(head)
+
+
 def _may_hold(line: bytes) -> bool:
     """Whether a line can say something of a picture: most of a long session's lines can't, and are not parsed."""
     head = line[:HEAD]
-    return any(word in head for word in _WORTH_READING) or any(magic in line for magic in blobs.MAGICS)
+    return any(word in head for word in _WORTH_READING) or blobs.may_hold(line)
 
 
 def _stem(path: str) -> str:

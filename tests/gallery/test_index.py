@@ -172,7 +172,7 @@ def test_a_rollout_that_can_not_be_read_is_told_and_tried_again(world, made, mon
     thread = past.id_of(world.past.rollout(past.made(OWL)))
     world.past.saved(thread, FOX)
 
-    def denied(path):
+    def denied(path, **_):
         raise PermissionError(13, "Permission denied", path)
 
     with monkeypatch.context() as context:
