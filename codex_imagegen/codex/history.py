@@ -129,14 +129,18 @@ def _of_thread(pasts: Iterator[Past], thread_id: str) -> Past | None:
 
 
 def _walk(folder: str, depth: int) -> Iterator[Past]:
-    """The rollouts in a folder, latest name first; links are not followed."""
-    for name, is_folder, is_file in sorted(_entries(folder), reverse=True):
+    """The rollouts in a folder, latest name first, each before its compressed copy; links are not followed."""
+    for name, is_folder, is_file in sorted(_entries(folder), key=_latest, reverse=True):
         path = os.path.join(folder, name)
         named = _NAME.match(name) if is_file else None
         if named is not None and sessions.THREAD_ID.match(named["thread"]):
             yield Past(named["thread"].lower(), path)
         elif is_folder and depth:
             yield from _walk(path, depth - 1)
+
+
+def _latest(entry: tuple[str, bool, bool]) -> tuple[str, bool]:
+    return entry[0].removesuffix(".zst"), not entry[0].endswith(".zst")
 
 
 def _entries(folder: str) -> Iterator[tuple[str, bool, bool]]:

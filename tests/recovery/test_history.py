@@ -115,3 +115,9 @@ def test_without_a_time_in_the_id_the_name_tells_it():
     assert time.localtime(found.time)[:5] == (2026, 1, 2, 3, 4)
     odd = history.Past(found.thread_id, f"/x/{name.replace('01-02T', '99-99T')}")
     assert odd.time == 0.0
+
+
+def test_a_rollout_comes_before_its_compressed_copy(there):
+    rollout = there.rollout()
+    rollout.with_name(f"{rollout.name}.zst").write_bytes(b"")
+    assert [found.path for found in history.newest(str(there.home))] == [str(rollout)]
