@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -39,11 +39,11 @@ class Keepsake:
 
     ``torn``: the rollout ends in the middle of a picture, or has one that is no whole base64, and no file of Codex's
     makes up for it. ``unreadable``: why the rollout could not be read to its end. ``files``: digest and path of each
-    picture that Codex saved as a file, too.
+    picture that Codex saved as a file, too. ``tick`` is called for each line: what it raises ends the reading.
     """
 
-    def __init__(self, codex_home: str, past: Past) -> None:
-        self._home, self._past = codex_home, past
+    def __init__(self, codex_home: str, past: Past, tick: Callable[[], None] | None = None) -> None:
+        self._home, self._past, self._tick = codex_home, past, tick
         self._asked = Asked()
         self._named: dict[str, tuple[Setting, str | None]] = {}
         self._seen: set[bytes] = set()
@@ -108,12 +108,17 @@ class Keepsake:
                 self.files.setdefault(kept.digest, path)
                 yield from self._new(kept)
 
+    def _wants(self, head: bytes) -> bool:
+        if self._tick is not None:
+            self._tick()
+        return rollout.wants(head) or asked.speaks(head)
+
     def _lines(self) -> Iterator[bytes]:
         """Each line that can say something, and what stands behind the last line feed, which a kill may have cut."""
         if self._past.path is None or self._past.packed:
             return
         try:
-            with closing(Tail(self._past.path, wants=_wants)) as tail:
+            with closing(Tail(self._past.path, wants=self._wants)) as tail:
                 yield from tail.lines()
                 self.torn = rollout.tears_picture(tail.rest)
                 yield tail.rest
@@ -123,10 +128,6 @@ class Keepsake:
 
 def _kept(data: bytes, revised_prompt: str | None, setting: Setting, when: float) -> Kept:
     return Kept(data, hashlib.sha256(data).digest(), revised_prompt, setting, when)
-
-
-def _wants(head: bytes) -> bool:
-    return rollout.wants(head) or asked.speaks(head)
 
 
 def _may_hold(line: bytes) -> bool:

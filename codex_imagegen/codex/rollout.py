@@ -34,6 +34,8 @@ KINDS = frozenset({
 
 _KIND = re.compile(rb'"type":"(\w+)"(?:,"payload":\{"type":"(\w+)")?')
 _TIME = re.compile(rb'\A\{"timestamp":"([0-9T:.Z+-]{19,40})"')
+_NEVER = 4e9
+"""The year 2096, in Unix seconds: no record is as late."""
 _OFFERS = b"additional_tools"
 _SILENT = {b"turn_context", b"world_state", b"compacted", b"token_usage_record"}
 _SILENT_PAYLOADS = {
@@ -322,9 +324,10 @@ def time_of(head: bytes) -> float | None:
 
     match = _TIME.search(head)
     try:
-        return datetime.fromisoformat(match[1].decode()).timestamp() if match else None
+        when = datetime.fromisoformat(match[1].decode()).timestamp() if match else 0
     except (ValueError, OverflowError):
         return None
+    return when if 0 < when < _NEVER else None
 
 
 def pictures_of(message: dict[str, Any], found: list[memoryview]) -> Iterator[Blob]:

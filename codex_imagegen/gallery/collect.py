@@ -16,7 +16,7 @@ from threading import BoundedSemaphore
 from codex_imagegen.codex.keepsake import Keepsake, Kept
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.gallery.develop import develop, name_of
-from codex_imagegen.gallery.entry import Entry
+from codex_imagegen.gallery.entry import Entry, bounded
 from codex_imagegen.gallery.index import Index
 from codex_imagegen.gallery.shelf import Shelf
 from codex_imagegen.gallery.source import Source
@@ -90,10 +90,9 @@ class Collector:
     def _read(self, source: Source) -> None:
         self._check()
         self._tell(self.progress)
-        keepsake = Keepsake(self._home, source.past)
+        keepsake = Keepsake(self._home, source.past, self._check)
         pictures = []
         for kept in keepsake.pictures():
-            self._check()
             pictures.append(self._develop(kept, source))
             self.progress.pictures += 1
             self._tell(self.progress)
@@ -117,10 +116,11 @@ class Collector:
     def _put(self, reading: _Reading) -> None:
         made = (future.result() for future in reading.pictures)
         entries = [
-            replace(entry, file=reading.files.get(entry.digest), codex_version=reading.codex_version) for entry in made
+            bounded(replace(entry, file=reading.files.get(entry.digest), codex_version=reading.codex_version))
+            for entry in made
         ]
         if reading.torn is not None:
-            entries.append(reading.torn)
+            entries.append(bounded(reading.torn))
         self._index.put(reading.source, entries, whole=reading.whole)
 
     def _check(self) -> None:

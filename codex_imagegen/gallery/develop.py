@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codex_imagegen.codex.asked import Setting
@@ -32,30 +33,23 @@ def develop(kept: Kept, thread_id: str | None, shelf: Shelf, *, originals: bool)
     )  # fmt: skip
     try:
         with decoded(kept.data) as (image, kind):
-            entry = _with(entry, image, kind)
+            entry = replace(
+                entry, width=image.width, height=image.height, format=kind,
+                transparent=bool(image.has_transparency_data),
+            )  # fmt: skip
             _put(shelf, thumbnail(entry.digest), image, THUMBNAIL)
             if not originals:
                 _put(shelf, entry.full(originals=False), image, PREVIEW)
             elif entry.full(originals=True) not in shelf:
                 shelf.put(entry.full(originals=True), kept.data)
     except Broken as error:
-        return _with(entry, None, None, broken=str(error))
+        return replace(entry, broken=str(error))
     return entry
 
 
 def name_of(digest: bytes) -> str:
     """The beginning of a SHA-256, which names the files."""
     return digest.hex()[:32]
-
-
-def _with(entry: Entry, image: PillowImage | None, kind: str | None, broken: str | None = None) -> Entry:
-    from dataclasses import replace
-
-    if image is None:
-        return replace(entry, broken=broken)
-    return replace(
-        entry, width=image.width, height=image.height, format=kind, transparent=bool(image.has_transparency_data)
-    )
 
 
 def _references(setting: Setting, shelf: Shelf) -> tuple[str, ...]:

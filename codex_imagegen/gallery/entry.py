@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+
+from codex_imagegen.codex.asked import MAX_CHARS
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+_MAX_NAME = 100
+"""Characters of a model's or a version's name."""
+_NEVER = 4e9
+"""The year 2096, in Unix seconds: no picture is as late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,21 @@ class Entry:
     def to_json(self) -> str:
         """As one line."""
         return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def bounded(entry: Entry) -> Entry:
+    """The same with texts of bounded length, and a time that a calendar can hold; one that nobody knows is 0."""
+    return replace(
+        entry,
+        time=entry.time if 0 < entry.time < _NEVER else 0.0,
+        revised_prompt=_clipped(entry.revised_prompt, MAX_CHARS),
+        model=_clipped(entry.model, _MAX_NAME),
+        codex_version=_clipped(entry.codex_version, _MAX_NAME),
+    )
+
+
+def _clipped(text: str | None, size: int) -> str | None:
+    return text[:size] if text else None
 
 
 def from_json(text: str) -> Entry:

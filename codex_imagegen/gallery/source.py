@@ -33,7 +33,7 @@ def sources(codex_home: str) -> Iterator[Source]:
 def _source(codex_home: str, past: Past) -> Source:
     files = list(_files(codex_home, past))
     size = files[0][1].st_size if files and files[0][0] == past.path and not past.packed else 0
-    changed = max((status.st_mtime for _path, status in files), default=0.0)
+    changed = max([0.0, *(status.st_mtime for _path, status in files)])
     mark = json.dumps([(path, status.st_size, status.st_mtime_ns) for path, status in files])
     return Source(past, size, changed, mark)
 

@@ -79,6 +79,8 @@ def test_a_long_prompt_is_kept_to_a_limit():
         (b'{"timestamp":"2026-01-01T01:00:00+01:00",', WRITTEN),
         (b'{"timestamp":"2026-99-01T00:00:00.000Z"', None),
         (b'{"type":"timestamp","timestamp":"2026-01-01T00:00:00.000Z"', None),
+        (b'{"timestamp":"0001-01-01T00:00:00.000Z",', None),
+        (b'{"timestamp":"9999-12-31T23:59:59.000Z",', None),
         (b"", None),
     ],
 )

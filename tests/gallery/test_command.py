@@ -172,6 +172,18 @@ def test_compressed_rollouts_are_told_and_links_are_not_followed(world):
     assert done.json["pictures"] == 1
 
 
+def test_odd_names_and_times_are_shown_all_the_same(world):
+    folder = world.past.saved(past.thread(), OWL)
+    odd = (folder / "call_1.png").rename(folder / os.fsdecode(b"\xff\xfe.png"))
+    os.utime(odd, (-5, -5))
+    done = world.gallery("--out", os.fsdecode(b"\xff.html"))
+    assert (done.code, done.out) == (0, os.fsencode(world.work) + b"/\xff.html\n")
+    page = (world.work / os.fsdecode(b"\xff.html")).read_text()
+    assert "%FF%FE.png" in page
+    assert 'data-folder="%FF-pictures/"' in page
+    assert "<h2>Undated <span>1</span></h2>" in page
+
+
 def test_nothing_is_written_in_the_home(world):
     world.made(past.showed(REFERENCE), past.asked())
     world.past.saved(past.thread(), OWL)

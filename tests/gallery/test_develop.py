@@ -14,7 +14,7 @@ from PIL import Image
 from codex_imagegen.codex.asked import Setting
 from codex_imagegen.codex.keepsake import Kept
 from codex_imagegen.gallery.develop import MAX_REFERENCES, develop
-from codex_imagegen.gallery.entry import from_json
+from codex_imagegen.gallery.entry import Entry, bounded, from_json
 from codex_imagegen.gallery.shelf import Shelf
 from tests.support import past
 from tests.support.pictures import encoded, image, torn
@@ -92,3 +92,15 @@ def test_references_are_limited(shelf):
 def test_an_entry_survives_the_index(shelf):
     entry = develop(kept(encoded(40), encoded(64)), "thread", shelf, originals=False)
     assert from_json(entry.to_json()) == entry
+
+
+@pytest.mark.parametrize("when", [-1e9, 0.0, 1e12, float("inf"), float("nan")])
+def test_a_time_that_no_calendar_holds_is_none(when):
+    assert bounded(Entry("0", when, None)).time == 0.0
+
+
+def test_words_are_bounded():
+    entry = bounded(
+        Entry("0", 1.5, None, revised_prompt="x" * 1_000_000, model="y" * 10_000, codex_version="z" * 10_000)
+    )
+    assert (len(entry.revised_prompt), len(entry.model), len(entry.codex_version), entry.time) == (8000, 100, 100, 1.5)

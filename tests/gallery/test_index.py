@@ -29,9 +29,9 @@ def made(world, monkeypatch):
     read = []
     keepsake = collect.Keepsake
 
-    def counted(home, found):
+    def counted(home, found, tick):
         read.append(found)
-        return keepsake(home, found)
+        return keepsake(home, found, tick)
 
     monkeypatch.setattr(collect, "Keepsake", counted)
 
