@@ -36,6 +36,17 @@ KINDS = {
     "batch": Kind("what batch --json prints for each job", bodies.batch),
     "event": Kind("a line of stderr with --events", bodies.event),
     "sessions": Kind("what recover --list --json prints", bodies.sessions),
+    "gallery": Kind(
+        "what gallery --json prints",
+        bodies.plus(
+            path=(str, "absolute path of the page"),
+            pictures=(int, "how many pictures it shows"),
+            broken=(int, "how many of them are damaged"),
+            sessions=(int, "how many sessions were looked at"),
+            bytes=(int, "what the page and the files beside it take on disk"),
+            codex_home=(str, "the Codex home whose pictures they are"),
+        ),
+    ),
     "doctor": Kind("what doctor --json prints, also of a check that failed", bodies.checks),
     "prune": Kind("what prune --json prints", bodies.prune),
     "no-wait": Kind(

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import past
-from tests.support.lab import COMMAND, Outcome
+from tests.support.lab import COMMAND
+from tests.support.outcome import Outcome
 from tests.support.pictures import encoded
 
 FOX, OWL, REFERENCE = encoded(40, "fox"), encoded(44, "owl"), encoded(64, "reference")
