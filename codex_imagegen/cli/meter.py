@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _STEPS = 10
 """Lines on a terminal that can't redraw one."""
+_WIDE = 60
+"""Columns of a terminal that has room for the bar beside the numbers."""
 
 
 class Meter:
@@ -53,13 +55,17 @@ class Meter:
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-    bar = Progress(
-        BarColumn(20), DownloadColumn(), TextColumn("{task.fields[pictures]} pictures", markup=False),
-        TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True, redirect_stdout=False,
-        redirect_stderr=False,
-    )  # fmt: skip
+    console = Console(stderr=True)
+    columns: list[ProgressColumn] = [
+        DownloadColumn(),
+        TextColumn("{task.fields[pictures]} pictures", markup=False),
+        TimeRemainingColumn(compact=True),
+    ]
+    if console.width >= _WIDE:
+        columns.insert(0, BarColumn(20))
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
     bar.add_task("", total=None, pictures="0")
     bar.start()
     return bar

@@ -57,6 +57,7 @@ def test_enter_opens_and_arrows_move(three, shown):
     expect(page.locator("#prompt")).to_have_text("a red fox")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#damage")).to_contain_text("This picture is damaged")
+    expect(page.locator("#recover-part")).to_be_hidden()
     expect(page.locator("#next")).to_be_disabled()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")

@@ -192,6 +192,19 @@ def test_nothing_is_written_in_the_home(world):
     assert sorted((path, path.lstat().st_mtime_ns) for path in world.home.rglob("*")) == before
 
 
+def test_a_full_disk_leaves_the_page_that_was_there(world):
+    world.made(past.asked())
+    assert world.gallery().code == 0
+    before = world.page.read_bytes()
+    world.made(data=encoded(300))
+    line = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", COMMAND, "gallery", "--json"]
+    done = subprocess.run(line, cwd=world.work, env=world.environment, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 73
+    assert b"out-unwritable" in done.stdout
+    assert world.page.read_bytes() == before
+    assert [name for name in (*os.listdir(world.work), *world.files) if name.endswith(".tmp")] == []
+
+
 def browser(world, body):
     path = world.work.parent / "browser"
     path.write_text(f"#!/bin/sh\n{body}\n")

@@ -39,7 +39,7 @@ function draw(entry) {
 }
 
 function tell(entry) {
-  const recover = entry.thread && `codex-imagegen recover ${entry.thread}`;
+  const recover = entry.full && entry.thread && `codex-imagegen recover ${entry.thread}`;
   for (const [part, text] of Object.entries({ prompt: entry.prompt, revised: entry.revised, recover })) {
     $(part).textContent = text ?? "";
     $(`${part}-part`).hidden = !text;
