@@ -17,6 +17,13 @@ from codex_imagegen.gallery.source import Source
 
 _VERSION = 1
 """Of what is read and of how it is kept; an index of another version is made anew."""
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+}
 _TABLES = """
 CREATE TABLE sessions (thread TEXT PRIMARY KEY, mark TEXT);
 CREATE TABLE pictures (thread TEXT, digest TEXT, time REAL, entry TEXT);
@@ -105,14 +112,22 @@ def opened(path: str) -> Index:
         try:
             _make(path)
             return Index(path)
-        except sqlite3.OperationalError:  # locked for long, or a disk that is full
-            break
-        except sqlite3.DatabaseError:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        except sqlite3.Error as error:
+            if not drop(path, error):
+                break
         except OSError:
             break
     return Index()
+
+
+def drop(path: str, error: sqlite3.Error) -> bool:
+    """Remove an index after an error of it; gives back False where it is in use or its disk is full, and no worse."""
+    if getattr(error, "sqlite_errorcode", None) in _PASSING:
+        return False
+    for name in (path, f"{path}-wal", f"{path}-shm"):  # a journal without its file would spoil the next one
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+    return True
 
 
 def _make(path: str) -> None:

@@ -53,13 +53,12 @@ def build(
 
 
 def _with_index(path: str, work: Callable[[Index], Gallery]) -> Gallery:
-    """Do the work with the kept index; one that turns out to be damaged is dropped, and the work done without."""
+    """Do the work with the kept index; where that fails in the middle, with one in memory."""
     try:
         with contextlib.closing(index.opened(path)) as kept:
             return work(kept)
-    except sqlite3.Error:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+    except sqlite3.Error as error:
+        index.drop(path, error)
     with contextlib.closing(Index()) as kept:
         return work(kept)
 

@@ -159,6 +159,21 @@ def test_an_index_that_can_not_be_kept_is_in_memory(world, made):
     assert made() == 1
 
 
+def test_an_index_that_somebody_writes_to_is_left_alone(world, made, monkeypatch):
+    rollout = world.past.rollout(past.made(FOX))
+    assert made() == 1
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **options: connect(path, **{**options, "timeout": 0.05}))
+    other = connect(path_of(world), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    os.utime(rollout)
+    assert made() == 2  # and once more with an index in memory
+    other.execute("COMMIT")
+    other.close()
+    assert os.path.exists(path_of(world))
+    assert made() == 1
+
+
 def test_a_link_in_the_indexs_place_is_not_followed(world, made, tmp_path):
     world.past.rollout(past.made(FOX))
     path = path_of(world)
