@@ -31,7 +31,10 @@ def browser(folder: Path) -> Iterator[Browser]:
         builds.missing("chromium is not there: apt-get install --no-install-recommends chromium")
     own = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
     with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=found, args=[*_QUIET], env={**own, "PATH": "/usr/bin:/bin"})
+        running = play.chromium.launch(
+            executable_path=found, args=[*_QUIET], env={**own, "PATH": "/usr/bin:/bin"},
+            ignore_default_args=["--hide-scrollbars"],
+        )  # fmt: skip
         try:
             yield running
         finally:

@@ -9,6 +9,7 @@ const months = [...document.querySelectorAll(".month")].map((section) => ({
   section, list: section.querySelector(".grid"), count: section.querySelector("h2 span"), rows: [], high: 0,
   from: +section.dataset.from, to: +section.dataset.to,
 }));
+const ruler = document.querySelector("footer p"); // as wide as the rows, and there before them
 const tiles = new Map(); // of a picture's number its element, while it has one
 const boxes = new Map(); // of a picture's number its place: month, number of the row, left, width
 let rows = []; // every row, from the top of the page to its end: {top, high, numbers}
@@ -26,7 +27,7 @@ function layOut(numbers = order) {
   order = numbers;
   rank = new Array(entries.length).fill(-1);
   order.forEach((number, at) => { rank[number] = at; });
-  const width = document.querySelector("footer p").clientWidth; // as wide as the rows
+  const width = ruler.clientWidth;
   const [high, gap] = [inPixels("--high"), inPixels("--gap")];
   rows = [];
   boxes.clear();
@@ -151,14 +152,18 @@ let scrolled = 0;
 addEventListener("scroll", () => { scrolled ||= requestAnimationFrame(() => { scrolled = 0; paint(); }); },
   { passive: true });
 
-let wide = 0;
+let laidOut = 0; // the width for which that was done
+
 new ResizeObserver(() => {
-  if (wide === innerWidth) return;
-  const first = [...tiles.keys()].filter((number) => tiles.get(number).getBoundingClientRect().bottom > 80)
-    .sort((one, other) => one - other)[0];
-  const turned = wide > 0 && scrollY > 0 && first !== undefined;
-  wide = innerWidth;
+  if (ruler.clientWidth === laidOut) return;
+  const top = (number) => tiles.get(number).getBoundingClientRect().bottom;
+  const first = [...tiles.keys()].filter((number) => top(number) > 80).sort((one, other) => one - other)[0];
+  const moved = laidOut > 0 && scrollY > 0 && first !== undefined;
+  laidOut = ruler.clientWidth;
   layOut();
-  if (turned) { put(first).scrollIntoView({ block: "start" }); paint(); }
-}).observe(document.documentElement);
+  if (moved) {
+    put(first).scrollIntoView({ block: "start" });
+    paint();
+  }
+}).observe(ruler);
 layOut();
