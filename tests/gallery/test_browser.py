@@ -15,7 +15,7 @@ from tests.support.pictures import encoded, torn
 
 NOW = time.time()
 HOSTILE = (
-    "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"><svg onload=alert(3)>'`${alert(4)}"
+    "</noscript></script><script>alert(1)</script><img src=x onerror=alert(2)>\"><svg onload=alert(3)>'`${alert(4)}"
     "<!--</style><iframe src=//example.com></iframe>\u202e\x00\x1b[2J\ud83e javascript:alert(5) &lt;b&gt; \u2028 $style"
 )
 
@@ -157,6 +157,12 @@ def test_nothing_that_came_from_outside_runs_or_loads(world, shown):
     page.fill("#query", "alert(1)")
     expect(page.locator("#count")).to_have_text("2 of 3")
     assert page.evaluate("entries[1].prompt") == shown_words
+    silent = shown(world.page, java_script_enabled=False).page
+    assert silent.locator("main script, main iframe, main svg").count() == 0
+    assert (
+        silent.locator("main li").nth(1).get_by_role("img").get_attribute("alt")
+        == " ".join(shown_words.split())
+    )
 
 
 def test_the_policy_lets_nothing_else_in(three, shown):
