@@ -159,10 +159,7 @@ def test_nothing_that_came_from_outside_runs_or_loads(world, shown):
     assert page.evaluate("entries[1].prompt") == shown_words
     silent = shown(world.page, java_script_enabled=False).page
     assert silent.locator("main script, main iframe, main svg").count() == 0
-    assert (
-        silent.locator("main li").nth(1).get_by_role("img").get_attribute("alt")
-        == " ".join(shown_words.split())
-    )
+    assert silent.locator("main li").nth(1).get_by_role("img").get_attribute("alt") == " ".join(shown_words.split())
 
 
 def test_the_policy_lets_nothing_else_in(three, shown):
