@@ -35,11 +35,13 @@ def gallery(
     quiet: bool,
 ) -> int:
     """Make the page and print where it is; gives back the exit code."""
+    from codex_imagegen.cli import spans
     from codex_imagegen.cli.meter import Meter
     from codex_imagegen.gallery import story
 
+    wanted = story.Wanted(out, spans.since(since) if since is not None else 0.0, since, originals, force)
     with console.running() as interrupt, Meter(quiet=quiet or json_wanted) as meter:
-        made = story.build(story.Wanted(out, since, originals, force), interrupt, meter.tell)
+        made = story.build(wanted, interrupt, meter.tell)
     if json_wanted:
         console.out(report.gallery_json(made))
     else:
@@ -59,7 +61,7 @@ command = click.Command(
     "gallery",
     params=[
         click.Option(["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html]"),
-        click.Option(["--since"], metavar="WHEN", help="A date such as 2026-11-01, or a span: 7d, 12h, 30m, 2w."),
+        click.Option(["--since"], metavar="WHEN", help="A date such as 2026-11-01, or a span: 12h, 7d, 2w, 1y."),
         click.Option(["--originals"], is_flag=True, help="Copy the originals instead of making previews."),
         click.Option(["--open", "open_wanted"], is_flag=True, help="Open the page in the browser."),
         click.Option(["--force"], is_flag=True, help="Replace --out even if it is no gallery."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codex_imagegen.cli import console
+from codex_imagegen.cli import console, spans
 from codex_imagegen.cli.help import events_option
 from codex_imagegen.errors import Interrupted, UsageError
 
@@ -39,8 +38,6 @@ It is Codex that removes them, if there is one that can (0.141 or newer); if not
 What is read: under CODEX_HOME (or ~/.codex) the first record of every session, and of the program's own that are old
 enough both ends; with --keep-pictures all of these, since a picture that is in no other file stays.
 """
-_AGE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")
-_SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_557_600.0}
 _EVERY = 97
 """A counting line that shows each of 60,000 numbers would take longer than the counting."""
 
@@ -124,12 +121,12 @@ def _counting() -> Iterator[Tell]:
 
 def _seconds(age: str) -> float:
     """An age such as ``30d`` in seconds; 0 needs no unit."""
-    found = _AGE.fullmatch(age.strip().lower())
     if age.strip() == "0":
         return 0.0
+    found = spans.seconds(age.strip().lower())
     if found is None:
         raise UsageError(f"--older-than can't be {age!r}", hint="give it like 30d, 12h, 8w, 1y, or 0 for all")
-    return float(found[1]) * _SECONDS[found[2]]
+    return found
 
 
 command = click.Command(

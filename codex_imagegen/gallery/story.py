@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codex_imagegen.codex import sessions
-from codex_imagegen.gallery import index, place, since
+from codex_imagegen.gallery import index, place
 from codex_imagegen.gallery.collect import Collector, Progress
 from codex_imagegen.gallery.entry import Entry
 from codex_imagegen.gallery.index import Index
@@ -24,10 +24,14 @@ from codex_imagegen.outcome import Gallery, Warning_
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked for: ``out`` is the page's path, ``since`` a date or a span."""
+    """What was asked for: ``out`` is the page's path; older pictures than ``since`` (Unix seconds) are left out.
+
+    ``since_words`` is how the user said that: the page names it.
+    """
 
     out: str | None = None
-    since: str | None = None
+    since: float = 0.0
+    since_words: str | None = None
     originals: bool = False
     force: bool = False
 
@@ -40,15 +44,14 @@ def build(
 ) -> Gallery:
     """Make or renew the page. Starts no Codex, spends nothing, and opens no connection.
 
-    Raises :class:`UsageError`, :class:`OutputError` and :class:`Interrupted`; a picture or a rollout that can't be
-    read is a warning.
+    Raises :class:`UsageError` for a name that is no page's, :class:`OutputError` and :class:`Interrupted`; a picture
+    or a rollout that can't be read is a warning.
     """
     started = time.monotonic()
     environment = os.environ if environment is None else environment
     codex_home = sessions.home(environment)
-    moment = since.parse(wanted.since) if wanted.since is not None else 0.0
     target = place.place(wanted.out, force=wanted.force)
-    work = _Work(codex_home, target, wanted, moment, interrupt, tell, started)
+    work = _Work(codex_home, target, wanted, interrupt, tell, started)
     return _with_index(index.path_of(codex_home, environment), work.done)
 
 
@@ -68,7 +71,6 @@ class _Work:
     codex_home: str
     target: Place
     wanted: Wanted
-    since: float
     interrupt: Interrupt
     tell: Callable[[Progress], None]
     started: float
@@ -79,17 +81,17 @@ class _Work:
         collector = Collector(
             self.codex_home, kept, shelf, originals=originals, interrupt=self.interrupt, tell=self.tell
         )
-        listed = _Listed(self.since)
+        listed = _Listed(self.wanted.since)
         collector.collect(listed.of(self.codex_home))
         shown = _Shown()
-        for entry in kept.pictures(self.since):
+        for entry in kept.pictures(self.wanted.since):
             shown.add(entry, entry.files(originals=originals))
         page = Page(
-            lambda: kept.pictures(self.since), shown.count, os.path.basename(self.target.folder),
-            home=self.codex_home, since=self.wanted.since, originals=originals,
+            lambda: kept.pictures(self.wanted.since), shown.count, os.path.basename(self.target.folder),
+            home=self.codex_home, since=self.wanted.since_words, originals=originals,
         )  # fmt: skip
         size = place.write(self.target.path, page.parts())
-        if not self.since:  # a page of some days leaves the other days' files for the next whole one
+        if not self.wanted.since:  # a page of some days leaves the other days' files for the next whole one
             shelf.sweep(shown.names)
             kept.forget_others()
         return Gallery(
