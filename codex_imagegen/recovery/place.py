@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codex_imagegen.codex.history import Past
-from codex_imagegen.errors import ImagegenError
+from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.model import Wishes
 from codex_imagegen.outcome import Image, Picture
 from codex_imagegen.pictures import finish, output
@@ -27,6 +27,13 @@ class Place:
     out_dir: str | None = None
     force: bool = False
     wishes: Wishes = field(default_factory=Wishes)
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for what contradicts itself."""
+        if self.out is not None and self.out_dir is not None:
+            raise UsageError("--out and --out-dir contradict each other", hint="give one of them")
+        if self.wishes.size is not None and not self.wishes.fit:
+            raise UsageError("a picture that was made has its size", hint="add --fit to scale and crop it")
 
 
 def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
