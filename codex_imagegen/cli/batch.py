@@ -54,7 +54,7 @@ def batch(
     **options: Any,
 ) -> int:
     """Make the pictures and print where they are; gives back the exit code."""
-    from codex_imagegen.batch import begin
+    from codex_imagegen.batches import begin
     from codex_imagegen.cli.board import Board
     from codex_imagegen.cli.ledger import Ledger
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from codex_imagegen.batch.attempt import Attempts
-from codex_imagegen.batch.jobs import Jobs
-from codex_imagegen.batch.journal import Journal
-from codex_imagegen.batch.run import Batch
+from codex_imagegen.batches.attempt import Attempts
+from codex_imagegen.batches.jobs import Jobs
+from codex_imagegen.batches.journal import Journal
+from codex_imagegen.batches.run import Batch
 from codex_imagegen.errors import UsageError
 from codex_imagegen.generation import JOBS
 from codex_imagegen.interrupt import Interrupt

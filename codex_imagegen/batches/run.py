@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from queue import Queue
 
 from codex_imagegen import report
-from codex_imagegen.batch.attempt import Attempts
-from codex_imagegen.batch.jobs import Jobs
-from codex_imagegen.batch.listing import Line
-from codex_imagegen.batch.outcome import Outcome
+from codex_imagegen.batches.attempt import Attempts
+from codex_imagegen.batches.jobs import Jobs
+from codex_imagegen.batches.listing import Line
+from codex_imagegen.batches.outcome import Outcome
 from codex_imagegen.errors import ImagegenError, Interrupted
 
 _WAITING = 64
