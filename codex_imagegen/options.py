@@ -27,10 +27,10 @@ def request(options: Mapping[str, Any]) -> Request:
     return Request(**plain)
 
 
-def typed(name: str, value: Any, *, hint: str) -> Any:
-    """The value of a known option, made sure of its type; raises :class:`UsageError` for another one."""
+def typed(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any] | None = None) -> Any:
+    """The value of an option, made sure of its type, or of the ``kind`` given; raises :class:`UsageError`."""
     try:
-        return TYPES[name](value)
+        return (kind or TYPES[name])(value)
     except TypeError as error:
         raise UsageError(f"{name!r} must be {error}", hint=hint) from error
 
@@ -53,22 +53,24 @@ def _text(value: Any) -> str:
     return value
 
 
-def _path(value: Any) -> str:
-    path = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(path, str):
+def path(value: Any) -> str:
+    """A path as a string; raises TypeError."""
+    name = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(name, str):
         raise TypeError("a string")
     try:
-        os.fsencode(path)
+        os.fsencode(name)
     except UnicodeEncodeError as error:
         raise TypeError("valid Unicode text") from error
-    return path
+    return name
 
 
-def _paths(value: Any) -> tuple[str, ...]:
+def paths(value: Any) -> tuple[str, ...]:
+    """One path or several; raises TypeError."""
     values = [value] if isinstance(value, (str, os.PathLike)) else value
     if not isinstance(values, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in values):
         raise TypeError("a list of strings")
-    return tuple(_path(each) for each in values)
+    return tuple(path(each) for each in values)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -84,7 +86,14 @@ def _number(value: Any) -> float:
     return float(min(max(value, -1), 1e9))  # beyond that it is refused anyway, and an int may be too large for a float
 
 
-def _whole(value: Any) -> int:
+def _size(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        value = f"{whole(value[0])}x{whole(value[1])}"
+    return _text(value)
+
+
+def whole(value: Any) -> int:
+    """A whole number; raises TypeError."""
     if isinstance(value, float) and value.is_integer():  # JSON knows one kind of number
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -99,9 +108,9 @@ def _flag(value: Any) -> bool:
 
 
 TYPES: dict[str, Callable[[Any], Any]] = {
-    "prompt": _text, "refs": _paths, "out": _path, "timeout_sec": _number, "force": _flag, "full_turn": _flag,
-    "codex": _path, "model": _text, "codex_args": _texts, "backend": _text, "size": _text, "aspect_ratio": _text,
-    "resolution": _text, "quality": _text, "transparent": _flag, "format": _text, "fit": _flag, "count": _whole,
-    "jobs": _whole,
+    "prompt": _text, "refs": paths, "out": path, "timeout_sec": _number, "force": _flag, "full_turn": _flag,
+    "codex": path, "model": _text, "codex_args": _texts, "backend": _text, "size": _size, "aspect_ratio": _text,
+    "resolution": _text, "quality": _text, "transparent": _flag, "format": _text, "fit": _flag, "count": whole,
+    "jobs": whole,
 }  # fmt: skip
 """Every option of a picture, and what makes sure of its type: a TypeError says what it must be."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from queue import Queue
 
 from codex_imagegen import report
@@ -28,7 +28,7 @@ class Batch:
         self._defect: BaseException | None = None
         self.running = 0
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Generator[Outcome]:
         """Each job's end; fewer than there are jobs where the batch was interrupted. Raises a defect of ours alone."""
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._workers)]
         for thread in threads:
