@@ -25,7 +25,7 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request, Run
 from codex_imagegen.outcome import Result, Warning_
-from codex_imagegen.pictures import output
+from codex_imagegen.pictures import output, whole
 
 ENDS_ALL = {
     "usage-limit", "not-logged-in", "tool-unavailable", "codex-missing", "codex-too-old", "runcomfy-auth",
@@ -60,7 +60,7 @@ class Attempts:
         for folder in self.journal.folders:
             workspace.sweep(folder)
         for folder in self.folders:
-            output.sweep(folder)
+            whole.sweep(folder)
 
     def settle(self, job: Job) -> Outcome:
         """What becomes of the job; raises :class:`Interrupted` alone."""

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import os
-import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.model import STDOUT, PictureFormat
+from codex_imagegen.pictures import whole
 
 if TYPE_CHECKING:
     from codex_imagegen.outcome import Image, Picture
 
 SUFFIXES: dict[str, PictureFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 _MAX_DEFAULT_NAMES = 10_000
-_UNFINISHED = re.compile(r"\.codex-imagegen-[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)\Z")
-_YOUNG_SEC = 2.0
-"""A file may be so young that its writer has not locked it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +82,7 @@ def check(target: Target) -> None:
             f"{target.path!r} can't be written: {folder!r} is not a folder", hint="choose another --out"
         )
     try:
-        descriptor, probe = _create(folder, ".codex-imagegen-probe")
+        descriptor, probe = whole.create(folder, ".codex-imagegen-probe")
         os.close(descriptor)
         os.unlink(probe)
     except OSError as error:
@@ -183,90 +176,28 @@ def _write_file(data: bytes, target: Target) -> str:
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, exist_ok=True)
-        with _temporary(folder, data) as temporary:
+        with whole.unfinished(folder) as (file, temporary):
+            file.write(data)
+            whole.flush(file)
             return _publish(temporary, path, target)
     except OSError as error:
         raise _unwritable(path, error, spent=True) from error
 
 
-@contextlib.contextmanager
-def _temporary(folder: str, data: bytes) -> Iterator[str]:
-    descriptor, name = _create(folder, ".codex-imagegen")
-    try:
-        with open(descriptor, "wb") as file:
-            with contextlib.suppress(OSError):  # told by sweep() from one whose writer was killed
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-            yield name
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-
-
-def sweep(folder: str) -> None:
-    """Remove the unfinished files that writers who were killed have left in a folder."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if _UNFINISHED.match(entry.name) and _is_abandoned(entry.path):
-                with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
-
-
-def _is_abandoned(path: str) -> bool:
-    with contextlib.suppress(OSError), open(path, "rb", opener=_regular) as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        status = os.fstat(file.fileno())
-        return stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _YOUNG_SEC
-    return False
-
-
-def _regular(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
-def _create(folder: str, stem: str) -> tuple[int, str]:
-    """A new file of a name that nobody else has, with the permissions that the umask leaves it."""
-    name = os.path.join(folder, f"{stem}-{os.urandom(8).hex()}.tmp")
-    return os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666), name
-
-
 def _publish(temporary: str, path: str, target: Target) -> str:
     if target.force:
         _check_free(target)
-        with contextlib.suppress(OSError):  # a replaced file keeps its permissions
-            os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-        os.replace(temporary, path)
+        whole.replace(temporary, path)
         return target.path
     while True:
         try:
-            _link(temporary, path)
+            whole.link(temporary, path)
         except FileExistsError as error:
             if not target.numbered:
                 raise OutExists(f"{path!r} appeared during the run and was left alone", spent=True) from error
             path = free(path)
         else:
             return path
-
-
-def _link(temporary: str, path: str) -> None:
-    """Give the finished file its name, which fails where the name is taken."""
-    try:
-        os.link(temporary, path)
-    except OSError as error:
-        if error.errno not in {
-            errno.EPERM,
-            errno.ENOTSUP,
-            errno.EOPNOTSUPP,
-            errno.ENOSYS,
-            errno.EMLINK,
-            errno.EXDEV,
-        }:
-            raise
-        # a file system without hard links: reserve the name, then replace the reservation
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-        os.replace(temporary, path)
 
 
 def _write_stdout(data: bytes) -> None:

@@ -16,8 +16,9 @@ import pytest
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.pictures import output
-from codex_imagegen.pictures.output import Target, check, numbered_names, plan, sweep, write
+from codex_imagegen.pictures.output import Target, check, numbered_names, plan, write
 from codex_imagegen.pictures.verify import verify
+from codex_imagegen.pictures.whole import sweep
 from tests.support.pictures import encoded
 
 PICTURE = verify(encoded(), revised_prompt="a fox")
