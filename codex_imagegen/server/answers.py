@@ -1,0 +1,69 @@
+"""What a call is answered with: words for the model, a preview, and the promised JSON object as structured content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
+
+from codex_imagegen import report
+from codex_imagegen.errors import ImagegenError
+from codex_imagegen.model import ErrorInfo, Image, Result
+from codex_imagegen.pictures import references
+from codex_imagegen.pictures.preview import preview
+from codex_imagegen.server.settings import Settings
+
+
+def of_result(result: Result, settings: Settings) -> CallToolResult:
+    """The answer of a call that came to its end; it is an error where no picture came."""
+    blocks: list[ContentBlock] = [TextContent(text="\n".join(_lines(result)))]
+    if settings.preview_kb and result.images:
+        limit = settings.preview_kb * 1000 // len(result.images)
+        blocks += [block for image in result.images if (block := _preview(image, limit, settings))]
+    return _answer(blocks, result, is_error=not result.images)
+
+
+def of_error(error: ImagegenError) -> CallToolResult:
+    """The answer of a call that failed: its code, what happened, what to do next."""
+    told = [_failure(report.error_info(error))]
+    if error.thread_id:
+        told.append(f'Before you try again: recover_image with thread_id "{error.thread_id}".')
+    return _answer([TextContent(text="\n".join(told))], report.failed(error), is_error=True)
+
+
+def _answer(blocks: list[ContentBlock], result: Result, *, is_error: bool) -> CallToolResult:
+    content: dict[str, Any] = report.envelope(result)
+    return CallToolResult(content=blocks, structured_content=content, is_error=is_error)
+
+
+def _lines(result: Result) -> Iterator[str]:
+    yield from (image.path for image in result.images)
+    for image in result.images:
+        yield f"{image.width} x {image.height} {image.format}, {image.bytes:,} bytes"
+    if result.thread_id:
+        yield f"thread_id {result.thread_id}"
+    for warning in result.warnings:
+        yield report.plain(f"warning: {warning.message}")
+    if result.error:
+        yield _failure(result.error)
+
+
+def _failure(error: ErrorInfo) -> str:
+    spent = {True: "Quota or money was used.", False: "Nothing was spent.", None: "Something may have been spent."}
+    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+    until = f" It ends at {error.resets_at} (Unix time)." if error.resets_at else ""
+    return report.plain(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
+
+
+def _preview(image: Image, limit: int, settings: Settings) -> ImageContent | None:
+    """The picture that was written, unless something else is in its place by now."""
+    try:
+        data = references.load(image.path, settings.bounds.out).data
+    except ImagegenError:
+        return None
+    if hashlib.sha256(data).hexdigest() != image.sha256:
+        return None
+    small = preview(data, limit)
+    return None if small is None else ImageContent(data=small[0], mime_type=small[1])

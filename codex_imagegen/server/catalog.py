@@ -1,0 +1,145 @@
+"""The tools as a model sees them: all that it ever learns about this program stands here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp.types import Tool, ToolAnnotations
+
+from codex_imagegen.codex.command import MAX_PROMPT_CHARS, MAX_REFERENCES
+from codex_imagegen.generation import MAX_COUNT
+from codex_imagegen.model import DEFAULT_TIMEOUT_SEC
+from codex_imagegen.server.settings import Settings
+from codex_imagegen.wishes import QUALITIES, RESOLUTIONS
+
+INSTRUCTIONS = """\
+Makes pictures with GPT Image 2 through the user's own ChatGPT plan, and saves them as files. generate_image draws from
+words, edit_image works from pictures that are there. A picture takes 30 to 90 seconds and uses up the user's quota:
+call once, wait for the answer, and never repeat a call to see whether it works. When a call fails or is cut off, call
+recover_image before you try again: a picture that was finished meanwhile is fetched for nothing.
+"""
+
+_COMMON = """\
+It takes 30 to 90 seconds and spends the user's quota, so call it once for each picture that is wanted and wait; do not
+call it again while it runs. For several variants of one prompt use count. The prompt is sent word for word: write it
+as you would brief an artist (subject, style, composition, light, any lettering in quotes), in any language, and leave
+size, ratio and transparency to their own parameters.
+
+Answers with the absolute path of the file, a small preview of it, and the details as structured content. On failure
+the first word is a code: on timeout, network or interrupted call recover_image before you try again; on usage-limit do
+not try again before resets_at; on moderation change the prompt; on usage correct the arguments.\
+"""
+
+_GENERATE = f"""\
+Make a new picture from words (photo, illustration, icon, logo, diagram, texture, …) and save it as a file. Use
+edit_image instead to change, combine or imitate pictures that exist.
+
+{_COMMON}"""
+
+_EDIT = f"""\
+Make a picture from 1 to {MAX_REFERENCES} existing ones and words, and save it as a new file: change a picture, combine
+several, keep a character or a style. The references are not changed. In the prompt call them image 1, image 2, … in the
+order of refs, and say what shall stay as it is: "the cat of image 1 in the style of image 2, same pose".
+
+{_COMMON}"""
+
+_RECOVER = """\
+Fetch a picture that was made before: after a call that ended in a timeout or another failure, that was cancelled, or
+whose file was lost. Costs no quota, makes nothing new, and takes a second. With the thread_id that a failure or a
+result names; without it, the last picture that this server was asked for is meant. The code no-picture means that none
+was finished: then, and only then, call generate_image or edit_image again.\
+"""
+
+
+def tools(settings: Settings) -> list[Tool]:
+    """The tools with exact schemas; what the owner has not allowed is not in them."""
+    look = _look(settings)
+    refs = {"refs": _refs(settings)}
+    return [
+        _tool("generate_image", "Generate an image", _GENERATE, _prompt() | look, ["prompt"]),
+        _tool("edit_image", "Edit images", _EDIT, _prompt() | refs | look, ["prompt", "refs"]),
+        _tool("recover_image", "Recover an image", _RECOVER, _thread() | _out(settings) | _force(), [], paid=False),
+    ]
+
+
+def _tool(
+    name: str, title: str, description: str, properties: dict[str, Any], required: list[str], *, paid: bool = True
+) -> Tool:
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    hints = ToolAnnotations(
+        title=title, read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=paid
+    )
+    return Tool(name=name, title=title, description=description, input_schema=schema, annotations=hints)
+
+
+def _prompt() -> dict[str, Any]:
+    return {"prompt": _text("What to draw, sent word for word.", minLength=1, maxLength=MAX_PROMPT_CHARS)}
+
+
+def _refs(settings: Settings) -> dict[str, Any]:
+    most = 10 if "runcomfy" in settings.backends else MAX_REFERENCES
+    where = f"inside {_listed(settings.bounds.refs)}; relative ones begin in {settings.bounds.refs[0]}"
+    told = f"Paths of the reference pictures (PNG, JPEG, WebP), at most {MAX_REFERENCES}, {where}."
+    return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most, "description": told}
+
+
+def _thread() -> dict[str, Any]:
+    return {"thread_id": _text("The thread_id of the failure or the result; left out: this server's last picture.")}
+
+
+def _out(settings: Settings) -> dict[str, Any]:
+    first = settings.bounds.out[0]
+    where = f"inside {_listed(settings.bounds.out)}; relative ones begin in {first}"
+    told = f"Where to save it: a path that ends in .png, .jpg or .webp, {where}. Missing folders are made."
+    return {"out": _text(f"{told} Left out: a new name in {first}.")}
+
+
+def _force() -> dict[str, Any]:
+    return {"force": _flag("Replace the file at out if there is one; without it an existing file is an error.")}
+
+
+def _look(settings: Settings) -> dict[str, Any]:
+    found = {
+        **_out(settings),
+        **_force(),
+        "count": _number(
+            "How many pictures of this prompt; more than one are saved as stem-1.png, stem-2.png, …",
+            type="integer", minimum=1, maximum=MAX_COUNT, default=1,
+        ),
+        "size": _text(
+            "Wished width and height in pixels, such as 1024x1536. A wish: what comes may differ, and a warning says"
+            " so. With fit it is exact.",
+            pattern=r"^\d{1,5}x\d{1,5}$",
+        ),
+        "aspect_ratio": _text("Wished width to height, such as 16:9.", pattern=r"^\d{1,3}:\d{1,3}$"),
+        "fit": _flag("Scale and crop the picture to size exactly, around its centre; needs size."),
+        "resolution": _text("Wished resolution.", enum=list(RESOLUTIONS)),
+        "quality": _text("Wished quality.", enum=list(QUALITIES)),
+        "transparent": _flag("Wish for a transparent background: for icons, logos, stickers."),
+        "format": _text("File format; left out: by the suffix of out, else png.", enum=["png", "jpeg", "webp"]),
+        "timeout_sec": _number(
+            "Seconds for the whole call; less than 120 is unkind.",
+            type="number", exclusiveMinimum=0, default=DEFAULT_TIMEOUT_SEC,
+        ),
+        "model": _text("Which model calls the image tool; leave it out unless the user names one."),
+    }  # fmt: skip
+    if len(settings.backends) > 1:
+        told = "Who makes it; runcomfy costs the user money: choose it only when asked to."
+        found["backend"] = _text(told, enum=list(settings.backends), default=settings.backends[0])
+    return found
+
+
+def _text(description: str, **more: Any) -> dict[str, Any]:
+    return {"type": "string", "description": description, **more}
+
+
+def _flag(description: str) -> dict[str, Any]:
+    return {"type": "boolean", "description": description, "default": False}
+
+
+def _number(description: str, **more: Any) -> dict[str, Any]:
+    return {"description": description, **more}
+
+
+def _listed(folders: tuple[str, ...]) -> str:
+    return " or ".join(folders)

@@ -1,0 +1,79 @@
+"""One call at work: in a thread of its own, with word of how it goes on, and stopped when its client asks for that."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio import to_thread
+
+from codex_imagegen import report
+from codex_imagegen.errors import ImagegenError
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Event, Result
+
+BEAT_SEC = 5.0
+"""How often a client hears that its call is still at work: many end a call that is silent for a minute."""
+
+Work = Callable[[Interrupt, Callable[[Event], None]], Result]
+Progress = Callable[[float, str], Awaitable[None]]
+
+
+async def settled(work: Work, progress: Progress, limiter: anyio.CapacityLimiter) -> Result | ImagegenError:
+    """What becomes of ``work``, which waits for its turn first.
+
+    Cancelled, it asks the work to end, and returns when it has: Codex is gone then, and nothing is left behind.
+    """
+    interrupt, pulse = Interrupt(), _Pulse(progress)
+    loop = asyncio.get_running_loop()
+
+    def tell(event: Event) -> None:  # in whatever thread makes the picture
+        loop.call_soon_threadsafe(pulse.hear, event)
+
+    def attempt() -> Result | ImagegenError:
+        try:
+            interrupt.check()
+            return work(interrupt, tell)
+        except ImagegenError as error:
+            return error
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(_stopping, interrupt)
+        group.start_soon(pulse.beat)
+        outcome = await to_thread.run_sync(attempt, limiter=limiter)
+        group.cancel_scope.cancel()
+    return outcome
+
+
+async def _stopping(interrupt: Interrupt) -> None:
+    """Set the flag when this is cancelled: the thread, which no cancellation reaches, ends by it."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        interrupt.set()
+
+
+class _Pulse:
+    """Tells of each step at once, and of the last one again and again; ``progress`` gets the seconds since the call."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._began = progress, time.monotonic()
+        self._last: Event | None = None
+        self._heard = anyio.Event()
+
+    def hear(self, event: Event) -> None:
+        """Note a step; called in the event loop."""
+        self._last = event
+        self._heard.set()
+
+    async def beat(self) -> None:
+        """Tell, for ever."""
+        while True:
+            self._heard = anyio.Event()
+            elapsed = time.monotonic() - self._began
+            step = "waiting for its turn" if self._last is None else report.stage(self._last)
+            await self._progress(elapsed, f"{step}, {elapsed:.0f} s")
+            with anyio.move_on_after(BEAT_SEC):
+                await self._heard.wait()
