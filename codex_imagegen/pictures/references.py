@@ -46,6 +46,8 @@ def _open(path: str, within: tuple[str, ...]) -> int:
     if not within:
         return os.open(path, flags)
     real = os.path.realpath(bounds.inside(path, within, "reference"))
+    if real in within:  # no picture, and the folder that it lies in is outside
+        return os.open(real, flags)
     with bounds.opened(os.path.dirname(real), within) as at:
         return os.open(os.path.basename(real), flags | os.O_NOFOLLOW, dir_fd=at)
 

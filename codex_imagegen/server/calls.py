@@ -41,8 +41,8 @@ class Calls:
             paid = name != "recover_image"
             work = self._drawing(found, name) if paid else self._recovering(found)
             outcome = await settled(work, progress, self._limiter if paid else self._unhurried)
-            if isinstance(outcome, ImagegenError):
-                return answers.of_error(outcome)
+            if isinstance(outcome, Exception):
+                raise outcome
             return await anyio.to_thread.run_sync(answers.of_result, outcome, self._settings)
         except ImagegenError as error:
             return answers.of_error(error)

@@ -10,7 +10,6 @@ import anyio
 from anyio import to_thread
 
 from codex_imagegen import report
-from codex_imagegen.errors import ImagegenError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Result
 
@@ -21,8 +20,8 @@ Work = Callable[[Interrupt, Callable[[Event], None]], Result]
 Progress = Callable[[float, str], Awaitable[None]]
 
 
-async def settled(work: Work, progress: Progress, limiter: anyio.CapacityLimiter) -> Result | ImagegenError:
-    """What becomes of ``work``, which waits for its turn first.
+async def settled(work: Work, progress: Progress, limiter: anyio.CapacityLimiter) -> Result | Exception:
+    """What becomes of ``work``, which waits for its turn first: its result, or what it raised.
 
     Cancelled, it asks the work to end, and returns when it has: Codex is gone then, and nothing is left behind.
     """
@@ -32,11 +31,11 @@ async def settled(work: Work, progress: Progress, limiter: anyio.CapacityLimiter
     def tell(event: Event) -> None:  # in whatever thread makes the picture
         loop.call_soon_threadsafe(pulse.hear, event)
 
-    def attempt() -> Result | ImagegenError:
+    def attempt() -> Result | Exception:
         try:
             interrupt.check()
             return work(interrupt, tell)
-        except ImagegenError as error:
+        except Exception as error:  # noqa: BLE001 - raised in here it would come out in a group
             return error
 
     async with anyio.create_task_group() as group:
