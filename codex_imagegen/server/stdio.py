@@ -33,7 +33,10 @@ NAME = "codex-imagegen"
 
 def serve(settings: Settings, interrupt: Interrupt, on_defect: Callable[[Exception], ImagegenError]) -> None:
     """Serve until stdin ends or the interrupt is set; every Codex has gone when this returns."""
-    anyio.run(_serve, _server(Calls(settings, on_defect)), interrupt)
+    try:
+        anyio.run(_serve, _server(Calls(settings, on_defect)), interrupt)
+    except* BrokenPipeError:  # the client reads no longer: it has gone, as where stdin ends
+        pass
 
 
 def _server(calls: Calls) -> Server[Any]:
