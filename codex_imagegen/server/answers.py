@@ -58,12 +58,10 @@ def _failure(error: ErrorInfo) -> str:
 
 
 def _preview(image: Image, limit: int, settings: Settings) -> ImageContent | None:
-    """The picture that was written, unless something else is in its place by now."""
+    """The picture that was written, unless something else is in its place by now; no answer fails for want of it."""
     try:
         data = references.load(image.path, settings.bounds.out).data
-    except ImagegenError:
+        small = preview(data, limit) if hashlib.sha256(data).hexdigest() == image.sha256 else None
+    except (ImagegenError, OSError, ValueError):
         return None
-    if hashlib.sha256(data).hexdigest() != image.sha256:
-        return None
-    small = preview(data, limit)
     return None if small is None else ImageContent(data=small[0], mime_type=small[1])
