@@ -65,8 +65,7 @@ def generate(
 
 
 def _targets(request: Request) -> tuple[output.Target, ...]:
-    within = request.bounds.out if request.bounds else ()
-    wanted = request.wishes.format
+    wanted, within = request.wishes.format, request.within
     return output.plan(request.out, count=request.count, force=request.force, wanted=wanted, within=within)
 
 

@@ -55,17 +55,6 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """Real paths of folders that pictures (``out``) and references (``refs``) must not leave, the first the default.
-
-    For requests of somebody who is not the user: a model that calls a tool.
-    """
-
-    out: tuple[str, ...]
-    refs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Request:
     """One wish for a picture, as the caller stated it.
 
@@ -73,8 +62,9 @@ class Request:
     ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
     ``request_id`` is a RunComfy request that was submitted before: it is waited for, and nothing else is sent.
     ``earlier`` is the same for Codex: a run that was cut off is waited for, and nothing is started. ``folder`` is the
-    private working folder of a run whose caller must know it beforehand (see ``codex.workspace.choose``). Without
-    ``bounds`` paths are the user's own, and may be any.
+    private working folder of a run whose caller must know it beforehand (see ``codex.workspace.choose``).
+    ``within`` and ``refs_within`` are real paths of folders that the pictures and the references must not leave, where
+    it is not the user who names them (see ``pictures.bounds``); empty: they may be anywhere.
     """
 
     prompt: str
@@ -93,7 +83,8 @@ class Request:
     request_id: str | None = None
     folder: str | None = None
     earlier: Earlier | None = None
-    bounds: Bounds | None = None
+    within: tuple[str, ...] = ()
+    refs_within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def mcp(
 ) -> int:
     """Serve until the client goes away; gives back the exit code."""
     allowed = settings.Settings(
-        settings.bounds(roots, ref_roots), settings.backends(backends), preview_kb, jobs, codex, codex_args
+        *settings.folders(roots, ref_roots), settings.backends(backends), preview_kb, jobs, codex, codex_args
     )
     try:
         from codex_imagegen.server import stdio

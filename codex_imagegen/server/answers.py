@@ -10,7 +10,7 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
 from codex_imagegen import report
 from codex_imagegen.errors import ImagegenError
-from codex_imagegen.model import ErrorInfo, Image, Result
+from codex_imagegen.outcome import ErrorInfo, Image, Result
 from codex_imagegen.pictures import references
 from codex_imagegen.pictures.preview import preview
 from codex_imagegen.server.settings import Settings
@@ -60,7 +60,7 @@ def _failure(error: ErrorInfo) -> str:
 def _preview(image: Image, limit: int, settings: Settings) -> ImageContent | None:
     """The picture that was written, unless something else is in its place by now; no answer fails for want of it."""
     try:
-        data = references.load(image.path, settings.bounds.out).data
+        data = references.load(image.path, settings.roots).data
         small = preview(data, limit) if hashlib.sha256(data).hexdigest() == image.sha256 else None
     except (ImagegenError, OSError, ValueError):
         return None

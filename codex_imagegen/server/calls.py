@@ -13,7 +13,8 @@ from codex_imagegen import generation, options
 from codex_imagegen.codex import sessions
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Request, Result
+from codex_imagegen.model import Event, Request
+from codex_imagegen.outcome import Result
 from codex_imagegen.recovery import story
 from codex_imagegen.recovery.place import Place
 from codex_imagegen.server import answers, catalog
@@ -71,8 +72,13 @@ class Calls:
         backend = found.setdefault("backend", settings.backends[0])
         if backend not in settings.backends:
             raise UsageError(f"{name} is not offered with {backend!r}", hint=f"use {' or '.join(settings.backends)}")
-        allowed = {"bounds": settings.bounds, "codex": settings.codex, "codex_args": settings.codex_args}
-        request: Request = replace(options.request(found), **allowed)  # type: ignore[arg-type]
+        request: Request = replace(
+            options.request(found),
+            within=settings.roots,
+            refs_within=settings.ref_roots,
+            codex=settings.codex,
+            codex_args=settings.codex_args,
+        )
 
         def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> Result:
             def hear(event: Event) -> None:
@@ -89,5 +95,5 @@ class Calls:
             raise UsageError(_NONE, hint="give the thread_id; the user can run: codex-imagegen recover --list")
         if not sessions.THREAD_ID.match(thread):
             raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
-        place = Place(found.get("out"), None, found.get("force", False), self._settings.bounds.out)
+        place = Place(found.get("out"), None, found.get("force", False), self._settings.roots)
         return lambda _interrupt, _tell: story.recover([thread], place)

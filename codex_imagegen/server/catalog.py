@@ -12,42 +12,46 @@ from codex_imagegen.model import DEFAULT_TIMEOUT_SEC
 from codex_imagegen.server.settings import Settings
 from codex_imagegen.wishes import QUALITIES, RESOLUTIONS
 
-INSTRUCTIONS = """\
+
+def _flowing(text: str) -> str:
+    """The text with its paragraphs as lines: the breaks inside them are of this file alone."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+INSTRUCTIONS = _flowing("""
 Makes pictures with GPT Image 2 through the user's own ChatGPT plan, and saves them as files. generate_image draws from
 words, edit_image works from pictures that are there. A picture takes 30 to 90 seconds and uses up the user's quota:
 call once, wait for the answer, and never repeat a call to see whether it works. When a call fails or is cut off, call
 recover_image before you try again: a picture that was finished meanwhile is fetched for nothing.
-"""
+""")
 
-_COMMON = """\
+_COMMON = """
 It takes 30 to 90 seconds and spends the user's quota, so call it once for each picture that is wanted and wait; do not
 call it again while it runs. For several variants of one prompt use count. The prompt is sent word for word: write it
 as you would brief an artist (subject, style, composition, light, any lettering in quotes), in any language, and leave
 size, ratio and transparency to their own parameters.
 
 Answers with the absolute path of the file, a small preview of it, and the details as structured content. On failure
-the first word is a code: on timeout, network or interrupted call recover_image before you try again; on usage-limit do
-not try again before resets_at; on moderation change the prompt; on usage correct the arguments.\
+the first word is a code. timeout, network or interrupted: call recover_image before you try again. usage-limit: do not
+try again before resets_at, and tell the user. moderation: change the prompt. usage: correct the arguments.
 """
 
-_GENERATE = f"""\
+_GENERATE = f"""
 Make a new picture from words (photo, illustration, icon, logo, diagram, texture, …) and save it as a file. Use
 edit_image instead to change, combine or imitate pictures that exist.
-
 {_COMMON}"""
 
-_EDIT = f"""\
+_EDIT = f"""
 Make a picture from 1 to {MAX_REFERENCES} existing ones and words, and save it as a new file: change a picture, combine
 several, keep a character or a style. The references are not changed. In the prompt call them image 1, image 2, … in the
 order of refs, and say what shall stay as it is: "the cat of image 1 in the style of image 2, same pose".
-
 {_COMMON}"""
 
-_RECOVER = """\
+_RECOVER = """
 Fetch a picture that was made before: after a call that ended in a timeout or another failure, that was cancelled, or
 whose file was lost. Costs no quota, makes nothing new, and takes a second. With the thread_id that a failure or a
 result names; without it, the last picture that this server was asked for is meant. The code no-picture means that none
-was finished: then, and only then, call generate_image or edit_image again.\
+was finished: then, and only then, call generate_image or edit_image again.
 """
 
 
@@ -69,7 +73,7 @@ def _tool(
     hints = ToolAnnotations(
         title=title, read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=paid
     )
-    return Tool(name=name, title=title, description=description, input_schema=schema, annotations=hints)
+    return Tool(name=name, title=title, description=_flowing(description), input_schema=schema, annotations=hints)
 
 
 def _prompt() -> dict[str, Any]:
@@ -78,7 +82,7 @@ def _prompt() -> dict[str, Any]:
 
 def _refs(settings: Settings) -> dict[str, Any]:
     most = 10 if "runcomfy" in settings.backends else MAX_REFERENCES
-    where = f"inside {_listed(settings.bounds.refs)}; relative ones begin in {settings.bounds.refs[0]}"
+    where = f"inside {_listed(settings.ref_roots)}; relative ones begin in {settings.ref_roots[0]}"
     told = f"Paths of the reference pictures (PNG, JPEG, WebP), at most {MAX_REFERENCES}, {where}."
     return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most, "description": told}
 
@@ -88,8 +92,8 @@ def _thread() -> dict[str, Any]:
 
 
 def _out(settings: Settings) -> dict[str, Any]:
-    first = settings.bounds.out[0]
-    where = f"inside {_listed(settings.bounds.out)}; relative ones begin in {first}"
+    first = settings.roots[0]
+    where = f"inside {_listed(settings.roots)}; relative ones begin in {first}"
     told = f"Where to save it: a path that ends in .png, .jpg or .webp, {where}. Missing folders are made."
     return {"out": _text(f"{told} Left out: a new name in {first}.")}
 

@@ -11,7 +11,8 @@ from anyio import to_thread
 
 from codex_imagegen import report
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Result
+from codex_imagegen.model import Event
+from codex_imagegen.outcome import Result
 
 BEAT_SEC = 5.0
 """How often a client hears that its call is still at work: many end a call that is silent for a minute."""

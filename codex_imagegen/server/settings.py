@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from codex_imagegen.backends import BACKENDS
 from codex_imagegen.errors import UsageError
-from codex_imagegen.model import Bounds
 
 PREVIEW_KB = 700
 """Of 1,000 characters of base64: hosts take tool results of some 1 MB, and the words beside it need room."""
@@ -19,9 +18,12 @@ JOBS = 4
 
 @dataclass(frozen=True)
 class Settings:
-    """``backends`` are those that a call may choose, the first the default; ``codex_args`` go to every Codex."""
+    """``roots`` are real paths of folders for pictures, ``ref_roots`` of those for references; relative paths begin in
+    the first. ``backends`` are those that a call may choose, the first the default; ``codex_args`` go to every Codex.
+    """
 
-    bounds: Bounds
+    roots: tuple[str, ...]
+    ref_roots: tuple[str, ...]
     backends: tuple[str, ...] = ("codex",)
     preview_kb: int = PREVIEW_KB
     jobs: int = JOBS
@@ -37,14 +39,14 @@ def backends(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names)) or ("codex",)
 
 
-def bounds(roots: Sequence[str], ref_roots: Sequence[str]) -> Bounds:
-    """Where pictures may be written, and references read: by default in the working folder.
+def folders(roots: Sequence[str], more_for_refs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where pictures may be written, and where references may be read: by default in the working folder.
 
     Raises :class:`UsageError` for what is no folder, and where the working folder would be no bounds at all.
     """
     out = tuple(_folder("--root", root) for root in roots) or (_working_folder(),)
-    refs = tuple(_folder("--ref-root", root) for root in ref_roots)
-    return Bounds(out, tuple(dict.fromkeys((*out, *refs))))
+    refs = tuple(_folder("--ref-root", root) for root in more_for_refs)
+    return out, tuple(dict.fromkeys((*out, *refs)))
 
 
 def _folder(option: str, path: str) -> str:

@@ -123,7 +123,6 @@ def test_a_defect_is_told_and_kept(lab, monkeypatch):
 
     from codex_imagegen import generation
     from codex_imagegen.cli import console
-    from codex_imagegen.model import Bounds
     from codex_imagegen.server.calls import Calls
     from codex_imagegen.server.settings import Settings
 
@@ -138,7 +137,7 @@ def test_a_defect_is_told_and_kept(lab, monkeypatch):
         pass
 
     async def main():
-        calls = Calls(Settings(Bounds((str(world.work),), (str(world.work),))), console.kept)
+        calls = Calls(Settings((str(world.work),), (str(world.work),)), console.kept)
         return await calls.answer("generate_image", {"prompt": "a"}, silent)
 
     monkeypatch.setattr(generation, "generate", broken)
