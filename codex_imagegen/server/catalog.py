@@ -107,7 +107,7 @@ def _look(settings: Settings) -> dict[str, Any]:
         **_out(settings),
         **_force(),
         "count": _number(
-            "How many pictures of this prompt; more than one are saved as stem-1.png, stem-2.png, …",
+            "How many pictures of this prompt; more than one are saved as stem-1.png, stem-2.png and so on.",
             type="integer", minimum=1, maximum=MAX_COUNT, default=1,
         ),
         "size": _text(
