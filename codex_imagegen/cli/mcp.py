@@ -36,15 +36,22 @@ def mcp(
 ) -> int:
     """Serve until the client goes away; gives back the exit code."""
     allowed = settings.Settings(
-        *settings.folders(roots, ref_roots), settings.backends(backends), preview_kb, jobs, codex, codex_args
+        *settings.folders(roots, ref_roots),
+        backends=settings.backends(backends),
+        preview_kb=settings.at_least("--preview-kb", preview_kb, 0),
+        jobs=settings.at_least("--jobs", jobs, 1),
+        codex=codex,
+        codex_args=codex_args,
     )
+    if sys.stdin is None or sys.stdout is None:
+        raise UsageError("the MCP server speaks on stdin and stdout, and one of them is closed", hint="leave them open")
     try:
         from codex_imagegen.server import stdio
     except ImportError as error:
         raise UsageError(
             f"the MCP server needs the MCP SDK, version 2 ({error})", hint="pip install 'codex-imagegen[mcp]'"
         ) from error
-    if sys.stdin is not None and sys.stdin.isatty():
+    if sys.stdin.isatty():
         console.err(
             "codex-imagegen: this speaks MCP, and is for an agent's host to start; see docs/mcp.md. Ctrl-C ends it."
         )
@@ -64,11 +71,11 @@ command = click.Command(
         ),
         click.Option(["--ref-root", "ref_roots"], multiple=True, metavar="DIR", help="One more for references only."),
         click.Option(
-            ["--preview-kb"], type=click.IntRange(min=0), default=settings.PREVIEW_KB, metavar="N",
+            ["--preview-kb"], type=int, default=settings.PREVIEW_KB, metavar="N",
             help="The preview in an answer, as base64; 0: none. [700]",
         ),
         click.Option(
-            ["--jobs"], type=click.IntRange(min=1), default=settings.JOBS, metavar="N",
+            ["--jobs"], type=int, default=settings.JOBS, metavar="N",
             help="How many calls at once; others wait. [4]",
         ),
         click.Option(

@@ -64,9 +64,10 @@ class _Pulse:
         self._heard = anyio.Event()
 
     def hear(self, event: Event) -> None:
-        """Note a step; called in the event loop."""
-        self._last = event
-        self._heard.set()
+        """Note a step that there are words for; called in the event loop."""
+        if event.stage in report.STAGES:
+            self._last = event
+            self._heard.set()
 
     async def beat(self) -> None:
         """Tell, for ever."""

@@ -31,6 +31,13 @@ class Settings:
     codex_args: tuple[str, ...] = ()
 
 
+def at_least(option: str, number: int, least: int) -> int:
+    """The number; raises :class:`UsageError` for a smaller one."""
+    if number < least:
+        raise UsageError(f"{option} can't be {number}", hint=f"give a number from {least}")
+    return number
+
+
 def backends(names: Sequence[str]) -> tuple[str, ...]:
     """The ways to a picture that are offered; raises :class:`UsageError` for one that is unknown."""
     for name in names:

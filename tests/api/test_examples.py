@@ -43,7 +43,7 @@ def test_there_is_one_of_each():
 def test_generate(world):
     (world.work / "fox.png").unlink()
     *events, last = run(world, "generate")
-    assert [line.split()[0] for line in events][-1] == "landed"
+    assert "landed" in [line.split()[0] for line in events]
     assert last.startswith(str(world.work / "fox.png"))
     assert "1024" in last  # the stand-in's picture has another size, and a warning says so
     assert (world.work / "fox.png").read_bytes() == made("a red fox in the snow")

@@ -94,8 +94,8 @@ def test_a_link_that_is_made_while_codex_draws_is_not_followed(lab, tmp_path):
         (("--root", ""), "--root '' is no folder"),
         (("--ref-root", "none"), "--ref-root 'none' is no folder"),
         (("--backend", "other"), "no backend 'other'"),
-        (("--preview-kb", "-1"), "--preview-kb"),
-        (("--jobs", "0"), "--jobs"),
+        (("--preview-kb", "-1"), "--preview-kb can't be -1"),
+        (("--jobs", "0"), "--jobs can't be 0"),
     ],
 )
 def test_settings_that_make_no_sense(lab, arguments, words):

@@ -57,3 +57,11 @@ def test_a_person_at_a_terminal_is_told_what_it_is(lab):
     os.close(above)
     assert (server.returncode, out) == (130, b"")
     assert err.decode().startswith("codex-imagegen: interrupted")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_it_needs_both_streams(lab, closed):
+    world = lab()
+    done = world.run_argv(["sh", "-c", f"{COMMAND} mcp {closed}"])
+    assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
+    assert "stdin and stdout" in done.err
