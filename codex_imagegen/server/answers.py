@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
@@ -15,39 +16,42 @@ from codex_imagegen.pictures import references
 from codex_imagegen.pictures.preview import preview
 from codex_imagegen.server.settings import Settings
 
+_COMMAND = re.compile(r"codex-imagegen recover ([0-9a-f-]{36}) --out .+\Z", re.DOTALL)
+"""What a hint of the command line ends with (see ``generation``), once Codex had begun a session."""
+
+
+def of_error(error: ImagegenError, settings: Settings) -> CallToolResult:
+    """The answer of a call that failed."""
+    return of_result(report.failed(error), settings)
+
 
 def of_result(result: Result, settings: Settings) -> CallToolResult:
     """The answer of a call that came to its end; it is an error where no picture came."""
+    failures = tuple(replace(failure, error=_hinted(failure.error)) for failure in result.failures)
+    result = replace(result, error=_hinted(result.error) if result.error else None, failures=failures)
     blocks: list[ContentBlock] = [TextContent(text="\n".join(_lines(result)))]
     if settings.preview_kb and result.images:
         limit = settings.preview_kb * 1000 // len(result.images)
         blocks += [block for image in result.images if (block := _preview(image, limit, settings))]
-    return _answer(blocks, result, is_error=not result.images)
+    return CallToolResult(content=blocks, structured_content=report.envelope(result), is_error=not result.images)
 
 
-def of_error(error: ImagegenError) -> CallToolResult:
-    """The answer of a call that failed: its code, what happened, what to do next."""
-    told = [_failure(report.error_info(error))]
-    if error.thread_id:
-        told.append(f'Before you try again: recover_image with thread_id "{error.thread_id}".')
-    return _answer([TextContent(text="\n".join(told))], report.failed(error), is_error=True)
-
-
-def _answer(blocks: list[ContentBlock], result: Result, *, is_error: bool) -> CallToolResult:
-    content: dict[str, Any] = report.envelope(result)
-    return CallToolResult(content=blocks, structured_content=content, is_error=is_error)
+def _hinted(error: ErrorInfo) -> ErrorInfo:
+    """The same error, whose hint has the tool instead of the command."""
+    hint = _COMMAND.sub(r'call recover_image with thread_id "\1"', error.hint) if error.hint else None
+    return replace(error, hint=hint)
 
 
 def _lines(result: Result) -> Iterator[str]:
     yield from (image.path for image in result.images)
+    if result.error:
+        yield _failure(result.error)
     for image in result.images:
         yield f"{image.width} x {image.height} {image.format}, {image.bytes:,} bytes"
     if result.thread_id:
         yield f"thread_id {result.thread_id}"
     for warning in result.warnings:
         yield report.plain(f"warning: {warning.message}")
-    if result.error:
-        yield _failure(result.error)
 
 
 def _failure(error: ErrorInfo) -> str:

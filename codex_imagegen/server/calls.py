@@ -46,9 +46,9 @@ class Calls:
                 raise outcome
             return await anyio.to_thread.run_sync(answers.of_result, outcome, self._settings)
         except ImagegenError as error:
-            return answers.of_error(error)
+            return answers.of_error(error, self._settings)
         except Exception as error:  # noqa: BLE001 - the boundary
-            return answers.of_error(self._on_defect(error))
+            return answers.of_error(self._on_defect(error), self._settings)
 
     def _checked(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that were given, of their types; raises :class:`UsageError`."""

@@ -92,7 +92,8 @@ def test_a_limit_says_when_it_ends(lab):
 def test_a_timeout_says_what_to_do(lab):
     world = lab(script=scripts.NeverAnswers())
     answer = call(world, "generate_image", prompt="a red fox", timeout_sec=3)
-    assert_refused(answer, "timeout", "Before you try again: recover_image with thread_id", spent=None)
+    assert_refused(answer, "timeout", "if a picture landed after all: call recover_image with thread_id", spent=None)
+    assert "codex-imagegen recover" not in str(answer)
     checks.assert_clean(world)
 
 
@@ -104,6 +105,8 @@ def test_those_of_several_that_came_are_kept(lab):
     assert answer.structured_content["ok"] is False
     assert len(answer.structured_content["failures"]) == len(answer.structured_content["images"]) == 1
     assert "1 of 2 pictures failed" in texts(answer)
+    assert "call recover_image with thread_id" in answer.structured_content["failures"][0]["error"]["hint"]
+    assert "codex-imagegen recover" not in str(answer)
 
 
 class OneOnly(Small):
