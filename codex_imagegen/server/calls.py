@@ -19,7 +19,7 @@ from codex_imagegen.recovery import story
 from codex_imagegen.recovery.place import Place
 from codex_imagegen.server import answers, catalog
 from codex_imagegen.server.running import Progress, Work, settled
-from codex_imagegen.server.settings import Settings
+from codex_imagegen.server.settings import MAX_COUNT, Settings
 
 _HINT = "see the schema of the tool"
 _NONE = "this server has made no picture yet, so there is no last one"
@@ -72,6 +72,8 @@ class Calls:
         backend = found.setdefault("backend", settings.backends[0])
         if backend not in settings.backends:
             raise UsageError(f"{name} is not offered with {backend!r}", hint=f"use {' or '.join(settings.backends)}")
+        if found.get("count", 1) > MAX_COUNT:
+            raise UsageError(f"--count can't be {found['count']} here", hint=f"give a number from 1 to {MAX_COUNT}")
         request: Request = replace(
             options.request(found),
             within=settings.roots,

@@ -7,9 +7,8 @@ from typing import Any
 from mcp.types import Tool, ToolAnnotations
 
 from codex_imagegen.codex.command import MAX_PROMPT_CHARS, MAX_REFERENCES
-from codex_imagegen.generation import MAX_COUNT
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC
-from codex_imagegen.server.settings import Settings
+from codex_imagegen.server.settings import MAX_COUNT, Settings
 from codex_imagegen.wishes import QUALITIES, RESOLUTIONS
 
 
@@ -84,6 +83,8 @@ def _refs(settings: Settings) -> dict[str, Any]:
     most = 10 if "runcomfy" in settings.backends else MAX_REFERENCES
     where = f"inside {_listed(settings.ref_roots)}; relative ones begin in {settings.ref_roots[0]}"
     told = f"Paths of the reference pictures (PNG, JPEG, WebP), at most {MAX_REFERENCES}, {where}."
+    if "runcomfy" in settings.backends:
+        told += f" With runcomfy at most {most}, and https URLs too."
     return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most, "description": told}
 
 

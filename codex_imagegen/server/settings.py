@@ -15,6 +15,9 @@ PREVIEW_KB = 700
 JOBS = 4
 """Calls that are worked on at once: hosts send a handful, and one that waits comes nearer to its host's patience."""
 
+MAX_COUNT = 10
+"""Pictures of one call: what a model asks for by mistake, or was talked into, costs no more than that."""
+
 
 @dataclass(frozen=True)
 class Settings:

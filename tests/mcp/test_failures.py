@@ -35,6 +35,7 @@ CASES = [
     ("generate_image", {"prompt": "a", "backend": "runcomfy"}, "usage", "no argument 'backend'"),
     ("generate_image", {"prompt": "a", "size": "big"}, "usage", "--size can't be 'big'"),
     ("generate_image", {"prompt": "a", "count": 0}, "usage", "--count can't be 0"),
+    ("generate_image", {"prompt": "a", "count": 11}, "usage", "from 1 to 10"),
     ("generate_image", {"prompt": "a", "count": 1.5}, "usage", "'count' must be a whole number"),
     ("generate_image", {"prompt": "a", "force": "yes"}, "usage", "'force' must be true or false"),
     ("generate_image", {"prompt": "a", "timeout_sec": -1}, "usage", "--timeout-sec can't be"),
