@@ -25,6 +25,7 @@ from codex_imagegen import generation, options
 from codex_imagegen.arguments import HINT, Look, Options, StrPath, checked, one
 from codex_imagegen.errors import Interrupted, UsageError
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Event
 from codex_imagegen.outcome import Result
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def batch(
     force: bool = False,
     timeout_sec: float | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
     interrupt: Interrupt | None = None,
     **look: Unpack[Look],
 ) -> tuple[Outcome, ...]:
@@ -71,6 +73,7 @@ def batch(
     you like, ``refs``, ``out`` and any option by its name. ``timeout_sec`` is for each picture. All of it is checked
     before the first run. The journal beside the pictures knows what was made: called again, it makes what is missing.
 
+    ``on_event`` hears how the jobs go on, in the threads that work on them: ``event.job`` says which one it is.
     ``on_outcome`` hears of each job as it ends, in the caller's thread. An outcome has ``line`` (the job, counted from
     1), ``out``, ``status`` (made, recovered, there, failed, left) and ``result``. A job that fails raises nothing.
     """
@@ -82,7 +85,9 @@ def batch(
     done: list[Outcome] = []
     with contextlib.ExitStack() as stack:
         listed = stack.enter_context(_listed(jobs, folder, defaults))
-        begun = begin.begun(listed, folder, interrupt, workers=at_once, retry_failed=retry_failed)
+        begun = begin.begun(
+            listed, folder, interrupt, workers=at_once, retry_failed=retry_failed, tell=on_event or _nobody
+        )
         work = stack.enter_context(begun)
         for outcome in stack.enter_context(contextlib.closing(work.work.outcomes())):
             done.append(outcome)
@@ -111,6 +116,10 @@ def recover(
 
     place = Place(checked({"out": out}).get("out"), one("out_dir", out_dir, options.path), force)
     return story.recover(one("sessions", sessions, options.paths), place, last=last)
+
+
+def _nobody(_event: Event) -> None:
+    """Nobody is listening."""
 
 
 def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, Any]) -> Jobs:

@@ -63,9 +63,7 @@ def batch(
     with contextlib.ExitStack() as stack:
         listed = stack.enter_context(begin.listed(jobs, out_dir=out_dir, defaults=options, source=stdin))
         interrupt = stack.enter_context(console.running())
-        begun = begin.begun(
-            listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell
-        )
+        begun = begin.begun(listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell)
         batch = stack.enter_context(begun)
         told = Ledger(json_wanted, stack.enter_context(Board(batch.total, batch.work, quiet=quiet)))
         for outcome in batch.work.outcomes():

@@ -85,7 +85,7 @@ class Calls:
         def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> Result:
             def hear(event: Event) -> None:
                 self._last = event.thread_id or self._last
-                tell(event)
+                tell(_numbered(event, request.count))
 
             return generation.generate(request, interrupt=interrupt, tell=hear)
 
@@ -99,3 +99,10 @@ class Calls:
             raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
         place = Place(found.get("out"), None, found.get("force", False), self._settings.roots)
         return lambda _interrupt, _tell: story.recover([thread], place)
+
+
+def _numbered(event: Event, count: int) -> Event:
+    """The event with the picture that it tells of, where there are several."""
+    if count == 1 or event.index is None or event.message:
+        return event
+    return replace(event, message=f"picture {event.index + 1} of {count}")

@@ -8,6 +8,7 @@ from mcp.types import Tool, ToolAnnotations
 
 from codex_imagegen.codex.command import MAX_PROMPT_CHARS, MAX_REFERENCES
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC
+from codex_imagegen.schemas.kinds import KINDS
 from codex_imagegen.server.settings import MAX_COUNT, Settings
 from codex_imagegen.wishes import QUALITIES, RESOLUTIONS
 
@@ -72,7 +73,32 @@ def _tool(
     hints = ToolAnnotations(
         title=title, read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=paid
     )
-    return Tool(name=name, title=title, description=_flowing(description), input_schema=schema, annotations=hints)
+    return Tool(
+        name=name,
+        title=title,
+        description=_flowing(description),
+        input_schema=schema,
+        output_schema=_answered(),
+        annotations=hints,
+    )
+
+
+def _answered() -> dict[str, Any]:
+    """The schema of ``--json``, without what clients stumble over that know one dialect, or one schema of an id."""
+    whole = KINDS["result"].schema("result")
+    return {key: _portable(value) for key, value in whole.items() if key not in {"$schema", "$id"}}
+
+
+def _portable(schema: Any) -> Any:
+    """The same schema with a type a place: not every client knows that there may be several."""
+    if isinstance(schema, list):
+        return [_portable(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    same = {key: _portable(value) for key, value in schema.items()}
+    if isinstance(same.get("type"), list):
+        same["anyOf"] = [{"type": each} for each in same.pop("type")]
+    return same
 
 
 def _prompt() -> dict[str, Any]:

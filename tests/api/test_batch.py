@@ -30,9 +30,12 @@ def test_what_became_of_each_in_their_order(here, capfd):
     world = here()
     (world.work / "ref.png").write_bytes(made("a reference"))
     jobs = ["a fox", {"prompt": "an owl", "out": world.work / "owl.webp", "refs": [world.work / "ref.png"]}]
-    heard = []
-    outcomes = batch(jobs, out_dir=world.work / "out", on_outcome=heard.append)
+    heard, events = [], []
+    outcomes = batch(jobs, out_dir=world.work / "out", on_outcome=heard.append, on_event=events.append)
     assert [(outcome.line, outcome.status) for outcome in outcomes] == [(1, "made"), (2, "made")]
+    assert {(event.job, event.path) for event in events if event.stage == "written"} == {
+        (outcome.line, outcome.out) for outcome in outcomes
+    }
     assert sorted(heard, key=lambda outcome: outcome.line) == list(outcomes)
     assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
     assert outcomes[1].result.images[0].path == str(world.work / "owl.webp")

@@ -38,6 +38,7 @@ def test_schemas_are_exact_and_every_argument_is_described(tool):
     assert tool.input_schema["additionalProperties"] is False
     for name, about in tool.input_schema["properties"].items():
         assert about["description"].endswith("."), name
+    jsonschema.Draft202012Validator.check_schema(tool.output_schema)
     assert "\n\n\n" not in tool.description
     assert not any(line.startswith(" ") for line in tool.description.splitlines())
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+import jsonschema
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from codex_imagegen.schemas.kinds import KINDS
 from tests.bridge import checks
 from tests.bridge.checks import KEYS, Small, made
 from tests.mcp import hosts
@@ -13,6 +17,7 @@ from tests.support import scripts
 
 
 def assert_refused(answer, code, *words, spent=False):
+    jsonschema.validate(json.loads(json.dumps(answer.structured_content)), KINDS["result"].schema("result"))
     error = answer.structured_content["error"]
     assert answer.is_error
     assert list(answer.structured_content)[: len(KEYS)] == KEYS

@@ -85,7 +85,17 @@ def test_no_preview_where_none_is_wanted(lab):
 def test_several_pictures_with_wishes(lab):
     world = lab(script=Small())
     wishes = {"size": "64x32", "fit": True, "format": "webp", "quality": "high", "transparent": True}
-    answer = call(world, "generate_image", prompt="a red fox", out="fox.webp", count=2, **wishes)
+    arguments = {"prompt": "a red fox", "out": "fox.webp", "count": 2, **wishes}
+    heard = []
+
+    async def note(_progress, _total, message):
+        heard.append(message)
+
+    async def story(client):
+        return await client.call_tool("generate_image", arguments, progress_callback=note)
+
+    answer = hosts.use(world, story)
+    assert any("picture 2 of 2" in message for message in heard), heard
     assert texts(answer).splitlines()[:2] == [str(world.work / f"fox-{number}.webp") for number in (1, 2)]
     assert len(pictures(answer)) == 2
     assert [(image["width"], image["format"]) for image in answer.structured_content["images"]] == [(64, "webp")] * 2
