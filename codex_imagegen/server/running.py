@@ -26,7 +26,7 @@ async def settled(work: Work, progress: Progress, limiter: anyio.CapacityLimiter
 
     Cancelled, it asks the work to end, and returns when it has: Codex is gone then, and nothing is left behind.
     """
-    interrupt, pulse = Interrupt(), _Pulse(progress)
+    interrupt, pulse = Interrupt(), _Pulse(progress, "at work" if limiter.available_tokens else "waiting for its turn")
     loop = asyncio.get_running_loop()
 
     def tell(event: Event) -> None:  # in whatever thread makes the picture
@@ -58,15 +58,14 @@ async def _stopping(interrupt: Interrupt) -> None:
 class _Pulse:
     """Tells of each step at once, and of the last one again and again; ``progress`` gets the seconds since the call."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._began = progress, time.monotonic()
-        self._last: Event | None = None
+    def __init__(self, progress: Progress, step: str) -> None:
+        self._progress, self._step, self._began = progress, step, time.monotonic()
         self._heard = anyio.Event()
 
     def hear(self, event: Event) -> None:
         """Note a step that there are words for; called in the event loop."""
         if event.stage in report.STAGES:
-            self._last = event
+            self._step = report.stage(event)
             self._heard.set()
 
     async def beat(self) -> None:
@@ -74,7 +73,6 @@ class _Pulse:
         while True:
             self._heard = anyio.Event()
             elapsed = time.monotonic() - self._began
-            step = "waiting for its turn" if self._last is None else report.stage(self._last)
-            await self._progress(elapsed, f"{step}, {elapsed:.0f} s")
+            await self._progress(elapsed, f"{self._step}, {elapsed:.0f} s")
             with anyio.move_on_after(BEAT_SEC):
                 await self._heard.wait()

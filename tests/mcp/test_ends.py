@@ -89,7 +89,7 @@ def test_one_of_two_calls_is_cancelled_and_the_other_is_not(lab):
     checks.assert_clean(world)
 
 
-@pytest.mark.parametrize("stage", ["waiting", "starting", "thinking"])
+@pytest.mark.parametrize("stage", ["at work", "starting", "thinking"])
 def test_a_client_that_goes_away(lab, stage):
     world = lab(script=Thinks())
     with Wire(world) as wire:

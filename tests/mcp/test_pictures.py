@@ -138,7 +138,7 @@ def test_a_third_call_waits_for_its_turn_and_says_so(lab):
 
     hosts.use(world, story, "--jobs", "1")
     assert sorted(path.name for path in world.work.iterdir()) == ["one.png", "two.png"]
-    assert sum(message.startswith("waiting for its turn") for message in heard) >= 2
+    assert sum(message.startswith("waiting for its turn") for message in heard) >= 1
 
 
 def test_what_was_made_is_found_again(lab):
