@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from codex_imagegen import generation, options
+from codex_imagegen import generation, options, wishes
 from codex_imagegen.arguments import HINT, Look, Options, StrPath, checked, one
 from codex_imagegen.errors import Interrupted, UsageError
 from codex_imagegen.interrupt import Interrupt
@@ -105,16 +105,20 @@ def recover(
     out: StrPath | None = None,
     out_dir: StrPath | None = None,
     force: bool = False,
+    size: str | tuple[int, int] | None = None,
+    fit: bool = False,
 ) -> Result:
     """Write the pictures of past sessions: of these thread ids or rollout files, or of the ``last`` one with a picture.
 
     Nothing is spent and no Codex is started. ``out`` is a file; without it each picture is ``<thread>.png`` in
-    ``out_dir``, or in the working folder.
+    ``out_dir``, or in the working folder. With ``size`` and ``fit`` they are scaled and cropped.
     """
     from codex_imagegen.recovery import story
     from codex_imagegen.recovery.place import Place
 
-    place = Place(checked({"out": out}).get("out"), one("out_dir", out_dir, options.path), force)
+    given = checked({"out": out, "force": force, "size": size, "fit": fit})
+    look = wishes.parse(size=given.get("size"), fit=given["fit"])
+    place = Place(given.get("out"), one("out_dir", out_dir, options.path), given["force"], look)
     return story.recover(one("sessions", sessions, options.paths), place, last=last)
 
 

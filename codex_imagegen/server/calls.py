@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from mcp.types import CallToolResult, Tool
 
-from codex_imagegen import generation, options
+from codex_imagegen import generation, options, wishes
 from codex_imagegen.codex import sessions
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.interrupt import Interrupt
@@ -97,7 +97,8 @@ class Calls:
             raise UsageError(_NONE, hint="give the thread_id; the user can run: codex-imagegen recover --list")
         if not sessions.THREAD_ID.match(thread):
             raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
-        place = Place(found.get("out"), None, found.get("force", False), self._settings.roots)
+        look = wishes.parse(size=found.get("size"), fit=found.get("fit", False))
+        place = Place(found.get("out"), None, found.get("force", False), look, self._settings.roots)
         return lambda _interrupt, _tell: story.recover([thread], place)
 
 

@@ -25,6 +25,7 @@ call once, wait for the answer, and never repeat a call to see whether it works.
 recover_image before you try again: a picture that was finished meanwhile is fetched for nothing.
 """)
 
+_SIZE = r"^\d{1,5}x\d{1,5}$"
 _COMMON = """
 It takes 30 to 90 seconds and spends the user's quota, so call it once for each picture that is wanted and wait; do not
 call it again while it runs. For several variants of one prompt use count. The prompt is sent word for word: write it
@@ -62,7 +63,7 @@ def tools(settings: Settings) -> list[Tool]:
     return [
         _tool("generate_image", "Generate an image", _GENERATE, _prompt() | look, ["prompt"]),
         _tool("edit_image", "Edit images", _EDIT, _prompt() | refs | look, ["prompt", "refs"]),
-        _tool("recover_image", "Recover an image", _RECOVER, _thread() | _out(settings) | _force(), [], paid=False),
+        _tool("recover_image", "Recover an image", _RECOVER, _found(settings), [], paid=False),
     ]
 
 
@@ -114,8 +115,10 @@ def _refs(settings: Settings) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most, "description": told}
 
 
-def _thread() -> dict[str, Any]:
-    return {"thread_id": _text("The thread_id of the failure or the result; left out: this server's last picture.")}
+def _found(settings: Settings) -> dict[str, Any]:
+    thread = _text("The thread_id of the failure or the result; left out: this server's last picture.")
+    size = _text("Width and height in pixels, such as 1024x1536; needs fit.", pattern=_SIZE)
+    return {"thread_id": thread, **_out(settings), **_force(), "size": size, "fit": _fit()}
 
 
 def _out(settings: Settings) -> dict[str, Any]:
@@ -129,6 +132,10 @@ def _force() -> dict[str, Any]:
     return {"force": _flag("Replace the file at out if there is one; without it an existing file is an error.")}
 
 
+def _fit() -> dict[str, Any]:
+    return _flag("Scale and crop the picture to size exactly, around its centre; needs size.")
+
+
 def _look(settings: Settings) -> dict[str, Any]:
     found = {
         **_out(settings),
@@ -140,10 +147,10 @@ def _look(settings: Settings) -> dict[str, Any]:
         "size": _text(
             "Wished width and height in pixels, such as 1024x1536. A wish: what comes may differ, and a warning says"
             " so. With fit it is exact.",
-            pattern=r"^\d{1,5}x\d{1,5}$",
+            pattern=_SIZE,
         ),
         "aspect_ratio": _text("Wished width to height, such as 16:9.", pattern=r"^\d{1,3}:\d{1,3}$"),
-        "fit": _flag("Scale and crop the picture to size exactly, around its centre; needs size."),
+        "fit": _fit(),
         "resolution": _text("Wished resolution.", enum=list(RESOLUTIONS)),
         "quality": _text("Wished quality.", enum=list(QUALITIES)),
         "transparent": _flag("Wish for a transparent background: for icons, logos, stickers."),

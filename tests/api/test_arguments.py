@@ -93,6 +93,9 @@ def test_of_a_batch(jobs, more, words, tmp_path, monkeypatch):
         (("nonsense",), {}, "neither a thread id nor a rollout"),
         ((), {"last": True, "out": "a.png", "out_dir": "b"}, "contradict"),
         ((), {"last": True, "out": "-"}, "stdout"),
+        ((), {"last": True, "size": "9x9"}, "has its size"),
+        ((), {"last": True, "fit": True}, "--fit needs a size"),
+        ((), {"last": True, "force": "yes"}, "'force' must be true or false"),
         ((3,), {}, "'sessions' must be a list"),
     ],
 )

@@ -27,6 +27,7 @@ def test_by_thread_as_the_last_one_and_by_file(thread, tmp_path, capfd):
     rollout = next((tmp_path / "home").rglob("*.jsonl"))
     assert codex_imagegen.recover(rollout, out="fox.png", force=True).images[0].bytes == len(FOX)
     assert (tmp_path / "fox.png").read_bytes() == FOX
+    assert codex_imagegen.recover(thread, out="small.webp", size=(20, 10), fit=True).images[0].height == 10
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")
 
 

@@ -22,6 +22,10 @@ def pictures(answer):
     return [block for block in answer.content if block.type == "image"]
 
 
+def bytes_of(answer):
+    return answer.structured_content["images"][0]["bytes"]
+
+
 def assert_clean(world):
     checks.assert_clean(world)
     assert hosts.errors(world) == ""
@@ -147,14 +151,14 @@ def test_what_was_made_is_found_again(lab):
     async def story(client):
         nothing = await client.call_tool("recover_image", {})
         made_ = await client.call_tool("generate_image", {"prompt": "a red fox", "out": "fox.png"})
-        last = await client.call_tool("recover_image", {"out": "last.webp"})
+        last = await client.call_tool("recover_image", {"out": "last.webp", "size": "40x20", "fit": True})
         thread = made_.structured_content["thread_id"]
         return nothing, last, await client.call_tool("recover_image", {"thread_id": thread})
 
     nothing, last, named = hosts.use(world, story)
     assert nothing.is_error
     assert "no picture yet" in texts(nothing)
-    assert texts(last).splitlines()[0] == str(world.work / "last.webp")
+    assert texts(last).splitlines()[:2] == [str(world.work / "last.webp"), f"40 x 20 webp, {bytes_of(last):,} bytes"]
     (path,) = [image["path"] for image in named.structured_content["images"]]
     assert named.structured_content["thread_id"] in path
     with open(path, "rb") as file:
