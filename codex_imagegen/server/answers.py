@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -57,8 +58,12 @@ def _lines(result: Result) -> Iterator[str]:
 def _failure(error: ErrorInfo) -> str:
     spent = {True: "Quota or money was used.", False: "Nothing was spent.", None: "Something may have been spent."}
     hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-    until = f" It ends at {error.resets_at} (Unix time)." if error.resets_at else ""
+    until = f" It ends at {_when(error.resets_at)}." if error.resets_at else ""
     return report.plain(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
+
+
+def _when(at: int) -> str:
+    return time.strftime(f"%Y-%m-%d %H:%M %Z ({at} in Unix seconds)", time.localtime(at))
 
 
 def _preview(image: Image, limit: int, settings: Settings) -> ImageContent | None:
