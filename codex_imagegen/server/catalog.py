@@ -6,11 +6,10 @@ from typing import Any
 
 from mcp.types import Tool, ToolAnnotations
 
-from codex_imagegen.codex.command import MAX_PROMPT_CHARS, MAX_REFERENCES
-from codex_imagegen.model import DEFAULT_TIMEOUT_SEC
+from codex_imagegen.codex.command import MAX_REFERENCES
 from codex_imagegen.schemas.kinds import KINDS
-from codex_imagegen.server.settings import MAX_COUNT, Settings
-from codex_imagegen.wishes import QUALITIES, RESOLUTIONS
+from codex_imagegen.server import parameters
+from codex_imagegen.server.settings import Settings
 
 
 def _flowing(text: str) -> str:
@@ -25,7 +24,6 @@ call once, wait for the answer, and never repeat a call to see whether it works.
 recover_image before you try again: a picture that was finished meanwhile is fetched for nothing.
 """)
 
-_SIZE = r"^\d{1,5}x\d{1,5}$"
 _COMMON = """
 It takes 30 to 90 seconds and spends the user's quota, so call it once for each picture that is wanted and wait; do not
 call it again while it runs. For several variants of one prompt use count. The prompt is sent word for word: write it
@@ -58,12 +56,11 @@ was finished: then, and only then, call generate_image or edit_image again.
 
 def tools(settings: Settings) -> list[Tool]:
     """The tools with exact schemas; what the owner has not allowed is not in them."""
-    look = _look(settings)
-    refs = {"refs": _refs(settings)}
+    prompt, refs, look = parameters.prompt(), parameters.refs(settings), parameters.look(settings)
     return [
-        _tool("generate_image", "Generate an image", _GENERATE, _prompt() | look, ["prompt"]),
-        _tool("edit_image", "Edit images", _EDIT, _prompt() | refs | look, ["prompt", "refs"]),
-        _tool("recover_image", "Recover an image", _RECOVER, _found(settings), [], paid=False),
+        _tool("generate_image", "Generate an image", _GENERATE, prompt | look, ["prompt"]),
+        _tool("edit_image", "Edit images", _EDIT, prompt | refs | look, ["prompt", "refs"]),
+        _tool("recover_image", "Recover an image", _RECOVER, parameters.found(settings), [], paid=False),
     ]
 
 
@@ -100,84 +97,3 @@ def _portable(schema: Any) -> Any:
     if isinstance(same.get("type"), list):
         same["anyOf"] = [{"type": each} for each in same.pop("type")]
     return same
-
-
-def _prompt() -> dict[str, Any]:
-    return {"prompt": _text("What to draw, sent word for word.", minLength=1, maxLength=MAX_PROMPT_CHARS)}
-
-
-def _refs(settings: Settings) -> dict[str, Any]:
-    most = 10 if "runcomfy" in settings.backends else MAX_REFERENCES
-    where = f"inside {_listed(settings.ref_roots)}; relative ones begin in {settings.ref_roots[0]}"
-    told = f"Paths of the reference pictures (PNG, JPEG, WebP), at most {MAX_REFERENCES}, {where}."
-    if "runcomfy" in settings.backends:
-        told += f" With runcomfy at most {most}, and https URLs too."
-    return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most, "description": told}
-
-
-def _found(settings: Settings) -> dict[str, Any]:
-    thread = _text("The thread_id of the failure or the result; left out: this server's last picture.")
-    size = _text("Width and height in pixels, such as 1024x1536; needs fit.", pattern=_SIZE)
-    return {"thread_id": thread, **_out(settings), **_force(), "size": size, "fit": _fit()}
-
-
-def _out(settings: Settings) -> dict[str, Any]:
-    first = settings.roots[0]
-    where = f"inside {_listed(settings.roots)}; relative ones begin in {first}"
-    told = f"Where to save it: a path that ends in .png, .jpg or .webp, {where}. Missing folders are made."
-    return {"out": _text(f"{told} Left out: a new name in {first}.")}
-
-
-def _force() -> dict[str, Any]:
-    return {"force": _flag("Replace the file at out if there is one; without it an existing file is an error.")}
-
-
-def _fit() -> dict[str, Any]:
-    return _flag("Scale and crop the picture to size exactly, around its centre; needs size.")
-
-
-def _look(settings: Settings) -> dict[str, Any]:
-    found = {
-        **_out(settings),
-        **_force(),
-        "count": _number(
-            "How many pictures of this prompt; more than one are saved as stem-1.png, stem-2.png and so on.",
-            type="integer", minimum=1, maximum=MAX_COUNT, default=1,
-        ),
-        "size": _text(
-            "Wished width and height in pixels, such as 1024x1536. A wish: what comes may differ, and a warning says"
-            " so. With fit it is exact.",
-            pattern=_SIZE,
-        ),
-        "aspect_ratio": _text("Wished width to height, such as 16:9.", pattern=r"^\d{1,3}:\d{1,3}$"),
-        "fit": _fit(),
-        "resolution": _text("Wished resolution.", enum=list(RESOLUTIONS)),
-        "quality": _text("Wished quality.", enum=list(QUALITIES)),
-        "transparent": _flag("Wish for a transparent background: for icons, logos, stickers."),
-        "format": _text("File format; left out: by the suffix of out, else png.", enum=["png", "jpeg", "webp"]),
-        "timeout_sec": _number(
-            "Seconds for the whole call; less than 120 is unkind.",
-            type="number", exclusiveMinimum=0, default=DEFAULT_TIMEOUT_SEC,
-        ),
-        "model": _text("Which model calls the image tool; leave it out unless the user names one."),
-    }  # fmt: skip
-    if len(settings.backends) > 1:
-        told = "Who makes it; runcomfy costs the user money: choose it only when asked to."
-        found["backend"] = _text(told, enum=list(settings.backends), default=settings.backends[0])
-    return found
-
-
-def _text(description: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "description": description, **more}
-
-
-def _flag(description: str) -> dict[str, Any]:
-    return {"type": "boolean", "description": description, "default": False}
-
-
-def _number(description: str, **more: Any) -> dict[str, Any]:
-    return {"description": description, **more}
-
-
-def _listed(folders: tuple[str, ...]) -> str:
-    return " or ".join(folders)
