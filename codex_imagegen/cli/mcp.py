@@ -10,7 +10,7 @@ from codex_imagegen.cli import console
 from codex_imagegen.errors import UsageError
 from codex_imagegen.server import settings
 
-HELP = """Serve MCP on stdin and stdout: generate_image, edit_image and recover_image as tools of an agent.
+HELP = """Serve MCP on stdin and stdout: generate_image, edit_image, recover_image and doctor as tools of an agent.
 
 It is started by the agent's host (docs/mcp.md has what to paste for each), and needs the extra:
 pip install 'codex-imagegen[mcp]'.

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
@@ -35,6 +36,18 @@ def of_result(result: Result, settings: Settings) -> CallToolResult:
         limit = settings.preview_kb * 1000 // len(result.images)
         blocks += [block for image in result.images if (block := _preview(image, limit, settings))]
     return CallToolResult(content=blocks, structured_content=report.envelope(result), is_error=not result.images)
+
+
+def of_checkup(report_: dict[str, Any]) -> CallToolResult:
+    """The answer of the doctor: what it found is no failure of the call."""
+    lines = [_check(check) for check in report_["checks"]]
+    lines.insert(0, "Pictures can be made here." if report_["ok"] else "No picture can be made here as it is.")
+    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content=report_)
+
+
+def _check(check: dict[str, Any]) -> str:
+    hint = f" ({check['hint']})" if check["hint"] else ""
+    return report.plain(f"{check['status']}: {check['name']}: {check['message']}{hint}")
 
 
 def _hinted(error: ErrorInfo) -> ErrorInfo:

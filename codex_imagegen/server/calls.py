@@ -14,13 +14,13 @@ from codex_imagegen.codex import sessions
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request
-from codex_imagegen.outcome import Result
 from codex_imagegen.recovery import story
 from codex_imagegen.recovery.place import Place
-from codex_imagegen.server import answers, catalog
+from codex_imagegen.server import answers, catalog, checkup
 from codex_imagegen.server.running import Progress, Work, settled
 from codex_imagegen.server.settings import MAX_COUNT, Settings
 
+_Work = Work[CallToolResult]
 _HINT = "see the schema of the tool"
 _NONE = "this server has made no picture yet, so there is no last one"
 
@@ -31,24 +31,30 @@ class Calls:
     def __init__(self, settings: Settings, on_defect: Callable[[Exception], ImagegenError]) -> None:
         self.tools: dict[str, Tool] = {tool.name: tool for tool in catalog.tools(settings)}
         self._settings, self._on_defect = settings, on_defect
-        self._limiter = anyio.CapacityLimiter(settings.jobs)
-        self._unhurried = anyio.CapacityLimiter(settings.jobs)
+        self._paid = anyio.CapacityLimiter(settings.jobs)
+        self._free = anyio.CapacityLimiter(settings.jobs)
         self._last: str | None = None
 
     async def answer(self, name: str, arguments: Mapping[str, Any], progress: Progress) -> CallToolResult:
         """The answer of a known tool; raises nothing but a cancellation."""
         try:
-            found = self._checked(self.tools[name], arguments)
-            paid = name != "recover_image"
-            work = self._drawing(found, name) if paid else self._recovering(found)
-            outcome = await settled(work, progress, self._limiter if paid else self._unhurried)
+            work, limiter = self._work(name, self._checked(self.tools[name], arguments))
+            outcome = await settled(work, progress, limiter)
             if isinstance(outcome, Exception):
                 raise outcome
-            return await anyio.to_thread.run_sync(answers.of_result, outcome, self._settings)
+            return outcome
         except ImagegenError as error:
             return answers.of_error(error, self._settings)
         except Exception as error:  # noqa: BLE001 - the boundary
             return answers.of_error(self._on_defect(error), self._settings)
+
+    def _work(self, name: str, found: dict[str, Any]) -> tuple[_Work, anyio.CapacityLimiter]:
+        """What is to be done, and whose turn it waits for."""
+        if name == "doctor":
+            return lambda interrupt, _tell: answers.of_checkup(checkup.examined(self._settings, interrupt)), self._free
+        if name == "recover_image":
+            return self._recovering(found), self._free
+        return self._drawing(found, name), self._paid
 
     def _checked(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that were given, of their types; raises :class:`UsageError`."""
@@ -67,7 +73,7 @@ class Calls:
             raise UsageError(f"{tool.name} needs {' and '.join(missing)}", hint=_HINT)
         return found
 
-    def _drawing(self, found: dict[str, Any], name: str) -> Work:
+    def _drawing(self, found: dict[str, Any], name: str) -> _Work:
         settings = self._settings
         backend = found.setdefault("backend", settings.backends[0])
         if backend not in settings.backends:
@@ -82,16 +88,16 @@ class Calls:
             codex_args=settings.codex_args,
         )
 
-        def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> Result:
+        def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> CallToolResult:
             def hear(event: Event) -> None:
                 self._last = event.thread_id or self._last
                 tell(_numbered(event, request.count))
 
-            return generation.generate(request, interrupt=interrupt, tell=hear)
+            return answers.of_result(generation.generate(request, interrupt=interrupt, tell=hear), settings)
 
         return work
 
-    def _recovering(self, found: dict[str, Any]) -> Work:
+    def _recovering(self, found: dict[str, Any]) -> _Work:
         thread = found.get("thread_id") or self._last
         if thread is None:
             raise UsageError(_NONE, hint="give the thread_id; the user can run: codex-imagegen recover --list")
@@ -99,7 +105,7 @@ class Calls:
             raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
         look = wishes.parse(size=found.get("size"), fit=found.get("fit", False))
         place = Place(found.get("out"), None, found.get("force", False), look, self._settings.roots)
-        return lambda _interrupt, _tell: story.recover([thread], place)
+        return lambda _interrupt, _tell: answers.of_result(story.recover([thread], place), self._settings)
 
 
 def _numbered(event: Event, count: int) -> Event:

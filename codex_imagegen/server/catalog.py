@@ -53,6 +53,13 @@ result names; without it, the last picture that this server was asked for is mea
 was finished: then, and only then, call generate_image or edit_image again.
 """
 
+_DOCTOR = """
+Look whether pictures can be made on this machine, and why not: the Codex CLI, its login and plan, what is left of the
+limits and when they begin anew, folders, space, network. Spends nothing, takes a few seconds. Call it when a picture
+failed with codex-missing, codex-too-old, not-logged-in, tool-unavailable, network, session-missing or usage-limit, or
+when the user asks how much is left; then tell the user what to do.
+"""
+
 
 def tools(settings: Settings) -> list[Tool]:
     """The tools with exact schemas; what the owner has not allowed is not in them."""
@@ -61,6 +68,14 @@ def tools(settings: Settings) -> list[Tool]:
         _tool("generate_image", "Generate an image", _GENERATE, prompt | look, ["prompt"]),
         _tool("edit_image", "Edit images", _EDIT, prompt | refs | look, ["prompt", "refs"]),
         _tool("recover_image", "Recover an image", _RECOVER, parameters.found(settings), [], paid=False),
+        Tool(
+            name="doctor",
+            title="Check the setup",
+            description=_flowing(_DOCTOR),
+            input_schema={"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+            output_schema=_answered("doctor"),
+            annotations=ToolAnnotations(title="Check the setup", read_only_hint=True, open_world_hint=True),
+        ),
     ]
 
 
@@ -76,14 +91,14 @@ def _tool(
         title=title,
         description=_flowing(description),
         input_schema=schema,
-        output_schema=_answered(),
+        output_schema=_answered("result"),
         annotations=hints,
     )
 
 
-def _answered() -> dict[str, Any]:
+def _answered(kind: str) -> dict[str, Any]:
     """The schema of ``--json``, without what clients stumble over that know one dialect, or one schema of an id."""
-    whole = KINDS["result"].schema("result")
+    whole = KINDS[kind].schema(kind)
     return {key: _portable(value) for key, value in whole.items() if key not in {"$schema", "$id"}}
 
 

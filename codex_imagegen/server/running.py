@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 from anyio import to_thread
@@ -12,17 +13,17 @@ from anyio import to_thread
 from codex_imagegen import report
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event
-from codex_imagegen.outcome import Result
 
 BEAT_SEC = 5.0
 """How often a client hears that its call is still at work: many end a call that is silent for a minute."""
 
-Work = Callable[[Interrupt, Callable[[Event], None]], Result]
+T = TypeVar("T")
+Work = Callable[[Interrupt, Callable[[Event], None]], T]
 Progress = Callable[[float, str], Awaitable[None]]
 
 
-async def settled(work: Work, progress: Progress, limiter: anyio.CapacityLimiter) -> Result | Exception:
-    """What becomes of ``work``, which waits for its turn first: its result, or what it raised.
+async def settled(work: Work[T], progress: Progress, limiter: anyio.CapacityLimiter) -> T | Exception:
+    """What becomes of ``work``, which waits for its turn first: what it gives back, or what it raised.
 
     Cancelled, it asks the work to end, and returns when it has: Codex is gone then, and nothing is left behind.
     """
@@ -32,7 +33,7 @@ async def settled(work: Work, progress: Progress, limiter: anyio.CapacityLimiter
     def tell(event: Event) -> None:  # in whatever thread makes the picture
         loop.call_soon_threadsafe(pulse.hear, event)
 
-    def attempt() -> Result | Exception:
+    def attempt() -> T | Exception:
         try:
             interrupt.check()
             return work(interrupt, tell)
