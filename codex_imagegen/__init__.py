@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from codex_imagegen._version import __version__
 
 if TYPE_CHECKING:
-    from codex_imagegen.api import generate
+    from codex_imagegen.api import batch, edit, generate, recover
+    from codex_imagegen.batches.outcome import Outcome
     from codex_imagegen.errors import (
         CodexError,
         CodexFailed,
@@ -60,12 +61,18 @@ __all__ = [
     "CodexError", "CodexFailed", "CodexMissing", "CodexTooOld", "CodexUnavailable", "DamagedPicture", "ErrorInfo",
     "Event", "Failure", "GenerationFailed", "Image", "ImagegenError", "InternalError", "Interrupt", "Interrupted",
     "Moderation", "NetworkError", "NoPicture", "NoPictureError", "NotLoggedIn", "OutExists", "OutUnwritable",
-    "OutputError", "RateLimited", "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused", "Result",
-    "RunComfyAuth", "RunComfyError", "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage",
-    "RunTimeout", "SessionMissing", "ToolUnavailable", "UsageError", "UsageLimit", "__version__", "generate",
+    "Outcome", "OutputError", "RateLimited", "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused",
+    "Result", "RunComfyAuth", "RunComfyError", "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage",
+    "RunTimeout", "SessionMissing", "ToolUnavailable", "UsageError", "UsageLimit", "__version__", "batch", "edit",
+    "generate", "recover",
 ]  # fmt: skip
 
-_HOMES = ("errors", "outcome", "model", "interrupt")
+_HOMES = {
+    "batch": "api", "edit": "api", "generate": "api", "recover": "api", "Interrupt": "interrupt",
+    "Outcome": "batches.outcome", "ErrorInfo": "outcome", "Event": "model", "Failure": "outcome", "Image": "outcome",
+    "Result": "outcome",
+}  # fmt: skip
+"""Where a public name lives; the others are errors."""
 
 
 def __getattr__(name: str) -> Any:
@@ -73,12 +80,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in __all__:
-        if name == "generate":
-            return import_module("codex_imagegen.api").generate
-        for home in _HOMES:
-            module = import_module(f"codex_imagegen.{home}")
-            if hasattr(module, name):
-                return getattr(module, name)
+        return getattr(import_module(f"codex_imagegen.{_HOMES.get(name, 'errors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -54,7 +54,7 @@ def generate(
     )
     try:
         check(request)
-        targets = output.plan(request.out, count=request.count, force=request.force, wanted=request.wishes.format)
+        targets = _targets(request)
         if request.count > 1:
             return _several(request, run, targets)
         made, image = one(request, run, targets[0])
@@ -62,6 +62,11 @@ def generate(
         error.backend = request.backend
         raise
     return _result(request, run, (image,), made)
+
+
+def _targets(request: Request) -> tuple[output.Target, ...]:
+    wanted, within = request.wishes.format, request.within
+    return output.plan(request.out, count=request.count, force=request.force, wanted=wanted, within=within)
 
 
 def check(request: Request) -> None:

@@ -63,6 +63,8 @@ class Request:
     ``request_id`` is a RunComfy request that was submitted before: it is waited for, and nothing else is sent.
     ``earlier`` is the same for Codex: a run that was cut off is waited for, and nothing is started. ``folder`` is the
     private working folder of a run whose caller must know it beforehand (see ``codex.workspace.choose``).
+    ``within`` and ``refs_within`` are real paths of folders that the pictures and the references must not leave, where
+    it is not the user who names them (see ``pictures.bounds``); empty: they may be anywhere.
     """
 
     prompt: str
@@ -81,6 +83,8 @@ class Request:
     request_id: str | None = None
     folder: str | None = None
     earlier: Earlier | None = None
+    within: tuple[str, ...] = ()
+    refs_within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def make(request: Request, run: Run) -> Made:
     command.check_prompt(request.prompt)
     _check_count(request.refs)
     codex = command.find(request.codex, run.environment)
-    references = [load(path) for path in request.refs]
+    references = [load(path, request.refs_within) for path in request.refs]
     codex_home = sessions.home(run.environment)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
     lock = run.closing.enter_context(held(folder))

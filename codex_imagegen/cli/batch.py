@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from codex_imagegen.cli import console, generate
 from codex_imagegen.cli.help import events_option
-from codex_imagegen.errors import UsageError
 from codex_imagegen.model import STDOUT
-
-if TYPE_CHECKING:
-    from codex_imagegen.batch.jobs import Jobs
 
 HELP = """Make many pictures: JOBS has one job a line, and - is stdin.
 
@@ -59,41 +54,21 @@ def batch(
     **options: Any,
 ) -> int:
     """Make the pictures and print where they are; gives back the exit code."""
-    from codex_imagegen.batch.attempt import Attempts
-    from codex_imagegen.batch.journal import Journal
-    from codex_imagegen.batch.run import Batch
+    from codex_imagegen.batches import begin
     from codex_imagegen.cli.board import Board
     from codex_imagegen.cli.ledger import Ledger
-    from codex_imagegen.generation import JOBS
 
-    if workers is not None and workers < 1:
-        raise UsageError(f"--jobs can't be {workers}", hint="give a number from 1")
+    at_once = begin.workers(workers, options["backend"])
+    stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
     with contextlib.ExitStack() as stack:
-        listed = stack.enter_context(_listed(jobs, out_dir, options))
+        listed = stack.enter_context(begin.listed(jobs, out_dir=out_dir, defaults=options, source=stdin))
         interrupt = stack.enter_context(console.running())
-        total = listed.check(interrupt.check)
-        journal = stack.enter_context(Journal(os.path.abspath(out_dir)))
-        attempts = Attempts(journal, interrupt, retry_failed, folders={journal.folder}, tell=console.tell)
-        work = Batch(listed, attempts, min(workers or JOBS.get(options["backend"], 2), total))
-        told = Ledger(json_wanted, stack.enter_context(Board(total, work, quiet=quiet)))
-        for outcome in work.outcomes():
+        begun = begin.begun(listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell)
+        batch = stack.enter_context(begun)
+        told = Ledger(json_wanted, stack.enter_context(Board(batch.total, batch.work, quiet=quiet)))
+        for outcome in batch.work.outcomes():
             told.tell(outcome)
-    return told.end(total, attempts.stopped, interrupt.signum)
-
-
-def _listed(name: str, out_dir: str, options: dict[str, Any]) -> Jobs:
-    """The list of jobs, read to its end; what was not given on the command line is no default."""
-    from codex_imagegen.batch.jobs import Jobs
-
-    defaults = {option: value for option, value in options.items() if value not in (None, False, ())}
-    try:
-        if name == STDOUT and sys.stdin is not None:
-            return Jobs(sys.stdin.buffer, name, out_dir=out_dir, defaults=defaults)
-        with open(name, "rb") as source:
-            return Jobs(source, name, out_dir=out_dir, defaults=defaults)
-    except OSError as error:
-        reason = f"the jobs {name!r} can't be read: {error.strerror}"
-        raise UsageError(reason, hint="give a file of jobs, or - for stdin") from error
+    return told.end(batch.total, batch.attempts.stopped, interrupt.signum)
 
 
 command = _Command(

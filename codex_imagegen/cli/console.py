@@ -146,10 +146,14 @@ def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
 
 def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
     """A defect of ours: its traceback goes into a file, its name on stderr."""
+    return failure(kept(error), json_wanted=json_wanted, started=started)
+
+
+def kept(error: Exception) -> InternalError:
+    """A defect of ours as an error of the tree, its traceback kept in a file."""
     where = _traceback_file(error)
     hint = f"please report it with {where}" if where else None
-    internal = InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
-    return failure(internal, json_wanted=json_wanted, started=started)
+    return InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
 
 
 def sentence(error: ErrorInfo, **about: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -73,7 +74,6 @@ OPTIONS = [
     _option("-q", "--quiet", is_flag=True, help="Show no progress."),
     _option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr."),
 ]
-_WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
 
 
 def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
@@ -95,13 +95,10 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
-    """The options as a request; nothing is looked at yet but the prompt."""
-    wished = {name: options.pop(name) for name in _WISHES}
-    if any(wished.values()):
-        from codex_imagegen import wishes
+    """The options as a request; nothing is looked at yet but the prompt, and that last: it may come from a pipe."""
+    from codex_imagegen.options import request
 
-        options["wishes"] = wishes.parse(**wished)
-    return Request(prompt=_prompt(prompt, prompt_file), **options)
+    return replace(request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
 
 
 def _prompt(text: str | None, file: str | None) -> str:

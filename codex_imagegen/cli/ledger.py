@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex_imagegen import report
-from codex_imagegen.batch.outcome import envelope
+from codex_imagegen.batches.outcome import envelope
 from codex_imagegen.cli import console
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure
 
 if TYPE_CHECKING:
-    from codex_imagegen.batch.outcome import Outcome
+    from codex_imagegen.batches.outcome import Outcome
     from codex_imagegen.cli.board import Board
     from codex_imagegen.errors import ImagegenError
 

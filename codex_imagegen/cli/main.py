@@ -22,6 +22,7 @@ COMMANDS = {
     "prune": ("codex_imagegen.cli.prune", "see what past runs take on disk, and remove the old ones"),
     "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
     "schema": ("codex_imagegen.cli.schema", "print the JSON Schema of what --json and --events print"),
+    "mcp": ("codex_imagegen.cli.mcp", "serve the program to agents as an MCP server"),
     "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),
     "skill": ("codex_imagegen.cli.skill", "print or install what an agent has to know to use this program"),
 }

@@ -48,7 +48,7 @@ def recover(
     **where: Any,
 ) -> int:
     """Write the pictures and print where they are, or list what there is; gives back the exit code."""
-    _check(wanted, last, list_wanted, limit, **where)
+    _check(list_wanted, bool(wanted) or last, limit, **where)
     if json_wanted and where["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
     from codex_imagegen.recovery import story
@@ -67,29 +67,14 @@ def _place(*, size: str | None, fit: bool, **where: Any) -> Place:
     return Place(**where, wishes=wishes.parse(size=size, fit=fit))
 
 
-def _check(
-    wanted: tuple[str, ...],
-    last: bool,
-    list_wanted: bool,
-    limit: int | None,
-    *,
-    out: str | None,
-    out_dir: str | None,
-    size: str | None,
-    fit: bool,
-    **_force: Any,
-) -> None:
-    if bool(wanted) + last + list_wanted != 1:
+def _check(list_wanted: bool, named: bool, limit: int | None, *, force: bool, **where: Any) -> None:  # noqa: ARG001
+    """What a list can't mean; what a recovery can't mean is its own to say."""
+    if list_wanted and named:
         raise UsageError(
-            "say what to recover: a thread id or a rollout file, --last, or --list to see what there is",
-            hint="see codex-imagegen recover --help",
+            "--list and a session to recover contradict each other", hint="see codex-imagegen recover --help"
         )
-    if out is not None and out_dir is not None:
-        raise UsageError("--out and --out-dir contradict each other", hint="give one of them")
-    if list_wanted and (out is not None or out_dir is not None or fit):
-        raise UsageError("--list writes no pictures", hint="leave --out, --out-dir and --fit out")
-    if size is not None and not fit:
-        raise UsageError("a picture that was made has its size", hint="add --fit to scale and crop it")
+    if list_wanted and any(where.values()):
+        raise UsageError("--list writes no pictures", hint="leave --out, --out-dir, --size and --fit out")
     if limit is not None and (not list_wanted or limit < 0):
         raise UsageError("--limit says how many sessions --list shows", hint="give it 0 for all of them")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.model import STDOUT, PictureFormat
-from codex_imagegen.pictures import whole
+from codex_imagegen.pictures import bounds, whole
 
 if TYPE_CHECKING:
     from codex_imagegen.outcome import Image, Picture
@@ -25,12 +25,14 @@ class Target:
     """One place for one picture: an absolute path (or ``"-"`` for stdout) and the format its name promises.
 
     ``format`` None: the picture's own. ``numbered``: the name is ours and may move on to the next free number.
+    ``within`` are the folders that it must not leave, if there are any (see ``pictures.bounds``).
     """
 
     path: str
     format: PictureFormat | None
     force: bool = False
     numbered: bool = False
+    within: tuple[str, ...] = ()
 
     @property
     def is_stdout(self) -> bool:
@@ -39,23 +41,29 @@ class Target:
 
 
 def plan(
-    out: str | None, *, count: int = 1, force: bool = False, wanted: PictureFormat | None = None
+    out: str | None,
+    *,
+    count: int = 1,
+    force: bool = False,
+    wanted: PictureFormat | None = None,
+    within: tuple[str, ...] = (),
 ) -> tuple[Target, ...]:
     """The targets of a request, each checked: the name's suffix, that nothing is there, that its folder takes files.
 
-    Raises :class:`UsageError` for a name that can't be meant, :class:`OutExists` and :class:`OutUnwritable`. Makes no
-    folder: a run that fails leaves nothing behind.
+    ``within`` are folders that they must not leave; relative names then begin in the first. Raises :class:`UsageError`
+    for a name that can't be meant, :class:`OutExists` and :class:`OutUnwritable`. Makes no folder: a run that fails
+    leaves nothing behind.
     """
-    if out == STDOUT:
+    if out == STDOUT and not within:
         return (_stdout(count, wanted),)
     if out is None:
         suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(wanted or "png", ".png")
-        stem, numbered = time.strftime("image-%Y%m%d-%H%M%S"), True
+        stem, numbered = os.path.join(*within[:1], time.strftime("image-%Y%m%d-%H%M%S")), True
         path = os.path.abspath(free(stem + suffix) if count == 1 else stem + suffix)
     else:
-        path, numbered = _absolute(out), False
+        path, numbered = _absolute(bounds.inside(out, within, "output") if within else out), False
     promised = _format_of(path, wanted)
-    targets = tuple(Target(name, promised, force, numbered) for name in numbered_names(path, count))
+    targets = tuple(Target(name, promised, force, numbered, within) for name in numbered_names(path, count))
     for target in targets:
         check(target)
     return targets
@@ -73,6 +81,8 @@ def check(target: Target) -> None:
     """Raise what writing to ``target`` would raise now, and leave nothing behind."""
     if target.is_stdout:
         return
+    if target.within:
+        bounds.inside(target.path, target.within, "output")
     _check_free(target)
     folder = os.path.dirname(target.path)
     while not os.path.lexists(folder) and folder != os.path.dirname(folder):
@@ -82,9 +92,10 @@ def check(target: Target) -> None:
             f"{target.path!r} can't be written: {folder!r} is not a folder", hint="choose another --out"
         )
     try:
-        descriptor, probe = whole.create(folder, ".codex-imagegen-probe")
-        os.close(descriptor)
-        os.unlink(probe)
+        with bounds.opened(folder, target.within) as at:
+            descriptor, probe = whole.create(folder, ".codex-imagegen-probe", at)
+            os.close(descriptor)
+            os.unlink(probe, dir_fd=at)
     except OSError as error:
         raise _unwritable(target.path, error) from error
 
@@ -175,23 +186,22 @@ def _write_file(data: bytes, target: Target) -> str:
     path = os.path.realpath(target.path) if target.force else target.path
     folder = os.path.dirname(path)
     try:
-        os.makedirs(folder, exist_ok=True)
-        with whole.unfinished(folder) as (file, temporary):
+        with bounds.opened(folder, target.within, make=True) as at, whole.unfinished(folder, at) as (file, temporary):
             file.write(data)
             whole.flush(file)
-            return _publish(temporary, path, target)
+            return _publish(temporary, path, target, at)
     except OSError as error:
         raise _unwritable(path, error, spent=True) from error
 
 
-def _publish(temporary: str, path: str, target: Target) -> str:
+def _publish(temporary: str, path: str, target: Target, at: int | None) -> str:
     if target.force:
         _check_free(target)
-        whole.replace(temporary, path)
+        whole.replace(temporary, path, at)
         return target.path
     while True:
         try:
-            whole.link(temporary, path)
+            whole.link(temporary, path, at)
         except FileExistsError as error:
             if not target.numbered:
                 raise OutExists(f"{path!r} appeared during the run and was left alone", spent=True) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
 from codex_imagegen.model import PictureFormat
+from codex_imagegen.pictures import bounds
 from codex_imagegen.pictures.verify import Broken, verify
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -23,12 +24,13 @@ class Reference:
     format: PictureFormat
 
 
-def load(path: str) -> Reference:
-    """Read and decode one reference.
+def load(path: str, within: tuple[str, ...] = ()) -> Reference:
+    """Read and decode one reference; ``within`` are the folders it must lie in, if there are any (``pictures.bounds``).
 
-    Raises :class:`ReferenceMissing` when it can't be read, and :class:`ReferenceNotImage` when it is no whole picture.
+    Raises :class:`ReferenceMissing` when it can't be read, :class:`ReferenceNotImage` when it is no whole picture, and
+    :class:`~codex_imagegen.errors.UsageError` when it lies outside.
     """
-    data = _read(path)
+    data = _read(path, within)
     try:
         picture = verify(data)
     except Broken as error:
@@ -38,10 +40,21 @@ def load(path: str) -> Reference:
     return Reference(path, data, picture.format)
 
 
-def _read(path: str) -> bytes:
+def _open(path: str, within: tuple[str, ...]) -> int:
+    # O_NONBLOCK: a fifo that nobody writes to must not hang us; it has no meaning for a regular file
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    if not within:
+        return os.open(path, flags)
+    real = os.path.realpath(bounds.inside(path, within, "reference"))
+    if real in within:  # no picture, and the folder that it lies in is outside
+        return os.open(real, flags)
+    with bounds.opened(os.path.dirname(real), within) as at:
+        return os.open(os.path.basename(real), flags | os.O_NOFOLLOW, dir_fd=at)
+
+
+def _read(path: str, within: tuple[str, ...]) -> bytes:
     try:
-        # O_NONBLOCK: a fifo that nobody writes to must not hang us; it has no meaning for a regular file
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open(path, within)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name has a NUL in it"
         raise ReferenceMissing(

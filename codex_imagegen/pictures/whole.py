@@ -1,4 +1,7 @@
-"""A file that is whole or not there at all: written under a name that nobody else has, and given its own at the end."""
+"""A file that is whole or not there at all: written under a name that nobody else has, and given its own at the end.
+
+``at`` is a descriptor of the folder where that is already open: then the last part of a path alone counts.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ _YOUNG_SEC = 2.0
 
 
 @contextlib.contextmanager
-def unfinished(folder: str) -> Iterator[tuple[IO[bytes], str]]:
+def unfinished(folder: str, at: int | None = None) -> Iterator[tuple[IO[bytes], str]]:
     """A new file, open for writing, and its name; what still bears that name when the context ends is removed."""
-    descriptor, name = create(folder, ".codex-imagegen")
+    descriptor, name = create(folder, ".codex-imagegen", at)
     try:
         with open(descriptor, "wb") as file:
             with contextlib.suppress(OSError):  # told by sweep() from one whose writer was killed
@@ -28,7 +31,7 @@ def unfinished(folder: str) -> Iterator[tuple[IO[bytes], str]]:
             yield file, name
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            os.unlink(name, dir_fd=at)
 
 
 def flush(file: IO[bytes]) -> None:
@@ -37,17 +40,19 @@ def flush(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def replace(temporary: str, path: str) -> None:
+def replace(temporary: str, path: str, at: int | None = None) -> None:
     """Put a finished file in the place of another, whose permissions it takes over, or where none is."""
+    path = _named(path, at)
     with contextlib.suppress(OSError):
-        os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-    os.replace(temporary, path)
+        os.chmod(temporary, stat.S_IMODE(os.stat(path, dir_fd=at).st_mode), dir_fd=at)
+    os.replace(temporary, path, src_dir_fd=at, dst_dir_fd=at)
 
 
-def link(temporary: str, path: str) -> None:
+def link(temporary: str, path: str, at: int | None = None) -> None:
     """Give a finished file its name; raises FileExistsError where the name is taken."""
+    path = _named(path, at)
     try:
-        os.link(temporary, path)
+        os.link(temporary, path, src_dir_fd=at, dst_dir_fd=at)
     except OSError as error:
         if error.errno not in {
             errno.EPERM,
@@ -59,8 +64,8 @@ def link(temporary: str, path: str) -> None:
         }:
             raise
         # a file system without hard links: reserve the name, then replace the reservation
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-        os.replace(temporary, path)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=at))
+        os.replace(temporary, path, src_dir_fd=at, dst_dir_fd=at)
 
 
 def sweep(folder: str) -> None:
@@ -84,7 +89,11 @@ def _regular(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
-def create(folder: str, stem: str) -> tuple[int, str]:
+def create(folder: str, stem: str, at: int | None = None) -> tuple[int, str]:
     """A new file of a name that nobody else has, with the permissions that the umask leaves it."""
-    name = os.path.join(folder, f"{stem}-{os.urandom(8).hex()}.tmp")
-    return os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666), name
+    name = _named(os.path.join(folder, f"{stem}-{os.urandom(8).hex()}.tmp"), at)
+    return os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=at), name
+
+
+def _named(path: str, at: int | None) -> str:
+    return path if at is None else os.path.basename(path)

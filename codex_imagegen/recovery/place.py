@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codex_imagegen.codex.history import Past
-from codex_imagegen.errors import ImagegenError
+from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.model import Wishes
 from codex_imagegen.outcome import Image, Picture
 from codex_imagegen.pictures import finish, output
@@ -20,13 +20,22 @@ _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 class Place:
     """Where pictures go: ``out`` is a file (or ``"-"``), ``out_dir`` a folder; neither: the working folder.
 
-    Of the ``wishes`` those count that can be met afterwards: to be cropped to a size.
+    Of the ``wishes`` those count that can be met afterwards: to be cropped to a size. ``within`` are the folders that
+    the pictures must not leave, if there are any; then the first of them takes the place of the working folder.
     """
 
     out: str | None = None
     out_dir: str | None = None
     force: bool = False
     wishes: Wishes = field(default_factory=Wishes)
+    within: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for what contradicts itself."""
+        if self.out is not None and self.out_dir is not None:
+            raise UsageError("--out and --out-dir contradict each other", hint="give one of them")
+        if self.wishes.size is not None and not self.wishes.fit:
+            raise UsageError("a picture that was made has its size", hint="add --fit to scale and crop it")
 
 
 def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
@@ -45,14 +54,17 @@ def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
 def _targets(found: Found, place: Place, before: int | None) -> Sequence[output.Target]:
     count = len(found.pictures)
     if place.out is not None and before is None:
-        return output.plan(place.out, count=count, force=place.force)
+        return output.plan(place.out, count=count, force=place.force, within=place.within)
     if place.out is not None:
         stem, suffix = os.path.splitext(place.out)
         numbers = range((before or 0) + 1, (before or 0) + count + 1)
-        return [output.plan(f"{stem}-{number}{suffix}", force=place.force)[0] for number in numbers]
-    names = output.numbered_names(os.path.join(os.path.abspath(place.out_dir or os.curdir), _stem(found.past)), count)
+        return [
+            output.plan(f"{stem}-{number}{suffix}", force=place.force, within=place.within)[0] for number in numbers
+        ]
+    folder = os.path.abspath(os.path.join(*place.within[:1], place.out_dir or os.curdir))
+    names = output.numbered_names(os.path.join(folder, _stem(found.past)), count)
     targets = [
-        output.Target(name + _SUFFIXES[picture.format], picture.format, place.force)
+        output.Target(name + _SUFFIXES[picture.format], picture.format, place.force, within=place.within)
         for name, picture in zip(names, found.pictures, strict=True)
     ]
     for target in targets:

@@ -17,6 +17,8 @@ from codex_imagegen.recovery import search
 from codex_imagegen.recovery.place import Place, write
 from codex_imagegen.recovery.search import Found
 
+NOTHING = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
+
 _Write = Callable[[Found, int, int | None], list[Image]]
 
 
@@ -35,6 +37,9 @@ def recover(
     """
     started = time.monotonic()
     write = _telling(place, tell, started)
+    if bool(wanted) + last != 1:
+        raise UsageError(NOTHING, hint="see codex-imagegen recover --help")
+    place.check()
     codex_home = sessions.home(os.environ if environment is None else environment)
     words = list(dict.fromkeys(wanted))
     if len(words) > 1:

@@ -44,6 +44,8 @@ class Rules:
         if self._origin is not None and _origin(parts) == self._origin:
             return True
         host = (parts.host or "").lower()
+        if host not in url.lower():  # where idna is installed, urllib3 makes xn--vil-bja of évil
+            return False
         return parts.scheme == "https" and host.endswith(HOST_SUFFIXES) and bool(_HOST.fullmatch(host))
 
     def next(self, url: str, location: str | None) -> str | None:

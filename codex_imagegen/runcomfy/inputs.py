@@ -57,7 +57,7 @@ def order(request: Request) -> Order:
         raise RunComfyInput("the prompt is empty", hint="say in words what to draw")
     body: dict[str, object] = {"prompt": request.prompt, **_wishes(request)}
     if request.refs:
-        body["images"] = as_inputs(request.refs)
+        body["images"] = as_inputs(request.refs, request.refs_within)
     return Order(model, body)
 
 

@@ -20,15 +20,15 @@ MAX_TOTAL_BYTES = 64 * 1024 * 1024
 SMALLER = "give a smaller copy of it, or an https URL"
 
 
-def as_inputs(refs: tuple[str, ...]) -> list[str]:
-    """Each reference as a string of the request, in the order given.
+def as_inputs(refs: tuple[str, ...], within: tuple[str, ...] = ()) -> list[str]:
+    """Each reference as a string of the request, in the order given; files lie ``within`` these folders, if any.
 
     Raises :class:`RunComfyInput` for what RunComfy would not take, and what
     :func:`~codex_imagegen.pictures.references.load` raises for files that can't be used.
     """
     inputs, total = [], 0
     for ref in refs:
-        uri = _url(ref) if "://" in ref[:9] else _data_uri(ref)
+        uri = _url(ref) if "://" in ref[:9] else _data_uri(ref, within)
         total += len(uri)
         if total > MAX_TOTAL_BYTES:
             raise RunComfyInput(f"the references are more than {MAX_TOTAL_BYTES:,} bytes together", hint=SMALLER)
@@ -45,8 +45,8 @@ def _url(ref: str) -> str:
     return ref
 
 
-def _data_uri(path: str) -> str:
-    reference = references.load(path)
+def _data_uri(path: str, within: tuple[str, ...]) -> str:
+    reference = references.load(path, within)
     if len(reference.data) > MAX_BYTES:
         raise RunComfyInput(
             f"the reference {path!r} has {len(reference.data):,} bytes, and RunComfy takes {MAX_BYTES:,}",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codex_imagegen import report
-from codex_imagegen.batch.outcome import Status
+from codex_imagegen.batches.outcome import Status
 from codex_imagegen.doctor.finding import Status as Found
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import SCHEMA, Result, Session

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen import generation
-from codex_imagegen.batch.attempt import ENDS_ALL, Attempts
-from codex_imagegen.batch.backoff import Backoff
-from codex_imagegen.batch.jobs import Job
-from codex_imagegen.batch.journal import Journal
-from codex_imagegen.batch.outcome import Outcome
+from codex_imagegen.batches.attempt import ENDS_ALL, Attempts
+from codex_imagegen.batches.backoff import Backoff
+from codex_imagegen.batches.jobs import Job
+from codex_imagegen.batches.journal import Journal
+from codex_imagegen.batches.outcome import Outcome
 from codex_imagegen.errors import (
     CodexMissing,
     ImagegenError,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from codex_imagegen.batch.backoff import Backoff, Gate, passes
+from codex_imagegen.batches.backoff import Backoff, Gate, passes
 from codex_imagegen.errors import (
     ImagegenError,
     Moderation,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from codex_imagegen.batch.jobs import Job, Jobs
-from codex_imagegen.batch.listing import MAX_LINE
+from codex_imagegen.batches.jobs import Job, Jobs
+from codex_imagegen.batches.listing import MAX_LINE
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.model import Wishes
 from tests.support.pictures import encoded, torn

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codex_imagegen.batch.journal import HEADER, NAME, Journal
+from codex_imagegen.batches.journal import HEADER, NAME, Journal
 from codex_imagegen.errors import OutUnwritable, UsageError
 
 KEYS = [bytes([number]) * 16 for number in range(3)]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_imagegen.batch.outcome import done_before, failed_before, left, sha256, to_journal
+from codex_imagegen.batches.outcome import done_before, failed_before, left, sha256, to_journal
 from codex_imagegen.errors import Moderation, UsageLimit
 from codex_imagegen.outcome import Image, Result, Warning_
 from codex_imagegen.report import failed

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from codex_imagegen.batch.attempt import Attempts
-from codex_imagegen.batch.jobs import Jobs
-from codex_imagegen.batch.listing import Line
-from codex_imagegen.batch.outcome import Outcome
-from codex_imagegen.batch.run import Batch
+from codex_imagegen.batches.attempt import Attempts
+from codex_imagegen.batches.jobs import Jobs
+from codex_imagegen.batches.listing import Line
+from codex_imagegen.batches.outcome import Outcome
+from codex_imagegen.batches.run import Batch
 from codex_imagegen.errors import ReferenceMissing
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.outcome import Result

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from codex_imagegen.batch.journal import NAME
+from codex_imagegen.batches.journal import NAME
 from tests.runcomfy.cli import Outcome, Shell
 from tests.runcomfy.conftest import picture
 from tests.runcomfy.standin import REQUEST_ID, Reply, StandIn

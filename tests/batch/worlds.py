@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from codex_imagegen.batch.journal import NAME
+from codex_imagegen.batches.journal import NAME
 from codex_imagegen.demo.standin import Call, Reply
 from tests.bridge.checks import Small, processes, temporary
 from tests.support.lab import Lab, Outcome

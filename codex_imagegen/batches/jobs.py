@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from codex_imagegen.batch import identity, keys
-from codex_imagegen.batch.checks import Checks
-from codex_imagegen.batch.listing import Line, Listing, at
+from codex_imagegen.batches import identity, keys
+from codex_imagegen.batches.checks import Checks
+from codex_imagegen.batches.listing import Line, Listing, at
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.model import Request
 from codex_imagegen.pictures.output import SUFFIXES

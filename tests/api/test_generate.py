@@ -14,24 +14,9 @@ import pytest
 
 import codex_imagegen
 from codex_imagegen import ImagegenError, Interrupt
-from codex_imagegen.demo.standin import Script
 from tests.bridge import checks
 from tests.bridge.checks import Small, made
 from tests.support import builds, scripts
-
-
-@pytest.fixture
-def here(lab, monkeypatch):
-    """``here(script)`` is a world whose environment is this process's own, and whose folder we work in."""
-
-    def enter(script: Script | None = None):
-        world = lab(script=script or Small())
-        for name, value in world.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(world.work)
-        return world
-
-    return enter
 
 
 def generate(*arguments, **more):

@@ -7,9 +7,9 @@ import os
 from dataclasses import replace
 
 from codex_imagegen import generation
-from codex_imagegen.batch import outcome
-from codex_imagegen.batch.jobs import Job
-from codex_imagegen.batch.journal import Trace
+from codex_imagegen.batches import outcome
+from codex_imagegen.batches.jobs import Job
+from codex_imagegen.batches.journal import Trace
 from codex_imagegen.errors import OutExists, RunComfyRetry
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Earlier, Request

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from codex_imagegen import generation, report
-from codex_imagegen.batch import backoff, leftover, outcome
-from codex_imagegen.batch.jobs import Job
-from codex_imagegen.batch.journal import Journal, Trace
-from codex_imagegen.batch.outcome import Outcome, Status
+from codex_imagegen.batches import backoff, leftover, outcome
+from codex_imagegen.batches.jobs import Job
+from codex_imagegen.batches.journal import Journal, Trace
+from codex_imagegen.batches.outcome import Outcome, Status
 from codex_imagegen.codex import workspace
 from codex_imagegen.errors import (
     ImagegenError,

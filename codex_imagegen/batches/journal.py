@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from codex_imagegen.batch.lines import Lines
+from codex_imagegen.batches.lines import Lines
 from codex_imagegen.errors import UsageError
 
 NAME = ".codex-imagegen-batch.jsonl"

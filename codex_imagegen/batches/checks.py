@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from codex_imagegen.batch.identity import Digests
+from codex_imagegen.batches.identity import Digests
 from codex_imagegen.codex import command
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import Request

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from queue import Queue
 
 from codex_imagegen import report
-from codex_imagegen.batch.attempt import Attempts
-from codex_imagegen.batch.jobs import Jobs
-from codex_imagegen.batch.listing import Line
-from codex_imagegen.batch.outcome import Outcome
+from codex_imagegen.batches.attempt import Attempts
+from codex_imagegen.batches.jobs import Jobs
+from codex_imagegen.batches.listing import Line
+from codex_imagegen.batches.outcome import Outcome
 from codex_imagegen.errors import ImagegenError, Interrupted
 
 _WAITING = 64
@@ -28,7 +28,7 @@ class Batch:
         self._defect: BaseException | None = None
         self.running = 0
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Generator[Outcome]:
         """Each job's end; fewer than there are jobs where the batch was interrupted. Raises a defect of ours alone."""
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._workers)]
         for thread in threads:

@@ -1,0 +1,116 @@
+"""The options of a picture by their names, checked by type, as a request: for a batch's jobs, Python and MCP alike.
+
+The command line has them from click, typed already, and shares :func:`request`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from codex_imagegen.errors import UsageError
+from codex_imagegen.model import Request
+
+WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
+"""Those that say how the picture should look (see :class:`~codex_imagegen.model.Wishes`)."""
+
+
+def request(options: Mapping[str, Any]) -> Request:
+    """The request that options of the right types mean; raises :class:`UsageError` for wishes that mean nothing."""
+    plain = {name: value for name, value in options.items() if name not in WISHES}
+    wished = {name: options[name] for name in WISHES if options.get(name) not in (None, False)}
+    if wished:
+        from codex_imagegen import wishes
+
+        plain["wishes"] = wishes.parse(**wished)
+    return Request(**plain)
+
+
+def typed(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any] | None = None) -> Any:
+    """The value of an option, made sure of its type, or of the ``kind`` given; raises :class:`UsageError`."""
+    try:
+        return (kind or TYPES[name])(value)
+    except TypeError as error:
+        raise UsageError(f"{name!r} must be {error}", hint=hint) from error
+
+
+def closest(name: str, names: Mapping[str, Any]) -> str:
+    """What to do about a name that is none of these."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, 1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise TypeError("valid Unicode text") from error
+    return value
+
+
+def path(value: Any) -> str:
+    """A path as a string; raises TypeError."""
+    name = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(name, str):
+        raise TypeError("a string")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise TypeError("valid Unicode text") from error
+    return name
+
+
+def paths(value: Any) -> tuple[str, ...]:
+    """One path or several; raises TypeError."""
+    values = [value] if isinstance(value, (str, os.PathLike)) else value
+    if not isinstance(values, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in values):
+        raise TypeError("a list of strings")
+    return tuple(path(each) for each in values)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple)) or not all(isinstance(each, str) for each in values):
+        raise TypeError("a list of strings")
+    return tuple(_text(each) for each in values)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError("a number")
+    return float(min(max(value, -1), 1e9))  # beyond that it is refused anyway, and an int may be too large for a float
+
+
+def _size(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        value = f"{whole(value[0])}x{whole(value[1])}"
+    return _text(value)
+
+
+def whole(value: Any) -> int:
+    """A whole number; raises TypeError."""
+    if isinstance(value, float) and value.is_integer():  # JSON knows one kind of number
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("a whole number")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("true or false")
+    return value
+
+
+TYPES: dict[str, Callable[[Any], Any]] = {
+    "prompt": _text, "refs": paths, "out": path, "timeout_sec": _number, "force": _flag, "full_turn": _flag,
+    "codex": path, "model": _text, "codex_args": _texts, "backend": _text, "size": _size, "aspect_ratio": _text,
+    "resolution": _text, "quality": _text, "transparent": _flag, "format": _text, "fit": _flag, "count": whole,
+    "jobs": whole,
+}  # fmt: skip
+"""Every option of a picture, and what makes sure of its type: a TypeError says what it must be."""

@@ -1,0 +1,115 @@
+"""The calls that the tools take: arguments made sure of, the story told by the rooms below, and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import anyio
+from mcp.types import CallToolResult, Tool
+
+from codex_imagegen import generation, options, wishes
+from codex_imagegen.codex import sessions
+from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Event, Request
+from codex_imagegen.recovery import story
+from codex_imagegen.recovery.place import Place
+from codex_imagegen.server import answers, catalog, checkup
+from codex_imagegen.server.running import Progress, Work, settled
+from codex_imagegen.server.settings import MAX_COUNT, Settings
+
+_Work = Work[CallToolResult]
+_HINT = "see the schema of the tool"
+_NONE = "this server has made no picture yet, so there is no last one"
+
+
+class Calls:
+    """Answers calls. ``on_defect`` makes an error of the tree out of any other exception, and keeps its traceback."""
+
+    def __init__(self, settings: Settings, on_defect: Callable[[Exception], ImagegenError]) -> None:
+        self.tools: dict[str, Tool] = {tool.name: tool for tool in catalog.tools(settings)}
+        self._settings, self._on_defect = settings, on_defect
+        self._paid = anyio.CapacityLimiter(settings.jobs)
+        self._free = anyio.CapacityLimiter(settings.jobs)
+        self._last: str | None = None
+
+    async def answer(self, name: str, arguments: Mapping[str, Any], progress: Progress) -> CallToolResult:
+        """The answer of a known tool; raises nothing but a cancellation."""
+        try:
+            work, limiter = self._work(name, self._checked(self.tools[name], arguments))
+            outcome = await settled(work, progress, limiter)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        except ImagegenError as error:
+            return answers.of_error(error, self._settings)
+        except Exception as error:  # noqa: BLE001 - the boundary
+            return answers.of_error(self._on_defect(error), self._settings)
+
+    def _work(self, name: str, found: dict[str, Any]) -> tuple[_Work, anyio.CapacityLimiter]:
+        """What is to be done, and whose turn it waits for."""
+        if name == "doctor":
+            return lambda interrupt, _tell: answers.of_checkup(checkup.examined(self._settings, interrupt)), self._free
+        if name == "recover_image":
+            return self._recovering(found), self._free
+        return self._drawing(found, name), self._paid
+
+    def _checked(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that were given, of their types; raises :class:`UsageError`."""
+        known = tool.input_schema["properties"]
+        for name in arguments:
+            if name not in known:
+                raise UsageError(f"{tool.name} has no argument {name!r}", hint=options.closest(name, known))
+        kinds = {"thread_id": options.TYPES["prompt"]}
+        found = {
+            name: options.typed(name, value, hint=_HINT, kind=kinds.get(name))
+            for name, value in arguments.items()
+            if value is not None
+        }
+        missing = [name for name in tool.input_schema["required"] if not found.get(name)]
+        if missing:
+            raise UsageError(f"{tool.name} needs {' and '.join(missing)}", hint=_HINT)
+        return found
+
+    def _drawing(self, found: dict[str, Any], name: str) -> _Work:
+        settings = self._settings
+        backend = found.setdefault("backend", settings.backends[0])
+        if backend not in settings.backends:
+            raise UsageError(f"{name} is not offered with {backend!r}", hint=f"use {' or '.join(settings.backends)}")
+        if found.get("count", 1) > MAX_COUNT:
+            raise UsageError(f"--count can't be {found['count']} here", hint=f"give a number from 1 to {MAX_COUNT}")
+        request: Request = replace(
+            options.request(found),
+            within=settings.roots,
+            refs_within=settings.ref_roots,
+            codex=settings.codex,
+            codex_args=settings.codex_args,
+        )
+
+        def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> CallToolResult:
+            def hear(event: Event) -> None:
+                self._last = event.thread_id or self._last
+                tell(_numbered(event, request.count))
+
+            return answers.of_result(generation.generate(request, interrupt=interrupt, tell=hear), settings)
+
+        return work
+
+    def _recovering(self, found: dict[str, Any]) -> _Work:
+        thread = found.get("thread_id") or self._last
+        if thread is None:
+            raise UsageError(_NONE, hint="give the thread_id; the user can run: codex-imagegen recover --list")
+        if not sessions.THREAD_ID.match(thread):
+            raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
+        look = wishes.parse(size=found.get("size"), fit=found.get("fit", False))
+        place = Place(found.get("out"), None, found.get("force", False), look, self._settings.roots)
+        return lambda _interrupt, _tell: answers.of_result(story.recover([thread], place), self._settings)
+
+
+def _numbered(event: Event, count: int) -> Event:
+    """The event with the picture that it tells of, where there are several."""
+    if count == 1 or event.index is None or event.message:
+        return event
+    return replace(event, message=f"picture {event.index + 1} of {count}")

@@ -1,0 +1,112 @@
+"""Arguments that make no sense: a UsageError with what to do, before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import codex_imagegen
+from codex_imagegen import UsageError, arguments, options
+from codex_imagegen.cli.generate import OPTIONS
+
+
+def refused(call, *given, **more):
+    with pytest.raises(UsageError) as caught:
+        call(*given, **more)
+    assert caught.value.spent is False
+    assert caught.value.hint
+    return f"{caught.value.message}; {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"qualty": "high"}, "no argument 'qualty'; did you mean 'quality'"),
+        ({"nonsense": 1}, "no argument 'nonsense'; there are prompt, refs"),
+        ({"out": "-"}, "stdout"),
+        ({"out": 3}, "'out' must be a string"),
+        ({"out": b"fox.png"}, "'out' must be a string"),
+        ({"out": "\ud800.png"}, "'out' must be valid Unicode"),
+        ({"refs": [3]}, "'refs' must be a list"),
+        ({"size": (1024,)}, "'size' must be a string"),
+        ({"size": (0, 5)}, "--size can't be '0x5'"),
+        ({"size": (1.5, 5)}, "'size' must be a whole number"),
+        ({"count": "3"}, "'count' must be a whole number"),
+        ({"count": True}, "'count' must be a whole number"),
+        ({"count": 0}, "--count can't be 0"),
+        ({"jobs": 0}, "--jobs can't be 0"),
+        ({"timeout_sec": "5"}, "'timeout_sec' must be a number"),
+        ({"force": "yes"}, "'force' must be true or false"),
+        ({"fit": True}, "--fit needs a size"),
+        ({"format": "gif"}, "--format can't be 'gif'"),
+        ({"quality": "best"}, "--quality can't be 'best'"),
+        ({"backend": "other"}, "no backend 'other'"),
+        ({"model": 5}, "'model' must be a string"),
+        ({"codex_args": [5]}, "'codex_args' must be a list"),
+    ],
+)
+def test_of_a_picture(more, words):
+    assert words in refused(codex_imagegen.generate, "a fox", **more)
+
+
+@pytest.mark.parametrize("prompt", [None, 3, b"a fox", "\ud800"])
+def test_a_prompt_is_text(prompt):
+    assert "'prompt' must be" in refused(codex_imagegen.generate, prompt)
+
+
+@pytest.mark.parametrize("refs", [(), [], ""])
+def test_an_edit_needs_a_reference(refs):
+    assert "at least one reference" in refused(codex_imagegen.edit, "a fox", refs)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "more", "words"),
+    [
+        ({"prompt": "a fox"}, {}, "'jobs' must be a file, or a list"),
+        (3, {}, "'jobs' must be a file, or a list"),
+        ([3], {}, "a job must be a prompt or a mapping"),
+        ([{"prompt": "a", "refs": [b"x"]}], {}, "a job must be a prompt or a mapping"),
+        ([], {}, "there are no jobs"),
+        (["a fox", {"promt": "b"}], {"codex": "/bin/true"}, "line 2: 'promt' is no key of a job"),
+        (["a fox"], {"workers": 0}, "--jobs can't be 0"),
+        (["a fox"], {"workers": "2"}, "'workers' must be a whole number"),
+        (["a fox"], {"out_dir": 5}, "'out_dir' must be a string"),
+        (["a fox"], {"nonsense": 5}, "no argument 'nonsense'"),
+        (["a fox"], {"count": 5}, "'count' can't be set for one job"),
+        (["a fox"], {"size": "huge"}, "line 1: --size can't be 'huge'"),
+        ("no-such-file", {}, "can't be read"),
+        (Path("a\0b"), {}, "can't be read"),
+    ],
+)
+def test_of_a_batch(jobs, more, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert words in refused(codex_imagegen.batch, jobs, **more)
+    assert [path.name for path in tmp_path.iterdir()] == ["own-home"]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "more", "words"),
+    [
+        ((), {}, "say what to recover"),
+        (("a",), {"last": True}, "say what to recover"),
+        (("nonsense",), {}, "neither a thread id nor a rollout"),
+        ((), {"last": True, "out": "a.png", "out_dir": "b"}, "contradict"),
+        ((), {"last": True, "out": "-"}, "stdout"),
+        ((), {"last": True, "size": "9x9"}, "has its size"),
+        ((), {"last": True, "fit": True}, "--fit needs a size"),
+        ((), {"last": True, "force": "yes"}, "'force' must be true or false"),
+        ((3,), {}, "'sessions' must be a list"),
+    ],
+)
+def test_of_a_recovery(sessions, more, words):
+    assert words in refused(codex_imagegen.recover, *sessions, **more)
+
+
+def test_every_option_of_the_command_that_makes_sense_is_an_argument():
+    """What is left to the command: where prompts come from, how things are shown, and a request without its wait."""
+    of_the_command = {option.name for option in OPTIONS}
+    shown = {"prompt_file", "json_wanted", "events", "quiet", "verbose", "no_wait", "show"}
+    named = arguments.Options.__annotations__.keys() | {"prompt", "refs"}
+    assert of_the_command - shown == named - {"on_event", "interrupt"}
+    assert named - {"on_event", "interrupt"} == options.TYPES.keys()

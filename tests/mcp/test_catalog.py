@@ -1,0 +1,62 @@
+"""What a model is told: exact schemas, the command's own names, and nothing that it may not choose."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+
+from codex_imagegen import arguments, options
+from codex_imagegen.server.catalog import INSTRUCTIONS, tools
+from codex_imagegen.server.settings import Settings
+
+ROOTS = ("/root-of-pictures",), ("/root-of-pictures", "/more")
+OWNERS = {"codex", "codex_args", "jobs", "full_turn", "on_event", "interrupt"}
+"""What is for the server's owner to say, or makes no sense in a call."""
+
+
+def named(settings):
+    return {tool.name: tool for tool in tools(settings)}
+
+
+def test_the_names_are_those_of_the_options():
+    found = named(Settings(*ROOTS, backends=("codex", "runcomfy")))
+    look = arguments.Options.__annotations__.keys() - OWNERS
+    assert found["generate_image"].input_schema["properties"].keys() == look | {"prompt"}
+    assert found["edit_image"].input_schema["properties"].keys() == look | {"prompt", "refs"}
+    assert look < options.TYPES.keys()
+
+
+def test_what_costs_money_is_offered_only_where_the_owner_said_so():
+    assert "backend" not in named(Settings(*ROOTS))["generate_image"].input_schema["properties"]
+    found = named(Settings(*ROOTS, backends=("codex", "runcomfy")))["generate_image"].input_schema
+    assert found["properties"]["backend"]["enum"] == ["codex", "runcomfy"]
+
+
+@pytest.mark.parametrize("tool", tools(Settings(*ROOTS)), ids=lambda tool: tool.name)
+def test_schemas_are_exact_and_every_argument_is_described(tool):
+    jsonschema.Draft202012Validator.check_schema(tool.input_schema)
+    assert tool.input_schema["additionalProperties"] is False
+    for name, about in tool.input_schema["properties"].items():
+        assert about["description"].endswith("."), name
+    jsonschema.Draft202012Validator.check_schema(tool.output_schema)
+    assert "\n\n\n" not in tool.description
+    assert not any(line.startswith(" ") for line in tool.description.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("30 to 90 seconds", "generate_image"), ("quota", "generate_image"), ("word for word", "generate_image"),
+        ("edit_image", "generate_image"), ("recover_image before you try again", "generate_image"),
+        ("image 1, image 2", "edit_image"), ("in the order of refs", "edit_image"), ("no quota", "recover_image"),
+    ],
+)  # fmt: skip
+def test_a_description_says_what_an_agent_must_know(words, name):
+    assert words in named(Settings(*ROOTS))[name].description
+    assert "recover_image" in INSTRUCTIONS
+
+
+def test_the_folders_are_named():
+    found = named(Settings(*ROOTS))["edit_image"].input_schema["properties"]
+    assert "/root-of-pictures or /more" in found["refs"]["description"]
+    assert "/more" not in found["out"]["description"]

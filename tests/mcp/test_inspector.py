@@ -1,0 +1,40 @@
+"""The server as MCP Inspector sees it: another client, in another language, with opinions on schemas."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bridge import checks
+from tests.bridge.checks import Small, made
+from tests.support import inspector
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_the_tools_pass_its_strict_look(lab, era):
+    done = inspector.run(lab(), "--method", "tools/list", "--strict", "--protocol-era", era)
+    assert done.code == 0, done
+    assert "schema" not in done.err.lower()  # it names what a host may stumble over
+    names = [tool["name"] for tool in inspector.answer(done)["tools"]]
+    assert names[:3] == ["generate_image", "edit_image", "recover_image"]
+
+
+def test_a_picture(lab):
+    world = lab(script=Small())
+    arguments = ["--tool-arg", "prompt=a red fox", "--tool-arg", "out=fox.png", "--tool-arg", "count=1"]
+    done = inspector.run(world, "--method", "tools/call", "--tool-name", "generate_image", *arguments)
+    assert done.code == 0, done
+    answer = inspector.answer(done)
+    assert [block["type"] for block in answer["content"]] == ["text", "image"]
+    assert answer["structuredContent"]["images"][0]["path"] == str(world.work / "fox.png")
+    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    checks.assert_clean(world)
+
+
+def test_an_error_of_the_tool(lab):
+    arguments = ["--tool-arg", "prompt=a red fox", "--tool-arg", "out=../fox.png"]
+    done = inspector.run(lab(), "--method", "tools/call", "--tool-name", "generate_image", *arguments)
+    answer = inspector.answer(done)
+    assert answer["isError"]
+    assert answer["structuredContent"]["error"]["code"] == "usage"

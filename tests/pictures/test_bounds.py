@@ -1,0 +1,124 @@
+"""Folders that nothing leaves: by name, by a link, and by a link that was put there after all was checked."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from codex_imagegen.errors import OutExists, OutUnwritable, ReferenceMissing, UsageError
+from codex_imagegen.pictures import bounds, output, references
+from codex_imagegen.pictures.verify import verify
+from tests.support.pictures import encoded
+
+PICTURE = verify(encoded(), revised_prompt="a fox")
+
+
+@pytest.fixture
+def roots(tmp_path, monkeypatch):
+    """Two roots, and a folder outside with a picture in it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("root", "other", "outside"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "outside" / "secret.png").write_bytes(PICTURE.data)
+    return str(tmp_path / "root"), str(tmp_path / "other")
+
+
+@pytest.fixture
+def outside(tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "outside").rglob("*")}
+    yield tmp_path / "outside"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outside").rglob("*")} == before
+
+
+def put(name, roots, **more):
+    (target,) = output.plan(name, within=roots, **more)
+    return output.write(PICTURE, target).path
+
+
+def test_relative_names_begin_in_the_first_root(roots):
+    assert put("a/b/fox.png", roots) == f"{roots[0]}/a/b/fox.png"
+    assert put(f"{roots[1]}/fox.png", roots) == f"{roots[1]}/fox.png"
+    assert os.path.dirname(put(None, roots)) == roots[0]
+    assert bounds.inside("/etc/fox.png", ("/",), "output") == "/etc/fox.png"
+    assert references.load("a/b/fox.png", roots).data == PICTURE.data
+
+
+def test_what_is_there_is_refused_and_with_force_replaced(roots):
+    put("fox.png", roots)
+    os.chmod(f"{roots[0]}/fox.png", 0o640)
+    with pytest.raises(OutExists):
+        put("fox.png", roots)
+    put("fox.png", roots, force=True)
+    assert os.stat(f"{roots[0]}/fox.png").st_mode & 0o777 == 0o640
+    assert os.listdir(roots[0]) == ["fox.png"]
+
+
+def test_a_default_name_that_is_taken_meanwhile_is_numbered(roots):
+    (target,) = output.plan(None, within=roots)
+    paths = [output.write(PICTURE, target).path for _ in range(2)]
+    assert paths == [target.path, target.path.replace(".png", "-2.png")]
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside/x.png", "a/../x.png", "..", "/etc/x.png", "{root}-not/x.png", "link/x.png", "link.png"]
+)
+def test_what_leads_outside_is_refused_whether_it_is_there_or_not(roots, outside, name):
+    os.symlink(outside, f"{roots[0]}/link")
+    os.symlink(outside / "secret.png", f"{roots[0]}/link.png")
+    for force in (False, True):
+        with pytest.raises(UsageError, match="is outside"):
+            put(name.format(root=roots[0]), roots, force=force)
+    with pytest.raises(UsageError, match="is outside"):
+        references.load(name.format(root=roots[0]), roots)
+
+
+def test_a_link_that_stays_inside_is_followed(roots):
+    os.symlink(roots[1], f"{roots[0]}/link")
+    assert put("link/fox.png", roots) == f"{roots[0]}/link/fox.png"
+    assert os.listdir(roots[1]) == ["fox.png"]
+    assert references.load("link/fox.png", roots).data == PICTURE.data
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_that_becomes_a_link_before_the_picture_is_written(roots, outside, force):
+    (target,) = output.plan("a/b/fox.png", within=roots, force=force)
+    os.symlink(outside, f"{roots[0]}/a")
+    with pytest.raises(OutUnwritable, match="leads outside") as caught:
+        output.write(PICTURE, target)
+    assert caught.value.spent
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_that_becomes_a_link_in_the_very_moment(roots, outside, force, monkeypatch):
+    """It was none when it was looked at: nothing on the way in is followed."""
+    (target,) = output.plan("a/fox.png", within=roots, force=force)
+    os.symlink(outside, f"{roots[0]}/a")
+    monkeypatch.setattr(bounds.os.path, "realpath", os.path.abspath)
+    with pytest.raises(OutUnwritable):
+        output.write(PICTURE, target)
+    os.symlink(outside / "secret.png", f"{roots[0]}/ref.png")
+    for path in ("a/secret.png", "ref.png"):
+        with pytest.raises(ReferenceMissing):
+            references.load(path, roots)
+
+
+def test_a_name_that_becomes_a_link_in_the_very_moment_is_replaced_itself(roots, outside, monkeypatch):
+    (target,) = output.plan("fox.png", within=roots, force=True)
+    os.symlink(outside / "secret.png", f"{roots[0]}/fox.png")
+    monkeypatch.setattr(bounds.os.path, "realpath", os.path.abspath)
+    output.write(PICTURE, target)
+    assert not os.path.islink(f"{roots[0]}/fox.png")
+
+
+def test_no_descriptor_is_left(roots):
+    def count():
+        return len(os.listdir("/dev/fd"))
+
+    before = count()
+    for number in range(5):
+        put(f"a/{number}/fox.png", roots)
+        references.load(f"a/{number}/fox.png", roots)
+        with pytest.raises(ReferenceMissing):
+            references.load("none/fox.png", roots)
+    assert count() == before
