@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -25,6 +26,12 @@ async def connected(world: Lab, *options: str, **more: Any) -> AsyncIterator[Cli
             yield client
 
 
+def run(main: Callable[[], Awaitable[Any]]) -> Any:
+    """What comes of it, in a thread of its own: the browser of another test may have a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, main).result()
+
+
 def use(world: Lab, story: Callable[[Client], Awaitable[Any]], *options: str, **more: Any) -> Any:
     """What comes of a story with a client."""
 
@@ -33,7 +40,7 @@ def use(world: Lab, story: Callable[[Client], Awaitable[Any]], *options: str, **
             async with connected(world, *options, **more) as client:
                 return await story(client)
 
-    return anyio.run(main)
+    return run(main)
 
 
 def call(world: Lab, tool: str, *options: str, **arguments: Any) -> Any:

@@ -46,7 +46,7 @@ def test_what_is_to_be_pasted_starts_a_server(lab, key, server):
             async with Client(stdio_client(started)) as client:
                 return [tool.name for tool in (await client.list_tools()).tools], client.instructions
 
-    names, instructions = anyio.run(main)
+    names, instructions = hosts.run(main)
     assert all(f"`{name}`" in PAGE for name in names)
     assert "recover_image" in instructions
 

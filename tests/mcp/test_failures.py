@@ -126,7 +126,6 @@ class OneOnly(Small):
 
 def test_a_defect_is_told_and_kept(lab, monkeypatch):
     """In this process: the installed command has none that could be shown."""
-    import anyio
 
     from codex_imagegen import generation
     from codex_imagegen.cli import console
@@ -148,7 +147,7 @@ def test_a_defect_is_told_and_kept(lab, monkeypatch):
         return await calls.answer("generate_image", {"prompt": "a"}, silent)
 
     monkeypatch.setattr(generation, "generate", broken)
-    answer = anyio.run(main)
+    answer = hosts.run(main)
     assert_refused(answer, "internal", "ZeroDivisionError", "codex-imagegen-defect-", spent=None)
 
 
