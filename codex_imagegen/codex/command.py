@@ -74,10 +74,16 @@ def find(given: str | None, environment: Mapping[str, str]) -> str:
 
 
 def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment that Codex gets: the user's, less the keys that would pay instead of the plan."""
-    return {
+    """The environment that Codex gets: the user's, less the keys that would pay instead of the plan.
+
+    It works in another folder than we do: a CODEX_HOME that is relative to ours is made absolute.
+    """
+    given = {
         name: value for name, value in environment.items() if name not in WITHHELD and not name.startswith("RUNCOMFY_")
     }
+    if given.get("CODEX_HOME"):
+        given["CODEX_HOME"] = os.path.abspath(given["CODEX_HOME"])
+    return given
 
 
 def argv(

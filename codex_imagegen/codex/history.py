@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -78,6 +79,12 @@ def newest(codex_home: str) -> Iterator[Past]:
         if past.thread_id not in seen:
             seen.add(past.thread_id)
             yield past if past.path else _with_rollout(codex_home, past)
+
+
+def doubled(codex_home: str) -> set[str]:
+    """The threads that more than one rollout bears the name of, in whatever folder and however packed."""
+    counted = Counter(past.thread_id for past in (*rollouts(codex_home), *_archived(codex_home)) if past.thread_id)
+    return {thread_id for thread_id, count in counted.items() if count > 1}
 
 
 def rollouts(codex_home: str) -> Iterator[Past]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from codex_imagegen.codex import history, sessions, workspace
@@ -64,6 +64,7 @@ def take(codex_home: str, tell: Callable[[int], None]) -> Census:
     census = Census()
     paths = [os.path.join(codex_home, place) for place in _PLACES]
     census.linked = [path for path in paths if os.path.islink(path)]
+    doubled = history.doubled(codex_home)
     for past in history.newest(codex_home):
         if past.path is None or any(past.path.startswith(link + os.sep) for link in census.linked):
             continue
@@ -72,27 +73,29 @@ def take(codex_home: str, tell: Callable[[int], None]) -> Census:
         if past.packed:
             census.packed += 1
         else:
-            _look(codex_home, past, census)
+            _look(codex_home, past, census, doubled)
     return census
 
 
-def _look(codex_home: str, past: Past, census: Census) -> None:
+def _look(codex_home: str, past: Past, census: Census, doubled: Set[str]) -> None:
     line = sessions.first_line(past.path or "")
     owner = sessions.owner_of(line) if any(mark in line for mark in _MARKS) else None
     if owner is None:
         return
     if owner.forked_from:
         census.forked.add(owner.forked_from.lower())
-    own = _own(codex_home, past, owner, census.linked)
+    own = _own(codex_home, past, owner, census.linked, doubled)
     if own is not None:
         census.own.append(own)
 
 
-def _own(codex_home: str, past: Past, owner: sessions.Owner, linked: list[str]) -> Own | None:
+def _own(codex_home: str, past: Past, owner: sessions.Owner, linked: list[str], doubled: Set[str]) -> Own | None:
     """The session as one of ours; None where anything about it says otherwise."""
     ours = owner.source == _SOURCE and owner.cwd is not None and workspace.is_ours(owner.cwd)
     if not ours or owner.forked_from or owner.thread_id.lower() != past.thread_id or past.path is None:
         return None
+    if past.thread_id in doubled or os.path.realpath(past.path) != past.path:
+        return None  # of two rollouts one may be another's, and what lies behind a link lies elsewhere
     try:
         status = os.lstat(past.path)
     except OSError:  # gone again

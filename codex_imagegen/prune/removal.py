@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -55,23 +55,26 @@ class Remover:
             self._server.__exit__(kind, error, trace)
 
     def remove(self, own: Own, *, keep_pictures: bool = False) -> None:
-        """Remove the session, its pictures first: what is left of it after a kill is still known to be ours.
+        """Remove the session: by Codex first, who may refuse, and then its pictures.
+
+        By hand its pictures go first, so that what a kill leaves of it is still known to be ours.
 
         Raises :class:`Refused` where Codex keeps it, :class:`OutUnwritable` where the files can't be removed, and
         :class:`CodexFailed` where Codex is there no more.
         """
         folder = sessions.pictures_folder(self._home, own.thread_id)
         try:
-            if not keep_pictures:
-                _remove_folder(self._home, folder)
             before = os.path.lexists(folder)
             if self._server is not None:
                 self._ask(self._server, own.thread_id)
+            gone = before and not os.path.lexists(folder)
+            if not keep_pictures:
+                _remove_pictures(self._home, folder)
             _remove_file(own.path)
         except OSError as error:
             told = f"{error.filename or own.path!r} can't be removed: {error.strerror}"
             raise OutUnwritable(told, hint="see who may write there") from error
-        if before and not os.path.lexists(folder):  # no build does that (0.141.0 to 0.169.0)
+        if gone and keep_pictures:  # no build does that (0.141.0 to 0.169.0)
             raise CodexFailed(
                 f"this Codex removes pictures, too: those of {own.thread_id} are gone", hint="stop using it"
             )
@@ -86,10 +89,16 @@ class Remover:
             self._server, self.by_hand = None, HAND
 
 
-def _remove_folder(codex_home: str, folder: str) -> None:
-    """Remove a folder of pictures that really lies in the Codex home; a link is left alone."""
-    if os.path.realpath(folder) == folder and folder.startswith(codex_home + os.sep):
-        _removed(shutil.rmtree, folder)
+def _remove_pictures(codex_home: str, folder: str) -> None:
+    """Remove the files of a folder that really lies in the Codex home, and the folder if nothing else is in it."""
+    if os.path.realpath(folder) != folder or not folder.startswith(codex_home + os.sep) or not os.path.lexists(folder):
+        return
+    with os.scandir(folder) as entries:
+        files = [entry.path for entry in entries if entry.is_file(follow_symlinks=False)]
+    for path in files:
+        _removed(os.unlink, path)
+    with contextlib.suppress(OSError):  # a folder in it is nobody's that we know
+        os.rmdir(folder)
 
 
 def _remove_file(path: str) -> None:

@@ -126,3 +126,9 @@ def test_nothing_is_told_of_what_nobody_asked():
     assert "The picture should" not in words
     assert "  " not in words
     assert "{" not in words.replace(command.PATIENCE, "")
+
+
+def test_a_relative_codex_home_is_the_one_that_we_mean(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command.environment_of({"CODEX_HOME": "home"})["CODEX_HOME"] == str(tmp_path / "home")
+    assert command.environment_of({"CODEX_HOME": ""})["CODEX_HOME"] == ""

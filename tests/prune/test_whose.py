@@ -151,3 +151,36 @@ def test_what_was_written_a_moment_ago_stays(world):
     done = world.run("--older-than", "0", "--yes", "--json")
     assert [entry["reason"] for entry in done.json["kept"]] == ["running"]
     assert path.exists()
+
+
+def test_of_two_rollouts_of_one_thread_one_may_be_anothers(world):
+    path = world.ours(past.made(FOX))
+    twin = world.home / "archived_sessions" / path.name
+    twin.parent.mkdir()
+    twin.write_bytes(past.line(past.meta(past.id_of(path), cwd="/home/me/project", source="cli")))
+    assert world.run("--yes").code == 0
+    assert path.exists()
+    assert twin.exists()
+
+
+def test_a_day_behind_a_link_is_left_alone_with_its_pictures(world):
+    path = world.ours(past.made(FOX))
+    folder = world.past.saved(past.id_of(path), FOX)
+    elsewhere = world.home.parent / "elsewhere"
+    path.parent.rename(elsewhere)
+    path.parent.symlink_to(elsewhere)
+    done = world.run("--yes", "--json")
+    assert (done.code, done.json["removed"]["sessions"]) == (0, 0)
+    assert (elsewhere / path.name).exists()
+    assert list(folder.iterdir())
+
+
+def test_what_is_no_file_of_codex_stays_in_the_folder_of_pictures(world):
+    path = world.ours(past.made(FOX))
+    mine = world.past.saved(past.id_of(path), FOX) / "edits" / "mine.psd"
+    mine.parent.mkdir()
+    mine.write_bytes(b"hours of work")
+    assert world.run("--yes").code == 0
+    assert not path.exists()
+    assert mine.exists()
+    assert [child.name for child in mine.parent.parent.iterdir()] == ["edits"]
