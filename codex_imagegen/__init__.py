@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from codex_imagegen.errors import (
         CodexError,
         CodexFailed,
+        CodexIncomplete,
         CodexMissing,
         CodexTooOld,
         CodexUnavailable,
@@ -58,13 +59,13 @@ if TYPE_CHECKING:
     from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result
 
 __all__ = [
-    "CodexError", "CodexFailed", "CodexMissing", "CodexTooOld", "CodexUnavailable", "DamagedPicture", "ErrorInfo",
-    "Event", "Failure", "GenerationFailed", "Image", "ImagegenError", "InternalError", "Interrupt", "Interrupted",
-    "Moderation", "NetworkError", "NoPicture", "NoPictureError", "NotLoggedIn", "OutExists", "OutUnwritable",
-    "Outcome", "OutputError", "RateLimited", "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused",
-    "Result", "RunComfyAuth", "RunComfyError", "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage",
-    "RunTimeout", "SessionMissing", "ToolUnavailable", "UsageError", "UsageLimit", "__version__", "batch", "edit",
-    "generate", "recover",
+    "CodexError", "CodexFailed", "CodexIncomplete", "CodexMissing", "CodexTooOld", "CodexUnavailable",
+    "DamagedPicture", "ErrorInfo", "Event", "Failure", "GenerationFailed", "Image", "ImagegenError",
+    "InternalError", "Interrupt", "Interrupted", "Moderation", "NetworkError", "NoPicture", "NoPictureError",
+    "NotLoggedIn", "OutExists", "OutUnwritable", "Outcome", "OutputError", "RateLimited", "ReferenceError_",
+    "ReferenceMissing", "ReferenceNotImage", "Refused", "Result", "RunComfyAuth", "RunComfyError", "RunComfyInput",
+    "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage", "RunTimeout", "SessionMissing", "ToolUnavailable",
+    "UsageError", "UsageLimit", "__version__", "batch", "edit", "generate", "recover",
 ]  # fmt: skip
 
 _HOMES = {

@@ -6,7 +6,8 @@
     ├── UsageError                2   usage
     ├── CodexUnavailable          3
     │   ├── CodexMissing              codex-missing
-    │   └── CodexTooOld               codex-too-old
+    │   ├── CodexTooOld               codex-too-old
+    │   └── CodexIncomplete           codex-incomplete
     ├── ReferenceError_           4
     │   ├── ReferenceMissing          ref-missing
     │   └── ReferenceNotImage         ref-not-image
@@ -100,6 +101,12 @@ class CodexTooOld(CodexUnavailable):
     """The Codex CLI is older than 0.111.0, the first that can make pictures."""
 
     code = "codex-too-old"
+
+
+class CodexIncomplete(CodexUnavailable):
+    """The Codex CLI was installed without a program that it needs beside it: its code-mode host."""
+
+    code = "codex-incomplete"
 
 
 class ReferenceError_(ImagegenError):  # noqa: N801 - ReferenceError is a builtin with another meaning

@@ -14,7 +14,7 @@ from codex_imagegen.errors import ImagegenError
 
 CONTRACT = {
     2: {"usage"},
-    3: {"codex-missing", "codex-too-old"},
+    3: {"codex-missing", "codex-too-old", "codex-incomplete"},
     4: {"ref-missing", "ref-not-image"},
     5: {"timeout", "not-logged-in", "network", "codex-failed"},
     6: {"session-missing"},

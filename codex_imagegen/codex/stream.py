@@ -10,10 +10,13 @@ from codex_imagegen.codex.sessions import THREAD_ID
 _MAX_LINE = 256 * 1024
 _MAX_ERRORS = 20
 _MAX_STDERR = 64 * 1024
+_NO_CODE_MODE = "Code Mode is unavailable"
 
 
 class Events:
     """Reads the event stream, chunk by chunk, and keeps little of it: the thread, errors, and how the turn ended.
+
+    ``incomplete`` is what Codex says before its turn where its code-mode host is missing: it can make no picture then.
 
     A line longer than 256 KiB is dropped, and so is one that is no JSON object: a Codex that prints rubbish must
     not fill our memory.
@@ -23,6 +26,8 @@ class Events:
         self.thread_id: str | None = None
         self.errors: list[str] = []
         self.failed: str | None = None
+        self.turn_started = False
+        self.incomplete: str | None = None
         self.completed = False
         self.said: str | None = None
         self.rubbish: str | None = None
@@ -65,6 +70,8 @@ class Events:
             thread = event.get("thread_id")
             if self.thread_id is None and isinstance(thread, str) and THREAD_ID.match(thread):
                 self.thread_id = thread
+        elif kind == "turn.started":
+            self.turn_started = True
         elif kind == "turn.completed":
             self.completed = True
         elif kind == "turn.failed":
@@ -73,9 +80,16 @@ class Events:
             self._error(_message(event))
         elif isinstance(item, dict) and item.get("type") == "error":
             self._error(_message(item))
+            if not self.turn_started:
+                self._note_incomplete(_message(item))
         elif isinstance(item, dict) and item.get("type") == "agent_message":
             text = item.get("text")
             self.said = text[:4000] if isinstance(text, str) else self.said
+
+    def _note_incomplete(self, message: str | None) -> None:
+        """Keep what a Codex without its code-mode host says before its turn (0.157.1 and 0.169.0)."""
+        if message and message.startswith(_NO_CODE_MODE):
+            self.incomplete = message
 
     def _error(self, message: str | None) -> None:
         if message:

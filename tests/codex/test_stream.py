@@ -117,3 +117,11 @@ def test_the_last_words_on_stderr():
     assert words.text.endswith("x99\n")
     words.feed(b"\xff")
     assert words.text.endswith("�")
+
+
+def test_a_missing_code_mode_host_is_noted_before_the_turn_alone():
+    told = {"type": "error", "message": "Code Mode is unavailable because failed to spawn code-mode host …"}
+    assert fed(line(type="item.completed", item=told)).incomplete == told["message"]
+    assert fed(line(type="turn.started"), line(type="item.completed", item=told)).incomplete is None
+    other = fed(line(type="item.completed", item={"type": "error", "message": "under-development features"}))
+    assert (other.incomplete, other.turn_started) == (None, False)
