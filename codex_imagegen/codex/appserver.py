@@ -62,7 +62,7 @@ class AppServer:
         deadline: float = math.inf,
     ) -> None:
         own = () if databases is None else (f"sqlite_home={json.dumps(databases)}",)
-        settings = [word for setting in (*own, *lean.settings(servers)) for word in ("-c", setting)]
+        settings = [word for setting in (*own, *lean.settings(servers, cautious=True)) for word in ("-c", setting)]
         self._argv, self._brief, self._deadline = [codex, *settings, "app-server"], databases is not None, deadline
         self._environment, self._interrupt = command.environment_of(environment), interrupt
         self._lines: Queue[bytes] = Queue()

@@ -53,7 +53,7 @@ def find(codex_home: str, thread_id: str) -> Past | None:
         found = _of_thread(_walk(folder, depth=0), thread_id)
         if found and not found.packed:
             return found
-    found = _of_thread(_everywhere(codex_home), thread_id)
+    found = _of_thread(everywhere(codex_home), thread_id)
     if found is None and _is_folder(sessions.pictures_folder(codex_home, thread_id)):
         return Past(thread_id, None)
     return found
@@ -119,7 +119,8 @@ def _archive(codex_home: str) -> str:
     return os.path.join(codex_home, "archived_sessions")
 
 
-def _everywhere(codex_home: str) -> Iterator[Past]:
+def everywhere(codex_home: str) -> Iterator[Past]:
+    """Every rollout, in no order across its two places; compressed copies too."""
     yield from _walk(_sessions(codex_home), _DEPTH)
     yield from _walk(_archive(codex_home), _DEPTH)
 
