@@ -31,7 +31,7 @@ class Before:
 def before(codex_home: str, thread: str) -> Before:
     """What there is of a thread, or of all where ``thread`` is a name or empty (``resume --last``).
 
-    Raises :class:`UsageError` for one whose rollout is compressed: what is new in it could not be told from what is old.
+    Raises :class:`UsageError` for one whose rollout is compressed: new and old could not be told apart in it.
     """
     if not sessions.THREAD_ID.match(thread):
         return _of(codex_home, history.everywhere(codex_home))
