@@ -76,8 +76,11 @@ class AppServer:
         try:
             self.ask("initialize", {"clientInfo": _CLIENT})
             self._send({"method": "initialized"})
-        except BaseException:
-            self._process.stop(BRIEF_LADDER if self._brief else LADDER)
+        except BaseException as error:
+            if self._brief or isinstance(error, CodexFailed):
+                self._process.stop(BRIEF_LADDER if self._brief else LADDER)
+            else:  # it may be indexing the sessions of the home, and hold a lease that a kill would leave behind
+                self._process.leave()
             raise
         return self
 
