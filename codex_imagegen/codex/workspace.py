@@ -23,7 +23,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
 _UNSAFE = frozenset(',"<>\\&')
-"""``-i`` splits at commas; Codex shows the model each path as ``<image … path="…">``, and the model repeats it as JSON."""
+"""``-i`` splits at commas; the model is shown ``<image … path="…">``, and repeats the path in JSON."""
 
 _MAX_PATH = 1000
 """Characters of a path that the model has to repeat without a slip."""
