@@ -21,8 +21,9 @@ FEWEST_SIDE = 2048
 _MAX_SIDE = 16_383
 """WebP's limit."""
 
-_HOPELESS = 1.25
-"""A quick lossless copy that is larger by this factor would not fit with more effort either (it saves up to 12 %)."""
+_SAMPLES, _SAMPLE_SIDE = 9, 256
+_HOPELESS = 1.5
+"""A lossless copy takes a second or two: it is not made where samples of it say that it is larger by this factor."""
 
 _PROFILE_SHARE = 0.25
 """Of the room, what a colour profile may take: those of printers have megabytes."""
@@ -48,10 +49,9 @@ def lossless(image: PillowImage, kind: PictureFormat, level: int) -> Encoded | N
     if _space(image.mode) == "GRAY" or max(image.size) > _MAX_SIDE:
         return _encoded(image, "png", level)  # a WebP is coloured, and has eight bits
     drawn = _flat(image)
-    quick = _encoded(drawn, "webp", level, lossless=True, exact=True, method=0, quality=50)
-    if level < len(quick.data) <= level * _HOPELESS:
-        return _encoded(drawn, "webp", level, lossless=True, exact=True, method=4, quality=50)
-    return quick
+    if _sampled(drawn) > level * _HOPELESS:
+        return None
+    return _encoded(drawn, "webp", level, lossless=True, exact=True)
 
 
 def lossy(image: PillowImage, _kind: PictureFormat, level: int) -> Encoded:
@@ -94,6 +94,22 @@ def within(image: PillowImage, *, side: int | None = None, pixels: int | None = 
         return image
     size = tuple(max(1, int(length * factor)) for length in image.size)
     return _flat(image).resize(size, Image.Resampling.LANCZOS)
+
+
+def _sampled(image: PillowImage) -> float:
+    """The bytes that a lossless copy takes, as samples from all over the image say; 0 where it is hardly larger."""
+    width, height = image.size
+    if width * height < 4 * _SAMPLES * _SAMPLE_SIDE**2:
+        return 0
+    size = 0
+    for index in range(_SAMPLES):
+        left = max(0, width - _SAMPLE_SIDE) * (index % 3) // 2
+        top = max(0, height - _SAMPLE_SIDE) * (index // 3) // 2
+        box = (left, top, min(width, left + _SAMPLE_SIDE), min(height, top + _SAMPLE_SIDE))
+        target = io.BytesIO()
+        image.crop(box).save(target, "WEBP", lossless=True, exact=True)
+        size += len(target.getvalue()) * width * height // ((box[2] - box[0]) * (box[3] - box[1]) * _SAMPLES)
+    return size
 
 
 def _is_deep(image: PillowImage) -> bool:

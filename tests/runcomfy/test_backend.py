@@ -133,7 +133,7 @@ def test_a_stop_during_the_download_cancels_nothing(standin: StandIn, bench: Ben
 
 
 def test_submit_only_and_fetch_are_the_two_halves(standin: StandIn, bench: Bench) -> None:
-    assert runcomfy.submit_only(request(), bench.run()) == REQUEST_ID
+    assert runcomfy.submit_only(request(), bench.run()) == (REQUEST_ID, ())
     assert standin.lines == [SUBMIT]
     assert runcomfy.status(REQUEST_ID, bench.run()).word == "completed"
     assert runcomfy.fetch(REQUEST_ID, bench.run()).picture.width == 8
