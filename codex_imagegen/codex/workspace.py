@@ -39,6 +39,15 @@ def is_ours(path: str) -> bool:
     return os.path.isabs(path) and _NAME.fullmatch(os.path.basename(path)) is not None
 
 
+def places(folder: str) -> list[str]:
+    """Where a working folder may lie: as it is named, and in our own temporary folders.
+
+    Its name is nobody else's; the way to it may be spelled otherwise (in a container, through a bind mount).
+    """
+    name = os.path.basename(folder)
+    return list(dict.fromkeys([folder, *(os.path.join(path, name) for path in (_temporary(), *_FALLBACKS))]))
+
+
 @contextlib.contextmanager
 def workspace(references: Sequence[Reference] = (), folder: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """A context of (empty working folder, private copies of the references); both are gone when it ends.
