@@ -7,6 +7,7 @@ from collections.abc import Callable
 from codex_imagegen.errors import Interrupted
 
 SIGINT, SIGTERM = 2, 15
+_WORDS = {1: "hung up", 3: "quit", SIGTERM: "terminated"}
 
 
 class Interrupt:
@@ -40,7 +41,7 @@ class Interrupt:
 
     def error(self, *, spent: bool | None = False) -> Interrupted:
         """The error that says what happened, with the exit code of the signal."""
-        word = "terminated" if self.signum == SIGTERM else "interrupted"
+        word = _WORDS.get(self.signum or SIGINT, "interrupted")
         return Interrupted(
             f"{word} before a picture was made", signum=self.signum or SIGINT, hint="run it again", spent=spent
         )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codex_imagegen.codex import command, config, native, sessions
+from codex_imagegen.codex import command, config, lean, native, sessions
 from codex_imagegen.codex.turn import Turn
 from codex_imagegen.codex.workspace import held, workspace
-from codex_imagegen.errors import ImagegenError, RunTimeout, UsageError
+from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
 from codex_imagegen.model import Request, Run
 from codex_imagegen.pictures.references import Reference, load
 
 if TYPE_CHECKING:
+    from codex_imagegen.codex.resume import Before
     from codex_imagegen.outcome import Made, Warning_
 
 
@@ -28,32 +30,37 @@ def make(request: Request, run: Run) -> Made:
     codex = command.find(request.codex, run.environment)
     references, reduced = _references(request, run)
     codex_home = sessions.home(run.environment)
+    before = _before(codex_home, request.codex_args)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
     lock = run.closing.enter_context(held(folder))
     binary = native.binary(codex)
-    line = command.argv(
-        binary,
-        folder,
-        references=copies,
-        wishes=request.wishes,
-        model=request.model,
-        servers=config.servers(codex_home),
-        version=native.version(binary),
-        extra=request.codex_args,
-    )
-    run.interrupt.check()
-    turn = Turn(
-        line,
-        folder=folder,
-        codex_home=codex_home,
-        environment=command.environment_of(run.environment),
-        run=run,
-        full_turn=request.full_turn,
-        known=[data for reference in references for data in reference.known],
-        keep=lock,
-    )
+    version = native.version(binary)
+    servers = config.servers(codex_home)
+
+    def turn(*, cautious: bool = False) -> Turn:
+        line = command.argv(
+            binary,
+            folder,
+            references=copies,
+            wishes=request.wishes,
+            model=request.model,
+            settings=lean.settings(servers, version, cautious=cautious),
+            extra=request.codex_args,
+        )
+        run.interrupt.check()
+        return Turn(
+            line,
+            folder=folder,
+            run=run,
+            full_turn=request.full_turn,
+            known=[data for reference in references for data in reference.known],
+            keep=lock,
+            before=before,
+            says_when=lean.is_tried(version),
+        )
+
     try:
-        made = run.closing.enter_context(turn).made(request.prompt.encode())
+        made = _made(turn, request.prompt.encode(), run, may_refuse=not lean.is_tried(version))
     except ImagegenError as error:
         if references:
             from codex_imagegen.codex import upload
@@ -77,6 +84,27 @@ def _references(request: Request, run: Run) -> tuple[list[Reference], tuple[Warn
 
     room = upload.room(request.prompt, full_turn=request.full_turn)
     return reduce.fit([load(path, request.refs_within) for path in request.refs], room, check)
+
+
+def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: bool) -> Made:
+    """The picture of a turn; of a second one where the build has refused a switch of the first, which costs nothing."""
+    first = run.closing.enter_context(turn())
+    try:
+        return first.made(prompt)
+    except CodexFailed:
+        if not may_refuse or first.has_begun:
+            raise
+    return run.closing.enter_context(turn(cautious=True)).made(prompt)
+
+
+def _before(codex_home: str, codex_args: tuple[str, ...]) -> Before | None:
+    """What there was of the thread that the user's own arguments go on with."""
+    thread = command.resumed(codex_args) if codex_args else None
+    if thread is None:
+        return None
+    from codex_imagegen.codex import resume
+
+    return resume.before(codex_home, thread)
 
 
 def _check_count(paths: tuple[str, ...]) -> None:

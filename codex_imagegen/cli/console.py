@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from codex_imagegen import report
-from codex_imagegen.errors import ImagegenError, InternalError
+from codex_imagegen.errors import ImagegenError, InternalError, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event
 
@@ -22,25 +23,46 @@ if TYPE_CHECKING:
     from codex_imagegen.outcome import ErrorInfo, Result, Warning_
 
 
-class _Signals:
-    """What a signal does: it ends us at once, or, in the middle of a run, asks the run to clean up and end."""
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""The signals that are ours. Python's own answer to SIGQUIT would be to die and leave Codex behind, drawing."""
 
-    def __init__(self) -> None:
+REPEAT_SEC = 1.0
+"""A signal so soon after the one before is the same one: timeout(1) sends two, to the process and to its group."""
+
+
+class _Signals:
+    """What a signal does: it ends us at once, or, in the middle of a run, asks the run to clean up and end.
+
+    The second one (see :data:`REPEAT_SEC`) ends every Codex at once, which ends the run, too; it still tells what came
+    of it. The third one waits for nothing.
+    """
+
+    def __init__(self, last_words: Callable[[], None] = lambda: None) -> None:
         self.interrupt = Interrupt()
         self.running = False
+        self._last_words, self._count, self._at = last_words, 0, -REPEAT_SEC
 
     def __call__(self, signum: int, _frame: FrameType | None) -> None:
-        again = self.interrupt.signum is not None
-        self.interrupt.set(signum)
-        if again:
-            _leave_at_once(signum)
-        if not self.running:
-            raise self.interrupt.error()
+        now = time.monotonic()
+        if now - self._at < REPEAT_SEC:
+            return
+        self._at, self._count = now, self._count + 1
+        if self._count == 1:
+            self.interrupt.set(signum)
+            if not self.running:
+                raise self.interrupt.error()
+        elif self._count == 2:
+            _kill_all()
+        else:
+            self._last_words()
+            os._exit(128 + (self.interrupt.signum or signum))
 
 
 _TICK_SEC = 0.2
 _MAX_ANSWER = 4096
 _signals = _Signals()
+_stdout_error: OSError | None = None
+_answered = False
 _lines: Lines | None = None
 
 
@@ -62,12 +84,15 @@ def telling(events: bool, started: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def signals() -> Iterator[None]:
-    """A context in which SIGINT, SIGTERM and SIGHUP are ours; those that our caller has us ignore stay ignored."""
+def signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterator[None]:
+    """A context in which :data:`HEARD` are ours; those that our caller has us ignore stay ignored.
+
+    ``json_wanted`` and ``started`` are for the object that is printed on the last way out.
+    """
     global _signals  # noqa: PLW0603 - signal handlers are the process's, too
-    _signals = _Signals()
+    _signals = _Signals(lambda: _last_words(json_wanted, started))
     before = {}
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in HEARD:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             before[signum] = signal.signal(signum, _signals)
     try:
@@ -79,7 +104,7 @@ def signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def running() -> Iterator[Interrupt]:
-    """A context in which a first signal only sets the flag that it gives; a second one ends everything at once."""
+    """A context in which a first signal only sets the flag that it gives; a second one ends every Codex at once."""
     _signals.running = True
     try:
         yield _signals.interrupt
@@ -98,9 +123,22 @@ def tell(event: Event, line: str | None = None) -> None:
 def ended(code: int) -> int:
     """Tell that a command ended well, if it did, and give back its exit code; a signal comes too late from now on."""
     _signals.running = True
+    if _stdout_error is not None and code == 0:
+        return _unprinted(_stdout_error)
     if code == 0:
         tell(Event("done", index=None))
     return code
+
+
+def _unprinted(error: OSError) -> int:
+    """Tell that stdout took nothing, though all went well: whoever reads it would wait for the answer."""
+    unwritable = OutUnwritable(
+        f"stdout can't be written: {error.strerror}",
+        hint="what was made is on disk; make room for the answer",
+        spent=None,
+    )
+    sentence(report.error_info(unwritable))
+    return unwritable.exit_code
 
 
 def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
@@ -174,16 +212,20 @@ def err(line: str) -> None:
 
 
 def out(line: str) -> None:
-    """Print a line on stdout, if anybody listens."""
+    """Print a line on stdout, if anybody listens; that a disk is full is told when the command ends."""
+    global _stdout_error, _answered  # noqa: PLW0603 - stdout is the process's, too
+    _answered = True
     try:
         try:
             sys.stdout.write(line + "\n")
         except UnicodeEncodeError:  # a path that is no text: its own bytes are what the caller can use
             sys.stdout.buffer.write(os.fsencode(line + "\n"))
         sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
-        # the reader has gone (`| head -0`): the picture is on disk all the same, and Python must not
-        # complain about the pipe again when it exits
+    except (OSError, ValueError, AttributeError) as error:
+        # a reader that has gone (`| head -0`) wants nothing more: the picture is on disk all the same. In either case
+        # Python must not complain about the stream again when it exits
+        if isinstance(error, OSError) and error.errno not in {errno.EPIPE, errno.EBADF}:
+            _stdout_error = _stdout_error or error
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -218,13 +260,22 @@ def said_yes(question: str) -> bool:
     return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 
-def _leave_at_once(signum: int) -> None:
+def _kill_all() -> None:
     process = sys.modules.get("codex_imagegen.codex.process")
     if process is not None:
         process.kill_all()
+
+
+def _last_words(json_wanted: bool, started: float) -> None:
+    """Tell the failure from within a signal handler, where a stream may be in use and nothing may wait."""
+    _kill_all()
+    error = _signals.interrupt.error(spent=None)
+    if json_wanted and not _answered:
+        failed = report.failed(error, elapsed_sec=time.monotonic() - started)
+        with contextlib.suppress(OSError):
+            os.write(1, (report.to_json(failed) + "\n").encode())
     if _lines is not None:
-        _lines.last_words(report.error_event(report.error_info(_signals.interrupt.error(spent=None))))
-    os._exit(128 + signum)
+        _lines.last_words(report.error_event(report.error_info(error)))
 
 
 def _traceback_file(error: Exception) -> str | None:

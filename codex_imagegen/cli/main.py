@@ -48,7 +48,7 @@ def _guarded(name: str, rest: list[str], json_wanted: bool, started: float) -> i
     try:
         if sys.platform == "win32":
             raise UsageError("Windows is not supported", hint="run it inside WSL")
-        with console.signals():
+        with console.signals(json_wanted=json_wanted, started=started):
             asked = os.environ.get(COMPLETION)
             return console.ended(_complete(asked) if asked else _call(name, rest))
     except ImagegenError as error:

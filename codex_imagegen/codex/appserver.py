@@ -62,7 +62,7 @@ class AppServer:
         deadline: float = math.inf,
     ) -> None:
         own = () if databases is None else (f"sqlite_home={json.dumps(databases)}",)
-        settings = [word for setting in (*own, *lean.settings(servers)) for word in ("-c", setting)]
+        settings = [word for setting in (*own, *lean.settings(servers, cautious=True)) for word in ("-c", setting)]
         self._argv, self._brief, self._deadline = [codex, *settings, "app-server"], databases is not None, deadline
         self._environment, self._interrupt = command.environment_of(environment), interrupt
         self._lines: Queue[bytes] = Queue()
@@ -76,8 +76,11 @@ class AppServer:
         try:
             self.ask("initialize", {"clientInfo": _CLIENT})
             self._send({"method": "initialized"})
-        except BaseException:
-            self._process.stop(BRIEF_LADDER if self._brief else LADDER)
+        except BaseException as error:
+            if self._brief or isinstance(error, CodexFailed):
+                self._process.stop(BRIEF_LADDER if self._brief else LADDER)
+            else:  # it may be indexing the sessions of the home, and hold a lease that a kill would leave behind
+                self._process.leave()
             raise
         return self
 

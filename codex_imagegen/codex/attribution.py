@@ -1,12 +1,20 @@
-"""Whose rollout it is: new or grown since the snapshot, named by the thread, and proven by its first record."""
+"""Whose rollout it is: named by the thread, proven by its first record, and what of it is this run's.
+
+A run of ours has a rollout of its own, which is new and names the run's working folder. A run that goes on with a
+thread (``resume``) has the part of that thread's rollout that was not there before.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codex_imagegen.codex import sessions
+
+if TYPE_CHECKING:
+    from codex_imagegen.codex.resume import Before
 
 NO_THREAD_SEC = 2.0
 """How long the event stream is given to name the thread, before the working folder alone decides."""
@@ -24,33 +32,36 @@ class Ours:
 class Attribution:
     """Made before Codex starts, which is the moment of the snapshot.
 
-    ``folder`` is the private working folder, absolute and without symlinks: no other run has it, and ``session_meta``
-    names it.
+    ``folder`` is the private working folder: its name is random, no other run has it, and ``session_meta`` names it.
+    ``before`` is what there was of the threads that this run may go on with; None where it is a thread of its own.
     """
 
-    def __init__(self, codex_home: str, folder: str) -> None:
-        self._home, self._folder = codex_home, folder
+    def __init__(self, codex_home: str, folder: str, before: Before | None = None) -> None:
+        self._home, self._name = codex_home, os.path.basename(folder)
+        self.before = before
         self._begun = time.monotonic()
         self._day_folders = sessions.folders(codex_home)
-        self._before = sessions.snapshot(self._day_folders)
+        self._there = sessions.snapshot(self._day_folders)
         self._foreign: set[str] = set()
 
     def find(self, thread_id: str | None, *, ended: bool) -> Ours | None:
         """The rollout, if it is there; without a thread id only once Codex has ``ended``, or was silent for long."""
         if thread_id:
+            older = self.before.rollouts.get(thread_id.lower()) if self.before else None
+            if older is not None:
+                return self._continued(*older, thread_id)
             path = sessions.named(self._folders(thread_id), thread_id)
-            return self._proven(path, self._before.get(path, 0), thread_id) if path else None
+            return self._proven(path, thread_id) if path else None
         if not ended and time.monotonic() - self._begun < NO_THREAD_SEC:
             return None
-        grown = sessions.grown(self._folders(None), self._before)
-        found = (self._proven(path, offset, None) for path, offset in grown if path not in self._foreign)
-        return next((ours for ours in found if ours), None)
+        new = (path for path, _size in sessions.grown(self._folders(None), self._there) if path not in self._foreign)
+        return next((ours for path in new if (ours := self._proven(path, None))), None)
 
     def named(self, thread_id: str) -> str | None:
         """The new rollout that bears our thread's name, also where its first record was lost meanwhile."""
         path = sessions.named(self._folders(thread_id), thread_id)
-        if path is None or self._before.get(path):
-            return None  # a thread that is gone on with has older pictures, which are not this run's
+        if path is None or self.before is not None or path in self._there:
+            return None
         owner = sessions.owner(path)
         return path if owner is None or owner.thread_id == thread_id else None
 
@@ -60,14 +71,18 @@ class Attribution:
         more = sessions.folders(self._home) + (sessions.folders(self._home, born) if born else [])
         return list(dict.fromkeys(self._day_folders + more))
 
-    def _proven(self, path: str, offset: int, thread_id: str | None) -> Ours | None:
+    def _continued(self, path: str, size: int, thread_id: str) -> Ours | None:
+        """The rollout of a thread that is gone on with: it was there, and has the folder of its first run."""
+        owner = sessions.owner(path)
+        return Ours(path, size, owner) if owner is not None and owner.thread_id.lower() == thread_id.lower() else None
+
+    def _proven(self, path: str, thread_id: str | None) -> Ours | None:
+        """A rollout as this run's own: by the folder's random name, however the path to it is spelled."""
         owner = sessions.owner(path)
         if owner is None:
             return None  # not whole yet: asked again
-        worked_here = owner.cwd is not None and os.path.realpath(owner.cwd) == self._folder
-        # a thread that is gone on with (exec resume) has the folder of its first run, and was there before
-        named = owner.thread_id == thread_id and (worked_here or offset > 0)
-        if not (named if thread_id else worked_here):
+        worked_here = os.path.basename(owner.cwd or "") == self._name
+        if not worked_here or thread_id not in {None, owner.thread_id}:
             self._foreign.add(path)
             return None
-        return Ours(path, offset, owner)
+        return Ours(path, 0, owner)

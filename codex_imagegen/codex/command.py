@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from codex_imagegen.codex import lean
 from codex_imagegen.errors import CodexMissing, UsageError
 from codex_imagegen.model import Wishes
 
@@ -34,6 +33,25 @@ _REFERENCES = (
     "The attached pictures are references for it: hand all {count} of them to the tool, in their order, as the "
     "pictures to work from. "
 )
+
+
+_TAKES_VALUE = {
+    "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-s", "--sandbox",
+    "-p", "--profile", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
+}  # fmt: skip
+"""Options of ``codex exec`` whose next word is their value (0.111.0 to 0.169.0)."""
+
+
+def resumed(extra: Sequence[str]) -> str | None:
+    """The thread that the user's own arguments for Codex go on with; ``""`` where they do not say which, None for none.
+
+    Raises :class:`UsageError` for the other subcommands of ``codex exec``, which read no prompt from stdin.
+    """
+    words = [word for before, word in zip(("", *extra), extra, strict=False) if before not in _TAKES_VALUE]
+    plain = [word for word in words if not word.startswith("-")]
+    if plain[:1] in (["fork"], ["review"]):
+        raise UsageError(f"codex exec {plain[0]} makes no picture", hint="go on with a thread by: resume THREAD")
+    return None if plain[:1] != ["resume"] else "".join(plain[1:2])
 
 
 def check_prompt(prompt: str) -> None:
@@ -93,20 +111,18 @@ def argv(
     references: Sequence[str] = (),
     wishes: Wishes | None = None,
     model: str | None = None,
-    servers: Sequence[str] = (),
-    version: tuple[int, ...] | None = None,
+    settings: Sequence[str] = (),
     extra: Sequence[str] = (),
 ) -> list[str]:
     """The whole command line. The prompt is not on it: it goes through stdin.
 
-    ``references`` are absolute paths without commas, at which ``-i`` would split; ``servers`` are the names of the
-    user's MCP servers, to be left off; ``version`` is the build's where it is known; ``extra`` is what the user adds,
-    last, so that it wins.
+    ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are those of a lean turn
+    (see :func:`lean.settings`); ``extra`` is what the user adds, last, so that it wins.
     """
     told = instructions(len(references), wishes or Wishes())
     line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
     line += ["--enable", "image_generation", "-C", folder]
-    for setting in (f"developer_instructions={json.dumps(told)}", *lean.settings(servers, version)):
+    for setting in (f"developer_instructions={json.dumps(told)}", *settings):
         line += ["-c", setting]
     if model:
         line.append(f"--model={model}")

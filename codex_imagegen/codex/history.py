@@ -60,7 +60,7 @@ def find(codex_home: str, thread_id: str) -> Past | None:
         found = _of_thread(_walk(folder, depth=0), thread_id)
         if found and not found.packed:
             return found
-    found = _of_thread(_everywhere(codex_home), thread_id)
+    found = _of_thread(everywhere(codex_home), thread_id)
     if found is None and _is_folder(sessions.pictures_folder(codex_home, thread_id)):
         return Past(thread_id, None)
     return found
@@ -95,7 +95,7 @@ def changed(codex_home: str) -> list[tuple[float, Past]]:
     asked for, at some microseconds each.
     """
     folders = {past.thread_id: _pictures_changed(codex_home, past) for past in _pictures(codex_home)}
-    pasts = list(_everywhere(codex_home))
+    pasts = list(everywhere(codex_home))
     alone = folders.keys() - {past.thread_id for past in pasts}
     found = [(max(_mtime(past.path or ""), folders.get(past.thread_id, 0.0), past.time), past) for past in pasts]
     found += [(folders[thread], Past(thread, None)) for thread in alone]
@@ -166,7 +166,8 @@ def _archive(codex_home: str) -> str:
     return os.path.join(codex_home, "archived_sessions")
 
 
-def _everywhere(codex_home: str) -> Iterator[Past]:
+def everywhere(codex_home: str) -> Iterator[Past]:
+    """Every rollout, in no order across its two places; compressed copies too."""
     yield from _walk(_sessions(codex_home), _DEPTH)
     yield from _walk(_archive(codex_home), _DEPTH)
 

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from codex_imagegen.codex import net
 from codex_imagegen.outcome import Picture
 from codex_imagegen.pictures import verify
+from codex_imagegen.pictures.structure import is_structurally_whole
+
+if TYPE_CHECKING:
+    from codex_imagegen.codex.resume import Before
 
 
 class Landing:
-    """The pictures so far. With ``full_turn`` the largest wins, else the first; ``known``: the references' bytes."""
+    """The pictures so far. With ``full_turn`` the largest wins, else the first; ``known``: the references' bytes.
 
-    def __init__(self, *, full_turn: bool, known: Sequence[bytes] = ()) -> None:
+    ``before`` is what Codex had saved for the thread already, where this run goes on with one.
+    """
+
+    def __init__(self, *, full_turn: bool, known: Sequence[bytes] = (), before: Before | None = None) -> None:
         self.damaged: str | None = None
-        self._full_turn, self._known = full_turn, known
+        self.full_turn, self._known, self._before = full_turn, known, before
         self._pictures: list[Picture] = []
 
     @property
     def enough(self) -> bool:
         """Whether Codex has done what it was started for."""
-        return bool(self._pictures) and not self._full_turn
+        return bool(self._pictures) and not self.full_turn
 
     @property
     def chosen(self) -> Picture | None:
         """The picture that is delivered, if one has landed."""
-        return _largest(self._pictures) if self._full_turn else next(iter(self._pictures), None)
+        return _largest(self._pictures) if self.full_turn else next(iter(self._pictures), None)
+
+    def is_whole(self, data: bytes) -> bool:
+        """Whether a picture that is none of the references has all its parts, which takes some milliseconds to know."""
+        return data not in self._known and is_structurally_whole(data)
 
     def add(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         """Take a picture that a record says was made, if it decodes whole and is none of the references."""
@@ -36,8 +48,9 @@ class Landing:
 
     def saved(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
         """Take what Codex saved in the thread's own folder: the fallback where a record holds no picture."""
-        whole = (picture for data in net.saved(folder) if (picture := self._verified(data, revised_prompt)))
-        picture = _largest(whole) if self._full_turn else next(whole, None)
+        new = net.saved(folder, self._before.has_not if self._before else None)
+        whole = (picture for data in new if (picture := self._verified(data, revised_prompt)))
+        picture = _largest(whole) if self.full_turn else next(whole, None)
         if picture is not None:
             self._pictures.append(picture)
         return picture

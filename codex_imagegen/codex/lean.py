@@ -32,9 +32,10 @@ setting                                              0.111.0  0.141.0      0.149
 all of them                                          18,472   23,135       33,567           40,016
 ===================================================  =======  ===========  ===============  ===============
 
-Where npm's package tells the build (see ``native.version``), there are three more, which other builds would refuse.
-Each was given to 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0, 0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1,
-0.162.0, 0.166.0 and 0.169.0, to find the first that takes it; a build newer than these is not trusted with them:
+There are three more, which older builds refuse. Each was given to 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0,
+0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1, 0.162.0, 0.166.0 and 0.169.0, to find the first that takes it. A
+build that is newer, or whose version nobody knows (see ``native.version``), gets them too: one that refuses a switch
+says so before its thread begins, at no cost, and is started once more without them:
 
 ==========================================================  ============  ==============  ==============
 setting                                                     taken from    saves, 0.149.1  saves, 0.169.0
@@ -87,14 +88,21 @@ TAKEN_FROM = (
 TRIED_BEFORE = (0, 170)
 
 
-def settings(servers: Sequence[str] = (), version: tuple[int, ...] | None = None) -> tuple[str, ...]:
+def is_tried(version: tuple[int, ...] | None) -> bool:
+    """Whether a build of this version is one of those that the tests have run, or lies between them."""
+    return version is not None and (0, 111) <= version < TRIED_BEFORE
+
+
+def settings(
+    servers: Sequence[str] = (), version: tuple[int, ...] | None = None, *, cautious: bool = False
+) -> tuple[str, ...]:
     """The ``-c`` settings of a lean turn; ``servers`` are names of MCP servers in the user's config.toml, and
-    ``version`` is the build's where it is known.
+    ``version`` is the build's where it is known. ``cautious``: none that any build has refused.
 
     Codex splits the name of a setting at its dots and knows no quotes there (0.111.0 to 0.169.0): a server with a dot
     or an equals sign in its name can't be named, and stays on. Codex itself allows letters, digits, - and _ alone.
     """
     off = tuple(f"features.{name}=false" for name in FEATURES_OFF)
-    known = tuple(name for name, first in TAKEN_FROM if version and first <= version < TRIED_BEFORE)
+    known = tuple(name for name, first in TAKEN_FROM if not cautious and (version is None or first <= version))
     left_off = (f"mcp_servers.{name}.enabled=false" for name in servers if not set(name) & set(".="))
     return (*off, *SETTINGS, *known, *left_off)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 _SCRIPT = os.path.join("@openai", "codex", "bin", "codex.js")
 _PLACES = (("bin", "codex"), ("codex", "codex"))
 """Where the binary lies below ``vendor/<target>``: from 0.134.0, and before."""
 
 _MAX_PACKAGE_BYTES = 65536
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?![\w.])")
+_HOMEBREW = re.compile(r"/(?:Caskroom|Cellar)/codex/([^/]+)/")
 
 
 def binary(codex: str) -> str:
@@ -33,19 +36,32 @@ def binary(codex: str) -> str:
 
 
 def version(binary: str) -> tuple[int, ...] | None:
-    """The version of a binary from npm, such as (0, 169, 0), as its own package says; None where that is not known.
+    """The version of a binary, such as (0, 169, 0), as its package or its path says; None where neither does.
 
-    ``codex --version`` would cost 70 ms. 0.111.0 writes ``0.111.0-linux-x64``, as all do; anything else is not known.
+    ``codex --version`` would cost 70 ms. npm's package.json says ``0.169.0-linux-x64``; the standalone installer and
+    the release archives have a codex-package.json beside ``bin/`` (seen with 0.138.0 to 0.169.0), and Homebrew a folder
+    that is named by the version.
     """
     home, vendor, _place = binary.rpartition(f"{os.sep}vendor{os.sep}")
-    if not vendor:
-        return None
+    real = os.path.realpath(binary)
+    told = _told(os.path.join(home, "package.json")) if vendor else None
+    told = told or _told(os.path.join(os.path.dirname(os.path.dirname(real)), "codex-package.json"))
+    named = _HOMEBREW.search(real)
+    return told or (_number(named[1]) if named else None)
+
+
+def _told(package: str) -> tuple[int, ...] | None:
+    """The version that a package's file names."""
     try:
-        with open(os.path.join(home, "package.json"), "rb") as file:
-            told = str(json.loads(file.read(_MAX_PACKAGE_BYTES))["version"])
-        return tuple(int(number) for number in told.partition("-")[0].split("."))
-    except (OSError, ValueError, KeyError, TypeError):
+        with open(package, "rb") as file:
+            return _number(json.loads(file.read(_MAX_PACKAGE_BYTES))["version"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _number(told: object) -> tuple[int, ...] | None:
+    found = _VERSION.match(told) if isinstance(told, str) else None
+    return tuple(map(int, found.groups())) if found else None
 
 
 def _platform_package() -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from codex_imagegen.codex import rollout
 from codex_imagegen.codex.tail import Tail
@@ -32,27 +33,28 @@ def files(folder: str) -> list[tuple[str, os.stat_result]]:
     return [file for file in found if stat.S_ISREG(file[1].st_mode) and 0 < file[1].st_size <= MAX_FILE_BYTES]
 
 
-def saved(folder: str) -> Iterator[bytes]:
-    """The bytes of each of these files."""
-    for path, _status in files(folder):
-        data = read(path)
+def saved(folder: str, wants: Callable[[str, os.stat_result], bool] | None = None) -> Iterator[bytes]:
+    """The bytes of each of these files, or of those that are wanted."""
+    for path, status in files(folder):
+        data = read(path) if wants is None or wants(path, status) else None
         if data:
             yield data
 
 
 def strays(path: str, offset: int) -> Iterator[bytes]:
     """Every stray picture of a rollout from an offset on (see :class:`rollout.Strays`)."""
-    try:
-        tail = Tail(path, offset)
-    except OSError:
-        return
     reader = rollout.Strays()
-    try:
-        for line in tail.lines():
-            reader.read(line)
-    finally:
-        tail.close()
+    for line in lines(path, offset):
+        reader.read(line)
     yield from reader.pictures
+
+
+def lines(path: str, offset: int) -> Iterator[bytes]:
+    """The lines of a rollout from an offset on, and what follows the last line feed; none where it can't be read."""
+    with contextlib.suppress(OSError), contextlib.closing(Tail(path, offset)) as tail:
+        yield from tail.lines()
+        if tail.rest:
+            yield tail.rest
 
 
 def read(path: str) -> bytes | None:

@@ -1,11 +1,13 @@
-"""One Codex process: a group of its own, pumps on its streams, and the ladder that ends it."""
+"""One Codex process: a group of its own, pumps on its streams, and the signals that end it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +18,14 @@ from codex_imagegen.errors import CodexMissing
 LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 """Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
 
+EARLY_LADDER = LADDER[1:]
+"""The same for a Codex whose turn has not begun: it ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
+
 BRIEF_LADDER = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
 """The same for a Codex that was only asked something, and has nothing to put in order."""
 
-REPEAT_SEC = 2.0
-"""How long after a hold the signal to go on is repeated."""
+LEAVE_SEC = 0.5
+"""How long a Codex that is left alone may take to end: one that is not busy needs some 50 ms."""
 
 _CHUNK = 65536
 _DRAIN_SEC = 0.5
@@ -47,7 +52,7 @@ class Process:
         self._ended = threading.Event()
         self._sent = False
         self._asked = False
-        self._held, self._repeat_until = False, 0.0
+        self._reaped, self._lock = False, threading.RLock()  # a signal handler may interrupt who holds it
         try:
             self._child = subprocess.Popen(
                 argv,
@@ -59,6 +64,7 @@ class Process:
                 env=environment,
                 process_group=0,
                 pass_fds=keep,
+                preexec_fn=_unblock if _blocked() else None,  # noqa: PLW1509 - one system call, and seldom
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -92,8 +98,8 @@ class Process:
 
     def signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""
-        if not self._ended.is_set():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+        with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
+            if not self._reaped:  # its number may be somebody else's by now
                 os.killpg(self.pid, signum)
 
     def wait(self, seconds: float) -> bool:
@@ -109,6 +115,7 @@ class Process:
                 self.ask()
             else:
                 self.signal(signum)
+                self.signal(signal.SIGCONT)
             self.wait(grace)
         self.drain()
 
@@ -120,26 +127,15 @@ class Process:
         # a stopped process takes no other signal than SIGKILL before it is continued
         self.signal(signal.SIGCONT)
 
-    def hold(self) -> None:
-        """Stop the group where it stands, until it is released or asked to end.
+    def leave(self) -> None:
+        """Close stdin, send no signal, and let the process end by itself, also after us; it is reaped when it has.
 
-        Should we be killed meanwhile, the kernel lets it go on: a stopped group without a parent gets SIGHUP, SIGCONT.
+        Only for one that was given no prompt: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
         """
-        if not self._held:
-            self._held = True
-            self.signal(signal.SIGSTOP)
-
-    def release(self) -> None:
-        """Let a held group go on; called again and again, also whoever was born while it was held.
-
-        A child that a thread forks in that very moment can be stopped and miss the signal to go on (seen once in some
-        3,000 rounds on Linux 6.18), and its parent then waits for it for ever: so the signal is repeated for a while.
-        """
-        now = time.monotonic()
-        if self._held:
-            self._held, self._repeat_until = False, now + REPEAT_SEC
-        if now < self._repeat_until:
-            self.signal(signal.SIGCONT)
+        if not self._sent:
+            _live.discard(self)
+            self.send(b"")
+            self.wait(LEAVE_SEC)
 
     def drain(self) -> None:
         """Wait, for a moment, until what the process wrote last has been read."""
@@ -169,9 +165,10 @@ class Process:
     def _reap(self) -> None:
         _await_exit(self._child)
         # what the leader left behind in its group (an MCP server, say) must not outlive us
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._child.wait()
+        self.signal(signal.SIGKILL)
+        with self._lock:
+            self._reaped = True
+            self._child.wait()
         if not self._sent and self._child.stdin is not None:
             self._child.stdin.close()
         _live.discard(self)
@@ -182,17 +179,30 @@ class Process:
 def kill_all() -> None:
     """End every group at once; for a second Ctrl-C, when nothing may be waited for."""
     for process in tuple(_live):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        process.signal(signal.SIGKILL)
+
+
+def _blocked() -> bool:
+    """Whether the calling thread blocks signals: Codex would inherit that, and be deaf to them."""
+    return bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _await_exit(child: subprocess.Popen[bytes]) -> None:
-    """Wait until the child has ended, and leave it unreaped where the system can.
+    """Wait until the child has ended, and leave it unreaped: until then its group's number can't become another's.
 
-    Until then its group's number can't become anybody else's. macOS has no waitid for Python before 3.13, and reaps.
+    macOS has no waitid for Python before 3.13; there kqueue tells of the exit. (Not run on a Mac.)
     """
-    if not hasattr(os, "waitid"):
-        child.wait()
-        return
-    with contextlib.suppress(ChildProcessError):
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    elif sys.platform == "darwin":
+        exit_event = select.kevent(
+            child.pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
+        )
+        # it has ended already where the kernel knows no such process any more
+        with contextlib.suppress(ProcessLookupError), contextlib.closing(select.kqueue()) as queue:
+            queue.control([exit_event], 1)

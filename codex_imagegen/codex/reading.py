@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from codex_imagegen.codex import rollout, sessions
+from codex_imagegen.codex import net, reasons, rollout, sessions
 from codex_imagegen.codex.attribution import Attribution, Ours
 from codex_imagegen.codex.landing import Landing
 from codex_imagegen.codex.process import Process
-from codex_imagegen.codex.stream import Events
+from codex_imagegen.codex.stream import Events, Words
 from codex_imagegen.codex.tail import Tail
 from codex_imagegen.codex.watch import Watch
 from codex_imagegen.model import Stage
 from codex_imagegen.outcome import Picture
 
-LARGE = 65_536
-"""Bytes that, once the tool was called, arrive only where a picture is among them. Codex is held for nothing less: a
-stop and a go interrupt system calls, and what it does not need should not happen to it."""
+FINAL = ("moderation", "usage-limit")
+"""What the image tool's failure may be that no second try of the model's can mend: Codex would spend a model call on
+the news, and perhaps a picture."""
 
 
 class Reading:
-    """The records of one run, read as they are written. ``known`` are the bytes of the references; ``tell`` hears of
-    each stage, and ``ring`` is rung when the rollout may have grown.
+    """The records of one run, read as they are written. ``landing`` takes the pictures, ``tell`` hears of
+    each stage, and ``ring`` is rung when the rollout may have grown. ``over``: there is nothing to wait for any more.
     """
 
     def __init__(
         self,
         process: Process,
         events: Events,
+        words: Words,
         attribution: Attribution,
+        landing: Landing,
         *,
         codex_home: str,
-        full_turn: bool,
-        known: Sequence[bytes],
         tell: Callable[[Stage], None],
         ring: Callable[[], None],
     ) -> None:
-        self._process, self._events, self._attribution = process, events, attribution
-        self._home, self._full_turn, self._tell, self._ring = codex_home, full_turn, tell, ring
+        self._process, self._events, self._words, self._attribution = process, events, words, attribution
+        self._home, self._tell, self._ring = codex_home, tell, ring
         self._records = rollout.Records()
         self.evidence = self._records.evidence
-        self.landing = Landing(full_turn=full_turn, known=known)
+        self.landing = landing
+        self._failed = False
         self._ours: Ours | None = None
         self._tail: Tail | None = None
         self._watch: Watch | None = None
@@ -62,20 +63,27 @@ class Reading:
         """The thread, as Codex's output or the rollout names it."""
         return self._events.thread_id or (self._ours.owner.thread_id if self._ours else None)
 
+    @property
+    def follows(self) -> bool:
+        """Whether the rollout is being read, of which the system need not tell: to look at it costs one call of it."""
+        return self._tail is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether Codex has nothing left to do: the picture has landed, or none will."""
+        return self.landing.enough or self._failed
+
     def look(self) -> None:
         """Read what is new."""
         if self._tail is None:
             self._tail = self._follow()
         if self.thread_id:
             self._tell("thread")
-        if self._tail is None:
-            return
-        if self.evidence.tool_called and self._tail.unread > LARGE:
-            self._hold()
-        try:
+        if self._tail is not None:
             self._read(self._tail.lines())
-        finally:
-            self._process.release()
+        if not self.landing.full_turn and not self.over and self._has_failed():
+            self._failed = True
+            self._process.ask()
 
     def saved(self, revised_prompt: str | None = None) -> Picture | None:
         """The picture that Codex saved in the folder of this thread, where no record holds one."""
@@ -83,22 +91,26 @@ class Reading:
         return self.landing.saved(sessions.pictures_folder(self._home, thread), revised_prompt) if thread else None
 
     def anew(self) -> Picture | None:
-        """Read a rollout that was cut short or replaced under our eyes, or lacks its last line feed, once more."""
-        thread = self.thread_id
-        path = self._attribution.named(thread) if thread else None
+        """Read this run's part of a rollout once more that was cut short or replaced, or lacks its last line feed."""
+        thread, ours = self.thread_id, self._ours
+        path, offset = (ours.path, ours.offset) if ours else (self._attribution.named(thread) if thread else None, 0)
         if path is None:
             return None
-        from codex_imagegen.codex.history import Past
-        from codex_imagegen.codex.keepsake import Keepsake
-
-        for candidate in Keepsake(self._home, Past(thread, path)).pictures():
-            if candidate.data:
-                self.landing.add(candidate.data, candidate.revised_prompt)
+        records = rollout.Records()
+        for line in net.lines(path, offset):
+            for candidate in records.read(line):
+                if candidate.data:
+                    self.landing.add(candidate.data, candidate.revised_prompt)
         return self.landing.chosen
 
     def stray(self) -> Picture | None:
-        """The safety net: a picture in a record of unknown shape."""
-        return self.landing.stray(self._ours.path, self._ours.offset) if self._ours else None
+        """The safety net: a picture in a record of unknown shape.
+
+        Not in a thread that is gone on with: what such a record repeats of the thread's history could not be told from
+        what is new.
+        """
+        ours = None if self._attribution.before else self._ours
+        return self.landing.stray(ours.path, ours.offset) if ours else None
 
     def _follow(self) -> Tail | None:
         """Begin to follow the rollout of this run, if it is there by now."""
@@ -123,11 +135,16 @@ class Reading:
                 return
 
     def _consider(self, candidate: rollout.Candidate) -> None:
-        """Decode a picture whole; the first whole one is what Codex was started for."""
-        self._hold()
+        """Take a picture that decodes whole; the first one is what Codex was started for.
+
+        Codex is asked to end as soon as all of the picture's parts are there: it would spend a second model call on the
+        news, and decoding takes longer than it needs for that.
+        """
         if candidate.data is None:
             self.saved(candidate.revised_prompt)
         else:
+            if not self.landing.full_turn and self.landing.is_whole(candidate.data):
+                self._process.ask()
             self.landing.add(candidate.data, candidate.revised_prompt)
         if self.landing.enough:
             self._process.ask()
@@ -135,7 +152,9 @@ class Reading:
             self._tell("drawing")
             self._tell("landed")
 
-    def _hold(self) -> None:
-        """Hold Codex still while we look at what may be its picture: it would spend a second model call on the news."""
-        if not self._full_turn:
-            self._process.hold()
+    def _has_failed(self) -> bool:
+        """Whether the image tool has failed for good, as the records tell, or a moment earlier Codex's log."""
+        told = [*self.evidence.tool_errors, *(reasons.tool_lines(self._words.text) if self._words.tool_failed else ())]
+        found = (reason for text in told if (reason := reasons.of_tool(text)))
+        limited = any(failure.get("type") == "usageLimitExceeded" for failure in self.evidence.failures)
+        return limited or any(reason.code in FINAL for reason in found)

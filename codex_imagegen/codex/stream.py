@@ -11,6 +11,9 @@ _MAX_LINE = 256 * 1024
 _MAX_ERRORS = 20
 _MAX_STDERR = 64 * 1024
 _NO_CODE_MODE = "Code Mode is unavailable"
+_READS_STDIN = (b"Reading prompt from stdin", b"Reading additional input from stdin")
+_TOOL_ERROR = b"tools::router: error="
+_MAX_MARK = 40
 
 
 class Events:
@@ -97,14 +100,23 @@ class Events:
 
 
 class Words:
-    """The last 64 KiB of Codex's stderr."""
+    """The last 64 KiB of Codex's stderr.
+
+    ``reads_stdin``: Codex has said that it reads its prompt now, which 0.111.0 to 0.169.0 do; where they index the
+    sessions of their home first, they say it when the index is complete. ``tool_failed``: a tool has logged an error.
+    """
 
     def __init__(self) -> None:
+        self.reads_stdin = False
+        self.tool_failed = False
         self._kept = bytearray()
 
     def feed(self, chunk: bytes) -> None:
         """Take what Codex printed, in any cut."""
         self._kept += chunk
+        new = bytes(self._kept[-len(chunk) - _MAX_MARK :])
+        self.reads_stdin |= any(mark in new for mark in _READS_STDIN)
+        self.tool_failed |= _TOOL_ERROR in new
         if len(self._kept) > 2 * _MAX_STDERR:
             del self._kept[:-_MAX_STDERR]
 

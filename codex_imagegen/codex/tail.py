@@ -20,14 +20,15 @@ def _all(_head: bytes) -> bool:
 class Tail:
     """The lines of a file from an offset on, as they become whole.
 
-    The file is kept open, so that what was written can still be read after it was renamed or deleted. One that
-    shrinks is read again from its start. ``wants(head)`` says by a line's first bytes whether to gather it.
+    The file is kept open, so that what was written can still be read after it was renamed or deleted. One that shrinks
+    is read again from ``offset``, and never before it. ``wants(head)`` says by a line's first bytes whether to gather
+    it.
     """
 
     def __init__(self, path: str, offset: int = 0, wants: Callable[[bytes], bool] = _all) -> None:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._wants = wants
-        self._restart(offset)
+        self._wants, self._begin = wants, offset
+        self._restart()
 
     def close(self) -> None:
         """Let the file go."""
@@ -38,7 +39,7 @@ class Tail:
     def lines(self) -> Iterator[bytes]:
         """Every wanted line that has become whole since the last call, without its line feed."""
         if os.fstat(self._file).st_size < self._offset:
-            self._restart(0)
+            self._restart()
         while chunk := os.pread(self._file, _CHUNK, self._offset):
             self._offset += len(chunk)
             yield from self._split(chunk)
@@ -53,8 +54,8 @@ class Tail:
         """The wanted part of a line that has not been ended: torn, or still being written."""
         return b"".join(self._parts)
 
-    def _restart(self, offset: int) -> None:
-        self._offset = offset
+    def _restart(self) -> None:
+        self._offset = self._begin
         self._parts: list[bytes] = []
         self._size = 0
         self._wanted: bool | None = None

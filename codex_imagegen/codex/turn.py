@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from codex_imagegen.codex import command, sessions
 from codex_imagegen.codex.attribution import Attribution
-from codex_imagegen.codex.process import Process
+from codex_imagegen.codex.process import EARLY_LADDER, LADDER, Process
 from codex_imagegen.codex.stream import Events, Words
 from codex_imagegen.codex.wake import Wake
 from codex_imagegen.errors import ImagegenError, Interrupted
@@ -17,17 +17,29 @@ from codex_imagegen.model import Event, Run, Stage
 if TYPE_CHECKING:
     from codex_imagegen.codex import failures
     from codex_imagegen.codex.reading import Reading
+    from codex_imagegen.codex.resume import Before
     from codex_imagegen.outcome import Made, Warning_
 
 TICK_SEC = 0.2
-"""How long a change that nobody rang for may stay unseen."""
+"""How long a change that nobody rang for may stay unseen before the rollout is found, for which folders are listed."""
+
+FOLLOW_TICK_SEC = 0.03
+"""The same once it is followed, which takes two system calls. Codex makes its next model call some 20 ms after a
+picture at the earliest, and where the system tells of no changes (macOS, NFS, WSL mounts) nothing else wakes us."""
+
+INDEXING_SEC = 2.0
+"""After so long without a word Codex is indexing the sessions of its home, as at its first start there."""
+
+UNKNOWN_BUILD_SEC = 3.0
+"""How long a build that no test has run is given to say that it reads its prompt, before it gets it all the same."""
 
 
 class Turn:
     """A context: entered, Codex is running; left, it has gone, whatever happened.
 
     ``folder`` is the private working folder, which no other run has; ``known`` are the bytes of the references;
-    ``keep`` are descriptors that Codex inherits.
+    ``keep`` are descriptors that Codex inherits. ``before`` is what there was of a thread that the run goes on with.
+    ``says_when``: this build is known to say when it reads its prompt, however long that takes.
     """
 
     def __init__(
@@ -35,29 +47,30 @@ class Turn:
         argv: Sequence[str],
         *,
         folder: str,
-        codex_home: str,
-        environment: Mapping[str, str],
         run: Run,
         full_turn: bool = False,
         known: Sequence[bytes] = (),
         keep: Sequence[int] = (),
+        before: Before | None = None,
+        says_when: bool = False,
     ) -> None:
-        self._argv, self._folder, self._home = argv, os.path.realpath(folder), codex_home
-        self._environment, self._run, self._full_turn, self._keep = environment, run, full_turn, keep
+        self._argv, self._folder, self._home = argv, folder, sessions.home(run.environment)
+        self._run, self._full_turn, self._keep = run, full_turn, keep
         self._wake = Wake()
         self._events, self._words = Events(), Words()
-        self._known = known
+        self._known, self._before, self._says_when = known, before, says_when
+        self._sent = False
         self._reading: Reading | None = None
-        self._stages: set[Stage] = set()
+        self._told: set[str] = set()
 
     def __enter__(self) -> Turn:
-        self._attribution = Attribution(self._home, self._folder)
+        self._attribution = Attribution(self._home, self._folder, self._before)
         self._unhook = self._run.interrupt.on_set(self._wake.ring)
         try:
             self._process = Process(
                 self._argv,
                 folder=self._folder,
-                environment=self._environment,
+                environment=command.environment_of(self._run.environment),
                 on_stdout=self._events.feed,
                 on_stderr=self._stderr,
                 on_change=self._wake.ring,
@@ -66,12 +79,16 @@ class Turn:
         except BaseException:
             self._unhook()
             raise
-        self._tell("started")
+        try:
+            self._tell("started")
+        except BaseException:  # whoever listens may raise
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._process.stop()
+            self._stop()
         finally:
             self._unhook()
             if self._reading is not None:
@@ -82,12 +99,11 @@ class Turn:
 
         When this returns, Codex may still be shutting down: the picture can be written meanwhile.
         """
-        self._process.send(prompt)
         reading = self._reading = self._read()
         try:
-            timed_out = self._follow(reading)
+            timed_out = not self._hand_over(prompt) or not self._follow(reading)
             if not reading.landing.enough:
-                self._process.stop()
+                self._stop()
                 reading.look()  # the last look, when nothing can be written any more, is the truth
             return self._made(reading, timed_out=timed_out)
         except ImagegenError as error:
@@ -95,8 +111,49 @@ class Turn:
             error.codex_version = error.codex_version or reading.evidence.codex_version
             raise
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether Codex came so far that something may have been spent."""
+        return self._sent or self._events.thread_id is not None
+
+    def _stop(self) -> None:
+        """End Codex as its state asks for it, and return when it has gone.
+
+        Before it reads its prompt it may be indexing the sessions of its home, and holds a lease on that: one that is
+        killed then leaves every later Codex waiting for 30 s. So it gets no prompt and no signal, and ends by itself.
+        """
+        if not self._sent and self._process.exit_code is None:
+            self._process.leave()
+        else:
+            self._process.stop(LADDER if self._events.turn_started else EARLY_LADDER)
+
+    def _hand_over(self, prompt: bytes) -> bool:
+        """Send the prompt when Codex reads it; False where the run's time is up before that."""
+        began = time.monotonic()
+        while not self._reads(began):
+            if self._process.exit_code is not None:
+                return True
+            if self._run.interrupt.signum is not None:
+                raise self._run.interrupt.error(spent=False)
+            now = time.monotonic()
+            if now >= self._run.deadline:
+                return False
+            if self._says_when and now - began > INDEXING_SEC and "indexing" not in self._told:
+                self._told.add("indexing")
+                self._tell_now("started", "Codex indexes the sessions of its home, once")
+            self._wake.sleep(min(TICK_SEC, self._run.deadline - now))
+        self._sent = True
+        self._process.send(prompt)
+        return True
+
+    def _reads(self, began: float) -> bool:
+        """Whether Codex reads its prompt, has begun without one, or is of a build that may never say so."""
+        said = self._words.reads_stdin or self._events.thread_id is not None
+        return said or (not self._says_when and time.monotonic() - began > UNKNOWN_BUILD_SEC)
+
     def _read(self) -> Reading:
         """What reads the rollout, and all that it needs: imported while Codex starts."""
+        from codex_imagegen.codex.landing import Landing
         from codex_imagegen.codex.reading import Reading
         from codex_imagegen.pictures import verify
 
@@ -104,27 +161,27 @@ class Turn:
         return Reading(
             self._process,
             self._events,
+            self._words,
             self._attribution,
+            Landing(full_turn=self._full_turn, known=self._known, before=self._before),
             codex_home=self._home,
-            full_turn=self._full_turn,
-            known=self._known,
             tell=self._tell,
             ring=self._wake.ring,
         )
 
     def _follow(self, reading: Reading) -> bool:
-        """Look at every wake-up until there is a picture, or Codex has gone, or its time is up (True)."""
+        """Look at every wake-up until a picture is there, or none will come, or Codex has gone; False: time is up."""
         while True:
             gone = self._process.exit_code is not None
             reading.look()
-            if reading.landing.enough or gone:
-                return False
+            if reading.over or gone or self._events.incomplete:
+                return True
             if self._run.interrupt.signum is not None:
                 raise self._interrupted(reading)
             left = self._run.deadline - time.monotonic()
             if left <= 0:
-                return True
-            self._wake.sleep(min(TICK_SEC, left))
+                return False
+            self._wake.sleep(min(FOLLOW_TICK_SEC if reading.follows else TICK_SEC, left))
 
     def _made(self, reading: Reading, *, timed_out: bool) -> Made:
         from codex_imagegen.codex import net
@@ -167,7 +224,10 @@ class Turn:
             self._run.words(chunk)
 
     def _tell(self, stage: Stage) -> None:
-        if stage not in self._stages:
-            self._stages.add(stage)
-            thread_id = self._reading.thread_id if self._reading else self._events.thread_id
-            self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=thread_id))
+        if stage not in self._told:
+            self._told.add(stage)
+            self._tell_now(stage)
+
+    def _tell_now(self, stage: Stage, message: str | None = None) -> None:
+        thread_id = self._reading.thread_id if self._reading else self._events.thread_id
+        self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=thread_id, message=message))

@@ -1,16 +1,20 @@
 """Wake-ups when the rollout grows: the only place that knows watchdog.
 
-A wake-up and never the truth: where the system gives none (inotify at its limit, network mounts, appends on macOS)
-the tick of whoever sleeps finds what changed, in silence.
+A wake-up and never the truth: where the system gives none (inotify at its limit, network mounts, macOS) the tick of
+whoever sleeps finds what changed, in silence. On macOS watchdog is not asked at all: FSEvents tells of no append to a
+file that stays open, and two observers of one folder in one process fail (watchdog#919).
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import warnings
+import functools
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import logging
 
 
 class Watch:
@@ -18,9 +22,9 @@ class Watch:
 
     def __init__(self, folder: str, wake: Callable[[], None]) -> None:
         self._observer: Any = None
-        with contextlib.suppress(Exception), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._observer = _start(folder, wake)
+        if sys.platform != "darwin":
+            with contextlib.suppress(Exception):
+                self._observer = _start(folder, wake)
 
     def close(self) -> None:
         """Stop watching; never raises and never blocks for long."""
@@ -31,17 +35,32 @@ class Watch:
 
 
 def _start(folder: str, wake: Callable[[], None]) -> Any:
+    import logging
+
     from watchdog.events import FileSystemEventHandler
     from watchdog.observers import Observer
-
-    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
     class Bell(FileSystemEventHandler):
         def dispatch(self, event: object) -> None:  # noqa: ARG002 - whatever it was: look
             wake()
 
+    # a library's own etiquette, which this one leaves out: nothing on stderr where the host has set up no logging
+    logging.getLogger("watchdog").addHandler(_nowhere())
+    logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_race)
     observer = Observer()
     observer.daemon = True
     observer.schedule(Bell(), folder, recursive=False)
     observer.start()
     return observer
+
+
+@functools.cache
+def _nowhere() -> logging.Handler:
+    import logging
+
+    return logging.NullHandler()
+
+
+def _is_no_race(record: logging.LogRecord) -> bool:
+    """Whether a message is another than the one that watchdog logs at times when a watch is closed (6.0.0)."""
+    return "called when the thread is inactive" not in str(record.msg)

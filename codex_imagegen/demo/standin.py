@@ -289,9 +289,16 @@ def tool_of(request: Any) -> str | None:
 
 
 def drawn(request: Any) -> bool:
-    """Whether the request reports a tool's outcome: the model has nothing left to do."""
-    kinds = {item.get("type") for item in request.get("input", [])}
+    """Whether the request reports a tool's outcome since the user's last message: nothing is left to do."""
+    kinds = {item.get("type") for item in since_asked(request)}
     return bool(kinds & {"function_call_output", "custom_tool_call_output", "image_generation_call"})
+
+
+def since_asked(request: Any) -> list[Item]:
+    """The items behind the user's last message: a thread that is gone on with has older turns before it."""
+    items = list(request.get("input", []))
+    asked = [at for at, item in enumerate(items) if item.get("role") == "user"]
+    return items[asked[-1] + 1 :] if asked else items
 
 
 def arguments_of(request: Any) -> Item:

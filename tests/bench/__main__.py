@@ -8,7 +8,8 @@ import platform
 import sys
 import time
 
-from tests.bench import bridge, growth, reading, startup
+from tests.bench import bridge, calls, growth, reading, startup
+from tests.support import builds
 
 
 def main() -> int:
@@ -20,6 +21,7 @@ def main() -> int:
     )
     parser.add_argument("--growth", type=int, default=0, metavar="N", help="a home with N old rollouts, such as 60000")
     parser.add_argument("--only", default="", help="names of parts, separated by commas")
+    parser.add_argument("--builds", default=",".join(builds.BUILDS), help="for the part named calls")
     given = parser.parse_args()
     parts = {
         "startup": lambda: startup.startup(given.rounds),
@@ -29,6 +31,8 @@ def main() -> int:
         "delivery": lambda: reading.delivery(given.rounds),
         "twelve": lambda: bridge.twelve(max(1, given.rounds // 2)),
     }
+    if "calls" in given.only.split(","):  # hundreds of runs
+        parts["calls"] = lambda: calls.calls(given.rounds, tuple(given.builds.split(",")))
     if given.long:
         parts["long"] = lambda: bridge.headline(1, 40, 5)
     if given.growth:

@@ -26,10 +26,10 @@ class Timed(Script):
 
     def __init__(self, draw_sec: float, closing_sec: float) -> None:
         self.draw_sec, self.closing_sec = draw_sec, closing_sec
-        self._picture = picture()
+        self.picture_bytes = picture()
 
     def draw(self, prompt: str) -> bytes:
-        return self._picture
+        return self.picture_bytes
 
 
 def picture(size: int = PICTURE_BYTES) -> bytes:

@@ -273,11 +273,28 @@ def test_a_torn_picture_and_then_a_whole_one(lab, version):
     assert (world.work / "fox.png").read_bytes() == script.nth(1)
 
 
-def test_a_blocked_picture_and_then_one(lab):
+def test_a_blocked_picture_and_then_one_in_a_full_turn(lab):
+    """By default Codex is stopped at the first refusal of the safety system."""
     script = scripts.BlockedThenWhole()
     world = lab(script=script)
-    assert world.run(*FOX).code == 0
+    assert world.run(*FOX, "--full-turn").code == 0
     assert (world.work / "fox.png").read_bytes() == script.nth(1)
+
+
+@pytest.mark.parametrize("script", [scripts.BlocksPicture, scripts.PictureLimit, scripts.SwallowsError])
+@pytest.mark.parametrize(("version", "model"), [v for v in checks.variants() if v.values[0] >= "0.144"])
+def test_a_failure_that_is_final_costs_no_second_model_call(lab, script, version, model):
+    world = lab(version, script=script())
+    answer = world.run(*FOX, *model_of(model)).json
+    assert answer["error"]["code"] in {"moderation", "usage-limit"}
+    assert world.model_calls == 1
+    assert "turn_aborted" in world.rollouts()[0].read_text()  # closed in good order
+
+
+def test_a_failure_that_may_pass_is_left_to_the_model(lab):
+    world = lab(script=scripts.RateLimitsPictures())
+    assert world.run(*FOX).json["error"]["code"] == "rate-limited"
+    assert world.model_calls == 2
 
 
 @ENDS

@@ -19,7 +19,7 @@ from tests.support.lab import COMMAND, Outcome
 pytestmark = pytest.mark.real
 DICE = random.Random(20_260)  # the same moments in every run
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGQUIT: 131}
 LIMIT_SEC = 60
 
 
@@ -133,11 +133,15 @@ def test_a_picture_that_landed_by_the_timeout_is_kept(lab, version):
     checks.assert_clean(world)
 
 
+READS = "print('Reading prompt from stdin...', file=sys.stderr, flush=True); sys.stdin.read()"
+BEGINS = """print('{"type":"turn.started"}', flush=True)"""
+
+
 def broken_codex(world, *lines):
-    """A Codex that only takes signals, and tells which."""
+    """A Codex that reads its prompt, then only takes signals, and tells which."""
     path = world.tmp / "codex"
     told = world.tmp / "told"
-    head = ["import os, signal, sys, time", f"told = open({str(told)!r}, 'a', buffering=1)"]
+    head = ["import os, signal, sys, time", f"told = open({str(told)!r}, 'a', buffering=1)", READS]
     path.write_text("\n".join([f"#!{sys.executable}", *head, *lines, ""]))
     path.chmod(0o755)
     told.touch()
@@ -159,28 +163,93 @@ STUBBORN = [
 ]
 
 
-def test_the_second_ctrl_c_ends_it_at_once(lab):
+def begun(world, *lines):
+    """One whose turn has begun, and which ends by no other signal than SIGKILL."""
+    return broken_codex(world, *lines, BEGINS, *STUBBORN)
+
+
+def test_a_second_signal_ends_codex_at_once_and_the_object_is_printed(lab):
     world = lab()
-    codex, told = broken_codex(world, *STUBBORN)
+    codex, told = begun(world)
     run = start(world, codex)
     until(lambda: "up" in told.read_text(), "Codex")
     run.send_signal(signal.SIGINT)
     until(lambda: "INT" in told.read_text(), "the first signal")
+    time.sleep(1.1)
     run.send_signal(signal.SIGINT)
-    assert ended(run).code == 130
+    assert_told(ended(run), 130, "interrupted")
     assert checks.processes(world) == []
-    assert told.read_text() == "up\nINT\n"  # the ladder's second step was not waited for
+    assert told.read_text() == "up\nINT\n"  # the next step, SIGTERM, was not waited for
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM] * 2, [signal.SIGINT, signal.SIGTERM, signal.SIGINT]])
+def test_a_repeat_within_a_second_changes_nothing(lab, signals):
+    """timeout(1) sends two: to the process and to its group."""
+    world = lab()
+    codex, told = begun(world)
+    run = start(world, codex)
+    until(lambda: "up" in told.read_text(), "Codex")
+    for signum in signals:
+        run.send_signal(signum)
+    assert_told(ended(run), CODES[signals[0]], "interrupted")
+    assert told.read_text() == "up\nINT\nTERM\n"
+    checks.assert_clean(world)
+
+
+def test_a_third_signal_waits_for_nothing_and_still_prints_the_object(lab):
+    """A run that hangs where ending Codex does not help, as in a write to a file server that is gone."""
+    world = lab(script=Small())
+    program = "import sys, time; from codex_imagegen import generation; from codex_imagegen.cli import main\n"
+    program += "generation.generate = lambda *a, **k: print('up', file=sys.stderr) or time.sleep(60)\n"
+    program += "sys.exit(main.run(sys.argv[1:]))"
+    run = subprocess.Popen(
+        [sys.executable, "-c", program, *FOX], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
+    )  # fmt: skip
+    assert run.stderr is not None
+    assert run.stderr.readline() == b"up\n"
+    for _ in range(3):
+        run.send_signal(signal.SIGTERM)
+        time.sleep(1.1)
+    done = ended(run)
+    assert (done.code, done.json["error"]["code"]) == (143, "interrupted")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGQUIT])
+def test_timeout_1_leaves_the_answer_whole(lab, signum):
+    """It sends its signal to the process and then to the group, which is what a terminal does too."""
+    world = lab(script=Slow())
+    script = f"import os, signal, sys, time; time.sleep(0.9); [os.kill(int(sys.argv[1]), {int(signum)}) for _ in 'ab']"
+    run = world.start("--prompt", "a red fox", "--out", "fox.png", "-n", "6", "--json")
+    subprocess.run([sys.executable, "-c", script, str(run.pid)], check=True)
+    done = ended(run)
+    answer = done.json
+    assert done.code in {0, CODES[signum]}
+    assert {image["path"] for image in answer["images"]} == {str(path) for path in world.work.glob("fox-*.png")}
+    checks.assert_clean(world)
 
 
 def test_one_ctrl_c_ends_the_most_stubborn_codex(lab):
     world = lab()
-    codex, told = broken_codex(world, *STUBBORN)
+    codex, told = begun(world)
     run = start(world, codex)
     until(lambda: "up" in told.read_text(), "Codex")
     run.send_signal(signal.SIGINT)
     answer = assert_told(ended(run), 130, "interrupted")
     assert answer["error"]["spent"] is False
     assert told.read_text() == "up\nINT\nTERM\n"
+    checks.assert_clean(world)
+
+
+def test_before_its_turn_codex_is_sent_the_signal_that_it_hears(lab):
+    """It ignores SIGINT between its prompt and its turn (0.169.0)."""
+    world = lab()
+    codex, told = broken_codex(world, *STUBBORN)
+    run = start(world, codex)
+    until(lambda: "up" in told.read_text(), "Codex")
+    run.send_signal(signal.SIGINT)
+    assert_told(ended(run), 130, "interrupted")
+    assert told.read_text() == "up\nTERM\n"
     checks.assert_clean(world)
 
 

@@ -66,13 +66,16 @@ def test_one_that_is_silent_is_not_waited_for_for_ever(silly, monkeypatch):
     assert checks.processes(world) == []
 
 
-def test_a_signal_ends_the_waiting(silly):
-    world, codex = silly("time.sleep(60)")
+def test_a_signal_ends_the_waiting_and_leaves_the_server_to_end_by_itself(silly, tmp_path):
+    """It may be indexing the sessions of the home."""
+    note = tmp_path / "ended"
+    world, codex = silly("sys.stdin.read()", "time.sleep(1)", f"open({str(note)!r}, 'w').close()")
     interrupt = Interrupt()
     threading.Timer(0.3, interrupt.set).start()
     with pytest.raises(Interrupted), server(world, codex, interrupt):
         pass
     assert checks.processes(world) == []
+    assert note.exists()
 
 
 def test_one_that_can_not_be_started(lab):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex import attribution, sessions
+from codex_imagegen.codex import attribution, resume, sessions
 from codex_imagegen.codex.attribution import Attribution
 
 MINE, OTHER = "01a1fbe1-83b8-73a2-83b1-f7ddcdffe422", "01a1fbe1-83b8-73a2-83b1-f7ddcdffe423"
@@ -18,7 +18,7 @@ MINE, OTHER = "01a1fbe1-83b8-73a2-83b1-f7ddcdffe422", "01a1fbe1-83b8-73a2-83b1-f
 
 @pytest.fixture
 def world(tmp_path):
-    folder = tmp_path / "work"
+    folder = tmp_path / "codex-imagegen-run-0123456789abcdef"
     folder.mkdir()
     return str(tmp_path / "home"), str(folder)
 
@@ -64,17 +64,50 @@ def test_without_a_thread_the_folder_decides_but_only_late(world, monkeypatch):
     assert ours.find(None, ended=False) == found
 
 
-def test_what_was_there_before_is_not_ours_unless_it_grew(world):
+def test_what_was_there_before_is_not_ours_even_if_it_grew(world):
     home, folder = world
     path = write(home, MINE, "/first/run")
-    size = os.path.getsize(path)
     ours = Attribution(home, folder)
-    assert ours.find(None, ended=True) is None
     with open(path, "a") as file:
         file.write('{"type":"turn_context","payload":{}}\n')
-    found = ours.find(MINE, ended=False)  # exec resume: the thread goes on, in a rollout of another folder
+    assert ours.find(MINE, ended=True) is None
+    assert ours.find(None, ended=True) is None
+    assert ours.named(MINE) is None
+
+
+@pytest.mark.parametrize("age_days", [0, 1, 40])
+@pytest.mark.parametrize("which", [MINE, "", "a name of the user's"])
+def test_of_a_thread_that_is_gone_on_with_the_new_part_is_ours(world, age_days, which):
+    home, folder = world
+    path = write(home, MINE, "/first/run", now=time.time() - age_days * 86_400)
+    size = os.path.getsize(path)
+    ours = Attribution(home, folder, resume.before(home, which))
+    with open(path, "a") as file:
+        file.write('{"type":"turn_context","payload":{}}\n')
+    found = ours.find(MINE, ended=False)
     assert found is not None
     assert (found.path, found.offset) == (path, size)
+    assert ours.named(MINE) is None  # it is never read from its beginning
+
+
+def test_a_run_that_was_to_go_on_and_began_a_thread_of_its_own(world):
+    """``resume --last`` does so where there is nothing to go on with."""
+    home, folder = world
+    ours = Attribution(home, folder, resume.before(home, ""))
+    path = write(home, MINE, folder)
+    found = ours.find(MINE, ended=False)
+    assert found is not None
+    assert (found.path, found.offset) == (path, 0)
+
+
+def test_the_folder_is_known_by_its_random_name_alone(world):
+    """A bind mount, another case or another Unicode form spells its path in another way."""
+    home, folder = world
+    ours = Attribution(home, folder)
+    path = write(home, MINE, f"/mnt/ELSEWHERE/{os.path.basename(folder)}")
+    found = ours.find(MINE, ended=False)
+    assert found is not None
+    assert found.path == path
 
 
 def test_a_first_record_that_is_not_whole_is_asked_again(world):

@@ -37,7 +37,16 @@ def test_servers_are_switched_off_by_name():
 
 @pytest.mark.parametrize(
     ("version", "more"),
-    [(None, 0), ((0, 111), 0), ((0, 144, 6), 0), ((0, 145, 0), 1), ((0, 148, 0), 3), ((0, 169, 0), 3), ((0, 170), 0)],
+    [(None, 3), ((0, 111), 0), ((0, 144, 6), 0), ((0, 145, 0), 1), ((0, 148, 0), 3), ((0, 169, 0), 3), ((0, 170), 3)],
 )
-def test_what_only_some_builds_take_is_given_to_those_alone(version, more):
-    assert len(lean.settings(version=version)) == len(lean.settings()) + more
+def test_what_older_builds_refuse_is_given_to_newer_and_unknown_ones(version, more):
+    assert len(lean.settings(version=version)) == len(lean.settings(version=version, cautious=True)) + more
+    assert len(lean.settings(version=version, cautious=True)) == len(lean.settings(version=(0, 111)))
+
+
+@pytest.mark.parametrize(
+    ("version", "tried"),
+    [(None, False), ((0, 110, 9), False), ((0, 111, 0), True), ((0, 169, 3), True), ((0, 170, 0), False)],
+)
+def test_which_builds_have_been_tried(version, tried):
+    assert lean.is_tried(version) is tried

@@ -1,10 +1,9 @@
-"""A process of its own group: pumped, held, released, asked to end, and never left behind."""
+"""A process of its own group: pumped, asked to end, left to end by itself, and never forgotten."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -13,17 +12,6 @@ import pytest
 from codex_imagegen.codex import process
 from codex_imagegen.codex.process import Process
 from codex_imagegen.errors import CodexMissing
-
-HELD = """
-import sys, time
-from codex_imagegen.codex.process import Process
-child = Process(
-    ["/bin/sleep", "30"], folder="/", environment={}, on_stdout=print, on_stderr=print, on_change=lambda: None
-)
-child.hold()
-print(child.pid, flush=True)
-time.sleep(30)
-"""
 
 
 class Heard:
@@ -128,33 +116,59 @@ def test_the_ladder_ends_who_does_not_listen(start, deaf, monkeypatch):
     assert child.exit_code < 0
 
 
-def test_held_and_released(start):
+def test_a_stopped_group_is_ended_all_the_same(start):
     child = start("/bin/sleep", "30")
-    child.hold()
+    os.killpg(child.pid, signal.SIGSTOP)
     assert becomes(child.pid, {"T"})
-    child.release()
-    assert becomes(child.pid, {"S", "R"})
-    child.hold()
     child.stop()
     assert child.exit_code == -signal.SIGINT
 
 
-def test_who_missed_the_signal_to_go_on_gets_it_again(start, monkeypatch):
-    """A child that is forked in the moment of a hold can stay stopped: its parent would wait for it for ever."""
+def test_one_that_is_left_ends_by_itself_and_is_reaped(start):
+    """No signal reaches it: it may hold a lease that a kill would leave behind."""
+    heard = Heard()
+    child = start("/bin/sh", "-c", "trap 'echo signal' INT TERM; cat; sleep 1; echo done; exit 4", heard=heard)
+    child.leave()
+    process.kill_all()
+    child.leave()
+    assert child.wait(20)
+    child.drain()
+    assert (child.exit_code, heard.out) == (4, b"done\n")
+    assert state(child.pid) is None
+
+
+def test_one_whose_prompt_was_sent_is_not_left(start):
     child = start("/bin/sleep", "30")
-    child.hold()
-    child.release()
-    os.kill(child.pid, signal.SIGSTOP)
-    assert becomes(child.pid, {"T"})
-    child.release()
-    assert becomes(child.pid, {"S", "R"})
-    monkeypatch.setattr(process, "REPEAT_SEC", 0.0)
-    child.hold()
-    child.release()
-    os.kill(child.pid, signal.SIGSTOP)  # somebody else's, long after: not ours to undo
-    child._repeat_until = 0.0
-    child.release()
-    assert becomes(child.pid, {"T"})
+    child.send(b"x")
+    child.leave()
+    assert child.exit_code is None
+    process.kill_all()
+    assert child.wait(10)
+
+
+@pytest.mark.parametrize("blocked", [{signal.SIGINT, signal.SIGTERM}, set(signal.Signals)])
+def test_signals_that_our_caller_blocks_are_heard_by_the_child(start, blocked):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        child = start("/bin/sleep", "30")
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= before | {signal.SIGINT}  # ours stays as it was
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    child.ask()
+    assert child.wait(10)
+    assert child.exit_code == -signal.SIGINT
+
+
+def test_a_process_that_was_reaped_is_sent_no_signal(start, monkeypatch):
+    """Its number, and that of its group, may be somebody else's by then."""
+    child = start("/bin/sh", "-c", "exit 0")
+    assert child.wait(10)
+    sent = []
+    monkeypatch.setattr(os, "killpg", lambda *to: sent.append(to))
+    child.signal(signal.SIGTERM)
+    child.stop()
+    process.kill_all()
+    assert sent == []
 
 
 def test_what_the_leader_leaves_in_its_group_is_ended(start, tmp_path):
@@ -162,18 +176,6 @@ def test_what_the_leader_leaves_in_its_group_is_ended(start, tmp_path):
     assert child.wait(10)
     orphan = int((tmp_path / "orphan").read_text())
     assert becomes(orphan, {None, "Z"})
-
-
-def test_a_held_group_is_let_go_when_we_are_killed():
-    """The kernel's own rule: a stopped group whose last tie to its session goes gets SIGHUP and SIGCONT."""
-    ours = subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE)
-    assert ours.stdout is not None
-    pid = int(ours.stdout.readline())
-    assert becomes(pid, {"T"})
-    ours.kill()
-    ours.wait()
-    ours.stdout.close()
-    assert becomes(pid, {None, "Z"})
 
 
 def test_kill_all_ends_every_group(start):

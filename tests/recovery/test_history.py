@@ -24,7 +24,7 @@ def ids(there):
 
 def test_a_thread_is_found_in_the_days_that_its_id_names(there, monkeypatch):
     rollout = there.rollout(at=time.time() - YEAR_SEC)
-    monkeypatch.setattr(history, "_everywhere", pytest.fail)
+    monkeypatch.setattr(history, "everywhere", pytest.fail)
     assert history.find(str(there.home), past.id_of(rollout)) == history.Past(past.id_of(rollout), str(rollout))
 
 

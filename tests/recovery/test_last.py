@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from codex_imagegen.demo.standin import drawn, said, stream
 from codex_imagegen.errors import NoPicture
 from codex_imagegen.recovery import last as module
 from codex_imagegen.recovery.last import last
@@ -65,16 +64,6 @@ def pictures(there):
 # With the real Codex
 
 
-class Again(Small):
-    """Draws in each turn, also where an earlier one of the thread has drawn."""
-
-    def respond(self, call):
-        request = call.json
-        asked = max(n for n, item in enumerate(request["input"]) if item.get("role") == "user")
-        made_before = drawn({**request, "input": request["input"][asked:]})
-        return stream([said("Here it is.")] if made_before else self.call_tool(request))
-
-
 def recover_last(world):
     done = subprocess.run(
         [COMMAND, "recover", "--last", "--json"], capture_output=True, cwd=world.work, env=world.environment,
@@ -88,7 +77,7 @@ def recover_last(world):
 @pytest.mark.real
 @ENDS
 def test_a_thread_that_was_gone_on_with_has_the_last_picture(lab, version):
-    world = lab(version, script=Again())
+    world = lab(version, script=Small())
     fox, owl = worlds.made(world, "a red fox", "an owl")
     assert recover_last(world) == made("an owl")
     assert worlds.users(world, "resume", fox, "now in blue") == fox

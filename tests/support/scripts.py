@@ -27,6 +27,7 @@ from codex_imagegen.demo.standin import (
     prompt_of,
     said,
     script_call,
+    since_asked,
     stream,
     tool_of,
 )
@@ -547,8 +548,8 @@ def failed_turn(trouble: Item, items: Iterable[Item] = ()) -> Reply:
 
 
 def outputs(request: Item) -> int:
-    """How many outputs of functions and scripts the request reports."""
-    return sum(str(item.get("type")).endswith("_call_output") for item in request.get("input", []))
+    """How many outputs of functions and scripts the request reports since the user's last message."""
+    return sum(str(item.get("type")).endswith("_call_output") for item in since_asked(request))
 
 
 def calls(request: Item, number: int, draw: Callable[[str], bytes] | None = None) -> list[Item]:
