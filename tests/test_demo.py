@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.show import PROMPT
+from codex_imagegen.demo.show import PROMPT, prove
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Request
 from tests.support import builds
 from tests.support.lab import COMMAND
 
@@ -35,6 +38,44 @@ def test_with_the_real_codex(lab, version, own_home):
     assert world.standin.calls == []
     assert not (own_home / ".codex").exists()
     assert [name for name in os.listdir(world.tmp) if name.startswith("codex-imagegen")] == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", [builds.OLDEST, "0.145.0", builds.NEWEST])
+@pytest.mark.parametrize("named", ["by HOME", "by CODEX_HOME"])
+def test_nothing_is_made_or_changed_in_the_users_home(lab, own_home, version, named):
+    """A home outside TMPDIR, as people have it: in one that lies there, Codex makes no folders of its own."""
+    world = lab(version)
+    codex_home = own_home / ("else/where" if named == "by CODEX_HOME" else ".codex")
+    codex_home.mkdir(parents=True)
+    (codex_home / "config.toml").write_text('model = "mine"\n')
+    env = {"HOME": str(own_home), "CODEX_HOME": str(codex_home), "CODEX_SQLITE_HOME": str(codex_home)}
+    before = {path: path.stat().st_mtime_ns for path in own_home.rglob("*")}
+    environment = {**world.environment, **env}
+    if named == "by HOME":
+        del environment["CODEX_HOME"]
+    done = subprocess.run(
+        world.argv("demo", "--out", "hills.png"), env=environment, cwd=world.work, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert (done.returncode, (world.work / "hills.png").read_bytes()) == (0, draw(PROMPT))
+    assert done.stderr.startswith(f"demo: the real Codex {version},")
+    assert {path: path.stat().st_mtime_ns for path in own_home.rglob("*")} == before
+
+
+@pytest.mark.real
+def test_the_doctors_proof_makes_and_changes_nothing_there_either(own_home, tmp_path, monkeypatch):
+    codex_home = own_home / ".codex"
+    codex_home.mkdir()
+    (tmp_path / "tmp").mkdir()
+    for name, value in (("TMPDIR", tmp_path / "tmp"), ("CODEX_SQLITE_HOME", codex_home)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    before = {path: path.stat().st_mtime_ns for path in own_home.rglob("*")}
+    request = Request(prompt=PROMPT, out=str(tmp_path / "hills.png"), codex=str(builds.codex(builds.NEWEST)))
+    assert prove(request, builds.NEWEST, interrupt=Interrupt()).ok
+    assert {path: path.stat().st_mtime_ns for path in own_home.rglob("*")} == before
+    assert os.listdir(tmp_path / "tmp") == []
 
 
 def test_with_the_understudy(lab, tmp_path):

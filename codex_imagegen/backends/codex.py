@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codex_imagegen.codex import command, config, lean, native, sessions
 from codex_imagegen.codex.turn import Turn
 from codex_imagegen.codex.workspace import held, workspace
-from codex_imagegen.errors import CodexFailed, UsageError
+from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
 from codex_imagegen.model import Request, Run
-from codex_imagegen.pictures.references import load
+from codex_imagegen.pictures.references import Reference, load
 
 if TYPE_CHECKING:
     from codex_imagegen.codex.resume import Before
-    from codex_imagegen.outcome import Made
+    from codex_imagegen.outcome import Made, Warning_
 
 
 def make(request: Request, run: Run) -> Made:
@@ -26,7 +28,7 @@ def make(request: Request, run: Run) -> Made:
     command.check_prompt(request.prompt)
     _check_count(request.refs)
     codex = command.find(request.codex, run.environment)
-    references = [load(path, request.refs_within) for path in request.refs]
+    references, reduced = _references(request, run)
     codex_home = sessions.home(run.environment)
     before = _before(codex_home, request.codex_args)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
@@ -51,13 +53,37 @@ def make(request: Request, run: Run) -> Made:
             folder=folder,
             run=run,
             full_turn=request.full_turn,
-            known=[reference.data for reference in references],
+            known=[data for reference in references for data in reference.known],
             keep=lock,
             before=before,
             says_when=lean.is_tried(version),
         )
 
-    return _made(turn, request.prompt.encode(), run, may_refuse=not lean.is_tried(version))
+    try:
+        made = _made(turn, request.prompt.encode(), run, may_refuse=not lean.is_tried(version))
+    except ImagegenError as error:
+        if references:
+            from codex_imagegen.codex import upload
+
+            upload.explain(error, references, reduced)
+        raise
+    return replace(made, warnings=(*reduced, *made.warnings)) if reduced else made
+
+
+def _references(request: Request, run: Run) -> tuple[list[Reference], tuple[Warning_, ...]]:
+    """The references as they are sent, and what is to be said of them. A run without any imports nothing for it."""
+    if not request.refs:
+        return [], ()
+    from codex_imagegen.codex import upload
+    from codex_imagegen.pictures import reduce
+
+    def check() -> None:
+        run.interrupt.check()
+        if time.monotonic() >= run.deadline:
+            raise RunTimeout("the references took all of the time", hint="give --timeout-sec more, or smaller files")
+
+    room = upload.room(request.prompt, full_turn=request.full_turn)
+    return reduce.fit([load(path, request.refs_within) for path in request.refs], room, check)
 
 
 def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: bool) -> Made:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import ImagegenError, Interrupted, NoPictureError
@@ -34,21 +35,22 @@ def make(request: Request, run: Run) -> Made:
     """
     if request.request_id is not None:
         return fetch(request.request_id, run)
-    order = inputs.order(request)
-    with _client() as client:
+    order = inputs.order(request, run.interrupt.check)
+    with _warning(order.warnings), _client() as client:
         patience = Patience(run.interrupt, run.deadline)
         request_id = job.submit(client, order, patience)
         with job.cancelling(client, request_id, patience):
             _tell(run, "started", request_id)
             finished = job.wait(client, request_id, patience, _teller(run, request_id))
-        return _fetched(client, request_id, finished, run)
+        made = _fetched(client, request_id, finished, run)
+    return replace(made, warnings=(*order.warnings, *made.warnings))
 
 
-def submit_only(request: Request, run: Run) -> str:
-    """Submit ``request`` once and give back its id, for :func:`fetch`; raises as :func:`make` does."""
-    order = inputs.order(request)
-    with _client() as client:
-        return job.submit(client, order, Patience(run.interrupt, run.deadline))
+def submit_only(request: Request, run: Run) -> tuple[str, tuple[Warning_, ...]]:
+    """Submit ``request`` once; gives back its id, for :func:`fetch`, and warnings. Raises as :func:`make` does."""
+    order = inputs.order(request, run.interrupt.check)
+    with _warning(order.warnings), _client() as client:
+        return job.submit(client, order, Patience(run.interrupt, run.deadline)), order.warnings
 
 
 def fetch(request_id: str, run: Run) -> Made:
@@ -86,6 +88,16 @@ def _client() -> Iterator[Client]:
         yield Client(base, signed_in, transport)
     finally:
         transport.close()
+
+
+@contextmanager
+def _warning(warnings: tuple[Warning_, ...]) -> Iterator[None]:
+    """A context whose errors have these warnings, too."""
+    try:
+        yield
+    except ImagegenError as error:
+        error.warnings = (*((warning.code, warning.message) for warning in warnings), *error.warnings)
+        raise
 
 
 @contextmanager

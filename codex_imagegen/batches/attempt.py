@@ -125,20 +125,23 @@ class Attempts:
         return result
 
     def _generated(self, job: Job, request: Request) -> Result:
+        warnings: tuple[Warning_, ...] = ()
         if request.backend == "runcomfy" and request.request_id is None:
-            request = replace(request, request_id=self._submitted(job, request))
-        return generation.generate(request, interrupt=self.interrupt, tell=self._teller(job))
+            request_id, warnings = self._submitted(job, request)
+            request = replace(request, request_id=request_id)
+        result = generation.generate(request, interrupt=self.interrupt, tell=self._teller(job))
+        return replace(result, warnings=(*warnings, *result.warnings)) if warnings else result
 
-    def _submitted(self, job: Job, request: Request) -> str:
+    def _submitted(self, job: Job, request: Request) -> tuple[str, tuple[Warning_, ...]]:
         """Submit alone, so that the id is in the journal before anything is waited for."""
         from codex_imagegen.backends import runcomfy
 
         now = time.monotonic()
         run = Run(now, now + request.timeout_sec, self.interrupt, lambda _event: None)
-        request_id = runcomfy.submit_only(request, run)
+        request_id, warnings = runcomfy.submit_only(request, run)
         with contextlib.suppress(ImagegenError):
             self.journal.request(job.key, request_id)
-        return request_id
+        return request_id, warnings
 
     def _teller(self, job: Job) -> Callable[[Event], None]:
         """Tells of the job, and writes its thread into the journal as soon as it is known.

@@ -37,7 +37,9 @@ class Checks:
 def _runcomfy(request: Request) -> list[bytes]:
     import hashlib
 
-    from codex_imagegen.runcomfy import inputs
+    from codex_imagegen.runcomfy import inputs, references
 
-    images = inputs.order(request).body.get("images")
-    return [hashlib.sha256(str(image).encode()).digest() for image in images] if isinstance(images, list) else []
+    # by the files themselves: another Pillow would make another smaller copy of the same reference
+    found = inputs.checked(request).references
+    images = (ref if isinstance(ref, str) else references.as_uri(ref) for ref in found)
+    return [hashlib.sha256(image.encode()).digest() for image in images]

@@ -28,15 +28,16 @@ HELP = """Show what this program's own runs have left in Codex's home, and remov
 Codex keeps of every run a session: its rollout, the picture in generated_images, and from 0.149 on a copy in a
 database. Without --yes nothing is removed, unless you say yes when asked on a terminal.
 
-Only sessions of this program are touched: Codex itself wrote into the first record of each that it was begun by codex
-exec in a private folder named codex-imagegen-run-…. What is still at work stays, and so does what you went on with,
-what you forked, and what was cut off and has its folder still: a batch may want its picture. A batch that was cut off
-longer ago is best finished first. Pictures that you saved with --out are not touched.
+Only sessions of this program are touched: Codex itself recorded of each that it was begun by codex exec in a private
+folder named codex-imagegen-run-…, and that its model was told what this program tells it. What is still at work stays,
+and so does what you went on with, what you forked, and what was cut off and has its folder still: a batch may want its
+picture. A batch that was cut off longer ago is best finished first. Pictures that you saved with --out are not touched.
 
 It is Codex that removes them, if there is one that can (0.141 or newer); if not, the files are removed.
 
-What is read: under CODEX_HOME (or ~/.codex) the first record of every session, and of the program's own that are old
-enough both ends; with --keep-pictures all of these, since a picture that is in no other file stays.
+What is read: under CODEX_HOME (or ~/.codex) the first record of every session, of the program's own the records up to
+what the model was told, and of those that are old enough both ends; with --keep-pictures all of these, since a picture
+that is in no other file stays.
 """
 _EVERY = 97
 """A counting line that shows each of 60,000 numbers would take longer than the counting."""

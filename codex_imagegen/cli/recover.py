@@ -28,11 +28,12 @@ HELP = """Take pictures out of past sessions of Codex: nothing is spent, no Code
 
 A session is named by its thread id or by its rollout file; interactive and archived sessions count as well. Without
 --out its pictures go into the working folder as <thread>.png, or <thread>-1.png, <thread>-2.png, … where it has
-several.
+several. --last is one picture: the one that was made last, also in a session that began long before.
 
 What is read: under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and of
-the sessions that are asked for the whole rollout and the pictures. With --last and --list, that is every session from
-the newest back to the last one needed. Nothing is written there.
+the sessions that are asked for the whole rollout and the pictures. With --list, that is every session from the newest
+back to the last one needed; with --last, the times of change of all sessions, and the sessions that were changed last,
+back to the one that holds the picture. Nothing is written there.
 """
 DEFAULT_LIMIT = 20
 
@@ -112,7 +113,7 @@ command = click.Command(
     "recover",
     params=[
         click.Argument(["wanted"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
-        click.Option(["--last"], is_flag=True, help="The newest session that holds a picture."),
+        click.Option(["--last"], is_flag=True, help="The picture that was made last."),
         click.Option(["--list", "list_wanted"], is_flag=True, help="Show the sessions that hold pictures."),
         click.Option(["-o", "--out"], metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout."),
         click.Option(["--out-dir"], metavar="DIR", help="The folder for <thread>.png. [the working folder]"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request, Ru
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
+    from codex_imagegen.outcome import Warning_
     from codex_imagegen.runcomfy.login import Code
 
 _ANSWER_SEC = 60.0
@@ -146,18 +148,24 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
 
     generation.check(request)
     ids: list[str] = []
+    warnings: tuple[Warning_, ...] = ()
     with console.running() as interrupt:
         run = _run(interrupt, request.timeout_sec)
         try:
             for index in range(request.count):
-                ids.append(runcomfy.submit_only(request, run))
+                request_id, warnings = runcomfy.submit_only(request, run)
+                ids.append(request_id)
                 console.tell(Event("started", index=index, request_id=ids[-1]))
         except ImagegenError as error:
             if ids:
                 error.message, error.spent = f"{error.message}; submitted before: {' '.join(ids)}", True
                 error.args = (error.message,)
             raise
-    _print("\n".join(ids), {"request_id": ids[0] if len(ids) == 1 else None, "request_ids": ids}, run, json_wanted)
+    fields = {"request_id": ids[0] if len(ids) == 1 else None, "request_ids": ids}
+    told = [asdict(warning) for warning in warnings]
+    for warning in warnings:
+        console.remark(warning, silent=json_wanted)
+    _print("\n".join(ids), {**fields, "warnings": told}, run, json_wanted)
     return 0
 
 

@@ -1,4 +1,7 @@
-"""Past rollouts: found by thread or newest first, wherever Codex keeps them. Names alone are read here, no contents."""
+"""Past rollouts: found by thread, newest first, or by their last change, wherever Codex keeps them.
+
+Names and times of change are asked of the file system; of contents, only :func:`ended` reads the end of a rollout.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codex_imagegen.codex import sessions
+from codex_imagegen.codex import rollout, sessions
+from codex_imagegen.codex.tail import HEAD
 
 _NAME = re.compile(
     r"rollout-(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)-(?P<thread>[0-9a-fA-F-]{36})\.jsonl(?P<packed>\.zst)?\Z"
 )
 _DEPTH = 3
 """Folders below ``sessions/``: year, month, day."""
+
+_END_BYTES = 65_536
+"""What is read of a rollout's end: the records behind a picture are small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,35 @@ def newest(codex_home: str) -> Iterator[Past]:
             yield past if past.path else _with_rollout(codex_home, past)
 
 
+def changed(codex_home: str) -> list[tuple[float, Past]]:
+    """Every rollout, and every folder of pictures without one, with when it was last changed; the latest first.
+
+    In Unix seconds. A session that is gone on with keeps its name and its place, and changes all the same: so each is
+    asked for, at some microseconds each.
+    """
+    folders = {past.thread_id: _pictures_changed(codex_home, past) for past in _pictures(codex_home)}
+    pasts = list(everywhere(codex_home))
+    alone = folders.keys() - {past.thread_id for past in pasts}
+    found = [(max(_mtime(past.path or ""), folders.get(past.thread_id, 0.0), past.time), past) for past in pasts]
+    found += [(folders[thread], Past(thread, None)) for thread in alone]
+    return sorted(found, key=lambda one: (one[0], one[1].time), reverse=True)
+
+
+def ended(codex_home: str, past: Past, changed: float) -> float:
+    """When the last record or picture of a session was written; ``changed`` where its rollout does not tell.
+
+    A copy or a backup may have changed the rollout since.
+    """
+    try:
+        with open(past.path or "", "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _END_BYTES))
+            lines = file.read(_END_BYTES).split(b"\n")
+    except OSError:
+        return changed
+    told = max(filter(None, (rollout.time_of(line[:HEAD]) for line in lines)), default=changed)
+    return max(told, _pictures_changed(codex_home, past))
+
+
 def doubled(codex_home: str) -> set[str]:
     """The threads that more than one rollout bears the name of, in whatever folder and however packed."""
     counted = Counter(past.thread_id for past in (*rollouts(codex_home), *_archived(codex_home)) if past.thread_id)
@@ -104,6 +140,17 @@ def _pictures(codex_home: str) -> list[Past]:
     """The folders of pictures, whose rollouts may be gone."""
     names = [name for name, is_folder, _ in _entries(os.path.join(codex_home, "generated_images")) if is_folder]
     return sorted((Past(name, None) for name in names if sessions.THREAD_ID.match(name)), key=_time, reverse=True)
+
+
+def _pictures_changed(codex_home: str, past: Past) -> float:
+    return _mtime(sessions.pictures_folder(codex_home, past.thread_id)) if past.thread_id else 0.0
+
+
+def _mtime(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _with_rollout(codex_home: str, past: Past) -> Past:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import OutUnwritable
@@ -20,6 +21,12 @@ _NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}")
 _SHELF = "codex-imagegen-ref-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+_FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
+_UNSAFE = frozenset(',"<>\\&')
+"""``-i`` splits at commas; the model is shown ``<image … path="…">``, and repeats the path in JSON."""
+
+_MAX_PATH = 1000
+"""Characters of a path that the model has to repeat without a slip."""
 
 
 def choose() -> str:
@@ -32,15 +39,24 @@ def is_ours(path: str) -> bool:
     return os.path.isabs(path) and _NAME.fullmatch(os.path.basename(path)) is not None
 
 
+def places(folder: str) -> list[str]:
+    """Where a working folder may lie: as it is named, and in our own temporary folders.
+
+    Its name is nobody else's; the way to it may be spelled otherwise (in a container, through a bind mount).
+    """
+    name = os.path.basename(folder)
+    return list(dict.fromkeys([folder, *(os.path.join(path, name) for path in (_temporary(), *_FALLBACKS))]))
+
+
 @contextlib.contextmanager
 def workspace(references: Sequence[Reference] = (), folder: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """A context of (empty working folder, private copies of the references); both are gone when it ends.
 
-    ``folder`` is one that was chosen before. The copies have short names without commas, at which Codex would split,
-    and lie beside the working folder, not in it. Raises :class:`OutUnwritable` where the temporary folder takes no
-    files.
+    ``folder`` is one that was chosen before. The copies have short names, and lie beside the working folder, not in it.
+    Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex could not take its path.
     """
     folder = folder or choose()
+    _check(folder, with_copies=bool(references))
     made: list[str] = []
     try:
         try:
@@ -99,8 +115,43 @@ def sweep(folder: str) -> None:
 
 
 def _temporary() -> str:
-    """The folder for temporary files. ``tempfile`` would look at more places, and costs 6 ms to import."""
-    return os.path.realpath(next((d for n in ("TMPDIR", "TEMP", "TMP") if (d := os.environ.get(n))), "/tmp"))  # noqa: S108
+    """The folder for temporary files; another one where Codex could not take its path, and there is a better one.
+
+    ``tempfile`` would look at more places, and costs 6 ms to import.
+    """
+    given = os.path.realpath(next((d for n in ("TMPDIR", "TEMP", "TMP") if (d := os.environ.get(n))), _FALLBACKS[0]))
+    if _is_safe(given):
+        return given
+    others = (os.path.realpath(path) for path in _FALLBACKS)
+    return next((path for path in others if _is_safe(path) and _is_shared(path)), given)
+
+
+def _is_safe(path: str) -> bool:
+    """Whether Codex and its model can take files below this path: bytes that are no UTF-8 are not printable either."""
+    return path.isprintable() and not _UNSAFE & set(path) and len(path) <= _MAX_PATH
+
+
+def _is_shared(path: str) -> bool:
+    """Whether a private folder can be made here that nobody else can move away."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX or not mode & 0o022) and os.access(path, os.W_OK | os.X_OK)
+
+
+def _check(folder: str, *, with_copies: bool) -> None:
+    """Raise :class:`OutUnwritable` for a path with which Codex would draw without the references, or lose its picture.
+
+    A working folder alone may have a comma or a quote in its path: Codex refuses what is not UTF-8, or (0.111.0) spends
+    a turn and leaves no session.
+    """
+    parent = os.path.dirname(folder)
+    if not (_is_safe(parent) if with_copies else parent.isprintable()):
+        raise OutUnwritable(
+            f"Codex can't take the path of the temporary folder {parent!r}",
+            hint="set TMPDIR to a folder with a short and plain path, without commas",
+        )
 
 
 def _shelf(folder: str) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 REFUSING = "http://127.0.0.1:9"
 """A proxy that nobody runs (the discard port): whatever is not meant for the stand-in ends there."""
 
+_OURS = "CODEX_IMAGEGEN_"
+
 
 def make(folder: str, url: str, *, version: str, plan: str = "plus", extra: str = "") -> None:
     """Write config.toml and auth.json for a stand-in at ``url`` into an existing folder.
@@ -37,7 +39,11 @@ def make(folder: str, url: str, *, version: str, plan: str = "plus", extra: str 
 
 
 def environment(folder: str, url: str, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which Codex can reach nothing but the stand-in; ``base`` gives the rest of it."""
+    """The environment in which Codex can reach nothing but the stand-in; ``base`` gives the rest of it.
+
+    Codex's own variables are left out: one names a folder of databases (CODEX_SQLITE_HOME), another is a login.
+    """
+    base = {name: value for name, value in base.items() if not name.startswith("CODEX_") or name.startswith(_OURS)}
     proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY"), REFUSING)
     own = {"HOME": folder, "CODEX_HOME": folder, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     return {**base, **proxies, **own, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{url}/oauth/token"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
 from codex_imagegen.model import PictureFormat
@@ -17,11 +17,21 @@ MAX_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One reference picture: the path that the user gave, its bytes, and its format."""
+    """One reference picture: the path that the user gave, its bytes, its format, its width and height in pixels.
+
+    ``original`` is what the file holds where ``data`` is a smaller copy of it (see ``pictures.reduce``).
+    """
 
     given: str
     data: bytes
     format: PictureFormat
+    size: tuple[int, int] = field(default=(0, 0), compare=False)
+    original: bytes | None = None
+
+    @property
+    def known(self) -> tuple[bytes, ...]:
+        """All bytes by which this reference is told from a picture that was made."""
+        return (self.data,) if self.original is None else (self.data, self.original)
 
 
 def load(path: str, within: tuple[str, ...] = ()) -> Reference:
@@ -37,7 +47,7 @@ def load(path: str, within: tuple[str, ...] = ()) -> Reference:
         raise ReferenceNotImage(
             f"the reference {path!r} can't be used: {error}", hint="give a whole PNG, JPEG or WebP"
         ) from error
-    return Reference(path, data, picture.format)
+    return Reference(path, data, picture.format, (picture.width, picture.height))
 
 
 def _open(path: str, within: tuple[str, ...]) -> int:

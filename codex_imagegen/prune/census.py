@@ -1,14 +1,21 @@
-"""Which sessions in a Codex home are our own runs'. Of every session the first record is read, and nothing more."""
+"""Which sessions in a Codex home are our own runs'. Of every session the first record is read.
+
+A session is ours where three things say so: it is a ``codex exec`` that nobody forked, it worked in a folder of a name
+that our runs make up, and its model was told what our runs tell it. The folder's name alone is no proof, since a user
+can start a Codex there; only where it is right, more than the first record is read.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Callable, Set
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from codex_imagegen.codex import history, sessions, workspace
 from codex_imagegen.codex.history import Past
+from codex_imagegen.codex.tail import Tail
 
 _PLACES = ("sessions", "archived_sessions", "generated_images")
 _MARKS = (workspace.PREFIX.encode(), b'"forked_from_id"')
@@ -16,6 +23,12 @@ _MARKS = (workspace.PREFIX.encode(), b'"forked_from_id"')
 
 _SOURCE = "exec"
 """Our runs are ``codex exec``. Its name for the client is no proof: a fork inherits it, and a variable overrides it."""
+
+
+WORDS = (b"This is a run of a picture-making command",)
+"""How ``codex.command.INSTRUCTIONS`` begins, in each version of this program."""
+
+_DEVELOPER = b'"role":"developer"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +111,19 @@ def _own(codex_home: str, past: Past, owner: sessions.Owner, linked: list[str], 
         return None  # of two rollouts one may be another's, and what lies behind a link lies elsewhere
     try:
         status = os.lstat(past.path)
+        if not _is_told(past.path):
+            return None
     except OSError:  # gone again
         return None
     folder = sessions.pictures_folder(codex_home, past.thread_id)
     pictures = 0 if os.path.dirname(folder) in linked else _size(folder)
     return Own(past.thread_id, past.path, owner.cwd or "", past.time, status, pictures)
+
+
+def _is_told(path: str) -> bool:
+    """Whether a record says that the model was told what our runs tell it; in a user's words every quote is escaped."""
+    with closing(Tail(path, wants=lambda head: _DEVELOPER in head)) as rollout:
+        return any(words in line for line in rollout.lines() for words in WORDS)
 
 
 def _size(folder: str) -> int:

@@ -46,7 +46,7 @@ def reason(own: Own, rule: Rule, forked: Set[str]) -> Reason | None:
         return "young"
     if is_running(own, rule.codex_home):
         return "running"
-    if os.path.lexists(own.folder):
+    if any(os.path.lexists(folder) for folder in workspace.places(own.folder)):
         return "unfinished"
     return "forked" if own.thread_id in forked else _within(own, rule)
 
@@ -64,7 +64,8 @@ def _within(own: Own, rule: Rule) -> Reason | None:
 def is_running(own: Own, codex_home: str) -> bool:
     """Whether a run, or somebody who goes on with the session, may be at work on it."""
     quiet = time.time() - own.changed >= QUIET_SEC
-    return not quiet or workspace.is_held(own.folder) or _is_written(codex_home, own.thread_id)
+    held = any(workspace.is_held(folder) for folder in workspace.places(own.folder))
+    return not quiet or held or _is_written(codex_home, own.thread_id)
 
 
 def has_changed(own: Own) -> bool:

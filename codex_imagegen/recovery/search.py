@@ -47,29 +47,20 @@ def resolve(codex_home: str, word: str) -> Past:
         raise UsageError(f"{word!r} is no rollout: {error}", hint=_LIST) from error
 
 
-def newest(codex_home: str) -> Found:
-    """The newest session with a whole picture; one whose pictures are all damaged is passed by."""
-    for past in history.newest(codex_home):
-        found = _look(codex_home, past)
-        if found.pictures:
-            return found
-    raise NoPicture(f"no session in {codex_home!r} holds a picture", hint="is CODEX_HOME the one that Codex uses?")
-
-
 def read(codex_home: str, past: Past) -> Found:
     """The pictures of a session that was asked for; raises why there is none."""
-    found = _look(codex_home, past, stray=True)
+    found = _look(codex_home, past)
     if not found.pictures:
         raise _nothing(found)
     return found
 
 
-def _look(codex_home: str, past: Past, *, stray: bool = False) -> Found:
+def _look(codex_home: str, past: Past) -> Found:
     keepsake, found = Keepsake(codex_home, past), Found(past)
     _take(found, keepsake.pictures())
     if keepsake.torn:
         found.damaged.append("it is torn")
-    if stray and not found.pictures and not found.damaged:
+    if not found.pictures and not found.damaged:
         _take(found, keepsake.strays())
         # the largest alone, as a run would take it: a long session may hold screenshots of other tools by the hundred
         found.pictures = sorted(found.pictures, key=lambda picture: len(picture.data))[-1:]

@@ -13,6 +13,7 @@ from codex_imagegen.codex import history, sessions
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.model import STDOUT, Event
 from codex_imagegen.outcome import Failure, Image, Result, Session
+from codex_imagegen.recovery import last as latest
 from codex_imagegen.recovery import search
 from codex_imagegen.recovery.place import Place, write
 from codex_imagegen.recovery.search import Found
@@ -30,7 +31,7 @@ def recover(
     environment: Mapping[str, str] | None = None,
     tell: Callable[[Event], None] = lambda _event: None,
 ) -> Result:
-    """Write the pictures of past sessions: of each thread id or rollout file in ``wanted``, or of the ``last`` one.
+    """Write the pictures of past sessions: of each thread id or rollout file in ``wanted``, or the one made ``last``.
 
     Starts no Codex and spends nothing. Raises what went wrong with the only session that was asked for; of several,
     those that were found are kept, and the failures are in the result. ``tell`` hears of each picture that is written.
@@ -46,7 +47,7 @@ def recover(
         if place.out == STDOUT:
             raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
         return _several(codex_home, words, write, tell, started)
-    found = search.newest(codex_home) if last else search.read(codex_home, search.resolve(codex_home, words[0]))
+    found = latest.last(codex_home) if last else search.read(codex_home, search.resolve(codex_home, words[0]))
     return _result(started, [found], write(found, 0, None))
 
 

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
 from codex_imagegen.pictures.output import SUFFIXES
-from codex_imagegen.runcomfy.references import as_inputs
+from codex_imagegen.runcomfy import references
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from codex_imagegen.model import Request, Wishes
+    from codex_imagegen.outcome import Warning_
+    from codex_imagegen.pictures.references import Reference
 
 TEXT_TO_IMAGE = "openai/gpt-image-2/text-to-image"
 EDIT = "openai/gpt-image-2/edit"
@@ -31,14 +35,33 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}", re.ASCII)  # their own cl
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is submitted: a model's id, and its input with only what the user asked for."""
+    """What is submitted: a model's id, and its input with only what the user asked for; what is to be said of it."""
 
     model: str
     body: dict[str, object] = field(repr=False)
+    warnings: tuple[Warning_, ...] = ()
 
 
-def order(request: Request) -> Order:
-    """The request as RunComfy takes it, its references read and checked.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request in which nothing can be refused any more: its references are read, and have their own size still."""
+
+    model: str
+    body: dict[str, object] = field(repr=False)
+    references: list[str | Reference] = field(repr=False)
+
+
+def order(request: Request, check: Callable[[], None] = lambda: None) -> Order:
+    """The request as RunComfy takes it; raises as :func:`checked` does, and what ``check`` raises now and then."""
+    found = checked(request)
+    if not found.references:
+        return Order(found.model, found.body)
+    images, warnings = references.as_inputs(found.references, check)
+    return Order(found.model, {**found.body, "images": images}, warnings)
+
+
+def checked(request: Request) -> Checked:
+    """The request with its references read and decoded.
 
     Raises :class:`RunComfyInput` for a value outside the schema, :class:`RunComfyUsage` for a model id that
     can't be one, :class:`UsageError` for too many references, and what reading a reference raises.
@@ -56,9 +79,7 @@ def order(request: Request) -> Order:
     if not request.prompt.strip():
         raise RunComfyInput("the prompt is empty", hint="say in words what to draw")
     body: dict[str, object] = {"prompt": request.prompt, **_wishes(request)}
-    if request.refs:
-        body["images"] = as_inputs(request.refs, request.refs_within)
-    return Order(model, body)
+    return Checked(model, body, references.load(request.refs, request.refs_within))
 
 
 def model_id(text: str) -> str:

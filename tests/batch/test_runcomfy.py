@@ -17,6 +17,7 @@ from codex_imagegen.batches.journal import NAME
 from tests.runcomfy.cli import Outcome, Shell
 from tests.runcomfy.conftest import picture
 from tests.runcomfy.standin import REQUEST_ID, Reply, StandIn
+from tests.support.pictures import encoded
 
 JOB = {"prompt": "a fox", "backend": "runcomfy", "out": "fox.png"}
 
@@ -74,6 +75,15 @@ def test_a_request_that_was_submitted_is_asked_for_again(shell: Shell, standin: 
     assert (shell.work / "fox.png").read_bytes() == picture()
     assert standin.submitted == 1
     assert not any("cancel" in line for line in standin.lines)
+
+
+def test_a_reference_that_became_smaller_is_told_and_the_job_stays_the_same(shell: Shell, standin: StandIn) -> None:
+    (shell.work / "large.png").write_bytes(encoded(1600))
+    (shell.work / "jobs.jsonl").write_text(json.dumps({**JOB, "refs": ["large.png"]}) + "\n")
+    done = run(shell)
+    assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["reference-reduced"])
+    assert run(shell).json["status"] == "there"
+    assert standin.submitted == 1
 
 
 def test_a_request_that_failed_meanwhile_is_not_repeated_unasked(shell: Shell, standin: StandIn) -> None:

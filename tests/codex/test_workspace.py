@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from codex_imagegen.codex import workspace as module
 from codex_imagegen.codex.workspace import PREFIX, choose, held, is_held, is_ours, sweep, workspace
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.pictures.references import Reference
@@ -75,6 +76,80 @@ def test_a_temporary_folder_that_takes_no_files(tmp_path, monkeypatch):
     with pytest.raises(OutUnwritable, match="takes no files") as caught, workspace([ODD]):
         pass
     assert "TMPDIR" in str(caught.value.hint)
+
+
+# Paths that Codex or its model can't take
+
+ODD_NAMES = ["a,b", "a\nb", os.fsdecode(b"caf\xe9"), 'a">b', "a\\b", "a&b", "/".join(["x" * 200] * 6)]
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """The folders that are taken instead of one with an odd path."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir(0o700)
+    monkeypatch.setattr(module, "_FALLBACKS", (str(tmp_path / "none"), str(folder)))
+    return folder
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_odd_temporary_folder_gives_way_to_another(temporary, elsewhere, monkeypatch, name):
+    (temporary / name).mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(temporary / name))
+    with workspace([ODD]) as (folder, copies):
+        assert os.path.dirname(folder) == str(elsewhere)
+        assert is_ours(folder)
+        for path in (folder, os.path.dirname(copies[0])):
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+        assert Path(copies[0]).read_bytes() == ODD.data
+        assert copies[0].startswith(f"{elsewhere}/")
+    assert os.listdir(elsewhere) == os.listdir(temporary / name) == []
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "über 狐", "it's (1)"])
+def test_any_other_temporary_folder_is_taken(temporary, elsewhere, monkeypatch, name):
+    (temporary / name).mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary / name))
+    with workspace([ODD]) as (_folder, copies):
+        assert copies[0].startswith(f"{temporary / name}/")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_references_are_refused_where_no_folder_has_a_plain_path(temporary, elsewhere, monkeypatch, name):
+    elsewhere.chmod(0o777)  # others could move what lies there
+    (temporary / name).mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(temporary / name))
+    with pytest.raises(OutUnwritable, match="can't take the path") as caught, workspace([ODD]):
+        pass
+    assert caught.value.spent is False
+    assert os.listdir(elsewhere) == os.listdir(temporary / name) == []
+
+
+def test_without_references_a_comma_is_no_harm(temporary, elsewhere, monkeypatch):
+    elsewhere.rmdir()
+    (temporary / "a,b").mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary / "a,b"))
+    with workspace() as (folder, _copies):
+        assert os.path.dirname(folder) == str(temporary / "a,b")
+
+
+def test_a_working_folder_that_codex_would_lose_is_refused(temporary, elsewhere, monkeypatch):
+    elsewhere.rmdir()
+    path = temporary / os.fsdecode(b"caf\xe9")
+    path.mkdir()
+    monkeypatch.setenv("TMPDIR", str(path))
+    with pytest.raises(OutUnwritable), workspace():
+        pass
+
+
+def test_what_a_killed_run_left_elsewhere_is_swept(temporary, elsewhere, monkeypatch):
+    (temporary / "a,b").mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary / "a,b"))
+    folder = choose()
+    with workspace([ODD], folder):
+        assert len(os.listdir(elsewhere)) == 2
+        sweep(folder)
+        assert os.listdir(elsewhere) == []
 
 
 # What tells whether a run that was killed has left a Codex behind

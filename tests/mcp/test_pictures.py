@@ -50,6 +50,14 @@ def test_a_picture_its_path_its_preview_and_the_json_object(lab, mode):
     assert_clean(world)
 
 
+def test_a_reference_that_became_smaller_is_told(lab):
+    world = lab(script=Small())
+    (world.work / "a.png").write_bytes(encoded(2400))
+    answer = call(world, "edit_image", prompt="as a drawing", refs=["a.png"], out="c.png")
+    assert [warning["code"] for warning in answer.structured_content["warnings"]] == ["reference-reduced"]
+    assert "'a.png' is too large to arrive" in texts(answer)
+
+
 def test_an_edit_is_given_its_references_in_their_order(lab):
     world = lab(script=Small())
     names = ["b.png", str(world.work / "a.png")]

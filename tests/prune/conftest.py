@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from codex_imagegen.codex.command import INSTRUCTIONS
 from tests.support import past
 from tests.support.lab import COMMAND, Outcome
 
@@ -38,14 +39,15 @@ class World:
     def ours(self, *records: Any, days: float = 60, end: bool = True, **meta: Any) -> Path:
         """A session as our runs leave it; ``meta`` is what its first record says otherwise.
 
-        ``end`` False leaves the turn's end out, as a kill does.
+        ``end`` False leaves the turn's end out, as a kill does; ``words`` are what the model was told as a developer.
         """
+        words = meta.pop("words", INSTRUCTIONS)
         at = time.time() - days * DAY
         thread = past.thread(at)
         told = {"cwd": f"/tmp/codex-imagegen-run-{uuid.uuid4().hex[:16]}", "source": "exec", **meta}
         turn = past.thread(at + 1)
         closing = [ended(turn)] if end else []
-        path = self.past.rollout(begun(turn), *records, *closing, thread_id=thread, at=at)
+        path = self.past.rollout(begun(turn), past.told(words), *records, *closing, thread_id=thread, at=at)
         lines = path.read_bytes().split(b"\n")
         lines[0] = past.line(past.meta(told.pop("id", thread), **told))
         path.write_bytes(b"\n".join(lines))

@@ -44,6 +44,17 @@ def test_our_runs_go_and_the_users_stay(lab, version):
     assert checks.processes(world) == []
 
 
+@ENDS
+def test_a_session_of_the_users_in_a_folder_of_such_a_name_stays(lab, version):
+    world, name = lab(version, script=Small()), "codex-imagegen-run-0123456789abcdef"
+    (ours,), theirs = worlds.made(world, "a red fox"), worlds.users(world, "a boat", name=name)
+    (world.work / name).rmdir()
+    done = worlds.prune(world, "--yes", "--json")
+    assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 1, 1)
+    assert worlds.threads(world) == {theirs}
+    assert ours not in worlds.pictured(world)
+
+
 @pytest.mark.parametrize("version", checks.every_build())
 def test_pictures_can_be_kept(lab, version):
     world = lab(version, script=Small())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
+from codex_imagegen.codex.command import INSTRUCTIONS
+from codex_imagegen.prune.census import WORDS
 from tests.prune.conftest import begun, ended
 from tests.support import past
 from tests.support.pictures import encoded
@@ -34,6 +37,8 @@ NAME = "codex-imagegen-run-0123456789abcdef"
         {"forked_from_id": past.thread(0)},
         {"id": past.thread(0)},
         {"id": "../../.."},
+        {"words": ""},
+        {"words": "You are a coding agent."},
     ],
 )
 def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
@@ -49,6 +54,27 @@ def test_only_the_first_record_says_whose_it_is(world):
     path = world.ours(claim, past.asked(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}")
     assert world.run("--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
+
+
+def test_words_that_quote_ours_are_no_proof(world):
+    path = world.ours(past.asked(str(past.told())), past.asked(json.dumps(past.told())), words="")
+    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
+    assert path.exists()
+
+
+def test_the_words_that_are_known_are_those_of_this_version():
+    assert INSTRUCTIONS.encode().startswith(WORDS)
+
+
+@pytest.mark.parametrize("where", ["temporary folder", "elsewhere"])
+def test_a_working_folder_is_found_by_its_name_however_its_path_was_spelled(world, tmp_path, where):
+    path = world.ours(cwd=f"/mnt/of/a/container/{NAME}")
+    folder = (world.folder if where == "elsewhere" else tmp_path / "tmp") / NAME
+    folder.mkdir(parents=True)
+    world.environment["TMPDIR"] = str(tmp_path / "tmp")
+    done = world.run("--yes", "--json")
+    assert path.exists() == (where == "temporary folder")
+    assert [entry["reason"] for entry in done.json["kept"]] == ["unfinished"] * path.exists()
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"[" * 100_000, NAME.encode(), b"\xff" + NAME.encode() + b"\n"])

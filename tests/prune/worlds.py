@@ -47,9 +47,9 @@ def made(world: Lab, *prompts: str) -> list[str]:
     return threads
 
 
-def users(world: Lab, *arguments: str) -> str:
+def users(world: Lab, *arguments: str, name: str = "users") -> str:
     """A session of the user's own, by the bare Codex in a folder of theirs; gives back its thread."""
-    folder = world.work / "users"
+    folder = world.work / name
     folder.mkdir(exist_ok=True)
     line = [str(builds.codex(world.version)), "exec", "--json", "--skip-git-repo-check", "--enable", "image_generation"]
     done = subprocess.run(

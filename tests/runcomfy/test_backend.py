@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import threading
 import traceback
@@ -12,6 +13,7 @@ import pytest
 from codex_imagegen.backends import load, runcomfy
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth
 from codex_imagegen.runcomfy import token
+from tests.support.pictures import encoded
 
 from .conftest import Bench, picture, request
 from .standin import REQUEST_ID, TOKEN, Reply, StandIn
@@ -76,6 +78,22 @@ def test_foreign_addresses_are_listed_and_never_fetched(standin: StandIn, bench:
     assert evil in made.warnings[0].message
 
 
+def test_a_reference_that_became_smaller_is_told(standin: StandIn, bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(encoded(1600))
+    asked = request("a fox", str(path))
+    made = runcomfy.make(asked, bench.run())
+    assert [w.code for w in made.warnings] == ["reference-reduced"]
+    (uri,) = standin.calls[0].json["images"]
+    assert len(base64.b64decode(uri.partition(",")[2])) <= 6 * 1024 * 1024
+    _request_id, warnings = runcomfy.submit_only(asked, bench.run())
+    assert warnings == made.warnings
+    standin.next("submit", Reply(422, {"detail": "no"}))
+    with pytest.raises(ImagegenError) as caught:
+        runcomfy.make(asked, bench.run())
+    assert [code for code, _message in caught.value.warnings] == ["reference-reduced"]
+
+
 def test_several_pictures_are_said_and_the_first_is_taken(standin: StandIn, bench: Bench) -> None:
     standin.files["b.png"] = picture((3, 3))
     standin.output = {"images": [f"{standin.web}/files/{name}" for name in ("b.png", "out.png", "b.png")]}
@@ -133,7 +151,7 @@ def test_a_stop_during_the_download_cancels_nothing(standin: StandIn, bench: Ben
 
 
 def test_submit_only_and_fetch_are_the_two_halves(standin: StandIn, bench: Bench) -> None:
-    assert runcomfy.submit_only(request(), bench.run()) == REQUEST_ID
+    assert runcomfy.submit_only(request(), bench.run()) == (REQUEST_ID, ())
     assert standin.lines == [SUBMIT]
     assert runcomfy.status(REQUEST_ID, bench.run()).word == "completed"
     assert runcomfy.fetch(REQUEST_ID, bench.run()).picture.width == 8

@@ -9,6 +9,7 @@ import pytest
 from codex_imagegen.cli.runcomfy import submit_only
 from codex_imagegen.errors import ImagegenError, UsageError
 from tests.support import promised
+from tests.support.pictures import encoded
 
 from .cli import Shell
 from .conftest import request
@@ -60,3 +61,12 @@ def test_events_name_each_request_that_was_submitted(shell: Shell, standin: Stan
     started, error = done.events
     assert (started["event"], started["index"], started["request_id"]) == ("started", 0, "req_1")
     assert "submitted before: req_1" in error["message"]
+
+
+def test_a_reference_that_became_smaller_is_told(shell: Shell, standin: StandIn) -> None:
+    (shell.work / "large.png").write_bytes(encoded(1600))
+    words = ["-p", "a fox", "-r", "large.png", "--backend", "runcomfy", "--no-wait"]
+    done = shell.run(*words)
+    assert (done.code, done.text) == (0, f"{REQUEST_ID}\n")
+    assert "'large.png' is too large to arrive" in done.err
+    assert [warning["code"] for warning in shell.run(*words, "--json").json["warnings"]] == ["reference-reduced"]

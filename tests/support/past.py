@@ -9,6 +9,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from codex_imagegen.codex.command import INSTRUCTIONS
+
 Record = dict[str, Any]
 PROMPT = "a red fox in the snow"
 
@@ -42,6 +44,12 @@ def made(data: bytes | str | None, *, call_id: str = "call_1", **more: Any) -> R
         "revisedPrompt": f"{PROMPT}, revised", "result": result, **more,
     }  # fmt: skip
     return {"type": "event_msg", "payload": {"type": "item_completed", "item": item}}
+
+
+def told(words: str = INSTRUCTIONS) -> Record:
+    """What the model was told as a developer."""
+    content = [{"type": "input_text", "text": words}]
+    return {"type": "response_item", "payload": {"type": "message", "role": "developer", "content": content}}
 
 
 def called(name: str, call_id: str = "call_1") -> Record:

@@ -1,0 +1,68 @@
+"""How much a run may send, and what its errors say of it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from codex_imagegen.backends import codex
+from codex_imagegen.codex import upload
+from codex_imagegen.errors import Interrupted, Moderation, NetworkError, RunTimeout, UsageLimit
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Request, Run
+from codex_imagegen.outcome import Warning_
+from codex_imagegen.pictures.references import Reference
+from tests.support.pictures import encoded
+
+LARGE = Reference("a.png", bytes(20_000_000), "png")
+WARNING = Warning_("reference-reduced", "smaller")
+
+
+def as_base64(size: int) -> int:
+    return (size + 2) // 3 * 4
+
+
+@pytest.mark.parametrize("prompt", ["a fox", "狐" * 1_000_000])
+@pytest.mark.parametrize(("full_turn", "times"), [(False, 2), (True, 3)])
+def test_all_that_goes_up_stays_under_64_megabytes(prompt, full_turn, times):
+    room = upload.room(prompt, full_turn=full_turn)
+    words = len(prompt.encode()) + 200_000
+    assert times * (as_base64(room.total) + words) < 64_000_000
+    assert len("data:image/jpeg;base64,") + as_base64(room.each) <= 20_971_520
+    assert room.each > 15_700_000
+
+
+def test_there_is_room_for_some_24_megabytes_of_files():
+    assert 23_500_000 < upload.room("a fox", full_turn=False).total < 24_000_000
+
+
+@pytest.mark.parametrize("kind", [Moderation, NetworkError])
+def test_an_error_says_that_large_references_can_cause_it(kind):
+    error = kind("it failed", hint="try again")
+    upload.explain(error, [LARGE], [WARNING])
+    assert error.hint == "try again; smaller references may help, too: these have 20.0 MB"
+    assert error.warnings == (("reference-reduced", "smaller"),)
+
+
+def test_other_errors_and_small_references_say_nothing_of_it():
+    for error, reference in ((UsageLimit("no more"), LARGE), (Moderation("no"), Reference("a", b"small", "png"))):
+        upload.explain(error, [reference], [])
+        assert (error.hint, error.warnings) == (None, ())
+    told = NetworkError("failed", hint="give fewer or smaller references")
+    upload.explain(told, [LARGE], [])
+    assert told.hint == "give fewer or smaller references"
+
+
+@pytest.mark.parametrize(("left", "signum", "kind"), [(-1.0, None, RunTimeout), (60.0, 15, Interrupted)])
+def test_the_time_and_a_signal_count_while_references_become_smaller(tmp_path, monkeypatch, left, signum, kind):
+    monkeypatch.setattr(upload, "MAX_BYTES", 1_200_000)
+    (tmp_path / "a.png").write_bytes(encoded(600))
+    interrupt = Interrupt()
+    if signum:
+        interrupt.set(signum)
+    now = time.monotonic()
+    run = Run(now, now + left, interrupt, lambda _event: None)
+    with pytest.raises(kind) as caught:
+        codex._references(Request(prompt="a fox", refs=(str(tmp_path / "a.png"),)), run)
+    assert caught.value.spent is False

@@ -1,0 +1,188 @@
+"""``recover --last``: the one picture that was made last, whichever session it is in and however that was made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from codex_imagegen.errors import NoPicture
+from codex_imagegen.recovery import last as module
+from codex_imagegen.recovery.last import last
+from tests.bridge.checks import ENDS, Small, made
+from tests.prune import worlds
+from tests.support import past
+from tests.support.lab import COMMAND
+from tests.support.pictures import encoded, torn
+
+FOX, OWL, BOAT = encoded(40, "fox"), encoded(44, "owl"), encoded(48, "boat")
+NOW = time.time()
+HOUR = 3600.0
+
+
+@pytest.fixture
+def there(tmp_path):
+    return past.Past(tmp_path / "home")
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The threads whose rollouts were read."""
+    threads = []
+
+    class Counted(module.Keepsake):
+        def __init__(self, codex_home, session):
+            threads.append(session.thread_id)
+            super().__init__(codex_home, session)
+
+    monkeypatch.setattr(module, "Keepsake", Counted)
+    return threads
+
+
+def session(there, *pictures, hours, **more):
+    """A session of these pictures, as it was left so many hours ago."""
+    records = [past.made(data, call_id=f"call_{number}") for number, data in enumerate(pictures)]
+    path = there.rollout(*records, at=NOW - hours * HOUR, **more)
+    os.utime(path, (NOW, NOW - hours * HOUR))
+    return path
+
+
+def gone_on_with(path, *records, hours=0.0):
+    """The same session with records that were appended so many hours ago."""
+    with path.open("ab") as file:
+        file.write(b"".join(past.line(record, NOW - hours * HOUR) + b"\n" for record in records))
+    os.utime(path, (NOW, NOW - hours * HOUR))
+
+
+def pictures(there):
+    return [picture.data for picture in last(str(there.home)).pictures]
+
+
+# With the real Codex
+
+
+def recover_last(world):
+    done = subprocess.run(
+        [COMMAND, "recover", "--last", "--json"], capture_output=True, cwd=world.work, env=world.environment,
+        stdin=subprocess.DEVNULL, timeout=60, check=True,
+    )  # fmt: skip
+    (image,) = json.loads(done.stdout)["images"]
+    with open(image["path"], "rb") as file:
+        return file.read()
+
+
+@pytest.mark.real
+@ENDS
+def test_a_thread_that_was_gone_on_with_has_the_last_picture(lab, version):
+    world = lab(version, script=Small())
+    fox, owl = worlds.made(world, "a red fox", "an owl")
+    assert recover_last(world) == made("an owl")
+    assert worlds.users(world, "resume", fox, "now in blue") == fox
+    assert fox < owl
+    assert recover_last(world) == made("now in blue")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", ["0.118.0", "0.141.0", "0.169.0"])
+def test_a_fork_makes_no_old_picture_new(lab, version):
+    world = lab(version, script=Small())
+    fox, _owl = worlds.made(world, "a red fox", "an owl")
+    worlds.fork(world, fox)
+    assert recover_last(world) == made("an owl")
+
+
+# With histories of every kind
+
+
+def test_of_a_session_with_several_it_is_the_last_one_alone(there):
+    session(there, FOX, OWL, hours=2)
+    assert pictures(there) == [OWL]
+
+
+def test_the_time_of_the_picture_counts_and_not_that_of_the_thread(there):
+    old = session(there, FOX, hours=900)
+    session(there, OWL, hours=1)
+    gone_on_with(old, past.made(BOAT, call_id="later"), hours=0.5)
+    assert pictures(there) == [BOAT]
+
+
+def test_words_that_came_later_make_no_picture_later(there):
+    old = session(there, FOX, hours=900)
+    session(there, OWL, hours=1)
+    gone_on_with(old, past.asked("thank you"))
+    assert pictures(there) == [OWL]
+
+
+@pytest.mark.parametrize("where", [{"archived": True}, {"days_off": 90}])
+def test_wherever_its_rollout_is(there, where):
+    session(there, FOX, hours=5, **where)
+    session(there, OWL, hours=8)
+    assert pictures(there) == [FOX]
+
+
+@pytest.mark.parametrize("rollout", ["compressed", "gone"])
+def test_the_file_alone_is_enough(there, rollout):
+    path = session(there, FOX, hours=50)
+    folder = there.saved(past.id_of(path), FOX)
+    path.rename(f"{path}.zst") if rollout == "compressed" else path.unlink()
+    session(there, OWL, hours=9)
+    for time_of, expected in ((NOW - 50 * HOUR, OWL), (NOW - 4 * HOUR, FOX)):
+        os.utime(folder / "call_1.png", (NOW, time_of))
+        os.utime(folder, (NOW, time_of))
+        assert pictures(there) == [expected]
+
+
+def test_what_was_damaged_later_is_told(there):
+    session(there, FOX, hours=9)
+    session(there, torn(OWL), hours=12)
+    assert last(str(there.home)).warnings == ()
+    later = session(there, torn(OWL), hours=5)
+    found = last(str(there.home))
+    assert [picture.data for picture in found.pictures] == [FOX]
+    assert [warning.code for warning in found.warnings] == ["damaged-picture"]
+    assert past.id_of(later) in found.warnings[0].message
+
+
+def test_a_later_picture_that_was_torn_is_told(there):
+    session(there, FOX, hours=9)
+    path = session(there, OWL, hours=5)
+    path.write_bytes(path.read_bytes()[:-60])
+    found = last(str(there.home))
+    assert [picture.data for picture in found.pictures] == [FOX]
+    assert [warning.code for warning in found.warnings] == ["damaged-picture"]
+
+
+def test_a_fork_whose_parent_is_gone_has_what_it_has(there):
+    parent = session(there, FOX, hours=20)
+    session(there, OWL, hours=10)
+    fork = session(there, FOX, hours=5)
+    lines = fork.read_bytes().split(b"\n")
+    lines[0] = past.line(past.meta(past.id_of(fork), forked_from_id=past.id_of(parent)))
+    fork.write_bytes(b"\n".join(lines))
+    os.utime(fork, (NOW, NOW - 5 * HOUR))
+    assert pictures(there) == [OWL]
+    parent.unlink()
+    assert pictures(there) == [FOX]
+
+
+def test_no_more_is_read_than_must_be(there, read):
+    paths = [session(there, FOX, hours=hours) for hours in range(1, 40)]
+    assert pictures(there) == [FOX]
+    assert read == [past.id_of(paths[0])]
+
+
+def test_nor_where_a_backup_has_changed_every_file_at_once(there, read):
+    paths = [session(there, FOX, hours=hours) for hours in range(1, 40)]
+    for number, path in enumerate(paths):
+        os.utime(path, (NOW, NOW - number % 7))
+    assert pictures(there) == [FOX]
+    assert past.id_of(paths[0]) in read
+    assert len(read) < 12  # those that come up before the latest was found
+
+
+def test_nothing_there(there):
+    with pytest.raises(NoPicture):
+        last(str(there.home))
