@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen import generation
-from codex_imagegen.batches.attempt import ENDS_ALL, Attempts
-from codex_imagegen.batches.backoff import Backoff
+from codex_imagegen.batches.attempt import Attempts
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import Journal
 from codex_imagegen.batches.outcome import Outcome
@@ -31,6 +30,8 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request
 from codex_imagegen.outcome import Image, Result
+from codex_imagegen.runner.backoff import Backoff
+from codex_imagegen.runner.stops import ends_all
 
 THREAD = "019a0000-0000-7000-8000-000000000001"
 KEY = b"k" * 16
@@ -131,7 +132,7 @@ def test_a_failure_is_told_again_without_spending(world: World) -> None:
 
 @pytest.mark.parametrize("error", [UsageLimit("x", resets_at=9), CodexMissing("x")])
 def test_what_ends_all_leaves_the_rest_and_calls_nothing_failed(world: World, error: ImagegenError) -> None:
-    assert error.code in ENDS_ALL
+    assert ends_all(error)
     first, second = world.settle(error), world.settle()
     assert (first.status, second.status, code(second)) == ("left", "left", error.code)
     assert (len(world.backend.requests), world.ended) == (1, "dropped")

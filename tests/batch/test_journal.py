@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_imagegen.batches.journal import HEADER, NAME, Journal
+from codex_imagegen.codex.workspace import PREFIX
 from codex_imagegen.errors import OutUnwritable, UsageError
 
 KEYS = [bytes([number]) * 16 for number in range(3)]
@@ -178,9 +179,11 @@ def test_a_full_disk_is_told_and_the_next_line_is_whole(tmp_path: Path, monkeypa
 
 
 def test_private_folders_that_are_still_there_are_known(tmp_path: Path) -> None:
-    (tmp_path / "left").mkdir()
+    left, gone, other = (str(tmp_path / name) for name in (f"{PREFIX}{'a' * 16}", f"{PREFIX}{'b' * 16}", "other"))
+    for folder in (left, other):
+        os.mkdir(folder)
     with Journal(str(tmp_path)) as journal:
-        journal.started(KEYS[0], 1, folder=str(tmp_path / "left"))
-        journal.started(KEYS[1], 1, folder=str(tmp_path / "gone"))
+        for number, folder in enumerate((left, gone, other)):
+            journal.started(KEYS[number], 1, folder=folder)
     with Journal(str(tmp_path)) as journal:
-        assert journal.folders == [str(tmp_path / "left")]
+        assert journal.folders == [left]
