@@ -47,7 +47,8 @@ class Ended:
         if interrupted is not None:
             message, info = f"interrupted; {images} of {count} are made", replace(info, hint="ask for the others alone")
         elif self.stopped is not None:
-            message, info = f"{info.message.rstrip('.')}; {images} of {count} are made", replace(info, exit_code=1)
+            message = f"{info.message.rstrip('.')}; {images} of {count} are made"
+            info = replace(info, exit_code=1, hint=stops.way_on(self.stopped))
         else:
             message = f"{len(errors)} of {count} pictures failed; the first: {info.message}"
             info = replace(info, exit_code=1)

@@ -35,6 +35,12 @@ def not_started(stopped: ImagegenError, after: ImagegenError | None = None) -> I
     error.thread_id, error.codex_version, error.request_id = (
         (after.thread_id, after.codex_version, after.request_id) if after else (None, None, None)
     )
-    if isinstance(stopped, OutUnwritable):  # its hint fetches the picture that could not be written
-        error.hint = "make room on the disk" if stopped.is_full else "choose another place"
+    error.hint = way_on(stopped)
     return error
+
+
+def way_on(stopped: ImagegenError) -> str | None:
+    """What to do before the rest is started: a full disk's own hint fetches the one picture that did not fit."""
+    if isinstance(stopped, OutUnwritable) and stopped.is_full:
+        return "make room on the disk"
+    return stopped.hint
