@@ -104,6 +104,7 @@ class Attempts:
         return "made", made
 
     def _run(self, job: Job) -> Result:
+        self.folders.add(os.path.dirname(job.out))
         try:
             output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
         except OutExists as error:

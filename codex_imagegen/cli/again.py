@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,8 @@ class Repeatable(click.Command):
 
 def command(*before: str, more: tuple[str, ...] = ()) -> str:
     """The command that was called, with these words ``before`` its own, and ``more`` of them at its end."""
+    import shlex
+
     words = click.get_current_context().meta["words"]
     at = words.index("--") if "--" in words else len(words)
     return shlex.join(["codex-imagegen", *before, *words[:at], *more, *words[at:]])

@@ -78,7 +78,6 @@ class _Search:
     def __init__(self, codex_home: str, earlier: Earlier) -> None:
         self.codex_home, self._earlier = codex_home, earlier
         self._name = os.path.basename(earlier.folder or "")
-        self._foreign: set[str] = set()
 
     def near(self) -> Past | None:
         """The session, looked for by its thread, or in the days about the run's start and about now."""
@@ -90,23 +89,29 @@ class _Search:
         return self._first(sessions.snapshot(folders))
 
     def anywhere(self) -> Past | None:
-        """The session, looked for in the whole home: two seconds for 60,000 rollouts, and not paid for twice."""
+        """The session, looked for in the whole home: 0.16 ms for each rollout, once a batch, and not paid for twice."""
         return self._first(past.path for past in history.newest(self.codex_home) if past.path)
 
     def _first(self, paths: Iterable[str]) -> Past | None:
         if not self._name:
             return None
-        return next((own for path in paths if path not in self._foreign and (own := self._own(path))), None)
+        return next((Past(owner.thread_id, path) for path in paths if (owner := self._owner(path))), None)
 
-    def _own(self, path: str) -> Past | None:
-        line = sessions.first_line(path)
-        if not line.endswith(b"\n"):
-            return None  # not whole yet
-        owner = sessions.owner_of(line) if self._name.encode() in line else None
-        if owner is not None and not owner.forked_from and os.path.basename(owner.cwd or "") == self._name:
-            return Past(owner.thread_id, path)
-        self._foreign.add(path)
+    def _owner(self, path: str) -> sessions.Owner | None:
+        """What the first record says, where it names the folder of this run."""
+        known = _folders.get(path)
+        if known is None or known == self._name:
+            line = sessions.first_line(path)
+            owner = sessions.owner_of(line) if workspace.PREFIX.encode() in line else None
+            name = os.path.basename(owner.cwd or "") if owner and not owner.forked_from else ""
+            if line.endswith(b"\n"):  # else it is not whole yet
+                _folders[path] = name
+            return owner if name == self._name else None
         return None
+
+
+_folders: dict[str, str] = {}
+"""The name of the folder that a rollout's first record says, which never changes; empty where it is no run of ours."""
 
 
 def _made(codex_home: str, past: Past, prompt: str, full_turn: bool) -> Made | None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import IO
 
-_UNFINISHED = re.compile(r"\.codex-imagegen-[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)\Z")
+_UNFINISHED = re.compile(r"\.codex-imagegen-(?:probe-)?[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)\Z")
 _YOUNG_SEC = 2.0
 """A file may be so young that its writer has not locked it yet."""
 

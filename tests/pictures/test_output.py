@@ -323,7 +323,7 @@ def test_a_stdout_that_is_closed(monkeypatch):
 
 def test_only_unfinished_files_that_nobody_writes_are_swept(tmp_path):
     old, token = time.time() - 60, "0123456789abcdef"
-    names = [f".codex-imagegen-{token}.tmp", f".codex-imagegen-{token}.png"]
+    names = [f".codex-imagegen-{token}.tmp", f".codex-imagegen-{token}.png", f".codex-imagegen-probe-{token}.tmp"]
     kept = ["fox.png", ".codex-imagegen-batch.jsonl", f".codex-imagegen-{token}.txt", ".codex-imagegen-short.tmp"]
     for name in (*names, *kept):
         (tmp_path / name).write_bytes(b"half")
@@ -335,6 +335,7 @@ def test_only_unfinished_files_that_nobody_writes_are_swept(tmp_path):
         sweep(str(tmp_path))
         assert (tmp_path / names[0]).exists()
         assert not (tmp_path / names[1]).exists()
+        assert not (tmp_path / names[2]).exists()
     sweep(str(tmp_path))
     left = {path.name for path in tmp_path.iterdir()} - {"own-home", "work"}
     assert left == {*kept, f".codex-imagegen-{token[::-1]}.tmp", f".codex-imagegen-{'1' * 16}.tmp"}
