@@ -20,9 +20,10 @@ _UNFINISHED = re.compile(r"\.codex-imagegen-(?:probe-)?[0-9a-f]{16}\.(?:tmp|png|
 _YOUNG_SEC = 2.0
 """A file may be so young that its writer has not locked it yet."""
 
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-_NO_RENAME = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What a system says that has no hard links, and one that can't refuse to replace a file when it renames another."""
+_NO_LINKS = {
+    errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
+}  # fmt: skip
+"""What file systems without hard links say."""
 
 
 @contextlib.contextmanager
@@ -74,19 +75,19 @@ def link(temporary: str, path: str, at: int | None = None) -> None:
 
 def _rename(temporary: str, path: str, at: int | None) -> bool:
     """Rename a file unless the name is taken (FileExistsError); False where the system can't say that in one call."""
-    import ctypes
-
     name, here, flag = ("renameatx_np", -2, 4) if sys.platform == "darwin" else ("renameat2", -100, 1)
-    call = getattr(ctypes.CDLL(None, use_errno=True), name, None)
-    if call is None:
+    try:
+        import ctypes
+
+        call = getattr(ctypes.CDLL(None, use_errno=True), name)
+    except (ImportError, OSError, AttributeError):
         return False
     folder = here if at is None else at
     if call(folder, os.fsencode(temporary), folder, os.fsencode(path), flag) == 0:
         return True
-    number = ctypes.get_errno()
-    if number in _NO_RENAME:
-        return False
-    raise OSError(number, os.strerror(number), path)
+    if ctypes.get_errno() == errno.EEXIST:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    return False
 
 
 def _reserve(temporary: str, path: str, at: int | None) -> None:

@@ -95,10 +95,21 @@ def _tried(tries: Tries, draw: Draw, index: int, run: Run, timeout_sec: float) -
 
     def work() -> tuple[Made, Image]:
         if not timed:
-            timed.append(replace(run, deadline=time.monotonic() + timeout_sec))
+            timed.append(_timed(run, timeout_sec))
         return draw(index, timed[0])
 
     return tries.make(work, within_sec=timeout_sec / 2)
+
+
+def _timed(run: Run, timeout_sec: float) -> Run:
+    """A run whose time begins now; its events go on with the time of the whole."""
+    now = time.monotonic()
+    before = now - run.started
+
+    def tell(event: Event) -> None:
+        run.tell(replace(event, elapsed_sec=event.elapsed_sec + before))
+
+    return replace(run, started=now, deadline=now + timeout_sec, tell=tell)
 
 
 def _numbered(run: Run, index: int) -> Run:

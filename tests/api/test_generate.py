@@ -94,6 +94,19 @@ def test_the_events_come_in_order(here):
 
 
 @pytest.mark.real
+def test_the_time_of_several_goes_on_and_what_is_there_is_not_made_again(here):
+    world = here()
+    (world.work / "fox-1.png").write_bytes(made("mine"))
+    events = []
+    result = generate("a red fox", out="fox.png", count=3, jobs=1, skip_existing=True, on_event=events.append)
+    assert [image.path for image in result.images] == [str(world.work / f"fox-{n}.png") for n in (1, 2, 3)]
+    assert (world.work / "fox-1.png").read_bytes() == made("mine")
+    assert world.model_calls == 2
+    assert sorted(event.elapsed_sec for event in events) == [event.elapsed_sec for event in events]
+    assert [event.index for event in events if event.stage == "written"] == [0, 1, 2]
+
+
+@pytest.mark.real
 def test_several_threads_at_once(here):
     world = here()
     results = {}

@@ -21,6 +21,7 @@ from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 from tests.support.scripts import (
     BlocksPicture,
+    NeverAnswers,
     NoLogin,
     RateLimitsPictures,
     Refuses,
@@ -118,6 +119,17 @@ def test_no_picture_takes_longer_than_it_was_given(lab):
     done = world.run("-p", "a fox", "-n", "2", "--jobs", "1", "-o", "fox.png", "--timeout-sec", "5", "--json")
     assert (done.code, codes(done.json)) == (1, [(0, "rate-limited", True)])
     assert len(checks.tool_prompts(world)) == 2
+
+
+def test_each_has_the_time_that_it_was_given_and_says_so(lab):
+    world = lab(script=NeverAnswers(30))
+    done = world.run(
+        "-p", "a fox", "-n", "2", "--jobs", "1", "-o", "fox.png", "--timeout-sec", "2", "--json", "--events"
+    )
+    messages = [failure["error"]["message"] for failure in done.json["failures"]]
+    assert [code for _, code, _ in codes(done.json)] == ["timeout"] * 2
+    assert len(set(messages)) == 1
+    assert "within 2 seconds" in messages[0]
 
 
 # What ends them all
