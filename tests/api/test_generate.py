@@ -192,19 +192,20 @@ def test_an_interrupt_from_another_thread(here):
 
 
 @pytest.mark.real
-def test_a_ctrl_c_passes_through_once_all_is_clean(here):
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_ctrl_c_passes_through_once_all_is_clean(here, count):
     """Python's own handler raises it wherever the main thread is; the caller's handlers are left alone."""
     world = here(Waits())
     before = signal.getsignal(signal.SIGINT)
     timers = []
 
     def hear(event):
-        if event.stage == "thread":
+        if event.stage == "thread" and not timers:
             timers.append(threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)))
             timers[0].start()
 
     with pytest.raises(KeyboardInterrupt):
-        generate("a red fox", out="fox.png", on_event=hear)
+        generate("a red fox", out="fox.png", on_event=hear, count=count)
     timers[0].join()
     assert signal.getsignal(signal.SIGINT) is before
     checks.assert_clean(world)

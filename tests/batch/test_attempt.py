@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -223,3 +224,33 @@ def test_a_spare_copy_is_never_left(world: World) -> None:
     world.out.write_bytes(b"fox")
     assert world.settle(NoPicture("none")).status == "failed"
     assert sorted(path.suffix for path in world.out.parent.iterdir()) == [".jsonl", ".png"]
+
+
+def full(spent: bool) -> OutUnwritable:
+    return OutUnwritable("no room", hint="recover it", spent=spent, errno=errno.ENOSPC)
+
+
+def test_a_full_disk_ends_all_and_the_picture_that_did_not_fit_is_fetched_another_time(world: World) -> None:
+    first = world.settle(full(spent=True))
+    second = world.attempts.settle(Job(2, Request("an owl", out=str(world.out) + "2"), b"o" * 16))
+    assert (first.status, second.status, len(world.backend.requests)) == ("left", "left", 1)
+    assert second.result.error is not None
+    assert (second.result.error.hint, second.result.error.spent) == ("make room on the disk", False)
+    world.attempts = world.fresh()
+    assert world.settle().status == "recovered"
+
+
+def test_a_disk_that_is_full_when_a_picture_is_fetched_ends_all_too(world: World) -> None:
+    with pytest.raises(Interrupted):
+        world.settle(Interrupted("stop"))
+    assert world.settle(full(spent=True)).status == "left"
+    assert world.attempts.stopped is not None
+    world.attempts = world.fresh()
+    assert world.settle().status == "recovered"
+
+
+def test_a_temporary_folder_without_room_has_cost_nothing(world: World) -> None:
+    assert world.settle(full(spent=False)).status == "left"
+    assert world.ended == "dropped"
+    world.attempts = world.fresh()
+    assert world.settle().status == "made"
