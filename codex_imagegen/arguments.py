@@ -42,7 +42,8 @@ class Options(Look, total=False):
 
     ``out`` ends in .png, .jpg, .jpeg or .webp; without it a new ``image-<time>.png`` in the working folder.
     ``timeout_sec`` are seconds for the whole run (300). ``count`` pictures, ``jobs`` at once. ``force`` replaces what
-    is at ``out``. ``on_event`` hears how the run goes on, in the thread that makes the picture.
+    is at ``out``; ``skip_existing`` leaves a picture that is there as it is, makes the others, and has all of them in
+    ``images``. ``on_event`` hears how the run goes on, in the thread that makes the picture.
     """
 
     out: StrPath | None
@@ -50,6 +51,7 @@ class Options(Look, total=False):
     count: int
     jobs: int | None
     force: bool
+    skip_existing: bool
     on_event: Callable[[Event], None] | None
     interrupt: Interrupt | None
 

@@ -111,6 +111,6 @@ TYPES: dict[str, Callable[[Any], Any]] = {
     "prompt": _text, "refs": paths, "out": path, "timeout_sec": _number, "force": _flag, "full_turn": _flag,
     "codex": path, "model": _text, "codex_args": _texts, "backend": _text, "size": _size, "aspect_ratio": _text,
     "resolution": _text, "quality": _text, "transparent": _flag, "format": _text, "fit": _flag, "count": whole,
-    "jobs": whole,
+    "jobs": whole, "skip_existing": _flag,
 }  # fmt: skip
 """Every option of a picture, and what makes sure of its type: a TypeError says what it must be."""
