@@ -258,7 +258,7 @@ def test_a_key_is_never_repeated():
     error = explained(nothing(events=events(failed=words)))
     assert error.code == "not-logged-in"
     assert "sk-proj" not in error.message
-    assert "[key]" in error.message
+    assert "(key)" in error.message
 
 
 def test_long_and_broken_words_become_one_short_line():
