@@ -13,7 +13,7 @@ from codex_imagegen.codex.stream import Events
 LITTLE_BYTES = 1024 * 1024
 """Less room than this on the disk of CODEX_HOME, after a session could not be written, is why."""
 
-_PROVIDER_SINCE = (0, 144)
+PROVIDER_SINCE = (0, 144)
 """From this build on Codex offers its image tool with OpenAI's own provider alone, or with one that takes
 OpenAI's login."""
 
@@ -62,7 +62,7 @@ def spent(evidence: Evidence) -> bool | None:
 def other_provider(evidence: Evidence) -> str | None:
     """The provider's name, quoted, where it is the user's own and Codex keeps its image tool from such."""
     name = evidence.records.provider
-    if name in {None, "openai"} or not _is_from(_PROVIDER_SINCE, evidence):
+    if name in {None, "openai"} or not _is_from(PROVIDER_SINCE, evidence):
         return None
     return repr(sentences.words(str(name))[:60])
 

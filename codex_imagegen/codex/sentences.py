@@ -20,7 +20,7 @@ LONG_HINT = (
     "it broke while the picture was drawn: take fewer or smaller references, a simpler prompt, or an older Codex with "
     "--codex"
 )
-_HOST_HINT = (
+HOST_HINT = (
     "install all of it: npm install -g @openai/codex, or every file of the release archive; codex-code-mode-host "
     "belongs beside the codex binary"
 )
@@ -45,7 +45,7 @@ _SENTENCES = {
     "codex-too-old": ("this Codex CLI is too old to make pictures", "update it: npm install -g @openai/codex"),
     "codex-incomplete": (
         "this Codex CLI can't start its code-mode host, without which it makes no picture",
-        _HOST_HINT,
+        HOST_HINT,
     ),
     "not-logged-in": ("Codex is not logged in", "run: codex login"),
     "network": ("Codex could not reach OpenAI", f"check the network, and try again; {SANDBOX_HINT}"),

@@ -12,7 +12,16 @@ import pytest
 import codex_imagegen
 from codex_imagegen.codex import failures, native
 from codex_imagegen.demo.standin import Call, Reply
-from tests.bridge.checks import Small, assert_clean, assert_failed, assert_told, every_build, model_of, variants
+from tests.bridge.checks import (
+    Small,
+    assert_clean,
+    assert_failed,
+    assert_told,
+    every_build,
+    model_of,
+    variants,
+    with_provider,
+)
 from tests.faults.stage import can
 from tests.support import builds, scripts
 from tests.support.lab import COMMAND, Lab
@@ -150,18 +159,6 @@ def test_a_free_plan_is_told_once(lab):
     world.write_home(plan="free")
     answer = assert_failed(world, world.run(*FOX), 7, "tool-unavailable", spent=True)
     assert message(answer) == "Codex was not offered the image tool"
-
-
-def with_provider(world: Lab, *more: str) -> None:
-    """A provider of the user's own in config.toml, which stands where OpenAI's does."""
-    config = world.home / "config.toml"
-    table = [
-        "[model_providers.proxy]",
-        'name = "proxy"',
-        f'base_url = "{world.standin.url}/v1"',
-        'wire_api = "responses"',
-    ]
-    config.write_text("\n".join(['model_provider = "proxy"', config.read_text(), *table, *more, ""]))
 
 
 @pytest.mark.parametrize(
