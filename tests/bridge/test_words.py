@@ -285,6 +285,15 @@ def test_a_full_disk_under_codexs_home_is_named(lab, version, size, exit_code, c
     assert_clean(world)
 
 
+@SMALL_DISK
+@pytest.mark.parametrize("options", ["2m", "1g,nr_inodes=3"])  # bytes, and files that can be made
+def test_the_doctor_warns_of_it_before(lab, options):
+    world = lab(script=Small())
+    done = on_small_disk(world, options, "doctor", "--json")
+    found = {check["name"]: check for check in done.json["checks"]}["space"]
+    assert (found["status"], found["message"].startswith("little room is left in CODEX_HOME")) == ("warning", True)
+
+
 # A Codex without its code-mode host
 
 

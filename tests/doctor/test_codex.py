@@ -121,7 +121,8 @@ def test_a_whole_one_in_another_folder(lab, tmp_path):
     """A link to a binary that has its parts beside itself."""
     world = lab(script=Account())
     (tmp_path / "codex").symlink_to(native.binary(str(builds.codex(world.version))))
-    assert examine(world, codex=str(tmp_path / "codex")).status("codex") == "ok"
+    found = examine(world, "--live", codex=str(tmp_path / "codex"))
+    assert (found.status("codex"), found.status("live")) == ("ok", "ok")
 
 
 @pytest.mark.parametrize(
