@@ -34,6 +34,9 @@ _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code
 _LOGIN = re.compile(r"://(?:[^/\s'\"<>]*|[^/:\s'\"<>]*:(?!\d*(?:[/?#]|$))[^\s'\"<>]*)@")
 """The user's name and password in an address; the second form is one whose password has a slash in it."""
 
+_BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w\[])")
+"""The same in an address without its scheme, as Codex prints one that it can't use."""
+
 KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
 )  # fmt: skip
@@ -161,7 +164,8 @@ def event_json(event: Event) -> str:
 
 def without_secrets(text: str) -> str:
     """Text from outside without what looks like a key (an API key's 401 repeats the key), a password or a token."""
-    return _KEY.sub("(key)", _SECRET.sub(r"\1=(hidden)", without_logins(text)))
+    text = _BARE_LOGIN.sub("(hidden)@", without_logins(text))
+    return _KEY.sub("(key)", _SECRET.sub(r"\1=(hidden)", text))
 
 
 def without_logins(text: str) -> str:

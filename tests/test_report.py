@@ -147,10 +147,12 @@ def test_words_from_outside_obey_no_terminal(text: str, shown: str):
         ("http://me:p@ss@1.2.3.4:80/x", "http://(hidden)@1.2.3.4:80/x"),
         ("https://me:hun/ter2@host/x", "https://(hidden)@host/x"),
         ("https://token@host", "https://(hidden)@host"),
+        ("builder error for url (me:hunter2@127.0.0.1:1/x)", "for url ((hidden)@127.0.0.1:1/x)"),
         ("https://host/x?api-key=hunter2&v=1", "https://host/x?api-key=(hidden)&v=1"),
         ("Incorrect API key provided: sk-proj-hunter2hunter2.", "provided: (key)"),
         ("Bearer eyJhbGciOiJub25lIn0.hunter2", "Bearer (key)"),
         ("https://host:8080/a@b, http://127.0.0.1/@x", "https://host:8080/a@b, http://127.0.0.1/@x"),
+        ("at 12:30, 4:3 or a@b, /x/a:b@2x.png", "at 12:30, 4:3 or a@b, /x/a:b@2x.png"),
         ("a sketchbook of skyscrapers, in sessions-2026", "a sketchbook of skyscrapers, in sessions-2026"),
     ],
 )

@@ -144,13 +144,20 @@ def test_a_provider_of_the_users_own(lab, version, more, status):
         assert """--codex-arg=-c --codex-arg='model_provider="openai"'""" in check["hint"]
 
 
-@pytest.mark.parametrize("address", ["http://somebody:hunter2@127.0.0.1:1", "http://somebody:hun/ter2@127.0.0.1:1"])
-def test_a_password_in_an_address_is_hidden(lab, address):
-    world = lab(script=Account())
+@pytest.mark.parametrize(
+    ("version", "address"),
+    [
+        (builds.NEWEST, "somebody:hunter2@127.0.0.1:1"),  # it can't use it, and prints it as it is
+        pytest.param("0.149.1", "http://somebody:hunter2@127.0.0.1:1", marks=pytest.mark.every_build),
+    ],
+)
+def test_a_password_in_an_address_is_hidden(lab, version, address):
+    world = lab(version, script=Account())
     config = world.home / "config.toml"
     config.write_text(config.read_text().replace(f'"{world.standin.url}/backend-api"', f'"{address}/backend-api"'))
-    done = examine(world).done
-    assert "ter2" not in done.text + done.err
+    found = examine(world)
+    assert "url" in found.checks["limits"]["message"]
+    assert "hunt" not in found.done.text + found.done.err
 
 
 def test_one_that_hangs_altogether(lab):
