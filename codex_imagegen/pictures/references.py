@@ -53,14 +53,14 @@ def _open(path: str, within: tuple[str, ...]) -> int:
 
 
 def _read(path: str, within: tuple[str, ...]) -> bytes:
+    if path[:8].lower().startswith(("http://", "https://")) and not os.path.lexists(path):
+        raise ReferenceMissing(
+            f"the reference {path!r} is an address, and the Codex route takes files alone",
+            hint="download it first; --backend runcomfy takes https addresses, and is paid",
+        )
     try:
         descriptor = _open(path, within)
     except (OSError, ValueError) as error:
-        if path[:8].lower().startswith(("http://", "https://")):
-            raise ReferenceMissing(
-                f"the reference {path!r} is an address, and the Codex route takes files alone",
-                hint="download it first; --backend runcomfy takes https addresses, and is paid",
-            ) from error
         reason = error.strerror if isinstance(error, OSError) else "the name has a NUL in it"
         raise ReferenceMissing(
             f"the reference {path!r} can't be read: {reason}", hint="check the path given to --ref"
