@@ -19,7 +19,9 @@ from codex_imagegen.pictures import finish, output, trailing
 if TYPE_CHECKING:
     from codex_imagegen.outcome import Image, Made, Result
 
-NOTHING_MADE = ("usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in")
+NOTHING_MADE = (
+    "usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in", "codex-incomplete",
+)  # fmt: skip
 """Failures of which we are told that no picture was made: none can have landed after all."""
 
 MAX_COUNT = 1000

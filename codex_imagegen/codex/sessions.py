@@ -72,6 +72,14 @@ def named(day_folders: Iterable[str], thread_id: str) -> str | None:
     return None
 
 
+def threads(folder: str) -> Iterator[str]:
+    """The threads whose rollouts lie in a folder, by their names."""
+    for name in _names(folder):
+        thread = name.removeprefix(_PREFIX).partition(_SUFFIX)[0][-36:]
+        if name.startswith(_PREFIX) and THREAD_ID.match(thread):
+            yield thread
+
+
 def owner(path: str) -> Owner | None:
     """What the first record says, or None while it is not there whole, or where it is no ``session_meta``."""
     return owner_of(first_line(path))

@@ -204,7 +204,7 @@ class Turn:
         return self._run.interrupt.error(spent=failures.spent(self._evidence(reading, timed_out=False)))
 
     def _evidence(self, reading: Reading, *, timed_out: bool) -> failures.Evidence:
-        from codex_imagegen.codex import failures
+        from codex_imagegen.codex import failures, login, usage
 
         return failures.Evidence(
             exit_code=self._process.exit_code,
@@ -216,6 +216,9 @@ class Turn:
             events=self._events,
             stderr=self._words.text,
             records=reading.evidence,
+            reference_bytes=sum(map(len, self._known)),
+            free_bytes=usage.free_bytes(self._home),
+            login=lambda: login.after_failure(self._argv[0], self._environment),
         )
 
     def _stderr(self, chunk: bytes) -> None:
