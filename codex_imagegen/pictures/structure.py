@@ -52,7 +52,7 @@ def _is_whole_png(data: bytes) -> bool:
 
 
 def _is_whole_jpeg(data: bytes) -> bool:
-    """The walk goes from marker to marker, so that what lies inside a segment (a thumbnail's own EOI) is passed over."""
+    """The walk goes from marker to marker, so that what lies inside a segment (a thumbnail's EOI) is passed over."""
     at, has_frame, has_scan = 2, False, False
     while (marker := _jpeg_marker(data, at)) is not None:
         kind, at = marker
