@@ -96,7 +96,8 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
             _tell(run, "written", thread_id=made.thread_id, request_id=made.request_id, path=image.path)
             return made, image
     except ImagegenError as error:
-        raise _recoverable(error, target) from error
+        _point_to_picture(error, target)
+        raise
 
 
 def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made, Image]:
@@ -112,11 +113,11 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
     return made, output.write(picture, target, original=picture is made.picture)
 
 
-def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
-    """The same error; once it had come so far, its hint ends with the command that fetches what landed."""
+def _point_to_picture(error: ImagegenError, target: output.Target) -> None:
+    """End the hint of an error that came so far with the command that fetches the picture, should there be one."""
     lost = error.exit_code == 73
     if error.code in NOTHING_MADE:
-        return error
+        return
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and lost:
         command = f"runcomfy wait {error.request_id}"
@@ -125,7 +126,6 @@ def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
         landed = "the picture is not lost" if lost else "if a picture landed after all"
         fetch = f"{landed}: codex-imagegen {command} --out {shlex.quote(out)}"
         error.hint = f"{error.hint}; {fetch}" if error.hint and not lost else fetch
-    return error
 
 
 def _several(request: Request, run: Run, targets: tuple[output.Target, ...]) -> Result:
