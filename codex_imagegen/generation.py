@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import backends, report
+from codex_imagegen.codex import sessions
 from codex_imagegen.errors import ImagegenError, Interrupted, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request, Run, Stage
@@ -50,7 +51,7 @@ def generate(
         interrupt or Interrupt(),
         tell or _nobody,
         words,
-        os.environ if environment is None else environment,
+        sessions.environment_with(request.codex_home, os.environ if environment is None else environment),
     )
     try:
         check(request)
@@ -79,6 +80,7 @@ def check(request: Request) -> None:
         raise UsageError(f"--count can't be {request.count}", hint=f"give a number from 1 to {MAX_COUNT}")
     if request.jobs is not None and request.jobs < 1:
         raise UsageError(f"--jobs can't be {request.jobs}", hint="give a number from 1")
+    sessions.check_home(request.codex_home)
 
 
 def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]:
