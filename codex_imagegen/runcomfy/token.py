@@ -11,6 +11,7 @@ import shlex
 import stat
 import time
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.runcomfy import settings
 
@@ -137,8 +138,7 @@ def _replace(path: str, data: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+            disk.flush(file)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
