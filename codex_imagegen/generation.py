@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import backends
+from codex_imagegen.codex import sessions
 from codex_imagegen.errors import ImagegenError, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import STDOUT, Event, Request, Run, Stage
@@ -52,7 +53,7 @@ def generate(
         interrupt or Interrupt(),
         tell or _nobody,
         words,
-        os.environ if environment is None else environment,
+        sessions.environment_with(request.codex_home, os.environ if environment is None else environment),
     )
     try:
         check(request)
@@ -102,6 +103,7 @@ def check(request: Request) -> None:
         raise UsageError(f"--count can't be {request.count}", hint=f"give a number from 1 to {MAX_COUNT}")
     if request.jobs is not None and request.jobs < 1:
         raise UsageError(f"--jobs can't be {request.jobs}", hint="give a number from 1")
+    sessions.check_home(request.codex_home)
     if request.count > 1 and request.codex_args:
         from codex_imagegen.codex import subcommand
 
@@ -132,7 +134,8 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
             _tell(run, "written", thread_id=made.thread_id, request_id=made.request_id, path=image.path)
             return made, image
     except ImagegenError as error:
-        raise _recoverable(error, target) from error
+        _point_to_picture(error, target)
+        raise
 
 
 def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made, Image]:
@@ -148,11 +151,11 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
     return made, output.write(picture, target, original=picture is made.picture)
 
 
-def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
-    """The same error; once it had come so far, its hint ends with the command that fetches what landed."""
+def _point_to_picture(error: ImagegenError, target: output.Target) -> None:
+    """End the hint of an error that came so far with the command that fetches the picture, should there be one."""
     lost = error.exit_code == 73
     if error.code in NOTHING_MADE:
-        return error
+        return
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and lost:
         command = f"runcomfy wait {error.request_id}"
@@ -161,7 +164,6 @@ def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
         landed = "the picture is not lost" if lost else "if a picture landed after all"
         fetch = f"{landed}: codex-imagegen {command} --out {shlex.quote(out)}"
         error.hint = f"{error.hint}; {fetch}" if error.hint and not lost else fetch
-    return error
 
 
 def _several(request: Request, run: Run, targets: tuple[output.Target, ...], there: Mapping[int, Image]) -> Result:

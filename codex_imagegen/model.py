@@ -67,6 +67,7 @@ class Request:
     ``request_id`` is a RunComfy request that was submitted before: it is waited for, and nothing else is sent.
     ``earlier`` is the same for Codex: a run that was cut off is waited for, and nothing is started. ``folder`` is the
     private working folder of a run whose caller must know it beforehand (see ``codex.workspace.choose``).
+    ``codex_home`` is the absolute path of the Codex home, or None for that of the environment.
     ``within`` and ``refs_within`` are real paths of folders that the pictures and the references must not leave, where
     it is not the user who names them (see ``pictures.bounds``); empty: they may be anywhere.
     """
@@ -84,6 +85,7 @@ class Request:
     model: str | None = None
     full_turn: bool = False
     codex: str | None = None
+    codex_home: str | None = None
     codex_args: tuple[str, ...] = ()
     request_id: str | None = None
     folder: str | None = None

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutUnwritable, UsageError
 from codex_imagegen.pictures import whole
 
@@ -87,7 +88,7 @@ class Lines:
                 written = os.write(self._file, view)
                 view, self._size = view[written:], self._size + written
             self._torn = False
-            os.fsync(self._file)
+            disk.sync(self._file)
         except OSError as error:
             raise self._unwritable(error) from error
         return place
@@ -97,7 +98,7 @@ class Lines:
         with contextlib.suppress(OSError):
             folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                os.fsync(folder)
+                disk.sync(folder)
             finally:
                 os.close(folder)
 

@@ -30,8 +30,8 @@ _UNSAVED = re.compile(
 class Evidence:
     """All that is known of a run that brought no picture.
 
-    ``reference_bytes`` are those of all references together, ``free_bytes`` is the room where CODEX_HOME is, and
-    ``login`` asks Codex how it is logged in, which takes it some 70 ms.
+    ``free_bytes`` is the room where CODEX_HOME is, and ``login`` asks Codex how it is logged in, which takes it some
+    70 ms.
     """
 
     exit_code: int | None
@@ -43,7 +43,6 @@ class Evidence:
     events: Events
     stderr: str
     records: rollout.Evidence
-    reference_bytes: int = 0
     free_bytes: int | None = None
     login: Callable[[], Login] = lambda: "unknown"
 

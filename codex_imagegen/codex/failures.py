@@ -25,9 +25,6 @@ LONG_SEC = 180.0
 """From so many seconds of drawing on, a connection that breaks is mostly not the user's network: those that were told
 of broke after 240 to 265 s (openai/codex#29645, #33050)."""
 
-LARGE_BYTES = 20_000_000
-"""References that together are larger are named in a hint. Each is sent twice, as base64: 53 MB of these."""
-
 # refused or unreachable, with the numbers of Linux and of macOS
 _NOTHING_SENT = re.compile(r"os error (?:101|111|113|51|61|65)\b|failed to lookup|waiting for network")
 _MAYBE_SENT = "error sending request"
@@ -86,7 +83,7 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     if reason.code == "tool-unavailable":
         return _toolless(evidence, sure=True)
-    return sentences.error(_about_references(_about_time(reason, evidence), evidence), spent=True)
+    return sentences.error(_about_time(reason, evidence), spent=True)
 
 
 def _killed(evidence: Evidence) -> errors.ImagegenError | None:
@@ -116,7 +113,7 @@ def _turn(evidence: Evidence) -> errors.ImagegenError | None:
     if cost is None and (refused or _is_offline(reason, events)):
         cost = False
     resets = records.limit_resets_at or reason.resets_at if reason.code == "usage-limit" else None
-    return sentences.error(_about_references(replace(reason, resets_at=resets), evidence), spent=cost)
+    return sentences.error(replace(reason, resets_at=resets), spent=cost)
 
 
 def _session(evidence: Evidence) -> errors.ImagegenError | None:
@@ -150,7 +147,7 @@ def _silence(evidence: Evidence) -> errors.ImagegenError:
     said = records.said or evidence.events.said
     told = tool_errors.of_hosted(said) if said else None
     if told is not None:
-        return sentences.error(_about_references(told, evidence), spent=True)
+        return sentences.error(told, spent=True)
     if records.failed_items:
         return sentences.error(Reason("generation-failed", "it did not say why"), spent=True)
     sure = records.offered is False or records.account is False
@@ -203,15 +200,6 @@ def _about_time(reason: Reason, evidence: Evidence) -> Reason:
     if reason.code != "network" or seconds is None or seconds < LONG_SEC:
         return reason
     return replace(reason, words=f"after {seconds:.0f} s, {reason.words}", hint=sentences.LONG_HINT)
-
-
-def _about_references(reason: Reason, evidence: Evidence) -> Reason:
-    """Large references are named where they may be why."""
-    size = evidence.reference_bytes
-    if reason.code not in {"moderation", "network"} or size < LARGE_BYTES:
-        return reason
-    told = f"the references have {size / 1e6:.0f} MB together, and smaller ones may help"
-    return replace(reason, hint=f"{sentences.hint_of(reason)}; {told}")
 
 
 def _end(exit_code: int | None) -> str:

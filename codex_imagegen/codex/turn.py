@@ -216,9 +216,8 @@ class Turn:
             events=self._events,
             stderr=self._words.text,
             records=reading.evidence,
-            reference_bytes=sum(map(len, self._known)),
             free_bytes=usage.free_bytes(self._home),
-            login=lambda: login.after_failure(self._argv[0], self._environment),
+            login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
 
     def _stderr(self, chunk: bytes) -> None:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.model import STDOUT, PictureFormat
 from codex_imagegen.pictures import bounds, whole
@@ -192,7 +193,7 @@ def _write_file(data: bytes, target: Target) -> str:
     try:
         with bounds.opened(folder, target.within, make=True) as at, whole.unfinished(folder, at) as (file, temporary):
             file.write(data)
-            whole.flush(file)
+            disk.flush(file)
             return _publish(temporary, path, target, at)
     except OSError as error:
         raise _unwritable(path, error, spent=True) from error

@@ -40,12 +40,6 @@ def unfinished(folder: str, at: int | None = None) -> Iterator[tuple[IO[bytes], 
             os.unlink(name, dir_fd=at)
 
 
-def flush(file: IO[bytes]) -> None:
-    """Bring what was written to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
 def replace(temporary: str, path: str, at: int | None = None) -> None:
     """Put a finished file in the place of another, whose permissions it takes over, or where none is."""
     path = _named(path, at)

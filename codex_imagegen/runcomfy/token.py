@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.runcomfy import settings
 
@@ -164,8 +165,7 @@ def _replace(path: str, data: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+            disk.flush(file)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ from codex_imagegen import ImagegenError, Interrupt
 from tests.bridge import checks
 from tests.bridge.checks import Small, made
 from tests.support import builds, scripts
+from tests.support.causes import chain
 
 
 def generate(*arguments, **more):
@@ -150,6 +151,7 @@ def test_what_is_refused_is_an_error_of_the_tree(here, error, prompt, more):
         codex_imagegen.generate(prompt, **{"codex": builds.codex(builds.NEWEST), **more})
     assert caught.value.spent is False
     assert caught.value.hint
+    assert chain(caught.value)[0] is caught.value
     assert world.standin.calls == []
 
 
@@ -162,6 +164,9 @@ def test_a_failure_knows_how_far_the_run_had_come(here):
     error = caught.value
     assert (error.spent, error.resets_at, error.codex_version) == (True, script.resets_at, builds.NEWEST)
     assert error.thread_id in world.rollouts()[0].name
+    assert f"codex-imagegen recover {error.thread_id}" not in str(error.hint)  # none was made
+    assert error.__cause__ is None
+    assert chain(error) == [error]
     checks.assert_clean(world)
 
 

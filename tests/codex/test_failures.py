@@ -415,15 +415,6 @@ def test_a_network_that_breaks_after_minutes_is_not_the_users(recording: Recordi
         assert "check the network" in str(explained(early).hint)
 
 
-def test_large_references_are_named_in_a_hint():
-    blocked, broken = recorded.one("0.169.0-code-img-moderation"), recorded.all_of("net-img-close")[0]
-    for evidence in (blocked.evidence(), timed(broken, 240), timed(broken, 1)):
-        assert "24 MB together" in str(explained(replace(evidence, reference_bytes=24_000_000)).hint)
-        assert "MB" not in str(explained(replace(evidence, reference_bytes=19_000_000)).hint)
-    limit = recorded.one("0.169.0-code-img-limit").evidence()
-    assert "MB" not in str(explained(replace(limit, reference_bytes=24_000_000)).hint)
-
-
 HOST = "Code Mode is unavailable because failed to spawn code-mode host /x/codex-code-mode-host: not found. Code mode"
 
 

@@ -8,19 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex.subcommand import GOES_ON, VALUED, going_on
+from codex_imagegen.codex.subcommand import NO_PICTURE, VALUED, refuse_thread, resumed
+from codex_imagegen.errors import UsageError
 from tests.bridge.checks import every_build
 from tests.support import builds
 
 
-@pytest.mark.parametrize(("arguments", "word"), [
-    ((), None), (("resume", "x"), "resume"), (("fork", "x"), "fork"), (("-c", "a=1", "resume"), "resume"),
-    (("-ca=1", "resume"), "resume"), (("--oss", "resume"), "resume"), (("--config=a", "resume", "--last"), "resume"),
+@pytest.mark.parametrize(("arguments", "thread"), [
+    ((), None), (("resume", "x"), "x"), (("-c", "a=1", "resume", "x"), "x"), (("resume",), ""),
+    (("-ca=1", "resume", "-m", "m", "x"), "x"), (("--oss", "resume"), ""), (("--config=a", "resume", "--last"), ""),
     (("-c", "resume"), None), (("--model", "resume"), None), (("--model=resume",), None), (("-C", "fork"), None),
-    (("--", "resume"), None), (("resumes",), None), (("-c", "resume", "resume"), "resume"),
+    (("--", "resume"), None), (("resumes",), None), (("-c", "resume", "resume", "x"), "x"), (("words", "resume"), None),
 ])  # fmt: skip
-def test_the_word_and_not_a_value(arguments: tuple[str, ...], word: str | None) -> None:
-    assert going_on(arguments) == word
+def test_the_thread_that_is_gone_on_with(arguments: tuple[str, ...], thread: str | None) -> None:
+    assert resumed(arguments) == thread
+
+
+@pytest.mark.parametrize("word", NO_PICTURE)
+def test_what_makes_no_picture_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        resumed(("-m", "x", word, "y"))
+
+
+def test_several_pictures_can_not_go_on_with_one_thread() -> None:
+    refuse_thread(("-c", "resume"), "--count")
+    with pytest.raises(UsageError, match="--count is for several pictures"):
+        refuse_thread(("resume", "x"), "--count")
 
 
 @pytest.mark.real
@@ -34,4 +47,4 @@ def test_every_option_of_codex_that_takes_a_word_is_known(version: str, tmp_path
     assert len(lines) > 8
     assert {name for line in lines for name in line.split(", ")} <= VALUED
     commands = re.findall(r"^  (\w+)  ", shown.partition("Commands:")[2].partition("Arguments:")[0], flags=re.MULTILINE)
-    assert set(commands) - {"review", "help"} <= GOES_ON
+    assert set(commands) - {"help"} <= {"resume", *NO_PICTURE}
