@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import codex_imagegen
-from codex_imagegen.codex import failures, native
+from codex_imagegen.codex import failures, native, upload
 from codex_imagegen.demo.standin import Call, Reply
 from tests.bridge.checks import (
     Small,
