@@ -30,8 +30,8 @@ _UNSAVED = re.compile(
 class Evidence:
     """All that is known of a run that brought no picture.
 
-    ``free_bytes`` is the room where CODEX_HOME is, and ``login`` asks Codex how it is logged in, which takes it some
-    70 ms.
+    ``indexing``: Codex had not come to its prompt after a while. ``free_bytes`` is the room where CODEX_HOME is, and
+    ``login`` asks Codex how it is logged in, which takes it some 70 ms.
     """
 
     exit_code: int | None
@@ -43,6 +43,7 @@ class Evidence:
     events: Events
     stderr: str
     records: rollout.Evidence
+    indexing: bool = False
     free_bytes: int | None = None
     login: Callable[[], Login] = lambda: "unknown"
 

@@ -134,9 +134,13 @@ def _timeout(evidence: Evidence) -> errors.ImagegenError | None:
     if not evidence.timed_out:
         return None
     stage = "drawing" if evidence.records.tool_called else "thinking" if evidence.thread_id else "starting"
+    hint = "give it longer with --timeout-sec"
+    if evidence.indexing:
+        stage = "indexing the sessions of its home"
+        hint = "run it again in a moment: Codex does that once, and now finishes it by itself"
     return errors.RunTimeout(
         f"no picture came within {evidence.timeout_sec:g} seconds; Codex was still {stage}",
-        hint="give it longer with --timeout-sec",
+        hint=hint,
         spent=spent(evidence),
     )
 
