@@ -18,7 +18,7 @@ _WAITING = 64
 
 
 class Pool(Generic[Task, End]):
-    """At most ``workers`` threads call ``work`` with each of the ``tasks``. ``running`` are being worked on just now.
+    """``workers`` threads call ``work`` with each of the ``tasks``. ``running`` are being worked on just now.
 
     ``work`` gives back how the task ended, or raises :class:`Interrupted`, which ends the pool in silence.
     """

@@ -74,7 +74,8 @@ def make(wanted: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wor
         _tell(mine, error)
         return index, error
 
-    with closing(Pool(wanted, work, workers=workers, interrupt=run.interrupt).ends()) as ends:
+    pool = Pool(wanted, work, workers=min(workers, len(wanted)), interrupt=run.interrupt)
+    with closing(pool.ends()) as ends:
         ended = dict(ends)
     made = {index: end for index, end in sorted(ended.items()) if not isinstance(end, ImagegenError)}
     errors = {index: end for index, end in ended.items() if isinstance(end, ImagegenError)}

@@ -17,7 +17,7 @@ _Heard = Callable[[ImagegenError, bool], None]
 
 
 class NotStarted(Exception):
-    """Nothing was started; ``error`` is the failure to tell, which nothing was spent on."""
+    """Nothing was started, or not once more; ``error`` is the failure to tell."""
 
     def __init__(self, error: ImagegenError) -> None:
         super().__init__(error.message)
