@@ -57,8 +57,8 @@ then, and only then, call generate_image or edit_image again.
 _DOCTOR = """
 Look whether pictures can be made on this machine, and why not: the Codex CLI, its login and plan, what is left of the
 limits and when they begin anew, folders, space, network. Spends nothing, takes a few seconds. Call it when a picture
-failed with codex-missing, codex-too-old, not-logged-in, tool-unavailable, network, session-missing or usage-limit, or
-when the user asks how much is left; then tell the user what to do.
+failed with codex-missing, codex-too-old, codex-incomplete, not-logged-in, tool-unavailable, network, session-missing or
+usage-limit, or when the user asks how much is left; then tell the user what to do.
 """
 
 
