@@ -16,7 +16,8 @@ from codex_imagegen._version import __version__
 
 if TYPE_CHECKING:
     from codex_imagegen.api import batch, edit, generate, recover
-    from codex_imagegen.batches.outcome import Outcome
+    from codex_imagegen.arguments import Job, Look, Options, StrPath
+    from codex_imagegen.batches.outcome import Outcome, Status
     from codex_imagegen.errors import (
         CodexError,
         CodexFailed,
@@ -55,24 +56,28 @@ if TYPE_CHECKING:
         UsageLimit,
     )
     from codex_imagegen.interrupt import Interrupt
-    from codex_imagegen.model import Event
-    from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result
+    from codex_imagegen.model import Event, Stage
+    from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result, Warning_
 
 __all__ = [
     "CodexError", "CodexFailed", "CodexIncomplete", "CodexMissing", "CodexTooOld", "CodexUnavailable",
     "DamagedPicture", "ErrorInfo", "Event", "Failure", "GenerationFailed", "Image", "ImagegenError",
-    "InternalError", "Interrupt", "Interrupted", "Moderation", "NetworkError", "NoPicture", "NoPictureError",
-    "NotLoggedIn", "OutExists", "OutUnwritable", "Outcome", "OutputError", "RateLimited", "ReferenceError_",
-    "ReferenceMissing", "ReferenceNotImage", "Refused", "Result", "RunComfyAuth", "RunComfyError", "RunComfyInput",
-    "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage", "RunTimeout", "SessionMissing", "ToolUnavailable",
-    "UsageError", "UsageLimit", "__version__", "batch", "edit", "generate", "recover",
+    "InternalError", "Interrupt", "Interrupted", "Job", "Look", "Moderation", "NetworkError", "NoPicture",
+    "NoPictureError", "NotLoggedIn", "Options", "OutExists", "OutUnwritable", "Outcome", "OutputError", "RateLimited",
+    "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused", "Result", "RunComfyAuth", "RunComfyError",
+    "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage", "RunTimeout", "SessionMissing", "Stage",
+    "Status", "StrPath", "ToolUnavailable", "UsageError", "UsageLimit", "Warning_", "__version__", "batch", "edit",
+    "generate", "recover",
 ]  # fmt: skip
 
 _HOMES = {
-    "batch": "api", "edit": "api", "generate": "api", "recover": "api", "Interrupt": "interrupt",
-    "Outcome": "batches.outcome", "ErrorInfo": "outcome", "Event": "model", "Failure": "outcome", "Image": "outcome",
-    "Result": "outcome",
-}  # fmt: skip
+    "api": ("batch", "edit", "generate", "recover"),
+    "arguments": ("Job", "Look", "Options", "StrPath"),
+    "batches.outcome": ("Outcome", "Status"),
+    "interrupt": ("Interrupt",),
+    "model": ("Event", "Stage"),
+    "outcome": ("ErrorInfo", "Failure", "Image", "Result", "Warning_"),
+}
 """Where a public name lives; the others are errors."""
 
 
@@ -81,7 +86,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in __all__:
-        return getattr(import_module(f"codex_imagegen.{_HOMES.get(name, 'errors')}"), name)
+        home = next((module for module, names in _HOMES.items() if name in names), "errors")
+        return getattr(import_module(f"codex_imagegen.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_streams()
     try:
         from codex_imagegen.cli.main import run
 
@@ -15,6 +17,20 @@ def main() -> None:
     except KeyboardInterrupt:  # before our own handlers stood
         code = 130
     _leave(code)
+
+
+def _open_streams() -> None:
+    """Open what we were started without of stdin, stdout and stderr, on nothing.
+
+    The next file to be opened would take that number: a journal that Python writes its last words to, or a lock that
+    Codex should inherit and has its own stream in the place of.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):  # the lowest number that is free is this one
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _leave(code: int) -> None:

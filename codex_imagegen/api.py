@@ -1,8 +1,9 @@
 """The Python API: a few thin functions with the guarantees of the command line.
 
 Nothing here prints, exits or touches a signal handler. What is raised is of :class:`~codex_imagegen.ImagegenError`'s
-tree, bad arguments included (:class:`~codex_imagegen.UsageError`, before anything is spent); ``KeyboardInterrupt``
-passes through once everything has been cleaned up. All of it may be called from several threads at once.
+tree, values that make no sense included (:class:`~codex_imagegen.UsageError`, before anything is spent);
+``KeyboardInterrupt`` passes through once everything has been cleaned up. All of it may be called from several threads
+at once.
 
 **Cancellation.** Every function that starts Codex takes ``interrupt``, an :class:`~codex_imagegen.Interrupt`. Its
 ``set()`` may be called from any thread, or from a signal handler: Codex is asked to end in good order (some 40 ms, and
@@ -10,6 +11,11 @@ forced where it does not), temporary files are removed, and the function raises 
 That error has the ``thread_id``, if Codex had begun one, ``spent`` (whether quota may have been used), and a ``hint``
 with the ``recover`` command that fetches the picture, should it have landed after all. A picture that was written
 before the interrupt was seen is a result, and no error.
+
+**Callbacks.** What a callback raises ends the call in the same way: every Codex of the call is ended and cleaned up,
+and then the callback's exception reaches the caller, unchanged. Pictures that are written stay where they are; one that
+Codex had made and that was not written yet is in the Codex home: ``recover(thread_id)`` or ``recover(last=True)``
+fetches it, and in a batch the same call does.
 """
 
 from __future__ import annotations
@@ -19,39 +25,93 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal
 
-from codex_imagegen import generation, options, wishes
-from codex_imagegen.arguments import HINT, Look, Options, StrPath, checked, one
+from codex_imagegen import callbacks, generation, options, wishes
+from codex_imagegen.arguments import HINT, Job, StrPath, checked, one
 from codex_imagegen.errors import Interrupted, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event
+from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, Event
 from codex_imagegen.outcome import Result
 
 if TYPE_CHECKING:
     from codex_imagegen.batches.jobs import Jobs
     from codex_imagegen.batches.outcome import Outcome
 
-Job = str | Mapping[str, Any]
 
-
-def generate(prompt: str, *, refs: StrPath | Sequence[StrPath] = (), **more: Unpack[Options]) -> Result:
+def generate(
+    prompt: str,
+    *,
+    refs: StrPath | Sequence[StrPath] = (),
+    out: StrPath | None = None,
+    size: str | tuple[int, int] | None = None,
+    aspect_ratio: str | None = None,
+    resolution: Literal["1k", "2k", "4k"] | None = None,
+    quality: Literal["low", "medium", "high"] | None = None,
+    transparent: bool = False,
+    fit: bool = False,
+    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
+    count: int = 1,
+    jobs: int | None = None,
+    force: bool = False,
+    skip_existing: bool = False,
+    timeout_sec: float = DEFAULT_TIMEOUT_SEC,
+    backend: Literal["codex", "runcomfy"] = "codex",
+    full_turn: bool = False,
+    codex: StrPath | None = None,
+    codex_home: StrPath | None = None,
+    model: str | None = None,
+    codex_args: Sequence[str] = (),
+    on_event: Callable[[Event], None] | None = None,
+    interrupt: Interrupt | None = None,
+) -> Result:
     """Make a picture of ``prompt``, which is sent word for word, and write it; the result says where it is.
 
-    ``refs`` are reference pictures (PNG, JPEG, WebP), at most five. The other arguments are those of
-    :class:`~codex_imagegen.arguments.Options`. Of several pictures (``count``) those that came are kept:
-    ``result.failures`` tells of the others.
+    ``refs`` are reference pictures (PNG, JPEG, WebP), at most five. ``out`` ends in .png, .jpg, .jpeg or .webp; without
+    it the picture is a new ``image-<time>.png`` in the working folder. ``force`` replaces what is at ``out``;
+    ``skip_existing`` leaves a picture that is there as it is, makes the others, and has all of them in ``images``.
+
+    ``size`` is ``"WxH"`` in pixels, or (width, height); ``aspect_ratio`` is ``"W:H"``. ``fit`` scales and crops to
+    ``size`` exactly. ``format`` converts. Of several pictures (``count``, ``jobs`` of them at once) those that came are
+    kept: ``result.failures`` tells of the others. ``timeout_sec`` are seconds for the whole run.
+
+    ``codex`` is the Codex CLI to run, ``model`` the model that calls the tool, ``codex_args`` are more arguments for
+    ``codex exec``. ``codex_home`` is the Codex home of this call alone, in place of the environment's CODEX_HOME.
+    ``on_event`` hears how the run goes on, in the thread that makes the picture.
     """
-    on_event, interrupt = more.pop("on_event", None), more.pop("interrupt", None)
-    request = options.request(checked({"prompt": prompt, "refs": refs, **more}))
-    return generation.generate(request, interrupt=interrupt, tell=on_event)
+    return _generate(dict(locals()))
 
 
-def edit(prompt: str, refs: StrPath | Sequence[StrPath], **more: Unpack[Options]) -> Result:
+def edit(
+    prompt: str,
+    refs: StrPath | Sequence[StrPath],
+    *,
+    out: StrPath | None = None,
+    size: str | tuple[int, int] | None = None,
+    aspect_ratio: str | None = None,
+    resolution: Literal["1k", "2k", "4k"] | None = None,
+    quality: Literal["low", "medium", "high"] | None = None,
+    transparent: bool = False,
+    fit: bool = False,
+    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
+    count: int = 1,
+    jobs: int | None = None,
+    force: bool = False,
+    skip_existing: bool = False,
+    timeout_sec: float = DEFAULT_TIMEOUT_SEC,
+    backend: Literal["codex", "runcomfy"] = "codex",
+    full_turn: bool = False,
+    codex: StrPath | None = None,
+    codex_home: StrPath | None = None,
+    model: str | None = None,
+    codex_args: Sequence[str] = (),
+    on_event: Callable[[Event], None] | None = None,
+    interrupt: Interrupt | None = None,
+) -> Result:
     """Make a picture of ``prompt`` from at least one reference; all else is as with :func:`generate`."""
     if not refs:
         raise UsageError("an edit needs at least one reference", hint="give refs, or call generate")
-    return generate(prompt, refs=refs, **more)
+    return _generate(dict(locals()))
 
 
 def batch(
@@ -62,41 +122,59 @@ def batch(
     retry_failed: bool = False,
     force: bool = False,
     timeout_sec: float | None = None,
+    size: str | tuple[int, int] | None = None,
+    aspect_ratio: str | None = None,
+    resolution: Literal["1k", "2k", "4k"] | None = None,
+    quality: Literal["low", "medium", "high"] | None = None,
+    transparent: bool = False,
+    fit: bool = False,
+    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
+    backend: Literal["codex", "runcomfy"] = "codex",
+    full_turn: bool = False,
+    codex: StrPath | None = None,
+    codex_home: StrPath | None = None,
+    model: str | None = None,
+    codex_args: Sequence[str] = (),
     on_outcome: Callable[[Outcome], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
     interrupt: Interrupt | None = None,
-    **look: Unpack[Look],
 ) -> tuple[Outcome, ...]:
     """Make many pictures, each once; what became of each job, in the order of the jobs.
 
     ``jobs`` is a file as the command takes it, or the jobs themselves: a prompt, or a mapping with ``prompt`` and, if
-    you like, ``refs``, ``out`` and any option by its name. ``timeout_sec`` is for each picture. All of it is checked
-    before the first run. The journal beside the pictures knows what was made: called again, it makes what is missing.
+    you like, ``refs``, ``out`` and any option by its name. ``timeout_sec`` is for each picture. The options from
+    ``size`` to ``codex_args`` are those of :func:`generate`, for each job that does not say otherwise. All of it is
+    checked before the first run. The journal beside the pictures knows what was made: called again, it makes what is
+    missing.
 
     ``on_event`` hears how the jobs go on, in the threads that work on them: ``event.job`` says which one it is.
     ``on_outcome`` hears of each job as it ends, in the caller's thread. An outcome has ``line`` (the job, counted from
     1), ``out``, ``status`` (made, recovered, there, failed, left) and ``result``. A job that fails raises nothing.
     """
+    given = dict(locals())
     from codex_imagegen.batches import begin
 
-    at_once = begin.workers(one("workers", workers, options.whole), look.get("backend"))
-    defaults = checked({**look, "force": force, "timeout_sec": timeout_sec})
-    folder, interrupt = one("out_dir", out_dir, options.path), interrupt or Interrupt()
-    done: list[Outcome] = []
-    with contextlib.ExitStack() as stack:
-        listed = stack.enter_context(_listed(jobs, folder, defaults))
-        begun = begin.begun(
-            listed, folder, interrupt, workers=at_once, retry_failed=retry_failed, tell=on_event or _nobody
-        )
-        work = stack.enter_context(begun)
-        for outcome in stack.enter_context(contextlib.closing(work.work.outcomes())):
-            done.append(outcome)
-            if on_outcome is not None:
-                on_outcome(outcome)
-    if interrupt.signum is not None and len(done) < work.total:
-        told = f"interrupted when {len(done)} of {work.total} jobs had ended"
-        raise Interrupted(told, signum=interrupt.signum, hint="the same call goes on where it was cut off", spent=None)
-    return tuple(sorted(done, key=lambda outcome: outcome.line))
+    defaults = checked({name: given[name] for name in _OF_A_JOB})
+    at_once = begin.workers(one("workers", workers, options.whole), defaults.get("backend"))
+    folder = one("out_dir", out_dir, options.path)
+
+    def work(tell: Callable[[Event], None], stop: Interrupt) -> tuple[Outcome, ...]:
+        done: list[Outcome] = []
+        with (
+            _listed(jobs, folder, defaults) as listed,
+            begin.begun(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
+            contextlib.closing(begun.work.outcomes()) as outcomes,
+        ):
+            for outcome in outcomes:
+                done.append(outcome)
+                if on_outcome is not None:
+                    on_outcome(outcome)
+        if stop.signum is not None and len(done) < begun.total:
+            told = f"interrupted when {len(done)} of {begun.total} jobs had ended"
+            raise Interrupted(told, signum=stop.signum, hint="the same call goes on where it was cut off", spent=None)
+        return tuple(sorted(done, key=lambda outcome: outcome.line))
+
+    return callbacks.heard(work, on_event, interrupt)
 
 
 def recover(
@@ -107,23 +185,41 @@ def recover(
     force: bool = False,
     size: str | tuple[int, int] | None = None,
     fit: bool = False,
+    codex_home: StrPath | None = None,
 ) -> Result:
     """Write the pictures of past sessions: of these thread ids or rollout files, or of the ``last`` one with a picture.
 
     Nothing is spent and no Codex is started. ``out`` is a file; without it each picture is ``<thread>.png`` in
-    ``out_dir``, or in the working folder. With ``size`` and ``fit`` they are scaled and cropped.
+    ``out_dir``, or in the working folder. With ``size`` and ``fit`` they are scaled and cropped. ``codex_home`` is
+    where sessions are looked for, in place of the environment's CODEX_HOME.
     """
+    from codex_imagegen.codex.sessions import check_home, environment_with
     from codex_imagegen.recovery import story
     from codex_imagegen.recovery.place import Place
 
-    given = checked({"out": out, "force": force, "size": size, "fit": fit})
+    given = checked({"out": out, "force": force, "size": size, "fit": fit, "codex_home": codex_home})
     look = wishes.parse(size=given.get("size"), fit=given["fit"])
     place = Place(given.get("out"), one("out_dir", out_dir, options.path), given["force"], look)
-    return story.recover(one("sessions", sessions, options.paths), place, last=last)
+    wanted, home = one("sessions", sessions, options.paths), given.get("codex_home")
+    check_home(home)
+    return story.recover(wanted, place, last=last, environment=environment_with(home, os.environ))
 
 
-def _nobody(_event: Event) -> None:
-    """Nobody is listening."""
+_OF_A_JOB = (
+    "force", "timeout_sec", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
+    "full_turn", "codex", "codex_home", "model", "codex_args",
+)  # fmt: skip
+
+
+def _generate(given: dict[str, Any]) -> Result:
+    """Generate by the arguments of :func:`generate`."""
+    on_event, interrupt = given.pop("on_event"), given.pop("interrupt")
+    request = options.request(checked(given))
+
+    def work(tell: Callable[[Event], None], stop: Interrupt) -> Result:
+        return generation.generate(request, interrupt=stop, tell=tell)
+
+    return callbacks.heard(work, on_event, interrupt)
 
 
 def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, Any]) -> Jobs:

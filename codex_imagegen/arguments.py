@@ -1,4 +1,4 @@
-"""The keyword arguments of the Python API: their types, for people and for mypy, and what makes sure of them."""
+"""The keyword arguments of the Python API: their types, for those who collect them, and what makes sure of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ StrPath = str | os.PathLike[str]
 HINT = "see docs/api.md"
 
 
-class Look(TypedDict, total=False):
-    """How a picture should look, and who makes it; what is left out, or None, is the command's default.
+Job = str | Mapping[str, Any]
+"""A job of a batch: a prompt, or a mapping with ``prompt`` and any option by its name."""
 
-    ``size`` is ``"WxH"`` in pixels, or (width, height); ``aspect_ratio`` is ``"W:H"``. ``fit`` scales and crops to
-    ``size`` exactly. ``format`` converts. ``codex`` is the Codex CLI to run, ``model`` the model that calls the tool,
-    ``codex_args`` are more arguments for ``codex exec``.
-    """
+
+class Look(TypedDict, total=False):
+    """The options that :func:`generate`, :func:`edit` and :func:`batch` share, for ``**look``."""
 
     size: str | tuple[int, int] | None
     aspect_ratio: str | None
@@ -33,23 +32,20 @@ class Look(TypedDict, total=False):
     backend: Literal["codex", "runcomfy"]
     full_turn: bool
     codex: StrPath | None
+    codex_home: StrPath | None
     model: str | None
     codex_args: Sequence[str]
 
 
 class Options(Look, total=False):
-    """The keyword arguments of :func:`generate` and :func:`edit`.
-
-    ``out`` ends in .png, .jpg, .jpeg or .webp; without it a new ``image-<time>.png`` in the working folder.
-    ``timeout_sec`` are seconds for the whole run (300). ``count`` pictures, ``jobs`` at once. ``force`` replaces what
-    is at ``out``. ``on_event`` hears how the run goes on, in the thread that makes the picture.
-    """
+    """The options of :func:`generate` and :func:`edit`, for ``**options``; they are explained there."""
 
     out: StrPath | None
     timeout_sec: float
     count: int
     jobs: int | None
     force: bool
+    skip_existing: bool
     on_event: Callable[[Event], None] | None
     interrupt: Interrupt | None
 

@@ -44,7 +44,10 @@ only by addition.
 
 from __future__ import annotations
 
+import errno as _errno
 from typing import ClassVar
+
+_FULL = (_errno.ENOSPC, _errno.EDQUOT)
 
 
 class ImagegenError(Exception):
@@ -279,9 +282,20 @@ class OutExists(OutputError):
 
 
 class OutUnwritable(OutputError):
-    """The output can't be written."""
+    """The output can't be written. ``errno`` is the system's number for the reason, where it gave one."""
 
     code = "out-unwritable"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, spent: bool | None = False, errno: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, spent=spent)
+        self.errno = errno
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk, or the user's share of it, is used up: the next picture would not fit either."""
+        return self.errno in _FULL
 
 
 class Interrupted(ImagegenError):

@@ -10,16 +10,19 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen import backends, report
-from codex_imagegen.errors import ImagegenError, Interrupted, OutExists, UsageError
+from codex_imagegen import backends
+from codex_imagegen.codex import sessions
+from codex_imagegen.errors import ImagegenError, OutExists, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Request, Run, Stage
+from codex_imagegen.model import STDOUT, Event, Request, Run, Stage
 from codex_imagegen.pictures import finish, output, trailing
 
 if TYPE_CHECKING:
     from codex_imagegen.outcome import Image, Made, Result
 
-NOTHING_MADE = ("usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in")
+NOTHING_MADE = (
+    "usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in", "codex-incomplete",
+)  # fmt: skip
 """Failures of which we are told that no picture was made: none can have landed after all."""
 
 MAX_COUNT = 1000
@@ -50,13 +53,16 @@ def generate(
         interrupt or Interrupt(),
         tell or _nobody,
         words,
-        os.environ if environment is None else environment,
+        sessions.environment_with(request.codex_home, os.environ if environment is None else environment),
     )
     try:
         check(request)
         targets = _targets(request)
+        there = _there(request, run, targets)
         if request.count > 1:
-            return _several(request, run, targets)
+            return _several(request, run, targets, there)
+        if there:
+            return _result(request, run, tuple(there.values()))
         made, image = one(request, run, targets[0])
     except ImagegenError as error:
         error.backend = request.backend
@@ -65,8 +71,26 @@ def generate(
 
 
 def _targets(request: Request) -> tuple[output.Target, ...]:
-    wanted, within = request.wishes.format, request.within
-    return output.plan(request.out, count=request.count, force=request.force, wanted=wanted, within=within)
+    return output.plan(
+        request.out,
+        count=request.count,
+        force=request.force,
+        wanted=request.wishes.format,
+        within=request.within,
+        may_be_there=request.skip_existing,
+    )
+
+
+def _there(request: Request, run: Run, targets: tuple[output.Target, ...]) -> dict[int, Image]:
+    """The pictures that are there already and are not to be made; raises :class:`OutExists` for another file."""
+    if not request.skip_existing:
+        return {}
+    from codex_imagegen.pictures import existing
+
+    there = {index: existing.image(t.path) for index, t in enumerate(targets) if os.path.lexists(t.path)}
+    for index, image in there.items():
+        _tell(run, "written", index=index, path=image.path, message="made before")
+    return there
 
 
 def check(request: Request) -> None:
@@ -79,6 +103,20 @@ def check(request: Request) -> None:
         raise UsageError(f"--count can't be {request.count}", hint=f"give a number from 1 to {MAX_COUNT}")
     if request.jobs is not None and request.jobs < 1:
         raise UsageError(f"--jobs can't be {request.jobs}", hint="give a number from 1")
+    sessions.check_home(request.codex_home)
+    if request.count > 1 and request.codex_args:
+        from codex_imagegen.codex import subcommand
+
+        subcommand.refuse_thread(request.codex_args, "--count")
+    if request.skip_existing:
+        _check_skip(request)
+
+
+def _check_skip(request: Request) -> None:
+    if request.force:
+        raise UsageError("--skip-existing and --force contradict each other", hint="leave one out")
+    if request.out in (None, STDOUT):
+        raise UsageError("--skip-existing needs an --out file name", hint="give the --out of the pictures before")
 
 
 def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]:
@@ -96,7 +134,8 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
             _tell(run, "written", thread_id=made.thread_id, request_id=made.request_id, path=image.path)
             return made, image
     except ImagegenError as error:
-        raise _recoverable(error, target) from error
+        _point_to_picture(error, target)
+        raise
 
 
 def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made, Image]:
@@ -112,11 +151,11 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
     return made, output.write(picture, target, original=picture is made.picture)
 
 
-def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
-    """The same error; once it had come so far, its hint ends with the command that fetches what landed."""
+def _point_to_picture(error: ImagegenError, target: output.Target) -> None:
+    """End the hint of an error that came so far with the command that fetches the picture, should there be one."""
     lost = error.exit_code == 73
     if error.code in NOTHING_MADE:
-        return error
+        return
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and lost:
         command = f"runcomfy wait {error.request_id}"
@@ -125,66 +164,27 @@ def _recoverable(error: ImagegenError, target: output.Target) -> ImagegenError:
         landed = "the picture is not lost" if lost else "if a picture landed after all"
         fetch = f"{landed}: codex-imagegen {command} --out {shlex.quote(out)}"
         error.hint = f"{error.hint}; {fetch}" if error.hint and not lost else fetch
-    return error
 
 
-def _several(request: Request, run: Run, targets: tuple[output.Target, ...]) -> Result:
-    """Several pictures of one prompt, some at a time. What would fail for each of them is raised."""
-    from concurrent.futures import ThreadPoolExecutor
+def _several(request: Request, run: Run, targets: tuple[output.Target, ...], there: Mapping[int, Image]) -> Result:
+    """Several pictures of one prompt, but for those that are ``there``. What would fail for each of them is raised."""
+    from codex_imagegen.runner import several
 
-    spoilt: list[ImagegenError] = []
-
-    def attempt(index: int) -> tuple[Made, Image] | ImagegenError:
-        mine = _timed(run, request, index)
-        outcome = attempted(index, mine)
-        if isinstance(outcome, ImagegenError):
-            _tell_failure(mine, outcome)
-        return outcome
-
-    def attempted(index: int, mine: Run) -> tuple[Made, Image] | ImagegenError:
-        limit = next((error for error in spoilt if error.code == "usage-limit"), None)
-        if limit is not None:  # whoever comes after a used up quota spends nothing
-            return type(limit)(limit.message, hint=limit.hint, resets_at=limit.resets_at)
-        try:
-            run.interrupt.check()
-            return one(request, mine, targets[index])
-        except ImagegenError as error:
-            spoilt.append(error)
-            return error
-
-    with ThreadPoolExecutor(min(request.jobs or JOBS[request.backend], request.count)) as pool:
-        try:
-            outcomes = list(pool.map(attempt, range(request.count)))
-        except BaseException:
-            run.interrupt.set()  # a KeyboardInterrupt in a library's caller: let the runs clean up before it passes
-            raise
-    return _gathered(request, run, outcomes)
-
-
-def _timed(run: Run, request: Request, index: int) -> Run:
-    """The run of one picture, with its own time: one that had to wait for its turn is not late yet."""
-    deadline = time.monotonic() + request.timeout_sec
-    return replace(run, deadline=deadline, tell=lambda event: run.tell(replace(event, index=index)))
-
-
-def _gathered(request: Request, run: Run, outcomes: list[tuple[Made, Image] | ImagegenError]) -> Result:
-    from codex_imagegen.outcome import Failure
-
-    errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, ImagegenError)}
-    came = [outcome for outcome in outcomes if not isinstance(outcome, ImagegenError)]
-    first = next(iter(errors.values()), None)
-    if first is not None and len(errors) == len(outcomes) and all(2 <= e.exit_code <= 4 for e in errors.values()):
-        raise first  # nothing was started
-    done = _result(request, run, tuple(image for _made, image in came), *(made for made, _image in came))
-    if first is None:
+    ended = several.make(
+        [index for index in range(request.count) if index not in there],
+        lambda index, mine: one(request, mine, targets[index]),
+        run,
+        timeout_sec=request.timeout_sec,
+        workers=request.jobs or JOBS[request.backend],
+    )
+    if not there and ended.refusal is not None:
+        raise ended.refusal
+    images = {**there, **{index: image for index, (_made, image) in ended.made.items()}}
+    found = tuple(image for _index, image in sorted(images.items()))
+    done = _result(request, run, found, *(made for made, _image in ended.made.values()))
+    if not ended.errors:
         return done
-    stopped = next((error for error in errors.values() if isinstance(error, Interrupted)), None)
-    summary = report.error_info(stopped or first)
-    if stopped is None:
-        told = f"{len(errors)} of {len(outcomes)} pictures failed; the first: {summary.message}"
-        summary = replace(summary, exit_code=1, message=told)
-    failures = tuple(Failure(index, report.error_info(error)) for index, error in errors.items())
-    return replace(done, ok=False, failures=failures, error=summary)
+    return replace(done, ok=False, failures=ended.failures(), error=ended.summary(len(found)))
 
 
 def _result(request: Request, run: Run, images: tuple[Image, ...], *made: Made) -> Result:
@@ -207,11 +207,6 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *made: Made) 
 
 def _tell(run: Run, stage: Stage, **more: Any) -> None:
     run.tell(Event(stage, time.monotonic() - run.started, **more))
-
-
-def _tell_failure(run: Run, error: ImagegenError) -> None:
-    told = report.error_info(error)
-    _tell(run, "failed", thread_id=error.thread_id, request_id=error.request_id, message=told.message, error=told)
 
 
 def _nobody(_event: Event) -> None:

@@ -47,10 +47,13 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run that was cut off, as far as a journal knew it: where it worked, its start in Unix seconds, its thread."""
+    """A run that was cut off, as far as a journal knew it: where it worked, its start in Unix seconds, its thread.
 
-    folder: str
-    started_at: float
+    Its folder proves which session is its own; without one there is none to be found.
+    """
+
+    folder: str | None
+    started_at: float | None = None
     thread_id: str | None = None
 
 
@@ -60,9 +63,11 @@ class Request:
 
     ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given.
     ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
+    ``skip_existing``: a picture that is there already is left as it is, and is none that has to be made.
     ``request_id`` is a RunComfy request that was submitted before: it is waited for, and nothing else is sent.
     ``earlier`` is the same for Codex: a run that was cut off is waited for, and nothing is started. ``folder`` is the
     private working folder of a run whose caller must know it beforehand (see ``codex.workspace.choose``).
+    ``codex_home`` is the absolute path of the Codex home, or None for that of the environment.
     ``within`` and ``refs_within`` are real paths of folders that the pictures and the references must not leave, where
     it is not the user who names them (see ``pictures.bounds``); empty: they may be anywhere.
     """
@@ -74,11 +79,13 @@ class Request:
     count: int = 1
     jobs: int | None = None
     force: bool = False
+    skip_existing: bool = False
     backend: str = "codex"
     wishes: Wishes = field(default_factory=Wishes)
     model: str | None = None
     full_turn: bool = False
     codex: str | None = None
+    codex_home: str | None = None
     codex_args: tuple[str, ...] = ()
     request_id: str | None = None
     folder: str | None = None

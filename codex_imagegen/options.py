@@ -65,6 +65,14 @@ def path(value: Any) -> str:
     return name
 
 
+def folder(value: Any) -> str:
+    """The absolute path of a folder, which need not be there; raises TypeError."""
+    name = path(value)
+    if not name.strip():
+        raise TypeError("the name of a folder")
+    return os.path.abspath(os.path.expanduser(name))
+
+
 def paths(value: Any) -> tuple[str, ...]:
     """One path or several; raises TypeError."""
     values = [value] if isinstance(value, (str, os.PathLike)) else value
@@ -109,8 +117,8 @@ def _flag(value: Any) -> bool:
 
 TYPES: dict[str, Callable[[Any], Any]] = {
     "prompt": _text, "refs": paths, "out": path, "timeout_sec": _number, "force": _flag, "full_turn": _flag,
-    "codex": path, "model": _text, "codex_args": _texts, "backend": _text, "size": _size, "aspect_ratio": _text,
-    "resolution": _text, "quality": _text, "transparent": _flag, "format": _text, "fit": _flag, "count": whole,
-    "jobs": whole,
+    "codex": path, "codex_home": folder, "model": _text, "codex_args": _texts, "backend": _text, "size": _size,
+    "aspect_ratio": _text, "resolution": _text, "quality": _text, "transparent": _flag, "format": _text, "fit": _flag,
+    "count": whole, "jobs": whole, "skip_existing": _flag,
 }  # fmt: skip
 """Every option of a picture, and what makes sure of its type: a TypeError says what it must be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,14 @@ STAGES = {
 """The steps of a run, in words for a person."""
 _WORDS = 80
 """Characters of a prompt that a list shows."""
+
+_KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
+_SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
+_LOGIN = re.compile(r"://(?:[^/\s'\"<>]*|[^/:\s'\"<>]*:(?!\d*(?:[/?#]|$))[^\s'\"<>]*)@")
+"""The user's name and password in an address; the second form is one whose password has a slash in it."""
+
+_BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w\[])")
+"""The same in an address without its scheme, as Codex prints one that it can't use."""
 
 KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
@@ -56,7 +65,8 @@ def error_info(error: ImagegenError) -> ErrorInfo:
     """An exception of the tree as data."""
     from codex_imagegen.outcome import ErrorInfo
 
-    return ErrorInfo(error.code, error.exit_code, error.message, error.hint, error.spent, error.resets_at)
+    message, hint = without_logins(error.message), error.hint and without_logins(error.hint)
+    return ErrorInfo(error.code, error.exit_code, message, hint, error.spent, error.resets_at)
 
 
 def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
@@ -150,6 +160,17 @@ def event_json(event: Event) -> str:
 
     data = asdict(event)
     return json.dumps({"schema": SCHEMA, "event": data.pop("stage"), **data})
+
+
+def without_secrets(text: str) -> str:
+    """Text from outside without what looks like a key (an API key's 401 repeats the key), a password or a token."""
+    text = _BARE_LOGIN.sub("(hidden)@", without_logins(text))
+    return _KEY.sub("(key)", _SECRET.sub(r"\1=(hidden)", text))
+
+
+def without_logins(text: str) -> str:
+    """Text without the user names and passwords that stand in addresses, as in ``https://name:password@host``."""
+    return _LOGIN.sub("://(hidden)@", text) if "://" in text else text
 
 
 def plain(text: str) -> str:

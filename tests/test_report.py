@@ -138,3 +138,32 @@ def test_every_step_of_a_run_has_words():
 )
 def test_words_from_outside_obey_no_terminal(text: str, shown: str):
     assert report.plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("error sending request for url (https://me:hunter2@proxy.local/v1)", "https://(hidden)@proxy.local/v1)"),
+        ("http://me:p@ss@1.2.3.4:80/x", "http://(hidden)@1.2.3.4:80/x"),
+        ("https://me:hun/ter2@host/x", "https://(hidden)@host/x"),
+        ("https://token@host", "https://(hidden)@host"),
+        ("builder error for url (me:hunter2@127.0.0.1:1/x)", "for url ((hidden)@127.0.0.1:1/x)"),
+        ("https://host/x?api-key=hunter2&v=1", "https://host/x?api-key=(hidden)&v=1"),
+        ("Incorrect API key provided: sk-proj-hunter2hunter2.", "provided: (key)"),
+        ("Bearer eyJhbGciOiJub25lIn0.hunter2", "Bearer (key)"),
+        ("https://host:8080/a@b, http://127.0.0.1/@x", "https://host:8080/a@b, http://127.0.0.1/@x"),
+        ("at 12:30, 4:3 or a@b, /x/a:b@2x.png", "at 12:30, 4:3 or a@b, /x/a:b@2x.png"),
+        ("a sketchbook of skyscrapers, in sessions-2026", "a sketchbook of skyscrapers, in sessions-2026"),
+    ],
+)
+def test_secrets_are_hidden_and_words_are_not(text, clean):
+    told = report.without_secrets(text)
+    assert told.endswith(clean)
+    assert "hunter2" not in told
+    assert "ter2@" not in told
+
+
+def test_no_error_tells_a_password_that_stands_in_an_address():
+    error = errors.CodexFailed("no http://me:hunter2@host", hint="see http://me:hunter2@host/x")
+    info = report.error_info(error)
+    assert (info.message, info.hint) == ("no http://(hidden)@host", "see http://(hidden)@host/x")

@@ -99,12 +99,12 @@ def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: boo
 
 def _before(codex_home: str, codex_args: tuple[str, ...]) -> Before | None:
     """What there was of the thread that the user's own arguments go on with."""
-    thread = command.resumed(codex_args) if codex_args else None
-    if thread is None:
+    if not codex_args:
         return None
-    from codex_imagegen.codex import resume
+    from codex_imagegen.codex import resume, subcommand
 
-    return resume.before(codex_home, thread)
+    thread = subcommand.resumed(codex_args)
+    return None if thread is None else resume.before(codex_home, thread)
 
 
 def _check_count(paths: tuple[str, ...]) -> None:

@@ -6,10 +6,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 
 from codex_imagegen import generation, report
-from codex_imagegen.batches import backoff, leftover, outcome
+from codex_imagegen.batches import leftover, outcome
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import Journal, Trace
 from codex_imagegen.batches.outcome import Outcome, Status
@@ -26,11 +26,8 @@ from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request, Run
 from codex_imagegen.outcome import Result, Warning_
 from codex_imagegen.pictures import output, whole
-
-ENDS_ALL = {
-    "usage-limit", "not-logged-in", "tool-unavailable", "codex-missing", "codex-too-old", "runcomfy-auth",
-}  # fmt: skip
-"""What the next job would meet as well: nothing more is begun, and no job is called failed for it."""
+from codex_imagegen.runner import backoff
+from codex_imagegen.runner.tries import NotStarted, Tries
 
 _STATES = (2, 3, 4)
 """Exit codes of what was refused before anything was spent: looked at anew another time."""
@@ -41,7 +38,7 @@ _UNSURE = {"runcomfy-retry", "runcomfy-auth", "timeout"}
 
 @dataclass(slots=True)
 class Attempts:
-    """Settles jobs, each in the thread that asks. ``stopped`` is the error that ended all, once there is one.
+    """Settles jobs, each in the thread that asks.
 
     ``folders`` are where a run that was killed may have left an unfinished file. ``tell`` hears how each job goes on.
     """
@@ -49,11 +46,18 @@ class Attempts:
     journal: Journal
     interrupt: Interrupt
     retry_failed: bool = False
-    pauses: backoff.Backoff = field(default_factory=backoff.Backoff)
-    gate: backoff.Gate = field(default_factory=backoff.Gate)
-    stopped: ImagegenError | None = None
+    pauses: InitVar[backoff.Backoff | None] = None
     folders: set[str] = field(default_factory=set)
     tell: Callable[[Event], None] = lambda _event: None
+    tries: Tries = field(init=False)
+
+    def __post_init__(self, pauses: backoff.Backoff | None) -> None:
+        self.tries = Tries(self.interrupt, pauses=pauses or backoff.Backoff())
+
+    @property
+    def stopped(self) -> ImagegenError | None:
+        """The error that ended all, once there is one."""
+        return self.tries.stopped
 
     def sweep(self) -> None:
         """Remove what runs that were cut off have left in folders, as far as nobody works there any more."""
@@ -69,8 +73,12 @@ class Attempts:
             status, result = self._known(job) or self._made(job)
         except Interrupted:
             raise
+        except NotStarted as stopped:
+            status, result = "left", outcome.left(stopped.error, job.request.backend)
         except ImagegenError as error:
-            status = "left" if error.code in ENDS_ALL or error is self.stopped else "failed"
+            status = "left" if self.tries.ends_all(error) else "failed"
+            if status == "left":  # also where an earlier run's picture was fetched
+                self.tries.stop(error)
             error.backend = job.request.backend
             result = report.failed(error, elapsed_sec=time.monotonic() - started)
         return Outcome(job.line, job.out, status, result)
@@ -92,20 +100,11 @@ class Attempts:
 
     def _made(self, job: Job) -> tuple[Status, Result]:
         """Run the job, again where its failure passes; nothing is begun once all is stopped."""
-        for pause in (*self.pauses.pauses(), None):
-            self.gate.wait(self.interrupt.check)
-            if self.stopped is not None:
-                return "left", outcome.left(self.stopped, job.request.backend)
-            try:
-                return "made", self._run(job)
-            except ImagegenError as error:
-                self._judge(job, error, again=pause is not None)
-                if pause is None or not backoff.passes(error):
-                    raise
-                self.gate.shut(pause)
-        raise AssertionError("the last try returns or raises")
+        made = self.tries.make(lambda: self._run(job), lambda error, again: self._judge(job, error, again=again))
+        return "made", made
 
     def _run(self, job: Job) -> Result:
+        self.folders.add(os.path.dirname(job.out))
         try:
             output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
         except OutExists as error:
@@ -115,7 +114,7 @@ class Attempts:
         try:
             self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)
         except ImagegenError as error:  # without a journal nothing may be spent
-            self.stopped = self.stopped or error
+            self.tries.stop(error)
             raise
         result = self._generated(job, replace(job.request, folder=folder))
         try:
@@ -161,18 +160,22 @@ class Attempts:
 
     def _judge(self, job: Job, error: ImagegenError, *, again: bool) -> None:
         """Write into the journal what the error says about the job, where it says anything."""
-        if error.code in ENDS_ALL:
-            self.stopped = self.stopped or error
         trace = self.journal.trace(job.key)
         if trace is None or trace.ended is not None or isinstance(error, Interrupted):
             return
-        if isinstance(error, OutputError) or (error.code in _UNSURE and trace.told.get("request_id")):
+        if (isinstance(error, OutputError) and error.spent is not False) or (
+            error.code in _UNSURE and trace.request_id
+        ):
             return  # a picture is there or on its way, and is fetched another time
         with contextlib.suppress(ImagegenError):
-            if error.code in ENDS_ALL or error.exit_code in _STATES or (again and backoff.passes(error)):
+            if again or self._says_nothing(error):
                 self.journal.dropped(job.key)
             else:
                 self.journal.failed(job.key, outcome.to_journal(report.failed(error)))
+
+    def _says_nothing(self, error: ImagegenError) -> bool:
+        """Whether the job is to be done again: the error is not its own, or nothing was spent on it."""
+        return self.tries.ends_all(error) or error.exit_code in _STATES or isinstance(error, OutputError)
 
     def _picked_up(self, job: Job, trace: Trace) -> Result | None:
         """The picture of a run that was cut off, written now or then; None where it made none."""

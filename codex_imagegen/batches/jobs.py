@@ -41,7 +41,7 @@ class Jobs:
 
     def __init__(self, source: IO[bytes], name: str, *, out_dir: str, defaults: Mapping[str, Any]) -> None:
         self._name, self._out_dir = name, os.path.abspath(out_dir)
-        self._defaults = keys.fields(list(defaults.items()))
+        self._defaults = keys.defaults(defaults)
         self._digests = identity.Digests()
         self._checks = Checks()
         self._listing = Listing(source, name)

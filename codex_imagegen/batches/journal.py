@@ -21,10 +21,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from codex_imagegen.batches.lines import Lines
+from codex_imagegen.codex import sessions, workspace
 from codex_imagegen.errors import UsageError
 
 NAME = ".codex-imagegen-batch.jsonl"
 HEADER = {"journal": "codex-imagegen-batch", "schema": 1}
+_LATEST = 1e11
+"""A later moment, in Unix seconds, is none: the year 5138."""
 _BEGIN, _TOLD, _END = "started", ("thread", "request"), ("done", "failed", "dropped")
 
 
@@ -44,6 +47,31 @@ class Trace:
     started: dict[str, Any]
     told: dict[str, Any]
     ended: dict[str, Any] | None
+
+    # Anybody can write a journal, and a disk can spoil one: what is read of it is of its type, or it is not there.
+
+    @property
+    def folder(self) -> str | None:
+        """The private working folder of the run, if a run can have had that one."""
+        folder = _text(self.started.get("folder"))
+        return folder if folder and workspace.is_ours(folder) else None
+
+    @property
+    def started_at(self) -> float | None:
+        """When it began, in Unix seconds."""
+        at = self.started.get("at")
+        return float(at) if isinstance(at, (int, float)) and 0 <= at < _LATEST else None
+
+    @property
+    def thread_id(self) -> str | None:
+        """The thread that Codex named."""
+        thread = _text(self.told.get("thread_id"))
+        return thread.lower() if thread and sessions.THREAD_ID.match(thread) else None
+
+    @property
+    def request_id(self) -> str | None:
+        """RunComfy's id of it."""
+        return _text(self.told.get("request_id")) or None
 
 
 class Journal:
@@ -120,8 +148,9 @@ class Journal:
             self._lines.keep_name()
 
     def _left(self, folder: object) -> None:
-        if isinstance(folder, str) and "\0" not in folder and os.path.isdir(folder):
-            self.folders.append(folder)
+        name = _text(folder)
+        if name and workspace.is_ours(name) and os.path.isdir(name):
+            self.folders.append(name)
 
     def _note(self, at: int, record: dict[str, Any]) -> None:
         key = _key(record.get("job"))
@@ -139,6 +168,17 @@ class Journal:
         record = {"event": event, "job": key.hex(), **more}
         with self._lock:
             self._note(self._lines.add(record), record)
+
+
+def _text(value: object) -> str | None:
+    """A string that can also be part of a path."""
+    if not isinstance(value, str) or "\0" in value:
+        return None
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
 def _key(value: object) -> bytes | None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from codex_imagegen import generation, options
+from codex_imagegen.codex import subcommand
 from codex_imagegen.errors import UsageError
 from codex_imagegen.model import Request
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
-NOT_A_JOBS = {"count", "jobs", "prompt_file", "json", "quiet", "verbose", "events", "show"}
+NOT_A_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
 KEYS = {name: make_sure for name, make_sure in options.TYPES.items() if name not in NOT_A_JOBS}
 """Every key of a job, and what makes sure of its type."""
 
@@ -36,7 +37,15 @@ def request(found: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> 
         raise UsageError("there is no prompt", hint='say what to draw: {"prompt": "…"}')
     whole = options.request({**known, "out": out})
     generation.check(whole)
+    subcommand.refuse_thread(whole.codex_args, "a batch")
     return whole
+
+
+def defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of all jobs; raises :class:`UsageError` as :func:`fields` does, and for what no job may have."""
+    found = fields(list(given.items()))
+    subcommand.refuse_thread(found.get("codex_args", ()), "a batch")
+    return found
 
 
 def _name(key: str) -> str:

@@ -33,17 +33,14 @@ def fetch(job: Job, trace: Trace, interrupt: Interrupt) -> Result:
 def _earlier(job: Job, trace: Trace) -> Request:
     """The request that fetches instead of making."""
     if job.request.backend == "runcomfy":
-        request_id = trace.told.get("request_id")
-        if not request_id:
+        if trace.request_id is None:
             raise RunComfyRetry(
                 "it was being submitted when the batch was cut off, and whether RunComfy took it is unknown",
                 hint="look at your requests on runcomfy.com; make it anew with --retry-failed",
                 spent=None,
             )
-        return replace(job.request, request_id=str(request_id))
-    at, thread = trace.started.get("at"), trace.told.get("thread_id")
-    known = Earlier(str(trace.started.get("folder")), float(at or 0), str(thread) if thread else None)
-    return replace(job.request, earlier=known)
+        return replace(job.request, request_id=trace.request_id)
+    return replace(job.request, earlier=Earlier(trace.folder, trace.started_at, trace.thread_id))
 
 
 def _proven(request: Request, out: str, interrupt: Interrupt) -> Result:

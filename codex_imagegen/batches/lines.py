@@ -10,10 +10,18 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutUnwritable, UsageError
+from codex_imagegen.pictures import whole
 
-MAX_LINE = 4 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes of a line: a revised prompt of Codex's full length with every character escaped has 12 MB.
+
+No longer line is written, and a longer one is no record: what is known of a job can always be read again.
+"""
+
 _CHUNK = 1024 * 1024
+_FIRST_READ = 4096
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -28,7 +36,7 @@ class Lines:
         self._size, self._torn = 0, False
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            self._file = os.open(path, _FLAGS, 0o600)
+            self._file = whole.beyond_streams(os.open(path, _FLAGS, 0o600))
         except OSError as error:
             raise self._unwritable(error) from error
         try:
@@ -43,30 +51,35 @@ class Lines:
 
     def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Place and content of each whole line, empty where it is no object; what is behind the last one is torn."""
-        rest, at = b"", 0
+        line, place = _Gathered(), 0
         while chunk := os.pread(self._file, _CHUNK, self._size):
             self._size += len(chunk)
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
-                yield at, _record(line)
-                at += len(line) + 1
-        self._torn = bool(rest)
+            *ends, rest = chunk.split(b"\n")
+            for end in ends:
+                line.add(end)
+                size = line.size
+                yield place, _record(line.taken())
+                place += size + 1
+            line.add(rest)
+        self._torn = line.size > 0
 
     def at(self, place: int) -> dict[str, Any] | None:
         """The record at a place, or None for a negative one."""
         if place < 0:
             return None
-        found = b""
-        while b"\n" not in found and len(found) < MAX_LINE:
-            chunk = os.pread(self._file, 4096, place + len(found))
+        found, end = bytearray(), -1
+        while end < 0 and len(found) <= MAX_LINE:
+            seen = len(found)
+            chunk = os.pread(self._file, max(_FIRST_READ, seen), place + seen)
             if not chunk:
                 break
             found += chunk
-        return _record(found.partition(b"\n")[0])
+            end = found.find(b"\n", seen)
+        return _record(bytes(found[: max(end, 0)]))
 
     def add(self, record: dict[str, Any]) -> int:
         """Append a record and wait until it is on disk; gives back its place. A torn line before it is ended first."""
-        line = (b"\n" if self._torn else b"") + json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        line = (b"\n" if self._torn else b"") + _line(record) + b"\n"
         place = self._size + self._torn
         try:
             self._torn = True
@@ -75,7 +88,7 @@ class Lines:
                 written = os.write(self._file, view)
                 view, self._size = view[written:], self._size + written
             self._torn = False
-            os.fsync(self._file)
+            disk.sync(self._file)
         except OSError as error:
             raise self._unwritable(error) from error
         return place
@@ -85,7 +98,7 @@ class Lines:
         with contextlib.suppress(OSError):
             folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                os.fsync(folder)
+                disk.sync(folder)
             finally:
                 os.close(folder)
 
@@ -104,7 +117,46 @@ class Lines:
 
     def _unwritable(self, error: OSError) -> OutUnwritable:
         told = f"the batch's journal {self.path!r} can't be written: {error.strerror}"
-        return OutUnwritable(told, hint="choose another --out-dir")
+        return OutUnwritable(told, hint="choose another --out-dir", errno=error.errno)
+
+
+class _Gathered:
+    """A line in parts; of one that is too long nothing is kept but its size."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        """One more part of it."""
+        self.size += len(part)
+        if self.size > MAX_LINE:
+            self._parts.clear()
+        else:
+            self._parts.append(part)
+
+    def taken(self) -> bytes:
+        """The line as a whole, or nothing where it is too long; another one begins."""
+        line = b"".join(self._parts)
+        self._parts, self.size = [], 0
+        return line
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    """The record as a line that can be read again: where it would be too long, its longest texts are clipped."""
+    longest: int = MAX_LINE // 8
+    while len(line := json.dumps(record, separators=(",", ":")).encode()) > MAX_LINE:
+        record, longest = _clipped(record, longest), longest // 2
+    return line
+
+
+def _clipped(value: Any, longest: int) -> Any:
+    """The same JSON with no text of more characters than that."""
+    if isinstance(value, dict):
+        return {key: _clipped(each, longest) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clipped(each, longest) for each in value]
+    return value[:longest] if isinstance(value, str) else value
 
 
 def _record(line: bytes) -> dict[str, Any]:

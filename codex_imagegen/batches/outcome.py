@@ -6,8 +6,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import lru_cache
+from typing import Any, Literal, TypeGuard, get_args, get_type_hints
 
 from codex_imagegen import report
 from codex_imagegen.errors import ImagegenError
@@ -45,52 +46,55 @@ def to_journal(result: Result) -> dict[str, Any]:
 
 
 def done_before(record: Mapping[str, Any], out: str, backend: str) -> Result | None:
-    """The result of a ``done`` record whose bytes are still at ``out``, or None."""
-    try:
-        images = tuple(Image(**{**image, "path": out}) for image in record["images"])
-        warnings = tuple(Warning_(**warning) for warning in record.get("warnings", ()))
-        if len(images) != 1 or sha256(out) != images[0].sha256:
-            return None
-    except (KeyError, TypeError):
+    """The result of a ``done`` record whose bytes are still at ``out``, or None; a record may be of any shape."""
+    images = record.get("images")
+    image = images[0] if isinstance(images, list) and len(images) == 1 else None
+    if not _fits(image, Image) or image["sha256"] != sha256(out):
         return None
+    warnings = record.get("warnings")
+    kept = warnings if isinstance(warnings, list) else []
     return Result(
         ok=True,
         backend=backend,
-        images=images,
-        thread_id=record.get("thread_id"),
-        codex_version=record.get("codex_version"),
-        warnings=warnings,
-        request_id=record.get("request_id"),
+        images=(Image(**{**image, "path": out}),),
+        warnings=tuple(Warning_(**warning) for warning in kept if _fits(warning, Warning_)),
+        **_names(record),
     )
 
 
 def failed_before(record: Mapping[str, Any], backend: str) -> Result | None:
     """The result of a ``failed`` record: the same failure, and nothing was spent on it this time."""
-    try:
-        info = ErrorInfo(**{**record["error"], "spent": False, "hint": "try it again with --retry-failed"})
-    except (KeyError, TypeError):
+    error = record.get("error")
+    if not _fits(error, ErrorInfo):
         return None
-    return Result(
-        ok=False,
-        backend=backend,
-        failures=(Failure(0, info),),
-        error=info,
-        thread_id=record.get("thread_id"),
-        codex_version=record.get("codex_version"),
-    )
+    info = ErrorInfo(**{**error, "spent": False, "hint": "try it again with --retry-failed"})
+    return Result(ok=False, backend=backend, failures=(Failure(0, info),), error=info, **_names(record))
 
 
-def left(limit: ImagegenError, backend: str) -> Result:
-    """The result of a job that was not begun, since the batch had to stop."""
-    info = ErrorInfo(
-        limit.code,
-        limit.exit_code,
-        f"not begun: {limit.message}",
-        limit.hint,
-        spent=False,
-        resets_at=limit.resets_at,
-    )
-    return Result(ok=False, backend=backend, failures=(Failure(0, info),), error=info)
+def _names(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result is called by elsewhere."""
+    found = {name: record.get(name) for name in ("thread_id", "codex_version", "request_id")}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def _fits(found: Any, kind: type) -> TypeGuard[dict[str, Any]]:
+    """Whether an object that was read has the fields of a dataclass, each of its type, and no others."""
+    if not isinstance(found, dict) or not found.keys() <= (known := _kinds(kind)).keys():
+        return False
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    return needed <= found.keys() and all(type(value) in known[name] for name, value in found.items())
+
+
+@lru_cache
+def _kinds(kind: type) -> dict[str, tuple[type, ...]]:
+    """The types that the fields of a dataclass may have: plain ones, and unions of them."""
+    return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(kind).items()}
+
+
+def left(stopped: ImagegenError, backend: str) -> Result:
+    """The result of a job that was not started; ``stopped`` says why (see ``runner.stops``)."""
+    stopped.backend = backend
+    return report.failed(stopped)
 
 
 def sha256(path: str) -> str | None:

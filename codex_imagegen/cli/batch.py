@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from codex_imagegen.cli import console, generate
+from codex_imagegen.cli.again import Repeatable
 from codex_imagegen.cli.help import events_option
 from codex_imagegen.model import STDOUT
 
@@ -33,14 +34,6 @@ SHARED = (
     "full_turn", "codex", "model", "codex_args",
 )  # fmt: skip
 """The default command's options that hold for every job that does not say otherwise."""
-
-
-class _Command(click.Command):
-    """Remembers its words, so that the very same command can be named to go on with."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta["words"] = tuple(args)
-        return super().parse_args(ctx, args)
 
 
 def batch(
@@ -71,7 +64,7 @@ def batch(
     return told.end(batch.total, batch.attempts.stopped, interrupt.signum)
 
 
-command = _Command(
+command = Repeatable(
     "batch",
     params=[
         click.Argument(["jobs"], metavar="JOBS"),

@@ -23,15 +23,16 @@ HELP = """Look at everything that a picture needs, and say what to do: free of c
   codex-imagegen doctor
   codex-imagegen doctor --live   after an update of Codex: a whole run
 
-It can be pasted into a bug report: no token, no e-mail, no user name is in it, and the home folder is ~.
+It can be pasted into a bug report: no token, no password, no e-mail, no user name is in it, and the home folder is ~.
 
-What is read: names and sizes in CODEX_HOME (or ~/.codex); the five newest rollouts there, for records of a kind that
-this version does not know; PATH and the usual places of a Codex; the mode of RunComfy's token file, not its content.
-Codex itself is asked for its version, its login, its features and what is left of your limits (codex --version, login
-status, features list, app-server): it asks OpenAI, which spends nothing, and keeps its credentials to itself; it may
-write its own files in CODEX_HOME, as at every start. That a
-file can be made beside the rollouts is tried, and leaves none. With --live, Codex makes a picture in a throw-away
-CODEX_HOME, with a stand-in for OpenAI on loopback.
+What is read: names, sizes and times in CODEX_HOME (or ~/.codex); the five newest rollouts there, for records of a kind
+that this version does not know; of config.toml the provider and whether OpenAI's login goes to it; PATH and the usual
+places of a Codex, and whether its parts lie beside it; the mode of RunComfy's token file, not its content. Pictures of
+the last 24 hours are counted by the files that Codex saved. Codex itself is asked for its version, its login, its
+features and what is left of your limits (codex --version, login status, features list, app-server): it asks OpenAI,
+which spends nothing, and keeps its credentials to itself; it may write its own files in CODEX_HOME, as at every start.
+That a file can be made beside the rollouts is tried, and leaves none. With --live, Codex makes a picture in a
+throw-away CODEX_HOME, with a stand-in for OpenAI on loopback.
 """
 _STYLES = {"ok": "green", "warning": "black on yellow", "failed": "bold white on red", "unknown": "reverse"}
 _NARROW = 60

@@ -50,6 +50,7 @@ OPTIONS = [
     _option("--force", is_flag=True, help="Replace --out if it is there already."),
     _option("-n", "--count", type=int, default=1, metavar="N", help="How many pictures: stem-1.png, stem-2.png, … [1]"),
     _option("--jobs", type=int, metavar="N", help="How many runs at once, with --count. [2; runcomfy 8]"),
+    _option("--skip-existing", is_flag=True, help="With --count and --out: make only those that are not there yet."),
     _option("--size", metavar="WxH", help="Wished width and height in pixels, such as 1024x1536."),
     _option("--aspect-ratio", metavar="W:H", help="Wished width to height, such as 16:9."),
     _option("--resolution", metavar="1k|2k|4k", help="Wished resolution; certain with --backend runcomfy only."),
@@ -91,6 +92,10 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
     with console.running() as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
         done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
+    if request.count > 1 and done.error is not None:
+        from codex_imagegen.cli.several import with_way_on
+
+        done = with_way_on(done, request)
     return console.result(done, json_wanted=json_wanted, show=show)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from codex_imagegen._version import __version__
+from codex_imagegen.cli.again import Repeatable
 
 EVENTS = "Make stderr JSON lines: one for each step, and done or error as the last."
 
 
-class DefaultCommand(click.Command):
+class DefaultCommand(Repeatable):
     """The command that needs no name: its help lists the others, too."""
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

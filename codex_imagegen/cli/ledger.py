@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import shlex
-import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from codex_imagegen import report
 from codex_imagegen.batches.outcome import envelope
-from codex_imagegen.cli import console
+from codex_imagegen.cli import again, console
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure
+from codex_imagegen.runner import stops
 
 if TYPE_CHECKING:
     from codex_imagegen.batches.outcome import Outcome
     from codex_imagegen.cli.board import Board
     from codex_imagegen.errors import ImagegenError
-
 
 _BEFORE = {"recovered": "made by a run that was cut off", "there": "made before"}
 
@@ -69,7 +65,8 @@ class Ledger:
             left = total - good - self._counts["failed"]
             message = f"{stopped.message.rstrip('.')}; {left} of {total} jobs are left"
             code = stopped.exit_code if 2 <= stopped.exit_code <= 4 and not good else 1
-            info = replace(report.error_info(stopped), message=message, hint=_go_on(stopped), exit_code=code)
+            info = replace(report.error_info(stopped), message=message, hint=stops.way_on(stopped), exit_code=code)
+            info = replace(info, hint=again.go_on(info, _again()))
             console.sentence(info)
             return code
         if self._first is not None:
@@ -87,20 +84,9 @@ def _with_command(outcome: Outcome) -> Outcome:
     error = outcome.result.error
     if outcome.status != "left" or error is None:
         return outcome
-    error = replace(error, hint=_go_on(error))
+    error = replace(error, hint=again.go_on(error, _again()))
     return replace(outcome, result=replace(outcome.result, error=error, failures=(Failure(0, error),)))
 
 
-def _go_on(stop: ErrorInfo | ImagegenError) -> str:
-    """When to come back, and with which command."""
-    if stop.resets_at is not None:
-        return time.strftime(f"after %Y-%m-%d %H:%M go on with: {_again()}", time.localtime(stop.resets_at))
-    if stop.code == "usage-limit":
-        return f"later go on with: {_again()}"
-    return f"{stop.hint}; then go on with: {_again()}" if stop.hint else f"go on with: {_again()}"
-
-
 def _again() -> str:
-    """The command that goes on."""
-    words = click.get_current_context().meta["words"]
-    return shlex.join(["codex-imagegen", "batch", *words])
+    return again.command("batch")

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from codex_imagegen import report
 from codex_imagegen.codex import native, reasons, workspace
 from codex_imagegen.codex.appserver import AppServer, Refused, as_dict
 from codex_imagegen.errors import CodexFailed, OutUnwritable
@@ -97,7 +98,8 @@ def _account(server: AppServer) -> Account:
 
 
 def _said(error: Refused) -> str:
-    return f"Codex said: {str(error)[:_MAX_WORDS]}"
+    # hidden before it is cut: half an address shows its password without the sign by which it is known
+    return f"Codex said: {report.without_secrets(str(error))[:_MAX_WORDS]}"
 
 
 def _limits(told: dict[str, Any]) -> tuple[Limit, ...]:

@@ -35,25 +35,6 @@ _REFERENCES = (
 )
 
 
-_TAKES_VALUE = {
-    "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-s", "--sandbox",
-    "-p", "--profile", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
-}  # fmt: skip
-"""Options of ``codex exec`` whose next word is their value (0.111.0 to 0.169.0)."""
-
-
-def resumed(extra: Sequence[str]) -> str | None:
-    """The thread that the user's own arguments for Codex go on with; ``""`` where they do not say which, None for none.
-
-    Raises :class:`UsageError` for the other subcommands of ``codex exec``, which read no prompt from stdin.
-    """
-    words = [word for before, word in zip(("", *extra), extra, strict=False) if before not in _TAKES_VALUE]
-    plain = [word for word in words if not word.startswith("-")]
-    if plain[:1] in (["fork"], ["review"]):
-        raise UsageError(f"codex exec {plain[0]} makes no picture", hint="go on with a thread by: resume THREAD")
-    return None if plain[:1] != ["resume"] else "".join(plain[1:2])
-
-
 def check_prompt(prompt: str) -> None:
     """Raise :class:`UsageError` for a prompt that Codex would refuse, or that says nothing."""
     if not prompt.strip():

@@ -1,25 +1,53 @@
-"""The one thing that is read of the user's config.toml: the names of the MCP servers, so that they can be left off."""
+"""What is read of the user's config.toml: names of MCP servers, so that they can be left off, and the provider."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from typing import Any
 
 MAX_BYTES = 4 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider of the user's own: its name, and whether Codex hands it OpenAI's login."""
+
+    name: str
+    takes_login: bool
+
+
 def servers(codex_home: str) -> tuple[str, ...]:
     """The names of the configured MCP servers. A config that can't be read costs the switch, not the run: none then."""
+    tables = _config(codex_home, b"mcp_servers").get("mcp_servers")
+    return tuple(name for name, table in tables.items() if isinstance(table, dict)) if isinstance(tables, dict) else ()
+
+
+def provider(codex_home: str) -> Provider | None:
+    """The provider that stands in OpenAI's place, or None where there is none, or the config can't be read.
+
+    Profiles are left out: from 0.134.0 on none is chosen by config.toml, and older builds offer their tool to everyone.
+    """
+    config = _config(codex_home, b"model_provider")
+    name, tables = config.get("model_provider"), config.get("model_providers")
+    if not isinstance(name, str) or name in {"", "openai"}:
+        return None
+    table = tables.get(name) if isinstance(tables, dict) else None
+    return Provider(name, isinstance(table, dict) and table.get("requires_openai_auth") is True)
+
+
+def _config(codex_home: str, mark: bytes) -> dict[str, Any]:
+    """The config, or nothing where it can't be read, or the mark is not in it: that spares most users the import."""
     try:
         with open(os.path.join(codex_home, "config.toml"), "rb") as file:
             text = file.read(MAX_BYTES)
     except OSError:
-        return ()
-    if b"mcp_servers" not in text:
-        return ()  # spares the import, for most users
+        return {}
+    if mark not in text:
+        return {}
     import tomllib
 
     try:
-        tables = tomllib.loads(text.decode()).get("mcp_servers")
+        return tomllib.loads(text.decode())
     except (ValueError, RecursionError):
-        return ()
-    return tuple(name for name, table in tables.items() if isinstance(table, dict)) if isinstance(tables, dict) else ()
+        return {}

@@ -4,81 +4,39 @@ from __future__ import annotations
 
 import re
 import signal
-import time
-from dataclasses import dataclass
+from dataclasses import replace
 
 from codex_imagegen import errors
-from codex_imagegen.codex import reasons, rollout
+from codex_imagegen.codex import reasons, sentences, tool_errors
+from codex_imagegen.codex.evidence import (
+    Evidence,
+    disk_is_full,
+    is_key_toolless,
+    is_unsaved,
+    other_provider,
+    spent,
+)
 from codex_imagegen.codex.reasons import Reason
 from codex_imagegen.codex.stream import Events
 
-_MAX_WORDS = 300
-_KEY = re.compile(r"\b(?:sk|sess|eyJ)[-_A-Za-z0-9.]{8,}")
-_SANDBOX = re.compile(r"Read-only file system|Permission denied|Operation not permitted")
-_UNSAVED = re.compile(
-    r"rollout writer failed|Failed to save the conversation transcript|failed to record rollout items"
-    r"|Failed to shutdown rollout recorder"
-)
+__all__ = ["Evidence", "explain", "spent"]
+
+LONG_SEC = 180.0
+"""From so many seconds of drawing on, a connection that breaks is mostly not the user's network: those that were told
+of broke after 240 to 265 s (openai/codex#29645, #33050)."""
+
 # refused or unreachable, with the numbers of Linux and of macOS
 _NOTHING_SENT = re.compile(r"os error (?:101|111|113|51|61|65)\b|failed to lookup|waiting for network")
 _MAYBE_SENT = "error sending request"
-_NO_PLAN = "To use Codex with your ChatGPT plan"
+_OF_TOOL = re.compile(r"image generation limit|oai_errors|\bguardrails\b")
+"""A turn's error with one of these came from the hosted tool: the model had answered by then."""
+
 _UNSPENT = {"usage-limit", "not-logged-in", "rate-limited", "codex-failed"}
-
-_ERRORS: dict[str, type[errors.ImagegenError]] = {
-    error.code: error
-    for error in (
-        errors.CodexTooOld, errors.NotLoggedIn, errors.NetworkError, errors.CodexFailed, errors.UsageLimit,
-        errors.RateLimited, errors.Moderation, errors.ToolUnavailable, errors.GenerationFailed,
-    )
-}  # fmt: skip
-_SENTENCES = {
-    "codex-too-old": ("this Codex CLI is too old to make pictures: {words}", "update it: npm install -g @openai/codex"),
-    "not-logged-in": ("Codex is not logged in: {words}", "run: codex login"),
-    "network": ("Codex could not reach OpenAI: {words}", "check the network, and try again"),
-    "codex-failed": ("Codex failed: {words}", "see what it says with --verbose"),
-    "usage-limit": ("the plan's limit is reached: {words}", "try again {when}; codex-imagegen never uses a paid key"),
-    "rate-limited": ("OpenAI takes no more requests just now: {words}", "wait a minute, and try again"),
-    "moderation": ("OpenAI's safety system blocked the picture: {words}", "change the prompt or the references"),
-    "tool-unavailable": (
-        "Codex was not offered the image tool: {words}",
-        "it takes a ChatGPT plan that includes it, such as Plus: check with codex login status; "
-        "without a plan there is --backend runcomfy, which is paid",
-    ),
-    "generation-failed": ("the image tool failed: {words}", "try again; if it stays so, change the prompt"),
-}
-_SANDBOX_HINT = (
-    "if this runs inside another agent's sandbox, allow it the network and to write to CODEX_HOME (usually ~/.codex)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that is known of a run that brought no picture."""
-
-    exit_code: int | None
-    timed_out: bool
-    timeout_sec: float
-    thread_id: str | None
-    session_found: bool
-    damaged: str | None
-    events: Events
-    stderr: str
-    records: rollout.Evidence
-
-
-def spent(evidence: Evidence) -> bool | None:
-    """Whether quota was used: True when the model answered, False when no turn began, None where nobody can know."""
-    records, events = evidence.records, evidence.events
-    answered = records.used_tokens or records.tool_called or records.said or records.answered
-    if answered or events.completed or events.said:
-        return True
-    return None if evidence.thread_id else False
 
 
 def explain(evidence: Evidence) -> errors.ImagegenError:
     """The error that tells best why there is no picture; the surest evidence is asked first."""
-    for ask in (_start, _tool, _killed, _turn, _session, _timeout):
+    for ask in (_start, _incomplete, _tool, _killed, _turn, _session, _timeout):
         error = ask(evidence)
         if error is not None:
             return error
@@ -97,7 +55,15 @@ def _start(evidence: Evidence) -> errors.ImagegenError | None:
             "Codex ended in good order, and named no session", hint="see what it says with --verbose", spent=None
         )
     ended = f"it {_end(evidence.exit_code)} and said: {reason.words}"
-    return _error(Reason(reason.code, ended if reason.code == "codex-failed" else reason.words), spent=False)
+    return sentences.error(Reason(reason.code, ended if reason.code == "codex-failed" else reason.words), spent=False)
+
+
+def _incomplete(evidence: Evidence) -> errors.ImagegenError | None:
+    """Codex said before its turn that it has no code-mode host."""
+    told = evidence.events.incomplete
+    if told is None:
+        return None
+    return sentences.error(tool_errors.of_tool(told) or Reason("codex-incomplete", told), spent=spent(evidence))
 
 
 def _tool(evidence: Evidence) -> errors.ImagegenError | None:
@@ -106,13 +72,18 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
     for failure in reversed(records.failures):
         if failure.get("type") == "usageLimitExceeded":
             resets = reasons.unix_time(failure.get("resetsAt"))
-            return _error(Reason("usage-limit", "the limit for pictures", resets), spent=True)
+            return sentences.error(Reason("usage-limit", "the limit for pictures", resets), spent=True)
     if evidence.damaged or records.undecodable:
         why = evidence.damaged or "it is no PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made and came damaged: {why}", hint="try again", spent=True)
     told = [*reasons.tool_lines(evidence.stderr), *records.tool_errors]
-    reason = next((reason for text in reversed(told) if (reason := reasons.of_tool(text))), None)
-    return _error(reason, spent=True) if reason else None
+    found = (tool_errors.of_tool(text) or tool_errors.of_hosted(text) for text in reversed(told))
+    reason = next((reason for reason in found if reason), None)
+    if reason is None:
+        return None
+    if reason.code == "tool-unavailable":
+        return _toolless(evidence, sure=True)
+    return sentences.error(_about_time(reason, evidence), spent=True)
 
 
 def _killed(evidence: Evidence) -> errors.ImagegenError | None:
@@ -125,6 +96,8 @@ def _killed(evidence: Evidence) -> errors.ImagegenError | None:
     if code >= 0 and not evidence.session_found:
         return None
     hint = "try again; if nobody killed it, the machine may be short of memory or disk space"
+    if disk_is_full(evidence):
+        hint = sentences.DISK_HINT
     return errors.CodexFailed(f"Codex {_end(evidence.exit_code)} in its turn", hint=hint, spent=spent(evidence))
 
 
@@ -136,74 +109,101 @@ def _turn(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     reason = reasons.of_turn(words, records.error_info)
     cost = spent(evidence)
-    refused = reason.code in _UNSPENT and "image generation limit" not in words  # a turn had begun
+    refused = reason.code in _UNSPENT and not _OF_TOOL.search(words)  # else a turn had begun
     if cost is None and (refused or _is_offline(reason, events)):
         cost = False
     resets = records.limit_resets_at or reason.resets_at if reason.code == "usage-limit" else None
-    return _error(Reason(reason.code, reason.words, resets), spent=cost)
+    return sentences.error(replace(reason, resets_at=resets), spent=cost)
 
 
 def _session(evidence: Evidence) -> errors.ImagegenError | None:
     if evidence.session_found or evidence.timed_out:
         return None
-    told = "\n".join([evidence.stderr, *evidence.events.errors])
-    if _UNSAVED.search(told):
-        message, hint = "Codex ran, and could not write its session", _SANDBOX_HINT
-    else:
-        message, hint = "Codex ran, and no session of this run can be found", "leave out --ephemeral"
-    return errors.SessionMissing(message, hint=hint, spent=spent(evidence))
+    if disk_is_full(evidence):
+        return sentences.error(
+            Reason("session-missing", "no space is left", hint=sentences.DISK_HINT), spent=spent(evidence)
+        )
+    if is_unsaved(evidence):
+        return sentences.error(Reason("session-missing", ""), spent=spent(evidence))
+    return errors.SessionMissing(
+        "Codex ran, and no session of this run can be found", hint="leave out --ephemeral", spent=spent(evidence)
+    )
 
 
 def _timeout(evidence: Evidence) -> errors.ImagegenError | None:
     if not evidence.timed_out:
         return None
     stage = "drawing" if evidence.records.tool_called else "thinking" if evidence.thread_id else "starting"
+    hint = "give it longer with --timeout-sec"
+    if evidence.indexing:
+        stage = "indexing the sessions of its home"
+        hint = "run it again in a moment: Codex does that once, and now finishes it by itself"
     return errors.RunTimeout(
         f"no picture came within {evidence.timeout_sec:g} seconds; Codex was still {stage}",
-        hint="give it longer with --timeout-sec",
+        hint=hint,
         spent=spent(evidence),
     )
 
 
 def _silence(evidence: Evidence) -> errors.ImagegenError:
     """The turn ended well, and no picture came of it."""
-    records, cost = evidence.records, spent(evidence)
-    if records.failed_items:
-        return _error(Reason("generation-failed", "it did not say why"), spent=True)
-    if records.offered is False or records.account is False:
-        return _error(Reason("tool-unavailable", "neither plan nor login offers it"), spent=cost)
+    records = evidence.records
     said = records.said or evidence.events.said
-    if said and not records.tool_called:
-        return errors.Refused(
-            f"the model answered in words and made no picture: {_words(said)}",
-            hint="ask for a picture in the prompt; on a Free plan the tool is not offered",
-            spent=True,
-        )
+    told = tool_errors.of_hosted(said) if said else None
+    if told is not None:
+        return sentences.error(told, spent=True)
+    if records.failed_items:
+        return sentences.error(Reason("generation-failed", "it did not say why"), spent=True)
+    sure = records.offered is False or records.account is False
+    in_words = bool(said) and not records.tool_called
+    toolless = _toolless(evidence, sure=sure) if sure or (in_words and records.offered is None) else None
+    return toolless or (_refused(said or "", evidence) if in_words else _nothing(evidence))
+
+
+def _toolless(evidence: Evidence, *, sure: bool) -> errors.ImagegenError | None:
+    """Codex was not offered the image tool: for its provider's sake, for want of a login, or for its plan.
+
+    Where that is not ``sure``, the model answered in words, and it is only told if there is such a reason.
+    """
+    records, cost = evidence.records, spent(evidence)
+    provider = other_provider(evidence)
+    if provider:
+        told = f"the model_provider {provider} has none"
+        return sentences.error(Reason("tool-unavailable", told, hint=sentences.PROVIDER_HINT), spent=cost)
+    login = "chatgpt" if records.account else evidence.login()
+    if login == "none":
+        return sentences.error(Reason("not-logged-in", ""), spent=cost)
+    if login == "api-key" and (sure or is_key_toolless(evidence)):
+        return sentences.error(Reason("tool-unavailable", "the login is an API key"), spent=cost)
+    return sentences.error(Reason("tool-unavailable", ""), spent=cost) if sure else None
+
+
+def _nothing(evidence: Evidence) -> errors.ImagegenError:
+    """Nobody said anything."""
+    cost = spent(evidence)
+    if disk_is_full(evidence):
+        return errors.NoPicture("Codex made no picture: no space is left", hint=sentences.DISK_HINT, spent=cost)
     return errors.NoPicture("Codex ended its turn and made no picture", hint="try again", spent=cost)
 
 
-def _error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
-    sentence, hint = _SENTENCES[reason.code]
-    if _SANDBOX.search(reason.words):
-        hint = _SANDBOX_HINT
-    elif _NO_PLAN in reason.words:
-        hint = "it takes a ChatGPT plan with Codex; without one there is --backend runcomfy, which is paid"
-    elif reason.code == "network":
-        hint = f"{hint}; {_SANDBOX_HINT}"
-    at = None if reason.resets_at is None else time.localtime(reason.resets_at)
-    when = "later" if at is None else time.strftime("after %Y-%m-%d %H:%M %Z", at).rstrip()
-    return _ERRORS[reason.code](
-        sentence.format(words=_words(reason.words)),
-        hint=hint.format(when=when),
-        spent=spent,
-        resets_at=reason.resets_at,
+def _refused(said: str, evidence: Evidence) -> errors.ImagegenError:
+    """The model answered in words, and had the tool as far as anybody can tell."""
+    name = evidence.records.model
+    model = f"the model {sentences.words(name)[:60]}" if name else "the model"
+    return errors.Refused(
+        f"{model} answered in words and made no picture: {sentences.words(said)}",
+        hint="ask for a picture in the prompt, or name another model with --model, since some call no tool; "
+        "on a Free plan the tool is not offered",
+        spent=True,
     )
 
 
-def _words(text: str) -> str:
-    """Codex's own words, short, and with nothing in them that looks like a key (an API key's 401 repeats the key)."""
-    short = _KEY.sub("[key]", " ".join(text[: 4 * _MAX_WORDS].split()))
-    return short if len(short) <= _MAX_WORDS else short[: _MAX_WORDS - 1] + "…"
+def _about_time(reason: Reason, evidence: Evidence) -> Reason:
+    """A connection that broke after minutes of drawing is mostly not the user's network."""
+    seconds = evidence.records.drawing_sec
+    if reason.code != "network" or seconds is None or seconds < LONG_SEC:
+        return reason
+    return replace(reason, words=f"after {seconds:.0f} s, {reason.words}", hint=sentences.LONG_HINT)
 
 
 def _end(exit_code: int | None) -> str:

@@ -27,6 +27,12 @@ PLACES = (
 )
 """Where a Codex may lie that is not on PATH, in the order in which it is looked for; editors' come after these."""
 
+HOST = "codex-code-mode-host"
+"""The program by which Codex runs the scripts of a code-mode model; in npm's packages of 0.144.6 and newer."""
+
+_NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""How the programs of Linux and of macOS begin."""
+
 _MAX_FOUND = 5
 _MARKS = (
     ("/Caskroom/", "Homebrew's"),
@@ -48,6 +54,19 @@ def origin(codex: str) -> str:
     if path.endswith(".js"):
         return "npm's"
     return next((words for mark, words in _MARKS if mark in path), "")
+
+
+def missing_host(codex: str) -> str | None:
+    """Where the code-mode host of a native Codex should be, if nothing is there; None also where that can't be told.
+
+    Codex looks beside its own file. A script may start any Codex, from anywhere.
+    """
+    binary = native.binary(codex)
+    if not _is_native(binary):
+        return None
+    folders = dict.fromkeys((os.path.dirname(os.path.realpath(binary)), os.path.dirname(os.path.abspath(binary))))
+    places = [os.path.join(folder, HOST) for folder in folders]
+    return None if any(map(os.path.exists, places)) else places[0]
 
 
 def others(codex: str, environment: Mapping[str, str]) -> list[str]:
@@ -74,6 +93,14 @@ def _changed(path: str) -> float:
         return os.stat(path).st_mtime
     except OSError:
         return 0.0
+
+
+def _is_native(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in _NATIVE
+    except OSError:
+        return False
 
 
 def _is_command(path: str) -> bool:

@@ -19,11 +19,15 @@ from collections.abc import Mapping
 from typing import Literal
 
 from codex_imagegen.codex.ask import ask
+from codex_imagegen.errors import CodexMissing
 
 Login = Literal["chatgpt", "api-key", "none", "no-config", "other", "unknown"]
 """``no-config``: Codex can't load its config.toml. ``other``: a login of a kind that is not known here. ``unknown``:
 Codex did not answer.
 """
+
+ASK_SEC = 3.0
+"""Seconds that Codex is given where a run that failed asks: 70 ms is usual."""
 
 _KINDS: tuple[tuple[Login, re.Pattern[str]], ...] = (
     ("no-config", re.compile(r"error loading config", re.IGNORECASE)),
@@ -40,3 +44,11 @@ def status(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Lo
         if words.search(answer.err) or words.search(answer.out):
             return kind
     return "other" if answer.exit_code == 0 and "ogged in" in answer.err + answer.out else "unknown"
+
+
+def after_failure(codex: str, environment: Mapping[str, str]) -> Login:
+    """The same where a run has failed already, and no second failure may hide the first."""
+    try:
+        return status(codex, environment, ASK_SEC)
+    except CodexMissing:
+        return "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
-from codex_imagegen.codex import net, reasons, rollout, sessions
+from codex_imagegen.codex import net, reasons, rollout, sessions, tool_errors
 from codex_imagegen.codex.attribution import Attribution, Ours
 from codex_imagegen.codex.landing import Landing
 from codex_imagegen.codex.process import Process
@@ -155,6 +155,6 @@ class Reading:
     def _has_failed(self) -> bool:
         """Whether the image tool has failed for good, as the records tell, or a moment earlier Codex's log."""
         told = [*self.evidence.tool_errors, *(reasons.tool_lines(self._words.text) if self._words.tool_failed else ())]
-        found = (reason for text in told if (reason := reasons.of_tool(text)))
+        found = (reason for text in told if (reason := tool_errors.of_tool(text)))
         limited = any(failure.get("type") == "usageLimitExceeded" for failure in self.evidence.failures)
         return limited or any(reason.code in FINAL for reason in found)

@@ -11,24 +11,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-_LIMIT_NAMES = {"usage_limit_reached", "usage_not_included", "insufficient_quota", "billing_hard_limit_reached"}
-_MODERATION_NAMES = {"moderation_blocked", "content_policy_violation"}
-_RATE_NAMES = {"rate_limit_exceeded", "TooManyRequests"}
-
-_TOOL_ERROR = re.compile(
-    r"image generation failed: (?P<rest>.*)"
-    r"|image generation returned no image data"
-    r"|unable to (?:read|process) referenced image at .*"
-    r"|`(?:referenced_image_paths|num_last_images_to_include)` must .*"
-    r"|requested the last \d+ conversation images.*",
-    re.DOTALL,
-)
-_NOT_OFFERED = re.compile(
-    r"unsupported call: \S*image_?gen|tools\.image_gen__imagegen is not a function|image_gen__imagegen is not defined"
-)
-_HTTP = re.compile(r"http (?P<status>\d{3}) [^:]*: Some\((?P<body>\".*\")\)", re.DOTALL)
-_NAMED = re.compile(r"(?:code|type)\W+(\w+)")
-
 _TURN_INFO = {
     "usage_limit_exceeded": "usage-limit",
     "unauthorized": "not-logged-in",
@@ -46,12 +28,14 @@ _TURN_WORDS = (
     ("not-logged-in", r"Please log out and sign in again|unexpected status 401|Failed to refresh token|Not logged in"),
     (
         "moderation",
-        r"moderation_blocked|content_policy_violation|rejected by the safety system|request has been flagged",
+        r"moderation_blocked|content_policy_violation|rejected by the safety system|request has been flagged"
+        r"|\bguardrails\b",
     ),
     (
         "rate-limited",
         r"last status: 429|rate limit exceeded|Rate limit reached|rate_limit_exceeded|TooManyRequests|at capacity",
     ),
+    ("generation-failed", r"oai_errors\.errors|\bServerError\b"),
     (
         "network",
         r"stream disconnected before completion|waiting for network|error sending request|Connection failed"
@@ -76,26 +60,15 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A failure's name, Codex's or the back end's own words for it, and when a limit ends (Unix seconds)."""
+    """A failure's name, Codex's or the back end's own words for it, and when a limit ends (Unix seconds).
+
+    ``hint`` is what to do, where that is more than the name tells.
+    """
 
     code: str
     words: str
     resets_at: int | None = None
-
-
-def of_tool(text: str) -> Reason | None:
-    """What the image tool's error says, or None where this is none."""
-    if _NOT_OFFERED.search(text):
-        return Reason("tool-unavailable", "the image tool is not offered")
-    found = _TOOL_ERROR.search(text)
-    if found is None:
-        return None
-    words = found["rest"] or found[0]
-    http = _HTTP.search(words)
-    if http is None:
-        network = re.match(r"network error|timeout|request timed out|connection", words)
-        return Reason("network" if network else "generation-failed", words)
-    return _of_http(int(http["status"]), _rust_string(http["body"]))
+    hint: str | None = None
 
 
 def of_turn(text: str, info: object = None, now: float | None = None) -> Reason:
@@ -154,19 +127,6 @@ def unix_time(value: object) -> int | None:
     return value if isinstance(value, int) and 0 < value < _LAST_TIME else None
 
 
-def _of_http(status: int, body: str) -> Reason:
-    error = _error_of(body)
-    names = {error.get("code"), error.get("type")} if error else set(_NAMED.findall(body))
-    words = _clip(error.get("message") or body) or f"HTTP {status}"
-    if names & _LIMIT_NAMES:
-        return Reason("usage-limit", words, unix_time(error.get("resets_at")))
-    if names & _MODERATION_NAMES or "rejected by the safety system" in body:
-        return Reason("moderation", words)
-    if status == 429 or names & _RATE_NAMES:
-        return Reason("rate-limited", words)
-    return Reason("not-logged-in" if status == 401 else "generation-failed", words)
-
-
 def _of_info(info: object) -> str | None:
     if isinstance(info, str):
         return _TURN_INFO.get(info)
@@ -179,23 +139,15 @@ def _of_info(info: object) -> str | None:
 
 def _body_message(text: str) -> str:
     """The message inside a turn error that is nothing but the back end's JSON; else the text itself."""
-    body = _json(text)
+    body = json_object(text)
     if not body:
         return text
     error = body.get("error")
-    return _clip(body.get("detail") or (error.get("message") if isinstance(error, dict) else None)) or text
+    return clip(body.get("detail") or (error.get("message") if isinstance(error, dict) else None)) or text
 
 
-def _error_of(body: str) -> dict[str, Any]:
-    error = _json(body).get("error")
-    return error if isinstance(error, dict) and all(_plain(error.get(key)) for key in ("code", "type")) else {}
-
-
-def _plain(value: object) -> bool:
-    return value is None or isinstance(value, (str, int))
-
-
-def _json(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The JSON object that a text is, or an empty one."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -203,14 +155,6 @@ def _json(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _rust_string(quoted: str) -> str:
-    """A string as Rust's ``{:?}`` prints it."""
-    plain = re.sub(r"\\u\{([0-9a-fA-F]{1,6})\}", lambda m: chr(min(int(m[1], 16), 0x10FFFF)), quoted)
-    try:
-        return str(json.loads(plain.replace("\\'", "'"), strict=False))
-    except (ValueError, RecursionError):
-        return quoted
-
-
-def _clip(value: object) -> str:
+def clip(value: object) -> str:
+    """The beginning of a text, or nothing for anything else."""
     return value[:1000] if isinstance(value, str) else ""

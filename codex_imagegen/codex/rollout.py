@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from codex_imagegen.codex import reasons
+from codex_imagegen.codex import reasons, tool_errors
 from codex_imagegen.codex.tail import HEAD
 from codex_imagegen.pictures import blobs
 from codex_imagegen.pictures.blobs import Blob
@@ -37,7 +37,7 @@ _TIME = re.compile(rb'\A\{"timestamp":"([0-9T:.Z+-]{19,40})"')
 _NEVER = 4e9
 """The year 2096, in Unix seconds: no record is as late."""
 _OFFERS = b"additional_tools"
-_SILENT = {b"turn_context", b"world_state", b"compacted", b"token_usage_record"}
+_SILENT = {b"world_state", b"compacted", b"token_usage_record"}
 _SILENT_PAYLOADS = {
     b"agent_message_delta", b"agent_reasoning", b"agent_reasoning_raw_content", b"reasoning",
     b"task_started", b"thread_settings_applied", b"user_message",
@@ -69,9 +69,15 @@ class Candidate:
 
 @dataclass(slots=True)
 class Evidence:
-    """What the records have said so far, beside pictures; texts are clipped, lists bounded."""
+    """What the records have said so far, beside pictures; texts are clipped, lists bounded.
+
+    ``drawing_sec``: the seconds from the last call of the image tool to its failure, by the records' own times.
+    """
 
     codex_version: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    drawing_sec: float | None = None
     tool_called: bool = False
     used_tokens: bool = False
     answered: bool = False
@@ -119,6 +125,8 @@ class Records:
         self.evidence = Evidence()
         self._calls: dict[str, bool] = {}
         self._done: set[str] = set()
+        self._head = b""
+        self._called_at: float | None = None
 
     def read(self, line: bytes) -> list[Candidate]:
         """The pictures that this record says were made; what else it says goes into :attr:`evidence`."""
@@ -128,7 +136,8 @@ class Records:
             return []
 
     def _record(self, line: bytes) -> list[Candidate]:
-        kind = _KIND.search(line[:HEAD])
+        self._head = line[:HEAD]
+        kind = _KIND.search(self._head)
         if kind is not None and kind[2] == _OFFERS:
             self._offer(line)
             return []
@@ -138,6 +147,9 @@ class Records:
             return []
         if record.get("type") == "session_meta":
             self._meta(payload)
+            return []
+        if record.get("type") == "turn_context":
+            self.evidence.model = _text(payload.get("model"))
             return []
         return list(self._payload(payload, found))
 
@@ -157,6 +169,7 @@ class Records:
     def _meta(self, payload: dict[str, Any]) -> None:
         evidence = self.evidence
         evidence.codex_version = evidence.codex_version or _text(payload.get("cli_version"))
+        evidence.provider = _text(payload.get("model_provider"))
         if "account_scoped" in payload or "creator_user_id" in payload:  # from 0.160.1
             evidence.account = bool(payload.get("creator_account_id"))
 
@@ -177,14 +190,18 @@ class Records:
     def _made(self, item: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
         evidence = self.evidence
         evidence.tool_called = True
-        evidence.failed_items += item.get("status") == "failed"
+        if item.get("status") == "failed":
+            evidence.failed_items += 1
+            self._failed()
         failure = item.get("failure")
         if isinstance(failure, dict):
             _keep(evidence.failures, {key: _clip(value) for key, value in failure.items()})
         blob = blobs.lifted(item.get("result"), found)
         name = _text(item.get("call_id") or item.get("id"))
         revised = _text(item.get("revised_prompt") or item.get("revisedPrompt"))
-        if blob:
+        if isinstance(blob, str) and tool_errors.of_hosted(blob[:_MAX_TEXT]):
+            _keep(evidence.tool_errors, blob[:_MAX_TEXT])
+        elif blob:
             data = blobs.decode(blob)
             evidence.made += data is not None
             evidence.undecodable += data is None
@@ -199,7 +216,8 @@ class Records:
         script = payload.get("input") if payload.get("type") == "custom_tool_call" else None
         self.evidence.answered = True
         ours = name in _TOOL_NAMES or (isinstance(script, str) and "image_gen" in script)
-        self.evidence.tool_called |= ours
+        if ours:
+            self.evidence.tool_called, self._called_at = True, time_of(self._head)
         if isinstance(called, str) and len(self._calls) < _MAX_CALLS:
             self._calls[called] = name in _TOOL_NAMES
 
@@ -208,6 +226,7 @@ class Records:
         for text in _texts(output):
             if _is_trouble(text):
                 _keep(self.evidence.tool_errors, text[:_MAX_TEXT])
+                self._failed()
         called = str(payload.get("call_id"))
         if not self._calls.get(called) or called in self._done:
             # only what the image tool gave back was made: view_image returns pictures too. And where the picture was
@@ -218,6 +237,12 @@ class Records:
             if data is not None:
                 self.evidence.made += 1
                 yield Candidate(data, name=called)
+
+    def _failed(self) -> None:
+        """Note how long the image tool was at work before it failed."""
+        now = time_of(self._head)
+        if now is not None and self._called_at is not None:
+            self.evidence.drawing_sec = max(0.0, now - self._called_at)
 
     def _note(self, kind: str | None, payload: dict[str, Any]) -> None:
         evidence = self.evidence
@@ -355,7 +380,7 @@ def _texts(content: object) -> Iterator[str]:
 
 
 def _is_trouble(text: str) -> bool:
-    return reasons.of_tool(text) is not None
+    return tool_errors.of_tool(text) is not None
 
 
 def _keep(kept: list[Any], value: Any) -> None:

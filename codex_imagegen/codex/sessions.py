@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from codex_imagegen.errors import UsageError
+
 MAX_FIRST_RECORD = 4 * 1024 * 1024
 """Bytes of a first record that are read at most; the largest seen has 23 KB (0.169.0)."""
 
@@ -38,6 +40,18 @@ class Owner:
 def home(environment: Mapping[str, str]) -> str:
     """The Codex home as an absolute path without symlinks (a watcher on a symlink sees nothing)."""
     return os.path.realpath(environment.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex"))
+
+
+def environment_with(codex_home: str | None, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment of a run in another Codex home than the environment's own, where one is given."""
+    return environment if codex_home is None else {**environment, "CODEX_HOME": codex_home}
+
+
+def check_home(codex_home: str | None) -> None:
+    """Raise :class:`UsageError` where a caller names a Codex home that is no folder."""
+    if codex_home is not None and not os.path.isdir(codex_home):
+        hint = "name a folder that is there, in which Codex is logged in"
+        raise UsageError(f"the Codex home {codex_home!r} is no folder", hint=hint)
 
 
 def folders(codex_home: str, now: float | None = None) -> list[str]:
@@ -70,6 +84,14 @@ def named(day_folders: Iterable[str], thread_id: str) -> str | None:
             if name.endswith(ending):
                 return os.path.join(folder, name)
     return None
+
+
+def threads(folder: str) -> Iterator[str]:
+    """The threads whose rollouts lie in a folder, by their names."""
+    for name in _names(folder):
+        thread = name.removeprefix(_PREFIX).partition(_SUFFIX)[0][-36:]
+        if name.startswith(_PREFIX) and THREAD_ID.match(thread):
+            yield thread
 
 
 def owner(path: str) -> Owner | None:

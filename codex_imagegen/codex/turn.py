@@ -33,6 +33,8 @@ INDEXING_SEC = 2.0
 UNKNOWN_BUILD_SEC = 3.0
 """How long a build that no test has run is given to say that it reads its prompt, before it gets it all the same."""
 
+_INDEXING = "indexing"
+
 
 class Turn:
     """A context: entered, Codex is running; left, it has gone, whatever happened.
@@ -138,8 +140,8 @@ class Turn:
             now = time.monotonic()
             if now >= self._run.deadline:
                 return False
-            if self._says_when and now - began > INDEXING_SEC and "indexing" not in self._told:
-                self._told.add("indexing")
+            if self._says_when and now - began > INDEXING_SEC and _INDEXING not in self._told:
+                self._told.add(_INDEXING)
                 self._tell_now("started", "Codex indexes the sessions of its home, once")
             self._wake.sleep(min(TICK_SEC, self._run.deadline - now))
         self._sent = True
@@ -204,7 +206,7 @@ class Turn:
         return self._run.interrupt.error(spent=failures.spent(self._evidence(reading, timed_out=False)))
 
     def _evidence(self, reading: Reading, *, timed_out: bool) -> failures.Evidence:
-        from codex_imagegen.codex import failures
+        from codex_imagegen.codex import failures, login, usage
 
         return failures.Evidence(
             exit_code=self._process.exit_code,
@@ -216,6 +218,9 @@ class Turn:
             events=self._events,
             stderr=self._words.text,
             records=reading.evidence,
+            indexing=_INDEXING in self._told and not self._sent,
+            free_bytes=usage.free_bytes(self._home),
+            login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
 
     def _stderr(self, chunk: bytes) -> None:

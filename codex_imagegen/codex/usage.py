@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codex_imagegen.codex import net, sessions
+
 _ROLLOUTS = ("sessions", "archived_sessions")
 _PICTURES = ("generated_images",)
 _MAX_DEPTH = 6
@@ -36,6 +38,35 @@ def count(codex_home: str, seconds: float) -> Usage:
         counts.append((files, size))
     (pictures, picture_bytes), (rollouts, rollout_bytes) = counts
     return Usage(rollouts, rollout_bytes, pictures, picture_bytes, time.monotonic() <= deadline)
+
+
+def pictures_since(codex_home: str, since: float, seconds: float) -> int:
+    """How many pictures Codex saved from a Unix time of the last days on, counted for so many seconds at most.
+
+    Only threads that began in those days, and their neighbours, are looked at, however long the history is. Builds
+    that save no files (before 0.117, and 0.140 to 0.141) are not counted.
+    """
+    deadline, count = time.monotonic() + seconds, 0
+    for folder in dict.fromkeys((*sessions.folders(codex_home), *sessions.folders(codex_home, since))):
+        for thread in sessions.threads(folder):
+            if time.monotonic() > deadline:
+                return count
+            files = net.files(sessions.pictures_folder(codex_home, thread))
+            count += sum(status.st_mtime >= since for _path, status in files)
+    return count
+
+
+def free_bytes(folder: str) -> int | None:
+    """Bytes that we may still write to the file system of a folder, or of where it would be made; None: not told."""
+    while not os.path.exists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    if status.f_files and not status.f_favail:  # bytes are left, and no file can be made with them
+        return 0
+    return status.f_bavail * status.f_frsize
 
 
 def _sizes(folder: str, depth: int, deadline: float) -> Iterator[int]:

@@ -7,6 +7,7 @@ the Codex that we left behind is still there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -14,11 +15,13 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import OutUnwritable
+from codex_imagegen.pictures import whole
 from codex_imagegen.pictures.references import Reference
 
 PREFIX = "codex-imagegen-run-"
 _NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}")
 _SHELF = "codex-imagegen-ref-"
+_COPY = re.compile(r"\d{1,2}\.(?:png|jpg|webp)")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
@@ -67,6 +70,7 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
             raise OutUnwritable(
                 f"the temporary folder {_temporary()!r} takes no files: {error.strerror}",
                 hint="make room there, or set TMPDIR to another folder",
+                errno=error.errno,
             ) from error
         yield folder, copies
     finally:
@@ -83,7 +87,7 @@ def held(folder: str) -> Iterator[tuple[int, ...]]:
     with contextlib.ExitStack() as stack:
         descriptors: tuple[int, ...] = ()
         with contextlib.suppress(OSError):
-            descriptor = os.open(folder, _FOLDER)
+            descriptor = whole.beyond_streams(os.open(folder, _FOLDER))
             stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             descriptors = (descriptor,)
@@ -91,27 +95,65 @@ def held(folder: str) -> Iterator[tuple[int, ...]]:
 
 
 def is_held(folder: str) -> bool:
-    """Whether a run, or the Codex that one left behind, still works in this folder."""
+    """Whether a run, or the Codex that one left behind, may still work in this folder."""
+    return held_by_somebody(folder) is not False
+
+
+def held_by_somebody(folder: str) -> bool | None:
+    """The same, with None where nobody can know.
+
+    A file system may know no locks, or none on a folder, which can only be opened to read (NFS: EBADF); and we may have
+    no descriptor left to ask with. Only a folder that is gone, or whose lock we got, is free.
+    """
     try:
         descriptor = os.open(folder, _FOLDER)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
+    except OSError as error:
+        return False if error.errno == errno.ELOOP else None  # a link is none of our folders
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
-        return False
+        return None
     finally:
         os.close(descriptor)
     return False
 
 
 def sweep(folder: str) -> None:
-    """Remove the folders of a run that was killed, once nobody works there."""
-    if os.path.basename(folder).startswith(PREFIX) and not is_held(folder):
-        for path in (folder, _shelf(folder)):
-            _remove(path)
+    """Remove the folders of a run that was killed, once nobody works there.
+
+    ``folder`` is what a journal says, and anybody can write a journal. So nothing is removed but what :func:`workspace`
+    makes, where it makes it now: an empty folder of its name, directly in the temporary folder and our own, and beside
+    it the copies of references by their names. What else lies there stays, and keeps its folder.
+    """
+    if not is_ours(folder) or os.path.dirname(folder) != _temporary() or not _is_own(folder) or is_held(folder):
+        return
+    shelf = _shelf(folder)
+    if _is_own(shelf):
+        _clear(shelf)
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
+
+
+def _is_own(path: str) -> bool:
+    """Whether it is a folder, no link to one, and the user's own."""
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+
+
+def _clear(shelf: str) -> None:
+    """Remove the copies of references, and their folder if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(shelf):
+            if _COPY.fullmatch(name):
+                os.unlink(os.path.join(shelf, name))
+        os.rmdir(shelf)
 
 
 def _temporary() -> str:

@@ -35,8 +35,8 @@ class Check:
 CHECKS = (
     Check("codex", check_codex, ("path", "version", "others")),
     Check("login", check_login, ("login", "plan")),
-    Check("image-tool", check_image_tool, ("feature",)),
-    Check("limits", check_limits, ("limits",)),
+    Check("image-tool", check_image_tool, ("feature", "provider")),
+    Check("limits", check_limits, ("limits", "pictures_last_day")),
     Check("home", check_home, ("path", "file_system")),
     Check("wake-ups", check_wake_ups, ("woken",)),
     Check("rollouts", check_rollouts, ("looked_at", "codex_versions", "strange")),

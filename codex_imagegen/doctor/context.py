@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from codex_imagegen.codex import account, command, login, sessions, version
 from codex_imagegen.codex.account import Account
+from codex_imagegen.codex.ask import Answer, ask
 from codex_imagegen.codex.login import Login
 from codex_imagegen.interrupt import Interrupt
 
@@ -42,7 +43,7 @@ class Once(Generic[T]):
 class Context:
     """One examination; ``given`` is what ``--codex`` names.
 
-    ``codex()``, ``version()``, ``login()`` and ``account()`` are asked once. Where there is no Codex, each raises
+    ``codex()``, ``version_told()``, ``login()`` and ``account()`` are asked once. Where there is no Codex, each raises
     :class:`CodexMissing`.
     """
 
@@ -50,7 +51,7 @@ class Context:
         self.environment = os.environ if environment is None else environment
         self.interrupt = interrupt
         self.codex: Once[str] = Once(lambda: command.find(given, self.environment))
-        self.version: Once[str | None] = Once(self._version)
+        self.version_told: Once[Answer] = Once(self._version_told)
         self.login: Once[Login] = Once(self._login)
         self.account: Once[Account] = Once(self._account)
 
@@ -64,8 +65,12 @@ class Context:
         """The Codex home, without symlinks."""
         return sessions.home(self.environment)
 
-    def _version(self) -> str | None:
-        return version.read(self.codex(), self.codex_environment, ASK_SEC)
+    def version(self) -> str | None:
+        """The version that Codex names, or None."""
+        return version.named(self.version_told().out)
+
+    def _version_told(self) -> Answer:
+        return ask(self.codex(), "--version", environment=self.codex_environment, timeout_sec=ASK_SEC)
 
     def _login(self) -> Login:
         return login.status(self.codex(), self.codex_environment, ASK_SEC)

@@ -1,4 +1,4 @@
-"""A report that can be pasted into a bug report: no home folder, no user's name, no e-mail, no key."""
+"""A report that can be pasted into a bug report: no home folder, no user's name, no e-mail, no key or password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from codex_imagegen import report
 from codex_imagegen.doctor.finding import Finding
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
-_KEY = re.compile(r"\b(?:sk|sess|eyJ)[-_A-Za-z0-9.*]{6,}")
 _HOMES = re.compile(r"(/(?:home|Users)/)[^/\s'\"]+")
 
 
@@ -36,12 +35,13 @@ class Redact:
 
     def text(self, text: str) -> str:
         """The same text, clean."""
+        text = report.without_secrets(text)
         for home in self._homes:
             text = home.sub("~", text)
         text = _HOMES.sub(r"\1(user)", text)
         if self._name is not None:
             text = self._name.sub("(user)", text)
-        return report.plain(_KEY.sub("(key)", _EMAIL.sub("(e-mail)", text)))
+        return report.plain(_EMAIL.sub("(e-mail)", text))
 
     def _value(self, value: object) -> object:
         if isinstance(value, str):

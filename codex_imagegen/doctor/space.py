@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 
 from codex_imagegen.codex import usage
@@ -19,7 +18,7 @@ LITTLE_BYTES = 256 * 1024 * 1024
 def check_space(context: Context) -> Finding:
     """How much is free, and how much rollouts and pictures take; of them nothing is read."""
     home = context.codex_home
-    free = {"CODEX_HOME": _free(home), "the temporary folder": _free(tempfile.gettempdir())}
+    free = {"CODEX_HOME": usage.free_bytes(home), "the temporary folder": usage.free_bytes(tempfile.gettempdir())}
     taken = usage.count(home, COUNT_SEC)
     data = {
         "free_bytes": free["CODEX_HOME"], "rollouts": taken.rollouts, "rollout_bytes": taken.rollout_bytes,
@@ -46,14 +45,3 @@ def size(number: int | None) -> str:
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit in {"B", "kB"} or value >= 100 else f"{value:.1f} {unit}"
-
-
-def _free(folder: str) -> int | None:
-    """Bytes that we may still write to the file system of a folder, or of where it would be made."""
-    while not os.path.exists(folder) and folder != os.path.dirname(folder):
-        folder = os.path.dirname(folder)
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return None
-    return status.f_bavail * status.f_frsize

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.gallery.page import MARKER
 from codex_imagegen.pictures import output, whole
@@ -49,7 +50,7 @@ def write(path: str, parts: Iterable[str]) -> int:
         with whole.unfinished(os.path.dirname(real)) as (file, temporary):
             for part in parts:
                 size += file.write(part.encode(errors="replace"))
-            whole.flush(file)
+            disk.flush(file)
             whole.replace(temporary, real)
     except OSError as error:
         raise _unwritable(path, error) from error

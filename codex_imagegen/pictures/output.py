@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.model import STDOUT, PictureFormat
 from codex_imagegen.pictures import bounds, whole
@@ -47,12 +48,13 @@ def plan(
     force: bool = False,
     wanted: PictureFormat | None = None,
     within: tuple[str, ...] = (),
+    may_be_there: bool = False,
 ) -> tuple[Target, ...]:
     """The targets of a request, each checked: the name's suffix, that nothing is there, that its folder takes files.
 
-    ``within`` are folders that they must not leave; relative names then begin in the first. Raises :class:`UsageError`
-    for a name that can't be meant, :class:`OutExists` and :class:`OutUnwritable`. Makes no folder: a run that fails
-    leaves nothing behind.
+    With ``may_be_there`` a name that is taken is left to the caller. ``within`` are folders that they must not leave;
+    relative names then begin in the first. Raises :class:`UsageError` for a name that can't be meant,
+    :class:`OutExists` and :class:`OutUnwritable`. Makes no folder: a run that fails leaves nothing behind.
     """
     if out == STDOUT and not within:
         return (_stdout(count, wanted),)
@@ -65,7 +67,8 @@ def plan(
     promised = _format_of(path, wanted)
     targets = tuple(Target(name, promised, force, numbered, within) for name in numbered_names(path, count))
     for target in targets:
-        check(target)
+        if not (may_be_there and os.path.lexists(target.path)):
+            check(target)
     return targets
 
 
@@ -129,7 +132,9 @@ def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
 def _stdout(count: int, wanted: PictureFormat | None) -> Target:
     if count > 1:
         raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
-    if sys.stdout is not None and sys.stdout.isatty():
+    if sys.stdout is None:
+        raise OutUnwritable("stdout can't be written: it is closed", hint="give --out a file name")
+    if sys.stdout.isatty():
         raise UsageError("a picture would spoil this terminal", hint="redirect stdout, or give --out a file name")
     return Target(STDOUT, wanted)
 
@@ -188,7 +193,7 @@ def _write_file(data: bytes, target: Target) -> str:
     try:
         with bounds.opened(folder, target.within, make=True) as at, whole.unfinished(folder, at) as (file, temporary):
             file.write(data)
-            whole.flush(file)
+            disk.flush(file)
             return _publish(temporary, path, target, at)
     except OSError as error:
         raise _unwritable(path, error, spent=True) from error
@@ -221,5 +226,8 @@ def _write_stdout(data: bytes) -> None:
 
 def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwritable:
     return OutUnwritable(
-        f"{path!r} can't be written: {error.strerror or error}", hint="choose another --out", spent=spent
+        f"{path!r} can't be written: {error.strerror or error}",
+        hint="choose another --out",
+        spent=spent,
+        errno=error.errno,
     )

@@ -63,6 +63,11 @@ def _open(path: str, within: tuple[str, ...]) -> int:
 
 
 def _read(path: str, within: tuple[str, ...]) -> bytes:
+    if path[:8].lower().startswith(("http://", "https://")) and not os.path.lexists(path):
+        raise ReferenceMissing(
+            f"the reference {path!r} is an address, and the Codex route takes files alone",
+            hint="download it first; --backend runcomfy takes https addresses, and is paid",
+        )
     try:
         descriptor = _open(path, within)
     except (OSError, ValueError) as error:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codex_imagegen.pictures import structure
+
 if TYPE_CHECKING:
     from codex_imagegen.outcome import Picture, Warning_
 
@@ -37,10 +39,5 @@ def trailing(picture: Picture) -> int:
 
 
 def _png_end(data: bytes) -> int:
-    """Where IEND ends; chunks are a length of four bytes, a name of four, so many bytes, and a checksum of four."""
-    at = 8
-    while at + 12 <= len(data):
-        name, at = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if name == b"IEND":
-            return min(at, len(data))
-    return len(data)
+    """Where IEND ends."""
+    return next((end for name, _start, end in structure.png_chunks(data) if name == b"IEND"), len(data))

@@ -1,13 +1,14 @@
-"""Whether bytes are a whole picture: the kind by filetype, every pixel decoded by Pillow."""
+"""Whether bytes are a whole picture: the kind by filetype, all its parts there, every pixel decoded by Pillow.
+
+The answer is the same in every program (see :mod:`~codex_imagegen.pictures.decoder`).
+"""
 
 from __future__ import annotations
 
-import io
-import threading
-import warnings
 from typing import TYPE_CHECKING, cast
 
 from codex_imagegen.model import PictureFormat
+from codex_imagegen.pictures import structure
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     from codex_imagegen.outcome import Picture
 
 MAX_PIXELS = 89_478_485
-"""Pictures with more pixels are refused: Pillow's own limit, at which it begins to warn (a quarter of 1 GiB as RGB)."""
+"""Pictures with more pixels are refused: what Pillow's own limit is until a program sets another (1/4 GiB as RGB)."""
 
-FORMATS: dict[str, PictureFormat] = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
-_PNG_END = b"IEND\xaeB`\x82"
-_opening = threading.Lock()
+FORMATS: dict[str, PictureFormat] = {
+    "image/png": "png",
+    "image/apng": "png",
+    "image/jpeg": "jpeg",
+    "image/webp": "webp",
+}
 
 
 class Broken(ValueError):
@@ -29,9 +33,8 @@ class Broken(ValueError):
 def warm() -> None:
     """Import what :func:`verify` needs, for a caller that has time now and will have none when a picture lands."""
     import filetype  # noqa: F401
-    from PIL import Image
 
-    Image.preinit()
+    from codex_imagegen.pictures import decoder  # noqa: F401 - and with it Pillow, and its plug-ins for all three
 
 
 def verify(data: bytes, *, revised_prompt: str | None = None) -> Picture:
@@ -73,23 +76,8 @@ def kind_of(data: bytes) -> PictureFormat | None:
 
 
 def _load(data: bytes, kind: PictureFormat) -> PillowImage:
-    _open(data, kind).verify()  # the checksums of a PNG's chunks; it leaves the image unusable
-    if kind == "png" and _PNG_END not in data:
-        raise Broken("its end is missing")  # Pillow would not miss the last four bytes
-    image = _open(data, kind)
-    image.load()
-    return image
+    if not structure.is_structurally_whole(data):
+        raise Broken("it can't be decoded whole: a part of it is missing or damaged")
+    from codex_imagegen.pictures import decoder
 
-
-def _open(data: bytes, kind: PictureFormat) -> PillowImage:
-    from PIL import Image
-
-    with _opening, warnings.catch_warnings():  # the filters are the process's, hence the lock
-        warnings.simplefilter("ignore")
-        try:
-            image = Image.open(io.BytesIO(data), formats=(kind.upper(),))
-        except Image.DecompressionBombError as error:
-            raise Broken(f"it has more than {MAX_PIXELS:,} pixels") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise Broken(f"its {image.width:,} × {image.height:,} pixels are more than {MAX_PIXELS:,}")
-    return image
+    return decoder.decode(data, kind)

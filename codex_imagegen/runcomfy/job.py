@@ -50,10 +50,12 @@ def wait(client: Client, request_id: str, patience: Patience, tell: Callable[[St
             good = time.monotonic()
         except Hiccup as hiccup:
             if time.monotonic() - good > PATIENT_SEC:
-                raise _named(hiccup.error, request_id) from hiccup
+                _name(hiccup.error, request_id)
+                raise hiccup.error from hiccup
             pause = max(POLL_SEC, hiccup.retry_after or 0.0)
         except (RunComfyAuth, RunComfyInput) as error:
-            raise _named(error, request_id) from error
+            _name(error, request_id)
+            raise
         patience.pause(pause)
 
 
@@ -117,8 +119,7 @@ def _retell(stop: ImagegenError, more: str, hint: str | None, spent: bool | None
     stop.hint, stop.spent = hint, spent
 
 
-def _named(error: ImagegenError, request_id: str) -> ImagegenError:
-    """The same error, with the command that fetches the picture when its reason is gone."""
+def _name(error: ImagegenError, request_id: str) -> None:
+    """Give the error the command that fetches the picture when its reason is gone."""
     first = f"{error.hint}, then " if isinstance(error, RunComfyAuth) else ""
     error.hint, error.spent = first + fetch_hint(request_id), None
-    return error

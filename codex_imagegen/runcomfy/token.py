@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -10,12 +11,19 @@ import secrets
 import shlex
 import stat
 import time
+from collections.abc import Iterator
+from functools import cache
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.runcomfy import settings
 
 SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
 _MAX_FILE_BYTES = 1 << 20
+_MIN_BASE64 = 8
+"""Fewer characters of base64 are found in any text."""
+
+_PLUS, _SLASH = r"(?:\+|-|%2[bB])", r"(?:\\?/|_|%2[fF])"
 _SHAPE = re.compile(r"[\x21-\x7e]{1,8192}")  # what a header can carry: a line break would begin another header
 
 
@@ -35,8 +43,28 @@ class Token:
         return {"Authorization": f"Bearer {self._value}"}
 
     def hide(self, text: str) -> str:
-        """A text of the other side's without the token, should it be repeated there."""
-        return text.replace(self._value, "(token)")
+        """A text of the other side's without the token, should it be repeated there: as it is, URL-encoded, escaped as
+        in JSON, or in base64, also as a part of something longer.
+        """
+        return _spellings(self._value).sub("(token)", text)
+
+
+@cache
+def _spellings(value: str) -> re.Pattern[str]:
+    """What finds a token in each of its encodings."""
+    escaped = "".join(rf"(?:\\{{0,4}}(?:{re.escape(c)}|u00(?i:{ord(c):02x}))|%(?:25)?(?i:{ord(c):02x}))" for c in value)
+    coded = "|".join(_base64(value.encode()))
+    # what stands beside a whole part may still hold some bits of the token
+    return re.compile(rf"{escaped}|[\w+/-]{{0,2}}(?:{coded})[\w+/-]*={{0,2}}" if coded else escaped)
+
+
+def _base64(value: bytes) -> Iterator[str]:
+    """Patterns for the characters of base64 that stand for the value alone, at each of three places to begin at."""
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + value).decode()
+        whole = text[-(-before * 4 // 3) : (before + len(value)) * 8 // 6]
+        if len(whole) >= _MIN_BASE64:
+            yield whole.replace("+", _PLUS).replace("/", _SLASH)
 
 
 def parse(value: object, where: str) -> Token:
@@ -137,8 +165,7 @@ def _replace(path: str, data: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+            disk.flush(file)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):

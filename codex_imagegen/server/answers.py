@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from codex_imagegen.server.settings import Settings
 
 _COMMAND = re.compile(r"codex-imagegen recover ([0-9a-f-]{36}) --out .+\Z", re.DOTALL)
 """What a hint of the command line ends with (see ``generation``), once Codex had begun a session."""
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def of_error(error: ImagegenError, settings: Settings) -> CallToolResult:
@@ -31,18 +33,25 @@ def of_result(result: Result, settings: Settings) -> CallToolResult:
     """The answer of a call that came to its end; it is an error where no picture came."""
     failures = tuple(replace(failure, error=_hinted(failure.error)) for failure in result.failures)
     result = replace(result, error=_hinted(result.error) if result.error else None, failures=failures)
-    blocks: list[ContentBlock] = [TextContent(text="\n".join(_lines(result)))]
+    blocks: list[ContentBlock] = [TextContent(text=_HALF.sub("\ufffd", "\n".join(_lines(result))))]
     if settings.preview_kb and result.images:
         limit = settings.preview_kb * 1000 // len(result.images)
         blocks += [block for image in result.images if (block := _preview(image, limit, settings))]
-    return CallToolResult(content=blocks, structured_content=report.envelope(result), is_error=not result.images)
+    return CallToolResult(
+        content=blocks, structured_content=_sound(report.envelope(result)), is_error=not result.images
+    )
 
 
 def of_checkup(report_: dict[str, Any]) -> CallToolResult:
     """The answer of the doctor: what it found is no failure of the call."""
     lines = [_check(check) for check in report_["checks"]]
     lines.insert(0, "Pictures can be made here." if report_["ok"] else "No picture can be made here as it is.")
-    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content=report_)
+    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content=_sound(report_))
+
+
+def _sound(value: dict[str, Any]) -> dict[str, Any]:
+    """The same without halves of surrogate pairs, which the SDK can't send; the text of a path may have some."""
+    return dict(json.loads(_HALF.sub("\ufffd", json.dumps(value, ensure_ascii=False))))
 
 
 def _check(check: dict[str, Any]) -> str:

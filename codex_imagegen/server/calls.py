@@ -11,18 +11,18 @@ from mcp.types import CallToolResult, Tool
 
 from codex_imagegen import generation, options, wishes
 from codex_imagegen.codex import sessions
-from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.errors import ImagegenError, NoPicture, UsageError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request
 from codex_imagegen.recovery import story
 from codex_imagegen.recovery.place import Place
-from codex_imagegen.server import answers, catalog, checkup
+from codex_imagegen.server import answers, catalog, checkup, unreadable
+from codex_imagegen.server.owed import Call, Owed
 from codex_imagegen.server.running import Progress, Work, settled
 from codex_imagegen.server.settings import MAX_COUNT, Settings
 
 _Work = Work[CallToolResult]
 _HINT = "see the schema of the tool"
-_NONE = "this server has made no picture yet, so there is no last one"
 
 
 class Calls:
@@ -33,28 +33,50 @@ class Calls:
         self._settings, self._on_defect = settings, on_defect
         self._paid = anyio.CapacityLimiter(settings.jobs)
         self._free = anyio.CapacityLimiter(settings.jobs)
-        self._last: str | None = None
+        self._owed = Owed()
 
     async def answer(self, name: str, arguments: Mapping[str, Any], progress: Progress) -> CallToolResult:
         """The answer of a known tool; raises nothing but a cancellation."""
         try:
-            work, limiter = self._work(name, self._checked(self.tools[name], arguments))
-            outcome = await settled(work, progress, limiter)
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome
+            found = self._checked(self.tools[name], arguments)
+            if name == "doctor":
+                return await self._settled(self._examining(), progress, self._free)
+            if name == "recover_image":
+                return await self._settled(self._recovering(found), progress, self._free)
+            return await self._drawn(found, name, progress)
         except ImagegenError as error:
             return answers.of_error(error, self._settings)
         except Exception as error:  # noqa: BLE001 - the boundary
             return answers.of_error(self._on_defect(error), self._settings)
 
-    def _work(self, name: str, found: dict[str, Any]) -> tuple[_Work, anyio.CapacityLimiter]:
-        """What is to be done, and whose turn it waits for."""
-        if name == "doctor":
-            return lambda interrupt, _tell: answers.of_checkup(checkup.examined(self._settings, interrupt)), self._free
-        if name == "recover_image":
-            return self._recovering(found), self._free
-        return self._drawing(found, name), self._paid
+    def refuse(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult | None:
+        """The answer of a call whose arguments are not valid Unicode; None where there is no such tool."""
+        if name not in self.tools:
+            return None
+        odd = ", ".join(repr(key) for key, value in arguments.items() if not unreadable.is_text({key: value}))
+        told = f"{odd or 'the request'} must be valid Unicode text"
+        return answers.of_error(UsageError(told, hint="send it without half a surrogate pair"), self._settings)
+
+    async def _settled(self, work: _Work, progress: Progress, limiter: anyio.CapacityLimiter) -> CallToolResult:
+        outcome = await settled(work, progress, limiter)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _drawn(self, found: dict[str, Any], name: str, progress: Progress) -> CallToolResult:
+        """Draw, and keep account of what is owed: from before the call waits for its turn until it is answered."""
+        request = self._request(found, name)
+        call = self._owed.begun(request.prompt, request.count)
+        try:
+            answer = await self._settled(self._drawing(request, call), progress, self._paid)
+        except BaseException as error:  # a cancellation, too
+            call.failed(error)
+            raise
+        call.answered()
+        return answer
+
+    def _examining(self) -> _Work:
+        return lambda interrupt, _tell: answers.of_checkup(checkup.examined(self._settings, interrupt))
 
     def _checked(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that were given, of their types; raises :class:`UsageError`."""
@@ -73,14 +95,14 @@ class Calls:
             raise UsageError(f"{tool.name} needs {' and '.join(missing)}", hint=_HINT)
         return found
 
-    def _drawing(self, found: dict[str, Any], name: str) -> _Work:
+    def _request(self, found: dict[str, Any], name: str) -> Request:
         settings = self._settings
         backend = found.setdefault("backend", settings.backends[0])
         if backend not in settings.backends:
             raise UsageError(f"{name} is not offered with {backend!r}", hint=f"use {' or '.join(settings.backends)}")
         if found.get("count", 1) > MAX_COUNT:
             raise UsageError(f"--count can't be {found['count']} here", hint=f"give a number from 1 to {MAX_COUNT}")
-        request: Request = replace(
+        return replace(
             options.request(found),
             within=settings.roots,
             refs_within=settings.ref_roots,
@@ -88,24 +110,34 @@ class Calls:
             codex_args=settings.codex_args,
         )
 
+    def _drawing(self, request: Request, call: Call) -> _Work:
         def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> CallToolResult:
             def hear(event: Event) -> None:
-                self._last = event.thread_id or self._last
+                call.hear(event)
                 tell(_numbered(event, request.count))
 
-            return answers.of_result(generation.generate(request, interrupt=interrupt, tell=hear), settings)
+            call.result = generation.generate(request, interrupt=interrupt, tell=hear)
+            return answers.of_result(call.result, self._settings)
 
         return work
 
     def _recovering(self, found: dict[str, Any]) -> _Work:
-        thread = found.get("thread_id") or self._last
-        if thread is None:
-            raise UsageError(_NONE, hint="give the thread_id; the user can run: codex-imagegen recover --list")
+        thread = found.get("thread_id") or self._owed.thread()
         if not sessions.THREAD_ID.match(thread):
             raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
         look = wishes.parse(size=found.get("size"), fit=found.get("fit", False))
         place = Place(found.get("out"), None, found.get("force", False), look, self._settings.roots)
-        return lambda _interrupt, _tell: answers.of_result(story.recover([thread], place), self._settings)
+
+        def work(_interrupt: Interrupt, _tell: Callable[[Event], None]) -> CallToolResult:
+            try:
+                result = story.recover([thread], place)
+            except NoPicture:
+                self._owed.settled(thread)
+                raise
+            self._owed.settled(thread)
+            return answers.of_result(result, self._settings)
+
+        return work
 
 
 def _numbered(event: Event, count: int) -> Event:

@@ -49,8 +49,9 @@ order of refs, and say what shall stay as it is: "the cat of image 1 in the styl
 _RECOVER = """
 Fetch a picture that was made before: after a call that ended in a timeout or another failure, that was cancelled, or
 whose file was lost. Costs no quota, makes nothing new, and takes a second. With the thread_id that a failure or a
-result names; without it, the last picture that this server was asked for is meant. The code no-picture means that none
-was finished: then, and only then, call generate_image or edit_image again.
+result names; without it, the one picture that this server was asked for and did not deliver is meant, or else its last
+one. Where several may be meant, the error lists their thread_ids. The code no-picture means that none was finished:
+then, and only then, call generate_image or edit_image again.
 """
 
 _DOCTOR = """

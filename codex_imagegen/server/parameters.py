@@ -33,7 +33,9 @@ def refs(settings: Settings) -> Schemas:
 
 def found(settings: Settings) -> Schemas:
     """Which picture is to be found again, and where it goes."""
-    thread = _text("The thread_id of the failure or the result; left out: this server's last picture.")
+    thread = _text(
+        "The thread_id of the failure or the result; left out: the picture that this server still owes, or its last."
+    )
     size = _text("Width and height in pixels, such as 1024x1536; needs fit.", pattern=_SIZE)
     return {"thread_id": thread, **_out(settings), **_force(), "size": size, "fit": _fit()}
 

@@ -63,7 +63,7 @@ def _folder(option: str, path: str) -> str:
     real = os.path.realpath(os.path.expanduser(path)) if path and "\0" not in path else path
     if not os.path.isdir(real):
         raise UsageError(f"{option} {path!r} is no folder", hint="name a folder that is there")
-    return real
+    return _nameable(real)
 
 
 def _working_folder() -> str:
@@ -73,4 +73,14 @@ def _working_folder() -> str:
             f"the working folder is {here!r}, and a model should not write all over it",
             hint="name the folders for its pictures: codex-imagegen mcp --root DIR",
         )
-    return here
+    return _nameable(here)
+
+
+def _nameable(folder: str) -> str:
+    """The folder; raises :class:`UsageError` for one that no message of the protocol can name."""
+    try:
+        folder.encode()
+    except UnicodeEncodeError as error:
+        told = f"the name of the folder {folder!r} is no Unicode text, so no client can be told of it"
+        raise UsageError(told, hint="choose another folder with --root DIR") from error
+    return folder

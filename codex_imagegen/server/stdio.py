@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
 import anyio
@@ -13,6 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
 from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
@@ -24,6 +25,7 @@ from mcp.types import (
 from codex_imagegen._version import __version__
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.server import unreadable
 from codex_imagegen.server.calls import Calls
 from codex_imagegen.server.catalog import INSTRUCTIONS
 from codex_imagegen.server.settings import Settings
@@ -34,7 +36,8 @@ NAME = "codex-imagegen"
 def serve(settings: Settings, interrupt: Interrupt, on_defect: Callable[[Exception], ImagegenError]) -> None:
     """Serve until stdin ends or the interrupt is set; every Codex has gone when this returns."""
     try:
-        anyio.run(_serve, _server(Calls(settings, on_defect)), interrupt)
+        calls = Calls(settings, on_defect)
+        anyio.run(_serve, _server(calls), calls.refuse, interrupt)
     except* BrokenPipeError:  # the client reads no longer: it has gone, as where stdin ends
         pass
 
@@ -62,11 +65,14 @@ def _server(calls: Calls) -> Server[Any]:
     )
 
 
-async def _serve(server: Server[Any], interrupt: Interrupt) -> None:
+async def _serve(server: Server[Any], refuse: unreadable.Refuse, interrupt: Interrupt) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_ending, interrupt, group.cancel_scope)
         # the SDK's own stdin can't be cancelled while nothing comes; its stdout it keeps from everybody else
-        async with stdio_server(stdin=cast("Any", _Lines())) as (read, write):
+        lines = _Lines(refuse)
+        async with stdio_server(stdin=cast("Any", lines)) as (read, write):
+            lines.answer = write.send
+            lines.opened.set()
             await server.run(read, write, server.create_initialization_options())
         group.cancel_scope.cancel()
 
@@ -83,8 +89,33 @@ async def _ending(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
 
 
 class _Lines:
-    """Standard input, line by line, read in a thread that is left alone with it when the server ends."""
+    """Standard input, line by line, read in a thread that is left alone with it when the server ends.
+
+    A request that the SDK could not read is answered here, through ``answer``, from when ``opened`` is set.
+    """
+
+    def __init__(self, refuse: unreadable.Refuse) -> None:
+        self._refuse = refuse
+        self.opened = anyio.Event()
+        self.answer: Callable[[SessionMessage], Awaitable[None]]
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        while line := await to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True):
-            yield line.decode(errors="replace")
+        await self.opened.wait()
+        while data := await to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True):
+            line = data.decode(errors="surrogateescape")  # other bytes than UTF-8 are half surrogate pairs then
+            answer = unreadable.answer(line, self._refuse)
+            if answer is None:
+                yield line
+            else:
+                await self.answer(SessionMessage(cast("Any", _Answer(answer))))
+
+
+class _Answer:
+    """A line as the SDK's messages are: an id may have half a surrogate pair, which no message of its own can have."""
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+
+    def model_dump_json(self, **_how: object) -> str:
+        """The line."""
+        return self._line

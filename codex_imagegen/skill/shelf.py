@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from codex_imagegen import disk
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.skill.places import Place
 from codex_imagegen.skill.text import FILE, NAME
@@ -93,8 +94,7 @@ def _replace(folder: int, data: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+            disk.flush(file)
         os.replace(temporary, FILE, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
         with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ from codex_imagegen import ImagegenError, Interrupt
 from tests.bridge import checks
 from tests.bridge.checks import Small, made
 from tests.support import builds, scripts
+from tests.support.causes import chain
 
 
 def generate(*arguments, **more):
@@ -94,6 +95,19 @@ def test_the_events_come_in_order(here):
 
 
 @pytest.mark.real
+def test_the_time_of_several_goes_on_and_what_is_there_is_not_made_again(here):
+    world = here()
+    (world.work / "fox-1.png").write_bytes(made("mine"))
+    events = []
+    result = generate("a red fox", out="fox.png", count=3, jobs=1, skip_existing=True, on_event=events.append)
+    assert [image.path for image in result.images] == [str(world.work / f"fox-{n}.png") for n in (1, 2, 3)]
+    assert (world.work / "fox-1.png").read_bytes() == made("mine")
+    assert world.model_calls == 2
+    assert sorted(event.elapsed_sec for event in events) == [event.elapsed_sec for event in events]
+    assert [event.index for event in events if event.stage == "written"] == [0, 1, 2]
+
+
+@pytest.mark.real
 def test_several_threads_at_once(here):
     world = here()
     results = {}
@@ -137,6 +151,7 @@ def test_what_is_refused_is_an_error_of_the_tree(here, error, prompt, more):
         codex_imagegen.generate(prompt, **{"codex": builds.codex(builds.NEWEST), **more})
     assert caught.value.spent is False
     assert caught.value.hint
+    assert chain(caught.value)[0] is caught.value
     assert world.standin.calls == []
 
 
@@ -149,6 +164,9 @@ def test_a_failure_knows_how_far_the_run_had_come(here):
     error = caught.value
     assert (error.spent, error.resets_at, error.codex_version) == (True, script.resets_at, builds.NEWEST)
     assert error.thread_id in world.rollouts()[0].name
+    assert f"codex-imagegen recover {error.thread_id}" not in str(error.hint)  # none was made
+    assert error.__cause__ is None
+    assert chain(error) == [error]
     checks.assert_clean(world)
 
 
@@ -179,19 +197,20 @@ def test_an_interrupt_from_another_thread(here):
 
 
 @pytest.mark.real
-def test_a_ctrl_c_passes_through_once_all_is_clean(here):
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_ctrl_c_passes_through_once_all_is_clean(here, count):
     """Python's own handler raises it wherever the main thread is; the caller's handlers are left alone."""
     world = here(Waits())
     before = signal.getsignal(signal.SIGINT)
     timers = []
 
     def hear(event):
-        if event.stage == "thread":
+        if event.stage == "thread" and not timers:
             timers.append(threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)))
             timers[0].start()
 
     with pytest.raises(KeyboardInterrupt):
-        generate("a red fox", out="fox.png", on_event=hear)
+        generate("a red fox", out="fox.png", on_event=hear, count=count)
     timers[0].join()
     assert signal.getsignal(signal.SIGINT) is before
     checks.assert_clean(world)

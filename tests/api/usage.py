@@ -9,18 +9,34 @@ from pathlib import Path
 from typing import assert_type
 
 import codex_imagegen
-from codex_imagegen import Event, Image, Interrupt, Outcome, Result
+from codex_imagegen import (
+    Event,
+    Image,
+    Interrupt,
+    Job,
+    Look,
+    Options,
+    Outcome,
+    Result,
+    Stage,
+    Status,
+    StrPath,
+    Warning_,
+)
 
 
 def drawn(interrupt: Interrupt) -> Result:
     def hear(event: Event) -> None:
         assert_type(event.elapsed_sec, float)
+        assert_type(event.stage, Stage)
+        assert_type(event.warning, Warning_ | None)
 
     return codex_imagegen.generate(
         "a fox", refs=["a.png", Path("b.webp")], out=Path("fox.png"), timeout_sec=120, count=2, jobs=1,
         force=True, size=(1024, 1536), aspect_ratio="2:3", resolution="2k", quality="high", transparent=True, fit=True,
         format="png",
-        backend="codex", full_turn=False, codex="codex", model="gpt-5.2", codex_args=["-c", "x=1"], on_event=hear,
+        backend="codex", full_turn=False, codex="codex", codex_home=Path("homes") / "mine", model="gpt-5.2",
+        codex_args=["-c", "x=1"], on_event=hear,
         interrupt=interrupt,
     )  # fmt: skip
 
@@ -40,7 +56,17 @@ def many() -> list[str]:
 
 
 def found() -> Result:
-    return codex_imagegen.recover("0199a213-81c0-7800-8aa1-bbab2a035a53", Path("rollout.jsonl"), out_dir="found")
+    return codex_imagegen.recover(
+        "0199a213-81c0-7800-8aa1-bbab2a035a53", Path("rollout.jsonl"), out_dir="found", codex_home="homes/mine"
+    )
+
+
+def collected(home: StrPath, jobs: list[Job]) -> list[Status]:
+    """Options that are put together first, with the types that are there for it."""
+    look: Look = {"quality": "high", "codex_home": home}
+    options: Options = {"count": 2, "codex_home": home}
+    codex_imagegen.edit("a fox", [home], **options)
+    return [outcome.status for outcome in codex_imagegen.batch(jobs, **look)]
 
 
 def failed() -> int | None:
@@ -62,4 +88,6 @@ def refused() -> None:
     codex_imagegen.edit("a fox")  # type: ignore[call-arg]
     codex_imagegen.batch([3])  # type: ignore[list-item]
     codex_imagegen.batch(["a fox"], count=2)  # type: ignore[call-arg]
+    codex_imagegen.batch(["a fox"], codex_home=3)  # type: ignore[arg-type]
+    codex_imagegen.edit("a fox", "a.png", backend="other")  # type: ignore[arg-type]
     codex_imagegen.recover(3)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen import generation
-from codex_imagegen.batches.attempt import ENDS_ALL, Attempts
-from codex_imagegen.batches.backoff import Backoff
+from codex_imagegen.batches.attempt import Attempts
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import Journal
 from codex_imagegen.batches.outcome import Outcome
@@ -31,6 +31,8 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request
 from codex_imagegen.outcome import Image, Result
+from codex_imagegen.runner.backoff import Backoff
+from codex_imagegen.runner.stops import ends_all
 
 THREAD = "019a0000-0000-7000-8000-000000000001"
 KEY = b"k" * 16
@@ -131,7 +133,7 @@ def test_a_failure_is_told_again_without_spending(world: World) -> None:
 
 @pytest.mark.parametrize("error", [UsageLimit("x", resets_at=9), CodexMissing("x")])
 def test_what_ends_all_leaves_the_rest_and_calls_nothing_failed(world: World, error: ImagegenError) -> None:
-    assert error.code in ENDS_ALL
+    assert ends_all(error)
     first, second = world.settle(error), world.settle()
     assert (first.status, second.status, code(second)) == ("left", "left", error.code)
     assert (len(world.backend.requests), world.ended) == (1, "dropped")
@@ -222,3 +224,33 @@ def test_a_spare_copy_is_never_left(world: World) -> None:
     world.out.write_bytes(b"fox")
     assert world.settle(NoPicture("none")).status == "failed"
     assert sorted(path.suffix for path in world.out.parent.iterdir()) == [".jsonl", ".png"]
+
+
+def full(spent: bool) -> OutUnwritable:
+    return OutUnwritable("no room", hint="recover it", spent=spent, errno=errno.ENOSPC)
+
+
+def test_a_full_disk_ends_all_and_the_picture_that_did_not_fit_is_fetched_another_time(world: World) -> None:
+    first = world.settle(full(spent=True))
+    second = world.attempts.settle(Job(2, Request("an owl", out=str(world.out) + "2"), b"o" * 16))
+    assert (first.status, second.status, len(world.backend.requests)) == ("left", "left", 1)
+    assert second.result.error is not None
+    assert (second.result.error.hint, second.result.error.spent) == ("make room on the disk", False)
+    world.attempts = world.fresh()
+    assert world.settle().status == "recovered"
+
+
+def test_a_disk_that_is_full_when_a_picture_is_fetched_ends_all_too(world: World) -> None:
+    with pytest.raises(Interrupted):
+        world.settle(Interrupted("stop"))
+    assert world.settle(full(spent=True)).status == "left"
+    assert world.attempts.stopped is not None
+    world.attempts = world.fresh()
+    assert world.settle().status == "recovered"
+
+
+def test_a_temporary_folder_without_room_has_cost_nothing(world: World) -> None:
+    assert world.settle(full(spent=False)).status == "left"
+    assert world.ended == "dropped"
+    world.attempts = world.fresh()
+    assert world.settle().status == "made"

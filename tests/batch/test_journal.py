@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from codex_imagegen.batches import leftover
+from codex_imagegen.batches.attempt import Attempts
+from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import HEADER, NAME, Journal
-from codex_imagegen.errors import OutUnwritable, UsageError
+from codex_imagegen.batches.outcome import done_before, failed_before
+from codex_imagegen.codex.workspace import PREFIX
+from codex_imagegen.errors import ImagegenError, OutUnwritable, UsageError
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.model import Request
 
 KEYS = [bytes([number]) * 16 for number in range(3)]
 
@@ -178,9 +185,46 @@ def test_a_full_disk_is_told_and_the_next_line_is_whole(tmp_path: Path, monkeypa
 
 
 def test_private_folders_that_are_still_there_are_known(tmp_path: Path) -> None:
-    (tmp_path / "left").mkdir()
+    left, gone, other = (str(tmp_path / name) for name in (f"{PREFIX}{'a' * 16}", f"{PREFIX}{'b' * 16}", "other"))
+    for folder in (left, other):
+        os.mkdir(folder)
     with Journal(str(tmp_path)) as journal:
-        journal.started(KEYS[0], 1, folder=str(tmp_path / "left"))
-        journal.started(KEYS[1], 1, folder=str(tmp_path / "gone"))
+        for number, folder in enumerate((left, gone, other)):
+            journal.started(KEYS[number], 1, folder=folder)
     with Journal(str(tmp_path)) as journal:
-        assert journal.folders == [str(tmp_path / "left")]
+        assert journal.folders == [left]
+
+
+JOB = "0" * 32
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+    | st.sampled_from(["x", "\ud800", "\0", 10**400, -1, float("nan"), float("inf"), 1e300, "../..", f"/{PREFIX}x",
+                       f"/\ud800/{PREFIX}{'a' * 16}", f"/tmp/{PREFIX}{'a' * 16}", "zzzzzzzzzzzz7zzz"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+FIELDS = ("at", "folder", "thread_id", "request_id", "line", "images", "error", "warnings", "codex_version", "backend")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(
+    st.sampled_from(["started", "thread", "request", "done", "failed", "dropped"]),
+    st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=4),
+), max_size=4), st.sampled_from(["codex", "runcomfy"]))  # fmt: skip
+def test_no_record_raises_whatever_is_in_its_fields(records: list[tuple[str, dict[str, Any]]], backend: str) -> None:
+    """A session is looked for, a result is told: an error of the tree is all that may come of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [json.dumps({"event": event, "job": JOB, **fields}) for event, fields in records]
+        Path(folder, NAME).write_text("".join(line + "\n" for line in lines))
+        request = Request("a fox", out=f"{folder}/fox.png", backend=backend, timeout_sec=0.01)
+        with Journal(folder) as journal, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CODEX_HOME", f"{folder}/home")
+            patch.setenv("RUNCOMFY_TOKEN", "x")
+            patch.setenv("RUNCOMFY_MODEL_API_URL", "http://127.0.0.1:9")
+            trace = journal.trace(bytes.fromhex(JOB))
+            for end in (trace.ended or {},) if trace else ():
+                json.dumps([repr(done_before(end, request.out or "", backend)), repr(failed_before(end, backend))])
+            if trace and not (backend == "runcomfy" and trace.request_id):
+                with pytest.raises(ImagegenError):
+                    leftover.fetch(Job(1, request, bytes.fromhex(JOB)), trace, Interrupt())
+            Attempts(journal, Interrupt()).sweep()

@@ -16,6 +16,7 @@ from codex_imagegen.batches.outcome import done_before, failed_before, left, sha
 from codex_imagegen.errors import Moderation, UsageLimit
 from codex_imagegen.outcome import Image, Result, Warning_
 from codex_imagegen.report import failed
+from codex_imagegen.runner.stops import not_started
 
 
 def through_json(result: Result) -> dict[str, Any]:
@@ -50,8 +51,9 @@ def test_a_failure_is_told_again_and_costs_nothing_this_time() -> None:
 
 
 def test_what_was_left_says_when_to_come_back() -> None:
-    error = left(UsageLimit("used up", resets_at=7, spent=True), "codex").error
+    error = left(not_started(UsageLimit("used up", resets_at=7, spent=True)), "codex").error
     assert error is not None
+    assert error.message == "not started: used up"
     assert (error.code, error.exit_code, error.spent, error.resets_at) == ("usage-limit", 7, False, 7)
 
 
@@ -77,3 +79,26 @@ def test_only_a_regular_file_has_a_hash(tmp_path: Path, make: Any) -> None:
     assert sha256(str(tmp_path / "x")) is None
     assert sha256(str(tmp_path / "none")) is None
     assert sha256("\0") is None
+
+
+@pytest.mark.parametrize("spoilt", [
+    {"sha256": None}, {"sha256": 7}, {"path": 7}, {"width": "3"}, {"bytes": 1.5}, {"original": 1}, {"height": None},
+    {"revised_prompt": []}, {"format": {}}, {"more": 1},
+])  # fmt: skip
+def test_a_spoilt_record_of_a_picture_is_none(tmp_path: Path, spoilt: dict[str, Any]) -> None:
+    path = tmp_path / "fox.png"
+    image = {"path": "x", "format": "png", "width": 3, "height": 2, "bytes": 3, "sha256": None}
+    assert done_before({"images": [image]}, str(path), "codex") is None  # and there is no file
+    path.write_bytes(b"fox")
+    image["sha256"] = hashlib.sha256(b"fox").hexdigest()
+    assert done_before({"images": [image], "warnings": 7, "thread_id": 7}, str(path), "codex") is not None
+    assert done_before({"images": [{**image, **spoilt}]}, str(path), "codex") is None
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"message": 7}, {"hint": []}, {"resets_at": "x"}, {"exit_code": "7"}, {"code": None}]
+)
+def test_a_spoilt_record_of_a_failure_is_none(spoilt: dict[str, Any]) -> None:
+    error = {"code": "moderation", "exit_code": 7, "message": "blocked"}
+    assert failed_before({"error": error}, "codex") is not None
+    assert failed_before({"error": {**error, **spoilt}}, "codex") is None

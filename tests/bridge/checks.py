@@ -60,6 +60,18 @@ def every_build() -> list[Any]:
     return [pytest.param(variant.values[0], id=variant.id, marks=variant.marks) for variant in found]
 
 
+def with_provider(world: Lab, *more: str) -> None:
+    """A provider of the user's own in config.toml, which stands where OpenAI's does."""
+    config = world.home / "config.toml"
+    table = [
+        "[model_providers.proxy]",
+        'name = "proxy"',
+        f'base_url = "{world.standin.url}/v1"',
+        'wire_api = "responses"',
+    ]
+    config.write_text("\n".join(['model_provider = "proxy"', config.read_text(), *table, *more, ""]))
+
+
 def model_of(model: str | None) -> list[str]:
     return [] if model is None else ["--model", model]
 

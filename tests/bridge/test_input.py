@@ -250,13 +250,25 @@ def test_a_codex_that_ends_without_a_rollout(world):
     assert done.json["thread_id"] == THREAD
 
 
+READS = "echo Reading prompt from stdin... >&2"
+
+
 def test_a_codex_that_hangs_silently(world):
-    done = run_with(world, script(world, "sleep 600"), "--timeout-sec", "2")
+    done = run_with(world, script(world, READS, "sleep 600"), "--timeout-sec", "2")
     assert_refused(world, done, 5, "timeout")
 
 
+def test_a_codex_that_does_not_come_to_its_prompt_is_left_to_end_by_itself(world):
+    """It may be indexing its sessions: it gets no prompt and no signal."""
+    note = world.tmp / "ended"
+    codex = script(world, "trap 'exit 1' INT TERM", "cat", "sleep 2", f"echo ended > {note}")
+    done = run_with(world, codex, "--timeout-sec", "1")
+    assert_refused(world, done, 5, "timeout")
+    assert note.exists()
+
+
 def test_a_codex_that_takes_no_signals_and_has_children(world):
-    codex = script(world, "trap '' INT TERM", "sleep 600 & sleep 600")
+    codex = script(world, READS, "trap '' INT TERM", "sleep 600 & sleep 600")
     assert_refused(world, run_with(world, codex, "--timeout-sec", "1"), 5, "timeout")
 
 
@@ -268,7 +280,7 @@ def test_a_codex_that_never_reads_the_prompt(world):
         "large.txt",
         "--json",
         "--codex",
-        script(world, "sleep 600"),
+        script(world, READS, "sleep 600"),
         "--timeout-sec",
         "1",
     ]

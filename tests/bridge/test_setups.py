@@ -86,6 +86,8 @@ def test_progress_says_that_codex_indexes(lab, tmp_path):
     slow.write_text(f'#!/bin/sh\nsleep 3\nexec {native.binary(str(builds.codex(builds.NEWEST)))} "$@"\n')
     slow.chmod(0o755)
     (tmp_path / "package" / "codex-package.json").write_text(json.dumps({"version": builds.NEWEST}))
+    done = world.run_argv([COMMAND, *FOX, "--codex", str(slow), "--timeout-sec", "2.5"])
+    assert "Codex was still indexing the sessions of its home" in done.json["error"]["message"]
     done = world.run_argv([COMMAND, *FOX, "--events", "--codex", str(slow)])
     assert done.code == 0, done
     assert "Codex indexes the sessions of its home, once" in [event["message"] for event in done.events]

@@ -204,3 +204,9 @@ def await_gone(group):
 def test_one_that_can_not_be_started(tmp_path):
     with pytest.raises(CodexMissing):
         ask(str(tmp_path / "codex"))
+
+
+def test_a_password_is_hidden_before_the_words_are_cut(serve):
+    words = "failed to fetch: error for url (https://" + "x" * 70 + ":hunter2hunter2@host/x)"
+    for refused in ({"error": {"message": words}}, {"error": {"message": words.replace("https://", "")}}):
+        assert "hunter2" not in str(serve(refused, refused).why)

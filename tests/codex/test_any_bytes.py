@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from codex_imagegen.codex import failures, net, reasons, rollout
+from codex_imagegen.codex import failures, net, reasons, rollout, sentences, tool_errors
 from codex_imagegen.codex import tail as tail_module
 from codex_imagegen.codex.stream import Events, Words
 from codex_imagegen.codex.tail import HEAD, Tail
@@ -210,7 +210,9 @@ def test_no_evidence_is_without_an_explanation(lines: list[bytes]):
 def test_any_words_have_a_reason(text: str, info: Any):
     quoted = json.dumps(text)
     for words in (text, f"image generation failed: http 400 Bad Request: Some({quoted})", f'{{"error": {quoted}}}'):
-        reasons.of_tool(words)
+        tool_errors.of_tool(words)
+        tool_errors.of_hosted(words)
+        sentences.words(words)
         assert reasons.of_turn(words, info).code
         assert reasons.of_start(words).words
         reasons.tool_lines(words)

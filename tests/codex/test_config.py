@@ -1,10 +1,10 @@
-"""The names of MCP servers in config.toml, and nothing else of it."""
+"""The names of MCP servers in config.toml and the provider, and nothing else of it."""
 
 from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.codex.config import MAX_BYTES, servers
+from codex_imagegen.codex.config import MAX_BYTES, Provider, provider, servers
 
 
 def written(tmp_path, text: str | bytes) -> str:
@@ -59,3 +59,29 @@ def test_no_config_at_all(tmp_path):
 
 def test_a_huge_config_is_not_read_whole(tmp_path):
     assert servers(written(tmp_path, "#" * MAX_BYTES + "\n[mcp_servers.x]\n")) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('model_provider = "proxy"', Provider("proxy", takes_login=False)),
+        ('model_provider = "proxy"\n[model_providers.proxy]\nname = "x"', Provider("proxy", takes_login=False)),
+        (
+            'model_provider = "proxy"\n[model_providers.proxy]\nrequires_openai_auth = true',
+            Provider("proxy", takes_login=True),
+        ),
+        (
+            'model_provider = "proxy"\n[model_providers.other]\nrequires_openai_auth = true',
+            Provider("proxy", takes_login=False),
+        ),
+        ('model_provider = "openai"', None),
+        ('[model_providers.proxy]\nname = "x"', None),
+        ('profile = "p"\n[profiles.p]\nmodel_provider = "proxy"', None),
+        ("model_provider = 5", None),
+        ('model_provider = "proxy"\nmodel_providers = 5', Provider("proxy", takes_login=False)),
+        ('model_provider = "proxy"\nmodel_provider = ', None),
+        ("", None),
+    ],
+)
+def test_the_provider(tmp_path, text, found):
+    assert provider(written(tmp_path, text)) == found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import fcntl
 import json
 import os
 import threading
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from codex_imagegen.codex import workspace
-from codex_imagegen.codex.earlier import PIPE_BYTES, fetch
+from codex_imagegen.codex.earlier import PIPE_BYTES, QUIET_SEC, fetch
 from codex_imagegen.errors import Interrupted, NoPicture, RunTimeout
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Earlier, Event, Run
@@ -30,14 +32,18 @@ class Home:
         self.path = folder
         self.started = time.time()
 
-    def rollout(self, number: int, cwd: str, *pictures: bytes, prompt: str = "a fox") -> Path:
-        day = self.path / "sessions" / time.strftime("%Y/%m/%d", time.localtime(self.started))
+    def rollout(
+        self, number: int, cwd: str, *pictures: bytes, prompt: str = "a fox", later: float = 0.0, **meta: str
+    ) -> Path:
+        """``later`` is by how many seconds Codex's clock is beyond the journal's."""
+        moment = time.localtime(self.started + later)
+        day = self.path / "sessions" / time.strftime("%Y/%m/%d", moment)
         day.mkdir(parents=True, exist_ok=True)
         thread = THREAD.format(number)
-        path = day / time.strftime(f"rollout-%Y-%m-%dT%H-%M-%S-{thread}.jsonl", time.localtime(self.started))
+        path = day / time.strftime(f"rollout-%Y-%m-%dT%H-%M-%S-{thread}.jsonl", moment)
         content = [{"type": "input_text", "text": prompt}]
         path.write_text(
-            _line("session_meta", id=thread, cwd=cwd, cli_version="0.169.0")
+            _line("session_meta", id=thread, cwd=cwd, cli_version="0.169.0", **meta)
             + _line("response_item", type="message", role="user", content=content)
             + "".join(_line("event_msg", type="item_completed", item=_item(data)) for data in pictures)
         )
@@ -163,3 +169,79 @@ def test_a_prompt_that_was_handed_over_in_part_made_another_picture(home: Home, 
         run(home, folder, prompt=prompt)
     home.rollout(1, folder, encoded(), prompt=prompt)
     assert run(home, folder, prompt=prompt).picture.data == encoded()
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize("later", [-6.0, -HOUR, -26 * HOUR, 26 * HOUR, -40 * 24 * HOUR, 40 * 24 * HOUR])
+def test_a_clock_that_was_set_hides_no_session(home: Home, folder: str, later: float) -> None:
+    """The journal's time and the rollout's are apart: the folder's name is what proves the session."""
+    home.rollout(1, workspace.choose(), encoded(seed=1))
+    home.rollout(2, folder, encoded(seed=2), later=later)
+    assert run(home, folder).picture.data == encoded(seed=2)
+
+
+def test_a_journal_without_a_time_hides_no_session(home: Home, folder: str) -> None:
+    home.rollout(1, folder, encoded(seed=1), later=-40 * 24 * HOUR)
+    home.started = None  # type: ignore[assignment]
+    assert run(home, folder).picture.data == encoded(seed=1)
+
+
+@pytest.mark.parametrize(("then", "now"), [("XXX-14", "XXX+12"), ("XXX+12", "XXX-14"), ("XXX-1", "XXX+1")])
+def test_another_time_zone_hides_no_session(
+    home: Home, folder: str, monkeypatch: pytest.MonkeyPatch, then: str, now: str
+) -> None:
+    """It is found among the days nearby, so that a Codex that is still at work is found as well."""
+    try:
+        monkeypatch.setenv("TZ", then)
+        time.tzset()
+        home.rollout(1, folder, encoded(seed=1))
+        monkeypatch.setenv("TZ", now)
+        time.tzset()
+        os.mkdir(folder)
+        with workspace.held(folder):
+            assert run(home, folder).picture.data == encoded(seed=1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_fork_of_the_session_is_another_s(home: Home, folder: str) -> None:
+    home.rollout(1, folder, encoded(), forked_from_id=THREAD.format(2))
+    with pytest.raises(NoPicture):
+        run(home, folder)
+
+
+def test_a_run_without_a_folder_has_no_session(home: Home) -> None:
+    home.rollout(1, "", encoded())
+    now = time.monotonic()
+    wanted = Run(now, now + 5, Interrupt(), lambda _event: None, environment={"CODEX_HOME": str(home.path)})
+    for thread in (None, THREAD.format(1)):
+        with pytest.raises(NoPicture):
+            fetch(Earlier(None, home.started, thread), "a fox", wanted)
+
+
+def test_where_no_lock_can_tell_a_run_is_waited_for_until_it_has_been_quiet(
+    home: Home, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    os.mkdir(folder)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RunTimeout):  # it was started just now, and has no session yet
+        run(home, folder, seconds=0.5)
+    path = home.rollout(1, folder)
+    with pytest.raises(RunTimeout):
+        run(home, folder, seconds=0.5)
+    long_ago = time.time() - QUIET_SEC - 60
+    os.utime(path, (long_ago, long_ago))
+    with pytest.raises(NoPicture):
+        run(home, folder)
+    home.rollout(1, folder, encoded())
+    assert run(home, folder).picture.data == encoded()
+    path.unlink()
+    home.started = long_ago
+    with pytest.raises(NoPicture):
+        run(home, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 
@@ -258,7 +259,7 @@ def test_a_key_is_never_repeated():
     error = explained(nothing(events=events(failed=words)))
     assert error.code == "not-logged-in"
     assert "sk-proj" not in error.message
-    assert "[key]" in error.message
+    assert "(key)" in error.message
 
 
 def test_long_and_broken_words_become_one_short_line():
@@ -291,3 +292,140 @@ def test_a_codex_that_was_killed_in_its_turn():
     assert explained(nothing(exit_code=-9, records=rollout.Evidence(tool_called=True))).spent is True
     assert explained(nothing(exit_code=1, events=events(errors=["Connection failed"]))).code == "network"
     assert explained(nothing(exit_code=-15, timed_out=True)).code == "timeout"
+
+
+def test_no_sentence_says_a_thing_twice():
+    for recording in FAILED:
+        message = explained(recording.evidence()).message
+        sentence, _, words = message.partition(": ")
+        assert words.lower() not in sentence.lower() or not words, message
+    for told in ("unsupported call: image_genimagegen", "image_gen__imagegen is not defined"):
+        assert explained(nothing(records=rollout.Evidence(tool_errors=[told]))).message == (
+            "Codex was not offered the image tool"
+        )
+
+
+WORDS = rollout.Evidence(said="No.", codex_version="0.169.0", model="gpt-x", completed=True)
+
+
+@pytest.mark.parametrize(
+    ("records", "login", "code"),
+    [
+        (replace(WORDS, account=False), "none", "not-logged-in"),
+        (replace(WORDS, account=False), "api-key", "tool-unavailable"),
+        (replace(WORDS, account=False), "unknown", "tool-unavailable"),
+        (replace(WORDS, offered=False), "none", "not-logged-in"),
+        (replace(WORDS, offered=False), "chatgpt", "tool-unavailable"),
+        (WORDS, "none", "not-logged-in"),
+        (WORDS, "api-key", "tool-unavailable"),
+        (WORDS, "chatgpt", "refused"),
+        (WORDS, "other", "refused"),
+        (WORDS, "unknown", "refused"),
+        (replace(WORDS, codex_version="0.118.0"), "api-key", "refused"),
+        (replace(WORDS, codex_version=None), "api-key", "tool-unavailable"),
+        (replace(WORDS, provider="proxy"), "none", "tool-unavailable"),
+        (replace(WORDS, provider="proxy", codex_version="0.0.0"), "chatgpt", "tool-unavailable"),
+        (replace(WORDS, provider="proxy", codex_version="0.143.0"), "chatgpt", "refused"),
+        (replace(WORDS, provider="openai"), "chatgpt", "refused"),
+    ],
+)
+def test_codex_is_asked_how_it_is_logged_in_where_no_record_tells(records, login, code):
+    assert explained(nothing(records=records, login=lambda: login)).code == code
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        replace(WORDS, account=True, offered=False),
+        replace(WORDS, offered=True, provider="proxy"),
+        replace(WORDS, said=None),
+    ],
+)
+def test_codex_is_not_asked_where_a_record_tells(records):
+    def login():
+        raise AssertionError
+
+    assert explained(nothing(records=records, login=login)).code in {"tool-unavailable", "refused", "no-picture"}
+
+
+def test_a_strange_provider_becomes_a_short_word():
+    records = replace(WORDS, provider="\x1b[2J https://me:secret@host " + "x" * 900)
+    message = explained(nothing(records=records)).message
+    assert len(message) < 160
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "ERROR codex_core: No space left on device (os error 28)",
+        "error returned from database: (code: 13) database or disk is full",
+        "sqlite: SQLITE_FULL",
+        "write failed: Disk quota exceeded (os error 122)",
+    ],
+)
+def test_a_full_disk_is_named_wherever_codex_stopped(stderr):
+    disk = "make room on the disk"
+    cases = [
+        nothing(stderr=stderr, session_found=False),
+        nothing(stderr=stderr, session_found=False, thread_id=None, exit_code=1),
+        nothing(stderr=stderr, exit_code=101),
+        nothing(stderr=stderr),
+        nothing(events=events(failed=stderr)),
+    ]
+    for evidence in cases:
+        error = explained(evidence)
+        assert disk in str(error.hint), error.message
+        assert "sandbox" not in str(error.hint)
+    limit = events(failed="You've hit your usage limit.")
+    assert explained(nothing(stderr=stderr, events=limit)).code == "usage-limit"
+
+
+def test_a_session_that_was_not_written_where_there_is_no_room():
+    unsaved = nothing(session_found=False, stderr="failed to record rollout items: channel closed")
+    assert "sandbox" in str(explained(unsaved).hint)
+    assert "make room" in str(explained(replace(unsaved, free_bytes=4096)).hint)
+    assert "sandbox" in str(explained(replace(unsaved, free_bytes=10**9)).hint)
+    assert "--ephemeral" in str(explained(nothing(session_found=False, free_bytes=0)).hint)
+
+
+def timed(recording: Recording, seconds: int) -> failures.Evidence:
+    """The evidence of a recording whose tool was at work for so long: its call is moved back."""
+    lines = []
+    for line in recording.lines:
+        record = json.loads(line)
+        if record["payload"].get("type") in {"function_call", "custom_tool_call"}:
+            at = rollout.time_of(line[:512])
+            assert at is not None
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at - seconds))
+            lines.append(json.dumps({**record, "timestamp": stamp}, separators=(",", ":")).encode())
+        else:
+            lines.append(line)
+    return replace(recording.evidence(), records=Reading(lines).records.evidence)
+
+
+@pytest.mark.parametrize("recording", recorded.all_of("net-img-close"), ids=lambda one: one.name)
+def test_a_network_that_breaks_after_minutes_is_not_the_users(recording: Recording):
+    late = explained(timed(recording, 240))
+    assert late.code == "network"
+    assert "after 24" in late.message
+    assert "older Codex with --codex" in str(late.hint)
+    assert "check the network" not in str(late.hint)
+    for early in (timed(recording, 60), timed(recording, -3600)):  # the clock was set back meanwhile
+        assert "check the network" in str(explained(early).hint)
+
+
+HOST = "Code Mode is unavailable because failed to spawn code-mode host /x/codex-code-mode-host: not found. Code mode"
+
+
+def test_a_missing_host_is_told_before_all_else():
+    ended = nothing(events=events(incomplete=HOST), exit_code=-15, session_found=False)
+    error = explained(ended)
+    assert (error.code, error.exit_code, error.spent) == ("codex-incomplete", 3, False)
+    assert error.message.endswith(": /x/codex-code-mode-host: not found")
+    begun = explained(replace(ended, events=events(incomplete=HOST, turn_started=True)))
+    assert (begun.code, begun.spent) == ("codex-incomplete", None)
+    drawn = replace(ended, events=events(incomplete=HOST, turn_started=True, completed=True))
+    assert explained(drawn).spent is True
+    told = nothing(stderr=f"x ERROR codex_core::tools::router: error={HOST}\n", events=events(completed=True))
+    assert (explained(told).code, explained(told).spent) == ("codex-incomplete", True)

@@ -251,3 +251,29 @@ def test_evidence_is_bounded():
     assert len(told.tool_errors[0]) == 4000
     assert told.said is not None
     assert len(told.said) == 4000
+
+
+def test_evidence_of_the_provider_the_model_and_the_time():
+    records = rollout.Records()
+    call = {"type": "function_call", "name": "imagegen", "call_id": "c", "arguments": "{}"}
+    told = {"type": "function_call_output", "call_id": "c", "output": "image generation failed: network error: x"}
+    for second, kind, payload in (
+        (0, "session_meta", {"id": "t", "cli_version": "0.169.0", "model_provider": "proxy"}),
+        (1, "turn_context", {"model": "gpt-x"}),
+        (3, "response_item", call),
+        (44, "response_item", told),
+    ):
+        record = {"timestamp": f"2026-11-21T12:00:{second:02}.500Z", "type": kind, "payload": payload}
+        line = json.dumps(record, separators=(",", ":")).encode()
+        assert rollout.wants(line)
+        records.read(line)
+    found = records.evidence
+    assert (found.provider, found.model, found.drawing_sec) == ("proxy", "gpt-x", 41.0)
+
+
+def test_words_in_the_place_of_a_hosted_picture_are_no_damaged_one():
+    records = rollout.Records()
+    item = {"type": "image_generation_call", "id": "ig", "status": "failed"}
+    for result in ("ServerError <class 'oai_errors.errors.ServerError'>", "aGVsbG8gd29ybGQ="):
+        records.read(json.dumps({"type": "response_item", "payload": {**item, "result": result}}).encode())
+    assert (len(records.evidence.tool_errors), records.evidence.undecodable) == (1, 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import resource
 import stat
 import subprocess
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen.codex import workspace as module
-from codex_imagegen.codex.workspace import PREFIX, choose, held, is_held, is_ours, sweep, workspace
+from codex_imagegen.codex.workspace import PREFIX, choose, held, held_by_somebody, is_held, is_ours, sweep, workspace
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.pictures.references import Reference
 from tests.support.pictures import encoded
@@ -192,6 +194,64 @@ def test_what_a_killed_run_left_is_swept_once_nobody_works_there(temporary):
         assert not shelf.exists()
 
 
+NAME = PREFIX + "0123456789abcdef"
+
+
+def planted(parent: Path, name: str = NAME) -> Path:
+    """A folder with a file of the user's, which a journal says is a run's."""
+    folder = parent / name
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", [NAME, PREFIX + "photos", PREFIX, NAME.upper(), NAME + "0", "x" + NAME, f"below/{NAME}", f"{NAME}/below"]
+)
+def test_a_folder_with_files_is_never_swept_whatever_its_name(temporary, name):
+    folder = planted(temporary, name)
+    sweep(str(folder))
+    assert (folder / "mine.txt").exists()
+
+
+def test_an_empty_folder_elsewhere_is_not_swept(temporary, tmp_path, monkeypatch):
+    for parent in (tmp_path, temporary / "below"):
+        (parent / NAME).mkdir(parents=True)
+        sweep(str(parent / NAME))
+        assert (parent / NAME).exists()
+    (temporary / NAME).mkdir()
+    for other in (f"{temporary}/below/../{NAME}", f"{temporary}/{NAME}/", NAME):
+        sweep(other)
+        assert (temporary / NAME).exists()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # another one than the run had
+    sweep(str(temporary / NAME))
+    assert (temporary / NAME).exists()
+
+
+def test_another_user_s_folder_is_not_swept(temporary, monkeypatch):
+    (temporary / NAME).mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    sweep(str(temporary / NAME))
+    assert (temporary / NAME).exists()
+    monkeypatch.undo()
+
+
+def test_beside_a_working_folder_only_copies_of_references_are_swept(temporary):
+    folder = choose()
+    os.mkdir(folder)
+    shelf = planted(temporary, os.path.basename(folder).replace(PREFIX, "codex-imagegen-ref-"))
+    (shelf / "1.png").write_bytes(b"a copy")
+    sweep(folder)
+    assert not os.path.exists(folder)
+    assert [path.name for path in shelf.iterdir()] == ["mine.txt"]
+    os.mkdir(folder)
+    (shelf / "mine.txt").unlink()
+    shelf.rmdir()
+    shelf.symlink_to(planted(temporary, "elsewhere"))
+    sweep(folder)
+    assert (temporary / "elsewhere/mine.txt").exists()
+
+
 def test_nothing_else_is_ever_swept(temporary):
     other = temporary / "mine"
     other.mkdir()
@@ -202,14 +262,30 @@ def test_nothing_else_is_ever_swept(temporary):
     assert other.exists()
 
 
-def test_where_locks_are_unknown_a_run_goes_on_without(monkeypatch):
+@pytest.mark.parametrize("number", [errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK, errno.EIO])
+def test_where_locks_are_unknown_a_run_goes_on_without_and_none_counts_as_free(monkeypatch, number):
     def refuse(*_):
-        raise OSError(95, "Operation not supported")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with workspace() as (folder, _copies), held(folder) as lock:
+    with workspace([ODD]) as (folder, copies), held(folder) as lock:
         assert lock == ()
-        assert not is_held(folder)
+        assert is_held(folder)
+        assert held_by_somebody(folder) is None
+        sweep(folder)
+        assert os.path.isdir(folder)
+        assert os.path.exists(copies[0])
+    assert held_by_somebody(folder) is False
+
+
+def test_without_a_descriptor_left_nothing_counts_as_free(temporary):
+    with workspace() as (folder, _copies):
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        try:
+            assert held_by_somebody(folder) is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_working_folder_is_known_by_its_whole_name():

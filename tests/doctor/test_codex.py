@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import time
 
 import pytest
 
-from codex_imagegen.codex import installed
+from codex_imagegen.codex import installed, native
+from tests.bridge.checks import with_provider
 from tests.doctor.surgery import HANGING, NAMES, examine, ill, without_codex
 from tests.support import builds
 from tests.support.account import Account
+from tests.support.past import Past, asked, id_of
+from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real
+FOX = encoded(40, "fox")
 KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-abcdefghijklmnop1234"}
 
 
@@ -75,7 +81,83 @@ def test_one_that_nobody_has_tested_yet(lab):
 def test_one_that_names_no_version(lab):
     world = lab(script=Account())
     found = examine(world, codex=ill(world, "--version", "echo hello"))
-    found.assert_failed(5, "codex-failed", "codex")
+    assert "and said: hello" in found.assert_failed(5, "codex-failed", "codex")["message"]
+
+
+def test_npms_script_without_its_binary_says_so_in_its_own_words(lab, tmp_path):
+    """As npm leaves it where optional packages are left out, or on another machine."""
+    world = lab(script=Account())
+    package = builds.codex(world.version).resolve().parents[1]
+    alone = tmp_path / "node_modules" / "@openai" / "codex"
+    shutil.copytree(package, alone, ignore=lambda *_: ["vendor", "node_modules"])
+    check = examine(world, codex=str(alone / "bin" / "codex.js")).assert_failed(5, "codex-failed", "codex")
+    assert "ended with exit code 1 and said: Error: Missing optional dependency @openai/codex-" in check["message"]
+    assert check["data"]["version"] is None
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        (builds.NEWEST, "failed"),
+        pytest.param("0.149.1", "failed", marks=pytest.mark.every_build),
+        pytest.param("0.145.0", "warning", marks=pytest.mark.every_build),
+        pytest.param("0.138.0", "ok", marks=pytest.mark.every_build),
+        (builds.OLDEST, "ok"),
+    ],
+)
+def test_a_bare_binary(lab, tmp_path, version, status):
+    """``--live`` fails and makes its picture on the very same builds."""
+    world = lab(version, script=Account())
+    shutil.copy(native.binary(str(builds.codex(version))), tmp_path / "codex")
+    found = examine(world, "--live", codex=str(tmp_path / "codex"))
+    assert found.status("codex") == status
+    assert found.status("live") == ("failed" if status == "failed" else "ok")
+    assert ("codex-code-mode-host" in found.checks["codex"]["message"]) is (status != "ok")
+    if status == "failed":
+        found.assert_failed(3, "codex-incomplete", "codex")
+
+
+def test_a_whole_one_in_another_folder(lab, tmp_path):
+    """A link to a binary that has its parts beside itself."""
+    world = lab(script=Account())
+    (tmp_path / "codex").symlink_to(native.binary(str(builds.codex(world.version))))
+    found = examine(world, "--live", codex=str(tmp_path / "codex"))
+    assert (found.status("codex"), found.status("live")) == ("ok", "ok")
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "status"),
+    [
+        (builds.NEWEST, (), "warning"),
+        (builds.NEWEST, ("requires_openai_auth = true",), "ok"),
+        pytest.param("0.141.0", (), "ok", marks=pytest.mark.every_build),
+    ],
+)
+def test_a_provider_of_the_users_own(lab, version, more, status):
+    world = lab(version, script=Account())
+    with_provider(world, *more)
+    found = examine(world)
+    check = found.checks["image-tool"]
+    assert (found.code, check["status"], check["data"]["provider"]) == (0, status, "proxy")
+    if status == "warning":
+        assert "'proxy'" in check["message"]
+        assert """--codex-arg=-c --codex-arg='model_provider="openai"'""" in check["hint"]
+
+
+@pytest.mark.parametrize(
+    ("version", "address"),
+    [
+        (builds.NEWEST, "somebody:hunter2@127.0.0.1:1"),  # it can't use it, and prints it as it is
+        pytest.param("0.149.1", "http://somebody:hunter2@127.0.0.1:1", marks=pytest.mark.every_build),
+    ],
+)
+def test_a_password_in_an_address_is_hidden(lab, version, address):
+    world = lab(version, script=Account())
+    config = world.home / "config.toml"
+    config.write_text(config.read_text().replace(f'"{world.standin.url}/backend-api"', f'"{address}/backend-api"'))
+    found = examine(world)
+    assert "url" in found.checks["limits"]["message"]
+    assert "hunt" not in found.done.text + found.done.err
 
 
 def test_one_that_hangs_altogether(lab):
@@ -189,6 +271,26 @@ def test_an_app_server_that_talks_rubbish(lab):
     world = lab(script=Account())
     found = examine(world, codex=ill(world, "*app-server*", "echo '<html>\x1b[2J'", "exit 0"))
     assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
+
+
+def test_pictures_are_not_promised_by_the_plans_limits(lab):
+    world = lab(script=Account())
+    past = Past(world.home)
+    saved = past.saved(id_of(past.rollout(asked(), at=time.time())), FOX, FOX, FOX)
+    os.utime(saved / sorted(os.listdir(saved))[0], (time.time() - 2 * 86_400,) * 2)
+    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX)  # of a thread of long ago, or of no rollout
+    check = examine(world).checks["limits"]
+    assert check["message"].endswith(
+        "; pictures have a daily limit of their own, which nobody can ask for (2 were made here in the last 24 hours)"
+    )
+    assert check["data"]["pictures_last_day"] == 2
+
+
+@pytest.mark.parametrize(("version", "pictures"), [(builds.OLDEST, None), (builds.NEWEST, 20)])
+def test_pictures_that_count_toward_a_limit_that_is_told(lab, version, pictures):
+    check = examine(lab(version, script=Account(pictures=pictures))).checks["limits"]
+    assert "of their own" not in check["message"]
+    assert check["data"]["pictures_last_day"] == 0
 
 
 def test_limits_that_are_used_up(lab):

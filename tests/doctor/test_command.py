@@ -79,13 +79,19 @@ def test_without_a_codex_every_key_is_there(lab):
     found = examine(lab(), codex="", env=without_codex(lab()))
     assert list(found.json) == KEYS
     assert [list(check) for check in found.json["checks"]] == [CHECK_KEYS] * len(NAMES)
-    assert found.checks["limits"]["data"] == {"limits": None}
+    assert found.checks["limits"]["data"] == {"limits": None, "pictures_last_day": None}
     assert found.json["versions"]["codex"] is None
 
 
 def test_help_says_what_is_read(lab):
     text = " ".join(lab().run_argv([COMMAND, "doctor", "--help"]).text.split())
-    for words in ("names and sizes in CODEX_HOME", "not its content", "keeps its credentials to itself", "app-server"):
+    for words in (
+        "names, sizes and times in CODEX_HOME",
+        "not its content",
+        "of config.toml the provider",
+        "keeps its credentials to itself",
+        "app-server",
+    ):
         assert words in text
 
 

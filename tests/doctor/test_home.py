@@ -108,7 +108,7 @@ def test_a_system_that_wakes_nobody(context, monkeypatch):
     monkeypatch.setattr(watch, "_start", refuse)
     found = home.check_wake_ups(context)
     assert (found.status, found.data) == ("warning", {"woken": False})
-    assert "0.2 s" in found.message
+    assert "0.03 s" in found.message
 
 
 # What lies where

@@ -32,8 +32,8 @@ def test_kills_leave_nothing(lab):
     assert checks.processes(world) == []
 
 
-def test_of_the_home_the_newest_rollouts_alone_are_read(lab):
-    world = lab(script=Account())
+def test_of_the_home_the_newest_rollouts_and_the_provider_alone_are_read(lab):
+    world = lab(script=Account(), extra_config='[model_providers.unused]\nname = "unused"')
     past = Past(world.home)
     newest = [past.rollout(asked(), at=1_795_000_000 - 100_000 * number) for number in range(8)][:5]
     token = world.home / ".config" / "runcomfy" / "token.json"
@@ -42,7 +42,7 @@ def test_of_the_home_the_newest_rollouts_alone_are_read(lab):
     before = {path: path.stat().st_mtime_ns for path in (world.home / "sessions", *newest, token)}
     watched = Watched(world, world.argv("doctor", "--json"))
     assert [check["name"] for check in watched.done.json["checks"]] == NAMES
-    assert watched.paths("read", world.home) == {str(path.relative_to(world.home)) for path in newest}
+    assert watched.paths("read", world.home) == {"config.toml", *(str(path.relative_to(world.home)) for path in newest)}
     assert watched.paths("write", world.home) <= {".", "sessions"}  # files without a name, in these folders
     changed = [event for event in watched.events if event[0].startswith(("os.", "shutil."))]
     ours = [event for event in changed if str(world.home) in json.dumps(event)]

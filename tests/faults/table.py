@@ -184,7 +184,8 @@ def _silent_stdout(stage: Stage) -> Outcome:
 
 
 def _closes_and_lives(stage: Stage) -> Outcome:
-    return stage.run("--timeout-sec", "2", codex=stage.odd_codex("exec >&- 2>&-", "exec sleep 30", real=None))
+    closes = stage.odd_codex("echo Reading prompt from stdin... >&2", "exec >&- 2>&-", "exec sleep 30", real=None)
+    return stage.run("--timeout-sec", "2", codex=closes)
 
 
 # the clock

@@ -10,7 +10,7 @@ from codex_imagegen.server.catalog import INSTRUCTIONS, tools
 from codex_imagegen.server.settings import Settings
 
 ROOTS = ("/root-of-pictures",), ("/root-of-pictures", "/more")
-OWNERS = {"codex", "codex_args", "jobs", "full_turn", "on_event", "interrupt"}
+OWNERS = {"codex_home", "codex", "codex_args", "jobs", "full_turn", "skip_existing", "on_event", "interrupt"}
 """What is for the server's owner to say, or makes no sense in a call."""
 
 

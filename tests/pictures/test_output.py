@@ -15,7 +15,7 @@ import time
 import pytest
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
-from codex_imagegen.pictures import output
+from codex_imagegen.pictures import output, whole
 from codex_imagegen.pictures.output import Target, check, numbered_names, plan, write
 from codex_imagegen.pictures.verify import verify
 from codex_imagegen.pictures.whole import sweep
@@ -220,13 +220,60 @@ def test_of_many_at_once_one_wins_and_none_is_torn(work):
     assert os.listdir(work) == ["fox.png"]
 
 
-def test_without_hard_links(work, monkeypatch):
+def without_links(monkeypatch, *, renames: bool) -> None:
+    """A file system that has no hard links; ``renames``: it can refuse to replace a file when it renames another."""
     refuse(monkeypatch, "link", errno.EPERM)
+    if not renames:
+        monkeypatch.setattr(whole, "_rename", lambda *_: False)
+
+
+@pytest.mark.parametrize("renames", [True, False])
+def test_without_hard_links(work, monkeypatch, renames):
+    without_links(monkeypatch, renames=renames)
     write(PICTURE, plan("fox.png")[0])
     assert (work / "fox.png").read_bytes() == PICTURE.data
     with pytest.raises(OutExists):
         write(PICTURE, Target(str(work / "fox.png"), "png"))
     assert os.listdir(work) == ["fox.png"]
+
+
+@pytest.mark.skipif(sys.platform not in {"linux", "darwin"}, reason="no such renaming")
+def test_without_hard_links_the_name_is_never_there_without_its_picture(work, monkeypatch):
+    """The system renames and refuses in one call: there is no moment in which a kill would leave an empty file."""
+    without_links(monkeypatch, renames=True)
+    monkeypatch.setattr(whole, "_reserve", lambda *_: pytest.fail("it was taken by an empty file"))
+    write(PICTURE, plan("fox.png")[0])
+    (work / "dangling.png").symlink_to("nowhere")
+    with pytest.raises(OutExists):
+        write(PICTURE, Target(str(work / "dangling.png"), "png"))
+    assert sorted(os.listdir(work)) == ["dangling.png", "fox.png"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_without_hard_links_a_failed_write_leaves_nothing(work, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    without_links(monkeypatch, renames=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises((OutUnwritable, KeyboardInterrupt)):
+            write(PICTURE, plan("fox.png")[0])
+    assert os.listdir(work) == []
+    write(PICTURE, plan("fox.png")[0])
+    assert os.listdir(work) == ["fox.png"]
+
+
+def test_without_hard_links_what_somebody_wrote_meanwhile_stays(work, monkeypatch):
+    def fail(*_, **__):
+        (work / "fox.png").write_bytes(b"mine")
+        raise OSError(errno.EIO, "Input/output error")
+
+    without_links(monkeypatch, renames=False)
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OutUnwritable):
+        write(PICTURE, plan("fox.png")[0])
+    assert (work / "fox.png").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("call", ["fsync", "link"])
@@ -235,7 +282,15 @@ def test_a_disk_that_fills_up_leaves_nothing(work, monkeypatch, call):
     with pytest.raises(OutUnwritable, match="No space left") as caught:
         write(PICTURE, plan("fox.png")[0])
     assert caught.value.spent is True
+    assert caught.value.is_full
     assert os.listdir(work) == []
+
+
+def test_a_stdout_that_is_not_there_is_refused_unspent(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OutUnwritable, match="stdout") as caught:
+        plan("-")
+    assert caught.value.spent is False
 
 
 class Terminal(io.StringIO):
@@ -268,7 +323,7 @@ def test_a_stdout_that_is_closed(monkeypatch):
 
 def test_only_unfinished_files_that_nobody_writes_are_swept(tmp_path):
     old, token = time.time() - 60, "0123456789abcdef"
-    names = [f".codex-imagegen-{token}.tmp", f".codex-imagegen-{token}.png"]
+    names = [f".codex-imagegen-{token}.tmp", f".codex-imagegen-{token}.png", f".codex-imagegen-probe-{token}.tmp"]
     kept = ["fox.png", ".codex-imagegen-batch.jsonl", f".codex-imagegen-{token}.txt", ".codex-imagegen-short.tmp"]
     for name in (*names, *kept):
         (tmp_path / name).write_bytes(b"half")
@@ -280,6 +335,7 @@ def test_only_unfinished_files_that_nobody_writes_are_swept(tmp_path):
         sweep(str(tmp_path))
         assert (tmp_path / names[0]).exists()
         assert not (tmp_path / names[1]).exists()
+        assert not (tmp_path / names[2]).exists()
     sweep(str(tmp_path))
     left = {path.name for path in tmp_path.iterdir()} - {"own-home", "work"}
     assert left == {*kept, f".codex-imagegen-{token[::-1]}.tmp", f".codex-imagegen-{'1' * 16}.tmp"}

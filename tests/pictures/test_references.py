@@ -62,3 +62,19 @@ def test_a_huge_file_is_not_read(tmp_path):
         file.truncate(references.MAX_BYTES + 1)
     with pytest.raises(ReferenceNotImage, match="67,108,865 bytes"):
         load(str(tmp_path / "huge.png"))
+
+
+@pytest.mark.parametrize("url", ["https://example.com/fox.png", "HTTP://example.com/fox.png"])
+def test_an_address_is_told_as_one(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    for within in ((), (str(tmp_path),)):
+        with pytest.raises(ReferenceMissing, match="is an address") as raised:
+            load(url, within)
+        assert "download it first" in str(raised.value.hint)
+
+
+def test_a_file_of_such_a_name_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "https:" / "example.com").mkdir(parents=True)
+    put(tmp_path / "https:" / "example.com", encoded(32, "fox"), "fox.png")
+    assert load("https://example.com/fox.png").data == encoded(32, "fox")

@@ -16,6 +16,7 @@ from codex_imagegen.runcomfy.inputs import TEXT_TO_IMAGE, Order
 from codex_imagegen.runcomfy.patience import Patience
 from codex_imagegen.runcomfy.token import Token
 from codex_imagegen.runcomfy.transport import Transport
+from tests.support.causes import chain
 
 from .conftest import Bench
 from .standin import REQUEST_ID, TOKEN, Reply, StandIn
@@ -313,6 +314,7 @@ def test_hiccups_without_end_are_given_up_and_the_request_is_left_alone(
     standin.next("status", *[reply] * 500)
     error = fails(room.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
+    assert chain(error)[0] is error
     assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
     assert not [line for line in standin.lines if line.startswith("POST")]
 
@@ -334,6 +336,7 @@ def test_what_will_not_pass_ends_it(room: Room, standin: StandIn, reply: Reply, 
     standin.next(route, reply)
     error = fails(room.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
+    assert chain(error)[0] is error
     if exit_code in (65, 77):
         assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
 

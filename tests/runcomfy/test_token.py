@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import stat
 import traceback
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -180,3 +183,35 @@ def test_a_token_shows_itself_to_nobody() -> None:
     found = token.Token(SECRET)
     assert SECRET not in f"{found} {found!r} {[found]} {vars if hasattr(found, '__dict__') else ''}"
     assert found.hide(f"no {SECRET}, no") == "no (token), no"
+
+
+ODD = 'rc/secret"token+\\~=42'
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        quote(ODD, safe=""), quote(ODD, safe="").lower(), quote(quote(ODD, safe=""), safe=""), json.dumps(ODD)[1:-1],
+        json.dumps(json.dumps(ODD))[3:-3], json.dumps(ODD)[1:-1].replace("/", "\\/"),
+        "".join(f"\\u{ord(each):04X}" for each in ODD),
+    ],
+)  # fmt: skip
+def test_a_token_that_comes_back_in_another_spelling_is_hidden(spelled):
+    assert token.Token(ODD).hide(f"no {spelled}, no") == "no (token), no"
+
+
+@pytest.mark.parametrize("secret", [ODD, "rc-secret-token", "x" * 900])
+@pytest.mark.parametrize("before", ["", "x:", "Bearer ", "abc:"])
+@pytest.mark.parametrize("after", ["", "\n", "!!"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_token_that_comes_back_in_base64_is_hidden(secret, before, after, encode):
+    text = encode((before + secret + after).encode()).decode()
+    for spelled in (text, quote(text, safe=""), text.replace("/", "\\/")):
+        hidden = token.Token(secret).hide(f"no {spelled} no")
+        left = re.sub(r"\W", "", hidden.removeprefix("no ").removesuffix(" no").replace("(token)", "", 1))
+        assert "(token)" in hidden
+        assert len(left) < 16  # of what stood before it
+
+
+def test_a_short_token_hides_no_text():
+    assert token.Token("abc").hide("words in YWJj, and more") == "words in YWJj, and more"

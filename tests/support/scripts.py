@@ -327,6 +327,36 @@ class PictureTokenRefused(_PictureFails):
     }  # fmt: skip
 
 
+class Answers(Draws):
+    """The picture's endpoint answers with this: what a proxy says, or a server that is out of order."""
+
+    def __init__(self, status: int, body: bytes | Item = b"", kind: str = "text/html") -> None:
+        super().__init__()
+        is_text = isinstance(body, bytes)
+        self._reply = Reply(status, body if is_text else json.dumps({"error": body}).encode(), kind)
+
+    def picture(self, call: Call) -> Reply:
+        return self._reply
+
+
+class HostedToolSays(Draws):
+    """A hosted tool's trouble in each of the places where Codex shows any: the model's words, the result, the turn."""
+
+    def __init__(self, words: str, where: str) -> None:
+        super().__init__()
+        self._words, self._where = words, where
+
+    def respond(self, call: Call) -> Reply:
+        trouble: Item = {"code": "server_error", "message": self._words}
+        return failed_turn(trouble) if self._where == "turn" else super().respond(call)
+
+    def call_tool(self, request: Item) -> list[Item]:
+        if self._where == "words":
+            return [said(f"The image tool failed: {self._words}")]
+        failed = {**hosted(b"", prompt_of(request), status="failed"), "result": self._words}
+        return [failed, said("I could not make the picture.")]
+
+
 class NoPictures(Draws):
     """An empty list of pictures; a hosted tool's item fails."""
 

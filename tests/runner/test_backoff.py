@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from codex_imagegen.batches.backoff import Backoff, Gate, passes
 from codex_imagegen.errors import (
     ImagegenError,
     Moderation,
@@ -16,6 +15,7 @@ from codex_imagegen.errors import (
     UsageError,
     UsageLimit,
 )
+from codex_imagegen.runner.backoff import Backoff, Gate, passes
 
 
 def test_pauses_grow_to_their_bound() -> None:

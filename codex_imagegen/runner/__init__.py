@@ -1,0 +1,1 @@
+"""Several pictures at once: the engine that ``--count`` and ``batch`` share, and its rules."""

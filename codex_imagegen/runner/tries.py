@@ -1,0 +1,82 @@
+"""How a run is tried: again where its failure passes, and not at all once another's failure has ended all."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from codex_imagegen.errors import ImagegenError
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.runner import backoff, stops
+
+T = TypeVar("T")
+_Heard = Callable[[ImagegenError, bool], None]
+
+
+class NotStarted(Exception):
+    """Nothing was started, or not once more; ``error`` is the failure to tell."""
+
+    def __init__(self, error: ImagegenError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _nobody(_error: ImagegenError, _again: bool) -> None:
+    """Nobody wants to hear of failures."""
+
+
+@dataclass(slots=True)
+class Tries:
+    """What the runs of one command share: the pauses between tries, and the failure that has ended all of them.
+
+    ``same_prompt``: the runs draw the same, and what is refused to one is refused to all.
+    """
+
+    interrupt: Interrupt
+    same_prompt: bool = False
+    pauses: backoff.Backoff = field(default_factory=backoff.Backoff)
+    gate: backoff.Gate = field(default_factory=backoff.Gate)
+    stopped: ImagegenError | None = None
+
+    def stop(self, error: ImagegenError) -> None:
+        """Start nothing more; the first failure that says so is the one that is told."""
+        self.stopped = self.stopped or error
+
+    def ends_all(self, error: ImagegenError) -> bool:
+        """Whether this failure is one that ends all."""
+        return error is self.stopped or stops.ends_all(error, same_prompt=self.same_prompt)
+
+    def make(self, work: Callable[[], T], hear: _Heard = _nobody, *, within_sec: float | None = None) -> T:
+        """What ``work`` gives back, at the first try or a later one.
+
+        ``hear`` gets each failure, and whether ``work`` is to be tried again. No later try begins more than
+        ``within_sec`` after the first. Raises :class:`NotStarted`, and what the last try raised.
+        """
+        last: ImagegenError | None = None
+        latest = math.inf
+        for pause in (*self.pauses.pauses(), None):
+            self._await(last, latest)
+            latest = latest if last or within_sec is None else time.monotonic() + within_sec
+            try:
+                return work()
+            except ImagegenError as error:
+                again = pause is not None and backoff.passes(error) and time.monotonic() + pause <= latest
+                if self.ends_all(error):
+                    self.stop(error)
+                hear(error, again)
+                if pause is None or not again:
+                    raise
+                last = error
+                self.gate.shut(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _await(self, last: ImagegenError | None, latest: float) -> None:
+        """Wait until a try may begin; raises what becomes of the run where it may not. ``last`` is how one ended."""
+        self.gate.wait(lambda: self.interrupt.check(spent=last.spent if last else False))
+        if self.stopped is not None:
+            raise NotStarted(stops.not_started(self.stopped, last))
+        if last is not None and time.monotonic() > latest:  # somebody else has kept the gate shut
+            raise last

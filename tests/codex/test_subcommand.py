@@ -1,0 +1,50 @@
+"""Which subcommand the user's own arguments name: as Codex itself reads them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from codex_imagegen.codex.subcommand import NO_PICTURE, VALUED, refuse_thread, resumed
+from codex_imagegen.errors import UsageError
+from tests.bridge.checks import every_build
+from tests.support import builds
+
+
+@pytest.mark.parametrize(("arguments", "thread"), [
+    ((), None), (("resume", "x"), "x"), (("-c", "a=1", "resume", "x"), "x"), (("resume",), ""),
+    (("-ca=1", "resume", "-m", "m", "x"), "x"), (("--oss", "resume"), ""), (("--config=a", "resume", "--last"), ""),
+    (("-c", "resume"), None), (("--model", "resume"), None), (("--model=resume",), None), (("-C", "fork"), None),
+    (("--", "resume"), None), (("resumes",), None), (("-c", "resume", "resume", "x"), "x"), (("words", "resume"), None),
+])  # fmt: skip
+def test_the_thread_that_is_gone_on_with(arguments: tuple[str, ...], thread: str | None) -> None:
+    assert resumed(arguments) == thread
+
+
+@pytest.mark.parametrize("word", NO_PICTURE)
+def test_what_makes_no_picture_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        resumed(("-m", "x", word, "y"))
+
+
+def test_several_pictures_can_not_go_on_with_one_thread() -> None:
+    refuse_thread(("-c", "resume"), "--count")
+    with pytest.raises(UsageError, match="--count is for several pictures"):
+        refuse_thread(("resume", "x"), "--count")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", every_build())
+def test_every_option_of_codex_that_takes_a_word_is_known(version: str, tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [builds.codex(version), "exec", "--help"], capture_output=True, text=True, check=True, timeout=60,
+        env={"HOME": str(tmp_path), "CODEX_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
+    ).stdout  # fmt: skip
+    lines = re.findall(r"^ {2,6}((?:-\w, )?--[\w-]+) <", shown, flags=re.MULTILINE)
+    assert len(lines) > 8
+    assert {name for line in lines for name in line.split(", ")} <= VALUED
+    commands = re.findall(r"^  (\w+)  ", shown.partition("Commands:")[2].partition("Arguments:")[0], flags=re.MULTILINE)
+    assert set(commands) - {"help"} <= {"resume", *NO_PICTURE}

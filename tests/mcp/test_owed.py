@@ -1,0 +1,231 @@
+"""Which picture is recovered where no thread is named, when calls were at work at once: never another call's."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from codex_imagegen.errors import Interrupted, Moderation, OutExists, RunTimeout, UsageError
+from codex_imagegen.model import Event
+from codex_imagegen.outcome import ErrorInfo, Failure, Result
+from codex_imagegen.server.owed import Owed
+from tests.bridge import checks
+from tests.bridge.checks import Small, made
+from tests.mcp.wire import Wire
+from tests.support import past
+
+A, B, C = (past.thread(1767225600.0 + number) for number in range(3))
+
+
+def asked(owed: Owed, *threads: str | None, prompt: str = "a fox"):
+    """A call at work for one picture a thread; None has no session yet."""
+    call = owed.begun(prompt, len(threads))
+    for index, thread in enumerate(threads):
+        call.hear(Event("thread", index=index, thread_id=thread))
+    return call
+
+
+def deliver(call, *failures: Failure):
+    call.result = Result(ok=not failures, backend="codex", failures=failures)
+    call.answered()
+
+
+def unclear(owed: Owed) -> str:
+    with pytest.raises(UsageError) as caught:
+        owed.thread()
+    return f"{caught.value.message}; {caught.value.hint}"
+
+
+def test_nothing_was_asked_for():
+    assert "no picture yet" in unclear(Owed())
+
+
+def test_only_call_is_meant_whatever_became_of_it():
+    for end in (deliver, lambda call: call.failed(RunTimeout("x", spent=True)), lambda call: None):
+        owed = Owed()
+        end(asked(owed, A))
+        assert owed.thread() == A
+
+
+def test_last_of_calls_one_after_the_other_is_meant():
+    owed = Owed()
+    deliver(asked(owed, A))
+    deliver(asked(owed, B))
+    assert owed.thread() == B
+
+
+def test_call_that_brought_nothing_comes_before_those_that_did():
+    owed = Owed()
+    first, second = asked(owed, A), asked(owed, B)
+    deliver(second)
+    first.failed(Interrupted("x"))
+    assert owed.thread() == A
+    deliver(asked(owed, C))
+    assert owed.thread() == A
+    owed.settled(A)  # it was fetched, or there was none
+    assert owed.thread() == C
+
+
+def test_two_that_brought_nothing_are_listed():
+    owed = Owed()
+    first, second = asked(owed, A, prompt="a red fox"), asked(owed, B, prompt="an owl\n" + "x" * 99)
+    first.failed(RunTimeout("x", spent=None))
+    second.failed(Interrupted("x"))
+    told = unclear(owed)
+    assert A in told
+    assert B in told
+    assert '"a red fox"' in told
+    assert '"an owl xx' in told
+    assert "\n" not in told
+    owed.settled(B)
+    assert owed.thread() == A
+
+
+def test_call_still_at_work_may_be_the_one_that_is_meant():
+    """A host that waits no longer does not always say so."""
+    owed = Owed()
+    first, second = asked(owed, A), asked(owed, B)
+    first.failed(RunTimeout("x", spent=None))
+    assert A in unclear(owed)
+    deliver(second)
+    assert owed.thread() == A
+
+
+def test_call_without_a_session_gets_no_other_calls_picture():
+    owed = Owed()
+    deliver(asked(owed, A))
+    waiting = asked(owed, None)
+    assert A not in unclear(owed)
+    waiting.failed(Interrupted("x"))  # cancelled before Codex began
+    assert "no session" in unclear(owed)
+    deliver(asked(owed, B))
+    assert "no session" in unclear(owed)
+
+
+def test_refused_call_and_one_that_made_nothing_owe_nothing():
+    owed = Owed()
+    deliver(asked(owed, A))
+    asked(owed, None).failed(OutExists("x"))
+    assert owed.thread() == A
+    asked(owed, B).failed(Moderation("x", spent=True))
+    assert owed.thread() == B  # where none is to be had, which is said
+    assert owed.thread() != A
+
+
+def test_delivered_at_once_are_listed():
+    owed = Owed()
+    first, second = asked(owed, A), asked(owed, B)
+    deliver(first)
+    deliver(second)
+    assert A in unclear(owed)
+    assert B in unclear(owed)
+
+
+def test_picture_that_is_missing_of_several():
+    owed = Owed()
+    call = asked(owed, A, B, C)
+    deliver(call, Failure(1, ErrorInfo("timeout", 5, "x")), Failure(2, ErrorInfo("moderation", 7, "x")))
+    assert owed.thread() == B
+
+
+def test_several_of_one_call_are_listed():
+    owed = Owed()
+    deliver(asked(owed, A, B))
+    assert A in unclear(owed)
+
+
+def test_many_calls_from_many_threads():
+    owed = Owed()
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            deliver(asked(owed, past.thread(1767225600.0 + number)))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    deliver(asked(owed, A))
+    assert owed.thread() == A
+
+
+# With the real Codex, over the wire
+
+
+class Holds(Small):
+    """Draws owls; whoever wants a fox waits until the test lets go of it."""
+
+    def __init__(self):
+        self.free = threading.Event()
+
+    def draw(self, prompt):
+        if "fox" in prompt:
+            self.free.wait(60)
+        return super().draw(prompt)
+
+
+def answer(wire: Wire, number: object):
+    return wire.until(lambda message: message.get("id") == number)["result"]
+
+
+@pytest.mark.real
+def test_cancelled_call_beside_another_gets_its_own_picture_or_none(lab):
+    script = Holds()
+    world = lab(script=script)
+    with Wire(world) as wire:
+        wire.hands_shaken()
+        wire.call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
+        wire.heard("drawing")
+        wire.call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
+        owl = answer(wire, "owl")["structuredContent"]
+        # the fox's host waits no longer, and has not said so: the fox is what this server owes
+        wire.call("recover_image", {"out": "found.png"}, id=3)
+        early = answer(wire, 3)
+        wire.send("notifications/cancelled", {"requestId": "fox"})
+        script.free.set()
+        checks.until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
+        wire.call("recover_image", {"out": "found.png"}, id=4)
+        late = answer(wire, 4)
+        wire.hang_up()
+        wire.ended()
+    assert (world.work / "owl.png").read_bytes() == made("an owl")
+    for found in (early, late):
+        assert owl["thread_id"] not in json.dumps(found)
+        assert made("an owl") != (b"" if found["isError"] else (world.work / "found.png").read_bytes())
+
+
+@pytest.mark.real
+def test_two_calls_at_once_are_told_apart_by_their_threads(lab):
+    class Together(Small):
+        """Draws two pictures, both or none."""
+
+        def __init__(self):
+            self.both = threading.Barrier(2, timeout=60)
+
+        def draw(self, prompt):
+            self.both.wait()
+            return super().draw(prompt)
+
+    world = lab(script=Together())
+    with Wire(world) as wire:
+        wire.hands_shaken()
+        wire.call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
+        wire.call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
+        answers = {}
+        while len(answers) < 2:
+            message = wire.until(lambda message: message.get("id") in {"fox", "owl"})
+            answers[message["id"]] = message["result"]["structuredContent"]
+        wire.call("recover_image", {"out": "found.png"}, id=3)
+        unclear_ = answer(wire, 3)
+        threads = [answers[name]["thread_id"] for name in ("fox", "owl")]
+        assert unclear_["isError"]
+        assert unclear_["structuredContent"]["error"]["code"] == "usage"
+        assert all(thread in unclear_["content"][0]["text"] for thread in threads)
+        wire.call("recover_image", {"thread_id": threads[0], "out": "found.png"}, id=4)
+        assert not answer(wire, 4)["isError"]
+        wire.hang_up()
+        assert wire.ended() == (0, "")
+    assert (world.work / "found.png").read_bytes() == made("a red fox")

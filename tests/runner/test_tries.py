@@ -1,0 +1,133 @@
+"""How a run is tried again, and what is told of one that was not started."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from codex_imagegen.errors import (
+    CodexIncomplete,
+    CodexMissing,
+    CodexTooOld,
+    ImagegenError,
+    Interrupted,
+    Moderation,
+    NetworkError,
+    NoPicture,
+    NotLoggedIn,
+    OutExists,
+    OutUnwritable,
+    RateLimited,
+    Refused,
+    RunComfyAuth,
+    RunTimeout,
+    ToolUnavailable,
+    UsageLimit,
+)
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.runner.backoff import Backoff
+from codex_imagegen.runner.stops import ends_all, not_started
+from codex_imagegen.runner.tries import NotStarted, Tries
+
+QUICK = Backoff(0.01, 1, 1, 3)
+FULL = [OutUnwritable("full", errno=number) for number in (errno.ENOSPC, errno.EDQUOT)]
+
+
+class Work:
+    """Raises these errors in turn, and then is done."""
+
+    def __init__(self, *errors: ImagegenError, then: Callable[[], None] = lambda: None) -> None:
+        self.errors, self.then, self.calls = list(errors), then, 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        self.then()
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+@pytest.mark.parametrize("error", [
+    UsageLimit("x"), NotLoggedIn("x"), ToolUnavailable("x"), CodexMissing("x"), CodexTooOld("x"), CodexIncomplete("x"),
+    RunComfyAuth("x"), *FULL,
+])  # fmt: skip
+@pytest.mark.parametrize("same_prompt", [True, False])
+def test_what_ends_all(error: ImagegenError, same_prompt: bool) -> None:
+    tries = Tries(Interrupt(), same_prompt, pauses=QUICK)
+    with pytest.raises(type(error)):
+        tries.make(Work(error))
+    after = Work()
+    with pytest.raises(NotStarted) as caught:
+        tries.make(after)
+    told = caught.value.error
+    assert (type(told), told.code, told.exit_code, told.spent) == (type(error), error.code, error.exit_code, False)
+    assert told.message == f"not started: {error.message}"
+    assert after.calls == 0
+
+
+@pytest.mark.parametrize("error", [Moderation("x"), Refused("x")])
+def test_what_ends_all_of_one_prompt(error: ImagegenError) -> None:
+    assert (ends_all(error, same_prompt=True), ends_all(error)) == (True, False)
+
+
+@pytest.mark.parametrize("error", [
+    NoPicture("x"), RunTimeout("x"), OutExists("x"), OutUnwritable("x", errno=errno.EACCES), OutUnwritable("x"),
+    RateLimited("x"), NetworkError("x"), Interrupted("x"),
+])  # fmt: skip
+def test_what_is_one_run_s_own(error: ImagegenError) -> None:
+    assert not ends_all(error, same_prompt=True)
+
+
+def test_what_was_not_started_has_nothing_of_the_run_that_ended_all() -> None:
+    stopped = UsageLimit("used up", hint="wait", spent=True, resets_at=7)
+    stopped.thread_id, stopped.codex_version, stopped.warnings = "t", "1", (("a", "b"),)
+    told = not_started(stopped)
+    assert (told.hint, told.resets_at, told.spent, told.thread_id, told.codex_version, told.warnings) == (
+        "wait", 7, False, None, None, (),
+    )  # fmt: skip
+    assert (stopped.message, stopped.spent, stopped.thread_id) == ("used up", True, "t")
+    full = OutUnwritable("full", hint="the picture is not lost: recover t", errno=errno.ENOSPC)
+    assert not_started(full).hint == "make room on the disk"
+
+
+def test_what_passes_is_tried_again_and_each_failure_is_heard() -> None:
+    heard: list[tuple[str, bool]] = []
+    work = Work(RateLimited("a"), NetworkError("b"))
+    tries = Tries(Interrupt(), pauses=QUICK)
+    assert tries.make(work, lambda error, again: heard.append((error.message, again))) == "done"
+    assert (heard, work.calls) == ([("a", True), ("b", True)], 3)
+    with pytest.raises(NetworkError, match="c"):
+        tries.make(Work(RateLimited("a"), RateLimited("b"), NetworkError("c")))
+    with pytest.raises(NoPicture):
+        tries.make(work := Work(NoPicture("a")))
+    assert work.calls == 1
+
+
+def test_no_try_begins_too_late() -> None:
+    tries = Tries(Interrupt(), pauses=Backoff(60, 1, 60, 3))
+    work = Work(RateLimited("a"))
+    with pytest.raises(RateLimited):
+        tries.make(work, within_sec=30)
+    assert (work.calls, tries.stopped) == (1, None)
+
+
+def test_a_gate_that_others_keep_shut_ends_it_too() -> None:
+    tries = Tries(Interrupt(), pauses=Backoff(0.01, 1, 1, 3))
+    work = Work(RateLimited("a"), then=lambda: tries.gate.shut(0.3))
+    with pytest.raises(RateLimited):
+        tries.make(work, within_sec=0.2)
+    assert work.calls == 1
+
+
+def test_whoever_waits_for_another_try_says_what_the_first_has_cost() -> None:
+    tries = Tries(Interrupt(), pauses=QUICK)
+    work = Work(RateLimited("a", spent=True), then=lambda: tries.stop(UsageLimit("used up")))
+    with pytest.raises(NotStarted) as caught:
+        tries.make(work)
+    assert (caught.value.error.message, caught.value.error.spent) == ("not tried again: used up", True)
+    interrupt = Interrupt()
+    with pytest.raises(Interrupted) as stopped:
+        Tries(interrupt, pauses=QUICK).make(Work(RateLimited("a", spent=True), then=interrupt.set))
+    assert stopped.value.spent is True
