@@ -92,7 +92,7 @@ def within(image: PillowImage, *, side: int | None = None, pixels: int | None = 
     )
     if factor == 1.0:
         return image
-    size = tuple(max(1, int(length * factor)) for length in image.size)
+    size = tuple(max(1, int(length * factor + 1e-6)) for length in image.size)
     return _flat(image).resize(size, Image.Resampling.LANCZOS)
 
 
