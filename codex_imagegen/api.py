@@ -12,10 +12,10 @@ That error has the ``thread_id``, if Codex had begun one, ``spent`` (whether quo
 with the ``recover`` command that fetches the picture, should it have landed after all. A picture that was written
 before the interrupt was seen is a result, and no error.
 
-**Callbacks.** What a callback raises ends the call in the same way: every Codex of the call is ended and cleaned up,
-and then the callback's exception reaches the caller, unchanged. Pictures that are written stay where they are; one that
-Codex had made and that was not written yet is in the Codex home: ``recover(thread_id)`` or ``recover(last=True)``
-fetches it, and in a batch the same call does.
+**Callbacks.** What a callback raises ends the call in the same way: every Codex of the call is stopped, what is
+temporary is removed, and then the callback's exception reaches the caller, unchanged. Pictures that are written stay
+where they are; one that Codex had made and that was not written yet is in the Codex home: ``recover(thread_id)`` or
+``recover(last=True)`` fetches it, and in a batch the same call does.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ What a value may be is read off the word that stands for it in the help: ``FILE`
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
@@ -13,6 +15,10 @@ from codex_imagegen.cli.main import COMMANDS, COMPLETION, load, split
 from codex_imagegen.errors import UsageError
 
 PROGRAM = "codex-imagegen"
+if TYPE_CHECKING:
+    _Type = click.ParamType[str]
+else:
+    _Type = click.ParamType  # before click 8.4 it takes no brackets when it runs
 
 
 def answer(instruction: str) -> int:
@@ -66,7 +72,7 @@ def _is_hint(metavar: str) -> bool:
     return "FILE" in metavar or metavar in {"DIR", "JOBS"} or "|" in metavar
 
 
-class _Hinted(click.ParamType[str]):
+class _Hinted(_Type):
     """A value of which the help tells what it may be."""
 
     def __init__(self, metavar: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import os
 import signal
 import threading
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.traceback import Traceback
 
 import codex_imagegen
 from codex_imagegen import ImagegenError, Interrupt
@@ -168,6 +171,17 @@ def test_a_failure_knows_how_far_the_run_had_come(here):
     assert error.__cause__ is None
     assert chain(error) == [error]
     checks.assert_clean(world)
+
+
+def test_an_error_can_be_printed_by_a_program_that_follows_its_causes(here):
+    """As rich does it, whose older versions (13.0.0 to 14.0.0 at least) never end on an error that is its own cause."""
+    here()
+    console = Console(file=io.StringIO(), width=200)
+    try:
+        codex_imagegen.generate("fox", codex="/nowhere/codex")
+    except codex_imagegen.CodexMissing as error:
+        console.print(Traceback.from_exception(type(error), error, error.__traceback__))
+    assert "CodexMissing" in console.file.getvalue()
 
 
 # Being stopped

@@ -1,0 +1,31 @@
+"""The lowest versions that pyproject.toml allows, as constraints for pip: ``python tests/lowest.py``.
+
+.ci/run installs them into an environment of its own and runs a part of the tests there. They are the lower bounds
+themselves, so a bound can't be promised without being tried.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+_BOUND = re.compile(r"(?P<name>[\w.-]+)>=(?P<version>[\d.]+)(?:,<[\d.]+)?\Z")
+
+
+def lowest() -> list[str]:
+    """A constraint for each package that the program imports, the extra ``mcp`` included."""
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    found = []
+    for requirement in (*project["dependencies"], *project["optional-dependencies"]["mcp"]):
+        bound = _BOUND.match(requirement)
+        if bound is None:
+            raise ValueError(f"{requirement!r} has no lower bound")
+        found.append(f"{bound['name']}=={bound['version']}")
+    return found
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(lowest()) + "\n")
