@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codex_imagegen.codex import failures, reasons, rollout
+from codex_imagegen.codex import failures, reasons, rollout, tool_errors
 from codex_imagegen.codex.asked import Asked
 from codex_imagegen.codex.sessions import owner_of
 from codex_imagegen.codex.stream import Events, Words
@@ -268,8 +268,9 @@ class Fuzz:
             words.feed(line + b"\n")
             text = line.decode(errors="replace")
             info = self.dice.choice((None, [], {"a": {"http_status_code": 401}}, {"a": []}, 7, "unauthorized"))
-            reasons.of_tool(text)
-            reasons.of_tool(f"image generation failed: {text}")
+            tool_errors.of_tool(text)
+            tool_errors.of_hosted(text)
+            tool_errors.of_tool(f"image generation failed: {text}")
             reasons.of_turn(text, info)
             reasons.of_start(text)
         self.explain(recording, events, rollout.Records(), words.text)

@@ -131,19 +131,19 @@ def test_nothing_is_swept_but_what_is_proven_ours(lab: Labs) -> None:
     assert not copies.exists()
 
 
-@pytest.mark.parametrize("word", ["resume", "fork"])
-def test_a_thread_is_not_gone_on_with_by_a_batch(lab: Labs, word: str) -> None:
+@pytest.mark.parametrize(("word", "told"), [("resume", "--codex-arg resume "), ("fork", "codex exec fork makes no ")])
+def test_a_thread_is_not_gone_on_with_by_a_batch(lab: Labs, word: str, told: str) -> None:
     world, thread = lab(script=Moody()), "019a0000-0000-7000-8000-000000000001"
     write(world, {"prompt": "a fox"}, {"prompt": "an owl", "codex_args": [word, thread]}, name="one.jsonl")
     write(world, "a fox", "an owl")
-    for arguments, told in (
-        (("one.jsonl",), f"line 2: --codex-arg {word} "),
-        (("jobs.txt", "--codex-arg", word, "--codex-arg", thread), f"--codex-arg {word} "),
-        (("jobs.txt", "--codex-arg", "--oss", "--codex-arg", word), f"--codex-arg {word} "),
+    for arguments, before in (
+        (("one.jsonl",), "line 2: "),
+        (("jobs.txt", "--codex-arg", word, "--codex-arg", thread), ""),
+        (("jobs.txt", "--codex-arg", "--oss", "--codex-arg", word), ""),
     ):
         done = world.run("batch", *arguments, "--json")
         assert (done.code, done.json["error"]["code"]) == (2, "usage")
-        assert done.json["error"]["message"].startswith(told)
+        assert done.json["error"]["message"].startswith(before + told)
     assert (world.model_calls, journal(world).exists()) == (0, False)
     value = world.run("batch", write(world, "a fox"), "--codex-arg", "--output-last-message", "--codex-arg", word)
     assert value.code == 0
