@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from codex_imagegen.codex import command, sessions
@@ -73,7 +74,7 @@ class Turn:
                 self._argv,
                 folder=self._folder,
                 environment=command.environment_of(self._run.environment),
-                on_stdout=self._events.feed,
+                on_stdout=self._stdout,
                 on_stderr=self._stderr,
                 on_change=self._wake.ring,
                 keep=self._keep,
@@ -222,6 +223,12 @@ class Turn:
             free_bytes=usage.free_bytes(self._home),
             login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
+
+    def _stdout(self, chunk: bytes) -> None:
+        self._events.feed(chunk)
+        if self._events.incomplete and not self._events.turn_started and self._sent:
+            # here and now: its turn begins some 10 ms later, and costs two model calls
+            self._process.signal(SIGTERM)
 
     def _stderr(self, chunk: bytes) -> None:
         self._words.feed(chunk)
