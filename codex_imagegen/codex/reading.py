@@ -69,6 +69,11 @@ class Reading:
         return self._tail is not None
 
     @property
+    def is_told(self) -> bool:
+        """Whether the system tells of changes beside the rollout."""
+        return self._watch is not None and self._watch.heard
+
+    @property
     def over(self) -> bool:
         """Whether Codex has nothing left to do: the picture has landed, or none will."""
         return self.landing.enough or self._failed

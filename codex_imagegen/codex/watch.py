@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Rings ``wake`` whenever something in the folder changes, as far as the system tells."""
+    """Rings ``wake`` whenever something in the folder changes, as far as the system tells. ``heard``: it has told."""
 
     def __init__(self, folder: str, wake: Callable[[], None]) -> None:
+        self.heard = False
+        self._wake = wake
         self._observer: Any = None
         if sys.platform != "darwin":
             with contextlib.suppress(Exception):
-                self._observer = _start(folder, wake)
+                self._observer = _start(folder, self._hear)
+
+    def _hear(self) -> None:
+        self.heard = True
+        self._wake()
 
     def close(self) -> None:
         """Stop watching; never raises and never blocks for long."""
