@@ -54,6 +54,7 @@ class ImagegenError(Exception):
     """A failure with its name, its exit code, what to do next, and what it may have cost.
 
     ``spent`` is True or False where it is known whether quota or money was used, and None where nobody can know.
+    ``is_full``: a disk, or the user's share of it, is used up, and the next picture would not fit either.
     ``resets_at`` is a Unix time in seconds, where Codex says when a limit ends. ``backend``, ``thread_id``,
     ``codex_version`` and RunComfy's ``request_id`` are filled in as far as the run had come.
     """
@@ -78,6 +79,7 @@ class ImagegenError(Exception):
         self.codex_version: str | None = None
         self.request_id: str | None = None
         self.backend: str | None = None
+        self.is_full = False
         self.warnings: tuple[tuple[str, str], ...] = ()
 
 
@@ -291,11 +293,7 @@ class OutUnwritable(OutputError):
     ) -> None:
         super().__init__(message, hint=hint, spent=spent)
         self.errno = errno
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the disk, or the user's share of it, is used up: the next picture would not fit either."""
-        return self.errno in _FULL
+        self.is_full = errno in _FULL
 
 
 class Interrupted(ImagegenError):

@@ -134,7 +134,7 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
             _tell(run, "written", thread_id=made.thread_id, request_id=made.request_id, path=image.path)
             return made, image
     except ImagegenError as error:
-        _point_to_picture(error, target)
+        _point_to_picture(error, target, request)
         raise
 
 
@@ -151,19 +151,36 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
     return made, output.write(picture, target, original=picture is made.picture)
 
 
-def _point_to_picture(error: ImagegenError, target: output.Target) -> None:
-    """End the hint of an error that came so far with the command that fetches the picture, should there be one."""
+def _point_to_picture(error: ImagegenError, target: output.Target, request: Request) -> None:
+    """End the hint of an error that came so far with the command that fetches the picture, should there be one.
+
+    A thread that was gone on with holds older pictures, which that command would write as well: there it is named only
+    where a picture is known to be there.
+    """
     lost = error.exit_code == 73
-    if error.code in NOTHING_MADE:
-        return
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and lost:
         command = f"runcomfy wait {error.request_id}"
-    if command:
-        out = "FILE" if target.is_stdout else output.free(target.path) if isinstance(error, OutExists) else target.path
-        landed = "the picture is not lost" if lost else "if a picture landed after all"
-        fetch = f"{landed}: codex-imagegen {command} --out {shlex.quote(out)}"
-        error.hint = f"{error.hint}; {fetch}" if error.hint and not lost else fetch
+    if command is None or error.code in NOTHING_MADE:
+        return
+    landed = "the picture is not lost" if lost else "if a picture landed after all"
+    if _resumes(request):
+        if not lost:
+            return
+        landed += ", and the last that this writes"
+    out = "FILE" if target.is_stdout else output.free(target.path) if isinstance(error, OutExists) else target.path
+    home = f"CODEX_HOME={shlex.quote(request.codex_home)} " if request.codex_home else ""
+    fetch = f"{landed}: {home}codex-imagegen {command} --out {shlex.quote(out)}"
+    error.hint = f"{error.hint}; {fetch}" if error.hint and not lost else fetch
+
+
+def _resumes(request: Request) -> bool:
+    """Whether the run goes on with a thread."""
+    if not request.codex_args:
+        return False
+    from codex_imagegen.codex import subcommand
+
+    return subcommand.resumed(request.codex_args) is not None
 
 
 def _several(request: Request, run: Run, targets: tuple[output.Target, ...], there: Mapping[int, Image]) -> Result:

@@ -30,7 +30,7 @@ def make(request: Request, run: Run) -> Made:
     codex = command.find(request.codex, run.environment)
     references, reduced = _references(request, run)
     codex_home = sessions.home(run.environment)
-    before = _before(codex_home, request.codex_args)
+    before = _before(codex_home, request.codex_args, run)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
     lock = run.closing.enter_context(held(folder))
     binary = native.binary(codex)
@@ -97,14 +97,17 @@ def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: boo
     return run.closing.enter_context(turn(cautious=True)).made(prompt)
 
 
-def _before(codex_home: str, codex_args: tuple[str, ...]) -> Before | None:
-    """What there was of the thread that the user's own arguments go on with."""
+def _before(codex_home: str, codex_args: tuple[str, ...], run: Run) -> Before | None:
+    """What there was of the thread that the user's own arguments go on with, alone of all runs."""
     if not codex_args:
         return None
     from codex_imagegen.codex import resume, subcommand
 
     thread = subcommand.resumed(codex_args)
-    return None if thread is None else resume.before(codex_home, thread)
+    if thread is None:
+        return None
+    run.closing.enter_context(resume.alone(resume.before(codex_home, thread)))
+    return resume.before(codex_home, thread)  # again: another run may have ended in between
 
 
 def _check_count(paths: tuple[str, ...]) -> None:

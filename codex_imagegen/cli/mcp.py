@@ -7,6 +7,7 @@ import sys
 import click
 
 from codex_imagegen.cli import console
+from codex_imagegen.codex import subcommand
 from codex_imagegen.errors import UsageError
 from codex_imagegen.server import settings
 
@@ -35,6 +36,7 @@ def mcp(
     codex_args: tuple[str, ...],
 ) -> int:
     """Serve until the client goes away; gives back the exit code."""
+    subcommand.refuse_thread(codex_args, "the MCP server")
     allowed = settings.Settings(
         *settings.folders(roots, ref_roots),
         backends=settings.backends(backends),

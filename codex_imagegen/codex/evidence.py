@@ -80,8 +80,12 @@ def is_unsaved(evidence: Evidence) -> bool:
 def disk_is_full(evidence: Evidence) -> bool:
     """Whether Codex says so, or could not write its session where there is next to no room."""
     told = "\n".join([evidence.stderr, *evidence.events.errors])
-    little = evidence.free_bytes is not None and evidence.free_bytes < LITTLE_BYTES
-    return sentences.tells_of_full_disk(told) or (little and is_unsaved(evidence))
+    return sentences.tells_of_full_disk(told) or (has_no_room(evidence) and is_unsaved(evidence))
+
+
+def has_no_room(evidence: Evidence) -> bool:
+    """Whether there is next to no room where CODEX_HOME is."""
+    return evidence.free_bytes is not None and evidence.free_bytes < LITTLE_BYTES
 
 
 def _is_from(first: tuple[int, ...], evidence: Evidence) -> bool:

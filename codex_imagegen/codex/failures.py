@@ -11,6 +11,7 @@ from codex_imagegen.codex import reasons, sentences, tool_errors
 from codex_imagegen.codex.evidence import (
     Evidence,
     disk_is_full,
+    has_no_room,
     is_key_toolless,
     is_unsaved,
     other_provider,
@@ -36,11 +37,10 @@ _UNSPENT = {"usage-limit", "not-logged-in", "rate-limited", "codex-failed"}
 
 def explain(evidence: Evidence) -> errors.ImagegenError:
     """The error that tells best why there is no picture; the surest evidence is asked first."""
-    for ask in (_start, _incomplete, _tool, _killed, _turn, _session, _timeout):
-        error = ask(evidence)
-        if error is not None:
-            return error
-    return _silence(evidence)
+    asked = (_start, _incomplete, _tool, _killed, _turn, _session, _timeout)
+    error = next((error for ask in asked if (error := ask(evidence))), None) or _silence(evidence)
+    error.is_full = error.hint == sentences.DISK_HINT
+    return error
 
 
 def _start(evidence: Evidence) -> errors.ImagegenError | None:
@@ -156,6 +156,9 @@ def _silence(evidence: Evidence) -> errors.ImagegenError:
         return sentences.error(Reason("generation-failed", "it did not say why"), spent=True)
     sure = records.offered is False or records.account is False
     in_words = bool(said) and not records.tool_called
+    if disk_is_full(evidence) or has_no_room(evidence):  # before its words: it may have drawn, and could not keep it
+        no_space = "Codex kept no picture: no space is left"
+        return errors.NoPicture(no_space, hint=sentences.DISK_HINT, spent=spent(evidence))
     toolless = _toolless(evidence, sure=sure) if sure or (in_words and records.offered is None) else None
     return toolless or (_refused(said or "", evidence) if in_words else _nothing(evidence))
 
@@ -180,10 +183,7 @@ def _toolless(evidence: Evidence, *, sure: bool) -> errors.ImagegenError | None:
 
 def _nothing(evidence: Evidence) -> errors.ImagegenError:
     """Nobody said anything."""
-    cost = spent(evidence)
-    if disk_is_full(evidence):
-        return errors.NoPicture("Codex made no picture: no space is left", hint=sentences.DISK_HINT, spent=cost)
-    return errors.NoPicture("Codex ended its turn and made no picture", hint="try again", spent=cost)
+    return errors.NoPicture("Codex ended its turn and made no picture", hint="try again", spent=spent(evidence))
 
 
 def _refused(said: str, evidence: Evidence) -> errors.ImagegenError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from codex_imagegen.codex import history, net, sessions
@@ -41,6 +43,28 @@ def before(codex_home: str, thread: str) -> Before:
             f"the rollout of the thread {thread} is compressed: {found.path!r}", hint="unpack it first, with zstd -d"
         )
     return _of(codex_home, [found] if found else [])
+
+
+@contextlib.contextmanager
+def alone(before: Before) -> Iterator[None]:
+    """A context in which no other run of ours goes on with the same thread: what is new in it is this run's.
+
+    Raises :class:`UsageError` where another one does. Only a thread that is named can be told from others.
+    """
+    with contextlib.ExitStack() as stack:
+        for path, _size in before.rollouts.values() if len(before.rollouts) == 1 else ():
+            with contextlib.suppress(OSError):  # a file system that knows no locks
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptor)
+                _lock(descriptor)
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError("another run is going on with this thread", hint="wait until it has ended") from error
 
 
 def _of(codex_home: str, pasts: Iterable[Past]) -> Before:

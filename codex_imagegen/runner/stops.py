@@ -18,7 +18,7 @@ def ends_all(error: ImagegenError, *, same_prompt: bool = False) -> bool:
     return (
         error.code in CODES
         or isinstance(error, CodexUnavailable)
-        or (isinstance(error, OutUnwritable) and error.is_full)
+        or error.is_full
         or (same_prompt and error.code in SAME_PROMPT)
     )
 

@@ -10,8 +10,9 @@ import pytest
 
 from codex_imagegen.codex import sessions
 from tests.bridge import checks
-from tests.bridge.checks import Small, made
+from tests.bridge.checks import Small, made, until
 from tests.support import builds, scripts
+from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real
@@ -78,6 +79,7 @@ def test_a_turn_that_fails_delivers_no_older_picture(lab, version, code, full_tu
     done = gone_on(world, thread, *more, *full_turn)
     assert (done.code, done.json["error"]["code"]) == (exit_code, code), done
     assert done.json["thread_id"] == thread
+    assert "recover" not in done.json["error"]["hint"]  # it would write the older picture
     assert not (world.work / "new.png").exists()
     checks.assert_clean(world)
 
@@ -131,6 +133,47 @@ def test_with_a_reference(lab, version):
     done = gone_on(world, thread, "--ref", "ref.png")
     assert done.code == 0, done
     assert (world.work / "new.png").read_bytes() == made(NEW)
+
+
+@pytest.mark.parametrize("version", ["0.145.0", builds.NEWEST])
+def test_two_runs_at_once_on_one_thread(lab, version):
+    """What is new in it could not be told apart; 0.169.0 refuses the second by itself."""
+    world = lab(version, script=Small())
+    thread = drawn(world)
+    world.standin.script = Late()
+    first = world.start("--prompt", NEW, "--out", "new.png", "--codex-arg", "resume", "--codex-arg", thread)
+    until(lambda: world.model_calls == 2, "the first of them")
+    calls = len(world.standin.calls)
+    done = gone_on(world, thread)
+    assert (done.code, done.json["error"]["code"]) == (2, "usage"), done
+    assert len(world.standin.calls) == calls
+    first.terminate()
+    first.communicate(timeout=60)
+    world.standin.script = Small()
+    assert gone_on(world, thread).code == 0
+
+
+def test_a_picture_that_cannot_be_written_is_named_as_the_last_of_its_thread(lab):
+    world = lab(script=Small())
+    thread = drawn(world)
+    world.standin.script.respond = appearing(world, world.standin.script.respond)
+    done = gone_on(world, thread)
+    assert (done.code, done.json["error"]["code"]) == (73, "out-exists"), done
+    assert "the last that this writes: codex-imagegen recover" in done.json["error"]["hint"]
+
+
+def appearing(world, respond):
+    def act(call):
+        (world.work / "new.png").write_bytes(b"somebody else's")
+        return respond(call)
+
+    return act
+
+
+def test_the_mcp_server_goes_on_with_no_thread(lab):
+    done = lab().run_argv([COMMAND, "mcp", "--codex-arg", "resume", "--codex-arg", "x", "--root", "."])
+    assert done.code == 2, done
+    assert "the MCP server is for several pictures" in done.err
 
 
 def test_the_last_thread_without_its_name(lab):

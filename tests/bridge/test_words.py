@@ -286,6 +286,20 @@ def test_a_full_disk_under_codexs_home_is_named(lab, version, size, exit_code, c
 
 
 @SMALL_DISK
+@pytest.mark.parametrize("words", [("batch", "jobs.txt", "--jobs", "1"), ("-p", "a fox", "-n", "4", "--jobs", "1")])
+def test_a_full_disk_under_codexs_home_ends_several(lab, words):
+    """The others would meet it as well, and cost as much."""
+    world = lab(script=Small())
+    (world.work / "jobs.txt").write_text("a fox\nan owl\na hare\na crow\n")
+    done = on_small_disk(world, "64k", *words, "--json")
+    assert done.code != 0
+    assert world.model_calls <= 2, done
+    assert "the model answered" not in done.err
+    if words[0] == "batch":
+        assert [answer["status"] for answer in done.answers] == ["left"] * 4, done
+
+
+@SMALL_DISK
 @pytest.mark.parametrize("options", ["2m", "1g,nr_inodes=3"])  # bytes, and files that can be made
 def test_the_doctor_warns_of_it_before(lab, options):
     world = lab(script=Small())
