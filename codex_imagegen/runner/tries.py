@@ -28,6 +28,12 @@ def _nobody(_error: ImagegenError, _again: bool) -> None:
     """Nobody wants to hear of failures."""
 
 
+def _add_cost(error: ImagegenError, last: ImagegenError | None) -> None:
+    """Have an error say what the tries before it have cost as well: whoever reads it sees no other."""
+    if last is not None and error.spent is not True and last.spent is not False:
+        error.spent = last.spent
+
+
 @dataclass(slots=True)
 class Tries:
     """What the runs of one command share: the pauses between tries, and the failure that has ended all of them.
@@ -64,6 +70,7 @@ class Tries:
                 return work()
             except ImagegenError as error:
                 again = pause is not None and backoff.passes(error) and time.monotonic() + pause <= latest
+                _add_cost(error, last)
                 if self.ends_all(error):
                     self.stop(error)
                 hear(error, again)

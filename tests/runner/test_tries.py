@@ -131,3 +131,23 @@ def test_whoever_waits_for_another_try_says_what_the_first_has_cost() -> None:
     with pytest.raises(Interrupted) as stopped:
         Tries(interrupt, pauses=QUICK).make(Work(RateLimited("a", spent=True), then=interrupt.set))
     assert stopped.value.spent is True
+
+
+@pytest.mark.parametrize(("costs", "told"), [
+    ((True, False), True), ((None, False), None), ((True, None), True), ((None, True), True), ((False, None), None),
+    ((True, False, False), True), ((False, False), False),
+])  # fmt: skip
+def test_the_last_error_says_what_all_tries_have_cost(costs: tuple[bool | None, ...], told: bool | None) -> None:
+    heard: list[bool | None] = []
+    *first, last = (NetworkError("x", spent=spent) for spent in costs)
+    last = NoPicture("x", spent=last.spent)
+    with pytest.raises(NoPicture) as caught:
+        Tries(Interrupt(), pauses=QUICK).make(Work(*first, last), lambda error, _again: heard.append(error.spent))
+    assert (caught.value.spent, heard[-1]) == (told, told)
+
+
+def test_an_interrupt_in_a_later_try_says_what_the_first_has_cost() -> None:
+    work = Work(RateLimited("a", spent=True), Interrupted("stop", spent=False))
+    with pytest.raises(Interrupted) as caught:
+        Tries(Interrupt(), pauses=QUICK).make(work)
+    assert (caught.value.spent, work.calls) == (True, 2)
