@@ -82,8 +82,13 @@ class Tries:
 
     def _await(self, last: ImagegenError | None, latest: float) -> None:
         """Wait until a try may begin; raises what becomes of the run where it may not. ``last`` is how one ended."""
-        self.gate.wait(lambda: self.interrupt.check(spent=last.spent if last else False))
-        if self.stopped is not None:
-            raise NotStarted(stops.not_started(self.stopped, last))
+
+        def go_on() -> None:
+            self.interrupt.check(spent=last.spent if last else False)
+            if self.stopped is not None:  # who would wait longer waits for nothing
+                raise NotStarted(stops.not_started(self.stopped, last))
+
+        self.gate.wait(go_on)
+        go_on()
         if last is not None and time.monotonic() > latest:  # somebody else has kept the gate shut
             raise last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,7 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.runner import backoff
 from codex_imagegen.runner.backoff import Backoff
 from codex_imagegen.runner.stops import ends_all, not_started
 from codex_imagegen.runner.tries import NotStarted, Tries
@@ -151,3 +153,20 @@ def test_an_interrupt_in_a_later_try_says_what_the_first_has_cost() -> None:
     with pytest.raises(Interrupted) as caught:
         Tries(Interrupt(), pauses=QUICK).make(work)
     assert (caught.value.spent, work.calls) == (True, 2)
+
+
+def test_a_shut_gate_holds_nobody_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still, so that the gate never opens; another run meets the limit while this one waits."""
+    tries = Tries(Interrupt())
+    slices: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slices.append(seconds)
+        tries.stop(UsageLimit("used up"))
+        assert len(slices) < 3, "it waits on"
+
+    monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+    tries.gate.shut(60)
+    with pytest.raises(NotStarted) as caught:
+        tries.make(work := Work())
+    assert (caught.value.error.message, work.calls, len(slices)) == ("not started: used up", 0, 1)
