@@ -28,6 +28,7 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.runcomfy import job, token
 from codex_imagegen.runner import backoff
 from codex_imagegen.runner.backoff import Backoff
 from codex_imagegen.runner.stops import ends_all, not_started
@@ -92,6 +93,15 @@ def test_what_was_not_started_has_nothing_of_the_run_that_ended_all() -> None:
     assert (stopped.message, stopped.spent, stopped.thread_id) == ("used up", True, "t")
     full = OutUnwritable("full", hint="the picture is not lost: recover t", errno=errno.ENOSPC)
     assert not_started(full).hint == "make room on the disk"
+
+
+def test_what_was_not_started_fetches_no_other_picture_s_request() -> None:
+    stopped = RunComfyAuth("the token is refused", hint=token.SIGN_IN)
+    job._name(stopped, "REQ-1")
+    assert "REQ-1" in (stopped.hint or "")
+    assert (not_started(stopped).hint, not_started(stopped).request_id) == (token.SIGN_IN, None)
+    readable = RunComfyAuth("others can read the token file", hint="chmod 600 token.json")  # before any request
+    assert not_started(readable).hint == "chmod 600 token.json"
 
 
 def test_what_passes_is_tried_again_and_each_failure_is_heard() -> None:
