@@ -82,12 +82,19 @@ def _targets(request: Request) -> tuple[output.Target, ...]:
 
 
 def _there(request: Request, run: Run, targets: tuple[output.Target, ...]) -> dict[int, Image]:
-    """The pictures that are there already and are not to be made; raises :class:`OutExists` for another file."""
+    """The pictures that are there already and are not to be made; raises :class:`OutExists` for another file.
+
+    A thousand take a while to decode: who asks to stop meanwhile is heard.
+    """
     if not request.skip_existing:
         return {}
     from codex_imagegen.pictures import existing
 
-    there = {index: existing.image(t.path) for index, t in enumerate(targets) if os.path.lexists(t.path)}
+    there = {}
+    for index, target in enumerate(targets):
+        run.interrupt.check()
+        if os.path.lexists(target.path):
+            there[index] = existing.image(target.path)
     for index, image in there.items():
         _tell(run, "written", index=index, path=image.path, message="made before")
     return there
@@ -199,6 +206,7 @@ def _several(request: Request, run: Run, targets: tuple[output.Target, ...], the
     images = {**there, **{index: image for index, (_made, image) in ended.made.items()}}
     found = tuple(image for _index, image in sorted(images.items()))
     done = _result(request, run, found, *(made for made, _image in ended.made.values()))
+    done = replace(done, warnings=tuple(dict.fromkeys((*done.warnings, *ended.warnings()))))
     if not ended.errors:
         return done
     return replace(done, ok=False, failures=ended.failures(), error=ended.summary(len(found)))

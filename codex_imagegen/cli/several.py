@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import os
 from dataclasses import replace
 
 from codex_imagegen.cli import again
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.model import Request
 from codex_imagegen.outcome import Result
+from codex_imagegen.pictures import output
 from codex_imagegen.runner.stops import SAME_PROMPT
-
-_NUMBER = re.compile(r"-\d+(?=\.\w+\Z)")
 
 
 def with_way_on(done: Result, request: Request) -> Result:
@@ -32,4 +31,24 @@ def _more(done: Result, request: Request) -> tuple[str, ...] | None:
         return () if request.skip_existing else ("--skip-existing",)
     if not done.images:
         return ()
-    return "--out", _NUMBER.sub("", done.images[0].path), "--skip-existing"
+    out = _name(done, request.count)
+    return ("--out", out, "--skip-existing") if out else None
+
+
+def _name(done: Result, count: int) -> str | None:
+    """The name whose numbered ones the pictures have; None where one moved on, since another run had its name."""
+    missing = {failure.index for failure in done.failures}
+    there = [index for index in range(count) if index not in missing]
+    names = {_unnumbered(image.path, index) for index, image in zip(there, done.images, strict=True)}
+    name = names.pop()
+    if names or name is None:
+        return None
+    targets = output.numbered_names(name, count)
+    return None if any(os.path.lexists(targets[index]) for index in missing) else name
+
+
+def _unnumbered(path: str, index: int) -> str | None:
+    """The name that :func:`output.numbered_names` has numbered, if it has."""
+    stem, suffix = os.path.splitext(path)
+    bare = stem.removesuffix(f"-{index + 1}")
+    return bare + suffix if bare != stem else None

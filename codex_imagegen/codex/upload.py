@@ -21,6 +21,9 @@ LARGE_BYTES = 8_000_000
 _MAY_BE_LARGE = {"moderation", "network"}
 """Errors that large references have caused, as users report."""
 
+_STEP_BYTES = 1_000_000
+"""The room is whole megabytes: smaller copies that were made for one prompt serve the next of a batch."""
+
 _HEADER = len("data:image/jpeg;base64,")
 _WORDS_BYTES = 250_000
 """What each request holds besides: instructions and tools, 50 to 100 KB of them (0.111.0 to 0.169.0)."""
@@ -33,7 +36,8 @@ def room(prompt: str, *, full_turn: bool) -> Room:
     """What there is room for in a run of this prompt; a whole turn shows the model everything once more."""
     times = 3 if full_turn else 2
     words = times * (len(prompt.encode(errors="replace")) + _WORDS_BYTES) + (_PICTURE_BYTES if full_turn else 0)
-    return Room(each=_bytes_of(MAX_DATA_URL - _HEADER), total=_bytes_of((MAX_BYTES - words) // times))
+    total = _bytes_of((MAX_BYTES - words) // times)
+    return Room(each=_bytes_of(MAX_DATA_URL - _HEADER), total=total // _STEP_BYTES * _STEP_BYTES)
 
 
 def explain(error: ImagegenError, references: Sequence[Reference], reduced: Sequence[Warning_]) -> None:

@@ -120,6 +120,7 @@ def _retell(stop: ImagegenError, more: str, hint: str | None, spent: bool | None
 
 
 def _name(error: ImagegenError, request_id: str) -> None:
-    """Give the error the command that fetches the picture when its reason is gone."""
+    """Give the error its request, and the command that fetches the picture when its reason is gone."""
+    error.request_id = request_id
     first = f"{error.hint}, then " if isinstance(error, RunComfyAuth) else ""
     error.hint, error.spent = first + fetch_hint(request_id), None

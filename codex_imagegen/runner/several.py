@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from codex_imagegen import report
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.model import Event, Run
-from codex_imagegen.outcome import ErrorInfo, Failure, Image, Made
+from codex_imagegen.outcome import ErrorInfo, Failure, Image, Made, Warning_
 from codex_imagegen.runner import stops
 from codex_imagegen.runner.pool import Pool
 from codex_imagegen.runner.tries import NotStarted, Tries
@@ -37,6 +37,10 @@ class Ended:
     def failures(self) -> tuple[Failure, ...]:
         """Each failure as data."""
         return tuple(Failure(index, report.error_info(error)) for index, error in self.errors.items())
+
+    def warnings(self) -> tuple[Warning_, ...]:
+        """What the failures warn of, the same of several pictures as often as it is said."""
+        return tuple(Warning_(*told) for error in self.errors.values() for told in error.warnings)
 
     def summary(self, images: int) -> ErrorInfo:
         """The failure of all of them: what ended it, and how many of the pictures are there, which are ``images``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from codex_imagegen.errors import CodexUnavailable, ImagegenError, OutUnwritable
+from codex_imagegen.errors import CodexUnavailable, ImagegenError, OutUnwritable, RunComfyAuth
 
 CODES = {"usage-limit", "not-logged-in", "tool-unavailable", "runcomfy-auth"}
 """What the next run would meet as well, beside a Codex that can't be used and a full disk."""
@@ -40,7 +40,11 @@ def not_started(stopped: ImagegenError, after: ImagegenError | None = None) -> I
 
 
 def way_on(stopped: ImagegenError) -> str | None:
-    """What to do before the rest is started: a full disk's own hint fetches the one picture that did not fit."""
+    """What to do before the rest is started; the failure's own hint may fetch the one picture that it was about."""
     if isinstance(stopped, OutUnwritable) and stopped.is_full:
         return "make room on the disk"
+    if isinstance(stopped, RunComfyAuth) and stopped.request_id:
+        from codex_imagegen.runcomfy.token import SIGN_IN
+
+        return SIGN_IN
     return stopped.hint

@@ -28,6 +28,12 @@ def _nobody(_error: ImagegenError, _again: bool) -> None:
     """Nobody wants to hear of failures."""
 
 
+def _add_cost(error: ImagegenError, last: ImagegenError | None) -> None:
+    """Have an error say what the tries before it have cost as well: whoever reads it sees no other."""
+    if last is not None and error.spent is not True and last.spent is not False:
+        error.spent = last.spent
+
+
 @dataclass(slots=True)
 class Tries:
     """What the runs of one command share: the pauses between tries, and the failure that has ended all of them.
@@ -64,6 +70,7 @@ class Tries:
                 return work()
             except ImagegenError as error:
                 again = pause is not None and backoff.passes(error) and time.monotonic() + pause <= latest
+                _add_cost(error, last)
                 if self.ends_all(error):
                     self.stop(error)
                 hear(error, again)
@@ -75,8 +82,13 @@ class Tries:
 
     def _await(self, last: ImagegenError | None, latest: float) -> None:
         """Wait until a try may begin; raises what becomes of the run where it may not. ``last`` is how one ended."""
-        self.gate.wait(lambda: self.interrupt.check(spent=last.spent if last else False))
-        if self.stopped is not None:
-            raise NotStarted(stops.not_started(self.stopped, last))
+
+        def go_on() -> None:
+            self.interrupt.check(spent=last.spent if last else False)
+            if self.stopped is not None:  # who would wait longer waits for nothing
+                raise NotStarted(stops.not_started(self.stopped, last))
+
+        self.gate.wait(go_on)
+        go_on()
         if last is not None and time.monotonic() > latest:  # somebody else has kept the gate shut
             raise last

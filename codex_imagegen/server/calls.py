@@ -66,7 +66,7 @@ class Calls:
     async def _drawn(self, found: dict[str, Any], name: str, progress: Progress) -> CallToolResult:
         """Draw, and keep account of what is owed: from before the call waits for its turn until it is answered."""
         request = self._request(found, name)
-        call = self._owed.begun(request.prompt, request.count)
+        call = self._owed.begun(request.prompt, request.count, request.backend)
         try:
             answer = await self._settled(self._drawing(request, call), progress, self._paid)
         except BaseException as error:  # a cancellation, too

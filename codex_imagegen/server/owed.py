@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.generation import NOTHING_MADE
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Result
@@ -27,12 +27,14 @@ _NAME_IT = "give the thread_id; the user can run: codex-imagegen recover --list"
 class Call:
     """One call that draws: the threads of its pictures by their index, and the indexes of those that it owes.
 
-    ``beside`` are the numbers of the calls that were at work at the same time.
+    ``beside`` are the numbers of the calls that were at work at the same time. RunComfy knows no threads: once such a
+    call has ended it owes nothing that could be recovered.
     """
 
     number: int
     prompt: str
     owes: set[int]
+    backend: str = "codex"
     beside: set[int] = field(default_factory=set)
     threads: dict[int, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
@@ -47,14 +49,26 @@ class Call:
     def answered(self) -> None:
         """Note that the result was given to who asked."""
         failures = self.result.failures if self.result else ()
-        self.owes = {failure.index for failure in failures if _may_be_there(failure.error)}
+        self.owes = {failure.index for failure in failures if self._may_owe(failure.index, failure.error)}
         self.is_at_work = False
 
     def failed(self, error: BaseException) -> None:
         """Note that the call brought nothing: it failed, or was cancelled, whatever was written by then."""
-        if isinstance(error, ImagegenError) and not _may_be_there(error):
-            self.owes = set()
+        told = error if isinstance(error, ImagegenError) else None
+        self.owes = {index for index in self.owes if self._may_owe(index, told)}
         self.is_at_work = False
+
+    def _may_owe(self, index: int, error: ImagegenError | ErrorInfo | None) -> bool:
+        """Whether a picture that was not delivered may be there.
+
+        Who was told that nothing was spent before there was a session looks for no picture. Who cancelled was told
+        nothing: until it is clear which picture is meant, no other call's takes its place.
+        """
+        if self.backend == "runcomfy":
+            return False
+        if error is None or error.code == Interrupted.code:
+            return True
+        return _may_be_there(error) and (index in self.threads or error.spent is not False)
 
 
 @dataclass(frozen=True)
@@ -71,11 +85,11 @@ class Owed:
         self._number = 0
         self._lock = threading.Lock()
 
-    def begun(self, prompt: str, count: int) -> Call:
+    def begun(self, prompt: str, count: int, backend: str = "codex") -> Call:
         """Note a call, before it waits for its turn."""
         with self._lock:
             self._number += 1
-            call = Call(self._number, prompt, set(range(count)))
+            call = Call(self._number, prompt, set(range(count)), backend)
             for other in self._calls:
                 if other.is_at_work:
                     other.beside.add(call.number)

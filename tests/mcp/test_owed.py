@@ -7,7 +7,15 @@ import threading
 
 import pytest
 
-from codex_imagegen.errors import Interrupted, Moderation, OutExists, RunTimeout, UsageError
+from codex_imagegen.errors import (
+    Interrupted,
+    Moderation,
+    NetworkError,
+    OutExists,
+    RunComfyRetry,
+    RunTimeout,
+    UsageError,
+)
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure, Result
 from codex_imagegen.server.owed import Owed
@@ -102,6 +110,39 @@ def test_call_without_a_session_gets_no_other_calls_picture():
     assert "no session" in unclear(owed)
     deliver(asked(owed, B))
     assert "no session" in unclear(owed)
+
+
+def test_call_that_was_told_that_nothing_was_spent_and_had_no_session_owes_nothing():
+    owed = Owed()
+    deliver(asked(owed, A))
+    asked(owed, None).failed(NetworkError("x", spent=False))
+    assert owed.thread() == A
+    asked(owed, None).failed(NetworkError("x", spent=None))  # nobody knows how far that one came
+    assert "no session" in unclear(owed)
+
+
+def test_of_several_those_without_a_session_owe_nothing():
+    owed = Owed()
+    free, unknown = ErrorInfo("network", 5, "x", spent=False), ErrorInfo("network", 5, "x", spent=None)
+    deliver(asked(owed, A, B, None), Failure(1, unknown), Failure(2, free))
+    assert owed.thread() == B
+    deliver(asked(owed, None, C), Failure(0, free), Failure(1, free))
+    assert B in unclear(owed)  # a session may have more than its run has told
+    assert C in unclear(owed)
+
+
+@pytest.mark.parametrize("end", [
+    lambda call: call.failed(RunComfyRetry("x", spent=None)), lambda call: call.failed(Interrupted("x", spent=True)),
+    lambda call: call.failed(ValueError("cancelled")),
+    lambda call: deliver(call, Failure(0, ErrorInfo("runcomfy-retry", 75, "x", spent=None))),
+])  # fmt: skip
+def test_call_to_runcomfy_has_no_session_to_recover(end):
+    owed = Owed()
+    deliver(asked(owed, A))
+    call = owed.begun("a fox", 1, "runcomfy")
+    assert "no session" in unclear(owed)  # while it is at work, nobody else's
+    end(call)
+    assert owed.thread() == A
 
 
 def test_refused_call_and_one_that_made_nothing_owe_nothing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,8 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.runcomfy import job, token
+from codex_imagegen.runner import backoff
 from codex_imagegen.runner.backoff import Backoff
 from codex_imagegen.runner.stops import ends_all, not_started
 from codex_imagegen.runner.tries import NotStarted, Tries
@@ -92,6 +95,15 @@ def test_what_was_not_started_has_nothing_of_the_run_that_ended_all() -> None:
     assert not_started(full).hint == "make room on the disk"
 
 
+def test_what_was_not_started_fetches_no_other_picture_s_request() -> None:
+    stopped = RunComfyAuth("the token is refused", hint=token.SIGN_IN)
+    job._name(stopped, "REQ-1")
+    assert "REQ-1" in (stopped.hint or "")
+    assert (not_started(stopped).hint, not_started(stopped).request_id) == (token.SIGN_IN, None)
+    readable = RunComfyAuth("others can read the token file", hint="chmod 600 token.json")  # before any request
+    assert not_started(readable).hint == "chmod 600 token.json"
+
+
 def test_what_passes_is_tried_again_and_each_failure_is_heard() -> None:
     heard: list[tuple[str, bool]] = []
     work = Work(RateLimited("a"), NetworkError("b"))
@@ -131,3 +143,40 @@ def test_whoever_waits_for_another_try_says_what_the_first_has_cost() -> None:
     with pytest.raises(Interrupted) as stopped:
         Tries(interrupt, pauses=QUICK).make(Work(RateLimited("a", spent=True), then=interrupt.set))
     assert stopped.value.spent is True
+
+
+@pytest.mark.parametrize(("costs", "told"), [
+    ((True, False), True), ((None, False), None), ((True, None), True), ((None, True), True), ((False, None), None),
+    ((True, False, False), True), ((False, False), False),
+])  # fmt: skip
+def test_the_last_error_says_what_all_tries_have_cost(costs: tuple[bool | None, ...], told: bool | None) -> None:
+    heard: list[bool | None] = []
+    *first, last = (NetworkError("x", spent=spent) for spent in costs)
+    last = NoPicture("x", spent=last.spent)
+    with pytest.raises(NoPicture) as caught:
+        Tries(Interrupt(), pauses=QUICK).make(Work(*first, last), lambda error, _again: heard.append(error.spent))
+    assert (caught.value.spent, heard[-1]) == (told, told)
+
+
+def test_an_interrupt_in_a_later_try_says_what_the_first_has_cost() -> None:
+    work = Work(RateLimited("a", spent=True), Interrupted("stop", spent=False))
+    with pytest.raises(Interrupted) as caught:
+        Tries(Interrupt(), pauses=QUICK).make(work)
+    assert (caught.value.spent, work.calls) == (True, 2)
+
+
+def test_a_shut_gate_holds_nobody_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still, so that the gate never opens; another run meets the limit while this one waits."""
+    tries = Tries(Interrupt())
+    slices: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slices.append(seconds)
+        tries.stop(UsageLimit("used up"))
+        assert len(slices) < 3, "it waits on"
+
+    monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+    tries.gate.shut(60)
+    with pytest.raises(NotStarted) as caught:
+        tries.make(work := Work())
+    assert (caught.value.error.message, work.calls, len(slices)) == ("not started: used up", 0, 1)
