@@ -94,7 +94,9 @@ def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: boo
     except CodexFailed:
         if not may_refuse or first.has_begun:
             raise
-    return run.closing.enter_context(turn(cautious=True)).made(prompt)
+    second = turn(cautious=True)
+    second.told = first.told
+    return run.closing.enter_context(second).made(prompt)
 
 
 def _before(codex_home: str, codex_args: tuple[str, ...], run: Run) -> Before | None:

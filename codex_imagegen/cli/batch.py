@@ -55,7 +55,7 @@ def batch(
     stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
     with contextlib.ExitStack() as stack:
         listed = stack.enter_context(begin.listed(jobs, out_dir=out_dir, defaults=options, source=stdin))
-        interrupt = stack.enter_context(console.running())
+        interrupt = stack.enter_context(console.running(to_the_end=True))
         begun = begin.begun(listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell)
         batch = stack.enter_context(begun)
         told = Ledger(json_wanted, stack.enter_context(Board(batch.total, batch.work, quiet=quiet)))

@@ -103,13 +103,16 @@ def signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterator[None
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Interrupt]:
-    """A context in which a first signal only sets the flag that it gives; a second one ends every Codex at once."""
+def running(*, to_the_end: bool = False) -> Iterator[Interrupt]:
+    """A context in which a first signal only sets the flag that it gives; a second one ends every Codex at once.
+
+    ``to_the_end``: from then on a signal comes too late, so that what came of the run is told and nothing else.
+    """
     _signals.running = True
     try:
         yield _signals.interrupt
     finally:
-        _signals.running = False
+        _signals.running = to_the_end
 
 
 def tell(event: Event, line: str | None = None) -> None:
@@ -124,13 +127,13 @@ def ended(code: int) -> int:
     """Tell that a command ended well, if it did, and give back its exit code; a signal comes too late from now on."""
     _signals.running = True
     if _stdout_error is not None and code == 0:
-        return _unprinted(_stdout_error)
+        return unprinted(_stdout_error)
     if code == 0:
         tell(Event("done", index=None))
     return code
 
 
-def _unprinted(error: OSError) -> int:
+def unprinted(error: OSError) -> int:
     """Tell that stdout took nothing, though all went well: whoever reads it would wait for the answer."""
     unwritable = OutUnwritable(
         f"stdout can't be written: {error.strerror}",
@@ -173,6 +176,7 @@ def shown(path: str) -> str:
 
 def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     """Print a failure, as a sentence and where it was asked for as JSON; gives back its exit code."""
+    _signals.running = True
     failed = report.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
         out(report.to_json(failed))

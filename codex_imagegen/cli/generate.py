@@ -90,7 +90,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     from codex_imagegen.cli.progress import Progress
     from codex_imagegen.generation import generate as story
 
-    with console.running() as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
+    with console.running(to_the_end=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
         done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
     if request.count > 1 and done.error is not None:
         from codex_imagegen.cli.several import with_way_on

@@ -28,6 +28,8 @@ COMMANDS = {
 }
 """Name of each command, the module that holds it, and a line of help."""
 
+_PAGES = {"-h", "--help", "--version"}
+
 COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
 """Set by a shell that completes a command line, and only by it."""
 
@@ -40,17 +42,19 @@ def run(argv: Sequence[str]) -> int:
         events, json_wanted = (_asks_for(flag, name, rest) for flag in ("--events", "--json"))
     except Exception as error:  # noqa: BLE001 - a command that can't even be imported
         return console.defect(error, json_wanted="--json" in rest, started=started)
-    with console.telling(events, started):
-        return _guarded(name, rest, json_wanted, started)
+    with console.telling(events, started), console.signals(json_wanted=json_wanted, started=started):
+        try:
+            return _guarded(name, rest, json_wanted, started)
+        except ImagegenError as error:  # a signal that fell between a failure and its sentence
+            return console.failure(error, json_wanted=json_wanted, started=started)
 
 
 def _guarded(name: str, rest: list[str], json_wanted: bool, started: float) -> int:
     try:
         if sys.platform == "win32":
             raise UsageError("Windows is not supported", hint="run it inside WSL")
-        with console.signals(json_wanted=json_wanted, started=started):
-            asked = os.environ.get(COMPLETION)
-            return console.ended(_complete(asked) if asked else _call(name, rest))
+        asked = os.environ.get(COMPLETION)
+        return console.ended(_complete(asked) if asked else _call(name, rest))
     except ImagegenError as error:
         if name == "runcomfy":
             error.backend = name
@@ -96,6 +100,10 @@ def _call(name: str, rest: list[str]) -> int:
         code = error.exit_code
     except click.Abort as error:
         raise KeyboardInterrupt from error
+    except OSError as error:
+        if not _PAGES.intersection(rest):
+            raise
+        code = console.unprinted(error)  # click prints these by itself
     return code if isinstance(code, int) else 0
 
 

@@ -30,8 +30,8 @@ _UNSAVED = re.compile(
 class Evidence:
     """All that is known of a run that brought no picture.
 
-    ``indexing``: Codex had not come to its prompt after a while. ``free_bytes`` is the room where CODEX_HOME is, and
-    ``login`` asks Codex how it is logged in, which takes it some 70 ms.
+    ``sent``: Codex has been given the prompt. ``indexing``: it had not come to its prompt after a while. ``free_bytes``
+    is the room where CODEX_HOME is, and ``login`` asks Codex how it is logged in, which takes it some 70 ms.
     """
 
     exit_code: int | None
@@ -43,6 +43,7 @@ class Evidence:
     events: Events
     stderr: str
     records: rollout.Evidence
+    sent: bool = False
     indexing: bool = False
     free_bytes: int | None = None
     login: Callable[[], Login] = lambda: "unknown"
@@ -56,7 +57,9 @@ def spent(evidence: Evidence) -> bool | None:
         return True
     if events.incomplete and not events.turn_started:
         return False
-    return None if evidence.thread_id else False
+    # a Codex that fails by itself before its thread says so with an exit code
+    unknown = evidence.thread_id or (evidence.sent and (evidence.exit_code is None or evidence.exit_code <= 0))
+    return None if unknown else False
 
 
 def other_provider(evidence: Evidence) -> str | None:

@@ -61,7 +61,8 @@ def _told(package: str) -> tuple[int, ...] | None:
 
 def _number(told: object) -> tuple[int, ...] | None:
     found = _VERSION.match(told) if isinstance(told, str) else None
-    return tuple(map(int, found.groups())) if found else None
+    number = tuple(map(int, found.groups())) if found else ()
+    return number if any(number) else None  # 0.0.0 was built from source
 
 
 def _platform_package() -> str:

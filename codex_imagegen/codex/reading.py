@@ -15,6 +15,9 @@ from codex_imagegen.codex.watch import Watch
 from codex_imagegen.model import Stage
 from codex_imagegen.outcome import Picture
 
+_IMAGE_TOOL = "image generation failed"
+"""How the image tool's own errors begin in Codex's log: another tool's may quote anything."""
+
 FINAL = ("moderation", "usage-limit")
 """What the image tool's failure may be that no second try of the model's can mend: Codex would spend a model call on
 the news, and perhaps a picture."""
@@ -159,7 +162,8 @@ class Reading:
 
     def _has_failed(self) -> bool:
         """Whether the image tool has failed for good, as the records tell, or a moment earlier Codex's log."""
-        told = [*self.evidence.tool_errors, *(reasons.tool_lines(self._words.text) if self._words.tool_failed else ())]
+        logged = reasons.tool_lines(self._words.text) if self._words.tool_failed else []
+        told = [*self.evidence.tool_errors, *(text for text in logged if text.startswith(_IMAGE_TOOL))]
         found = (reason for text in told if (reason := tool_errors.of_tool(text)))
         limited = any(failure.get("type") == "usageLimitExceeded" for failure in self.evidence.failures)
         return limited or any(reason.code in FINAL for reason in found)

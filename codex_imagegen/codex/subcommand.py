@@ -20,12 +20,15 @@ VALUED = {
 def resumed(arguments: Sequence[str]) -> str | None:
     """The thread that the arguments go on with; ``""`` where they do not say which, and None where there is none.
 
-    Raises :class:`UsageError` for a subcommand that makes no picture.
+    Raises :class:`UsageError` for a subcommand that makes no picture, and for a prompt: Codex would draw that one, also
+    where it is ended before it has read ours.
     """
-    subcommand, thread = [*_plain(arguments), "", ""][:2]
+    subcommand, *words = _plain(arguments) or [""]
     if subcommand in NO_PICTURE:
         raise UsageError(f"codex exec {subcommand} makes no picture", hint="go on with a thread by: resume THREAD")
-    return thread if subcommand == "resume" else None
+    if subcommand not in {"", "resume"} or len(words) > 1 or (words and "--last" in arguments):
+        raise UsageError("--codex-arg can't be a prompt", hint="give it with --prompt; a value goes with its option")
+    return "".join(words) if subcommand else None
 
 
 def refuse_thread(arguments: Sequence[str], where: str) -> None:
@@ -39,8 +42,7 @@ def refuse_thread(arguments: Sequence[str], where: str) -> None:
 
 def _plain(arguments: Sequence[str]) -> list[str]:
     """The words that are no options and no values of options."""
-    words = list(arguments)
-    if "--" in words:  # what follows is a prompt
-        words = words[: words.index("--")]
-    found = (word for before, word in zip(("", *words), words, strict=False) if before not in VALUED)
-    return [word for word in found if not word.startswith("-")]
+    befores, words = ("", *arguments), list(arguments)
+    end = words.index("--") if "--" in words else len(words)  # what follows is no option, and no subcommand
+    found = [word for before, word in zip(befores, words[:end], strict=False) if before not in VALUED]
+    return [word for word in found if not word.startswith("-")] + words[end:]

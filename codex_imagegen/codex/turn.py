@@ -45,7 +45,8 @@ class Turn:
 
     ``folder`` is the private working folder, which no other run has; ``known`` are the bytes of the references;
     ``keep`` are descriptors that Codex inherits. ``before`` is what there was of a thread that the run goes on with.
-    ``says_when``: this build is known to say when it reads its prompt, however long that takes.
+    ``says_when``: this build is known to say when it reads its prompt, however long that takes. ``told`` are the stages
+    that were told of.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Turn:
         self._known, self._before, self._says_when = known, before, says_when
         self._sent = False
         self._reading: Reading | None = None
-        self._told: set[str] = set()
+        self.told: set[str] = set()
 
     def __enter__(self) -> Turn:
         self._attribution = Attribution(self._home, self._folder, self._before)
@@ -136,7 +137,7 @@ class Turn:
     def _hand_over(self, prompt: bytes) -> bool:
         """Send the prompt when Codex reads it; False where the run's time is up before that."""
         began = time.monotonic()
-        while not self._reads(began):
+        while True:
             if self._process.exit_code is not None:
                 return True
             if self._run.interrupt.signum is not None:
@@ -144,8 +145,10 @@ class Turn:
             now = time.monotonic()
             if now >= self._run.deadline:
                 return False
-            if self._says_when and now - began > INDEXING_SEC and _INDEXING not in self._told:
-                self._told.add(_INDEXING)
+            if self._reads(began):
+                break
+            if self._says_when and now - began > INDEXING_SEC and _INDEXING not in self.told:
+                self.told.add(_INDEXING)
                 self._tell_now("started", "Codex indexes the sessions of its home, once")
             self._wake.sleep(min(TICK_SEC, self._run.deadline - now))
         self._sent = True
@@ -207,6 +210,8 @@ class Turn:
     def _interrupted(self, reading: Reading) -> Interrupted:
         from codex_imagegen.codex import failures
 
+        self._stop()
+        reading.look()  # as after a timeout: what was made and spent is known when nothing can be written any more
         return self._run.interrupt.error(spent=failures.spent(self._evidence(reading, timed_out=False)))
 
     def _evidence(self, reading: Reading, *, timed_out: bool) -> failures.Evidence:
@@ -222,7 +227,8 @@ class Turn:
             events=self._events,
             stderr=self._words.text,
             records=reading.evidence,
-            indexing=_INDEXING in self._told and not self._sent,
+            sent=self._sent,
+            indexing=_INDEXING in self.told and not self._sent,
             free_bytes=usage.free_bytes(self._home),
             login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
@@ -239,8 +245,8 @@ class Turn:
             self._run.words(chunk)
 
     def _tell(self, stage: Stage) -> None:
-        if stage not in self._told:
-            self._told.add(stage)
+        if stage not in self.told:
+            self.told.add(stage)
             self._tell_now(stage)
 
     def _tell_now(self, stage: Stage, message: str | None = None) -> None:

@@ -255,7 +255,7 @@ READS = "echo Reading prompt from stdin... >&2"
 
 def test_a_codex_that_hangs_silently(world):
     done = run_with(world, script(world, READS, "sleep 600"), "--timeout-sec", "2")
-    assert_refused(world, done, 5, "timeout")
+    assert_failed(world, done, 5, "timeout", spent=None)  # it has its prompt
 
 
 def test_a_codex_that_does_not_come_to_its_prompt_is_left_to_end_by_itself(world):
@@ -269,7 +269,7 @@ def test_a_codex_that_does_not_come_to_its_prompt_is_left_to_end_by_itself(world
 
 def test_a_codex_that_takes_no_signals_and_has_children(world):
     codex = script(world, READS, "trap '' INT TERM", "sleep 600 & sleep 600")
-    assert_refused(world, run_with(world, codex, "--timeout-sec", "1"), 5, "timeout")
+    assert_failed(world, run_with(world, codex, "--timeout-sec", "1"), 5, "timeout", spent=None)
 
 
 def test_a_codex_that_never_reads_the_prompt(world):
@@ -284,7 +284,7 @@ def test_a_codex_that_never_reads_the_prompt(world):
         "--timeout-sec",
         "1",
     ]
-    assert_refused(world, world.run_argv(argv), 5, "timeout")
+    assert_failed(world, world.run_argv(argv), 5, "timeout", spent=None)
 
 
 # A full disk

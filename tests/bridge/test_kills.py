@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
@@ -229,6 +230,26 @@ def test_timeout_1_leaves_the_answer_whole(lab, signum):
     checks.assert_clean(world)
 
 
+@pytest.mark.parametrize("signum", CODES)
+def test_a_signal_while_a_failure_is_printed(lab, signum):
+    """The reader of stdout is slow."""
+    world = lab()
+    filled = "import os, sys; os.set_blocking(1, False)\n"
+    filled += "try:\n while True: os.write(1, b' ' * 4096)\nexcept BlockingIOError: os.set_blocking(1, True)\n"
+    filled += "print('up', file=sys.stderr, flush=True)\nos.execv(sys.argv[1], sys.argv[1:])"
+    run = subprocess.Popen(
+        [sys.executable, "-c", filled, COMMAND, *FOX, "--codex", "/nowhere/codex"], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
+    )  # fmt: skip
+    assert run.stderr is not None
+    assert run.stderr.readline() == b"up\n"
+    time.sleep(1.5)
+    run.send_signal(signum)
+    time.sleep(0.2)
+    done = ended(run)
+    assert (done.code, json.loads(done.out)["error"]["code"]) == (3, "codex-missing")
+
+
 def test_one_ctrl_c_ends_the_most_stubborn_codex(lab):
     world = lab()
     codex, told = begun(world)
@@ -236,7 +257,7 @@ def test_one_ctrl_c_ends_the_most_stubborn_codex(lab):
     until(lambda: "up" in told.read_text(), "Codex")
     run.send_signal(signal.SIGINT)
     answer = assert_told(ended(run), 130, "interrupted")
-    assert answer["error"]["spent"] is False
+    assert answer["error"]["spent"] is None  # it has its prompt
     assert told.read_text() == "up\nINT\nTERM\n"
     checks.assert_clean(world)
 

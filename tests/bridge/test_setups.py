@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,11 @@ def test_what_fails_with_and_without_the_switches_is_told_once(lab, tmp_path):
     assert "config.toml" in answer["error"]["message"]
 
 
+def test_a_build_made_from_source_gets_every_switch(tmp_path):
+    (tmp_path / "codex-package.json").write_text('{"version": "0.0.0"}')
+    assert native.version(str(tmp_path / "bin" / "codex")) is None
+
+
 def test_a_newer_build_gets_every_switch():
     assert {setting for setting, _first in lean.TAKEN_FROM} <= set(lean.settings(version=(0, 171, 0)))
 
@@ -229,3 +235,47 @@ def test_a_stdout_that_takes_nothing_is_told(lab):
             assert run.returncode == 73
             assert run.stderr.decode().startswith("codex-imagegen: stdout can't be written: No space left on device.")
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
+
+
+@pytest.mark.parametrize("page", ["--help", "--version"])
+def test_help_that_nobody_can_read_is_told(lab, page):
+    world = lab()
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            [COMMAND, page], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, cwd=world.work,
+            env=world.environment, check=False, timeout=60,
+        )  # fmt: skip
+    assert run.returncode == 73
+    assert b"stdout can't be written" in run.stderr
+    assert b"defect" not in run.stderr
+
+
+def test_a_codex_that_swallows_its_stdout_may_have_spent(lab):
+    """Its thread is not known by then, and its prompt was sent."""
+
+    class Thinks(Small):
+        def respond(self, call):
+            time.sleep(20)
+            return super().respond(call)
+
+    world = lab(script=Thinks())
+    codex = world.tmp / "codex"
+    codex.write_text(f'#!/bin/sh\nexec {native.binary(str(builds.codex(builds.NEWEST)))} "$@" > "{world.tmp}/out"\n')
+    codex.chmod(0o755)
+    run = subprocess.Popen(
+        [COMMAND, *FOX, "--codex", str(codex)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
+    )  # fmt: skip
+    until(lambda: world.model_calls, "the model's turn")
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    answer = assert_told(Outcome(run.returncode, out, err.decode(), 0), 130, "interrupted")
+    assert answer["error"]["spent"] is None
+
+
+def test_a_prompt_among_codexs_arguments_is_refused(lab):
+    """Codex would draw it, also where it is ended before it has read ours."""
+    world = lab(script=Small())
+    done = world.run(*FOX, "--codex-arg", "a blue bird")
+    assert (done.code, done.json["error"]["code"]) == (2, "usage")
+    assert world.standin.calls == []

@@ -129,7 +129,7 @@ def test_a_second_signal_that_waits_for_nothing(lab):
     done = ended(run)
     done = replace(done, err=before + done.err)
     assert (done.code, names(done)[-1], done.out) == (130, "error", b"")
-    assert told(done)[-1]["error"]["spent"] is False
+    assert told(done)[-1]["error"]["spent"] is None
 
 
 def heard(run, word):

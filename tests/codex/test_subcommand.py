@@ -18,10 +18,19 @@ from tests.support import builds
     ((), None), (("resume", "x"), "x"), (("-c", "a=1", "resume", "x"), "x"), (("resume",), ""),
     (("-ca=1", "resume", "-m", "m", "x"), "x"), (("--oss", "resume"), ""), (("--config=a", "resume", "--last"), ""),
     (("-c", "resume"), None), (("--model", "resume"), None), (("--model=resume",), None), (("-C", "fork"), None),
-    (("--", "resume"), None), (("resumes",), None), (("-c", "resume", "resume", "x"), "x"), (("words", "resume"), None),
+    (("-c", "resume", "resume", "x"), "x"), (("--color", "never"), None),
 ])  # fmt: skip
 def test_the_thread_that_is_gone_on_with(arguments: tuple[str, ...], thread: str | None) -> None:
     assert resumed(arguments) == thread
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("a blue bird",), ("resumes",), ("--", "resume"), ("resume", "x", "a bird"), ("resume", "--last", "a bird")],
+)
+def test_a_prompt_is_refused(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="can't be a prompt"):
+        resumed(arguments)
 
 
 @pytest.mark.parametrize("word", NO_PICTURE)
