@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from codex_imagegen.codex.stream import Words
 from codex_imagegen.demo.drawing import draw
 from codex_imagegen.demo.show import PROMPT, prove
 from codex_imagegen.interrupt import Interrupt
@@ -115,3 +116,13 @@ def test_an_output_that_is_there_is_left_alone(lab):
 def test_the_same_words_give_the_same_hills():
     assert draw("a fox", side=64) == draw("a fox", side=64) != draw("two foxes", side=64)
     assert Image.open(io.BytesIO(draw("\ud800", side=64))).size == (64, 64)
+
+
+def test_the_understudy_says_that_it_reads_its_prompt(tmp_path):
+    """A Codex of unknown version that does not is waited for before it gets one."""
+    argv = [sys.executable, "-m", "codex_imagegen.demo.understudy", "-C", str(tmp_path)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / "home")}
+    done = subprocess.run(argv, input=b"a fox", capture_output=True, env=environment, check=True, timeout=60)
+    words = Words()
+    words.feed(done.stderr)
+    assert words.reads_stdin

@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     words = list(sys.argv[1:] if argv is None else argv)
     folder = words[words.index("-C") + 1] if "-C" in words else os.getcwd()
+    sys.stderr.write("Reading prompt from stdin...\n")  # as the real one does: the prompt is sent then
+    sys.stderr.flush()
     prompt = sys.stdin.buffer.read().decode(errors="replace")
     thread = _uuid7()
     rollout = _open_rollout(thread)
