@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from tests import recorder
 from tests.support import recorded, scrub
+from tests.tools import recorder
 
 MAX_BYTES = 760_000
 FORBIDDEN = re.compile(

@@ -1,4 +1,4 @@
-"""A short run of the fuzz command; the long one is ``python -m tests.fuzz``."""
+"""A short run of the fuzz command; the long one is ``python -m tests.tools.fuzz``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from tests.fuzz import PIECES, VALUES, Fuzz, Mutator, is_sound_png
 from tests.support.pictures import encoded, torn
+from tests.tools.fuzz import PIECES, VALUES, Fuzz, Mutator, is_sound_png
 
 LINES = 20_000
 

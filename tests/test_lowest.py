@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import lowest
+from tests.tools import lowest
 
 
 def test_constraints_are_the_lower_bounds():
@@ -19,7 +19,7 @@ def test_constraints_are_the_lower_bounds():
     assert {line.partition("==")[0] for line in lowest.lowest()} == {
         "click", "filetype", "mcp", "Pillow", "rich", "urllib3", "watchdog",
     }  # fmt: skip
-    assert "lowest.py" in (script.parents[1] / ".ci" / "run").read_text()
+    assert "lowest.py" in (script.parents[2] / ".ci" / "run").read_text()
 
 
 def test_requirement_without_a_lower_bound_is_refused(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A short soak; the long one is ``python -m tests.soak``."""
+"""A short soak; the long one is ``python -m tests.tools.soak``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.soak import Mixed, Soak
+from tests.tools.soak import Mixed, Soak
 
 pytestmark = pytest.mark.real
 

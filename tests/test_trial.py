@@ -16,7 +16,10 @@ pytestmark = pytest.mark.real
 
 def trial(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.trial", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.tools.trial", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from codex_imagegen.demo.standin import tools
-from tests.bench import pairs
 from tests.bridge import checks
 from tests.bridge.checks import Small
 from tests.support import builds
+from tests.tools.bench import pairs
 
 pytestmark = pytest.mark.real
 

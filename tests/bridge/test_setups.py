@@ -16,11 +16,11 @@ import pytest
 
 from codex_imagegen.codex import lean, native
 from codex_imagegen.demo.standin import tools
-from tests.bench import calls, growth
 from tests.bridge import checks
 from tests.bridge.checks import ENDS, Small, assert_failed, assert_told, made, until
 from tests.support import builds
 from tests.support.lab import COMMAND, Outcome
+from tests.tools.bench import calls, growth
 
 pytestmark = pytest.mark.real
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
@@ -114,8 +114,8 @@ RUNS = 12
 @pytest.mark.parametrize(("draw_sec", "at_once"), [(0.0, 1), (0.5, 2)])
 @ENDS
 def test_without_file_events_one_model_call_is_enough(lab, version, draw_sec, at_once):
-    """On a machine with nothing else to do it is one for each (``python -m tests.bench --only calls``); with a tick of
-    0.2 s it was two in 11 of 12. Two at once are two runs in one process.
+    """On a machine with nothing else to do it is one for each (``python -m tests.tools.bench --only calls``); with a
+    tick of 0.2 s it was two in 11 of 12. Two at once are two runs in one process.
     """
     script = Small()
     script.draw_sec = draw_sec

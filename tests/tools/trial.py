@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.trial [--minutes 30] [--folder DIR]
+    python -m tests.tools.trial [--minutes 30] [--folder DIR]
 
 makes a folder, prints the line by which a shell enters it (``. DIR/env``), and serves it until the minutes are over or
 a signal comes; the folder is left to be looked at. In that shell HOME, CODEX_HOME and the temporary folder are the
@@ -117,7 +117,7 @@ def furnish(world: Lab) -> Path:
 
 def main() -> int:
     """Serve a trial; its time is over with exit code 0."""
-    parser = argparse.ArgumentParser(prog="python -m tests.trial", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.trial", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=30, help=f"how long to serve, at most {MAX_MINUTES} [30]")
     parser.add_argument("--folder", type=Path, help="a new folder [one in the temporary folder]")
     given = parser.parse_args()

@@ -2,10 +2,10 @@
 
 ::
 
-    python -m tests.recorder                              # every scenario on every build that it names
-    python -m tests.recorder img-moderation ok            # these scenarios
-    python -m tests.recorder ok --build 0.169.0-code --build 0.111.0
-    python -m tests.recorder --list
+    python -m tests.tools.recorder                              # every scenario on every build that it names
+    python -m tests.tools.recorder img-moderation ok            # these scenarios
+    python -m tests.tools.recorder ok --build 0.169.0-code --build 0.111.0
+    python -m tests.tools.recorder --list
 
 Each run is a bare ``codex exec --json`` (not this program) in a home of its own, logged in with made-up tokens, that
 can reach nothing but the stand-in on loopback. What it left is scrubbed (tests/support/scrub.py) and written to
@@ -43,7 +43,7 @@ from tests.support import builds, scripts, scrub
 from tests.support.lab import Lab
 from tests.support.pictures import encoded
 
-ROOT = Path(__file__).resolve().parent.parent / "fixtures" / "rollouts"
+ROOT = Path(__file__).resolve().parents[2] / "fixtures" / "rollouts"
 PROMPT = "a red fox in the snow"
 TIMEOUT_SEC = 90
 
@@ -277,7 +277,9 @@ def _write(path: Path, data: bytes) -> None:
 
 def main(arguments: list[str]) -> int:
     """The command line; see the module's words."""
-    parser = argparse.ArgumentParser(prog="python -m tests.recorder", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.tools.recorder", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("scenario", nargs="*", choices=[[], *SCENARIOS], metavar="SCENARIO")
     parser.add_argument("--build", action="append", metavar="V", help="only these builds, also ones not named by it")
     parser.add_argument("--into", type=Path, default=ROOT, metavar="FOLDER")

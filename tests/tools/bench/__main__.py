@@ -1,4 +1,4 @@
-"""``python -m tests.bench [--rounds N] [--long] [--growth N]``: prints the tables of the README."""
+"""``python -m tests.tools.bench [--rounds N] [--long] [--growth N]``: prints the tables of the README."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import platform
 import sys
 import time
 
-from tests.bench import bridge, calls, growth, reading, startup
 from tests.support import builds
+from tests.tools.bench import bridge, calls, growth, reading, startup
 
 
 def main() -> int:
     """Every figure, one after the other: the machine should have nothing else to do."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="paired rounds of each [5]")
     parser.add_argument(
         "--long", action="store_true", help="one round with a picture of 40 s and a closing turn of 5 s"

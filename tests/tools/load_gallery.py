@@ -1,9 +1,9 @@
-"""``python -m tests.load_gallery``: what a gallery costs, of a large home and of many pictures.
+"""``python -m tests.tools.load_gallery``: what a gallery costs, of a large home and of many pictures.
 
 ::
 
-    python -m tests.load_gallery home [--gb 2]          # time for each GB, peak memory, and the second time
-    python -m tests.load_gallery page [--pictures 5000] # loading, scrolling and searching in Chromium
+    python -m tests.tools.load_gallery home [--gb 2]          # time for each GB, peak memory, and the second time
+    python -m tests.tools.load_gallery page [--pictures 5000] # loading, scrolling and searching in Chromium
 
 ``home`` makes rollouts in a temporary folder: for each picture of 1.5 MB (a PNG of 1254 × 1254, as record and as the
 tool's output) a reference that is as large, and as many bytes again of messages, tool outputs and compacted histories.

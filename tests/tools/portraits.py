@@ -1,4 +1,4 @@
-"""Pictures of the program for the README: ``python -m tests.portraits`` writes them into fixtures/readme.
+"""Pictures of the program for the README: ``python -m tests.tools.portraits`` writes them into fixtures/readme.
 
 What they show was said by the installed program, run with the real Codex and the stand-in; only the folder's name is
 another. Needs Chromium, which draws the terminal's text and the gallery's page.
@@ -20,7 +20,7 @@ from tests.support import terminal
 from tests.support.chromium import browser
 from tests.support.lab import COMMAND, Lab
 
-TARGET = Path(__file__).parent.parent / "fixtures" / "readme"
+TARGET = Path(__file__).parents[2] / "fixtures" / "readme"
 HOME = "/home/me"
 COLUMNS, ROWS = 84, 26
 WINDOW = terminal.Kind(terminal.XTERM.name, terminal.XTERM.attributes, pixels=(COLUMNS * 9, ROWS * 18))

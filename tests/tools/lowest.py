@@ -1,4 +1,4 @@
-"""The lowest versions that pyproject.toml allows, as constraints for pip: ``python tests/lowest.py``.
+"""The lowest versions that pyproject.toml allows, as constraints for pip: ``python tests/tools/lowest.py``.
 
 .ci/run installs them into an environment of its own and runs a part of the tests there. They are the lower bounds
 themselves, so a bound can't be promised without being tried.
@@ -11,7 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 _BOUND = re.compile(r"(?P<name>[\w.-]+)>=(?P<version>[\d.]+)(?:,<[\d.]+)?\Z")
 
 

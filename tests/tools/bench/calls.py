@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import pairs
 from tests.support import builds
 from tests.support.lab import Lab
+from tests.tools.bench import pairs
 
 MB = 1_000_000
 SIZES = (1.5 * MB, 4.5 * MB)

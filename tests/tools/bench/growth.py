@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import pairs
 from tests.support.lab import Lab
+from tests.tools.bench import pairs
 
 DAYS = 300
 _COUNTER = """

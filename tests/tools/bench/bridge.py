@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 
 from codex_imagegen.codex import lean
-from tests.bench import pairs
 from tests.support.lab import Lab
+from tests.tools.bench import pairs
 
 
 def headline(rounds: int, draw_sec: float, closing_sec: float) -> Iterator[str]:

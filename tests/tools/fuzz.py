@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.fuzz --lines 1000000 --seed 1
+    python -m tests.tools.fuzz --lines 1000000 --seed 1
 
 Seeded from the recordings in fixtures/rollouts, whose made pictures have 8 × 8 pixels and whose references 16 × 16: so
 a reference that is taken for a picture is seen even where it was mutated. What must hold for every line: no exception,

@@ -1,4 +1,4 @@
-"""``python -m tests.load_batch [JOBS]``: how much memory a long batch takes, with the understudy as Codex.
+"""``python -m tests.tools.load_batch [JOBS]``: how much memory a long batch takes, with the understudy as Codex.
 
 Prints the batch's own resident memory as it goes on (Linux), its peak, and how long a job took; exits 1 above 150 MB.
 The understudy draws small pictures, so this measures the batch and not the drawing; ``--side`` sets their pixels.

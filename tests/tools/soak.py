@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.soak --runs 200 --jobs 12 --seed 1
+    python -m tests.tools.soak --runs 200 --jobs 12 --seed 1
 
 The real Codex of the newest build, a stand-in for OpenAI on loopback, and a folder that is gone in the end. A tenth of
 the runs is killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth gets no

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from codex_imagegen.codex import rollout
 from codex_imagegen.codex.tail import Tail
-from tests.bench import pairs
+from tests.tools.bench import pairs
 
 LARGE, LARGE_LINES, SMALL_LINE = 26_000_000, 4, 20_000
 
@@ -82,7 +82,7 @@ def nothing(_path: str) -> int:
 
 def _timed(function: str, path: Path) -> tuple[float, float]:
     code = (
-        "import re, time; from tests.bench import reading\n"
+        "import re, time; from tests.tools.bench import reading\n"
         f"began = time.perf_counter(); reading.{function}({str(path)!r}); wall = time.perf_counter() - began\n"
         "print(wall, int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024)"
     )
