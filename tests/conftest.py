@@ -21,9 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-build",
         action="store_true",
-        default=bool(os.environ.get("CI")),
-        help="run the tests of the Codex builds between the oldest and the newest, too (always on where CI is set)",
+        help="run what is left to CI, too: the Codex builds between the ends, a browser, minutes of waiting",
     )
+    parser.addoption("--only-ci", action="store_true", help="run only what is left out without --every-build")
 
 
 def pytest_configure() -> None:
@@ -34,11 +34,21 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--every-build"):
+    left_out = {item for item in items if item.get_closest_marker("every_build") or item.get_closest_marker("ci")}
+    if config.getoption("--only-ci"):
+        left_out = set(items) - left_out
+    elif config.getoption("--every-build"):
         return
-    between = [item for item in items if item.get_closest_marker("every_build")]
-    config.hook.pytest_deselected(items=between)
-    items[:] = [item for item in items if item not in set(between)]
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def warm_homes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The homes that labs copy: made once for all the workers of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    Lab.warm_homes = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "warm-homes"
+    Lab.warm_homes.mkdir(exist_ok=True)
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,7 @@ from codex_imagegen.codex.sessions import owner_of
 from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNotImage
 from codex_imagegen.pictures import references, trailing
 from codex_imagegen.pictures.verify import verify
-from tests.bridge import checks
-from tests.support import past, scripts
+from tests.support import checks, past, scripts
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 from tests.support.screen import printed

@@ -14,9 +14,8 @@ from PIL import Image
 from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.errors import ImagegenError
-from tests.bridge import checks
-from tests.bridge.checks import Small
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import Small
 from tests.support.lab import COMMAND
 from tests.test_docs import help_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codex_imagegen.demo.standin import Script
-from tests.bridge.checks import Small
+from tests.support.checks import Small
 
 
 @pytest.fixture

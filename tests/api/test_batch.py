@@ -9,9 +9,8 @@ import pytest
 import codex_imagegen
 from codex_imagegen import Interrupt, Interrupted
 from codex_imagegen.batches.journal import NAME
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
-from tests.support import builds, scripts
+from tests.support import builds, checks, scripts
+from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 

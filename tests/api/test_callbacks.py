@@ -8,10 +8,9 @@ import pytest
 
 import codex_imagegen
 from codex_imagegen import Interrupt
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
-from tests.support import builds
+from tests.support import builds, checks
 from tests.support.causes import chain
+from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 CODEX = builds.codex(builds.NEWEST)

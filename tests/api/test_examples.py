@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import Small, made
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))

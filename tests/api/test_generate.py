@@ -17,10 +17,9 @@ from rich.traceback import Traceback
 
 import codex_imagegen
 from codex_imagegen import ImagegenError, Interrupt
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
-from tests.support import builds, scripts
+from tests.support import builds, checks, scripts
 from tests.support.causes import chain
+from tests.support.checks import Small, made
 
 
 def generate(*arguments, **more):

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 import codex_imagegen
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
-from tests.support import builds, past
+from tests.support import builds, checks, past
+from tests.support.checks import Small, made
 from tests.support.pictures import encoded
 
 CODEX = builds.codex(builds.NEWEST)

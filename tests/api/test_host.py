@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.bridge.checks import Small
 from tests.support import builds
+from tests.support.checks import Small
 
 _PROGRAM = """
 import json, logging, os, signal, sys, warnings

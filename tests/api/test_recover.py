@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 import codex_imagegen
-from tests.bridge import checks
-from tests.bridge.checks import made
-from tests.support import builds, past
+from tests.support import builds, checks, past
+from tests.support.checks import made
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")

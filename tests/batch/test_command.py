@@ -19,8 +19,8 @@ from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.outcome import Result
 from codex_imagegen.report import envelope
 from tests.batch.worlds import Moody, answers, asked, assert_clean, forget, journal, statuses, write
-from tests.bridge.checks import made
 from tests.support import builds
+from tests.support.checks import made
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
 

@@ -15,7 +15,7 @@ import pytest
 
 from codex_imagegen.codex.workspace import PREFIX
 from tests.batch.worlds import Moody, answers, asked, assert_clean, forget, journal, statuses, write
-from tests.bridge.checks import made, processes, until
+from tests.support.checks import made, processes, until
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]

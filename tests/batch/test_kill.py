@@ -13,7 +13,7 @@ from codex_imagegen.pictures.convert import convert
 from codex_imagegen.pictures.output import SUFFIXES
 from codex_imagegen.pictures.verify import verify
 from tests.batch.worlds import Moody, answers, asked, assert_clean, write
-from tests.bridge.checks import made
+from tests.support.checks import made
 from tests.support.lab import Lab
 
 pytestmark = pytest.mark.real

@@ -10,7 +10,7 @@ from typing import Any
 
 from codex_imagegen.batches.journal import NAME
 from codex_imagegen.demo.standin import Call, Reply
-from tests.bridge.checks import Small, processes, temporary
+from tests.support.checks import Small, processes, temporary
 from tests.support.lab import Lab, Outcome
 from tests.support.scripts import MODERATION, PICTURE_RATE, UsageLimit, error
 

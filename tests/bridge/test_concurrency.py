@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, made
-from tests.support import promised
+from tests.support import checks, promised
+from tests.support.checks import ENDS, Small, made
 
 pytestmark = pytest.mark.real
 RUNS = 12

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from codex_imagegen.generation import NOTHING_MADE
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, assert_failed, made, model_of
-from tests.support import builds, scripts
+from tests.support import builds, checks, scripts
+from tests.support.checks import ENDS, Small, assert_failed, made, model_of
 
 pytestmark = pytest.mark.real
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]

@@ -14,9 +14,8 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.codex.command import MAX_PROMPT_CHARS
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, assert_failed, assert_told, made
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import ENDS, Small, assert_failed, assert_told, made
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen.codex.rollout import Records
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, assert_told, made, until
+from tests.support import checks
+from tests.support.checks import ENDS, Small, assert_told, made, until
 from tests.support.lab import COMMAND, Outcome
 
 pytestmark = pytest.mark.real

@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from codex_imagegen.demo.standin import tools
-from tests.bridge import checks
-from tests.bridge.checks import Small
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import Small
 from tests.tools.bench import pairs
 
 pytestmark = pytest.mark.real

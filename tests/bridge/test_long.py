@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from codex_imagegen.demo.standin import arguments_of, script_call
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 CODE_MODE = [variant for variant in checks.every_build() if builds.number(variant.values[0]) >= (0, 144)]

@@ -14,9 +14,8 @@ from codex_imagegen import __version__
 from codex_imagegen.codex.command import instructions
 from codex_imagegen.demo.standin import function_call, hosted, prompt_of, said, script_call, stream, tool_of
 from codex_imagegen.model import Wishes
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, made
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import ENDS, Small, made
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, made
-from tests.support import builds, scripts
+from tests.support import builds, checks, scripts
+from tests.support.checks import ENDS, Small, made
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 

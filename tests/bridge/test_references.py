@@ -12,9 +12,8 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.codex import upload
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, made
-from tests.support import builds, scripts
+from tests.support import builds, checks, scripts
+from tests.support.checks import ENDS, Small, made
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real

@@ -9,9 +9,8 @@ import time
 import pytest
 
 from codex_imagegen.codex import sessions
-from tests.bridge import checks
-from tests.bridge.checks import Small, made, until
-from tests.support import builds, scripts
+from tests.support import builds, checks, scripts
+from tests.support.checks import Small, made, until
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 

@@ -9,9 +9,8 @@ import sys
 import pytest
 
 from codex_imagegen.demo.standin import function_call, prompt_of, said, script_call, stream, tools
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, made
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import ENDS, Small, made
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real

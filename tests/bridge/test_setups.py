@@ -16,9 +16,8 @@ import pytest
 
 from codex_imagegen.codex import lean, native
 from codex_imagegen.demo.standin import tools
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, assert_failed, assert_told, made, until
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import ENDS, Small, assert_failed, assert_told, made, until
 from tests.support.lab import COMMAND, Outcome
 from tests.tools.bench import calls, growth
 
@@ -58,7 +57,7 @@ def started_while_it_indexes(world):
 @pytest.mark.parametrize("version", INDEXED)
 def test_a_run_that_is_stopped_while_codex_indexes_leaves_no_lease(lab, version):
     """One that is killed then has every later Codex of the home wait for 30 s."""
-    world = lab(version, script=Small())
+    world = lab(version, script=Small(), fresh=True)
     growth.fill(world.home, ROLLOUTS)
     for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         forget_index(world)
@@ -96,7 +95,7 @@ def test_progress_says_that_codex_indexes(lab, tmp_path):
 
 def test_a_run_that_is_killed_before_codex_reads_its_prompt_costs_nothing(lab):
     """The prompt is in no pipe yet."""
-    world = lab(script=Small())
+    world = lab(script=Small(), fresh=True)
     growth.fill(world.home, ROLLOUTS)
     run = started_while_it_indexes(world)
     run.kill()

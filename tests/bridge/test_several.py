@@ -13,10 +13,9 @@ import threading
 
 import pytest
 
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
 from tests.faults.stage import can
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import Small, made
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 from tests.support.scripts import (

@@ -7,8 +7,8 @@ import io
 import pytest
 from PIL import Image, PngImagePlugin
 
-from tests.bridge import checks
-from tests.bridge.checks import Small
+from tests.support import checks
+from tests.support.checks import Small
 
 pytestmark = pytest.mark.real
 

@@ -12,7 +12,9 @@ import pytest
 import codex_imagegen
 from codex_imagegen.codex import failures, native, upload
 from codex_imagegen.demo.standin import Call, Reply
-from tests.bridge.checks import (
+from tests.faults.stage import can
+from tests.support import builds, scripts
+from tests.support.checks import (
     Small,
     assert_clean,
     assert_failed,
@@ -22,8 +24,6 @@ from tests.bridge.checks import (
     variants,
     with_provider,
 )
-from tests.faults.stage import can
-from tests.support import builds, scripts
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
 

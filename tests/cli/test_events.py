@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from codex_imagegen.cli.main import COMMANDS
-from tests.bridge.checks import Small
 from tests.bridge.test_kills import Closing, ended
 from tests.bridge.test_several import FailsOnce
 from tests.support import builds, past
+from tests.support.checks import Small
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 from tests.support.scripts import UsageLimit

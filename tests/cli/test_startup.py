@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tests.bridge.checks import Small, made
 from tests.support import builds
+from tests.support.checks import Small, made
 
 HEAVY = {
     "PIL", "rich", "urllib3", "watchdog", "filetype", "subprocess", "mcp", "tempfile", "importlib.metadata", "ssl",

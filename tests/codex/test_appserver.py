@@ -11,9 +11,8 @@ from codex_imagegen.codex import appserver, native
 from codex_imagegen.codex.appserver import AppServer, Refused
 from codex_imagegen.errors import CodexFailed, CodexMissing, Interrupted
 from codex_imagegen.interrupt import Interrupt
-from tests.bridge import checks
-from tests.bridge.checks import ENDS
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import ENDS
 
 
 def server(world, codex=None, interrupt=None):

@@ -10,8 +10,8 @@ import pytest
 
 from codex_imagegen.codex.subcommand import NO_PICTURE, VALUED, refuse_thread, resumed
 from codex_imagegen.errors import UsageError
-from tests.bridge.checks import every_build
 from tests.support import builds
+from tests.support.checks import every_build
 
 
 @pytest.mark.parametrize(("arguments", "thread"), [

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.bridge import checks
-from tests.support import builds
+from tests.support import builds, checks
 from tests.support.lab import COMMAND, Lab, Outcome
 
 KEYS = [*checks.KEYS, "checks", "versions"]

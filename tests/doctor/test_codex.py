@@ -11,10 +11,10 @@ import time
 import pytest
 
 from codex_imagegen.codex import installed, native
-from tests.bridge.checks import with_provider
 from tests.doctor.surgery import HANGING, NAMES, examine, ill, without_codex
 from tests.support import builds
 from tests.support.account import Account
+from tests.support.checks import with_provider
 from tests.support.past import Past, asked, id_of
 from tests.support.pictures import encoded
 

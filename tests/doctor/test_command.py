@@ -6,9 +6,8 @@ import re
 
 import pytest
 
-from tests.bridge import checks
 from tests.doctor.surgery import CHECK_KEYS, KEYS, NAMES, examine, tree, without_codex
-from tests.support import builds
+from tests.support import builds, checks
 from tests.support.account import Account
 from tests.support.lab import COMMAND
 from tests.support.screen import printed

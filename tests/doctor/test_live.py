@@ -10,9 +10,8 @@ import time
 
 import pytest
 
-from tests.bridge import checks
 from tests.doctor.surgery import NAMES, examine, ill, tree, without_codex
-from tests.support import builds
+from tests.support import builds, checks
 from tests.support.account import Account
 from tests.support.lab import COMMAND
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from tests.bridge import checks
 from tests.bridge.test_promise import Watched
 from tests.doctor.surgery import NAMES, tree
+from tests.support import checks
 from tests.support.account import Account
 from tests.support.past import Past, asked
 

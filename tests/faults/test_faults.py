@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bridge import checks
 from tests.faults.stage import Meanwhile, Stage
 from tests.faults.table import DELIVERED, NONE, RECOVERABLE, TABLE, Fault
+from tests.support import checks
 
 pytestmark = pytest.mark.real
 

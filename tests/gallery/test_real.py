@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bridge.checks import Small, every_build, made
 from tests.gallery.worlds import entries_of
 from tests.support import builds
+from tests.support.checks import Small, every_build, made
 
 pytestmark = pytest.mark.real
 

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tests.bridge.checks import Small, made
 from tests.mcp import hosts
 from tests.mcp.hosts import call, texts
+from tests.support.checks import Small, made
 from tests.support.lab import COMMAND
 
 

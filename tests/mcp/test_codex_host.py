@@ -8,10 +8,9 @@ import subprocess
 import pytest
 
 from codex_imagegen.demo.standin import said, stream
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
 from tests.mcp.test_docs import CONFIGS, PAGE
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import Small, made
 from tests.support.lab import COMMAND
 
 pytestmark = pytest.mark.real

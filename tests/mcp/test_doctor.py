@@ -5,11 +5,11 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
 from tests.mcp import hosts
 from tests.mcp.hosts import call, texts
 from tests.mcp.wire import Wire
+from tests.support import checks
+from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 

@@ -11,11 +11,10 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import jsonrpc_message_adapter
 
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
 from tests.mcp import hosts
 from tests.mcp.wire import Wire
-from tests.support import scripts
+from tests.support import checks, scripts
+from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 FOX = {"prompt": "a red fox", "out": "fox.png"}

@@ -9,11 +9,10 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from codex_imagegen.schemas.kinds import KINDS
-from tests.bridge import checks
-from tests.bridge.checks import KEYS, Small, made
 from tests.mcp import hosts
 from tests.mcp.hosts import call, texts
-from tests.support import scripts
+from tests.support import checks, scripts
+from tests.support.checks import KEYS, Small, made
 
 
 def assert_refused(answer, code, *words, spent=False):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
-from tests.support import inspector
+from tests.support import checks, inspector
+from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 

@@ -9,10 +9,10 @@ import anyio
 import pytest
 from PIL import Image
 
-from tests.bridge import checks
-from tests.bridge.checks import KEYS, Small, made
 from tests.mcp import hosts
 from tests.mcp.hosts import call, texts
+from tests.support import checks
+from tests.support.checks import KEYS, Small, made
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real

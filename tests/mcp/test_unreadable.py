@@ -10,9 +10,9 @@ from mcp.types import jsonrpc_message_adapter
 from codex_imagegen.errors import SessionMissing
 from codex_imagegen.server import answers
 from codex_imagegen.server.settings import Settings
-from tests.bridge import checks
-from tests.bridge.checks import Small, made
 from tests.mcp.wire import Wire
+from tests.support import checks
+from tests.support.checks import Small, made
 
 HALF = r'"\ud800"'
 CALL = '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": {"name": "%s", "arguments": {%s}}}'

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.bridge.checks import KEYS
 from tests.support import past, terminal
+from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 

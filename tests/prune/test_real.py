@@ -9,10 +9,9 @@ import pytest
 
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.prune import story, verdict
-from tests.bridge import checks
-from tests.bridge.checks import ENDS, Small, until
 from tests.prune import worlds
-from tests.support import builds
+from tests.support import builds, checks
+from tests.support.checks import ENDS, Small, until
 
 pytestmark = pytest.mark.real
 DELETES = (0, 141)

@@ -13,8 +13,7 @@ from typing import Any
 from codex_imagegen.codex import native
 from codex_imagegen.codex.appserver import AppServer
 from codex_imagegen.interrupt import Interrupt
-from tests.bridge import checks
-from tests.support import builds
+from tests.support import builds, checks
 from tests.support.lab import Lab, Outcome
 
 DAY = 86_400

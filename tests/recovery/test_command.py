@@ -9,8 +9,8 @@ import time
 import pytest
 from PIL import Image
 
-from tests.bridge.checks import KEYS
 from tests.support import past
+from tests.support.checks import KEYS
 from tests.support.lab import COMMAND, Outcome
 from tests.support.pictures import encoded, torn
 from tests.support.screen import printed

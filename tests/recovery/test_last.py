@@ -12,9 +12,9 @@ import pytest
 from codex_imagegen.errors import NoPicture
 from codex_imagegen.recovery import last as module
 from codex_imagegen.recovery.last import last
-from tests.bridge.checks import ENDS, Small, made
 from tests.prune import worlds
 from tests.support import past
+from tests.support.checks import ENDS, Small, made
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 

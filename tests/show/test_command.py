@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from rich.text import Text
 
-from tests.bridge.checks import Small, made
 from tests.cli.test_startup import loaded
 from tests.support import builds, past, terminal
+from tests.support.checks import Small, made
 from tests.support.lab import COMMAND
 
 KITTY_CHUNK = re.compile(rb"\x1b_G([^;]*);([^\x1b]*)\x1b\\")

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from codex_imagegen.skill.text import seal_of, text
-from tests.bridge.checks import KEYS
 from tests.skill.worlds import BELOW, assert_refused
+from tests.support.checks import KEYS
 
 OLDER = text().replace(b"fox", b"cat")
 OLDER = OLDER.replace(f'seal: "{seal_of(text())}"'.encode(), f'seal: "{seal_of(OLDER)}"'.encode())

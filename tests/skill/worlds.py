@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from tests.bridge.checks import KEYS
+from tests.support.checks import KEYS
 from tests.support.lab import COMMAND, Outcome
 
 BELOW = "codex-imagegen/SKILL.md"

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,8 +60,7 @@ def _install(package: str, folder: Path) -> None:
     if npm is None:
         missing(f"npm is not there to install {package}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder.parent / f"{folder.name}.lock"):
         if folder.exists():
             return
         fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
@@ -76,6 +77,14 @@ def _install(package: str, folder: Path) -> None:
             fresh.rename(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else is in here meanwhile: the workers of a test run share what is made once."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def missing(message: str) -> None:
