@@ -20,7 +20,8 @@ from codex_imagegen.codex.sessions import owner_of
 from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNotImage
 from codex_imagegen.pictures import references, trailing
 from codex_imagegen.pictures.verify import verify
-from tests.support import checks, past, scripts
+from tests.support import checks, scripts
+from tests.support import history as past
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 from tests.support.screen import printed
@@ -142,7 +143,7 @@ def test_a_first_record_with_a_path_for_an_id_is_nobodys(lab):
 def test_another_runs_rollout_is_not_taken(lab):
     """A Codex that names a thread of somebody else's, which is there, gets nothing out of it."""
     world = lab()
-    rollout = past.Past(world.home).rollout(past.made(SECRET))
+    rollout = past.History(world.home).rollout(past.made(SECRET))
     other = past.id_of(rollout)
     codex, _thread = lying_codex(world, says=[{"type": "thread.started", "thread_id": other}])
     done = run(world, codex, "--json")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import codex_imagegen
-from tests.support import builds, checks, past
+from tests.support import builds, checks
+from tests.support import history as past
 from tests.support.checks import Small, made
 from tests.support.pictures import encoded
 
@@ -72,6 +73,6 @@ def test_home_may_be_relative_and_in_the_users_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CODEX_HOME", "/no/such/folder")
     monkeypatch.chdir(tmp_path)
-    thread = past.id_of(past.Past(tmp_path / "mine").rollout(past.asked(), past.made(encoded(40, "fox"))))
+    thread = past.id_of(past.History(tmp_path / "mine").rollout(past.asked(), past.made(encoded(40, "fox"))))
     for n, home in enumerate(("mine", "~/mine", Path("mine"), tmp_path / "mine")):
         assert codex_imagegen.recover(thread, out=f"{n}.png", codex_home=home).thread_id == thread

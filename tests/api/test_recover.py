@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import codex_imagegen
-from tests.support import builds, checks, past
+from tests.support import builds, checks
+from tests.support import history as past
 from tests.support.checks import made
 from tests.support.pictures import encoded
 
@@ -16,7 +17,7 @@ FOX = encoded(40, "fox")
 def thread(tmp_path, monkeypatch):
     monkeypatch.setenv("CODEX_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    return past.id_of(past.Past(tmp_path / "home").rollout(past.asked(), past.made(FOX)))
+    return past.id_of(past.History(tmp_path / "home").rollout(past.asked(), past.made(FOX)))
 
 
 def test_by_thread_as_the_last_one_and_by_file(thread, tmp_path, capfd):

@@ -13,7 +13,8 @@ import pytest
 from codex_imagegen.cli.main import COMMANDS
 from tests.bridge.test_kills import Closing, ended
 from tests.bridge.test_several import FailsOnce
-from tests.support import builds, past
+from tests.support import builds
+from tests.support import history as past
 from tests.support.checks import Small
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
@@ -185,7 +186,7 @@ def test_help_and_the_version_end_well(lab):
 
 def test_recovered_pictures_are_written(lab):
     world = lab()
-    there = past.Past(world.home)
+    there = past.History(world.home)
     threads = [past.id_of(there.rollout(past.made(encoded(20, number)))) for number in range(2)]
     done = world.run_argv([COMMAND, "recover", *threads, "--out-dir", "back", "--events"])
     assert names(done) == ["written", "written", "done"]

@@ -15,7 +15,7 @@ from codex_imagegen.errors import CodexMissing
 from tests.doctor.surgery import HANGING
 from tests.support import account as back_end
 from tests.support import builds
-from tests.support.past import thread
+from tests.support.history import new_thread_id
 
 SECONDS = 30.0
 SERVER = """
@@ -102,7 +102,7 @@ def test_a_home_with_a_past_gets_no_database_from_us(lab, version):
     folder = world.home / "sessions" / "2026" / "01" / "01"
     folder.mkdir(parents=True)
     for _ in range(500):
-        (folder / f"rollout-2026-01-01T00-00-00-{thread()}.jsonl").write_text("{}\n")
+        (folder / f"rollout-2026-01-01T00-00-00-{new_thread_id()}.jsonl").write_text("{}\n")
     assert ask(str(builds.codex(version)), environment=world.environment).plan == "plus"
     assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
 

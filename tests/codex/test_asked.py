@@ -9,17 +9,18 @@ from codex_imagegen.codex.asked import MAX_CHARS, Asked
 from codex_imagegen.codex.history import of_file
 from codex_imagegen.codex.keepsake import Keepsake
 from codex_imagegen.pictures import blobs
-from tests.support import past, recorded
+from tests.support import history, recorded
+from tests.support.history import generated_image, user_image, user_message
 from tests.support.pictures import encoded
 
 FOX, OWL, REFERENCE = encoded(40, "fox"), encoded(44, "owl"), encoded(64, "reference")
 WRITTEN = 1767225600.0
-"""2026-01-01, the time of every record that tests.support.past writes."""
+"""2026-01-01, the time of every record that tests.support.history writes."""
 
 
 @pytest.fixture
 def there(tmp_path):
-    return past.Past(tmp_path / "home")
+    return history.History(tmp_path / "home")
 
 
 def kept(there, path):
@@ -33,8 +34,9 @@ def context(model):
 
 def test_each_picture_has_its_own_turn(there):
     path = there.rollout(
-        context("gpt-5.2"), past.showed(REFERENCE, "as a king"), past.asked("as a king"), past.made(FOX),
-        context("gpt-6.1-sol"), past.showed(b"", "now an owl"), past.asked("now an owl"), past.made(OWL, call_id="2"),
+        context("gpt-5.2"), user_image(REFERENCE, "as a king"), user_message("as a king"), generated_image(FOX),
+        context("gpt-6.1-sol"), user_image(b"", "now an owl"), user_message("now an owl"),
+        generated_image(OWL, call_id="2"),
     )  # fmt: skip
     (fox, owl), keepsake = kept(there, path)
     assert (fox.setting.prompt, fox.setting.model, fox.time) == ("as a king", "gpt-5.2", WRITTEN)
@@ -45,22 +47,22 @@ def test_each_picture_has_its_own_turn(there):
 
 
 def test_the_event_of_a_message_keeps_its_references(there):
-    path = there.rollout(past.showed(REFERENCE, "guessed"), past.asked(" typed "), past.made(FOX))
+    path = there.rollout(user_image(REFERENCE, "guessed"), user_message(" typed "), generated_image(FOX))
     ((fox,), _) = kept(there, path)
     assert (fox.setting.prompt, len(fox.setting.references)) == ("typed", 1)
 
 
 def test_words_of_codexs_own_change_nothing(there):
-    own = past.showed(OWL, "<environment_context>x")
-    ((fox,), _) = kept(there, there.rollout(past.showed(REFERENCE), own, past.made(FOX)))
-    assert (fox.setting.prompt, len(fox.setting.references)) == (past.PROMPT, 1)
+    own = user_image(OWL, "<environment_context>x")
+    ((fox,), _) = kept(there, there.rollout(user_image(REFERENCE), own, generated_image(FOX)))
+    assert (fox.setting.prompt, len(fox.setting.references)) == (history.PROMPT, 1)
 
 
 def test_a_file_without_its_record_has_the_records_words_by_name(there):
-    path = there.rollout(past.asked("as a king"), past.made(None, savedPath="x"))
-    folder = there.saved(past.id_of(path), FOX, OWL)
+    path = there.rollout(user_message("as a king"), generated_image(None, savedPath="x"))
+    folder = there.saved(history.thread_of(path), FOX, OWL)
     (fox, owl), keepsake = kept(there, path)
-    assert (fox.setting.prompt, fox.revised_prompt) == ("as a king", f"{past.PROMPT}, revised")
+    assert (fox.setting.prompt, fox.revised_prompt) == ("as a king", f"{history.PROMPT}, revised")
     assert (owl.setting.prompt, owl.revised_prompt) == (None, None)
     assert owl.time == (folder / "call_2.png").stat().st_mtime
     assert keepsake.files == {fox.digest: str(folder / "call_1.png"), owl.digest: str(folder / "call_2.png")}
@@ -68,7 +70,7 @@ def test_a_file_without_its_record_has_the_records_words_by_name(there):
 
 def test_a_long_prompt_is_kept_to_a_limit():
     asked = Asked()
-    asked.read(past.line(past.asked("x" * (MAX_CHARS + 5))))
+    asked.read(history.rollout_line(user_message("x" * (MAX_CHARS + 5))))
     assert asked.now.prompt == "x" * MAX_CHARS
 
 
@@ -91,7 +93,7 @@ def test_the_time_of_a_record(head, when):
 @pytest.mark.parametrize("recording", recorded.all_of("ok") + recorded.all_of("ref1"), ids=lambda one: one.name)
 def test_every_build_says_what_was_asked(recording, there):
     pictures, keepsake = kept(there, recording.path)
-    assert {one.setting.prompt for one in pictures} == {past.PROMPT}
+    assert {one.setting.prompt for one in pictures} == {history.PROMPT}
     assert {len(one.setting.references) for one in pictures} == {int("ref1" in recording.name)}
     assert all(abs(one.time - recording.run["recorded_at"]) < 60 for one in pictures)
     assert keepsake.codex_version == recording.run["build"].split("-")[0]

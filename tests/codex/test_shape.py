@@ -11,7 +11,7 @@ import pytest
 from codex_imagegen.codex import shape
 from codex_imagegen.codex.shape import Shape
 from tests.support import recorded
-from tests.support.past import Past, asked, line, made, showed, thread
+from tests.support.history import History, generated_image, new_thread_id, rollout_line, user_image, user_message
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
@@ -21,7 +21,7 @@ RECORDINGS = [one for one in recorded.all_of() if one.lines]
 
 @pytest.fixture
 def past(tmp_path):
-    return Past(tmp_path)
+    return History(tmp_path)
 
 
 def of(path):
@@ -35,18 +35,20 @@ def test_every_recording_is_of_a_known_shape(recording):
 
 
 def test_an_ordinary_rollout(past):
-    assert of(past.rollout(asked(), showed(encoded(60)), made(FOX))) == KNOWN
+    assert of(past.rollout(user_message(), user_image(encoded(60)), generated_image(FOX))) == KNOWN
 
 
 def test_a_kind_that_is_not_known(past):
-    path = past.rollout(asked(), {"type": "turn_summary", "payload": {}}, {"type": "picture", "payload": {"type": "x"}})
+    path = past.rollout(
+        user_message(), {"type": "turn_summary", "payload": {}}, {"type": "picture", "payload": {"type": "x"}}
+    )
     assert of(path).strange == ("records of the kind turn_summary, picture",)
 
 
 def test_a_picture_in_a_place_that_is_not_known(past):
-    picture = made(FOX)["payload"]["item"]["result"]
+    picture = generated_image(FOX)["payload"]["item"]["result"]
     record = {"type": "event_msg", "payload": {"type": "canvas_painted", "canvas": {"bits": picture}}}
-    assert of(past.rollout(asked(), record)).strange == ("a picture in a record of no known kind",)
+    assert of(past.rollout(user_message(), record)).strange == ("a picture in a record of no known kind",)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +59,13 @@ def test_a_record_without_a_name(past, odd):
 
 
 def test_a_first_record_that_names_no_thread(past):
-    path = past.rollout(asked())
-    path.write_bytes(line(asked()) + b"\n")
+    path = past.rollout(user_message())
+    path.write_bytes(rollout_line(user_message()) + b"\n")
     assert of(path) == Shape(None, ("a first record that names no thread",))
 
 
 def test_records_in_another_order_are_known(past):
-    path = past.rollout(asked())
+    path = past.rollout(user_message())
     swapped = {"payload": {"type": "message", "role": "user"}, "type": "response_item"}
     with path.open("ab") as file:
         file.write(json.dumps(swapped).encode() + b"\n")
@@ -71,8 +73,8 @@ def test_records_in_another_order_are_known(past):
 
 
 def test_what_is_torn_is_no_shape(past):
-    assert of(past.rollout(asked(), end=b'\n{"timestamp":"2026","type":"eve')) == KNOWN
-    assert of(past.rollout(asked(), end=b'\n{"timestamp":"2026","typ\n')) == KNOWN
+    assert of(past.rollout(user_message(), end=b'\n{"timestamp":"2026","type":"eve')) == KNOWN
+    assert of(past.rollout(user_message(), end=b'\n{"timestamp":"2026","typ\n')) == KNOWN
 
 
 @pytest.mark.parametrize("content", [b"", b'{"type":"session_meta"'])
@@ -83,7 +85,7 @@ def test_what_has_no_line_yet_is_not_judged(past, content):
 
 
 def test_what_takes_too_long_or_is_too_large_is_not_judged(past, monkeypatch):
-    path = past.rollout(asked())
+    path = past.rollout(user_message())
     assert shape.of(str(path), time.monotonic() - 1) is None
     assert of(path.with_name("nowhere")) is None
     monkeypatch.setattr(shape, "MAX_BYTES", 10)
@@ -96,4 +98,4 @@ def test_many_new_kinds_are_named_in_part(past):
 
 
 def test_a_thread_of_its_own(past):
-    assert of(past.rollout(asked(), thread_id=thread())) == KNOWN
+    assert of(past.rollout(user_message(), thread_id=new_thread_id())) == KNOWN

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from codex_imagegen.codex import turns
-from tests.support import past, recorded
+from tests.support import history, recorded
 
 RECORDINGS = [recorded.Recording(folder) for folder in sorted(recorded.ROOT.iterdir()) if folder.is_dir()]
 
@@ -18,11 +18,11 @@ def test_every_recorded_run_is_one_turn(recording):
 
 
 def record(kind, turn, **more):
-    return past.line({"type": "event_msg", "payload": {"type": kind, **more, "turn_id": turn}})
+    return history.rollout_line({"type": "event_msg", "payload": {"type": kind, **more, "turn_id": turn}})
 
 
-ONE, TWO = past.thread(0), past.thread(1)
-LONG = past.line({"type": "response_item", "payload": {"type": "message", "text": "x" * 400_000}})
+ONE, TWO = history.new_thread_id(0), history.new_thread_id(1)
+LONG = history.rollout_line({"type": "response_item", "payload": {"type": "message", "text": "x" * 400_000}})
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,21 @@ LONG = past.line({"type": "response_item", "payload": {"type": "message", "text"
 )
 def test_the_ends_decide_or_else_all_of_it(tmp_path, lines, several):
     path = tmp_path / "rollout.jsonl"
-    path.write_bytes(b"".join(line + b"\n" for line in [past.line(past.meta(past.thread(0))), *lines]))
+    path.write_bytes(
+        b"".join(
+            line + b"\n" for line in [history.rollout_line(history.session_meta(history.new_thread_id(0))), *lines]
+        )
+    )
     assert turns.several(str(path)) is several
 
 
 def test_words_that_look_like_a_turn_are_words(tmp_path):
     path = tmp_path / "rollout.jsonl"
     words = json.dumps({"type": "task_started", "turn_id": TWO}, separators=(",", ":"))
-    lines = [record("task_started", ONE), past.line(past.asked(words)), record("task_complete", ONE)]
+    lines = [
+        record("task_started", ONE),
+        history.rollout_line(history.user_message(words)),
+        record("task_complete", ONE),
+    ]
     path.write_bytes(b"\n".join(lines))
     assert not turns.several(str(path))

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from codex_imagegen.codex.usage import Usage, count
-from tests.support.past import Past, asked, made
+from tests.support.history import History, generated_image, user_message
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
@@ -15,11 +15,14 @@ FOX = encoded(40, "fox")
 
 @pytest.fixture
 def past(tmp_path):
-    return Past(tmp_path / "codex")
+    return History(tmp_path / "codex")
 
 
 def test_rollouts_and_pictures_and_nothing_else(past):
-    sizes = [past.rollout(asked(), made(FOX), archived=archived).stat().st_size for archived in (False, False, True)]
+    sizes = [
+        past.rollout(user_message(), generated_image(FOX), archived=archived).stat().st_size
+        for archived in (False, False, True)
+    ]
     past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
     (past.home / "state_5.sqlite").write_bytes(b"x" * 5000)
     (past.home / "sessions" / "loop").symlink_to(past.home)
@@ -28,7 +31,7 @@ def test_rollouts_and_pictures_and_nothing_else(past):
 
 
 def test_no_file_is_opened(past, monkeypatch):
-    past.rollout(asked())
+    past.rollout(user_message())
     monkeypatch.setattr("builtins.open", None)
     monkeypatch.setattr(os, "open", None)
     assert count(str(past.home), 60).rollouts == 1
@@ -39,7 +42,7 @@ def test_what_can_not_be_listed_is_left_out(past):
 
 
 def test_a_file_that_goes_meanwhile_costs_itself_alone(past, monkeypatch):
-    paths = [past.rollout(asked()) for _ in range(3)]
+    paths = [past.rollout(user_message()) for _ in range(3)]
     real = os.scandir
 
     def scandir(folder):
@@ -65,5 +68,5 @@ class _Entries(list):
 
 
 def test_when_the_time_is_up_it_ends(past):
-    past.rollout(asked())
+    past.rollout(user_message())
     assert count(str(past.home), -1) == Usage(0, 0, 0, 0, whole=False)

@@ -15,7 +15,7 @@ from tests.doctor.surgery import HANGING, NAMES, examine, ill, without_codex
 from tests.support import builds
 from tests.support.account import Account
 from tests.support.checks import with_provider
-from tests.support.past import Past, asked, id_of
+from tests.support.history import History, asked, id_of
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real
@@ -275,7 +275,7 @@ def test_an_app_server_that_talks_rubbish(lab):
 
 def test_pictures_are_not_promised_by_the_plans_limits(lab):
     world = lab(script=Account())
-    past = Past(world.home)
+    past = History(world.home)
     saved = past.saved(id_of(past.rollout(asked(), at=time.time())), FOX, FOX, FOX)
     os.utime(saved / sorted(os.listdir(saved))[0], (time.time() - 2 * 86_400,) * 2)
     past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX)  # of a thread of long ago, or of no rollout

@@ -12,7 +12,7 @@ from tests.bridge.test_promise import Watched
 from tests.doctor.surgery import NAMES, tree
 from tests.support import checks
 from tests.support.account import Account
-from tests.support.past import Past, asked
+from tests.support.history import History, asked
 
 pytestmark = [
     pytest.mark.real,
@@ -34,7 +34,7 @@ def test_kills_leave_nothing(lab):
 
 def test_of_the_home_the_newest_rollouts_and_the_provider_alone_are_read(lab):
     world = lab(script=Account(), extra_config='[model_providers.unused]\nname = "unused"')
-    past = Past(world.home)
+    past = History(world.home)
     newest = [past.rollout(asked(), at=1_795_000_000 - 100_000 * number) for number in range(8)][:5]
     token = world.home / ".config" / "runcomfy" / "token.json"
     token.parent.mkdir(parents=True)

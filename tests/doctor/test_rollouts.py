@@ -10,7 +10,7 @@ from codex_imagegen.doctor.finding import failed, ok
 from codex_imagegen.doctor.redact import Redact
 from codex_imagegen.errors import NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
-from tests.support.past import Past, asked, meta, thread
+from tests.support.history import History, asked, meta, thread
 
 HOUR_SEC = 3600.0
 NOW = 1_795_300_000.0
@@ -18,7 +18,7 @@ NOW = 1_795_300_000.0
 
 @pytest.fixture
 def past(tmp_path):
-    return Past(tmp_path)
+    return History(tmp_path)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from codex_imagegen.errors import InternalError
 from codex_imagegen.interrupt import Interrupt
 from tests.doctor.surgery import examine
 from tests.support.account import Account
-from tests.support.past import Past, asked, made
+from tests.support.history import History, asked, made
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
@@ -21,7 +21,7 @@ FOX = encoded(40, "fox")
 
 @pytest.fixture
 def past(tmp_path):
-    return Past(tmp_path / "codex")
+    return History(tmp_path / "codex")
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.gallery.worlds import FOX, OWL, REFERENCE
-from tests.support import chromium, past
+from tests.support import chromium
+from tests.support import history as past
 from tests.support.pictures import encoded, torn
 
 NOW = time.time()

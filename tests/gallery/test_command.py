@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.gallery.worlds import FOX, OWL, REFERENCE
-from tests.support import past
+from tests.support import history as past
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn

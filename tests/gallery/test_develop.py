@@ -16,7 +16,7 @@ from codex_imagegen.codex.keepsake import Kept
 from codex_imagegen.gallery.develop import MAX_REFERENCES, develop
 from codex_imagegen.gallery.entry import Entry, bounded, from_json
 from codex_imagegen.gallery.shelf import Shelf
-from tests.support import past
+from tests.support import history as past
 from tests.support.pictures import encoded, image, torn
 
 

@@ -14,7 +14,7 @@ from codex_imagegen.gallery import collect, index
 from codex_imagegen.gallery.story import Wanted, build
 from codex_imagegen.interrupt import Interrupt
 from tests.gallery.worlds import FOX, OWL, REFERENCE, entries_of
-from tests.support import past
+from tests.support import history as past
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 

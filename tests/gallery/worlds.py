@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support import past
+from tests.support import history as past
 from tests.support.lab import COMMAND
 from tests.support.outcome import Outcome
 from tests.support.pictures import encoded
@@ -22,7 +22,7 @@ class World:
     """``home`` is the Codex home, ``work`` where the page goes; the index is in a cache folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.past = past.Past(folder / "home")
+        self.past = past.History(folder / "home")
         self.home, self.work, self.cache = self.past.home, folder / "work", folder / "cache"
         self.work.mkdir()
         self.environment = {**os.environ, "CODEX_HOME": str(self.home), "XDG_CACHE_HOME": str(self.cache), "TZ": "UTC"}

@@ -20,7 +20,8 @@ from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure, Result
 from codex_imagegen.server.owed import Owed
 from tests.mcp.wire import Wire
-from tests.support import checks, past
+from tests.support import checks
+from tests.support import history as past
 from tests.support.checks import Small, made
 
 A, B, C = (past.thread(1767225600.0 + number) for number in range(3))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from codex_imagegen.codex.command import INSTRUCTIONS
-from tests.support import past
+from tests.support import history
 from tests.support.lab import COMMAND, Outcome
 
 DAY = 86_400
@@ -23,7 +23,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.past = past.Past(folder / "home")
+        self.past = history.History(folder / "home")
         self.home = self.past.home
         path = folder / "bin"  # no Codex is on it
         path.mkdir()
@@ -43,13 +43,15 @@ class World:
         """
         words = meta.pop("words", INSTRUCTIONS)
         at = time.time() - days * DAY
-        thread = past.thread(at)
+        thread = history.new_thread_id(at)
         told = {"cwd": f"/tmp/codex-imagegen-run-{uuid.uuid4().hex[:16]}", "source": "exec", **meta}
-        turn = past.thread(at + 1)
+        turn = history.new_thread_id(at + 1)
         closing = [ended(turn)] if end else []
-        path = self.past.rollout(begun(turn), past.told(words), *records, *closing, thread_id=thread, at=at)
+        path = self.past.rollout(
+            begun(turn), history.developer_message(words), *records, *closing, thread_id=thread, at=at
+        )
         lines = path.read_bytes().split(b"\n")
-        lines[0] = past.line(past.meta(told.pop("id", thread), **told))
+        lines[0] = history.rollout_line(history.session_meta(told.pop("id", thread), **told))
         path.write_bytes(b"\n".join(lines))
         os.utime(path, (at, at))
         return path
@@ -58,11 +60,11 @@ class World:
         return {str(path.relative_to(self.home)) for path in self.home.rglob("*") if path.is_file()}
 
 
-def begun(turn: str) -> past.Record:
+def begun(turn: str) -> history.Record:
     return {"type": "event_msg", "payload": {"type": "task_started", "turn_id": turn}}
 
 
-def ended(turn: str) -> past.Record:
+def ended(turn: str) -> history.Record:
     return {"type": "event_msg", "payload": {"type": "turn_aborted", "turn_id": turn, "reason": "interrupted"}}
 
 

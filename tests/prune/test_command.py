@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support import past, terminal
+from tests.support import history, terminal
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
@@ -15,7 +15,7 @@ FOX = encoded(40, "fox")
 
 
 def test_nothing_is_removed_unasked(world):
-    world.ours(past.made(FOX))
+    world.ours(history.generated_image(FOX))
     before = world.files()
     done = world.run()
     assert (done.code, done.err) == (0, "")
@@ -35,8 +35,8 @@ def test_an_empty_home_and_none_at_all(world):
 
 
 def test_the_table(world):
-    at = [world.ours(past.made(FOX), days=days) for days in (1, 2, 100)]
-    world.past.saved(past.id_of(at[0]), FOX)
+    at = [world.ours(history.generated_image(FOX), days=days) for days in (1, 2, 100)]
+    world.past.saved(history.thread_of(at[0]), FOX)
     text = world.run().text
     months = {time.strftime("%Y-%m", time.gmtime(time.time() - days * 86_400)) for days in (1, 2, 100)}
     assert all(month in text for month in months)
@@ -46,8 +46,8 @@ def test_the_table(world):
 
 
 def test_json_has_all_of_it(world):
-    old, young = world.ours(past.made(FOX), days=100), world.ours(days=3)
-    folder = world.past.saved(past.id_of(old), FOX)
+    old, young = world.ours(history.generated_image(FOX), days=100), world.ours(days=3)
+    folder = world.past.saved(history.thread_of(old), FOX)
     room = old.stat().st_size + len(FOX)
     answer = world.run("--older-than", "2w", "--json").json
     assert list(answer) == [
@@ -88,13 +88,13 @@ def test_a_codex_that_was_named_must_be_there(world):
 
 def test_what_stands_in_the_way_is_told_and_the_rest_goes_on(world):
     stuck, other = world.ours(days=90), world.ours()
-    folder = world.past.saved(past.id_of(stuck), FOX)
+    folder = world.past.saved(history.thread_of(stuck), FOX)
     folder.rename(f"{folder}.gone")
     folder.write_bytes(b"no folder")  # which can't be removed as one
     done = world.run("--yes", "--json")
     assert (done.code, done.json["ok"], done.json["error"]["code"]) == (1, False, "out-unwritable")
     (failure,) = done.json["failures"]
-    assert past.id_of(stuck) in failure["error"]["message"]
+    assert history.thread_of(stuck) in failure["error"]["message"]
     assert stuck.exists()
     assert not other.exists()
     assert done.err.count("\n") == 1
@@ -122,7 +122,7 @@ def at_terminal(world, *arguments, answer=None):
     ],
 )
 def test_a_person_is_asked(world, answer, code, gone, said):
-    path = world.ours(past.made(FOX))
+    path = world.ours(history.generated_image(FOX))
     ended, shown = at_terminal(world, answer=answer)
     assert "Remove 1 session, its rollout and pictures" in shown
     assert (ended, path.exists()) == (code, not gone), shown

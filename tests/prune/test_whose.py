@@ -10,7 +10,7 @@ import pytest
 from codex_imagegen.codex.command import INSTRUCTIONS
 from codex_imagegen.prune.census import WORDS
 from tests.prune.conftest import begun, ended
-from tests.support import past
+from tests.support import history
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
@@ -33,16 +33,16 @@ NAME = "codex-imagegen-run-0123456789abcdef"
         {"source": "cli"},
         {"source": "vscode"},
         {"source": None},
-        {"source": {"subagent": {"thread_spawn": {"parent_thread_id": past.thread(0)}}}},
-        {"forked_from_id": past.thread(0)},
-        {"id": past.thread(0)},
+        {"source": {"subagent": {"thread_spawn": {"parent_thread_id": history.new_thread_id(0)}}}},
+        {"forked_from_id": history.new_thread_id(0)},
+        {"id": history.new_thread_id(0)},
         {"id": "../../.."},
         {"words": ""},
         {"words": "You are a coding agent."},
     ],
 )
 def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
-    path = world.ours(past.made(FOX), **meta)
+    path = world.ours(history.generated_image(FOX), **meta)
     done = world.run("--yes", "--json")
     assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 0, 0)
     assert path.exists()
@@ -50,14 +50,18 @@ def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
 
 def test_only_the_first_record_says_whose_it_is(world):
     """A session of the user's in which the name of one of our folders occurs, later on or in their words."""
-    claim = past.meta(past.thread(0), cwd=f"/tmp/{NAME}", source="exec")
-    path = world.ours(claim, past.asked(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}")
+    claim = history.session_meta(history.new_thread_id(0), cwd=f"/tmp/{NAME}", source="exec")
+    path = world.ours(claim, history.user_message(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}")
     assert world.run("--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
 def test_words_that_quote_ours_are_no_proof(world):
-    path = world.ours(past.asked(str(past.told())), past.asked(json.dumps(past.told())), words="")
+    path = world.ours(
+        history.user_message(str(history.developer_message())),
+        history.user_message(json.dumps(history.developer_message())),
+        words="",
+    )
     assert world.run("--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
@@ -104,8 +108,8 @@ def test_compressed_sessions_are_left_alone_and_told(world):
 
 @pytest.mark.parametrize("place", ["sessions", "archived_sessions", "generated_images"])
 def test_a_place_that_is_a_link_is_left_alone(world, place, tmp_path):
-    path = world.ours(past.made(FOX))
-    world.past.saved(past.id_of(path), FOX)
+    path = world.ours(history.generated_image(FOX))
+    world.past.saved(history.thread_of(path), FOX)
     (world.home / "archived_sessions").mkdir()
     elsewhere = tmp_path / "elsewhere"
     (world.home / place).rename(elsewhere)
@@ -121,9 +125,9 @@ def test_links_below_are_not_followed(world, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "mine.png").write_bytes(FOX)
-    linked = world.ours(past.made(FOX))
+    linked = world.ours(history.generated_image(FOX))
     (world.home / "generated_images").mkdir()
-    (world.home / "generated_images" / past.id_of(linked)).symlink_to(outside)
+    (world.home / "generated_images" / history.thread_of(linked)).symlink_to(outside)
     other = world.ours(days=50)
     moved = other.rename(outside / other.name)
     other.symlink_to(moved)
@@ -141,9 +145,9 @@ def test_links_below_are_not_followed(world, tmp_path):
 @pytest.mark.parametrize("torn", [False, True])
 def test_more_than_one_turn_is_somebody_elses_too(world, padding, torn):
     filler = {"type": "response_item", "payload": {"type": "message", "text": "x" * padding}}
-    other = past.thread()
+    other = history.new_thread_id()
     path = world.ours(filler, begun(other), filler, *([] if torn else [ended(other)]), filler, end=False)
-    fake = past.asked('{"type":"task_started","turn_id":"' + past.thread() + '"}')
+    fake = history.user_message('{"type":"task_started","turn_id":"' + history.new_thread_id() + '"}')
     single = world.ours(filler, fake, filler)
     done = world.run("--yes", "--json")
     assert [(entry["reason"], entry["sessions"]) for entry in done.json["kept"]] == [("continued", 1)]
@@ -153,7 +157,7 @@ def test_more_than_one_turn_is_somebody_elses_too(world, padding, torn):
 
 def test_a_session_that_another_goes_on_from_stays(world):
     path = world.ours()
-    fork = world.ours(forked_from_id=past.id_of(path), source="cli", cwd="/home/me")
+    fork = world.ours(forked_from_id=history.thread_of(path), source="cli", cwd="/home/me")
     done = world.run("--yes", "--json")
     assert [entry["reason"] for entry in done.json["kept"]] == ["forked"]
     assert path.exists()
@@ -162,13 +166,13 @@ def test_a_session_that_another_goes_on_from_stays(world):
 
 def test_the_pictures_of_others_and_of_nobody_stay(world):
     theirs = world.ours(source="cli")
-    for thread in (past.id_of(theirs), past.thread()):
+    for thread in (history.thread_of(theirs), history.new_thread_id()):
         world.past.saved(thread, FOX)
     ours = world.ours()
-    world.past.saved(past.id_of(ours), FOX)
+    world.past.saved(history.thread_of(ours), FOX)
     before = world.files()
     assert world.run("--yes").code == 0
-    assert world.files() == {path for path in before if past.id_of(ours) not in path}
+    assert world.files() == {path for path in before if history.thread_of(ours) not in path}
 
 
 def test_what_was_written_a_moment_ago_stays(world):
@@ -180,18 +184,20 @@ def test_what_was_written_a_moment_ago_stays(world):
 
 
 def test_of_two_rollouts_of_one_thread_one_may_be_anothers(world):
-    path = world.ours(past.made(FOX))
+    path = world.ours(history.generated_image(FOX))
     twin = world.home / "archived_sessions" / path.name
     twin.parent.mkdir()
-    twin.write_bytes(past.line(past.meta(past.id_of(path), cwd="/home/me/project", source="cli")))
+    twin.write_bytes(
+        history.rollout_line(history.session_meta(history.thread_of(path), cwd="/home/me/project", source="cli"))
+    )
     assert world.run("--yes").code == 0
     assert path.exists()
     assert twin.exists()
 
 
 def test_a_day_behind_a_link_is_left_alone_with_its_pictures(world):
-    path = world.ours(past.made(FOX))
-    folder = world.past.saved(past.id_of(path), FOX)
+    path = world.ours(history.generated_image(FOX))
+    folder = world.past.saved(history.thread_of(path), FOX)
     elsewhere = world.home.parent / "elsewhere"
     path.parent.rename(elsewhere)
     path.parent.symlink_to(elsewhere)
@@ -202,8 +208,8 @@ def test_a_day_behind_a_link_is_left_alone_with_its_pictures(world):
 
 
 def test_what_is_no_file_of_codex_stays_in_the_folder_of_pictures(world):
-    path = world.ours(past.made(FOX))
-    mine = world.past.saved(past.id_of(path), FOX) / "edits" / "mine.psd"
+    path = world.ours(history.generated_image(FOX))
+    mine = world.past.saved(history.thread_of(path), FOX) / "edits" / "mine.psd"
     mine.parent.mkdir()
     mine.write_bytes(b"hours of work")
     assert world.run("--yes").code == 0

@@ -9,7 +9,7 @@ import time
 import pytest
 from PIL import Image
 
-from tests.support import past
+from tests.support import history
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND, Outcome
 from tests.support.pictures import encoded, torn
@@ -22,7 +22,7 @@ class World:
     """A Codex home with a past, and a folder to work in."""
 
     def __init__(self, folder):
-        self.past = past.Past(folder / "home")
+        self.past = history.History(folder / "home")
         self.home, self.work = self.past.home, folder / "work"
         self.work.mkdir()
         self.environment = {**os.environ, "CODEX_HOME": str(self.home), "TZ": "UTC"}
@@ -45,7 +45,7 @@ def world(tmp_path):
 
 @pytest.fixture
 def thread(world):
-    return past.id_of(world.past.rollout(past.asked(), past.made(FOX)))
+    return history.thread_of(world.past.rollout(history.user_message(), history.generated_image(FOX)))
 
 
 def assert_failed(done, exit_code, code, *words):
@@ -86,7 +86,7 @@ def test_json_is_the_envelope_of_every_command(world, thread):
     image = answer["images"][0]
     assert list(answer) == KEYS
     assert (answer["ok"], answer["thread_id"], answer["codex_version"]) == (True, thread, "0.169.0")
-    assert (image["width"], image["original"], image["revised_prompt"]) == (40, True, f"{past.PROMPT}, revised")
+    assert (image["width"], image["original"], image["revised_prompt"]) == (40, True, f"{history.PROMPT}, revised")
 
 
 def test_a_file_is_named_by_its_session(world, thread, tmp_path):
@@ -96,7 +96,9 @@ def test_a_file_is_named_by_its_session(world, thread, tmp_path):
 
 def test_several_pictures_are_numbered_and_have_their_own_suffix(world):
     jpeg = encoded(48, "jpeg", "JPEG")
-    thread = past.id_of(world.past.rollout(past.made(FOX), past.made(jpeg, call_id="call_2")))
+    thread = history.thread_of(
+        world.past.rollout(history.generated_image(FOX), history.generated_image(jpeg, call_id="call_2"))
+    )
     assert world.recover(thread, "--out-dir", "new/folder").code == 0
     assert world.files() == {f"new/folder/{thread}-1.png": FOX, f"new/folder/{thread}-2.jpg": jpeg}
     done = world.recover(thread, "--out", "a.png", "--json")
@@ -115,16 +117,19 @@ def test_out_can_be_stdout(world, thread):
 
 def test_the_last_one_is_the_newest_that_holds_a_whole_picture(world):
     now = time.time()
-    world.past.rollout(past.made(OWL), at=now - 7200)
-    newest = past.id_of(world.past.rollout(past.made(FOX), at=now - 3600))
-    world.past.rollout(past.made(torn(OWL)), at=now - 1800)
-    world.past.rollout(past.showed(OWL), at=now)
+    world.past.rollout(history.generated_image(OWL), at=now - 7200)
+    newest = history.thread_of(world.past.rollout(history.generated_image(FOX), at=now - 3600))
+    world.past.rollout(history.generated_image(torn(OWL)), at=now - 1800)
+    world.past.rollout(history.user_image(OWL), at=now)
     assert world.recover("--last").text == f"{world.work / newest}.png\n"
 
 
 def test_the_net_is_the_last_resort_and_says_so(world):
-    odd = {"type": "new", "payload": {"type": "picture", "bytes": past.url(FOX), "thumbnail": past.url(encoded(8))}}
-    thread = past.id_of(world.past.rollout(odd))
+    odd = {
+        "type": "new",
+        "payload": {"type": "picture", "bytes": history.data_url(FOX), "thumbnail": history.data_url(encoded(8))},
+    }
+    thread = history.thread_of(world.past.rollout(odd))
     done = world.recover(thread, "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["unknown-record"]
     assert world.files() == {f"{thread}.png": FOX}
@@ -132,13 +137,13 @@ def test_the_net_is_the_last_resort_and_says_so(world):
 
 
 def test_the_pictures_folder_alone_is_enough(world):
-    thread = past.thread()
+    thread = history.new_thread_id()
     world.past.saved(thread, FOX)
     assert world.recover("--last").text == f"{world.work / thread}.png\n"
 
 
 def test_what_is_damaged_beside_a_whole_picture_is_told(world):
-    thread = past.id_of(world.past.rollout(past.made(torn(OWL)), past.made(FOX)))
+    thread = history.thread_of(world.past.rollout(history.generated_image(torn(OWL)), history.generated_image(FOX)))
     done = world.recover(thread, "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["damaged-picture"]
     assert world.files() == {f"{thread}.png": FOX}
@@ -153,15 +158,15 @@ def test_nothing_is_replaced_unless_it_is_forced(world, thread):
 
 
 def test_no_picture_is_written_where_one_of_the_names_is_taken(world):
-    thread = past.id_of(world.past.rollout(past.made(FOX), past.made(OWL)))
+    thread = history.thread_of(world.past.rollout(history.generated_image(FOX), history.generated_image(OWL)))
     (world.work / "a-2.png").write_bytes(b"mine")
     assert_failed(world.recover(thread, "--out", "a.png", "--json"), 73, "out-exists")
     assert world.files() == {"a-2.png": b"mine"}
 
 
 def test_of_several_sessions_those_that_are_found_are_kept(world, thread):
-    other = past.id_of(world.past.rollout(past.made(OWL)))
-    gone = past.thread()
+    other = history.thread_of(world.past.rollout(history.generated_image(OWL)))
+    gone = history.new_thread_id()
     done = world.recover(thread, gone, other, "--out", "all.png", "--json")
     assert done.code == 1
     assert (done.json["ok"], done.json["error"]["exit_code"], done.json["thread_id"]) == (False, 1, None)
@@ -172,7 +177,7 @@ def test_of_several_sessions_those_that_are_found_are_kept(world, thread):
     assert world.recover(thread, other, "--out-dir", "d").code == 0
 
 
-NOWHERE = past.thread(0)
+NOWHERE = history.new_thread_id(0)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +197,7 @@ NOWHERE = past.thread(0)
         (["--last", "--limit", "3"], 2, "usage", "--list"),
         (["--list", "--limit", "-1"], 2, "usage", "0"),
         ([NOWHERE, "--out", "-"], 2, "usage", "stdout"),
-        ([NOWHERE, past.thread(1), "--out", "-"], 2, "usage", "stdout"),
+        ([NOWHERE, history.new_thread_id(1), "--out", "-"], 2, "usage", "stdout"),
         (["--last"], 7, "no-picture", "CODEX_HOME"),
     ],
 )
@@ -206,7 +211,7 @@ def test_out_that_can_be_no_picture(world, thread):
 
 
 def test_stdout_takes_one_session(world, thread):
-    other = past.id_of(world.past.rollout(past.made(OWL)))
+    other = history.thread_of(world.past.rollout(history.generated_image(OWL)))
     assert_failed(Outcome(*_both(world, thread, other)), 2, "usage", "stdout")
 
 
@@ -220,35 +225,35 @@ def _both(world, thread, other):
 @pytest.mark.parametrize(
     ("records", "code", "exit_code"),
     [
-        ([past.asked()], "no-picture", 7),
-        ([past.made(torn(FOX))], "damaged-picture", 7),
-        ([past.made("!!! no base64")], "damaged-picture", 7),
+        ([history.user_message()], "no-picture", 7),
+        ([history.generated_image(torn(FOX))], "damaged-picture", 7),
+        ([history.generated_image("!!! no base64")], "damaged-picture", 7),
     ],
 )
 def test_a_session_without_a_whole_picture(world, records, code, exit_code):
-    thread = past.id_of(world.past.rollout(*records))
+    thread = history.thread_of(world.past.rollout(*records))
     done = world.recover(thread, "--json")
     assert_failed(done, exit_code, code)
     assert done.json["thread_id"] == thread
 
 
 def test_a_rollout_that_was_torn_in_its_picture(world):
-    rollout = world.past.rollout(past.made(FOX), end=b"")
+    rollout = world.past.rollout(history.generated_image(FOX), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-50])
-    assert_failed(world.recover(past.id_of(rollout), "--json"), 7, "damaged-picture")
+    assert_failed(world.recover(history.thread_of(rollout), "--json"), 7, "damaged-picture")
 
 
 def test_a_compressed_rollout_says_how_to_unpack_it(world):
-    rollout = world.past.rollout(past.made(FOX))
+    rollout = world.past.rollout(history.generated_image(FOX))
     packed = rollout.rename(f"{rollout}.zst")
-    for word in (past.id_of(rollout), str(packed)):
+    for word in (history.thread_of(rollout), str(packed)):
         assert_failed(world.recover(word, "--json"), 6, "session-missing", f"zstd -d {packed}")
-    world.past.saved(past.id_of(rollout), FOX)
-    assert world.recover(past.id_of(rollout)).code == 0
+    world.past.saved(history.thread_of(rollout), FOX)
+    assert world.recover(history.thread_of(rollout)).code == 0
 
 
 def test_a_rollout_that_may_not_be_read(world):
-    rollout = world.past.rollout(past.made(FOX))
+    rollout = world.past.rollout(history.generated_image(FOX))
     rollout.unlink()
     rollout.symlink_to("/nowhere")
     assert_failed(world.recover(str(rollout), "--json"), 6, "session-missing", "No such file")
@@ -256,22 +261,24 @@ def test_a_rollout_that_may_not_be_read(world):
 
 def test_the_list_shows_what_there_is(world):
     now = time.time()
-    old = world.past.rollout(past.asked("first\x1b[2J\u202eof\nall\t!"), past.made(FOX), at=now - 9000)
-    new = past.thread(now - 60)
+    old = world.past.rollout(
+        history.user_message("first\x1b[2J\u202eof\nall\t!"), history.generated_image(FOX), at=now - 9000
+    )
+    new = history.new_thread_id(now - 60)
     world.past.saved(new, OWL)
-    world.past.rollout(past.asked("nothing came of it"))
+    world.past.rollout(history.user_message("nothing came of it"))
     lines = world.recover("--list").text.splitlines()
     assert [line.split("\t")[1:] for line in lines] == [
         [new, "1", str(len(OWL)), ""],
-        [past.id_of(old), "1", str(len(FOX)), "first?[2J?of all !"],
+        [history.thread_of(old), "1", str(len(FOX)), "first?[2J?of all !"],
     ]
     assert lines[1].startswith(time.strftime("%Y-%m-%d %H:%M\t", time.gmtime(now - 9000)))
     answer = world.recover("--list", "--json").json
     assert answer["schema"] == 1
     assert answer["ok"] is True
-    assert [session["thread_id"] for session in answer["sessions"]] == [new, past.id_of(old)]
+    assert [session["thread_id"] for session in answer["sessions"]] == [new, history.thread_of(old)]
     assert answer["sessions"][1] == {
-        "thread_id": past.id_of(old), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 9000)),
+        "thread_id": history.thread_of(old), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 9000)),
         "prompt": "first\x1b[2J\u202eof\nall\t!", "pictures": 1, "bytes": len(FOX), "path": str(old),
     }  # fmt: skip
     assert world.recover("--list", "--limit", "1").text.count("\n") == 1
@@ -279,7 +286,7 @@ def test_the_list_shows_what_there_is(world):
 
 def test_the_list_has_twenty_sessions_or_as_many_as_are_wanted(world):
     for number in range(22):
-        world.past.saved(past.thread(time.time() - number), FOX)
+        world.past.saved(history.new_thread_id(time.time() - number), FOX)
     assert world.recover("--list").text.count("\n") == 20
     assert world.recover("--list", "--limit", "0").text.count("\n") == 22
 
@@ -292,7 +299,7 @@ def test_an_empty_list_is_no_failure(world):
 
 def test_on_a_terminal_the_list_is_a_table(world):
     assert "no past session" in _on_terminal(world)
-    world.past.rollout(past.asked("[bold]red[/bold]\x1b[2J fox"), past.made(FOX))
+    world.past.rollout(history.user_message("[bold]red[/bold]\x1b[2J fox"), history.generated_image(FOX))
     shown = _on_terminal(world)
     assert "prompt" in shown
     assert "[bold]red[/bold]?[2J fox" in shown

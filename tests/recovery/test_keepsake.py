@@ -8,7 +8,7 @@ import pytest
 
 from codex_imagegen.codex import keepsake, tail
 from codex_imagegen.codex.history import Past, of_file
-from tests.support import past
+from tests.support import history
 from tests.support.pictures import encoded, torn
 
 FOX, OWL, REFERENCE = encoded(40, "fox"), encoded(44, "owl"), encoded(64, "reference")
@@ -16,7 +16,7 @@ FOX, OWL, REFERENCE = encoded(40, "fox"), encoded(44, "owl"), encoded(64, "refer
 
 @pytest.fixture
 def there(tmp_path):
-    return past.Past(tmp_path / "home")
+    return history.History(tmp_path / "home")
 
 
 def read(there, rollout):
@@ -25,40 +25,49 @@ def read(there, rollout):
 
 
 def test_records_in_their_order_then_files_each_picture_once(there):
-    rollout = there.rollout(past.asked(), past.made(FOX), past.made(OWL, call_id="call_2"))
-    there.saved(past.id_of(rollout), OWL, encoded(8))
+    rollout = there.rollout(
+        history.user_message(), history.generated_image(FOX), history.generated_image(OWL, call_id="call_2")
+    )
+    there.saved(history.thread_of(rollout), OWL, encoded(8))
     pictures, kept = read(there, rollout)
     assert pictures == [FOX, OWL, encoded(8)]
-    assert (kept.prompt, kept.codex_version, kept.torn, kept.unreadable) == (past.PROMPT, "0.169.0", False, None)
+    assert (kept.prompt, kept.codex_version, kept.torn, kept.unreadable) == (history.PROMPT, "0.169.0", False, None)
 
 
 def test_the_copy_for_the_models_eyes_is_no_second_picture(there):
     # measured with 3000 × 3000 pixels on 0.144.6 and 0.169.0: the function's output has 1600 × 1600 of them
-    rollout = there.rollout(past.called("imagegen"), past.made(FOX), past.gave(encoded(20)))
+    rollout = there.rollout(
+        history.function_call("imagegen"), history.generated_image(FOX), history.function_output(encoded(20))
+    )
     assert read(there, rollout)[0] == [FOX]
 
 
 def test_the_output_of_the_image_tool_counts_where_no_record_of_its_own_has_the_picture(there):
     rollout = there.rollout(
-        past.called("imagegen"), past.gave(FOX), past.called("view_image", "v"), past.gave(OWL, "v")
+        history.function_call("imagegen"),
+        history.function_output(FOX),
+        history.function_call("view_image", "v"),
+        history.function_output(OWL, "v"),
     )
     assert read(there, rollout)[0] == [FOX]
 
 
 def test_the_users_pictures_are_none_that_were_made(there):
-    rollout = there.rollout(past.showed(REFERENCE), past.called("view_image"), past.gave(OWL))
+    rollout = there.rollout(
+        history.user_image(REFERENCE), history.function_call("view_image"), history.function_output(OWL)
+    )
     pictures, kept = read(there, rollout)
     assert pictures == []
     assert list(kept.strays()) == []
 
 
 def test_a_whole_last_line_needs_no_line_feed(there):
-    assert read(there, there.rollout(past.made(FOX), end=b""))[0] == [FOX]
+    assert read(there, there.rollout(history.generated_image(FOX), end=b""))[0] == [FOX]
 
 
 @pytest.mark.parametrize("cut", [10, 100, 2000])
 def test_a_torn_last_line_is_told(there, cut):
-    rollout = there.rollout(past.made(OWL), past.made(FOX), end=b"")
+    rollout = there.rollout(history.generated_image(OWL), history.generated_image(FOX), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-cut])
     pictures, kept = read(there, rollout)
     assert pictures == [OWL]
@@ -66,23 +75,23 @@ def test_a_torn_last_line_is_told(there, cut):
 
 
 def test_the_file_makes_up_for_a_torn_record(there):
-    rollout = there.rollout(past.made(FOX), end=b"")
+    rollout = there.rollout(history.generated_image(FOX), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-100])
-    there.saved(past.id_of(rollout), FOX)
+    there.saved(history.thread_of(rollout), FOX)
     pictures, kept = read(there, rollout)
     assert pictures == [FOX]
     assert not kept.torn
 
 
 def test_a_torn_reference_is_no_torn_picture(there):
-    rollout = there.rollout(past.showed(REFERENCE), end=b"")
+    rollout = there.rollout(history.user_image(REFERENCE), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-100])
     assert not read(there, rollout)[1].torn
 
 
 def test_a_blanked_record_leaves_the_file(there):
-    rollout = there.rollout(past.made(None, savedPath="/somewhere/else.png"))
-    there.saved(past.id_of(rollout), FOX)
+    rollout = there.rollout(history.generated_image(None, savedPath="/somewhere/else.png"))
+    there.saved(history.thread_of(rollout), FOX)
     assert read(there, rollout)[0] == [FOX]
 
 
@@ -90,7 +99,7 @@ def test_a_blanked_record_leaves_the_file(there):
 def test_a_path_in_a_record_is_never_followed(there, tmp_path, lost):
     secret = tmp_path / "secret.png"
     secret.write_bytes(FOX)
-    rollout = there.rollout(past.made(None, **{lost: str(secret)}))
+    rollout = there.rollout(history.generated_image(None, **{lost: str(secret)}))
     pictures, kept = read(there, rollout)
     assert pictures == []
     assert list(kept.strays()) == []
@@ -98,8 +107,8 @@ def test_a_path_in_a_record_is_never_followed(there, tmp_path, lost):
 
 def test_links_do_not_lead_out_of_the_threads_folder(there, tmp_path):
     (tmp_path / "secret.png").write_bytes(FOX)
-    rollout = there.rollout(past.made(None, savedPath="x"))
-    folder = there.saved(past.id_of(rollout))
+    rollout = there.rollout(history.generated_image(None, savedPath="x"))
+    folder = there.saved(history.thread_of(rollout))
     (folder / "call_1.png").symlink_to(tmp_path / "secret.png")
     assert read(there, rollout)[0] == []
     (folder / "call_1.png").unlink()
@@ -109,20 +118,22 @@ def test_links_do_not_lead_out_of_the_threads_folder(there, tmp_path):
 
 
 def test_a_shape_that_nobody_knows_is_left_to_the_net(there):
-    rollout = there.rollout({"type": "new", "payload": {"type": "picture", "bytes": past.url(FOX)}})
+    rollout = there.rollout({"type": "new", "payload": {"type": "picture", "bytes": history.data_url(FOX)}})
     pictures, kept = read(there, rollout)
     assert pictures == []
     assert [candidate.data for candidate in kept.strays()] == [FOX]
 
 
 def test_damage_is_kept_for_whoever_decodes(there):
-    pictures, kept = read(there, there.rollout(past.made(torn(FOX)), past.made("iVBORw0KGgo!")))
+    pictures, kept = read(
+        there, there.rollout(history.generated_image(torn(FOX)), history.generated_image("iVBORw0KGgo!"))
+    )
     assert pictures == [torn(FOX)]
     assert kept.torn
 
 
 def test_a_rollout_that_can_not_be_read_leaves_the_files(there):
-    thread = past.thread()
+    thread = history.new_thread_id()
     there.saved(thread, FOX)
     kept = keepsake.Keepsake(str(there.home), Past(thread, str(there.home / "gone.jsonl")))
     assert [candidate.data for candidate in kept.pictures()] == [FOX]
@@ -131,11 +142,11 @@ def test_a_rollout_that_can_not_be_read_leaves_the_files(there):
 
 def test_a_line_without_end_does_not_fill_the_memory(there, monkeypatch):
     monkeypatch.setattr(tail, "MAX_LINE", 3 * 1024 * 1024)
-    rollout = there.rollout(past.made(OWL))
+    rollout = there.rollout(history.generated_image(OWL))
     with rollout.open("ab") as file:
         for _ in range(40):
             file.write(b"x" * 1024 * 1024)
-        file.write(b"\n" + past.line(past.made(FOX)) + b"\n")
+        file.write(b"\n" + history.rollout_line(history.generated_image(FOX)) + b"\n")
     lines = tail.Tail(str(rollout))
     assert max(map(len, lines.lines())) < 3 * 1024 * 1024
     lines.close()

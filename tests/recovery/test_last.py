@@ -13,7 +13,7 @@ from codex_imagegen.errors import NoPicture
 from codex_imagegen.recovery import last as module
 from codex_imagegen.recovery.last import last
 from tests.prune import worlds
-from tests.support import past
+from tests.support import history
 from tests.support.checks import ENDS, Small, made
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
@@ -25,7 +25,7 @@ HOUR = 3600.0
 
 @pytest.fixture
 def there(tmp_path):
-    return past.Past(tmp_path / "home")
+    return history.History(tmp_path / "home")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def read(monkeypatch):
 
 def session(there, *pictures, hours, **more):
     """A session of these pictures, as it was left so many hours ago."""
-    records = [past.made(data, call_id=f"call_{number}") for number, data in enumerate(pictures)]
+    records = [history.generated_image(data, call_id=f"call_{number}") for number, data in enumerate(pictures)]
     path = there.rollout(*records, at=NOW - hours * HOUR, **more)
     os.utime(path, (NOW, NOW - hours * HOUR))
     return path
@@ -53,7 +53,7 @@ def session(there, *pictures, hours, **more):
 def gone_on_with(path, *records, hours=0.0):
     """The same session with records that were appended so many hours ago."""
     with path.open("ab") as file:
-        file.write(b"".join(past.line(record, NOW - hours * HOUR) + b"\n" for record in records))
+        file.write(b"".join(history.rollout_line(record, NOW - hours * HOUR) + b"\n" for record in records))
     os.utime(path, (NOW, NOW - hours * HOUR))
 
 
@@ -105,14 +105,14 @@ def test_of_a_session_with_several_it_is_the_last_one_alone(there):
 def test_the_time_of_the_picture_counts_and_not_that_of_the_thread(there):
     old = session(there, FOX, hours=900)
     session(there, OWL, hours=1)
-    gone_on_with(old, past.made(BOAT, call_id="later"), hours=0.5)
+    gone_on_with(old, history.generated_image(BOAT, call_id="later"), hours=0.5)
     assert pictures(there) == [BOAT]
 
 
 def test_words_that_came_later_make_no_picture_later(there):
     old = session(there, FOX, hours=900)
     session(there, OWL, hours=1)
-    gone_on_with(old, past.asked("thank you"))
+    gone_on_with(old, history.user_message("thank you"))
     assert pictures(there) == [OWL]
 
 
@@ -126,7 +126,7 @@ def test_wherever_its_rollout_is(there, where):
 @pytest.mark.parametrize("rollout", ["compressed", "gone"])
 def test_the_file_alone_is_enough(there, rollout):
     path = session(there, FOX, hours=50)
-    folder = there.saved(past.id_of(path), FOX)
+    folder = there.saved(history.thread_of(path), FOX)
     path.rename(f"{path}.zst") if rollout == "compressed" else path.unlink()
     session(there, OWL, hours=9)
     for time_of, expected in ((NOW - 50 * HOUR, OWL), (NOW - 4 * HOUR, FOX)):
@@ -143,7 +143,7 @@ def test_what_was_damaged_later_is_told(there):
     found = last(str(there.home))
     assert [picture.data for picture in found.pictures] == [FOX]
     assert [warning.code for warning in found.warnings] == ["damaged-picture"]
-    assert past.id_of(later) in found.warnings[0].message
+    assert history.thread_of(later) in found.warnings[0].message
 
 
 def test_a_later_picture_that_was_torn_is_told(there):
@@ -160,7 +160,9 @@ def test_a_fork_whose_parent_is_gone_has_what_it_has(there):
     session(there, OWL, hours=10)
     fork = session(there, FOX, hours=5)
     lines = fork.read_bytes().split(b"\n")
-    lines[0] = past.line(past.meta(past.id_of(fork), forked_from_id=past.id_of(parent)))
+    lines[0] = history.rollout_line(
+        history.session_meta(history.thread_of(fork), forked_from_id=history.thread_of(parent))
+    )
     fork.write_bytes(b"\n".join(lines))
     os.utime(fork, (NOW, NOW - 5 * HOUR))
     assert pictures(there) == [OWL]
@@ -171,7 +173,7 @@ def test_a_fork_whose_parent_is_gone_has_what_it_has(there):
 def test_no_more_is_read_than_must_be(there, read):
     paths = [session(there, FOX, hours=hours) for hours in range(1, 40)]
     assert pictures(there) == [FOX]
-    assert read == [past.id_of(paths[0])]
+    assert read == [history.thread_of(paths[0])]
 
 
 def test_nor_where_a_backup_has_changed_every_file_at_once(there, read):
@@ -179,7 +181,7 @@ def test_nor_where_a_backup_has_changed_every_file_at_once(there, read):
     for number, path in enumerate(paths):
         os.utime(path, (NOW, NOW - number % 7))
     assert pictures(there) == [FOX]
-    assert past.id_of(paths[0]) in read
+    assert history.thread_of(paths[0]) in read
     assert len(read) < 12  # those that come up before the latest was found
 
 

@@ -7,15 +7,15 @@ import pytest
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.recovery import search, story
 from codex_imagegen.recovery.place import Place
-from tests.support import past
+from tests.support import history
 from tests.support.pictures import encoded
 
 
 @pytest.fixture
 def threads(tmp_path, monkeypatch):
     monkeypatch.setenv("CODEX_HOME", str(tmp_path / "home"))
-    there = past.Past(tmp_path / "home")
-    return [past.id_of(there.rollout(past.made(encoded(20, number)))) for number in range(3)]
+    there = history.History(tmp_path / "home")
+    return [history.thread_of(there.rollout(history.generated_image(encoded(20, number)))) for number in range(3)]
 
 
 def test_an_interruption_ends_all_of_it(threads, tmp_path, monkeypatch):

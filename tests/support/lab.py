@@ -17,8 +17,8 @@ import zstandard
 from codex_imagegen.demo import home
 from codex_imagegen.demo.standin import Script, StandIn
 from tests.support import builds
+from tests.support.history import History
 from tests.support.outcome import Outcome
-from tests.support.past import Past
 
 COMMAND = str(Path(sys.executable).parent / "codex-imagegen")
 
@@ -77,9 +77,9 @@ class Lab:
         home.make(str(self.home), self.standin.url, version=self.version, plan=plan, extra=self._extra)
 
     @cached_property
-    def history(self) -> Past:
+    def history(self) -> History:
         """Sessions written by hand into the Codex home."""
-        return Past(self.home)
+        return History(self.home)
 
     @property
     def environment(self) -> dict[str, str]:

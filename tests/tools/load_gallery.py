@@ -27,7 +27,8 @@ from typing import Any
 
 from PIL import Image
 
-from tests.support import chromium, past
+from tests.support import chromium
+from tests.support import history as past
 from tests.support.lab import COMMAND
 
 SHAPES = ((1254, 1254), (1536, 1024), (1024, 1536), (1254, 1254), (1792, 1008))
@@ -64,7 +65,7 @@ def main() -> int:
 
 
 def _home(folder: Path, gigabytes: float) -> Iterator[str]:
-    there, size, count = past.Past(folder / "home"), 0, 0
+    there, size, count = past.History(folder / "home"), 0, 0
     pictures = [natural(number) for number in range(40)]
     while size < gigabytes * 1e9:
         # its own bytes make it another picture: a PNG's reader passes by what follows its end
@@ -80,7 +81,7 @@ def _home(folder: Path, gigabytes: float) -> Iterator[str]:
             f"{name} time: {cost}, {answer['pictures']} pictures, {answer['bytes'] / 1e6:.0f} MB on disk "
             f"({answer['bytes'] / answer['pictures'] / 1e3:.0f} KB each)"
         )
-    with_words = past.Past(folder / "words")
+    with_words = past.History(folder / "words")
     words = 0
     while words < gigabytes * 0.5e9:
         words += with_words.rollout(*_talk(0, 4_000_000)).stat().st_size
@@ -171,7 +172,7 @@ _SEARCH = """async (words) => {
 
 
 def _page(folder: Path, pictures: int) -> Iterator[str]:
-    there, dice = past.Past(folder / "home"), random.Random(7)
+    there, dice = past.History(folder / "home"), random.Random(7)
     for number in range(pictures):
         prompt = " ".join(dice.choices(WORDS, k=dice.randint(4, 60)))
         there.rollout(past.asked(prompt), past.made(_small(number, dice)), at=time.time() - 7000 * number)

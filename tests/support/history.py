@@ -1,4 +1,4 @@
-"""Past sessions of Codex, written by hand: records of the newest shape, whole or not, wherever Codex keeps them."""
+"""Writes sessions of Codex by hand: records in the newest format, whole or not, wherever Codex keeps them."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Record = dict[str, Any]
 PROMPT = "a red fox in the snow"
 
 
-def thread(at: float | None = None) -> str:
+def new_thread_id(at: float | None = None) -> str:
     """A thread id as Codex makes them: a UUID of version 7, which tells when it began (Unix seconds)."""
     millis = int((time.time() if at is None else at) * 1000)
     value = millis << 80 | 7 << 76 | uuid.uuid4().int & ((1 << 76) - 1)
     return str(uuid.UUID(int=value & ~(3 << 62) | 2 << 62))
 
 
-def meta(thread_id: str, **more: Any) -> Record:
+def session_meta(thread_id: str, **more: Any) -> Record:
     return {"type": "session_meta", "payload": {"id": thread_id, "cwd": "/x", "cli_version": "0.169.0", **more}}
 
 
-def asked(prompt: str = PROMPT) -> Record:
+def user_message(prompt: str = PROMPT) -> Record:
     item = {"type": "UserMessage", "id": "u", "content": [{"type": "text", "text": prompt}]}
     return {"type": "event_msg", "payload": {"type": "item_completed", "item": item}}
 
 
-def showed(data: bytes, prompt: str = PROMPT) -> Record:
+def user_image(data: bytes, prompt: str = PROMPT) -> Record:
     """The user's message with a reference in it."""
-    content = [{"type": "input_image", "image_url": url(data)}, {"type": "input_text", "text": prompt}]
+    content = [{"type": "input_image", "image_url": data_url(data)}, {"type": "input_text", "text": prompt}]
     return {"type": "response_item", "payload": {"type": "message", "role": "user", "content": content}}
 
 
-def made(data: bytes | str | None, *, call_id: str = "call_1", **more: Any) -> Record:
+def generated_image(data: bytes | str | None, *, call_id: str = "call_1", **more: Any) -> Record:
     result = base64.b64encode(data).decode() if isinstance(data, bytes) else data
     item = {
         "type": "Extension", "kind": "image_gen.generation", "id": call_id, "status": "completed",
@@ -46,35 +46,35 @@ def made(data: bytes | str | None, *, call_id: str = "call_1", **more: Any) -> R
     return {"type": "event_msg", "payload": {"type": "item_completed", "item": item}}
 
 
-def told(words: str = INSTRUCTIONS) -> Record:
+def developer_message(words: str = INSTRUCTIONS) -> Record:
     """What the model was told as a developer."""
     content = [{"type": "input_text", "text": words}]
     return {"type": "response_item", "payload": {"type": "message", "role": "developer", "content": content}}
 
 
-def called(name: str, call_id: str = "call_1") -> Record:
+def function_call(name: str, call_id: str = "call_1") -> Record:
     payload = {"type": "function_call", "name": name, "call_id": call_id, "arguments": "{}"}
     return {"type": "response_item", "payload": payload}
 
 
-def gave(data: bytes, call_id: str = "call_1") -> Record:
+def function_output(data: bytes, call_id: str = "call_1") -> Record:
     """A tool's output with a picture in it."""
-    output = [{"type": "input_image", "image_url": url(data)}]
+    output = [{"type": "input_image", "image_url": data_url(data)}]
     return {"type": "response_item", "payload": {"type": "function_call_output", "call_id": call_id, "output": output}}
 
 
-def url(data: bytes) -> str:
+def data_url(data: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
-def line(record: Record, at: float = 1767225600.0) -> bytes:
+def rollout_line(record: Record, at: float = 1767225600.0) -> bytes:
     """A record as it stands in a rollout, written at some time (Unix seconds): 2026-01-01 unless another is given."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03}Z"
     return json.dumps({"timestamp": stamp, **record}, separators=(",", ":")).encode()
 
 
-class Past:
-    """The history in a Codex home."""
+class History:
+    """Writes past sessions into a Codex home."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -92,12 +92,14 @@ class Past:
         """A rollout of these records, all written at ``at``; ``days_off`` puts it into another day's folder."""
         written = {} if at is None else {"at": at}
         at = time.time() if at is None else at
-        thread_id = thread_id or thread(at)
+        thread_id = thread_id or new_thread_id(at)
         day = time.localtime(at + days_off * 86_400)
         folder = "archived_sessions" if archived else time.strftime("sessions/%Y/%m/%d", day)
         path = self.home / folder / time.strftime(f"rollout-%Y-%m-%dT%H-%M-%S-{thread_id}.jsonl", time.localtime(at))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"\n".join(line(record, **written) for record in (meta(thread_id), *records)) + end)
+        path.write_bytes(
+            b"\n".join(rollout_line(record, **written) for record in (session_meta(thread_id), *records)) + end
+        )
         return path
 
     def saved(self, thread_id: str, *pictures: bytes) -> Path:
@@ -109,5 +111,17 @@ class Past:
         return folder
 
 
-def id_of(rollout: Path) -> str:
+def thread_of(rollout: Path) -> str:
     return rollout.name.removesuffix(".zst").removesuffix(".jsonl")[-36:]
+
+
+# The names that these builders had before, for test files that are yet to change.
+thread, meta, asked, showed, made = new_thread_id, session_meta, user_message, user_image, generated_image
+told, called, gave, url, line, id_of = (
+    developer_message,
+    function_call,
+    function_output,
+    data_url,
+    rollout_line,
+    thread_of,
+)
