@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.prune.sessions import files, write_ours
 from tests.support import history, terminal
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
@@ -15,29 +16,29 @@ FOX = encoded(40, "fox")
 
 
 def test_nothing_is_removed_unasked(world):
-    world.ours(history.generated_image(FOX))
-    before = world.files()
-    done = world.run()
+    write_ours(world, history.generated_image(FOX))
+    before = files(world)
+    done = world.run("prune")
     assert (done.code, done.err) == (0, "")
     assert done.text.endswith("nothing was removed; --yes removes what may go.\n")
-    assert world.files() == before
-    assert world.run("--json").json["dry_run"] is True
-    assert world.files() == before
+    assert files(world) == before
+    assert world.call("prune", "--json").json["dry_run"] is True
+    assert files(world) == before
 
 
 def test_an_empty_home_and_none_at_all(world):
     for _ in range(2):
-        done = world.run("--yes", "--json")
+        done = world.call("prune", "--yes", "--json")
         assert (done.code, done.json["total"]["sessions"], done.json["error"]) == (0, 0, None)
         if world.home.exists():
             world.home.rmdir()
-    assert world.run().text.endswith("nothing to remove.\n")
+    assert world.call("prune").text.endswith("nothing to remove.\n")
 
 
 def test_the_table(world):
-    at = [world.ours(history.generated_image(FOX), days=days) for days in (1, 2, 100)]
-    world.past.saved(history.thread_of(at[0]), FOX)
-    text = world.run().text
+    at = [write_ours(world, history.generated_image(FOX), days=days) for days in (1, 2, 100)]
+    world.history.saved(history.thread_of(at[0]), FOX)
+    text = world.call("prune").text
     months = {time.strftime("%Y-%m", time.gmtime(time.time() - days * 86_400)) for days in (1, 2, 100)}
     assert all(month in text for month in months)
     assert "stay            2  not old enough" in text
@@ -46,10 +47,10 @@ def test_the_table(world):
 
 
 def test_json_has_all_of_it(world):
-    old, young = world.ours(history.generated_image(FOX), days=100), world.ours(days=3)
-    folder = world.past.saved(history.thread_of(old), FOX)
+    old, young = write_ours(world, history.generated_image(FOX), days=100), write_ours(world, days=3)
+    folder = world.history.saved(history.thread_of(old), FOX)
     room = old.stat().st_size + len(FOX)
-    answer = world.run("--older-than", "2w", "--json").json
+    answer = world.call("prune", "--older-than", "2w", "--json").json
     assert list(answer) == [
         *KEYS, "dry_run", "older_than_sec", "keep_pictures", "total", "months", "kept", "prunable", "removed",
     ]  # fmt: skip
@@ -60,7 +61,7 @@ def test_json_has_all_of_it(world):
     assert answer["kept"][0]["reason"] == "young"
     began = time.strptime(answer["total"]["oldest"], "%Y-%m-%dT%H:%M:%SZ")
     assert abs(time.time() - 100 * 86_400 - time.mktime(began) + time.timezone) < 3600 * 3
-    done = world.run("--yes", "--json").json
+    done = world.call("prune", "--yes", "--json").json
     assert (done["dry_run"], done["removed"]["sessions"], done["removed"]["bytes"]) == (False, 1, room)
     assert not folder.exists()
     assert young.exists()
@@ -68,30 +69,30 @@ def test_json_has_all_of_it(world):
 
 @pytest.mark.parametrize("age", ["", "30", "d", "-1d", "30 d", "1e3d", "30m", "1d2h", "30d\n\x1b[2J", "9999999d"])
 def test_ages_that_are_none(world, age):
-    done = world.run("--older-than", age, "--json")
+    done = world.call("prune", "--older-than", age, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert "\x1b" not in done.err
 
 
 @pytest.mark.parametrize(("age", "goes"), [("0", True), ("2h", True), ("0.5d", True), ("3d", False), ("1W", False)])
 def test_ages(world, age, goes):
-    world.ours(days=1)
-    assert world.run("--older-than", age, "--json").json["prunable"]["sessions"] == goes
+    write_ours(world, days=1)
+    assert world.call("prune", "--older-than", age, "--json").json["prunable"]["sessions"] == goes
 
 
 def test_a_codex_that_was_named_must_be_there(world):
-    path = world.ours()
-    done = world.run("--yes", "--json", "--codex", "/nowhere/codex")
+    path = write_ours(world)
+    done = world.call("prune", "--yes", "--json", "--codex", "/nowhere/codex")
     assert (done.code, done.json["error"]["code"]) == (3, "codex-missing")
     assert path.exists()
 
 
 def test_what_stands_in_the_way_is_told_and_the_rest_goes_on(world):
-    stuck, other = world.ours(days=90), world.ours()
-    folder = world.past.saved(history.thread_of(stuck), FOX)
+    stuck, other = write_ours(world, days=90), write_ours(world)
+    folder = world.history.saved(history.thread_of(stuck), FOX)
     folder.rename(f"{folder}.gone")
     folder.write_bytes(b"no folder")  # which can't be removed as one
-    done = world.run("--yes", "--json")
+    done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["ok"], done.json["error"]["code"]) == (1, False, "out-unwritable")
     (failure,) = done.json["failures"]
     assert history.thread_of(stuck) in failure["error"]["message"]
@@ -122,7 +123,7 @@ def at_terminal(world, *arguments, answer=None):
     ],
 )
 def test_a_person_is_asked(world, answer, code, gone, said):
-    path = world.ours(history.generated_image(FOX))
+    path = write_ours(world, history.generated_image(FOX))
     ended, shown = at_terminal(world, answer=answer)
     assert "Remove 1 session, its rollout and pictures" in shown
     assert (ended, path.exists()) == (code, not gone), shown
@@ -131,12 +132,12 @@ def test_a_person_is_asked(world, answer, code, gone, said):
 
 @pytest.mark.parametrize("arguments", [["--json"], ["--older-than", "1y"]])
 def test_nobody_is_asked_for_json_or_for_nothing(world, arguments):
-    path = world.ours()
+    path = write_ours(world)
     ended, shown = at_terminal(world, *arguments, answer=b"y\n")
     assert (ended, path.exists(), "[y/N]" in shown) == (0, True, False)
 
 
 def test_yes_is_not_asked(world):
-    path = world.ours()
+    path = write_ours(world)
     ended, shown = at_terminal(world, "--yes")
     assert (ended, path.exists(), "[y/N]" in shown) == (0, False, False)

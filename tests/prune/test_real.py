@@ -1,193 +1,217 @@
-"""Homes that real builds of Codex made: what goes, what stays, and that Codex's own databases forget it."""
+"""``prune`` in homes that real builds of Codex made: what goes, what stays, and that Codex's databases forget it."""
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.prune import story, verdict
-from tests.prune import worlds
 from tests.support import builds, checks
-from tests.support.checks import ENDS, Small, until
+from tests.support.checks import Small, until
+from tests.support.codex_sessions import fork, generate, run_codex, threads, with_pictures
+from tests.support.inprocess import call
 
 pytestmark = pytest.mark.real
+DAY = 86_400
 DELETES = (0, 141)
 """The first supported build whose Codex can delete a session."""
 
 
+def prune(world, *arguments, days=40):
+    """The command as it will end in so many days."""
+    with _later(days):
+        return world.call("prune", *arguments)
+
+
+def prune_without_codex(world, path):
+    with _later(40):
+        return call("prune", "--yes", "--json", environment={**world.environment, "PATH": str(path)}, folder=world.work)
+
+
+def _later(days):
+    now = time.time
+
+    def later():
+        return now() + days * DAY
+
+    return mock.patch.object(time, "time", later)
+
+
+def named_in_databases(world, thread):
+    """The tables of Codex's databases in which a thread is still named."""
+    found = []
+    for path in sorted(world.home.glob("*.sqlite")):
+        if path.name.startswith("logs"):
+            continue  # a log of what happened, the deletion too
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            for (table,) in database.execute("select name from sqlite_master where type = 'table'").fetchall():
+                rows = database.execute(f'select * from "{table}"').fetchall()
+                found += [f"{path.name} {table}" for row in rows if thread in row]
+    return found
+
+
+def kept(done):
+    """How many sessions stay for which reason."""
+    return {entry["reason"]: entry["sessions"] for entry in done.json["kept"]}
+
+
 @pytest.mark.parametrize("version", checks.every_build())
-def test_our_runs_go_and_the_users_stay(lab, version):
-    world = lab(version, script=Small())
-    ours, theirs = worlds.made(world, "a red fox", "an owl"), worlds.users(world, "a picture of a boat")
-    before = worlds.pictured(world)
+def test_prune_removes_our_runs_and_keeps_every_other_session(lab, version):
+    """Kept: the user's own, also one in a folder named as ours are, and those that were continued or forked."""
+    world, name = lab(version, script=Small()), "codex-imagegen-run-0123456789abcdef"
+    fox, owl, boat = generate(world, "a red fox", "an owl", "a boat")
+    theirs = {run_codex(world, "a picture of a boat"), run_codex(world, "a boat", folder=name)}
+    (world.work / name).rmdir()
+    assert run_codex(world, "resume", fox, "now in blue") == fox
+    theirs.add(fork(world, owl))
+    before = with_pictures(world)
 
-    looked = worlds.prune(world, "--json").json
-    assert (looked["dry_run"], looked["total"]["sessions"], looked["prunable"]["sessions"]) == (True, 2, 2)
-    assert worlds.threads(world) == {*ours, theirs}
-    assert worlds.pictured(world) == before
+    looked = prune(world, "--json").json
+    assert (looked["dry_run"], looked["total"]["sessions"], looked["prunable"]["sessions"]) == (True, 3, 1)
+    assert threads(world) == {fox, owl, boat, *theirs}
+    assert with_pictures(world) == before
 
-    done = worlds.prune(world, "--yes", "--json")
-    assert (done.code, done.json["removed"]["sessions"], done.json["failures"]) == (0, 2, [])
-    assert done.json["removed"]["bytes"] == looked["total"]["bytes"]
-    assert worlds.threads(world) == {theirs}
-    assert worlds.pictured(world) == before - set(ours)
+    done = prune(world, "--yes", "--json")
+    assert (done.code, done.json["removed"]["sessions"], done.json["failures"]) == (0, 1, [])
+    assert done.json["removed"]["bytes"] == looked["prunable"]["bytes"]
+    assert kept(done) == {"continued": 1, "forked": 1}
+    assert threads(world) == {fox, owl, *theirs}
+    assert with_pictures(world) == before - {boat}
     by_codex = builds.number(version) >= DELETES
     assert [warning["code"] for warning in done.json["warnings"]] == ([] if by_codex else ["still-indexed"])
     if by_codex:
-        assert [worlds.named_in_databases(world, thread) for thread in ours] == [[], []]
-        assert worlds.named_in_databases(world, theirs)
-    assert (world.work / "made-1.png").read_bytes() == checks.made("a red fox")
+        assert named_in_databases(world, boat) == []
+        assert all(named_in_databases(world, thread) for thread in theirs)
+    assert (world.work / "made-3.png").read_bytes() == checks.made("a boat")
     assert checks.processes(world) == []
 
 
-@ENDS
-def test_a_session_of_the_users_in_a_folder_of_such_a_name_stays(lab, version):
-    world, name = lab(version, script=Small()), "codex-imagegen-run-0123456789abcdef"
-    (ours,), theirs = worlds.made(world, "a red fox"), worlds.users(world, "a boat", name=name)
-    (world.work / name).rmdir()
-    done = worlds.prune(world, "--yes", "--json")
-    assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 1, 1)
-    assert worlds.threads(world) == {theirs}
-    assert ours not in worlds.pictured(world)
-
-
 @pytest.mark.parametrize("version", checks.every_build())
-def test_pictures_can_be_kept(lab, version):
+def test_prune_with_keep_pictures_keeps_what_recover_needs(lab, version):
     world = lab(version, script=Small())
-    (fox,) = worlds.made(world, "a red fox")
-    done = worlds.prune(world, "--yes", "--keep-pictures", "--json")
-    if fox in worlds.pictured(world):
+    (fox,) = generate(world, "a red fox")
+    done = prune(world, "--yes", "--keep-pictures", "--json")
+    if fox in with_pictures(world):
         assert (done.code, done.json["removed"]["sessions"]) == (0, 1)
-        assert worlds.threads(world) == set()
-        back = world.run_argv([*world.argv()[:1], "recover", fox, "--out", "back.png"])
+        assert threads(world) == set()
+        back = call("recover", fox, "--out", "back.png", environment=world.environment, folder=world.work)
         assert (back.code, (world.work / "back.png").read_bytes()) == (0, checks.made("a red fox"))
     else:  # these builds save no file: the rollout is all there is
-        assert (done.code, worlds.kept(done)) == (0, {"only-copy": 1})
-        assert worlds.threads(world) == {fox}
+        assert (done.code, kept(done)) == (0, {"only-copy": 1})
+        assert threads(world) == {fox}
 
 
-@ENDS
-def test_a_session_that_somebody_went_on_with_stays(lab, version):
-    world = lab(version, script=Small())
-    fox, owl = worlds.made(world, "a red fox", "an owl")
-    assert worlds.users(world, "resume", fox, "now in blue") == fox
-    done = worlds.prune(world, "--yes", "--json")
-    assert worlds.kept(done) == {"continued": 1}
-    assert worlds.threads(world) == {fox}
-    assert owl not in worlds.pictured(world)
-
-
-@ENDS
-def test_a_session_that_was_forked_stays_and_so_does_the_fork(lab, version):
-    world = lab(version, script=Small())
-    fox, _owl = worlds.made(world, "a red fox", "an owl")
-    fork = worlds.fork(world, fox)
-    done = worlds.prune(world, "--yes", "--json")
-    assert worlds.kept(done) == {"forked": 1}
-    assert worlds.threads(world) == {fox, fork}
-    assert done.json["total"]["sessions"] == 2
-
-
-def test_what_codex_refuses_stays_and_is_told(lab, monkeypatch):
-    """Forked by somebody between the look and the removal: Codex itself keeps it, and the others go."""
+def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_the_others(lab, monkeypatch):
+    """Somebody forks it between the scan and the removal."""
     world = lab(script=Small())
-    fox, owl = worlds.made(world, "a red fox", "an owl")
-    monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + worlds.DAY))
-    asked = {"interrupt": Interrupt(), "tell": worlds.nobody, "environment": world.environment}
-    found = story.look(0, keep_pictures=False, **asked)
-    fork = worlds.fork(world, fox)
-    done = story.remove(found, codex=str(builds.codex(world.version)), **asked)
+    fox, owl = generate(world, "a red fox", "an owl")
+    monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + DAY))
+    options = {"interrupt": Interrupt(), "tell": lambda *_: None, "environment": world.environment}
+    found = story.look(0, keep_pictures=False, **options)
+    forked = fork(world, fox)
+    done = story.remove(found, codex=str(builds.codex(world.version)), **options)
     assert [own.thread_id for own in done.removed] == [owl]
     assert [own.thread_id for own, _error in done.failures] == [fox]
     assert (done.error.exit_code, done.error.code) == (1, "codex-failed")
     assert "1 of 2 sessions could not be removed" in done.error.message
-    assert worlds.threads(world) == {fox, fork}
-    assert fox in worlds.pictured(world)  # what is kept is kept whole
-    assert owl not in worlds.pictured(world)
+    assert threads(world) == {fox, forked}
+    assert fox in with_pictures(world)  # what is kept is kept whole
+    assert owl not in with_pictures(world)
 
 
-def test_a_signal_ends_it_between_two_sessions(lab, monkeypatch):
+def test_prune_with_a_signal_ends_between_two_sessions(lab, monkeypatch):
     world = lab(script=Small())
-    ours = worlds.made(world, "a red fox", "an owl", "a boat")
-    monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + worlds.DAY))
+    ours = generate(world, "a red fox", "an owl")
+    monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     interrupt = Interrupt()
-    found = story.look(0, keep_pictures=False, interrupt=interrupt, tell=worlds.nobody, environment=world.environment)
+    found = story.look(0, keep_pictures=False, interrupt=interrupt, tell=lambda *_: None, environment=world.environment)
     done = story.remove(
         found, codex=str(builds.codex(world.version)), interrupt=interrupt, environment=world.environment,
-        tell=lambda _what, number: interrupt.set(15) if number == 2 else None,
+        tell=lambda _what, number: interrupt.set(15) if number == 1 else None,
     )  # fmt: skip
     assert (done.error.code, done.error.exit_code) == ("interrupted", 143)
-    assert "when 2 of 3 sessions" in done.error.message
-    assert worlds.threads(world) == worlds.pictured(world) == {ours[-1]}
+    assert "when 1 of 2 sessions" in done.error.message
+    assert threads(world) == with_pictures(world) == {ours[-1]}
 
 
 class Slow(Small):
     draw_sec = 60.0
 
 
-@ENDS
-def test_a_run_at_work_stays(lab, version):
-    world = lab(version, script=Slow())
-    run = world.start("--prompt", "a red fox", "--out", "fox.png")
-    try:
-        until(lambda: world.standin.to("/responses"), "the model")
-        done = worlds.prune(world, "--older-than", "0", "--yes", "--json")
-        assert worlds.kept(done) == {"running": 1}
-        assert len(worlds.threads(world)) == 1
-    finally:
-        run.terminate()
-        run.communicate(timeout=30)
-
-
-@ENDS
-def test_a_run_that_was_killed_stays_while_its_folder_is_there(lab, version):
+@checks.NEWEST_FIRST
+def test_prune_keeps_a_run_at_work_and_one_that_was_killed_until_its_folder_is_gone(lab, version):
     world = lab(version, script=Slow())
     run = world.start("--prompt", "a red fox", "--out", "fox.png")
     until(lambda: world.standin.to("/responses"), "the model")
+    assert kept(prune(world, "--older-than", "0", "--yes", "--json", days=0)) == {"running": 1}
+    assert len(threads(world)) == 1
     run.kill()
     run.communicate(timeout=30)
-    assert worlds.kept(worlds.prune(world, "--yes", "--json")) == {"running": 1}  # by the Codex that was left behind
+    assert kept(prune(world, "--yes", "--json")) == {"running": 1}  # by the Codex that was left behind
     for process in checks.processes(world, wait=False):
         checks.end(process)
-    assert checks.processes(world) == []
-    assert worlds.kept(worlds.prune(world, "--yes", "--json")) == {"unfinished": 1}
+    until(lambda: kept(prune(world, "--yes", "--json")) == {"unfinished": 1}, "Codex to let go of its lock")
     for name in world.leftovers:
         (world.tmp / name).rmdir()
-    assert worlds.prune(world, "--yes", "--json").json["removed"]["sessions"] == 1
+    assert prune(world, "--yes", "--json").json["removed"]["sessions"] == 1
 
 
-@pytest.mark.parametrize("named", ["no such codex", "an end at once"])
-def test_without_a_codex_the_files_are_removed(lab, named):
+def test_prune_without_a_codex_removes_the_files_and_codex_still_works(lab):
     world = lab(script=Small())
-    theirs = worlds.users(world, "a boat")
-    worlds.made(world, "a red fox")
+    theirs = run_codex(world, "a boat")
     path = world.tmp / "bin"
     path.mkdir()
-    if named == "an end at once":
-        (path / "codex").write_text("#!/bin/sh\nexit 1\n")
-        (path / "codex").chmod(0o755)
-    done = worlds.prune(world, "--yes", "--json", codex=False, env={"PATH": str(path)})
-    assert [warning["code"] for warning in done.json["warnings"]] == ["still-indexed"]
-    assert worlds.threads(world) == {theirs}
-    assert worlds.pictured(world) == {theirs}
-    again = world.run("--prompt", "another", "--out", "another.png")  # Codex gets on without them
-    assert again.code == 0, again
+    for codex in ("missing", "ends at once"):
+        generate(world, "a red fox")
+        if codex == "ends at once":
+            (path / "codex").write_text("#!/bin/sh\nexit 1\n")
+            (path / "codex").chmod(0o755)
+        done = prune_without_codex(world, path)
+        assert [warning["code"] for warning in done.json["warnings"]] == ["still-indexed"]
+        assert threads(world) == {theirs}
+        assert with_pictures(world) == {theirs}
 
 
-def test_a_killed_prune_is_gone_on_with(lab):
+KILLED = f"""
+import sys, time
+now = time.time
+time.time = lambda: now() + 40 * {DAY}
+from codex_imagegen.prune import removal
+remove_pictures, calls = removal._remove_pictures, []
+def hold(*arguments):
+    calls.append(arguments)
+    if len(calls) == 2:
+        print("held", flush=True)
+        time.sleep(600)
+    remove_pictures(*arguments)
+removal._remove_pictures = hold
+from codex_imagegen.__main__ import main
+main()
+"""
+"""``prune``, held where Codex has deleted its second session, whose pictures are still there."""
+
+
+def test_prune_that_was_killed_is_continued_by_the_next(lab):
     world = lab(script=Small())
-    ours = worlds.made(world, *(f"fox {number}" for number in range(6)))
-    theirs = worlds.users(world, "a boat")
-    worlds.kill_at(world, removed=2)
-    left = worlds.threads(world)
-    assert theirs in left
-    assert 0 < len(left & set(ours)) < len(ours)
-    assert worlds.pictured(world) <= left | set(ours)
-    done = worlds.prune(world, "--yes", "--json")
-    assert (done.code, done.json["removed"]["sessions"]) == (0, len(left) - 1)
-    assert worlds.threads(world) == {theirs}
-    assert len(worlds.pictured(world) - {theirs}) <= 1  # of the session that Codex had deleted when we were killed
-    assert [worlds.named_in_databases(world, thread) for thread in ours] == [[]] * len(ours)
+    ours = generate(world, "fox 1", "fox 2", "fox 3")
+    theirs = run_codex(world, "a boat")
+    line = [sys.executable, "-c", KILLED, "prune", "--yes", "--codex", str(builds.codex(world.version))]
+    with subprocess.Popen(line, cwd=world.work, env=world.environment, stdout=subprocess.PIPE) as run:
+        assert b"held\n" in run.stdout  # read so far, and no further
+        run.kill()
+    until(lambda: not checks.processes(world), "Codex's end")
+    assert threads(world) == {ours[2], theirs}
+    assert with_pictures(world) == {*ours[1:], theirs}
+    done = prune(world, "--yes", "--json")
+    assert (done.code, done.json["removed"]["sessions"]) == (0, 1)
+    assert threads(world) == {theirs}
+    assert with_pictures(world) - {theirs} <= {ours[1]}
+    assert [named_in_databases(world, thread) for thread in ours] == [[]] * len(ours)

@@ -9,7 +9,7 @@ import pytest
 
 from codex_imagegen.codex.command import INSTRUCTIONS
 from codex_imagegen.prune.census import WORDS
-from tests.prune.conftest import begun, ended
+from tests.prune.sessions import files, turn_end, turn_start, write_ours
 from tests.support import history
 from tests.support.pictures import encoded
 
@@ -42,8 +42,8 @@ NAME = "codex-imagegen-run-0123456789abcdef"
     ],
 )
 def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
-    path = world.ours(history.generated_image(FOX), **meta)
-    done = world.run("--yes", "--json")
+    path = write_ours(world, history.generated_image(FOX), **meta)
+    done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 0, 0)
     assert path.exists()
 
@@ -51,18 +51,21 @@ def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
 def test_only_the_first_record_says_whose_it_is(world):
     """A session of the user's in which the name of one of our folders occurs, later on or in their words."""
     claim = history.session_meta(history.new_thread_id(0), cwd=f"/tmp/{NAME}", source="exec")
-    path = world.ours(claim, history.user_message(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}")
-    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
+    path = write_ours(
+        world, claim, history.user_message(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}"
+    )
+    assert world.call("prune", "--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
 def test_words_that_quote_ours_are_no_proof(world):
-    path = world.ours(
+    path = write_ours(
+        world,
         history.user_message(str(history.developer_message())),
         history.user_message(json.dumps(history.developer_message())),
         words="",
     )
-    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
+    assert world.call("prune", "--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
@@ -72,50 +75,49 @@ def test_the_words_that_are_known_are_those_of_this_version():
 
 @pytest.mark.parametrize("where", ["temporary folder", "elsewhere"])
 def test_a_working_folder_is_found_by_its_name_however_its_path_was_spelled(world, tmp_path, where):
-    path = world.ours(cwd=f"/mnt/of/a/container/{NAME}")
+    path = write_ours(world, cwd=f"/mnt/of/a/container/{NAME}")
     folder = (world.folder if where == "elsewhere" else tmp_path / "tmp") / NAME
     folder.mkdir(parents=True)
-    world.environment["TMPDIR"] = str(tmp_path / "tmp")
-    done = world.run("--yes", "--json")
+    done = world.call("prune", "--yes", "--json", env={"TMPDIR": str(tmp_path / "tmp")})
     assert path.exists() == (where == "temporary folder")
     assert [entry["reason"] for entry in done.json["kept"]] == ["unfinished"] * path.exists()
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"[" * 100_000, NAME.encode(), b"\xff" + NAME.encode() + b"\n"])
 def test_a_first_record_that_says_nothing(world, line):
-    path = world.ours()
+    path = write_ours(world)
     path.write_bytes(line)
-    assert world.run("--yes", "--json").json["total"]["sessions"] == 0
+    assert world.call("prune", "--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
 def test_archived_sessions_of_ours_count(world):
-    path = world.ours()
+    path = write_ours(world)
     archive = world.home / "archived_sessions"
     archive.mkdir()
     path.rename(archive / path.name)
-    assert world.run("--yes", "--json").json["removed"]["sessions"] == 1
-    assert world.files() == set()
+    assert world.call("prune", "--yes", "--json").json["removed"]["sessions"] == 1
+    assert files(world) == set()
 
 
 def test_compressed_sessions_are_left_alone_and_told(world):
-    path = world.ours()
+    path = write_ours(world)
     path.rename(f"{path}.zst")
-    done = world.run("--yes", "--json")
+    done = world.call("prune", "--yes", "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["compressed"]
-    assert len(world.files()) == 1
+    assert len(files(world)) == 1
 
 
 @pytest.mark.parametrize("place", ["sessions", "archived_sessions", "generated_images"])
 def test_a_place_that_is_a_link_is_left_alone(world, place, tmp_path):
-    path = world.ours(history.generated_image(FOX))
-    world.past.saved(history.thread_of(path), FOX)
+    path = write_ours(world, history.generated_image(FOX))
+    world.history.saved(history.thread_of(path), FOX)
     (world.home / "archived_sessions").mkdir()
     elsewhere = tmp_path / "elsewhere"
     (world.home / place).rename(elsewhere)
     (world.home / place).symlink_to(elsewhere)
     before = sorted(elsewhere.rglob("*"))
-    done = world.run("--yes", "--json")
+    done = world.call("prune", "--yes", "--json")
     assert [warning["code"] for warning in done.json["warnings"]][:1] == ["linked"]
     assert sorted(elsewhere.rglob("*")) == before
 
@@ -125,15 +127,15 @@ def test_links_below_are_not_followed(world, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "mine.png").write_bytes(FOX)
-    linked = world.ours(history.generated_image(FOX))
+    linked = write_ours(world, history.generated_image(FOX))
     (world.home / "generated_images").mkdir()
     (world.home / "generated_images" / history.thread_of(linked)).symlink_to(outside)
-    other = world.ours(days=50)
+    other = write_ours(world, days=50)
     moved = other.rename(outside / other.name)
     other.symlink_to(moved)
-    day = world.ours(days=40).parent.rename(outside / "day")
+    day = write_ours(world, days=40).parent.rename(outside / "day")
     (world.home / "sessions" / "2020").symlink_to(outside)
-    done = world.run("--yes", "--json")
+    done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["removed"]["sessions"]) == (0, 1)
     assert not linked.exists()
     assert (outside / "mine.png").read_bytes() == FOX
@@ -146,73 +148,73 @@ def test_links_below_are_not_followed(world, tmp_path):
 def test_more_than_one_turn_is_somebody_elses_too(world, padding, torn):
     filler = {"type": "response_item", "payload": {"type": "message", "text": "x" * padding}}
     other = history.new_thread_id()
-    path = world.ours(filler, begun(other), filler, *([] if torn else [ended(other)]), filler, end=False)
+    path = write_ours(world, filler, turn_start(other), filler, *([] if torn else [turn_end(other)]), filler, end=False)
     fake = history.user_message('{"type":"task_started","turn_id":"' + history.new_thread_id() + '"}')
-    single = world.ours(filler, fake, filler)
-    done = world.run("--yes", "--json")
+    single = write_ours(world, filler, fake, filler)
+    done = world.call("prune", "--yes", "--json")
     assert [(entry["reason"], entry["sessions"]) for entry in done.json["kept"]] == [("continued", 1)]
     assert path.exists()
     assert not single.exists()
 
 
 def test_a_session_that_another_goes_on_from_stays(world):
-    path = world.ours()
-    fork = world.ours(forked_from_id=history.thread_of(path), source="cli", cwd="/home/me")
-    done = world.run("--yes", "--json")
+    path = write_ours(world)
+    fork = write_ours(world, forked_from_id=history.thread_of(path), source="cli", cwd="/home/me")
+    done = world.call("prune", "--yes", "--json")
     assert [entry["reason"] for entry in done.json["kept"]] == ["forked"]
     assert path.exists()
     assert fork.exists()
 
 
 def test_the_pictures_of_others_and_of_nobody_stay(world):
-    theirs = world.ours(source="cli")
+    theirs = write_ours(world, source="cli")
     for thread in (history.thread_of(theirs), history.new_thread_id()):
-        world.past.saved(thread, FOX)
-    ours = world.ours()
-    world.past.saved(history.thread_of(ours), FOX)
-    before = world.files()
-    assert world.run("--yes").code == 0
-    assert world.files() == {path for path in before if history.thread_of(ours) not in path}
+        world.history.saved(thread, FOX)
+    ours = write_ours(world)
+    world.history.saved(history.thread_of(ours), FOX)
+    before = files(world)
+    assert world.call("prune", "--yes").code == 0
+    assert files(world) == {path for path in before if history.thread_of(ours) not in path}
 
 
 def test_what_was_written_a_moment_ago_stays(world):
-    path = world.ours()
+    path = write_ours(world)
     os.utime(path)
-    done = world.run("--older-than", "0", "--yes", "--json")
+    done = world.call("prune", "--older-than", "0", "--yes", "--json")
     assert [entry["reason"] for entry in done.json["kept"]] == ["running"]
     assert path.exists()
 
 
 def test_of_two_rollouts_of_one_thread_one_may_be_anothers(world):
-    path = world.ours(history.generated_image(FOX))
+    path = write_ours(world, history.generated_image(FOX))
     twin = world.home / "archived_sessions" / path.name
     twin.parent.mkdir()
     twin.write_bytes(
         history.rollout_line(history.session_meta(history.thread_of(path), cwd="/home/me/project", source="cli"))
     )
-    assert world.run("--yes").code == 0
+    assert world.call("prune", "--yes").code == 0
     assert path.exists()
     assert twin.exists()
 
 
 def test_a_day_behind_a_link_is_left_alone_with_its_pictures(world):
-    path = world.ours(history.generated_image(FOX))
-    folder = world.past.saved(history.thread_of(path), FOX)
+    path = write_ours(world, history.generated_image(FOX))
+    folder = world.history.saved(history.thread_of(path), FOX)
     elsewhere = world.home.parent / "elsewhere"
     path.parent.rename(elsewhere)
     path.parent.symlink_to(elsewhere)
-    done = world.run("--yes", "--json")
+    done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["removed"]["sessions"]) == (0, 0)
     assert (elsewhere / path.name).exists()
     assert list(folder.iterdir())
 
 
 def test_what_is_no_file_of_codex_stays_in_the_folder_of_pictures(world):
-    path = world.ours(history.generated_image(FOX))
-    mine = world.past.saved(history.thread_of(path), FOX) / "edits" / "mine.psd"
+    path = write_ours(world, history.generated_image(FOX))
+    mine = world.history.saved(history.thread_of(path), FOX) / "edits" / "mine.psd"
     mine.parent.mkdir()
     mine.write_bytes(b"hours of work")
-    assert world.run("--yes").code == 0
+    assert world.call("prune", "--yes").code == 0
     assert not path.exists()
     assert mine.exists()
     assert [child.name for child in mine.parent.parent.iterdir()] == ["edits"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 
 import pytest
@@ -11,41 +10,26 @@ from PIL import Image
 
 from tests.support import history
 from tests.support.checks import KEYS
-from tests.support.lab import COMMAND, Outcome
+from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 from tests.support.screen import printed
 
 FOX, OWL = encoded(40, "fox"), encoded(44, "owl")
 
 
-class World:
-    """A Codex home with a past, and a folder to work in."""
-
-    def __init__(self, folder):
-        self.past = history.History(folder / "home")
-        self.home, self.work = self.past.home, folder / "work"
-        self.work.mkdir()
-        self.environment = {**os.environ, "CODEX_HOME": str(self.home), "TZ": "UTC"}
-
-    def recover(self, *arguments):
-        done = subprocess.run(
-            [COMMAND, "recover", *arguments], capture_output=True, cwd=self.work, env=self.environment, timeout=60,
-            stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-        return Outcome(done.returncode, done.stdout, done.stderr.decode(), 0)
-
-    def files(self):
-        return {str(path.relative_to(self.work)): path.read_bytes() for path in self.work.rglob("*") if path.is_file()}
-
-
 @pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
+def world(lab):
+    return lab(offline=True)
+
+
+def files(world):
+    """What lies in the folder that the command works in."""
+    return {str(path.relative_to(world.work)): path.read_bytes() for path in world.work.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
 def thread(world):
-    return history.thread_of(world.past.rollout(history.user_message(), history.generated_image(FOX)))
+    return history.thread_of(world.history.rollout(history.user_message(), history.generated_image(FOX)))
 
 
 def assert_failed(done, exit_code, code, *words):
@@ -58,13 +42,13 @@ def assert_failed(done, exit_code, code, *words):
 
 
 def test_a_thread_gives_its_picture(world, thread):
-    done = world.recover(thread)
+    done = world.run("recover", thread)
     assert (done.code, done.err, done.text) == (0, "", f"{world.work / thread}.png\n")
-    assert world.files() == {f"{thread}.png": FOX}
+    assert files(world) == {f"{thread}.png": FOX}
 
 
 def test_a_picture_is_cropped_to_a_size_afterwards(world, thread):
-    image = world.recover(thread, "--out", "wide.webp", "--size", "30x10", "--fit", "--json").json["images"][0]
+    image = world.call("recover", thread, "--out", "wide.webp", "--size", "30x10", "--fit", "--json").json["images"][0]
     assert (image["width"], image["height"], image["format"], image["original"]) == (30, 10, "webp", False)
     with Image.open(world.work / "wide.webp") as picture:
         assert picture.size == (30, 10)
@@ -72,17 +56,17 @@ def test_a_picture_is_cropped_to_a_size_afterwards(world, thread):
 
 @pytest.mark.parametrize(("words", "hint"), [(["--size", "30x10"], "--fit"), (["--fit"], "--size")])
 def test_a_size_and_to_fit_it_go_together(world, thread, words, hint):
-    done = world.recover(thread, *words, "--json")
+    done = world.call("recover", thread, *words, "--json")
     assert_failed(done, 2, "usage", hint)
-    assert world.files() == {}
+    assert files(world) == {}
 
 
 def test_upper_case_is_the_same_thread(world, thread):
-    assert world.recover(thread.upper(), "--out", "fox.png").code == 0
+    assert world.call("recover", thread.upper(), "--out", "fox.png").code == 0
 
 
 def test_json_is_the_envelope_of_every_command(world, thread):
-    answer = world.recover(thread, "--json").json
+    answer = world.call("recover", thread, "--json").json
     image = answer["images"][0]
     assert list(answer) == KEYS
     assert (answer["ok"], answer["thread_id"], answer["codex_version"]) == (True, thread, "0.169.0")
@@ -91,37 +75,37 @@ def test_json_is_the_envelope_of_every_command(world, thread):
 
 def test_a_file_is_named_by_its_session(world, thread, tmp_path):
     rollout = next(world.home.rglob("*.jsonl")).rename(tmp_path / "moved.jsonl")
-    assert world.recover(str(rollout)).text == f"{world.work / thread}.png\n"
+    assert world.call("recover", str(rollout)).text == f"{world.work / thread}.png\n"
 
 
 def test_several_pictures_are_numbered_and_have_their_own_suffix(world):
     jpeg = encoded(48, "jpeg", "JPEG")
     thread = history.thread_of(
-        world.past.rollout(history.generated_image(FOX), history.generated_image(jpeg, call_id="call_2"))
+        world.history.rollout(history.generated_image(FOX), history.generated_image(jpeg, call_id="call_2"))
     )
-    assert world.recover(thread, "--out-dir", "new/folder").code == 0
-    assert world.files() == {f"new/folder/{thread}-1.png": FOX, f"new/folder/{thread}-2.jpg": jpeg}
-    done = world.recover(thread, "--out", "a.png", "--json")
+    assert world.call("recover", thread, "--out-dir", "new/folder").code == 0
+    assert files(world) == {f"new/folder/{thread}-1.png": FOX, f"new/folder/{thread}-2.jpg": jpeg}
+    done = world.call("recover", thread, "--out", "a.png", "--json")
     assert [os.path.basename(image["path"]) for image in done.json["images"]] == ["a-1.png", "a-2.png"]
     assert [image["original"] for image in done.json["images"]] == [True, False]
 
 
 def test_the_suffix_of_out_is_the_format(world, thread):
-    assert world.recover(thread, "--out", "fox.webp").code == 0
-    assert world.files()["fox.webp"][8:12] == b"WEBP"
+    assert world.call("recover", thread, "--out", "fox.webp").code == 0
+    assert files(world)["fox.webp"][8:12] == b"WEBP"
 
 
 def test_out_can_be_stdout(world, thread):
-    assert world.recover(thread, "--out", "-").out == FOX
+    assert world.call("recover", thread, "--out", "-").out == FOX
 
 
 def test_the_last_one_is_the_newest_that_holds_a_whole_picture(world):
     now = time.time()
-    world.past.rollout(history.generated_image(OWL), at=now - 7200)
-    newest = history.thread_of(world.past.rollout(history.generated_image(FOX), at=now - 3600))
-    world.past.rollout(history.generated_image(torn(OWL)), at=now - 1800)
-    world.past.rollout(history.user_image(OWL), at=now)
-    assert world.recover("--last").text == f"{world.work / newest}.png\n"
+    world.history.rollout(history.generated_image(OWL), at=now - 7200)
+    newest = history.thread_of(world.history.rollout(history.generated_image(FOX), at=now - 3600))
+    world.history.rollout(history.generated_image(torn(OWL)), at=now - 1800)
+    world.history.rollout(history.user_image(OWL), at=now)
+    assert world.call("recover", "--last").text == f"{world.work / newest}.png\n"
 
 
 def test_the_net_is_the_last_resort_and_says_so(world):
@@ -129,52 +113,52 @@ def test_the_net_is_the_last_resort_and_says_so(world):
         "type": "new",
         "payload": {"type": "picture", "bytes": history.data_url(FOX), "thumbnail": history.data_url(encoded(8))},
     }
-    thread = history.thread_of(world.past.rollout(odd))
-    done = world.recover(thread, "--json")
+    thread = history.thread_of(world.history.rollout(odd))
+    done = world.call("recover", thread, "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["unknown-record"]
-    assert world.files() == {f"{thread}.png": FOX}
-    assert_failed(world.recover("--last", "--json"), 7, "no-picture")
+    assert files(world) == {f"{thread}.png": FOX}
+    assert_failed(world.call("recover", "--last", "--json"), 7, "no-picture")
 
 
 def test_the_pictures_folder_alone_is_enough(world):
     thread = history.new_thread_id()
-    world.past.saved(thread, FOX)
-    assert world.recover("--last").text == f"{world.work / thread}.png\n"
+    world.history.saved(thread, FOX)
+    assert world.call("recover", "--last").text == f"{world.work / thread}.png\n"
 
 
 def test_what_is_damaged_beside_a_whole_picture_is_told(world):
-    thread = history.thread_of(world.past.rollout(history.generated_image(torn(OWL)), history.generated_image(FOX)))
-    done = world.recover(thread, "--json")
+    thread = history.thread_of(world.history.rollout(history.generated_image(torn(OWL)), history.generated_image(FOX)))
+    done = world.call("recover", thread, "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["damaged-picture"]
-    assert world.files() == {f"{thread}.png": FOX}
+    assert files(world) == {f"{thread}.png": FOX}
 
 
 def test_nothing_is_replaced_unless_it_is_forced(world, thread):
     (world.work / f"{thread}.png").write_bytes(b"mine")
-    assert_failed(world.recover(thread, "--json"), 73, "out-exists", "--force")
-    assert world.files() == {f"{thread}.png": b"mine"}
-    assert world.recover(thread, "--force").code == 0
-    assert world.files() == {f"{thread}.png": FOX}
+    assert_failed(world.call("recover", thread, "--json"), 73, "out-exists", "--force")
+    assert files(world) == {f"{thread}.png": b"mine"}
+    assert world.call("recover", thread, "--force").code == 0
+    assert files(world) == {f"{thread}.png": FOX}
 
 
 def test_no_picture_is_written_where_one_of_the_names_is_taken(world):
-    thread = history.thread_of(world.past.rollout(history.generated_image(FOX), history.generated_image(OWL)))
+    thread = history.thread_of(world.history.rollout(history.generated_image(FOX), history.generated_image(OWL)))
     (world.work / "a-2.png").write_bytes(b"mine")
-    assert_failed(world.recover(thread, "--out", "a.png", "--json"), 73, "out-exists")
-    assert world.files() == {"a-2.png": b"mine"}
+    assert_failed(world.call("recover", thread, "--out", "a.png", "--json"), 73, "out-exists")
+    assert files(world) == {"a-2.png": b"mine"}
 
 
 def test_of_several_sessions_those_that_are_found_are_kept(world, thread):
-    other = history.thread_of(world.past.rollout(history.generated_image(OWL)))
+    other = history.thread_of(world.history.rollout(history.generated_image(OWL)))
     gone = history.new_thread_id()
-    done = world.recover(thread, gone, other, "--out", "all.png", "--json")
+    done = world.call("recover", thread, gone, other, "--out", "all.png", "--json")
     assert done.code == 1
     assert (done.json["ok"], done.json["error"]["exit_code"], done.json["thread_id"]) == (False, 1, None)
     assert [(f["index"], f["error"]["code"], f["error"]["exit_code"]) for f in done.json["failures"]] == [
         (1, "session-missing", 6)
     ]
-    assert world.files() == {"all-1.png": FOX, "all-2.png": OWL}
-    assert world.recover(thread, other, "--out-dir", "d").code == 0
+    assert files(world) == {"all-1.png": FOX, "all-2.png": OWL}
+    assert world.call("recover", thread, other, "--out-dir", "d").code == 0
 
 
 NOWHERE = history.new_thread_id(0)
@@ -202,24 +186,19 @@ NOWHERE = history.new_thread_id(0)
     ],
 )
 def test_what_can_not_be_had(world, arguments, exit_code, code, words):
-    assert_failed(world.recover(*arguments, "--json"), exit_code, code, words)
-    assert world.files() == {}
+    assert_failed(world.call("recover", *arguments, "--json"), exit_code, code, words)
+    assert files(world) == {}
 
 
 def test_out_that_can_be_no_picture(world, thread):
-    assert_failed(world.recover(thread, "--out", "fox.gif", "--json"), 2, "usage", ".png")
+    assert_failed(world.call("recover", thread, "--out", "fox.gif", "--json"), 2, "usage", ".png")
 
 
 def test_stdout_takes_one_session(world, thread):
-    other = history.thread_of(world.past.rollout(history.generated_image(OWL)))
-    assert_failed(Outcome(*_both(world, thread, other)), 2, "usage", "stdout")
-
-
-def _both(world, thread, other):
-    done = world.recover(thread, other, "--out", "-")
+    other = history.thread_of(world.history.rollout(history.generated_image(OWL)))
+    done = world.call("recover", thread, other, "--out", "-")
     assert (done.code, done.out) == (2, b"")
-    again = world.recover(thread, other, "--out", "-", "--json")
-    return again.code, again.out, again.err, 0
+    assert_failed(world.call("recover", thread, other, "--out", "-", "--json"), 2, "usage", "stdout")
 
 
 @pytest.mark.parametrize(
@@ -231,49 +210,49 @@ def _both(world, thread, other):
     ],
 )
 def test_a_session_without_a_whole_picture(world, records, code, exit_code):
-    thread = history.thread_of(world.past.rollout(*records))
-    done = world.recover(thread, "--json")
+    thread = history.thread_of(world.history.rollout(*records))
+    done = world.call("recover", thread, "--json")
     assert_failed(done, exit_code, code)
     assert done.json["thread_id"] == thread
 
 
 def test_a_rollout_that_was_torn_in_its_picture(world):
-    rollout = world.past.rollout(history.generated_image(FOX), end=b"")
+    rollout = world.history.rollout(history.generated_image(FOX), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-50])
-    assert_failed(world.recover(history.thread_of(rollout), "--json"), 7, "damaged-picture")
+    assert_failed(world.call("recover", history.thread_of(rollout), "--json"), 7, "damaged-picture")
 
 
 def test_a_compressed_rollout_says_how_to_unpack_it(world):
-    rollout = world.past.rollout(history.generated_image(FOX))
+    rollout = world.history.rollout(history.generated_image(FOX))
     packed = rollout.rename(f"{rollout}.zst")
     for word in (history.thread_of(rollout), str(packed)):
-        assert_failed(world.recover(word, "--json"), 6, "session-missing", f"zstd -d {packed}")
-    world.past.saved(history.thread_of(rollout), FOX)
-    assert world.recover(history.thread_of(rollout)).code == 0
+        assert_failed(world.call("recover", word, "--json"), 6, "session-missing", f"zstd -d {packed}")
+    world.history.saved(history.thread_of(rollout), FOX)
+    assert world.call("recover", history.thread_of(rollout)).code == 0
 
 
 def test_a_rollout_that_may_not_be_read(world):
-    rollout = world.past.rollout(history.generated_image(FOX))
+    rollout = world.history.rollout(history.generated_image(FOX))
     rollout.unlink()
     rollout.symlink_to("/nowhere")
-    assert_failed(world.recover(str(rollout), "--json"), 6, "session-missing", "No such file")
+    assert_failed(world.call("recover", str(rollout), "--json"), 6, "session-missing", "No such file")
 
 
 def test_the_list_shows_what_there_is(world):
     now = time.time()
-    old = world.past.rollout(
+    old = world.history.rollout(
         history.user_message("first\x1b[2J\u202eof\nall\t!"), history.generated_image(FOX), at=now - 9000
     )
     new = history.new_thread_id(now - 60)
-    world.past.saved(new, OWL)
-    world.past.rollout(history.user_message("nothing came of it"))
-    lines = world.recover("--list").text.splitlines()
+    world.history.saved(new, OWL)
+    world.history.rollout(history.user_message("nothing came of it"))
+    lines = world.call("recover", "--list").text.splitlines()
     assert [line.split("\t")[1:] for line in lines] == [
         [new, "1", str(len(OWL)), ""],
         [history.thread_of(old), "1", str(len(FOX)), "first?[2J?of all !"],
     ]
     assert lines[1].startswith(time.strftime("%Y-%m-%d %H:%M\t", time.gmtime(now - 9000)))
-    answer = world.recover("--list", "--json").json
+    answer = world.call("recover", "--list", "--json").json
     assert answer["schema"] == 1
     assert answer["ok"] is True
     assert [session["thread_id"] for session in answer["sessions"]] == [new, history.thread_of(old)]
@@ -281,25 +260,25 @@ def test_the_list_shows_what_there_is(world):
         "thread_id": history.thread_of(old), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 9000)),
         "prompt": "first\x1b[2J\u202eof\nall\t!", "pictures": 1, "bytes": len(FOX), "path": str(old),
     }  # fmt: skip
-    assert world.recover("--list", "--limit", "1").text.count("\n") == 1
+    assert world.call("recover", "--list", "--limit", "1").text.count("\n") == 1
 
 
 def test_the_list_has_twenty_sessions_or_as_many_as_are_wanted(world):
     for number in range(22):
-        world.past.saved(history.new_thread_id(time.time() - number), FOX)
-    assert world.recover("--list").text.count("\n") == 20
-    assert world.recover("--list", "--limit", "0").text.count("\n") == 22
+        world.history.saved(history.new_thread_id(time.time() - number), FOX)
+    assert world.call("recover", "--list").text.count("\n") == 20
+    assert world.call("recover", "--list", "--limit", "0").text.count("\n") == 22
 
 
 def test_an_empty_list_is_no_failure(world):
-    done = world.recover("--list")
+    done = world.call("recover", "--list")
     assert (done.code, done.out, done.err) == (0, b"", "")
-    assert world.recover("--list", "--json").json["sessions"] == []
+    assert world.call("recover", "--list", "--json").json["sessions"] == []
 
 
 def test_on_a_terminal_the_list_is_a_table(world):
     assert "no past session" in _on_terminal(world)
-    world.past.rollout(history.user_message("[bold]red[/bold]\x1b[2J fox"), history.generated_image(FOX))
+    world.history.rollout(history.user_message("[bold]red[/bold]\x1b[2J fox"), history.generated_image(FOX))
     shown = _on_terminal(world)
     assert "prompt" in shown
     assert "[bold]red[/bold]?[2J fox" in shown
@@ -315,10 +294,10 @@ def _on_terminal(world):
 
 def test_nothing_is_written_into_the_home(world, thread):
     before = {path: path.stat().st_mtime_ns for path in world.home.rglob("*")}
-    world.recover(thread)
-    world.recover("--list")
+    world.call("recover", thread)
+    world.call("recover", "--list")
     assert {path: path.stat().st_mtime_ns for path in world.home.rglob("*")} == before
 
 
 def test_help_says_what_is_read(world):
-    assert "archived_sessions/" in world.recover("--help").text
+    assert "archived_sessions/" in world.call("recover", "--help").text

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from codex_imagegen.errors import NoPicture
 from codex_imagegen.recovery import last as module
 from codex_imagegen.recovery.last import last
-from tests.prune import worlds
-from tests.support import history
-from tests.support.checks import ENDS, Small, made
-from tests.support.lab import COMMAND
+from tests.support import builds, history
+from tests.support.checks import Small, made
+from tests.support.codex_sessions import fork, generate, run_codex
+from tests.support.inprocess import call
 from tests.support.pictures import encoded, torn
 
 FOX, OWL, BOAT = encoded(40, "fox"), encoded(44, "owl"), encoded(48, "boat")
@@ -65,33 +64,25 @@ def pictures(there):
 
 
 def recover_last(world):
-    done = subprocess.run(
-        [COMMAND, "recover", "--last", "--json"], capture_output=True, cwd=world.work, env=world.environment,
-        stdin=subprocess.DEVNULL, timeout=60, check=True,
-    )  # fmt: skip
-    (image,) = json.loads(done.stdout)["images"]
-    with open(image["path"], "rb") as file:
-        return file.read()
+    done = call("recover", "--last", "--json", environment=world.environment, folder=world.work)
+    (image,) = done.json["images"]
+    return Path(image["path"]).read_bytes()
 
 
 @pytest.mark.real
-@ENDS
-def test_a_thread_that_was_gone_on_with_has_the_last_picture(lab, version):
+@pytest.mark.parametrize("version", [
+    pytest.param(version, marks=[] if version == builds.NEWEST else pytest.mark.every_build)
+    for version in (builds.OLDEST, "0.118.0", "0.141.0", builds.NEWEST)
+])  # fmt: skip
+def test_last_picture_is_that_of_a_continued_thread_and_never_that_of_a_fork(lab, version):
     world = lab(version, script=Small())
-    fox, owl = worlds.made(world, "a red fox", "an owl")
-    assert recover_last(world) == made("an owl")
-    assert worlds.users(world, "resume", fox, "now in blue") == fox
+    fox, owl = generate(world, "a red fox", "an owl")
     assert fox < owl
-    assert recover_last(world) == made("now in blue")
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("version", ["0.118.0", "0.141.0", "0.169.0"])
-def test_a_fork_makes_no_old_picture_new(lab, version):
-    world = lab(version, script=Small())
-    fox, _owl = worlds.made(world, "a red fox", "an owl")
-    worlds.fork(world, fox)
+    if version != builds.OLDEST:
+        fork(world, fox)
     assert recover_last(world) == made("an owl")
+    assert run_codex(world, "resume", fox, "now in blue") == fox
+    assert recover_last(world) == made("now in blue")
 
 
 # With histories of every kind

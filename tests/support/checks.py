@@ -26,6 +26,10 @@ KEYS = [
 ]  # fmt: skip
 ENDS = pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
 """The newest and the oldest build, which run in every test run."""
+NEWEST_FIRST = pytest.mark.parametrize(
+    "version", [builds.NEWEST, pytest.param(builds.OLDEST, marks=pytest.mark.every_build)]
+)
+"""The newest build in every test run, and the oldest, whose way is the same, in those of every build."""
 
 
 class Small(Script):

@@ -1,0 +1,49 @@
+"""Homes with sessions of ours and of others, written by hand, on which the command is run without a Codex."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from codex_imagegen.codex.command import INSTRUCTIONS
+from tests.support import history
+from tests.support.lab import Lab
+
+DAY = 86_400
+
+
+def write_ours(world: Lab, *records: Any, days: float = 60, end: bool = True, **meta: Any) -> Path:
+    """A session as our runs leave it; ``meta`` is what its first record says otherwise.
+
+    ``end`` False leaves the turn's end out, as a kill does; ``words`` are what the model was told as a developer.
+    """
+    words = meta.pop("words", INSTRUCTIONS)
+    at = time.time() - days * DAY
+    thread = history.new_thread_id(at)
+    first = {"cwd": f"/tmp/codex-imagegen-run-{uuid.uuid4().hex[:16]}", "source": "exec", **meta}
+    turn = history.new_thread_id(at + 1)
+    closing = [turn_end(turn)] if end else []
+    path = world.history.rollout(
+        turn_start(turn), history.developer_message(words), *records, *closing, thread_id=thread, at=at
+    )
+    lines = path.read_bytes().split(b"\n")
+    lines[0] = history.rollout_line(history.session_meta(first.pop("id", thread), **first))
+    path.write_bytes(b"\n".join(lines))
+    os.utime(path, (at, at))
+    return path
+
+
+def files(world: Lab) -> set[str]:
+    """All files of the Codex home."""
+    return {str(path.relative_to(world.home)) for path in world.home.rglob("*") if path.is_file()}
+
+
+def turn_start(turn: str) -> history.Record:
+    return {"type": "event_msg", "payload": {"type": "task_started", "turn_id": turn}}
+
+
+def turn_end(turn: str) -> history.Record:
+    return {"type": "event_msg", "payload": {"type": "turn_aborted", "turn_id": turn, "reason": "interrupted"}}
