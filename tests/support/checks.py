@@ -44,17 +44,19 @@ def made(prompt: str) -> bytes:
     return draw(prompt, side=SIDE)
 
 
-def variants(*, ends_only: bool = False) -> list[Any]:
+def variants(*, ends_only: bool = False, function_model_in_ci: bool = False) -> list[Any]:
     """(build, model) of every build, and of a model without code mode too where the build knows both.
 
-    Those between the newest and the oldest build are marked ``every_build``.
+    Those between the newest and the oldest build are marked ``every_build``, and with ``function_model_in_ci`` so are
+    those of a model without code mode.
     """
     found = []
     for version in (builds.OLDEST, builds.NEWEST) if ends_only else builds.BUILDS:
         marks = [] if version in {builds.OLDEST, builds.NEWEST} else [pytest.mark.every_build]
         found.append(pytest.param(version, None, id=version, marks=marks))
         if builds.number(version) >= (0, 144):
-            found.append(pytest.param(version, builds.FUNCTION_MODEL, id=f"{version}-function", marks=marks))
+            more = [pytest.mark.every_build] if function_model_in_ci else marks
+            found.append(pytest.param(version, builds.FUNCTION_MODEL, id=f"{version}-function", marks=more))
     return found
 
 
