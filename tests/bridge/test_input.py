@@ -15,7 +15,8 @@ from PIL import Image
 
 from codex_imagegen.codex.command import MAX_PROMPT_CHARS
 from tests.support import builds, checks
-from tests.support.checks import ENDS, Small, assert_failed, assert_told, made
+from tests.support.checks import ENDS, Small, assert_failed, assert_told, made, until
+from tests.support.inprocess import call
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 
@@ -130,47 +131,51 @@ def assert_refused(world, done, exit_code, code):
     checks.assert_clean(world)
 
 
-@pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE.keys())
-def test_arguments_that_make_no_sense(world, arguments):
-    assert_refused(world, world.run("--json", *arguments), 2, "usage")
+def test_run_with_arguments_that_make_no_sense_fails_as_usage(world):
+    for name, arguments in USAGE.items():
+        print(name)
+        assert_refused(world, world.call("--json", *arguments), 2, "usage")
 
 
-@pytest.mark.parametrize(("exit_code", "code", "arguments"), REFUSED.values(), ids=REFUSED.keys())
-def test_files_that_cannot_be_used(world, exit_code, code, arguments):
-    assert_refused(world, world.run("--json", *FOX, *arguments), exit_code, code)
+def test_run_with_files_that_cannot_be_used_is_refused_unspent(world):
+    for name, (exit_code, code, arguments) in REFUSED.items():
+        print(name)
+        assert_refused(world, world.call("--json", *FOX, *arguments), exit_code, code)
 
 
-@pytest.mark.parametrize("stdin", [b"", b" \n", b"f\xfcchsin", b"a\0b", b"x" * (MAX_PROMPT_CHARS + 1)])
-def test_a_prompt_on_stdin_that_cannot_be_one(world, stdin):
-    assert_refused(world, world.run("--prompt", "-", "--json", stdin=stdin), 2, "usage")
+def test_run_with_a_stdin_that_is_no_prompt_fails_as_usage(world):
+    for stdin in (b"", b" \n", b"f\xfcchsin", b"a\0b", b"x" * (MAX_PROMPT_CHARS + 1)):
+        print(stdin[:10])
+        assert_refused(world, world.call("--prompt", "-", "--json", stdin=stdin), 2, "usage")
+    assert_refused(world, world.run("--prompt", "-", "--json", stdin=b"f\xfcchsin"), 2, "usage")
 
 
 def test_the_sentence_alone_without_json(world):
-    done = world.run(*FOX, "--ref", "nowhere.png")
+    done = world.run(*FOX, "--ref", "nowhere.png")  # a process of its own: its exit code and streams
     assert (done.code, done.text) == (4, "")
     assert done.err.startswith("codex-imagegen: the reference 'nowhere.png' can't be read: ")
 
 
 def test_json_before_and_after_a_wrong_option(world):
     for arguments in (["--json", "--nonsense"], ["--nonsense", "--json"], ["generate", "--json", "--nonsense"]):
-        assert world.run(*arguments).json["error"]["code"] == "usage"
+        assert world.call(*arguments).json["error"]["code"] == "usage"
 
 
 def test_json_as_a_value_is_no_wish_for_json(world):
     for option in ("--out", "--ref", "--codex", "--timeout-sec", "--prompt-file", "--model", "-o"):
-        done = world.run("--nonsense", option, "--json")
+        done = world.call("--nonsense", option, "--json")
         assert (done.code, done.text) == (2, ""), option
 
 
 def test_what_the_message_quotes_reaches_no_terminal_raw(world):
-    done = world.run(*FOX, "--ref", "\x1b[2J\u202egnp.\r\nx", "--json")
+    done = world.call(*FOX, "--ref", "\x1b[2J\u202egnp.\r\nx", "--json")
     assert_refused(world, done, 4, "ref-missing")
     assert "\x1b" not in done.err
     assert "\u202e" not in done.err
 
 
 def test_the_temporary_folder_is_not_there(world):
-    done = world.run(*FOX, "--json", env={"TMPDIR": str(world.tmp / "nowhere")})
+    done = world.call(*FOX, "--json", env={"TMPDIR": str(world.tmp / "nowhere")})
     assert_refused(world, done, 73, "out-unwritable")
 
 
@@ -185,24 +190,21 @@ def script(world, *lines, name="codex", interpreter="/bin/sh", mode=0o755):
     return str(path)
 
 
-def run_with(world, codex, *arguments, **options):
-    argv = [COMMAND, *FOX, "--out", "fox.png", "--json", "--codex", codex, *arguments]
-    return world.run_argv(argv, **options)
+def run_with(world, codex, *arguments):
+    line = [*FOX, "--out", "fox.png", "--json", "--codex", codex, *arguments]
+    return call(*line, environment=world.environment, folder=world.work)
 
 
 def test_no_codex_on_path(world):
-    argv = [COMMAND, *FOX, "--json"]
-    done = world.run_argv(argv, env={"PATH": str(world.tmp)})
+    done = call(*FOX, "--json", environment={**world.environment, "PATH": str(world.tmp)}, folder=world.work)
     assert_refused(world, done, 3, "codex-missing")
     assert "npm install" in done.json["error"]["hint"]
 
 
-@pytest.mark.parametrize("codex", ["/nowhere/codex", "no-such-codex", "folder.jpg", "./folder.jpg", "./text.txt", "/"])
-def test_a_codex_that_is_none(world, codex):
-    assert_refused(world, run_with(world, codex), 3, "codex-missing")
-
-
-def test_a_codex_that_cannot_be_executed(world):
+def test_run_with_a_codex_that_is_no_executable_file_fails_as_codex_missing(world):
+    for codex in ("/nowhere/codex", "no-such-codex", "folder.jpg", "./folder.jpg", "./text.txt", "/"):
+        print(codex)
+        assert_refused(world, run_with(world, codex), 3, "codex-missing")
     assert_refused(world, run_with(world, script(world, mode=0o644)), 3, "codex-missing")
 
 
@@ -253,17 +255,17 @@ READS = "echo Reading prompt from stdin... >&2"
 
 
 def test_a_codex_that_hangs_silently(world):
-    done = run_with(world, script(world, READS, "sleep 600"), "--timeout-sec", "2")
+    done = run_with(world, script(world, READS, "sleep 600"), "--timeout-sec", "1")
     assert_failed(world, done, 5, "timeout", spent=None)  # it has its prompt
 
 
 def test_a_codex_that_does_not_come_to_its_prompt_is_left_to_end_by_itself(world):
     """It may be indexing its sessions: it gets no prompt and no signal."""
     note = world.tmp / "ended"
-    codex = script(world, "trap 'exit 1' INT TERM", "cat", "sleep 2", f"echo ended > {note}")
+    codex = script(world, "trap 'exit 1' INT TERM", "cat", "sleep 0.5", f"echo ended > {note}")
     done = run_with(world, codex, "--timeout-sec", "1")
     assert_refused(world, done, 5, "timeout")
-    assert note.exists()
+    until(note.exists, "its own end")
 
 
 def test_a_codex_that_takes_no_signals_and_has_children(world):
@@ -273,17 +275,10 @@ def test_a_codex_that_takes_no_signals_and_has_children(world):
 
 def test_a_codex_that_never_reads_the_prompt(world):
     (world.work / "large.txt").write_text("x" * 1_000_000)
-    argv = [
-        COMMAND,
-        "--prompt-file",
-        "large.txt",
-        "--json",
-        "--codex",
-        script(world, READS, "sleep 600"),
-        "--timeout-sec",
-        "1",
-    ]
-    assert_failed(world, world.run_argv(argv), 5, "timeout", spent=None)
+    codex = script(world, READS, "sleep 600")
+    line = ["--prompt-file", "large.txt", "--json", "--codex", codex, "--timeout-sec", "1"]
+    done = call(*line, environment=world.environment, folder=world.work)
+    assert_failed(world, done, 5, "timeout", spent=None)
 
 
 # A full disk
@@ -324,7 +319,7 @@ def test_an_output_that_appears_meanwhile_is_left_alone(lab):
 
     world = lab(script=Appears())
     path = world.work / "fox.png"
-    done = world.run(*FOX, "--out", "fox.png", "--json")
+    done = world.call(*FOX, "--out", "fox.png", "--json")
     answer = assert_told(done, 73, "out-exists")
     assert answer["error"]["spent"] is True
     assert answer["thread_id"] in answer["error"]["hint"]
@@ -341,7 +336,7 @@ def test_a_folder_that_vanishes_meanwhile_is_made_again(lab):
     world = lab(script=Vanishes())
     folder = world.work / "folder"
     folder.mkdir()
-    assert world.run(*FOX, "--out", "folder/fox.png").code == 0
+    assert world.call(*FOX, "--out", "folder/fox.png").code == 0
     assert (folder / "fox.png").read_bytes() == made("a red fox")
 
 
@@ -380,43 +375,40 @@ def assert_word_for_word(world, done, prompt):
 
 
 @ENDS
+def test_run_with_prompt_of_every_kind_of_character_sends_it_word_for_word(lab, version):
+    """In one prompt, which begins with dashes and ends in spaces."""
+    world = lab(version, script=Small())
+    prompt = "\n".join(PROMPTS.values())
+    assert_word_for_word(world, world.run("--prompt", prompt, "--out", "fox.png"), prompt)
+
+
+@pytest.mark.every_build
+@ENDS
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS.keys())
-def test_the_prompt_is_sent_word_for_word(lab, version, prompt):
+def test_run_with_prompt_of_one_kind_of_character_sends_it_word_for_word(lab, version, prompt):
     world = lab(version, script=Small())
     assert_word_for_word(world, world.run("--prompt", prompt, "--out", "fox.png"), prompt)
 
 
-@ENDS
-@pytest.mark.parametrize("where", ["file", "stdin"])
-def test_three_hundred_thousand_characters(lab, version, where):
-    world = lab(version, script=Small())
-    prompt = ("a red fox, 狐狸, " * 21_429)[:300_000]
-    (world.work / "prompt.txt").write_text(prompt)
-    if where == "file":
-        done = world.run("--prompt-file", "prompt.txt", "--out", "fox.png")
-    else:
-        done = world.run("--prompt", "-", "--out", "fox.png", stdin=prompt.encode())
-    assert_word_for_word(world, done, prompt)
-
-
-def test_the_longest_prompt_that_codex_takes(lab):
+def test_run_with_the_longest_prompt_from_stdin_sends_it_word_for_word(lab):
     world = lab(script=Small())
     prompt = "x" * MAX_PROMPT_CHARS
     done = world.run("--prompt-file", "-", "--out", "fox.png", stdin=prompt.encode())
     assert_word_for_word(world, done, prompt)
 
 
-def test_a_prompt_of_every_script_from_a_file(lab):
-    world = lab(script=Small())
-    prompt = "\n".join(PROMPTS.values()) + "\n"
+@ENDS
+def test_run_with_300_000_characters_from_a_file_sends_them_word_for_word(lab, version):
+    world = lab(version, script=Small())
+    prompt = ("\n".join(PROMPTS.values()) + "a red fox, 狐狸, " * 21_429)[:300_000]
     (world.work / "prompt.txt").write_bytes(prompt.encode())
-    assert_word_for_word(world, world.run("--prompt-file", "prompt.txt", "--out", "fox.png"), prompt)
+    assert_word_for_word(world, world.call("--prompt-file", "prompt.txt", "--out", "fox.png"), prompt)
 
 
 def test_a_name_of_any_letters(lab):
     world = lab(script=Small())
     name = "狐 'fox' \"$x\" \n -o.png"
-    done = world.run(*FOX, "--out", f"./{name}")
+    done = world.call(*FOX, "--out", f"./{name}")
     assert done.code == 0
     assert (world.work / name).read_bytes() == made("a red fox")
     assert stat.S_IMODE((world.work / name).stat().st_mode) == 0o666 & ~_umask()
