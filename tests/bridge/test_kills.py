@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from codex_imagegen.cli import console
+from codex_imagegen.codex import process, turn
 from codex_imagegen.codex.rollout import Records
-from tests.support import checks
-from tests.support.checks import ENDS, Small, assert_told, made, until
+from tests.support import builds, checks
+from tests.support.checks import ENDS, Small, assert_told, finish, made, until
+from tests.support.inprocess import call
 from tests.support.lab import COMMAND, Outcome
+from tests.support.scripts import HoldsPictures, NeverCloses
 
 pytestmark = pytest.mark.real
-DICE = random.Random(20_260)  # the same moments in every run
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGQUIT: 131}
 LIMIT_SEC = 60
-
-
-class Slow(Small):
-    """A picture takes its time, so that there is a moment in which it is being drawn."""
-
-    draw_sec = 0.3
-
-
-class Closing(Small):
-    """The closing turn never ends, so that the picture lands long before Codex does."""
-
-    closing_sec = 60.0
-
-
-def ended(run):
-    out, err = run.communicate(timeout=LIMIT_SEC)
-    return Outcome(run.returncode, out, err.decode(), 0.0)
 
 
 def landed(world):
@@ -48,14 +34,34 @@ def landed(world):
     return {candidate.data for line in lines for candidate in records.read(line)}
 
 
-@pytest.mark.parametrize("moment", [round(DICE.uniform(0.05, 1.8), 2) for _ in range(5)])
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_kill_at_any_moment(lab, signum, moment):
-    world = lab(script=Slow())
+STAGES = {
+    "start": lambda world: True,
+    "folder": lambda world: world.leftovers,
+    "rollout": lambda world: world.rollouts(),
+    "model": lambda world: world.model_calls,
+    "tool": lambda world: world.standin.script.asked,
+    "picture": landed,
+    "file": lambda world: (world.work / "fox.png").exists(),
+}
+"""What there is to see of a run when it has come so far; the picture is held until the last two."""
+IN_EVERY_RUN = {
+    signal.SIGINT: {"folder", "model", "picture"},
+    signal.SIGTERM: {"start", "rollout", "tool", "file"},
+    signal.SIGKILL: {"folder", "tool", "picture"},
+}
+
+
+@pytest.mark.parametrize(("signum", "stage"), [
+    pytest.param(signum, stage, marks=[] if stage in stages else pytest.mark.every_build)
+    for signum, stages in IN_EVERY_RUN.items() for stage in STAGES
+])  # fmt: skip
+def test_run_killed_at_any_stage_leaves_no_torn_picture_and_no_leftovers(lab, signum, stage):
+    world = lab(script=HoldsPictures(quick=int(stage in {"picture", "file"})))
     run = world.start(*FOX)
-    time.sleep(moment)
+    until(lambda: STAGES[stage](world), stage)
     run.send_signal(signum)
-    done = ended(run)
+    done = finish(run)
+    world.standin.script.free.set()
     path = world.work / "fox.png"
     assert not path.exists() or path.read_bytes() == made("a red fox")
     if signum == signal.SIGKILL:
@@ -64,15 +70,22 @@ def test_a_kill_at_any_moment(lab, signum, moment):
         return
     checks.assert_clean(world)
     if done.code == 0:
+        assert stage in {"picture", "file"}
         assert path.exists()
     elif done.code > 0:  # a signal that came before Python had started is the system's to handle
         assert done.code == CODES[signum]
         assert done.err.startswith("codex-imagegen: ") or done.err == ""
 
 
-@ENDS
-@pytest.mark.parametrize("signum", CODES)
-def test_a_signal_while_the_model_thinks(lab, version, signum):
+@pytest.mark.parametrize(("version", "signum"), [
+    *[(builds.NEWEST, signum) for signum in CODES],
+    (builds.OLDEST, signal.SIGINT),
+    *[
+        pytest.param(builds.OLDEST, signum, marks=pytest.mark.every_build)
+        for signum in CODES if signum != signal.SIGINT
+    ],
+])  # fmt: skip
+def test_run_with_a_signal_while_the_model_thinks_fails_as_interrupted(lab, version, signum):
     class Thinks(Small):
         def respond(self, call):
             time.sleep(30)
@@ -82,7 +95,7 @@ def test_a_signal_while_the_model_thinks(lab, version, signum):
     run = world.start(*FOX)
     until(lambda: world.model_calls, "the model's turn")
     run.send_signal(signum)
-    answer = assert_told(ended(run), CODES[signum], "interrupted")
+    answer = assert_told(finish(run), CODES[signum], "interrupted")
     assert answer["error"]["spent"] is None
     assert not (world.work / "fox.png").exists()
     checks.assert_clean(world)
@@ -90,11 +103,11 @@ def test_a_signal_while_the_model_thinks(lab, version, signum):
 
 @ENDS
 def test_a_picture_that_landed_before_the_signal_can_be_fetched(lab, version):
-    world = lab(version, script=Closing())
+    world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
     until(lambda: landed(world), "the picture")
     run.send_signal(signal.SIGTERM)
-    done = ended(run)
+    done = finish(run)
     checks.assert_clean(world)
     if done.code == 0:
         assert (world.work / "fox.png").read_bytes() == made("a red fox")
@@ -106,11 +119,11 @@ def test_a_picture_that_landed_before_the_signal_can_be_fetched(lab, version):
 
 @ENDS
 def test_a_picture_that_landed_before_a_kill_is_in_the_rollout(lab, version):
-    world = lab(version, script=Closing())
+    world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
     until(lambda: landed(world), "the picture")
     run.kill()
-    ended(run)
+    finish(run)
     assert landed(world) == {made("a red fox")}
     world.standin.__exit__()  # the Codex that we left behind gives up its turn
     assert_recovered(world, "--last")
@@ -120,15 +133,25 @@ def test_a_picture_that_landed_before_a_kill_is_in_the_rollout(lab, version):
 
 
 def assert_recovered(world, which):
-    done = world.run_argv([COMMAND, "recover", which, "--out", "recovered.png"])
+    done = call("recover", which, "--out", "recovered.png", environment=world.environment, folder=world.work)
     assert (done.code, done.err) == (0, "")
     assert (world.work / "recovered.png").read_bytes() == made("a red fox")
 
 
 @ENDS
-def test_a_picture_that_landed_by_the_timeout_is_kept(lab, version):
-    world = lab(version, script=Closing())
-    done = world.run(*FOX, "--full-turn", "--timeout-sec", "5")
+def test_run_with_a_picture_by_the_timeout_delivers_it(lab, version):
+    """Its seconds are over as soon as the picture is in the rollout."""
+    world = lab(version, script=NeverCloses())
+    began, now = time.monotonic(), time.monotonic
+
+    def hurried():
+        return now() + 600 * bool(time_is_up())
+
+    def time_is_up():
+        return now() - began > 1 and landed(world)
+
+    with mock.patch.object(time, "monotonic", hurried):
+        done = world.call(*FOX, "--full-turn")
     assert done.code == 0
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
     checks.assert_clean(world)
@@ -149,11 +172,40 @@ def broken_codex(world, *lines):
     return str(path), told
 
 
-def start(world, codex, *arguments):
+HURRIED = """
+import os, signal, sys
+from codex_imagegen.cli import console
+from codex_imagegen.codex import stream, turn
+turn.LADDER = ((signal.SIGINT, float(sys.argv[1])), (signal.SIGTERM, 0.3), (signal.SIGKILL, 5.0))
+turn.EARLY_LADDER = turn.LADDER[1:]
+console.REPEAT_SEC = float(sys.argv[2])
+del sys.argv[1:3]
+feed = stream.Events.feed
+def note(events, *data):
+    feed(events, *data)
+    if events.turn_started:
+        open(os.path.join(os.environ["TMPDIR"], "turn-started"), "w").close()
+stream.Events.feed = note
+from codex_imagegen.__main__ import main
+main()
+"""
+"""The command, which waits so many seconds after SIGINT, 0.3 after SIGTERM, and takes for so many seconds a signal for
+a repeat of the one before. A file says when it has heard that Codex's turn began."""
+
+
+def start(world, codex, *arguments, interrupt_sec=0.3, repeat_sec=console.REPEAT_SEC):
+    line = [sys.executable, "-c", HURRIED, str(interrupt_sec), str(repeat_sec), *FOX, "--codex", codex, *arguments]
     return subprocess.Popen(
-        [COMMAND, *FOX, "--codex", codex, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
+        line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=world.work,
+        env=world.environment,
     )  # fmt: skip
+
+
+def test_steps_to_end_codex_are_interrupt_then_terminate_then_kill():
+    assert [signum for signum, _ in process.LADDER] == [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+    assert process.LADDER[1:] == process.EARLY_LADDER
+    assert [seconds for _, seconds in process.LADDER] == [3.0, 2.0, 5.0]
+    assert (turn.LADDER, turn.EARLY_LADDER, console.REPEAT_SEC) == (process.LADDER, process.EARLY_LADDER, 1.0)
 
 
 STUBBORN = [
@@ -172,94 +224,102 @@ def begun(world, *lines):
 def test_a_second_signal_ends_codex_at_once_and_the_object_is_printed(lab):
     world = lab()
     codex, told = begun(world)
-    run = start(world, codex)
-    until(lambda: "up" in told.read_text(), "Codex")
+    run = start(world, codex, interrupt_sec=60, repeat_sec=0.05)
+    until(lambda: (world.tmp / "turn-started").exists() and told.read_text(), "the turn")
     run.send_signal(signal.SIGINT)
     until(lambda: "INT" in told.read_text(), "the first signal")
-    time.sleep(1.1)
+    time.sleep(0.1)
     run.send_signal(signal.SIGINT)
-    assert_told(ended(run), 130, "interrupted")
+    assert_told(finish(run), 130, "interrupted")
     assert checks.processes(world) == []
     assert told.read_text() == "up\nINT\n"  # the next step, SIGTERM, was not waited for
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM] * 2, [signal.SIGINT, signal.SIGTERM, signal.SIGINT]])
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGINT], [signal.SIGTERM] * 2, [signal.SIGINT, signal.SIGTERM, signal.SIGINT]]
+)
 def test_a_repeat_within_a_second_changes_nothing(lab, signals):
     """timeout(1) sends two: to the process and to its group."""
     world = lab()
     codex, told = begun(world)
-    run = start(world, codex)
-    until(lambda: "up" in told.read_text(), "Codex")
+    run = start(world, codex, repeat_sec=60)
+    until(lambda: (world.tmp / "turn-started").exists() and told.read_text(), "the turn")
     for signum in signals:
         run.send_signal(signum)
-    assert_told(ended(run), CODES[signals[0]], "interrupted")
+    answer = assert_told(finish(run), CODES[signals[0]], "interrupted")
+    assert answer["error"]["spent"] is None  # it has its prompt
     assert told.read_text() == "up\nINT\nTERM\n"
     checks.assert_clean(world)
 
 
 def test_a_third_signal_waits_for_nothing_and_still_prints_the_object(lab):
     """A run that hangs where ending Codex does not help, as in a write to a file server that is gone."""
-    world = lab(script=Small())
-    program = "import sys, time; from codex_imagegen import generation; from codex_imagegen.cli import main\n"
-    program += "generation.generate = lambda *a, **k: print('up', file=sys.stderr) or time.sleep(60)\n"
-    program += "sys.exit(main.run(sys.argv[1:]))"
-    run = subprocess.Popen(
-        [sys.executable, "-c", program, *FOX], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    world = lab(offline=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS, *FOX], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
-    )  # fmt: skip
-    assert run.stderr is not None
-    assert run.stderr.readline() == b"up\n"
-    for _ in range(3):
-        run.send_signal(signal.SIGTERM)
-        time.sleep(1.1)
-    done = ended(run)
+    ) as run:  # fmt: skip
+        for count in range(3):
+            assert run.stderr.readline() == b"heard %d\n" % count
+            time.sleep(0.1)
+            run.send_signal(signal.SIGTERM)
+        done = Outcome(run.wait(LIMIT_SEC), run.stdout.read(), run.stderr.read().decode(), 0.0)
     assert (done.code, done.json["error"]["code"]) == (143, "interrupted")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGQUIT])
-def test_timeout_1_leaves_the_answer_whole(lab, signum):
-    """It sends its signal to the process and then to the group, which is what a terminal does too."""
-    world = lab(script=Slow())
-    script = f"import os, signal, sys, time; time.sleep(0.9); [os.kill(int(sys.argv[1]), {int(signum)}) for _ in 'ab']"
-    run = world.start("--prompt", "a red fox", "--out", "fox.png", "-n", "6", "--json")
-    subprocess.run([sys.executable, "-c", script, str(run.pid)], check=True)
-    done = ended(run)
-    answer = done.json
-    assert done.code in {0, CODES[signum]}
-    assert {image["path"] for image in answer["images"]} == {str(path) for path in world.work.glob("fox-*.png")}
-    checks.assert_clean(world)
+HANGS = """
+import sys, time
+from codex_imagegen import generation
+from codex_imagegen.cli import console, main
+console.REPEAT_SEC = 0.05
+def hang(*arguments, **more):
+    heard = -1
+    while True:
+        if console._signals._count != heard:
+            heard = console._signals._count
+            print(f"heard {heard}", file=sys.stderr, flush=True)
+        time.sleep(0.01)
+generation.generate = hang
+sys.exit(main.run(sys.argv[1:]))
+"""
+"""The command with a run that no signal ends; it tells how many were heard."""
 
 
 @pytest.mark.parametrize("signum", CODES)
-def test_a_signal_while_a_failure_is_printed(lab, signum):
-    """The reader of stdout is slow."""
-    world = lab()
-    filled = "import os, sys; os.set_blocking(1, False)\n"
-    filled += "try:\n while True: os.write(1, b' ' * 4096)\nexcept BlockingIOError: os.set_blocking(1, True)\n"
-    filled += "print('up', file=sys.stderr, flush=True)\nos.execv(sys.argv[1], sys.argv[1:])"
+def test_run_with_a_signal_while_it_prints_its_failure_prints_all_of_it(lab, signum):
+    """The reader of stdout is slow: the pipe is full."""
+    world = lab(offline=True)
     run = subprocess.Popen(
-        [sys.executable, "-c", filled, COMMAND, *FOX, "--codex", "/nowhere/codex"], stdin=subprocess.DEVNULL,
+        [sys.executable, "-c", PRINTS_SLOWLY, *FOX, "--codex", "/nowhere/codex"], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
     )  # fmt: skip
     assert run.stderr is not None
-    assert run.stderr.readline() == b"up\n"
-    time.sleep(1.5)
+    assert run.stderr.readline() == b"printing\n"
+    time.sleep(0.1)
     run.send_signal(signum)
-    time.sleep(0.2)
-    done = ended(run)
+    time.sleep(0.1)
+    done = finish(run)
     assert (done.code, json.loads(done.out)["error"]["code"]) == (3, "codex-missing")
 
 
-def test_one_ctrl_c_ends_the_most_stubborn_codex(lab):
-    world = lab()
-    codex, told = begun(world)
-    run = start(world, codex)
-    until(lambda: "up" in told.read_text(), "Codex")
-    run.send_signal(signal.SIGINT)
-    answer = assert_told(ended(run), 130, "interrupted")
-    assert answer["error"]["spent"] is None  # it has its prompt
-    assert told.read_text() == "up\nINT\nTERM\n"
-    checks.assert_clean(world)
+PRINTS_SLOWLY = """
+import os, sys
+from codex_imagegen import report
+os.set_blocking(1, False)
+try:
+    while True:
+        os.write(1, b" " * 4096)
+except BlockingIOError:
+    os.set_blocking(1, True)
+failed = report.failed
+def tell(*arguments, **more):
+    print("printing", file=sys.stderr, flush=True)
+    return failed(*arguments, **more)
+report.failed = tell
+from codex_imagegen.__main__ import main
+main()
+"""
+"""The command, whose stdout is a full pipe; it tells when it begins to print its failure."""
 
 
 def test_before_its_turn_codex_is_sent_the_signal_that_it_hears(lab):
@@ -269,7 +329,7 @@ def test_before_its_turn_codex_is_sent_the_signal_that_it_hears(lab):
     run = start(world, codex)
     until(lambda: "up" in told.read_text(), "Codex")
     run.send_signal(signal.SIGINT)
-    assert_told(ended(run), 130, "interrupted")
+    assert_told(finish(run), 130, "interrupted")
     assert told.read_text() == "up\nTERM\n"
     checks.assert_clean(world)
 
@@ -281,7 +341,7 @@ def test_a_ctrl_c_to_the_whole_terminal(lab):
     run = start(world, codex)
     until(lambda: "True" in told.read_text(), "Codex")
     run.send_signal(signal.SIGTERM)
-    assert ended(run).code == 143
+    assert finish(run).code == 143
     checks.assert_clean(world)
 
 
@@ -303,7 +363,7 @@ def test_a_signal_while_the_prompt_is_read(lab, signum):
 
 def test_a_signal_that_the_caller_has_us_ignore_stays_ignored(lab):
     """As under nohup."""
-    world = lab(script=Slow())
+    world = lab(script=HoldsPictures())
     ignoring = (
         "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     )
@@ -313,14 +373,15 @@ def test_a_signal_that_the_caller_has_us_ignore_stays_ignored(lab):
     )  # fmt: skip
     until(lambda: world.model_calls, "the model's turn")
     run.send_signal(signal.SIGHUP)
-    assert ended(run).code == 0
+    world.standin.script.free.set()
+    assert finish(run).code == 0
 
 
 def test_a_codex_that_is_stopped_is_ended_all_the_same(lab):
     world = lab()
     codex, told = broken_codex(world, "print('up', file=told)", "os.kill(os.getpid(), signal.SIGSTOP)", STUBBORN[3])
-    run = start(world, codex, "--timeout-sec", "2")
-    assert_told(ended(run), 5, "timeout")
+    run = start(world, codex, "--timeout-sec", "1")
+    assert_told(finish(run), 5, "timeout")
     assert told.read_text() == "up\n"
     checks.assert_clean(world)
 
@@ -328,7 +389,7 @@ def test_a_codex_that_is_stopped_is_ended_all_the_same(lab):
 def test_a_codex_that_closes_its_streams_and_lives_on(lab):
     world = lab()
     codex, _told = broken_codex(world, "os.close(1); os.close(2)", STUBBORN[3])
-    assert_told(ended(start(world, codex, "--timeout-sec", "2")), 5, "timeout")
+    assert_told(finish(start(world, codex, "--timeout-sec", "1")), 5, "timeout")
     checks.assert_clean(world)
 
 
@@ -337,6 +398,6 @@ def test_what_codex_leaves_behind_in_its_group_is_ended_too(lab):
     codex, told = broken_codex(
         world, "print('up', file=told)", "if os.fork(): sys.exit(1)", "os.close(1); os.close(2)", STUBBORN[3]
     )
-    assert_told(ended(start(world, codex)), 5, "codex-failed")
+    assert_told(finish(start(world, codex)), 5, "codex-failed")
     assert Path(told).read_text() == "up\n"
     checks.assert_clean(world)

@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 
 from codex_imagegen.cli.main import COMMANDS
-from tests.bridge.test_kills import Closing, ended
-from tests.bridge.test_several import FailsOnce
 from tests.support import builds
 from tests.support import history as past
 from tests.support.checks import Small
+from tests.support.checks import finish as ended
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
-from tests.support.scripts import UsageLimit
+from tests.support.scripts import FailsOnce, UsageLimit
+from tests.support.scripts import NeverCloses as Closing
 
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--events"]
 KEYS = {

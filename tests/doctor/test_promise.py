@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from tests.bridge.test_promise import Watched
 from tests.doctor.surgery import NAMES, tree
 from tests.support import checks
 from tests.support.account import Account
 from tests.support.history import History, asked
+from tests.support.watched import Watched
 
 pytestmark = [
     pytest.mark.real,

@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,12 @@ def mean_difference(one: bytes, other: bytes) -> float:
     with Image.open(io.BytesIO(one)) as first, Image.open(io.BytesIO(other)) as second:
         left, right = (image.convert("RGB").resize((32, 32)).tobytes() for image in (first, second))
     return sum(abs(a - b) for a, b in zip(left, right, strict=True)) / len(left)
+
+
+def finish(run: subprocess.Popen[bytes], *, seconds: float = 60) -> Outcome:
+    """Wait for a command that was started."""
+    out, err = run.communicate(timeout=seconds)
+    return Outcome(run.returncode, out, err.decode(), 0.0)
 
 
 def processes(world: Lab, *, wait: bool = True) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar
@@ -31,6 +32,7 @@ from codex_imagegen.demo.standin import (
     stream,
     tool_of,
 )
+from tests.support.checks import Small
 from tests.support.pictures import encoded, torn
 
 SIDE = 64
@@ -552,6 +554,41 @@ class LimitAfterPicture(Draws):
 
     def respond(self, call: Call) -> Reply:
         return UsageLimit().respond(call) if drawn(call.json) else super().respond(call)
+
+
+class NeverCloses(Small):
+    """The closing turn takes longer than anybody waits, so that the picture is there long before Codex ends."""
+
+    closing_sec = 60.0
+
+
+class FailsOnce(Small, RejectsPictureRequest):
+    """Fails with the first picture, and makes the others."""
+
+    failed = False
+
+    def picture(self, call: Call) -> Reply:
+        if self.failed:
+            return Small.picture(self, call)
+        self.failed = True
+        return RejectsPictureRequest.picture(self, call)
+
+
+class HoldsPictures(Small):
+    """Makes so many pictures at once, and the others when it is told to: ``free`` is set."""
+
+    def __init__(self, quick: int = 0) -> None:
+        super().__init__()
+        self.quick, self.asked, self.free = quick, 0, threading.Event()
+        self._counting = threading.Lock()
+
+    def picture(self, call: Call) -> Reply:
+        with self._counting:
+            self.asked += 1
+            waits = self.asked > self.quick
+        if waits:
+            self.free.wait(60)
+        return super().picture(call)
 
 
 # Parts
