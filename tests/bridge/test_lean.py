@@ -21,7 +21,7 @@ args = ["-c", "open('{note}', 'w').close(); import time; time.sleep(30)"]
 """
 
 
-def test_less_is_sent_than_by_codex_alone(lab):
+def test_run_sends_less_than_codex_alone(lab):
     """Counts and bytes of one run beside a bare one; the times are the benchmark's."""
     world = lab(script=Small())
     bare = pairs.measure(world, pairs.bare(world), b"a red fox")
@@ -32,40 +32,36 @@ def test_less_is_sent_than_by_codex_alone(lab):
 
 
 @pytest.mark.parametrize("version", checks.every_build())
-def test_no_shell_no_search_no_server(lab, version, tmp_path):
+def test_run_offers_no_shell_no_search_and_starts_no_server(lab, version, tmp_path):
+    """In code mode, from 0.148, the image tool is all that is offered."""
     note = tmp_path / "started"
     config = SERVER.format(python=sys.executable, note=note)
     world = lab(version, script=Small(), extra_config=config)
-    done = world.run("--prompt", "a fox", "--out", "fox.png")
+    done = world.call("--prompt", "a fox", "--out", "fox.png")
     assert done.code == 0, done
-    offered = {tool.get("name") or tool.get("type") for _space, tool in tools(checks.requests(world)[0])}
+    request = checks.requests(world)[0]
+    offered = {tool.get("name") or tool.get("type") for _space, tool in tools(request)}
     assert offered & {"exec_command", "shell", "shell_command", "web_search", "write_stdin", "spawn_agent"} <= (
         {"spawn_agent"} if builds.number(version)[:2] == (0, 144) else set()
     )
     assert not note.exists()
+    if builds.number(version) >= (0, 148):
+        assert offered <= {"exec", "wait", "request_user_input_async"}
+        (script,) = [tool["description"] for _space, tool in tools(request) if tool["name"] == "exec"]
+        assert re.findall(r"^### `(\w+)`", script, re.MULTILINE) == ["image_gen__imagegen"]
 
 
-@pytest.mark.parametrize("version", [build for build in builds.BUILDS if builds.number(build) >= (0, 148)])
-def test_in_code_mode_the_image_tool_is_all_that_is_offered(lab, version):
-    world = lab(version, script=Small())
-    assert world.run("--prompt", "a fox", "--out", "fox.png").code == 0
-    request = checks.requests(world)[0]
-    assert {tool["name"] for _space, tool in tools(request)} <= {"exec", "wait", "request_user_input_async"}
-    (script,) = [tool["description"] for _space, tool in tools(request) if tool["name"] == "exec"]
-    assert re.findall(r"^### `(\w+)`", script, re.MULTILINE) == ["image_gen__imagegen"]
-
-
-def test_codex_arg_undoes_a_switch(lab):
+def test_run_with_a_codex_argument_switches_a_tool_on_again(lab):
     world = lab(builds.OLDEST, script=Small())
-    done = world.run("-p", "a fox", "-o", "fox.png", "--codex-arg", "-c", "--codex-arg", 'web_search="cached"')
+    done = world.call("-p", "a fox", "-o", "fox.png", "--codex-arg", "-c", "--codex-arg", 'web_search="cached"')
     assert done.code == 0, done
     assert "web_search" in {tool.get("type") for _space, tool in tools(checks.requests(world)[0])}
 
 
 @pytest.mark.parametrize("config", ["[broken", '[mcp_servers]\n"a" = 1'])
-def test_a_config_that_we_cannot_read_costs_the_switch_and_not_more(lab, config):
+def test_run_with_a_config_that_cannot_be_read_fails_in_codex_own_words(lab, config):
     """Codex itself refuses such a config: the failure is its own, in its own words."""
     world = lab(script=Small(), extra_config=config)
-    done = world.run("-p", "a fox", "-o", "fox.png", "--json")
+    done = world.call("-p", "a fox", "-o", "fox.png", "--json")
     assert (done.code, done.json["error"]["code"]) == (5, "codex-failed")
     assert "config" in done.json["error"]["message"]

@@ -38,19 +38,30 @@ def delivered(world, *options):
     return world.model_calls
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("version", CODE_MODE)
-def test_a_long_picture_costs_one_model_call(lab, version):
+def test_run_of_a_long_picture_costs_one_model_call(lab, version):
     assert delivered(lab(version, script=Slow(version))) == 1
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("version", CODE_MODE)
-def test_with_an_impatient_model_too_where_the_build_can_be_told(lab, version):
+def test_run_with_a_model_that_does_not_wait_costs_one_call_where_the_build_can_be_told(lab, version):
     expected = 1 if builds.number(version) >= (0, 148) else 2
     assert delivered(lab(version, script=Impatient(version))) == expected
 
 
-def test_a_script_that_is_handed_back_is_waited_for(lab):
+def test_run_waits_for_a_script_that_codex_hands_back_to_the_model(lab):
+    """As above, in a build that hands it back after 0.3 s."""
     script = Impatient(builds.NEWEST)
-    script.draw_sec = 4
-    hurry = "features.code_mode.default_exec_yield_time_ms=1000"
+    script.draw_sec = 1.5
+    hurry = "features.code_mode.default_exec_yield_time_ms=300"
     assert delivered(lab(script=script), "--codex-arg", "-c", "--codex-arg", hurry) == 2
+
+
+def test_run_asks_the_model_to_wait_for_its_script(lab):
+    """A model that does as it is told takes one call, whatever time the picture takes."""
+    script = Slow(builds.NEWEST)
+    script.draw_sec = 1.5
+    hurry = "features.code_mode.default_exec_yield_time_ms=300"
+    assert delivered(lab(script=script), "--codex-arg", "-c", "--codex-arg", hurry) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from codex_imagegen.demo.standin import function_call, prompt_of, said, script_call, stream, tools
 from tests.support import builds, checks
-from tests.support.checks import ENDS, Small, made
+from tests.support.checks import Small, made
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real
@@ -157,9 +157,9 @@ def touched(outside):
 
 
 @pytest.mark.parametrize(("version", "model"), checks.variants())
-def test_nothing_is_changed_outside_the_private_folder(lab, outside, version, model):
+def test_run_whose_model_calls_every_tool_changes_nothing_outside_its_folder(lab, outside, version, model):
     world = world_of(lab, version, outside)
-    done = world.run("--prompt", "a red fox", "--out", "fox.png", *checks.model_of(model))
+    done = world.call("--prompt", "a red fox", "--out", "fox.png", *checks.model_of(model))
     assert len(world.standin.script.answers) > 5  # the tools were called, and answered
     assert touched(outside) == set()
     assert [path.name for path in world.work.iterdir()] == ["fox.png"]
@@ -168,31 +168,34 @@ def test_nothing_is_changed_outside_the_private_folder(lab, outside, version, mo
     checks.assert_clean(world)
 
 
-@ENDS
-def test_the_same_calls_to_a_bare_codex_do_harm(lab, outside, version):
+@checks.NEWEST_FIRST
+def test_bare_codex_with_the_same_calls_writes_outside(lab, outside, version):
     """The proof that the test above could fail."""
     world = world_of(lab, version, outside)
     world.run_argv([str(builds.codex(version)), "exec", "--skip-git-repo-check", "--json"], stdin=b"a red fox")
     assert {"mcp", "mcp-1", "secret.txt"} <= touched(outside)
 
 
-def test_the_sandbox_cannot_be_lifted_by_accident(lab, outside):
+def test_run_with_codex_arguments_keeps_its_sandbox(lab, outside):
     world = world_of(lab, builds.NEWEST, outside)
-    for argument in ('sandbox_mode="danger-full-access"', 'approval_policy="never"'):
-        world.run("--prompt", "a red fox", "--force", "--out", "fox.png", "--codex-arg=-c", f"--codex-arg={argument}")
+    lifts = [
+        f"--codex-arg={word}" for word in ("-c", 'sandbox_mode="danger-full-access"', "-c", 'approval_policy="never"')
+    ]
+    world.call("--prompt", "a red fox", "--force", "--out", "fox.png", *lifts)
+    assert len(world.standin.script.answers) > 5
     assert touched(outside) == set()
-    done = world.run("--prompt", "a red fox", "--codex-arg=--sandbox", "--codex-arg=danger-full-access", "--json")
+    done = world.call("--prompt", "a red fox", "--codex-arg=--sandbox", "--codex-arg=danger-full-access", "--json")
     checks.assert_told(done, 5, "codex-failed")
     assert touched(outside) == set()
 
 
-def test_servers_whose_names_need_quotes_are_not_started_either(lab, outside):
+def test_run_with_servers_whose_names_need_quotes_starts_none(lab, outside):
     server = outside.parent / "server.py"
     extra = "".join(
         f'[mcp_servers."{name}"]\ncommand = "{sys.executable}"\nargs = ["{server}", "{outside}/mcp-{n}"]\n'
         for n, name in enumerate(["plain", "with-dash_1", "UPPER"])
     )
     world = lab(script=Small(), extra_config=extra)
-    done = world.run("--prompt", "a red fox", "--out", "fox.png")
+    done = world.call("--prompt", "a red fox", "--out", "fox.png")
     assert (done.code, done.err) == (0, "")
     assert touched(outside) == set()
