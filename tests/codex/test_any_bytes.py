@@ -24,8 +24,8 @@ from codex_imagegen.pictures.verify import Broken, verify
 from tests.support import recorded
 from tests.support.recorded import Recording
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-MORE = settings(FEW, max_examples=150)
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+MORE = settings(FEW, max_examples=100)
 
 PICTURES = recorded.all_of("ok", "ref1", "ref2", "view", "two", "torn-then-whole", "interrupted")
 SHOWN = recorded.all_of("ref1", "ref2", "view")

@@ -90,7 +90,7 @@ def test_the_time_of_a_record(head, when):
     assert rollout.time_of(head) == when
 
 
-@pytest.mark.parametrize("recording", recorded.all_of("ok") + recorded.all_of("ref1"), ids=lambda one: one.name)
+@recorded.for_each(recorded.all_of("ok") + recorded.all_of("ref1"))
 def test_every_build_says_what_was_asked(recording, there):
     pictures, keepsake = kept(there, recording.path)
     assert {one.setting.prompt for one in pictures} == {history.PROMPT}

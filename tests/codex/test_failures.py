@@ -138,7 +138,7 @@ def recorded_then(monkeypatch: pytest.MonkeyPatch):
     time.tzset()
 
 
-@pytest.mark.parametrize("recording", FAILED, ids=lambda one: one.name)
+@recorded.for_each(FAILED)
 def test_every_recorded_failure(recording: Recording, recorded_then):
     recorded_then(recording)
     error = explained(recording.evidence())
@@ -160,7 +160,7 @@ def test_every_failure_is_recorded():
     assert {recording.scenario for recording in FAILED} <= set(EXPECTED)
 
 
-@pytest.mark.parametrize("recording", FAILED, ids=lambda one: one.name)
+@recorded.for_each(FAILED)
 def test_what_is_known_of_a_failure_before_codex_has_gone(recording: Recording):
     """A failure that is on record already is told as such when the time is up meanwhile."""
     evidence = replace(recording.evidence(), exit_code=None, timed_out=True)
@@ -404,7 +404,7 @@ def timed(recording: Recording, seconds: int) -> failures.Evidence:
     return replace(recording.evidence(), records=Reading(lines).records.evidence)
 
 
-@pytest.mark.parametrize("recording", recorded.all_of("net-img-close"), ids=lambda one: one.name)
+@recorded.for_each(recorded.all_of("net-img-close"))
 def test_a_network_that_breaks_after_minutes_is_not_the_users(recording: Recording):
     late = explained(timed(recording, 240))
     assert late.code == "network"

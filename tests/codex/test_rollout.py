@@ -37,7 +37,7 @@ def evidence(*lines: bytes) -> rollout.Evidence:
     return records.evidence
 
 
-@pytest.mark.parametrize("recording", MADE, ids=lambda one: one.name)
+@recorded.for_each(MADE)
 def test_the_first_whole_picture_of_every_shape(recording: Recording):
     reading = Reading(recording.lines)
     assert reading.pictures
@@ -46,7 +46,7 @@ def test_the_first_whole_picture_of_every_shape(recording: Recording):
     assert reading.records.evidence.codex_version == recording.run["build"].partition("-")[0]
 
 
-@pytest.mark.parametrize("recording", MADE, ids=lambda one: one.name)
+@recorded.for_each(MADE)
 def test_a_reference_is_neither_a_candidate_nor_a_stray(recording: Recording):
     shown = recording.shown()
     assert bool(shown) == (recording.scenario in {"ref1", "ref2", "view"})
@@ -54,7 +54,7 @@ def test_a_reference_is_neither_a_candidate_nor_a_stray(recording: Recording):
     assert not shown & set(strays(recording.lines))
 
 
-@pytest.mark.parametrize("recording", MADE, ids=lambda one: one.name)
+@recorded.for_each(MADE)
 def test_the_net_finds_the_same_pictures_without_knowing_a_shape(recording: Recording):
     made = {picture.data for picture in Reading(recording.lines).pictures}
     assert made <= set(strays(recording.lines))

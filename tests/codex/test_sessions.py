@@ -113,7 +113,7 @@ def test_named_finds_a_thread_by_the_end_of_the_name(tmp_path):
     assert sessions.named(folders, other.replace("9", "8")) is None
 
 
-@pytest.mark.parametrize("recording", [one for one in recorded.all_of() if one.lines], ids=lambda one: one.name)
+@recorded.for_each([one for one in recorded.all_of() if one.lines])
 def test_owner_of_every_recording(recording):
     owner = sessions.owner(str(recording.path))
     assert owner is not None

@@ -28,7 +28,7 @@ def of(path):
     return shape.of(str(path), math.inf)
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda one: one.name)
+@recorded.for_each(RECORDINGS)
 def test_every_recording_is_of_a_known_shape(recording):
     seen = of(recording.path)
     assert seen is None or seen.strange == (), seen

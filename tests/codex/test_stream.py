@@ -24,7 +24,7 @@ def line(**event: object) -> bytes:
     return json.dumps(event).encode() + b"\n"
 
 
-@pytest.mark.parametrize("recording", recorded.all_of(), ids=lambda one: one.name)
+@recorded.for_each(recorded.all_of())
 def test_every_recorded_stream(recording):
     events = recording.events()
     assert events.rubbish is None

@@ -12,7 +12,7 @@ from tests.support import history, recorded
 RECORDINGS = [recorded.Recording(folder) for folder in sorted(recorded.ROOT.iterdir()) if folder.is_dir()]
 
 
-@pytest.mark.parametrize("recording", [r for r in RECORDINGS if r.lines], ids=lambda recording: recording.name)
+@recorded.for_each([r for r in RECORDINGS if r.lines])
 def test_every_recorded_run_is_one_turn(recording):
     assert not turns.several(str(recording.path))
 

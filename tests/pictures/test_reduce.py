@@ -147,9 +147,10 @@ def test_then_with_fewer_pixels() -> None:
 
 
 def test_with_2048_pixels_on_the_long_side_as_long_as_that_fits() -> None:
-    data = saved(smooth(2400).crop((0, 0, 2400, 600)))
-    fits = len(saved(smooth(2400).crop((0, 0, 2400, 600)).resize((2048, 512)), "JPEG", quality=95, subsampling=0))
-    assert one(data, int(fits * 1.02)).size == (2048, 512)
+    picture = image(150, "smooth").crop((0, 0, 150, 8)).resize((2400, 120), Image.Resampling.BICUBIC)
+    data = saved(picture)
+    fits = len(saved(picture.resize((2048, 102)), "JPEG", quality=95, subsampling=0))
+    assert one(data, int(fits * 1.02)).size == (2048, 102)
     assert max(one(data, fits // 2).size) < 2048
 
 
@@ -240,9 +241,9 @@ def test_grey_of_sixteen_bits_becomes_grey_of_eight() -> None:
 
 
 def test_longer_than_webp_can_be() -> None:
-    data = saved(Image.effect_noise((17_000, 40), 90).convert("RGB"), compress_level=0)
-    assert one(data, len(saved(Image.open(io.BytesIO(data)))) + 100).size == (17_000, 40)
-    assert one(data, 300_000).size[0] <= 16_383
+    data = saved(Image.effect_noise((17_000, 10), 90).convert("RGB"), compress_level=0)
+    assert one(data, len(saved(Image.open(io.BytesIO(data)))) + 100).size == (17_000, 10)
+    assert one(data, 75_000).size[0] <= 16_383
 
 
 def test_broken_exif_is_no_hindrance() -> None:
