@@ -150,31 +150,31 @@ def test_run_with_a_stdin_that_is_no_prompt_fails_as_usage(world):
     assert_refused(world, world.run("--prompt", "-", "--json", stdin=b"f\xfcchsin"), 2, "usage")
 
 
-def test_the_sentence_alone_without_json(world):
+def test_run_that_fails_without_json_prints_one_sentence(world):
     done = world.run(*FOX, "--ref", "nowhere.png")  # a process of its own: its exit code and streams
     assert (done.code, done.text) == (4, "")
     assert done.err.startswith("codex-imagegen: the reference 'nowhere.png' can't be read: ")
 
 
-def test_json_before_and_after_a_wrong_option(world):
+def test_usage_error_with_json_anywhere_prints_the_object(world):
     for arguments in (["--json", "--nonsense"], ["--nonsense", "--json"], ["generate", "--json", "--nonsense"]):
         assert world.call(*arguments).json["error"]["code"] == "usage"
 
 
-def test_json_as_a_value_is_no_wish_for_json(world):
+def test_usage_error_with_json_as_a_value_prints_no_object(world):
     for option in ("--out", "--ref", "--codex", "--timeout-sec", "--prompt-file", "--model", "-o"):
         done = world.call("--nonsense", option, "--json")
         assert (done.code, done.text) == (2, ""), option
 
 
-def test_what_the_message_quotes_reaches_no_terminal_raw(world):
+def test_failure_that_quotes_control_characters_prints_none(world):
     done = world.call(*FOX, "--ref", "\x1b[2J\u202egnp.\r\nx", "--json")
     assert_refused(world, done, 4, "ref-missing")
     assert "\x1b" not in done.err
     assert "\u202e" not in done.err
 
 
-def test_the_temporary_folder_is_not_there(world):
+def test_run_with_a_missing_temporary_folder_fails_as_out_unwritable(world):
     done = world.call(*FOX, "--json", env={"TMPDIR": str(world.tmp / "nowhere")})
     assert_refused(world, done, 73, "out-unwritable")
 
@@ -195,7 +195,7 @@ def run_with(world, codex, *arguments):
     return call(*line, environment=world.environment, folder=world.work)
 
 
-def test_no_codex_on_path(world):
+def test_run_without_codex_on_path_fails_as_codex_missing(world):
     done = call(*FOX, "--json", environment={**world.environment, "PATH": str(world.tmp)}, folder=world.work)
     assert_refused(world, done, 3, "codex-missing")
     assert "npm install" in done.json["error"]["hint"]
@@ -208,43 +208,43 @@ def test_run_with_a_codex_that_is_no_executable_file_fails_as_codex_missing(worl
     assert_refused(world, run_with(world, script(world, mode=0o644)), 3, "codex-missing")
 
 
-def test_a_codex_that_is_no_program(world):
+def test_run_with_a_codex_that_is_no_program_fails_as_codex_missing(world):
     path = world.tmp / "codex"
     path.write_bytes(b"\x00\x01rubbish")
     path.chmod(0o755)
     assert_refused(world, run_with(world, str(path)), 3, "codex-missing")
 
 
-def test_a_codex_whose_interpreter_is_missing(world):
+def test_run_with_a_codex_whose_interpreter_is_missing_fails_as_codex_missing(world):
     codex = script(world, interpreter="/nowhere/node")
     assert_refused(world, run_with(world, codex), 3, "codex-missing")
 
 
-def test_a_codex_that_is_too_old(world):
+def test_run_with_a_codex_that_is_too_old_names_the_update(world):
     done = run_with(world, str(builds.codex(builds.TOO_OLD)))
     assert_refused(world, done, 3, "codex-too-old")
     assert "npm install" in done.json["error"]["hint"]
 
 
-def test_a_codex_that_exits_at_once(world):
+def test_run_with_a_codex_that_exits_at_once_quotes_its_words(world):
     done = run_with(world, script(world, "echo 'something broke' >&2", "exit 1"))
     assert_refused(world, done, 5, "codex-failed")
     assert "something broke" in done.json["error"]["message"]
 
 
-def test_a_codex_that_prints_rubbish_and_fails(world):
+def test_run_with_a_codex_that_prints_rubbish_and_fails_fails_as_codex_failed(world):
     rubbish = "head -c 300000 /dev/urandom; head -c 300000 /dev/urandom >&2"
     assert_refused(world, run_with(world, script(world, rubbish, "exit 3")), 5, "codex-failed")
 
 
-def test_a_codex_that_prints_rubbish_and_is_content(world):
+def test_run_with_a_codex_that_prints_rubbish_and_ends_well_has_no_session(world):
     lines = ["echo hello", "echo '[1, 2]'", 'echo \'{"type": "thread.started", "thread_id": "../../etc"}\'']
     done = run_with(world, script(world, *lines))
     assert_failed(world, done, 6, "session-missing", spent=None)
     assert done.json["thread_id"] is None
 
 
-def test_a_codex_that_ends_without_a_rollout(world):
+def test_run_with_a_codex_that_writes_no_rollout_fails_as_session_missing(world):
     started = f'{{"type": "thread.started", "thread_id": "{THREAD}"}}'
     done = run_with(world, script(world, f"echo '{started}'", 'echo \'{"type": "turn.completed"}\''))
     assert_failed(world, done, 6, "session-missing", spent=True)
@@ -254,12 +254,12 @@ def test_a_codex_that_ends_without_a_rollout(world):
 READS = "echo Reading prompt from stdin... >&2"
 
 
-def test_a_codex_that_hangs_silently(world):
+def test_run_with_a_codex_that_hangs_fails_as_timeout(world):
     done = run_with(world, script(world, READS, "sleep 600"), "--timeout-sec", "1")
     assert_failed(world, done, 5, "timeout", spent=None)  # it has its prompt
 
 
-def test_a_codex_that_does_not_come_to_its_prompt_is_left_to_end_by_itself(world):
+def test_run_with_a_codex_that_reads_no_prompt_yet_leaves_it_to_end_by_itself(world):
     """It may be indexing its sessions: it gets no prompt and no signal."""
     note = world.tmp / "ended"
     codex = script(world, "trap 'exit 1' INT TERM", "cat", "sleep 0.5", f"echo ended > {note}")
@@ -268,12 +268,12 @@ def test_a_codex_that_does_not_come_to_its_prompt_is_left_to_end_by_itself(world
     until(note.exists, "its own end")
 
 
-def test_a_codex_that_takes_no_signals_and_has_children(world):
+def test_run_with_a_codex_that_ignores_signals_ends_it_and_its_children(world):
     codex = script(world, READS, "trap '' INT TERM", "sleep 600 & sleep 600")
     assert_failed(world, run_with(world, codex, "--timeout-sec", "1"), 5, "timeout", spent=None)
 
 
-def test_a_codex_that_never_reads_the_prompt(world):
+def test_run_with_a_codex_that_never_reads_a_long_prompt_fails_as_timeout(world):
     (world.work / "large.txt").write_text("x" * 1_000_000)
     codex = script(world, READS, "sleep 600")
     line = ["--prompt-file", "large.txt", "--json", "--codex", codex, "--timeout-sec", "1"]
@@ -284,7 +284,7 @@ def test_a_codex_that_never_reads_the_prompt(world):
 # A full disk
 
 
-def test_the_disk_is_full_when_the_picture_is_written(lab):
+def test_run_with_a_full_disk_names_the_command_that_recovers(lab):
     """The limit on the size of a file stands in for the disk; it is ours alone, Codex lifts it for itself."""
     world = lab(script=Small())
     codex = script(world, "ulimit -S -f unlimited", f'exec "{builds.codex(world.version)}" "$@"')
@@ -300,7 +300,7 @@ def test_the_disk_is_full_when_the_picture_is_written(lab):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device")
-def test_the_disk_behind_stdout_is_full(lab):
+def test_run_with_a_full_disk_behind_stdout_names_the_command_that_recovers(lab):
     world = lab(script=Small())
     argv = ["/bin/sh", "-c", '"$@" > /dev/full', "sh", *world.argv(*FOX, "--out", "-")]
     done = world.run_argv(argv)
@@ -311,7 +311,7 @@ def test_the_disk_behind_stdout_is_full(lab):
     checks.assert_clean(world)
 
 
-def test_an_output_that_appears_meanwhile_is_left_alone(lab):
+def test_run_whose_output_appears_meanwhile_leaves_it_alone(lab):
     class Appears(Small):
         def draw(self, prompt):
             path.write_bytes(b"precious")
@@ -327,7 +327,7 @@ def test_an_output_that_appears_meanwhile_is_left_alone(lab):
     checks.assert_clean(world)
 
 
-def test_a_folder_that_vanishes_meanwhile_is_made_again(lab):
+def test_run_whose_folder_vanishes_meanwhile_makes_it_again(lab):
     class Vanishes(Small):
         def draw(self, prompt):
             folder.rmdir()
@@ -340,14 +340,14 @@ def test_a_folder_that_vanishes_meanwhile_is_made_again(lab):
     assert (folder / "fox.png").read_bytes() == made("a red fox")
 
 
-def test_a_reader_that_has_gone_loses_no_picture(lab):
+def test_run_whose_reader_has_gone_writes_its_picture(lab):
     world = lab(script=Small())
     done = world.run_argv(["/bin/sh", "-c", '"$@" | head -c 0', "sh", *world.argv(*FOX, "--out", "fox.png")])
     assert done.err == ""
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
 
 
-def test_closed_streams_lose_no_picture(lab):
+def test_run_with_closed_streams_writes_its_picture(lab):
     world = lab(script=Small())
     world.run_argv(["/bin/sh", "-c", '"$@" <&- >&- 2>&-', "sh", *world.argv(*FOX, "--out", "fox.png")])
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
@@ -405,7 +405,7 @@ def test_run_with_300_000_characters_from_a_file_sends_them_word_for_word(lab, v
     assert_word_for_word(world, world.call("--prompt-file", "prompt.txt", "--out", "fox.png"), prompt)
 
 
-def test_a_name_of_any_letters(lab):
+def test_run_with_any_characters_in_its_name_writes_there(lab):
     world = lab(script=Small())
     name = "狐 'fox' \"$x\" \n -o.png"
     done = world.call(*FOX, "--out", f"./{name}")

@@ -102,7 +102,7 @@ def test_run_with_a_signal_while_the_model_thinks_fails_as_interrupted(lab, vers
 
 
 @ENDS
-def test_a_picture_that_landed_before_the_signal_can_be_fetched(lab, version):
+def test_run_with_a_signal_after_its_picture_can_be_recovered(lab, version):
     world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
     until(lambda: landed(world), "the picture")
@@ -118,7 +118,7 @@ def test_a_picture_that_landed_before_the_signal_can_be_fetched(lab, version):
 
 
 @ENDS
-def test_a_picture_that_landed_before_a_kill_is_in_the_rollout(lab, version):
+def test_run_killed_after_its_picture_can_be_recovered(lab, version):
     world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
     until(lambda: landed(world), "the picture")
@@ -221,7 +221,7 @@ def begun(world, *lines):
     return broken_codex(world, *lines, BEGINS, *STUBBORN)
 
 
-def test_a_second_signal_ends_codex_at_once_and_the_object_is_printed(lab):
+def test_second_signal_kills_codex_at_once_and_prints_the_object(lab):
     world = lab()
     codex, told = begun(world)
     run = start(world, codex, interrupt_sec=60, repeat_sec=0.05)
@@ -238,7 +238,7 @@ def test_a_second_signal_ends_codex_at_once_and_the_object_is_printed(lab):
 @pytest.mark.parametrize(
     "signals", [[signal.SIGINT], [signal.SIGTERM] * 2, [signal.SIGINT, signal.SIGTERM, signal.SIGINT]]
 )
-def test_a_repeat_within_a_second_changes_nothing(lab, signals):
+def test_repeated_signal_within_a_second_counts_once_and_every_step_is_taken(lab, signals):
     """timeout(1) sends two: to the process and to its group."""
     world = lab()
     codex, told = begun(world)
@@ -252,7 +252,7 @@ def test_a_repeat_within_a_second_changes_nothing(lab, signals):
     checks.assert_clean(world)
 
 
-def test_a_third_signal_waits_for_nothing_and_still_prints_the_object(lab):
+def test_third_signal_exits_at_once_and_prints_the_object(lab):
     """A run that hangs where ending Codex does not help, as in a write to a file server that is gone."""
     world = lab(offline=True)
     with subprocess.Popen(
@@ -322,7 +322,7 @@ main()
 """The command, whose stdout is a full pipe; it tells when it begins to print its failure."""
 
 
-def test_before_its_turn_codex_is_sent_the_signal_that_it_hears(lab):
+def test_signal_before_codex_turn_sends_it_sigterm(lab):
     """It ignores SIGINT between its prompt and its turn (0.169.0)."""
     world = lab()
     codex, told = broken_codex(world, *STUBBORN)
@@ -334,7 +334,7 @@ def test_before_its_turn_codex_is_sent_the_signal_that_it_hears(lab):
     checks.assert_clean(world)
 
 
-def test_a_ctrl_c_to_the_whole_terminal(lab):
+def test_codex_runs_in_a_process_group_of_its_own(lab):
     """A terminal's Ctrl-C goes to our group; Codex has one of its own, and hears of it from us alone."""
     world = lab()
     codex, told = broken_codex(world, "print(os.getpgrp() == os.getpid(), file=told)", STUBBORN[3])
@@ -346,7 +346,7 @@ def test_a_ctrl_c_to_the_whole_terminal(lab):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_the_prompt_is_read(lab, signum):
+def test_signal_while_the_prompt_is_read_fails_as_interrupted(lab, signum):
     world = lab()
     run = subprocess.Popen(
         [COMMAND, "--prompt", "-", "--json", "--codex", "/nowhere/codex"], stdin=subprocess.PIPE,
@@ -361,7 +361,7 @@ def test_a_signal_while_the_prompt_is_read(lab, signum):
     assert_told(done, CODES[signum], "interrupted")
 
 
-def test_a_signal_that_the_caller_has_us_ignore_stays_ignored(lab):
+def test_ignored_sighup_stays_ignored(lab):
     """As under nohup."""
     world = lab(script=HoldsPictures())
     ignoring = (
@@ -377,7 +377,7 @@ def test_a_signal_that_the_caller_has_us_ignore_stays_ignored(lab):
     assert finish(run).code == 0
 
 
-def test_a_codex_that_is_stopped_is_ended_all_the_same(lab):
+def test_stopped_codex_is_ended_at_the_timeout(lab):
     world = lab()
     codex, told = broken_codex(world, "print('up', file=told)", "os.kill(os.getpid(), signal.SIGSTOP)", STUBBORN[3])
     run = start(world, codex, "--timeout-sec", "1")
@@ -386,14 +386,14 @@ def test_a_codex_that_is_stopped_is_ended_all_the_same(lab):
     checks.assert_clean(world)
 
 
-def test_a_codex_that_closes_its_streams_and_lives_on(lab):
+def test_codex_that_closes_its_streams_is_ended_at_the_timeout(lab):
     world = lab()
     codex, _told = broken_codex(world, "os.close(1); os.close(2)", STUBBORN[3])
     assert_told(finish(start(world, codex, "--timeout-sec", "1")), 5, "timeout")
     checks.assert_clean(world)
 
 
-def test_what_codex_leaves_behind_in_its_group_is_ended_too(lab):
+def test_processes_that_codex_leaves_in_its_group_are_ended(lab):
     world = lab()
     codex, told = broken_codex(
         world, "print('up', file=told)", "if os.fork(): sys.exit(1)", "os.close(1); os.close(2)", STUBBORN[3]

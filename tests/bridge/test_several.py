@@ -96,7 +96,7 @@ def test_run_with_count_of_which_one_fails_keeps_the_others_and_names_the_comman
     assert world.model_calls == 5  # two for the one that failed
 
 
-def test_what_passes_is_waited_out_as_in_a_batch(lab):
+def test_run_with_count_that_is_rate_limited_pauses_and_repeats(lab):
     world = lab(script=LimitedOnce())
     with pauses(0.1):
         done = world.call("-p", "a fox", "--count", "2", "--jobs", "1", "-o", "fox.png", "--json")
@@ -104,7 +104,7 @@ def test_what_passes_is_waited_out_as_in_a_batch(lab):
     assert len(checks.tool_prompts(world)) == 3
 
 
-def test_no_picture_takes_longer_than_it_was_given(lab):
+def test_run_with_count_repeats_nothing_after_half_of_the_timeout(lab):
     """With half of its time over none is tried again: it would be cut off, and have cost as much."""
     world = lab(script=LimitedOnce())
     with pauses(DEFAULT_TIMEOUT_SEC / 2):
@@ -113,7 +113,7 @@ def test_no_picture_takes_longer_than_it_was_given(lab):
     assert len(checks.tool_prompts(world)) == 2
 
 
-def test_each_has_the_time_that_it_was_given_and_says_so(lab):
+def test_run_with_count_gives_each_picture_the_whole_timeout(lab):
     world = lab(script=NeverAnswers(30))
     done = world.call("-p", "a fox", "-n", "2", "--jobs", "1", "-o", "fox.png", "--timeout-sec", "1", "--json")
     messages = [failure["error"]["message"] for failure in done.json["failures"]]
@@ -125,7 +125,7 @@ def test_each_has_the_time_that_it_was_given_and_says_so(lab):
 # What ends them all
 
 
-def test_a_used_up_quota_is_asked_for_once(lab):
+def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     script = UsageLimit(headers=True)
     world = lab(script=script)
     done = world.call("-p", "a fox", "--count", "4", "--jobs", "1", "-o", "fox.png", "--json")
@@ -139,7 +139,7 @@ def test_a_used_up_quota_is_asked_for_once(lab):
     assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", told["error"]["hint"])
 
 
-def test_with_no_tool_offered_six_cost_what_two_cost(lab):
+def test_run_with_count_without_the_image_tool_starts_no_more_than_its_jobs(lab):
     world = lab(script=Small())
     world.write_home(plan="free")
     done = world.call("-p", "a fox", "-n", "6", "--jobs", "2", "-o", "fox.png", "--json")
@@ -157,7 +157,7 @@ def test_with_no_tool_offered_six_cost_what_two_cost(lab):
         pytest.param(Refuses, "refused", marks=pytest.mark.every_build),
     ],
 )
-def test_what_the_others_would_meet_as_well_is_met_once(lab, script, code):
+def test_run_with_count_and_a_failure_that_all_would_meet_starts_no_other(lab, script, code):
     world = lab(script=script())
     done = world.call("-p", "a fox", "-n", "4", "--jobs", "1", "-o", "fox.png", "--json")
     assert (done.code, {told for _, told, _ in codes(done.json)}) == (1, {code})
@@ -166,7 +166,7 @@ def test_what_the_others_would_meet_as_well_is_met_once(lab, script, code):
     assert ("--skip-existing" in done.json["error"]["hint"]) == (code == "not-logged-in")
 
 
-def test_an_old_codex_is_told_once(lab):
+def test_run_with_count_and_an_old_codex_fails_once(lab):
     world = lab(builds.TOO_OLD)
     done = world.call("-p", "a fox", "-n", "3", "--jobs", "1", "-o", "fox.png", "--json")
     assert (done.code, done.json["error"]["code"]) == (3, "codex-too-old")
@@ -187,7 +187,7 @@ needs_mounts = pytest.mark.skipif(
 
 
 @needs_mounts
-def test_a_full_disk_ends_all_and_loses_none(lab):
+def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     world = lab(script=Large())
     line = world.argv("-p", "a fox", "-n", "4", "--jobs", "1", "-o", "out/fox.png", "--json")
     done = world.run_argv([*small_disk(world, 400, 'exec "$@"'), *line])
@@ -204,7 +204,7 @@ def test_a_full_disk_ends_all_and_loses_none(lab):
 
 
 @needs_mounts
-def test_a_full_disk_ends_a_batch_which_goes_on_where_it_was(lab):
+def test_batch_on_a_full_disk_stops_and_continues_with_what_was_made(lab):
     world = lab(script=Large())
     (world.work / "jobs.txt").write_text("".join(f"picture {n}\n" for n in range(3)))
     line = world.argv("batch", "jobs.txt", "--jobs", "1", "--out-dir", "out", "--json")
@@ -270,13 +270,13 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
     assert (again.code, len(again.json["images"]), world.model_calls) == (0, 5, calls + 5 - len(there))
 
 
-def test_with_force_there_is_no_telling_what_is_new(lab):
+def test_run_with_count_and_force_names_no_command_that_continues(lab):
     world = lab(script=FailsOnce())
     done = world.call("-p", "a fox", "-n", "2", "--jobs", "1", "-o", "fox.png", "--force", "--json")
     assert "go on with" not in done.json["error"]["hint"]
 
 
-def test_what_is_there_already_is_left_as_it_is_and_in_the_images(lab):
+def test_run_with_skip_existing_keeps_pictures_and_lists_them(lab):
     world = lab(script=Small())
     (world.work / "fox-2.png").write_bytes(encoded(48, "mine", format="JPEG"))
     done = world.call("-p", "a fox", "-n", "3", "-o", "fox.png", "--skip-existing", "--events", "--json")
@@ -338,7 +338,7 @@ def test_run_with_options_that_contradict_each_other_fails_as_usage(lab, argumen
     assert told["error"]["code"] == "usage"
 
 
-def test_one_of_the_names_is_taken(lab):
+def test_run_with_count_and_one_name_taken_is_refused_unspent(lab):
     world = lab()
     (world.work / "fox-2.png").write_bytes(b"mine")
     done = world.call("-p", "a fox", "-n", "3", "-o", "fox.png", "--json")
@@ -346,6 +346,6 @@ def test_one_of_the_names_is_taken(lab):
     assert (world.work / "fox-2.png").read_bytes() == b"mine"
 
 
-def test_a_missing_codex_is_told_once(lab):
+def test_run_with_count_and_no_codex_fails_once(lab):
     done = lab(offline=True).call("-p", "x", "-n", "3", "--json", "--codex", "/nowhere/codex")
     assert (done.code, done.json["error"]["code"]) == (3, "codex-missing")

@@ -74,7 +74,7 @@ EVERY = [
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", EVERY)
-def test_what_every_build_tells_and_asks_for(lab, version):
+def test_account_of_every_build_has_plan_and_limits_without_a_model_call(lab, version):
     world = lab(version, script=back_end.Account(plan="pro", used=(100, 30)))
     world.write_home(plan="pro")
     told = ask(str(builds.codex(version)), environment=world.environment)
@@ -89,7 +89,7 @@ def test_what_every_build_tells_and_asks_for(lab, version):
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
-def test_a_back_end_that_knows_no_limits(lab, version):
+def test_account_without_limits_has_the_plan(lab, version):
     world = lab(version)  # 404 for everything
     told = ask(str(builds.codex(version)), environment=world.environment)
     assert told.limits is None
@@ -99,7 +99,7 @@ def test_a_back_end_that_knows_no_limits(lab, version):
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", EVERY)
-def test_a_home_with_a_past_gets_no_database_from_us(lab, version):
+def test_account_makes_no_database_in_the_users_home(lab, version):
     """One that is ended while it is being made keeps every later Codex waiting."""
     world = lab(version, script=back_end.Account(), fresh=True)
     folder = world.home / "sessions" / "2026" / "01" / "01"
@@ -110,7 +110,7 @@ def test_a_home_with_a_past_gets_no_database_from_us(lab, version):
     assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
 
 
-def test_a_temporary_folder_that_takes_no_files(script, monkeypatch, tmp_path):
+def test_account_with_an_unwritable_temporary_folder_says_why(script, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     assert "the temporary folder" in ask(script("#!/bin/sh\n")).why
 
@@ -118,12 +118,12 @@ def test_a_temporary_folder_that_takes_no_files(script, monkeypatch, tmp_path):
 # Servers that never were
 
 
-def test_a_plan_alone(serve):
+def test_account_with_a_plan_alone_has_no_limits(serve):
     told = serve(who(planType="plus"), {"error": {"code": -1, "message": "no limits today"}})
     assert told == Account("plus", None, "Codex said: no limits today")
 
 
-def test_limits_alone_tell_the_plan(serve):
+def test_account_takes_the_plan_from_the_limits(serve):
     told = serve({"error": {"message": "workspace routing discovery failed"}}, {"result": TOLD})
     assert told == Account("plus", (Limit("codex", 10, 300, 1_795_300_000),))
 
@@ -136,7 +136,7 @@ def test_limits_alone_tell_the_plan(serve):
         {"result": {"account": {"planType": "a b\x1b[2J"}}}, {"result": {"account": {"planType": "unknown"}}},
     ],
 )  # fmt: skip
-def test_an_odd_account_is_no_plan(serve, odd):
+def test_account_of_a_wrong_shape_has_no_plan(serve, odd):
     assert serve(odd, {"result": {"rateLimits": {"primary": WINDOW}}}).plan is None
 
 
@@ -149,18 +149,18 @@ def test_an_odd_account_is_no_plan(serve, odd):
         {"rateLimitsByLimitId": {"codex": None}},
     ],
 )  # fmt: skip
-def test_odd_limits_are_none(serve, odd):
+def test_account_with_limits_of_a_wrong_shape_has_none(serve, odd):
     told = serve(who(planType="plus"), {"result": odd})
     assert (told.plan, told.limits, told.why) == ("plus", None, "Codex told no limits")
 
 
 @pytest.mark.parametrize("odd", [{"windowDurationMins": "x", "resetsAt": 1e99}, {"windowDurationMins": 0}])
-def test_what_is_odd_in_a_window_is_left_out(serve, odd):
+def test_account_leaves_out_wrong_values_of_a_window(serve, odd):
     told = serve(who(), {"result": {"rateLimits": {"primary": {"usedPercent": 3, **odd}}}})
     assert told.limits == (Limit("codex", 3.0),)
 
 
-def test_names_of_limits_are_bounded_and_harmless(serve):
+def test_account_bounds_and_cleans_names_of_limits(serve):
     by_id = {"a\x1b[2Jb": {"primary": WINDOW}, "x" * 1000: {"primary": WINDOW}, "codex": {"primary": WINDOW}}
     by_id |= {f"more {n}": {"primary": WINDOW, "secondary": WINDOW} for n in range(50)}
     limits = serve(who(), {"result": {"rateLimitsByLimitId": by_id}}).limits
@@ -173,24 +173,24 @@ def test_names_of_limits_are_bounded_and_harmless(serve):
     ["echo rubbish; read line", "printf '\\377\\000\\n'; read line", "echo '[]'; echo 7; echo '{\"id\": []}'", "exit 2",
      "echo '{\"id\": 0, \"method\": \"elicit\"}'"],
 )  # fmt: skip
-def test_rubbish_is_no_answer(script, lines):
+def test_account_of_a_server_that_prints_rubbish_says_it_ended(script, lines):
     told = ask(script(f"#!/bin/sh\n{lines}\n"))
     assert told == Account(why="Codex's own server has ended")
 
 
-def test_nesting_without_end_is_no_answer(script):
+def test_account_of_a_deeply_nested_answer_has_no_limits(script):
     nested = json.dumps({"id": 0, "result": "@"}).replace('"@"', "[" * 100_000)
     told = ask(script(f"#!/bin/sh\ncat <<'END'\n{nested}\nEND\n"))
     assert told.limits is None
 
 
 @pytest.mark.parametrize("line", ["yes", "yes | tr -d '\\n'"])
-def test_an_answer_without_end_is_cut_off(script, line, monkeypatch):
+def test_account_of_an_endless_answer_is_cut_off(script, line, monkeypatch):
     monkeypatch.setattr(appserver, "MAX_ANSWER_BYTES", 100_000)
     assert ask(script(f"#!/bin/sh\n{line}\n")).why == "Codex's own server says far more than was asked"
 
 
-def test_one_that_never_answers_is_ended_in_time(script):
+def test_account_of_a_silent_server_ends_it_at_the_timeout(script):
     codex = script("\n".join(["#!/bin/sh", 'echo $$ > "$PIDS"', *HANGING, ""]))
     pids = os.path.join(os.path.dirname(codex), "pids")
     told = ask(codex, 0.5, {"PATH": os.environ["PATH"], "PIDS": pids})
@@ -205,12 +205,12 @@ def await_gone(group):
         time.sleep(0.01)
 
 
-def test_one_that_can_not_be_started(tmp_path):
+def test_account_of_a_missing_codex_raises(tmp_path):
     with pytest.raises(CodexMissing):
         ask(str(tmp_path / "codex"))
 
 
-def test_a_password_is_hidden_before_the_words_are_cut(serve):
+def test_account_hides_passwords_in_quoted_words(serve):
     words = "failed to fetch: error for url (https://" + "x" * 70 + ":hunter2hunter2@host/x)"
     for refused in ({"error": {"message": words}}, {"error": {"message": words.replace("https://", "")}}):
         assert "hunter2" not in str(serve(refused, refused).why)

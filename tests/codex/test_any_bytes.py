@@ -142,7 +142,7 @@ def mutated(draw: st.DrawFn) -> list[bytes]:
 
 @MORE
 @given(rearranged())
-def test_rearranged_lines_give_whole_pictures_that_were_made(case: tuple[Recording, list[bytes]]):
+def test_rearranged_lines_give_only_pictures_that_were_made(case: tuple[Recording, list[bytes]]):
     recording, lines = case
     made = {picture.data for picture in recorded.Reading(recording.lines).pictures}
     assert delivered(lines) <= made
@@ -165,7 +165,7 @@ def test_mutated_lines_raise_nothing_and_give_only_what_decodes(lines: list[byte
 
 @FEW
 @given(st.lists(st.sampled_from([one.lines for one in PICTURES]), min_size=2, max_size=3), st.data())
-def test_lines_of_several_recordings_in_one(rollouts: list[list[bytes]], data: st.DataObject):
+def test_mixed_recordings_give_only_their_pictures(rollouts: list[list[bytes]], data: st.DataObject):
     lines = data.draw(st.permutations([line for lines in rollouts for line in lines]))
     assert delivered(lines) <= MADE | KNOWN
 
@@ -207,7 +207,7 @@ def test_no_evidence_is_without_an_explanation(lines: list[bytes]):
 
 @FEW
 @given(st.text(max_size=200), JSON)
-def test_any_words_have_a_reason(text: str, info: Any):
+def test_any_words_give_a_reason(text: str, info: Any):
     quoted = json.dumps(text)
     for words in (text, f"image generation failed: http 400 Bad Request: Some({quoted})", f'{{"error": {quoted}}}'):
         tool_errors.of_tool(words)
@@ -221,7 +221,7 @@ def test_any_words_have_a_reason(text: str, info: Any):
 
 @FEW
 @given(st.sampled_from(PICTURES), st.integers(0, 10**6))
-def test_a_cut_picture_is_never_taken_for_whole(recording: Recording, at: int):
+def test_cut_picture_is_never_whole(recording: Recording, at: int):
     for picture in recorded.Reading(recording.lines).pictures[:1]:
         with pytest.raises(Broken):
             verify(picture.data[: at % len(picture.data)])
@@ -231,7 +231,7 @@ def test_a_cut_picture_is_never_taken_for_whole(recording: Recording, at: int):
 @given(
     st.binary(max_size=300) | st.sampled_from([line for one in PICTURES for line in one.lines]), st.integers(0, 9999)
 )
-def test_blobs_of_any_bytes(line: bytes, at: int):
+def test_any_bytes_give_blobs_that_are_in_them(line: bytes, at: int):
     for part in (line, line[at % (len(line) + 1) :], line[: at % (len(line) + 1)]):
         with mock.patch.object(blobs, "SMALL", 8):
             small, found = blobs.lift(part)
@@ -260,7 +260,7 @@ def _parts(small: bytes, found: list[memoryview]) -> list[bytes]:
     st.integers(1, 2 * HEAD),
     st.lists(st.integers(0, 4000), max_size=6),
 )
-def test_a_tail_gives_the_same_lines_in_any_cut(lengths: list[int], chunk: int, cuts: list[int]):
+def test_tail_in_any_chunks_gives_the_same_lines(lengths: list[int], chunk: int, cuts: list[int]):
     lines = [bytes([97 + index % 26]) * length for index, length in enumerate(lengths)]
     data = b"".join(line + b"\n" for line in lines) + b"torn"
 
@@ -293,7 +293,7 @@ def fed(reader: Callable[[bytes], None], data: bytes, cuts: list[int]) -> None:
     st.lists(st.integers(0, 10**6), max_size=8),
     st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=4)), max_size=4),
 )
-def test_events_say_the_same_in_any_cut(data: bytes, cuts: list[int], edits: list[tuple[int, bytes]]):
+def test_events_in_any_chunks_say_the_same(data: bytes, cuts: list[int], edits: list[tuple[int, bytes]]):
     for place, new in edits:
         at = place % (len(data) + 1)
         data = data[:at] + new + data[at + 1 :]
@@ -320,14 +320,14 @@ def test_any_event_raises_nothing(values: list[Any], items: list[Any]):
 
 @FEW
 @given(rearranged(SHOWN))
-def test_the_net_reads_any_file(case: tuple[Recording, list[bytes]]):
+def test_fallback_reads_any_file(case: tuple[Recording, list[bytes]]):
     recording, lines = case
     with file_of(b"\n".join(lines) + b"\n") as path:
         assert not set(net.strays(path, 0)) & recording.shown()
         assert list(net.strays(path, len(b"\n".join(lines)))) == []
 
 
-def test_wants_asks_for_every_line_that_matters():
+def test_wants_takes_every_line_that_matters():
     """A line that is not wanted would have given nothing."""
     for recording in recorded.all_of():
         for line in recording.lines:

@@ -36,7 +36,7 @@ def silly(lab):
 
 @pytest.mark.real
 @ENDS
-def test_what_it_does_not_know_is_refused_and_it_goes_on(lab, version):
+def test_unknown_method_is_refused_and_the_server_goes_on(lab, version):
     world = lab(version)
     with server(world) as asked:
         for _ in range(2):
@@ -50,13 +50,13 @@ def test_what_it_does_not_know_is_refused_and_it_goes_on(lab, version):
     assert checks.processes(world) == []
 
 
-def test_one_that_ends_says_so_in_its_own_words(silly):
+def test_server_that_ends_is_quoted(silly):
     world, codex = silly("sys.stderr.write('config.toml is \\x1b[31mbad\\n')", "sys.exit(1)")
     with pytest.raises(CodexFailed, match=r"has ended: config\.toml is"), server(world, codex):
         pass
 
 
-def test_one_that_is_silent_is_not_waited_for_for_ever(silly, monkeypatch):
+def test_silent_server_fails_at_the_timeout(silly, monkeypatch):
     monkeypatch.setattr(appserver, "ANSWER_SEC", 0.5)
     monkeypatch.setattr(appserver, "_CLOSING_SEC", 0.1)
     world, codex = silly("print('rubbish', flush=True)", "print('[1, 2]', flush=True)", "time.sleep(60)")
@@ -65,7 +65,7 @@ def test_one_that_is_silent_is_not_waited_for_for_ever(silly, monkeypatch):
     assert checks.processes(world) == []
 
 
-def test_a_signal_ends_the_waiting_and_leaves_the_server_to_end_by_itself(silly, tmp_path):
+def test_signal_ends_the_wait_and_leaves_the_server_to_end_by_itself(silly, tmp_path):
     """It may be indexing the sessions of the home."""
     note = tmp_path / "ended"
     world, codex = silly("sys.stdin.read()", "time.sleep(1)", f"open({str(note)!r}, 'w').close()")
@@ -77,7 +77,7 @@ def test_a_signal_ends_the_waiting_and_leaves_the_server_to_end_by_itself(silly,
     assert note.exists()
 
 
-def test_one_that_can_not_be_started(lab):
+def test_server_that_cannot_be_started_raises(lab):
     world = lab()
     with pytest.raises(CodexMissing), server(world, world.tmp / "nowhere"):
         pass

@@ -32,16 +32,16 @@ def question(codex, *words, seconds=20.0):
     return ask(codex, *words, environment=ENVIRONMENT, timeout_sec=seconds)
 
 
-def test_what_it_says_and_how_it_ends(script):
+def test_query_returns_output_and_exit_code(script):
     answer = question(script('echo "out $1 $2"', "echo err >&2", "exit 3"), "login", "status")
     assert (answer.exit_code, answer.out, answer.err) == (3, "out login status\n", "err\n")
 
 
-def test_its_stdin_is_empty_and_its_folder_no_project(script):
+def test_query_runs_with_empty_stdin_outside_of_projects(script):
     assert question(script("cat", "pwd")).out == "/\n"
 
 
-def test_one_that_hangs_is_ended_with_all_its_children(script):
+def test_query_that_hangs_is_ended_with_its_children(script):
     codex = script("trap '' INT TERM", "sleep 1000 & echo $!", "wait", "wait", "wait")
     answer = question(codex, seconds=0.5)
     assert answer.exit_code is None
@@ -55,16 +55,16 @@ def await_gone(pid):
         time.sleep(0.01)
 
 
-def test_of_much_the_beginning_is_kept(script):
+def test_query_keeps_the_beginning_of_long_output(script):
     answer = question(script("head -c 3000000 /dev/zero | tr '\\0' x"))
     assert answer.out == "x" * MAX_ANSWER_BYTES
 
 
-def test_what_is_no_text_is_no_trouble(script):
+def test_query_accepts_output_that_is_no_text(script):
     assert "�" in question(script(r"printf '\377\376'")).out
 
 
-def test_what_can_not_be_started(tmp_path):
+def test_query_of_what_cannot_be_started_is_none(tmp_path):
     broken = tmp_path / "codex"
     broken.write_bytes(b"\x7fELF and nothing else")
     broken.chmod(0o755)
@@ -74,17 +74,17 @@ def test_what_can_not_be_started(tmp_path):
 
 @pytest.mark.real
 @pytest.mark.parametrize("known", [builds.TOO_OLD, builds.OLDEST, builds.NEWEST])
-def test_the_real_builds_name_their_version(known, tmp_path):
+def test_version_of_the_real_builds_is_read(known, tmp_path):
     environment = {**ENVIRONMENT, "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path)}
     assert version.read(str(builds.codex(known)), environment, 20) == known
 
 
 @pytest.mark.parametrize("said", ["", "codex-cli", "1.2", "99999.1.1x"])
-def test_no_version(said):
+def test_version_of_other_words_is_none(said):
     assert version.named(said) is None
 
 
-def test_what_is_too_old_and_what_nobody_has_tested():
+def test_version_tells_too_old_and_untested_builds():
     assert (version.OLDEST, version.NEWEST) == (builds.OLDEST, builds.NEWEST)
     assert version.is_too_old("0.98.7")
     assert not version.is_too_old("0.111.0")

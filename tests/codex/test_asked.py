@@ -32,7 +32,7 @@ def context(model):
     return {"type": "turn_context", "payload": {"turn_id": "t", "model": model}}
 
 
-def test_each_picture_has_its_own_turn(there):
+def test_prompts_of_each_picture_are_those_of_its_turn(there):
     path = there.rollout(
         context("gpt-5.2"), user_image(REFERENCE, "as a king"), user_message("as a king"), generated_image(FOX),
         context("gpt-6.1-sol"), user_image(b"", "now an owl"), user_message("now an owl"),
@@ -46,19 +46,19 @@ def test_each_picture_has_its_own_turn(there):
     assert (keepsake.prompt, keepsake.setting) == ("as a king", owl.setting)
 
 
-def test_the_event_of_a_message_keeps_its_references(there):
+def test_user_message_event_keeps_the_references(there):
     path = there.rollout(user_image(REFERENCE, "guessed"), user_message(" typed "), generated_image(FOX))
     ((fox,), _) = kept(there, path)
     assert (fox.setting.prompt, len(fox.setting.references)) == ("typed", 1)
 
 
-def test_words_of_codexs_own_change_nothing(there):
+def test_context_of_codex_is_no_prompt(there):
     own = user_image(OWL, "<environment_context>x")
     ((fox,), _) = kept(there, there.rollout(user_image(REFERENCE), own, generated_image(FOX)))
     assert (fox.setting.prompt, len(fox.setting.references)) == (history.PROMPT, 1)
 
 
-def test_a_file_without_its_record_has_the_records_words_by_name(there):
+def test_saved_file_has_the_prompt_of_its_record(there):
     path = there.rollout(user_message("as a king"), generated_image(None, savedPath="x"))
     folder = there.saved(history.thread_of(path), FOX, OWL)
     (fox, owl), keepsake = kept(there, path)
@@ -68,7 +68,7 @@ def test_a_file_without_its_record_has_the_records_words_by_name(there):
     assert keepsake.files == {fox.digest: str(folder / "call_1.png"), owl.digest: str(folder / "call_2.png")}
 
 
-def test_a_long_prompt_is_kept_to_a_limit():
+def test_long_prompt_is_cut():
     asked = Asked()
     asked.read(history.rollout_line(user_message("x" * (MAX_CHARS + 5))))
     assert asked.now.prompt == "x" * MAX_CHARS
@@ -86,12 +86,12 @@ def test_a_long_prompt_is_kept_to_a_limit():
         (b"", None),
     ],
 )
-def test_the_time_of_a_record(head, when):
+def test_record_time_is_read(head, when):
     assert rollout.time_of(head) == when
 
 
 @recorded.for_each(recorded.all_of("ok") + recorded.all_of("ref1"))
-def test_every_build_says_what_was_asked(recording, there):
+def test_prompt_of_every_recorded_build_is_found(recording, there):
     pictures, keepsake = kept(there, recording.path)
     assert {one.setting.prompt for one in pictures} == {history.PROMPT}
     assert {len(one.setting.references) for one in pictures} == {int("ref1" in recording.name)}

@@ -34,7 +34,7 @@ def write(home, thread, cwd, *, more="", now=None):
     return path
 
 
-def test_named_by_the_thread_and_proven_by_the_folder(world):
+def test_rollout_named_by_the_thread_is_proven_by_the_folder(world):
     home, folder = world
     ours = Attribution(home, folder)
     write(home, OTHER, "/elsewhere")
@@ -44,14 +44,14 @@ def test_named_by_the_thread_and_proven_by_the_folder(world):
     assert (found.path, found.offset, found.owner.codex_version) == (path, 0, "0.169.0")
 
 
-def test_a_thread_that_worked_elsewhere_is_not_ours(world):
+def test_rollout_of_another_folder_is_not_ours(world):
     home, folder = world
     ours = Attribution(home, folder)
     write(home, MINE, "/elsewhere")
     assert ours.find(MINE, ended=True) is None
 
 
-def test_without_a_thread_the_folder_decides_but_only_late(world, monkeypatch):
+def test_rollout_without_a_thread_is_found_by_its_folder_later(world, monkeypatch):
     home, folder = world
     ours = Attribution(home, folder)
     write(home, OTHER, "/elsewhere")
@@ -64,7 +64,7 @@ def test_without_a_thread_the_folder_decides_but_only_late(world, monkeypatch):
     assert ours.find(None, ended=False) == found
 
 
-def test_what_was_there_before_is_not_ours_even_if_it_grew(world):
+def test_rollout_from_before_is_not_ours_even_if_it_grew(world):
     home, folder = world
     path = write(home, MINE, "/first/run")
     ours = Attribution(home, folder)
@@ -77,7 +77,7 @@ def test_what_was_there_before_is_not_ours_even_if_it_grew(world):
 
 @pytest.mark.parametrize("age_days", [0, 1, 40])
 @pytest.mark.parametrize("which", [MINE, "", "a name of the user's"])
-def test_of_a_thread_that_is_gone_on_with_the_new_part_is_ours(world, age_days, which):
+def test_resumed_rollout_is_ours_from_its_new_part_on(world, age_days, which):
     home, folder = world
     path = write(home, MINE, "/first/run", now=time.time() - age_days * 86_400)
     size = os.path.getsize(path)
@@ -90,7 +90,7 @@ def test_of_a_thread_that_is_gone_on_with_the_new_part_is_ours(world, age_days, 
     assert ours.named(MINE) is None  # it is never read from its beginning
 
 
-def test_a_run_that_was_to_go_on_and_began_a_thread_of_its_own(world):
+def test_resume_that_began_a_new_thread_uses_that_rollout(world):
     """``resume --last`` does so where there is nothing to go on with."""
     home, folder = world
     ours = Attribution(home, folder, resume.before(home, ""))
@@ -100,7 +100,7 @@ def test_a_run_that_was_to_go_on_and_began_a_thread_of_its_own(world):
     assert (found.path, found.offset) == (path, 0)
 
 
-def test_the_folder_is_known_by_its_random_name_alone(world):
+def test_working_folder_is_known_by_its_random_name(world):
     """A bind mount, another case or another Unicode form spells its path in another way."""
     home, folder = world
     ours = Attribution(home, folder)
@@ -110,7 +110,7 @@ def test_the_folder_is_known_by_its_random_name_alone(world):
     assert found.path == path
 
 
-def test_a_first_record_that_is_not_whole_is_asked_again(world):
+def test_incomplete_first_record_is_read_again(world):
     home, folder = world
     ours = Attribution(home, folder)
     path = write(home, MINE, folder)
@@ -123,7 +123,7 @@ def test_a_first_record_that_is_not_whole_is_asked_again(world):
     assert ours.find(MINE, ended=False) is not None
 
 
-def test_of_another_run_the_first_record_is_read_once_and_no_more(world, monkeypatch):
+def test_rollout_of_another_run_is_read_once(world, monkeypatch):
     home, folder = world
     ours = Attribution(home, folder)
     foreign = write(home, OTHER, "/elsewhere", more="x" * 100_000)
@@ -140,7 +140,7 @@ def test_of_another_run_the_first_record_is_read_once_and_no_more(world, monkeyp
     assert opened == [foreign]
 
 
-def test_across_midnight_the_next_day_is_looked_at(world, monkeypatch):
+def test_rollout_is_found_in_the_next_day_after_midnight(world, monkeypatch):
     home, folder = world
     ours = Attribution(home, folder)
     tomorrow = time.time() + 86_400

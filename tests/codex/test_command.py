@@ -23,7 +23,7 @@ def executable(path, mode: int = 0o755):
     "prompt",
     ["a", "--help", "-p x", "-", "\"quotes\" 'and' `backticks` $HOME", "two\nlines", "狐 🦊 ثعلب", "x" * 1_048_576],
 )
-def test_prompts_that_are_sent_word_for_word(prompt: str):
+def test_prompt_is_sent_word_for_word(prompt: str):
     command.check_prompt(prompt)
 
 
@@ -37,7 +37,7 @@ def test_prompts_that_are_sent_word_for_word(prompt: str):
         ("\udcff", "Unicode"),
     ],
 )
-def test_prompts_that_are_refused(prompt: str, words: str):
+def test_prompt_that_codex_would_not_take_is_refused(prompt: str, words: str):
     with pytest.raises(UsageError, match=words):
         command.check_prompt(prompt)
 
@@ -53,7 +53,7 @@ def test_codex_is_found_on_path(tmp_path):
     assert command.find("codex-next", {"PATH": path}).endswith("second/codex-next")
 
 
-def test_codex_is_found_by_its_path(tmp_path, monkeypatch):
+def test_codex_is_found_by_path(tmp_path, monkeypatch):
     codex = executable(tmp_path / "my codex")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -61,7 +61,7 @@ def test_codex_is_found_by_its_path(tmp_path, monkeypatch):
         assert command.find(given, {"PATH": ""}) == str(codex)
 
 
-def test_codex_that_is_not_there(tmp_path):
+def test_codex_that_is_missing_raises(tmp_path):
     with pytest.raises(CodexMissing, match="no 'codex' is on PATH") as caught:
         command.find(None, {"PATH": str(tmp_path)})
     assert "npm install -g @openai/codex" in str(caught.value.hint)
@@ -74,7 +74,7 @@ def test_codex_that_is_not_there(tmp_path):
         command.find(str(tmp_path / "plain"), {})
 
 
-def test_the_environment_without_what_would_pay():
+def test_environment_leaves_out_keys_that_would_be_billed():
     given = {"PATH": "/bin", "CODEX_HOME": "/h", "ODD": "x"}
     keys = {"CODEX_API_KEY": "x", "OPENAI_API_KEY": "x", "RUNCOMFY_TOKEN": "x", "RUNCOMFY_CONFIG_DIR": "x"}
     assert command.environment_of({**given, **keys}) == given
@@ -85,7 +85,7 @@ def settings(line: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def test_the_line_is_one_that_every_build_takes():
+def test_command_line_has_only_options_of_every_build():
     line = command.argv("/bin/codex", "/tmp/private")
     assert line[:2] == ["/bin/codex", "exec"]
     assert line[line.index("--sandbox") + 1] == "read-only"
@@ -96,22 +96,22 @@ def test_the_line_is_one_that_every_build_takes():
     assert "--full-auto" not in line
 
 
-def test_references_can_not_swallow_anything():
+def test_references_take_one_argument_each():
     line = command.argv("codex", "/f", references=["/t/1.png", "/t/2.jpg"])
     assert [word for word in line if "1.png" in word or "2.jpg" in word] == ["--image=/t/1.png", "--image=/t/2.jpg"]
     assert "-i" not in line
 
 
-def test_a_model_can_not_become_an_option():
+def test_model_name_cannot_become_an_option():
     assert "--model=-x" in command.argv("codex", "/f", model="-x")
     assert not [word for word in command.argv("codex", "/f") if word.startswith("--model")]
 
 
-def test_what_the_user_adds_comes_last():
+def test_arguments_of_the_user_come_last():
     assert command.argv("codex", "/f", extra=["-c", "x=1"])[-2:] == ["-c", "x=1"]
 
 
-def test_what_the_model_is_told_is_a_string_of_toml():
+def test_instructions_are_a_toml_string():
     wishes = Wishes(aspect_ratio="16:9", quality="high", transparent=True, size=(1024, 768), resolution="2k")
     told = settings(command.argv("codex", "/f", references=["/a"] * 3, wishes=wishes))["developer_instructions"]
     words = tomllib.loads(f"x = {told}")["x"]
@@ -120,7 +120,7 @@ def test_what_the_model_is_told_is_a_string_of_toml():
         assert part in words
 
 
-def test_nothing_is_told_of_what_nobody_asked():
+def test_instructions_name_only_options_that_were_given():
     words = command.instructions(0, Wishes())
     assert "reference" not in words
     assert "The picture should" not in words
@@ -128,7 +128,7 @@ def test_nothing_is_told_of_what_nobody_asked():
     assert "{" not in words.replace(command.PATIENCE, "")
 
 
-def test_a_relative_codex_home_is_the_one_that_we_mean(tmp_path, monkeypatch):
+def test_relative_codex_home_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command.environment_of({"CODEX_HOME": "home"})["CODEX_HOME"] == str(tmp_path / "home")
     assert command.environment_of({"CODEX_HOME": ""})["CODEX_HOME"] == ""

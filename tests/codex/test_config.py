@@ -12,7 +12,7 @@ def written(tmp_path, text: str | bytes) -> str:
     return str(tmp_path)
 
 
-def test_names_in_every_spelling(tmp_path):
+def test_server_names_in_every_spelling_are_read(tmp_path):
     home = written(
         tmp_path,
         """
@@ -28,7 +28,7 @@ def test_names_in_every_spelling(tmp_path):
     assert servers(home) == ("plain", "with space.and.dots")
 
 
-def test_inline_and_dotted(tmp_path):
+def test_server_names_in_inline_and_dotted_tables_are_read(tmp_path):
     assert servers(written(tmp_path, 'mcp_servers.a.command = "x"\nmcp_servers.b = { command = "y" }')) == ("a", "b")
     assert servers(written(tmp_path, "mcp_servers = { c = {} }")) == ("c",)
 
@@ -47,17 +47,17 @@ def test_inline_and_dotted(tmp_path):
         "mcp_servers = " + "[" * 5000,
     ],
 )
-def test_what_names_no_server_costs_the_switch_and_not_the_run(tmp_path, text):
+def test_config_of_a_wrong_shape_has_no_servers(tmp_path, text):
     assert servers(written(tmp_path, text)) == ()
 
 
-def test_no_config_at_all(tmp_path):
+def test_missing_config_has_no_servers(tmp_path):
     assert servers(str(tmp_path)) == servers(str(tmp_path / "none")) == ()
     (tmp_path / "config.toml").mkdir()
     assert servers(str(tmp_path)) == ()
 
 
-def test_a_huge_config_is_not_read_whole(tmp_path):
+def test_huge_config_is_not_read_whole(tmp_path):
     assert servers(written(tmp_path, "#" * MAX_BYTES + "\n[mcp_servers.x]\n")) == ()
 
 
@@ -83,5 +83,5 @@ def test_a_huge_config_is_not_read_whole(tmp_path):
         ("", None),
     ],
 )
-def test_the_provider(tmp_path, text, found):
+def test_provider_is_read(tmp_path, text, found):
     assert provider(written(tmp_path, text)) == found

@@ -92,14 +92,14 @@ def run(
     return made
 
 
-def test_by_its_thread(home: Home, folder: str) -> None:
+def test_interrupted_run_is_found_by_its_thread(home: Home, folder: str) -> None:
     home.rollout(1, folder, encoded(seed=1), encoded(seed=2, side=48))
     made = run(home, folder, 1)
     assert (made.picture.data, made.thread_id, made.codex_version) == (encoded(seed=1), THREAD.format(1), "0.169.0")
     assert run(home, folder, 1, full_turn=True).picture.data == encoded(seed=2, side=48)
 
 
-def test_by_its_folder_among_others(home: Home, folder: str) -> None:
+def test_interrupted_run_is_found_by_its_folder(home: Home, folder: str) -> None:
     home.rollout(1, workspace.choose(), encoded(seed=1))
     home.rollout(2, folder, encoded(seed=2))
     home.rollout(3, "/elsewhere", encoded(seed=3))
@@ -107,13 +107,13 @@ def test_by_its_folder_among_others(home: Home, folder: str) -> None:
     assert (made.picture.data, made.thread_id) == (encoded(seed=2), THREAD.format(2))
 
 
-def test_a_thread_of_another_folder_is_another_s(home: Home, folder: str) -> None:
+def test_thread_of_another_folder_is_not_ours(home: Home, folder: str) -> None:
     home.rollout(1, workspace.choose(), encoded())
     with pytest.raises(NoPicture):
         run(home, folder, 1)
 
 
-def test_a_torn_picture_is_none(home: Home, folder: str) -> None:
+def test_torn_picture_is_not_fetched(home: Home, folder: str) -> None:
     home.rollout(1, folder, torn(encoded()))
     with pytest.raises(NoPicture) as caught:
         run(home, folder)
@@ -122,7 +122,7 @@ def test_a_torn_picture_is_none(home: Home, folder: str) -> None:
     assert run(home, folder).picture.data == encoded(seed=2)
 
 
-def test_a_file_that_codex_saved_will_do(home: Home, folder: str) -> None:
+def test_saved_file_is_fetched(home: Home, folder: str) -> None:
     home.rollout(1, folder)
     saved = home.path / "generated_images" / THREAD.format(1)
     saved.mkdir(parents=True)
@@ -130,7 +130,7 @@ def test_a_file_that_codex_saved_will_do(home: Home, folder: str) -> None:
     assert run(home, folder).picture.data == encoded()
 
 
-def test_nothing_at_all_is_told_at_once(home: Home, folder: str) -> None:
+def test_run_without_a_session_is_reported_at_once(home: Home, folder: str) -> None:
     began = time.monotonic()
     for number in (None, 1):
         with pytest.raises(NoPicture):
@@ -138,7 +138,7 @@ def test_nothing_at_all_is_told_at_once(home: Home, folder: str) -> None:
     assert time.monotonic() - began < 1
 
 
-def test_a_codex_that_is_still_there_is_waited_for(home: Home, folder: str) -> None:
+def test_running_codex_is_waited_for(home: Home, folder: str) -> None:
     with workspace.workspace(folder=folder), workspace.held(folder):
         threading.Timer(0.5, home.rollout, (1, folder, encoded())).start()
         began = time.monotonic()
@@ -146,7 +146,7 @@ def test_a_codex_that_is_still_there_is_waited_for(home: Home, folder: str) -> N
         assert time.monotonic() - began > 0.4
 
 
-def test_with_the_full_turn_it_is_waited_for_to_its_end(home: Home, folder: str) -> None:
+def test_running_codex_with_full_turn_is_waited_for_to_its_end(home: Home, folder: str) -> None:
     os.mkdir(folder)
     home.rollout(1, folder, encoded(seed=1))
     with workspace.held(folder), pytest.raises(RunTimeout) as caught:
@@ -155,14 +155,14 @@ def test_with_the_full_turn_it_is_waited_for_to_its_end(home: Home, folder: str)
     assert run(home, folder, full_turn=True).picture.data == encoded(seed=1)
 
 
-def test_the_waiting_can_be_interrupted(home: Home, folder: str) -> None:
+def test_wait_can_be_interrupted(home: Home, folder: str) -> None:
     interrupt = Interrupt()
     threading.Timer(0.3, interrupt.set).start()
     with workspace.workspace(folder=folder), workspace.held(folder), pytest.raises(Interrupted):
         run(home, folder, interrupt=interrupt)
 
 
-def test_a_prompt_that_was_handed_over_in_part_made_another_picture(home: Home, folder: str) -> None:
+def test_session_of_a_cut_prompt_is_not_used(home: Home, folder: str) -> None:
     prompt = "x" * (PIPE_BYTES + 1)
     home.rollout(1, folder, encoded(), prompt=prompt[:PIPE_BYTES])
     with pytest.raises(NoPicture):
@@ -175,21 +175,21 @@ HOUR = 3600.0
 
 
 @pytest.mark.parametrize("later", [-6.0, -HOUR, -26 * HOUR, 26 * HOUR, -40 * 24 * HOUR, 40 * 24 * HOUR])
-def test_a_clock_that_was_set_hides_no_session(home: Home, folder: str, later: float) -> None:
+def test_session_is_found_after_a_clock_change(home: Home, folder: str, later: float) -> None:
     """The journal's time and the rollout's are apart: the folder's name is what proves the session."""
     home.rollout(1, workspace.choose(), encoded(seed=1))
     home.rollout(2, folder, encoded(seed=2), later=later)
     assert run(home, folder).picture.data == encoded(seed=2)
 
 
-def test_a_journal_without_a_time_hides_no_session(home: Home, folder: str) -> None:
+def test_session_is_found_without_a_time_in_the_journal(home: Home, folder: str) -> None:
     home.rollout(1, folder, encoded(seed=1), later=-40 * 24 * HOUR)
     home.started = None  # type: ignore[assignment]
     assert run(home, folder).picture.data == encoded(seed=1)
 
 
 @pytest.mark.parametrize(("then", "now"), [("XXX-14", "XXX+12"), ("XXX+12", "XXX-14"), ("XXX-1", "XXX+1")])
-def test_another_time_zone_hides_no_session(
+def test_session_is_found_in_another_time_zone(
     home: Home, folder: str, monkeypatch: pytest.MonkeyPatch, then: str, now: str
 ) -> None:
     """It is found among the days nearby, so that a Codex that is still at work is found as well."""
@@ -207,13 +207,13 @@ def test_another_time_zone_hides_no_session(
         time.tzset()
 
 
-def test_a_fork_of_the_session_is_another_s(home: Home, folder: str) -> None:
+def test_fork_of_the_session_is_not_ours(home: Home, folder: str) -> None:
     home.rollout(1, folder, encoded(), forked_from_id=THREAD.format(2))
     with pytest.raises(NoPicture):
         run(home, folder)
 
 
-def test_a_run_without_a_folder_has_no_session(home: Home) -> None:
+def test_run_without_a_folder_has_no_session(home: Home) -> None:
     home.rollout(1, "", encoded())
     now = time.monotonic()
     wanted = Run(now, now + 5, Interrupt(), lambda _event: None, environment={"CODEX_HOME": str(home.path)})
@@ -222,7 +222,7 @@ def test_a_run_without_a_folder_has_no_session(home: Home) -> None:
             fetch(Earlier(None, home.started, thread), "a fox", wanted)
 
 
-def test_where_no_lock_can_tell_a_run_is_waited_for_until_it_has_been_quiet(
+def test_run_without_locks_is_waited_for_until_it_is_quiet(
     home: Home, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

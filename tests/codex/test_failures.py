@@ -139,7 +139,7 @@ def recorded_then(monkeypatch: pytest.MonkeyPatch):
 
 
 @recorded.for_each(FAILED)
-def test_every_recorded_failure(recording: Recording, recorded_then):
+def test_recorded_failure_has_its_code_cost_and_reset_time(recording: Recording, recorded_then):
     recorded_then(recording)
     error = explained(recording.evidence())
     code, spent, exactness = expected(recording)
@@ -155,13 +155,13 @@ def test_every_recorded_failure(recording: Recording, recorded_then):
     assert len(error.message) < 420
 
 
-def test_every_failure_is_recorded():
+def test_expected_failures_are_all_recorded():
     assert set(EXPECTED) <= {recording.scenario for recording in recorded.all_of()}
     assert {recording.scenario for recording in FAILED} <= set(EXPECTED)
 
 
 @recorded.for_each(FAILED)
-def test_what_is_known_of_a_failure_before_codex_has_gone(recording: Recording):
+def test_failure_known_before_codex_ends_is_that_of_the_end(recording: Recording):
     """A failure that is on record already is told as such when the time is up meanwhile."""
     evidence = replace(recording.evidence(), exit_code=None, timed_out=True)
     error = explained(evidence)
@@ -183,11 +183,11 @@ def test_what_is_known_of_a_failure_before_codex_has_gone(recording: Recording):
         ("0.107.0-too-old", "image_generation"),
     ],
 )
-def test_the_sentence_has_codexs_own_words(name: str, words: str):
+def test_message_has_the_words_of_codex(name: str, words: str):
     assert words in explained(recorded.one(name).evidence()).message
 
 
-def test_a_limit_that_ends_says_when(recorded_then):
+def test_limit_with_an_end_says_when(recorded_then):
     recording = recorded.one("0.169.0-code-img-limit")
     recorded_then(recording)
     error = explained(recording.evidence())
@@ -200,19 +200,19 @@ def test_a_limit_that_ends_says_when(recorded_then):
 
 
 @pytest.mark.parametrize("resets", [10**30, -5, 0, "soon", 1.5, None])
-def test_a_limit_that_ends_at_no_time_that_there_is(resets: object):
+def test_limit_with_an_impossible_end_has_none(resets: object):
     failure = {"type": "usageLimitExceeded", "resetsAt": resets}
     error = explained(nothing(records=rollout.Evidence(failures=[failure])))
     assert (error.code, error.resets_at) == ("usage-limit", None)
 
 
 @pytest.mark.parametrize("scenario", ["sandbox-no-network", "sandbox-read-only-home", "sessions-is-a-file"])
-def test_another_agents_sandbox_is_named(scenario: str):
+def test_failure_in_another_sandbox_names_it(scenario: str):
     for recording in recorded.all_of(scenario):
         assert "sandbox" in str(explained(recording.evidence()).hint), recording.name
 
 
-def test_before_a_thread_nothing_was_spent():
+def test_failure_before_a_thread_spent_nothing():
     started = nothing(thread_id=None, session_found=False)
     assert (explained(started).code, explained(started).spent) == ("session-missing", None)
     failed = explained(replace(started, exit_code=2, stderr="error: no\n"))
@@ -227,14 +227,14 @@ def test_before_a_thread_nothing_was_spent():
     ("records", "stage", "spent"),
     [(rollout.Evidence(), "thinking", None), (rollout.Evidence(tool_called=True), "drawing", True)],
 )
-def test_a_timeout_says_how_far_it_came(records: rollout.Evidence, stage: str, spent: bool | None):
+def test_timeout_says_how_far_the_run_came(records: rollout.Evidence, stage: str, spent: bool | None):
     error = explained(nothing(timed_out=True, exit_code=None, records=records, timeout_sec=12.5))
     assert (error.code, error.spent) == ("timeout", spent)
     assert stage in error.message
     assert "12.5 seconds" in error.message
 
 
-def test_a_session_that_is_not_there():
+def test_missing_session_is_reported():
     plain = explained(nothing(session_found=False))
     assert (plain.code, plain.exit_code) == ("session-missing", 6)
     unsaved = explained(nothing(session_found=False, stderr="Failed to save the conversation transcript"))
@@ -242,19 +242,19 @@ def test_a_session_that_is_not_there():
     assert "sandbox" in str(unsaved.hint)
 
 
-def test_a_network_that_fails_still_when_the_time_is_up():
+def test_timeout_with_network_errors_is_a_network_failure():
     trying = events(errors=["Reconnecting... 3/5 (stream disconnected before completion: x)"])
     assert explained(nothing(timed_out=True, exit_code=None, events=trying)).code == "network"
     harmless = events(errors=["Model metadata for `x` not found."])
     assert explained(nothing(timed_out=True, exit_code=None, events=harmless)).code == "timeout"
 
 
-def test_a_harmless_error_of_a_turn_that_ended_well_is_none():
+def test_error_event_of_a_turn_that_ended_well_is_ignored():
     fine = events(errors=["Model metadata for `x` not found."], completed=True, said="No.")
     assert explained(nothing(events=fine)).code == "refused"
 
 
-def test_a_key_is_never_repeated():
+def test_message_never_repeats_a_key():
     words = "unexpected status 401 Unauthorized: Incorrect API key provided: sk-proj-abcdefghijkl."
     error = explained(nothing(events=events(failed=words)))
     assert error.code == "not-logged-in"
@@ -262,7 +262,7 @@ def test_a_key_is_never_repeated():
     assert "(key)" in error.message
 
 
-def test_long_and_broken_words_become_one_short_line():
+def test_message_makes_one_short_line_of_long_words():
     error = explained(nothing(events=events(failed="a\n\n b\t" + "c" * 9000)))
     assert error.message.startswith("Codex failed: a b ccc")
     assert error.message.endswith("…")
@@ -279,13 +279,13 @@ def test_long_and_broken_words_become_one_short_line():
         (rollout.Evidence(answered=True), True),
     ],
 )
-def test_spent_is_honest(records: rollout.Evidence, spent: bool | None):
+def test_spent_is_what_is_known_of_the_cost(records: rollout.Evidence, spent: bool | None):
     assert failures.spent(nothing(records=records)) is spent
     assert failures.spent(nothing(thread_id=None)) is False
     assert failures.spent(nothing(events=events(completed=True))) is True
 
 
-def test_a_codex_that_was_killed_in_its_turn():
+def test_codex_killed_in_its_turn_is_named():
     error = explained(nothing(exit_code=-9))
     assert (error.code, error.spent) == ("codex-failed", None)
     assert "signal 9" in error.message
@@ -294,7 +294,7 @@ def test_a_codex_that_was_killed_in_its_turn():
     assert explained(nothing(exit_code=-15, timed_out=True)).code == "timeout"
 
 
-def test_no_sentence_says_a_thing_twice():
+def test_message_says_nothing_twice():
     for recording in FAILED:
         message = explained(recording.evidence()).message
         sentence, _, words = message.partition(": ")
@@ -329,7 +329,7 @@ WORDS = rollout.Evidence(said="No.", codex_version="0.169.0", model="gpt-x", com
         (replace(WORDS, provider="openai"), "chatgpt", "refused"),
     ],
 )
-def test_codex_is_asked_how_it_is_logged_in_where_no_record_tells(records, login, code):
+def test_login_is_queried_where_no_record_tells(records, login, code):
     assert explained(nothing(records=records, login=lambda: login)).code == code
 
 
@@ -341,14 +341,14 @@ def test_codex_is_asked_how_it_is_logged_in_where_no_record_tells(records, login
         replace(WORDS, said=None),
     ],
 )
-def test_codex_is_not_asked_where_a_record_tells(records):
+def test_login_is_not_queried_where_a_record_tells(records):
     def login():
         raise AssertionError
 
     assert explained(nothing(records=records, login=login)).code in {"tool-unavailable", "refused", "no-picture"}
 
 
-def test_a_strange_provider_becomes_a_short_word():
+def test_message_shortens_a_strange_provider():
     records = replace(WORDS, provider="\x1b[2J https://me:secret@host " + "x" * 900)
     message = explained(nothing(records=records)).message
     assert len(message) < 160
@@ -364,7 +364,7 @@ def test_a_strange_provider_becomes_a_short_word():
         "write failed: Disk quota exceeded (os error 122)",
     ],
 )
-def test_a_full_disk_is_named_wherever_codex_stopped(stderr):
+def test_full_disk_is_named_wherever_codex_stopped(stderr):
     disk = "make room on the disk"
     cases = [
         nothing(stderr=stderr, session_found=False),
@@ -381,7 +381,7 @@ def test_a_full_disk_is_named_wherever_codex_stopped(stderr):
     assert explained(nothing(stderr=stderr, events=limit)).code == "usage-limit"
 
 
-def test_a_session_that_was_not_written_where_there_is_no_room():
+def test_missing_session_on_a_full_disk_names_the_disk():
     unsaved = nothing(session_found=False, stderr="failed to record rollout items: channel closed")
     assert "sandbox" in str(explained(unsaved).hint)
     assert "make room" in str(explained(replace(unsaved, free_bytes=4096)).hint)
@@ -405,7 +405,7 @@ def timed(recording: Recording, seconds: int) -> failures.Evidence:
 
 
 @recorded.for_each(recorded.all_of("net-img-close"))
-def test_a_network_that_breaks_after_minutes_is_not_the_users(recording: Recording):
+def test_network_failure_after_minutes_is_not_the_users(recording: Recording):
     late = explained(timed(recording, 240))
     assert late.code == "network"
     assert "after 24" in late.message
@@ -418,7 +418,7 @@ def test_a_network_that_breaks_after_minutes_is_not_the_users(recording: Recordi
 HOST = "Code Mode is unavailable because failed to spawn code-mode host /x/codex-code-mode-host: not found. Code mode"
 
 
-def test_a_missing_host_is_told_before_all_else():
+def test_missing_code_mode_host_is_reported_first():
     ended = nothing(events=events(incomplete=HOST), exit_code=-15, session_found=False)
     error = explained(ended)
     assert (error.code, error.exit_code, error.spent) == ("codex-incomplete", 3, False)

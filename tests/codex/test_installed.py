@@ -28,18 +28,18 @@ def command(path):
         ("lib/node_modules/@openai/codex/bin/codex.js", "npm's"),
     ],
 )
-def test_origins(tmp_path, place, words):
+def test_origin_of_an_installed_codex_is_known_by_its_path(tmp_path, place, words):
     link = tmp_path / "codex"
     link.symlink_to(command(tmp_path / place))
     assert installed.origin(str(link)) == words
 
 
 @pytest.mark.real
-def test_the_real_thing_from_npm():
+def test_origin_of_the_real_npm_build_is_npm():
     assert installed.origin(str(builds.codex(builds.NEWEST))) == "npm's native binary"
 
 
-def test_others_on_the_path(tmp_path):
+def test_other_codexes_on_path_are_found(tmp_path):
     first, second, third = (command(tmp_path / name / "codex") for name in ("one", "two", "three"))
     (tmp_path / "four").mkdir()
     (tmp_path / "four" / "codex").symlink_to(second)  # the same one again
@@ -49,7 +49,7 @@ def test_others_on_the_path(tmp_path):
     assert installed.others(str(first), {"PATH": str(tmp_path / "one")}) == []
 
 
-def test_elsewhere_is_the_newest_extension(own_home, monkeypatch):
+def test_newest_editor_extension_is_found(own_home, monkeypatch):
     monkeypatch.setattr(installed, "PLACES", [place for place in installed.PLACES if place.startswith("~")])
     assert installed.elsewhere() is None
     old, new = (

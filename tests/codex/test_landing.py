@@ -11,7 +11,7 @@ from tests.support.pictures import encoded
 SMALL, LARGE = encoded(16), encoded(64)
 
 
-def test_the_first_whole_one_is_enough():
+def test_first_whole_picture_is_enough():
     landing = Landing(full_turn=False)
     assert not landing.enough
     assert landing.add(SMALL[: len(SMALL) // 2]) is None
@@ -24,7 +24,7 @@ def test_the_first_whole_one_is_enough():
     assert (landing.chosen.data, landing.chosen.revised_prompt) == (SMALL, "revised")
 
 
-def test_of_a_full_turn_the_largest_wins_and_nothing_is_enough():
+def test_full_turn_takes_the_largest_picture():
     landing = Landing(full_turn=True)
     for data in (SMALL, LARGE, SMALL):
         landing.add(data)
@@ -33,7 +33,7 @@ def test_of_a_full_turn_the_largest_wins_and_nothing_is_enough():
     assert landing.chosen.data == LARGE
 
 
-def test_what_codex_saved(tmp_path):
+def test_saved_file_is_taken(tmp_path):
     (tmp_path / "0.png").write_bytes(b"")
     (tmp_path / "1.png").write_bytes(SMALL[:100])
     (tmp_path / "2.png").write_bytes(SMALL)
@@ -45,7 +45,7 @@ def test_what_codex_saved(tmp_path):
     assert Landing(full_turn=False).saved(str(tmp_path / "nowhere")) is None
 
 
-def test_the_net_takes_the_largest_that_is_no_reference(tmp_path):
+def test_fallback_takes_the_largest_that_is_no_reference(tmp_path):
     path = tmp_path / "rollout.jsonl"
     new = [{"type": "fifth_move", "payload": {"blob": base64.b64encode(data).decode()}} for data in (SMALL, LARGE)]
     path.write_text("".join(json.dumps(record) + "\n" for record in new))

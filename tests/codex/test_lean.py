@@ -9,7 +9,7 @@ import pytest
 from codex_imagegen.codex import lean
 
 
-def test_every_setting_is_toml_and_none_comes_twice():
+def test_settings_are_toml_without_duplicates():
     settings = lean.settings(version=(0, 169, 0))
     for setting in settings:
         tomllib.loads(setting)
@@ -17,19 +17,19 @@ def test_every_setting_is_toml_and_none_comes_twice():
     assert len(set(names)) == len(names)
 
 
-def test_no_shell_is_left():
+def test_settings_switch_every_shell_off():
     settings = set(lean.settings())
     off = ("shell_tool", "unified_exec", "apps", "plugins", "multi_agent", "hooks", "view_image", "browser_use")
     assert {f"features.{name}=false" for name in off} <= settings
     assert {'web_search="disabled"', "project_doc_max_bytes=0"} <= settings
 
 
-def test_the_image_tool_is_not_switched_off():
+def test_settings_leave_the_image_tool_on():
     assert not [setting for setting in lean.settings(version=(0, 169, 0)) if "image_gen" in setting]
     assert not [setting for setting in lean.settings(version=(0, 169, 0)) if setting.startswith("features.code_mode=")]
 
 
-def test_servers_are_switched_off_by_name():
+def test_settings_switch_servers_off_by_name():
     extra = set(lean.settings(["plain", "two"])) - set(lean.settings())
     assert len(extra) == 2
     assert all(setting.startswith("mcp_servers.") and setting.endswith(".enabled=false") for setting in extra)
@@ -39,7 +39,7 @@ def test_servers_are_switched_off_by_name():
     ("version", "more"),
     [(None, 3), ((0, 111), 0), ((0, 144, 6), 0), ((0, 145, 0), 1), ((0, 148, 0), 3), ((0, 169, 0), 3), ((0, 170), 3)],
 )
-def test_what_older_builds_refuse_is_given_to_newer_and_unknown_ones(version, more):
+def test_settings_that_older_builds_refuse_go_to_newer_and_unknown_ones(version, more):
     assert len(lean.settings(version=version)) == len(lean.settings(version=version, cautious=True)) + more
     assert len(lean.settings(version=version, cautious=True)) == len(lean.settings(version=(0, 111)))
 
@@ -48,5 +48,5 @@ def test_what_older_builds_refuse_is_given_to_newer_and_unknown_ones(version, mo
     ("version", "tried"),
     [(None, False), ((0, 110, 9), False), ((0, 111, 0), True), ((0, 169, 3), True), ((0, 170, 0), False)],
 )
-def test_which_builds_have_been_tried(version, tried):
+def test_tested_builds_are_known(version, tried):
     assert lean.is_tried(version) is tried

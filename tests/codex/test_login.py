@@ -18,7 +18,7 @@ KEY = json.dumps({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-abcdefghijklmnop1
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", EVERY)
-def test_the_real_builds(lab, version):
+def test_login_status_of_the_real_builds_is_read(lab, version):
     world = lab(version)
     auth = world.home / "auth.json"
     assert ask(builds.codex(version), world.environment) == "chatgpt"
@@ -43,7 +43,7 @@ def test_the_real_builds(lab, version):
     ],
 )
 @pytest.mark.parametrize("stream", [1, 2])
-def test_words(tmp_path, words, code, kind, stream):
+def test_login_status_is_read_from_words(tmp_path, words, code, kind, stream):
     codex = tmp_path / "codex"
     codex.write_text(f"#!/bin/sh\necho '{words}' >&{stream}\nexit {code}\n")
     codex.chmod(0o755)

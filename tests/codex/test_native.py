@@ -36,7 +36,7 @@ def npm(tmp_path, *place, target="some-target", mode=0o755):
         ("codex", "vendor", "target", "codex", "codex"),
     ],
 )
-def test_every_layout_of_npm(tmp_path, place):
+def test_binary_is_found_in_every_npm_layout(tmp_path, place):
     command, binary = npm(tmp_path, *place)
     assert native.binary(command) == binary
 
@@ -45,18 +45,18 @@ def test_every_layout_of_npm(tmp_path, place):
     ("place", "mode"),
     [((PACKAGE, "vendor", "target", "bin", "codex"), 0o644), (("codex-other", "vendor", "t", "bin", "codex"), 0o755)],
 )
-def test_what_is_no_binary_of_ours_leaves_the_script(tmp_path, place, mode):
+def test_script_is_kept_where_no_binary_is_found(tmp_path, place, mode):
     command, _binary = npm(tmp_path, *place, mode=mode)
     assert native.binary(command) == command
 
 
-def test_of_several_targets_none_is_guessed(tmp_path):
+def test_script_is_kept_with_several_targets(tmp_path):
     npm(tmp_path, PACKAGE, "vendor", "one", "bin", "codex")
     command, _ = npm(tmp_path, PACKAGE, "vendor", "two", "bin", "codex")
     assert native.binary(command) == command
 
 
-def test_any_other_codex_is_started_as_it_is(tmp_path):
+def test_other_codex_is_started_as_it_is(tmp_path):
     other = tmp_path / "codex"
     other.write_text("#!/bin/sh\n")
     assert native.binary(str(other)) == str(other)
@@ -65,7 +65,7 @@ def test_any_other_codex_is_started_as_it_is(tmp_path):
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
-def test_the_real_builds(version):
+def test_binary_of_the_real_builds_is_found(version):
     command = str(builds.codex(version))
     found = native.binary(command)
     assert found != command
@@ -76,17 +76,17 @@ def test_the_real_builds(version):
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
-def test_the_version_is_what_its_package_says(version):
+def test_version_is_read_from_the_package(version):
     assert native.version(native.binary(str(builds.codex(version)))) == builds.number(version)
 
 
 @pytest.mark.parametrize("told", ["", "[]", "{}", '{"version": null}', '{"version": "next"}', '{"version": "0.x.1"}'])
-def test_a_package_that_does_not_say_its_version(tmp_path, told):
+def test_version_of_a_package_without_one_is_none(tmp_path, told):
     _command, binary = npm(tmp_path, PACKAGE, "vendor", "target", "bin", "codex")
     (tmp_path / "node_modules" / "@openai" / PACKAGE / "package.json").write_text(told)
     assert native.version(binary) is None
 
 
-def test_any_other_binary_has_no_known_version(tmp_path):
+def test_version_of_another_binary_is_none(tmp_path):
     (tmp_path / "package.json").write_text('{"version": "0.169.0"}')
     assert native.version(str(tmp_path / "codex")) is None

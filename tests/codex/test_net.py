@@ -17,14 +17,14 @@ def put(folder, name: str, data: bytes, at: int) -> None:
     os.utime(path, (at, at))
 
 
-def test_saved_files_oldest_first(tmp_path):
+def test_saved_gives_files_oldest_first(tmp_path):
     put(tmp_path, "b.png", b"first", 1)
     put(tmp_path, "a.png", b"second", 2)
     put(tmp_path, "c.png", b"second too", 2)
     assert list(net.saved(str(tmp_path))) == [b"first", b"second", b"second too"]
 
 
-def test_saved_takes_regular_files_with_something_in_them(tmp_path):
+def test_saved_skips_empty_and_special_files(tmp_path):
     (tmp_path / "target").mkdir()
     put(tmp_path / "target", "real.png", b"elsewhere", 1)
     folder = tmp_path / "thread"
@@ -48,7 +48,7 @@ def test_saved_follows_no_link_and_needs_no_folder(tmp_path):
     assert list(net.saved(str(tmp_path / "real" / "x.png"))) == []
 
 
-def test_strays_from_an_offset_on(tmp_path):
+def test_strays_begin_at_an_offset(tmp_path):
     first, second = (
         json.dumps({"type": "tomorrow", "payload": {"blob": base64.b64encode(encoded(side)).decode()}}).encode() + b"\n"
         for side in (40, 50)
@@ -60,13 +60,13 @@ def test_strays_from_an_offset_on(tmp_path):
     assert list(net.strays(str(tmp_path / "none"), 0)) == []
 
 
-def test_strays_of_the_recordings_hold_no_reference():
+def test_strays_of_recordings_are_no_references():
     for recording in recorded.all_of("ref1", "ref2", "view"):
         found = set(net.strays(str(recording.path), 0))
         assert found, recording.name
         assert not found & recording.shown(), recording.name
 
 
-def test_no_strays_where_no_picture_was_made():
+def test_strays_of_failed_recordings_are_none():
     for recording in recorded.all_of("refused", "silent", "img-moderation", "usage-today", "not-offered"):
         assert list(net.strays(str(recording.path), 0)) == [], recording.name

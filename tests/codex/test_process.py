@@ -66,7 +66,7 @@ def becomes(pid, states):
     return False
 
 
-def test_both_streams_are_heard_and_the_prompt_arrives_whole(start):
+def test_process_reads_both_streams_and_gets_the_whole_prompt(start):
     heard = Heard()
     child = start(
         sys.executable,
@@ -81,21 +81,21 @@ def test_both_streams_are_heard_and_the_prompt_arrives_whole(start):
     assert heard.changes >= 3
 
 
-def test_a_child_that_never_reads_does_not_hold_us_up(start):
+def test_process_that_never_reads_does_not_block(start):
     child = start("/bin/sh", "-c", "exit 3")
     child.send(b"x" * 1_000_000)
     assert child.wait(20)
     assert child.exit_code == 3
 
 
-def test_what_cannot_be_started_is_missing(start, tmp_path):
+def test_process_that_cannot_be_started_is_codex_missing(start, tmp_path):
     (tmp_path / "no").write_text("not a program")
     for name in ("/nowhere/codex", str(tmp_path / "no"), "a\0b"):
         with pytest.raises(CodexMissing):
             start(name)
 
 
-def test_asked_once_ends_in_good_order(start):
+def test_process_is_interrupted_once(start):
     child = start("/bin/sh", "-c", "trap 'exit 7' INT; echo ready; while :; do sleep 0.05; done")
     time.sleep(0.3)
     child.ask()
@@ -105,7 +105,7 @@ def test_asked_once_ends_in_good_order(start):
 
 
 @pytest.mark.parametrize("deaf", ["INT", "INT TERM"])
-def test_the_ladder_ends_who_does_not_listen(start, deaf):
+def test_stop_ends_a_process_that_ignores_signals(start, deaf):
     child = start("/bin/sh", "-c", f"trap '' {deaf}; while :; do sleep 0.05; done")
     time.sleep(0.3)
     child.stop([(signum, 0.3) for signum, _ in process.LADDER[:2]] + [process.LADDER[2]])
@@ -113,7 +113,7 @@ def test_the_ladder_ends_who_does_not_listen(start, deaf):
     assert child.exit_code < 0
 
 
-def test_a_stopped_group_is_ended_all_the_same(start):
+def test_stop_ends_a_stopped_group(start):
     child = start("/bin/sleep", "30")
     os.killpg(child.pid, signal.SIGSTOP)
     assert becomes(child.pid, {"T"})
@@ -121,7 +121,7 @@ def test_a_stopped_group_is_ended_all_the_same(start):
     assert child.exit_code == -signal.SIGINT
 
 
-def test_one_that_is_left_ends_by_itself_and_is_reaped(start):
+def test_process_that_is_left_ends_by_itself_and_is_reaped(start):
     """No signal reaches it: it may hold a lease that a kill would leave behind."""
     heard = Heard()
     child = start("/bin/sh", "-c", "trap 'echo signal' INT TERM; cat; sleep 1; echo done; exit 4", heard=heard)
@@ -134,7 +134,7 @@ def test_one_that_is_left_ends_by_itself_and_is_reaped(start):
     assert state(child.pid) is None
 
 
-def test_one_whose_prompt_was_sent_is_not_left(start):
+def test_process_with_its_prompt_is_not_left(start):
     child = start("/bin/sleep", "30")
     child.send(b"x")
     child.leave()
@@ -144,7 +144,7 @@ def test_one_whose_prompt_was_sent_is_not_left(start):
 
 
 @pytest.mark.parametrize("blocked", [{signal.SIGINT, signal.SIGTERM}, set(signal.Signals)])
-def test_signals_that_our_caller_blocks_are_heard_by_the_child(start, blocked):
+def test_process_hears_signals_that_our_caller_blocks(start, blocked):
     before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         child = start("/bin/sleep", "30")
@@ -156,7 +156,7 @@ def test_signals_that_our_caller_blocks_are_heard_by_the_child(start, blocked):
     assert child.exit_code == -signal.SIGINT
 
 
-def test_a_process_that_was_reaped_is_sent_no_signal(start, monkeypatch):
+def test_process_that_was_reaped_gets_no_signal(start, monkeypatch):
     """Its number, and that of its group, may be somebody else's by then."""
     child = start("/bin/sh", "-c", "exit 0")
     assert child.wait(10)
@@ -168,7 +168,7 @@ def test_a_process_that_was_reaped_is_sent_no_signal(start, monkeypatch):
     assert sent == []
 
 
-def test_what_the_leader_leaves_in_its_group_is_ended(start, tmp_path):
+def test_stop_ends_what_the_leader_leaves_in_its_group(start, tmp_path):
     child = start("/bin/sh", "-c", "sleep 30 & echo $! > orphan; exit 0")
     assert child.wait(10)
     orphan = int((tmp_path / "orphan").read_text())
@@ -181,7 +181,7 @@ def test_kill_all_ends_every_group(start):
     assert all(child.wait(10) and child.exit_code == -signal.SIGKILL for child in children)
 
 
-def test_short_messages_while_stdin_stays_open(start):
+def test_process_takes_messages_while_stdin_stays_open(start):
     heard = Heard()
     child = start("/bin/sh", "-c", 'while read line; do echo "heard $line"; done', heard=heard)
     child.write(b"one\n")
@@ -194,7 +194,7 @@ def test_short_messages_while_stdin_stays_open(start):
         child.write(b"three\n")
 
 
-def test_a_brief_ladder_ends_what_listens_to_no_signal(start):
+def test_brief_stop_ends_a_process_that_ignores_signals(start):
     heard = Heard()
     child = start("/bin/sh", "-c", "trap '' INT TERM; echo deaf; while :; do sleep 1; done", heard=heard)
     while not heard.out:

@@ -51,7 +51,7 @@ def zone(monkeypatch):
         ("", "codex-failed"),
     ],
 )
-def test_of_turn(text: str, code: str):
+def test_reason_of_a_turn_has_its_code(text: str, code: str):
     assert reasons.of_turn(text).code == code
 
 
@@ -74,11 +74,11 @@ def test_of_turn(text: str, code: str):
         (5, "codex-failed"),
     ],
 )
-def test_of_turn_asks_the_record_first(info: object, code: str):
+def test_reason_of_a_turn_prefers_the_record(info: object, code: str):
     assert reasons.of_turn("something", info).code == code
 
 
-def test_of_turn_takes_the_message_out_of_a_body():
+def test_reason_of_a_turn_takes_the_message_out_of_a_body():
     assert reasons.of_turn('{"detail": "The model is not supported"}').words == "The model is not supported"
     assert reasons.of_turn('{"error": {"message": "no", "code": "x"}}').words == "no"
     assert reasons.of_turn('{"other": 1}').words == '{"other": 1}'
@@ -97,7 +97,7 @@ def test_of_turn_takes_the_message_out_of_a_body():
         ("try again at Feb 2nd, 2027 1:00 AM.", (2027, 2, 2, 1, 0)),
     ],
 )
-def test_resets_at_is_a_local_clock(zone, name: str, words: str, clock: tuple[int, int, int, int, int]):
+def test_reset_time_is_a_local_clock(zone, name: str, words: str, clock: tuple[int, int, int, int, int]):
     zone(name)
     now = time.mktime((2026, 11, 21, 0, 1, 0, 0, 0, -1))
     expected = time.mktime((*clock, 0, 0, 0, -1))
@@ -107,25 +107,25 @@ def test_resets_at_is_a_local_clock(zone, name: str, words: str, clock: tuple[in
 @pytest.mark.parametrize(
     "words", ["", "try again later.", "try again at Foo 1st, 2026 1:00 AM", "try again at 1 AM", "try again in 2 days"]
 )
-def test_resets_at_where_nothing_says_so(words: str):
+def test_reset_time_without_words_is_none(words: str):
     assert reasons.resets_at(words, 1_795_300_000) is None
 
 
-def test_only_a_usage_limit_has_an_end():
+def test_reset_time_is_of_usage_limits_alone():
     assert reasons.of_turn("Selected model is at capacity, try again at 1:47 AM.").resets_at is None
 
 
 @pytest.mark.parametrize("value", [True, 5, 10**11])
-def test_unix_time(value: int):
+def test_unix_time_is_accepted(value: int):
     assert reasons.unix_time(value) == value
 
 
 @pytest.mark.parametrize("value", [0, -1, 10**12, 1.5, "5", None, []])
-def test_no_unix_time(value: object):
+def test_unix_time_out_of_range_is_refused(value: object):
     assert reasons.unix_time(value) is None
 
 
-def test_of_start_takes_the_error_and_not_the_noise():
+def test_reason_of_a_failed_start_is_the_error_line():
     stderr = (
         "WARNING: proceeding, even though we could not create PATH aliases\n"
         "error: unexpected argument '--nonsense' found\n\n  tip: to pass it\n\nUsage: codex exec [OPTIONS]\n\n"
@@ -138,6 +138,6 @@ def test_of_start_takes_the_error_and_not_the_noise():
     assert reasons.of_start("Error: Failed to load cloud config bundle").code == "network"
 
 
-def test_tool_lines():
+def test_tool_lines_are_taken_from_stderr():
     stderr = "a\n2026 ERROR codex_core::tools::router: error=image generation failed: x\nb error=y\n"
     assert reasons.tool_lines(stderr) == ["image generation failed: x"]

@@ -38,7 +38,7 @@ def evidence(*lines: bytes) -> rollout.Evidence:
 
 
 @recorded.for_each(MADE)
-def test_the_first_whole_picture_of_every_shape(recording: Recording):
+def test_first_picture_of_every_recording_is_whole(recording: Recording):
     reading = Reading(recording.lines)
     assert reading.pictures
     assert {picture.width for picture in reading.pictures} == {PICTURE_SIDE}
@@ -47,7 +47,7 @@ def test_the_first_whole_picture_of_every_shape(recording: Recording):
 
 
 @recorded.for_each(MADE)
-def test_a_reference_is_neither_a_candidate_nor_a_stray(recording: Recording):
+def test_references_are_neither_candidates_nor_strays(recording: Recording):
     shown = recording.shown()
     assert bool(shown) == (recording.scenario in {"ref1", "ref2", "view"})
     assert not shown & {candidate.data for candidate in Reading(recording.lines).candidates}
@@ -55,18 +55,18 @@ def test_a_reference_is_neither_a_candidate_nor_a_stray(recording: Recording):
 
 
 @recorded.for_each(MADE)
-def test_the_net_finds_the_same_pictures_without_knowing_a_shape(recording: Recording):
+def test_strays_are_the_pictures_of_known_records(recording: Recording):
     made = {picture.data for picture in Reading(recording.lines).pictures}
     assert made <= set(strays(recording.lines))
 
 
 @pytest.mark.parametrize(("scenario", "count"), [("two", 2), ("ok", 1), ("ref2", 1)])
-def test_how_many_pictures_were_made(scenario: str, count: int):
+def test_candidates_are_as_many_as_were_made(scenario: str, count: int):
     for recording in recorded.all_of(scenario):
         assert len({picture.data for picture in Reading(recording.lines).pictures}) == count, recording.name
 
 
-def test_torn_then_whole_gives_the_whole_one_and_says_that_one_was_damaged():
+def test_torn_then_whole_gives_the_whole_and_notes_damage():
     for recording in recorded.all_of("torn-then-whole"):
         reading = Reading(recording.lines)
         assert len({picture.data for picture in reading.pictures}) == 1, recording.name
@@ -74,7 +74,7 @@ def test_torn_then_whole_gives_the_whole_one_and_says_that_one_was_damaged():
 
 
 @pytest.mark.parametrize("name", ["0.141.0-ok", "0.144.6-fn-ok", "0.169.0-fn-ok", "0.169.0-code-ok"])
-def test_a_blanked_result_is_looked_for_elsewhere(name: str):
+def test_blank_result_is_looked_for_elsewhere(name: str):
     lines = []
     for one in recorded.one(name).lines:
         record = json.loads(one)
@@ -89,7 +89,7 @@ def test_a_blanked_result_is_looked_for_elsewhere(name: str):
     assert bool(typed) == name.endswith("-fn-ok")  # the function's own output has the picture, too
 
 
-def test_a_revised_prompt_comes_along():
+def test_revised_prompt_is_read():
     assert {candidate.revised_prompt for candidate in Reading(recorded.one("0.134.0-ok").lines).candidates} == {
         "a red fox in the snow"
     }
@@ -97,20 +97,20 @@ def test_a_revised_prompt_comes_along():
     assert read(line("event_msg", type="item_completed", item=item)) == [rollout.Candidate(PICTURE, "a fox")]
 
 
-def test_a_status_is_never_asked_for_where_there_is_a_result():
+def test_result_counts_whatever_the_status():
     for status in ("generating", "failed", "in_progress", None, 5):
         made = line("response_item", type="image_generation_call", status=status, result=TEXT)
         assert read(made) == [rollout.Candidate(PICTURE)]
 
 
-def test_a_saved_path_alone_points_to_the_file():
+def test_saved_path_alone_points_to_the_file():
     end = {"type": "image_generation_end", "call_id": "ig_1"}
     assert read(line("event_msg", **end, saved_path="/x.png")) == [rollout.Candidate(None, name="ig_1")]
     assert read(line("event_msg", **end, status="completed", result="")) == [rollout.Candidate(None, name="ig_1")]
     assert read(line("event_msg", **end, status="failed", result="")) == []
 
 
-def test_a_large_picture_is_lifted_out_of_its_line():
+def test_large_picture_is_taken_out_of_its_line():
     large = encoded(90, "large")
     text = base64.b64encode(large).decode()
     for value in (text, f"data:image/png;base64,{text}"):
@@ -119,7 +119,7 @@ def test_a_large_picture_is_lifted_out_of_its_line():
 
 
 @pytest.mark.parametrize("name", ["imagegen", "image_gen.imagegen", "image_gen__imagegen"])
-def test_only_the_image_tools_output_was_made(name: str):
+def test_tool_output_counts_only_of_the_image_tool(name: str):
     output = [{"type": "input_image", "image_url": f"data:image/png;base64,{TEXT}"}]
     answer = line("response_item", type="function_call_output", call_id="c", output=output)
     assert read(line("response_item", type="function_call", name=name, call_id="c"), answer) == [
@@ -137,7 +137,7 @@ def test_only_the_image_tools_output_was_made(name: str):
     ],
 )
 @pytest.mark.parametrize("side", [PICTURE_SIDE, 90])
-def test_the_net_leaves_out_what_view_image_brought_in(call: dict[str, object], side: int):
+def test_strays_leave_out_viewed_images(call: dict[str, object], side: int):
     url = f"data:image/png;base64,{base64.b64encode(encoded(side, 'viewed')).decode()}"
     output = {"call_id": "c", "output": [{"type": "input_image", "image_url": url}]}
     answer = line("response_item", type="function_call_output", **output)
@@ -148,14 +148,14 @@ def test_the_net_leaves_out_what_view_image_brought_in(call: dict[str, object], 
     assert strays([other, line("response_item", **call), answer]) == []
 
 
-def test_the_net_leaves_out_a_compacted_history():
+def test_strays_leave_out_a_compacted_history():
     """A compacted history repeats the user's message, and with it the reference."""
     message = {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": TEXT}]}
     assert strays([line("compacted", message="", replacement_history=[message])]) == []
 
 
 @pytest.mark.parametrize("side", [PICTURE_SIDE, 90])
-def test_the_net_finds_a_picture_of_either_size_in_a_record_of_tomorrow(side: int):
+def test_strays_have_pictures_of_unknown_records(side: int):
     text = base64.b64encode(encoded(side, "made")).decode()
     assert strays([line("event_msg", type="tomorrow", deep=[{"deeper": {"blob": text}}])]) == [encoded(side, "made")]
 
@@ -182,14 +182,14 @@ def test_the_net_finds_a_picture_of_either_size_in_a_record_of_tomorrow(side: in
     ],
     ids=range(16),
 )
-def test_no_line_raises(hostile: bytes):
+def test_any_line_is_read_without_an_error(hostile: bytes):
     assert [candidate.data for candidate in read(hostile)] in ([], [None])
     assert strays([hostile]) == []
     rollout.wants(hostile)
 
 
 @pytest.mark.parametrize("depth", [200, 500, 800, 900, 950, 980])
-def test_no_depth_raises(depth: int):
+def test_any_depth_is_read_without_an_error(depth: int):
     for opening, closing in ((b'{"text":', b"}"), (b"[", b"]"), (b'{"content":[', b"]}")):
         deep = opening * depth + b'"x"' + closing * depth
         head = b'{"type":"response_item","payload":{"type":"function_call_output","call_id":"c","output":'
@@ -199,7 +199,7 @@ def test_no_depth_raises(depth: int):
         strays([made.replace(b'"x"', b'"iVBORw0KGgo"')])
 
 
-def test_what_is_silent_is_never_gathered():
+def test_records_without_meaning_are_not_read():
     for recording in MADE:
         wanted = [one for one in recording.lines if rollout.wants(one[:512])]
         assert Reading(wanted).pictures == Reading(recording.lines).pictures
@@ -207,7 +207,7 @@ def test_what_is_silent_is_never_gathered():
         assert all("result" not in record["payload"] for record in kinds)
 
 
-def test_evidence_of_the_version_and_the_account():
+def test_evidence_has_version_and_account():
     meta = {"id": "x", "cli_version": "0.169.0"}
     assert evidence(line("session_meta", **meta)).account is None
     assert evidence(line("session_meta", **meta, account_scoped=True)).account is False
@@ -215,14 +215,14 @@ def test_evidence_of_the_version_and_the_account():
     assert evidence(line("session_meta", **meta)).codex_version == "0.169.0"
 
 
-def test_evidence_of_the_offer():
+def test_evidence_has_the_offer_of_the_tool():
     exec_ = {"type": "custom", "name": "exec", "description": "tools.image_gen__imagegen(...)"}
     assert evidence(line("response_item", type="additional_tools", tools=[exec_])).offered is True
     assert evidence(line("response_item", type="additional_tools", tools=[{"name": "exec"}])).offered is False
     assert evidence(line("response_item", type="additional_tools", tools=[{"name": "wait"}])).offered is None
 
 
-def test_evidence_of_limits_takes_the_later_of_those_that_are_used_up():
+def test_evidence_of_limits_takes_the_latest_that_is_used_up():
     primary, secondary = {"used_percent": 100.0, "resets_at": 1000}, {"used_percent": 100, "resets_at": 5000}
     limits = {"primary": primary, "secondary": secondary}
     assert evidence(line("event_msg", type="token_count", rate_limits=limits)).limit_resets_at == 5000
@@ -231,7 +231,7 @@ def test_evidence_of_limits_takes_the_later_of_those_that_are_used_up():
     assert evidence(line("event_msg", type="token_count", rate_limits={"primary": None})).limit_resets_at is None
 
 
-def test_evidence_of_how_the_turn_ended():
+def test_evidence_has_the_end_of_the_turn():
     told = evidence(line("event_msg", type="task_complete", error={"codex_error_info": "usage_limit_exceeded"}))
     assert (told.completed, told.error_info) == (True, "usage_limit_exceeded")
     assert evidence(line("event_msg", type="turn_aborted", reason="interrupted")).aborted == "interrupted"
@@ -253,7 +253,7 @@ def test_evidence_is_bounded():
     assert len(told.said) == 4000
 
 
-def test_evidence_of_the_provider_the_model_and_the_time():
+def test_evidence_has_provider_model_and_time():
     records = rollout.Records()
     call = {"type": "function_call", "name": "imagegen", "call_id": "c", "arguments": "{}"}
     told = {"type": "function_call_output", "call_id": "c", "output": "image generation failed: network error: x"}
@@ -271,7 +271,7 @@ def test_evidence_of_the_provider_the_model_and_the_time():
     assert (found.provider, found.model, found.drawing_sec) == ("proxy", "gpt-x", 41.0)
 
 
-def test_words_in_the_place_of_a_hosted_picture_are_no_damaged_one():
+def test_words_instead_of_a_hosted_picture_are_no_damage():
     records = rollout.Records()
     item = {"type": "image_generation_call", "id": "ig", "status": "failed"}
     for result in ("ServerError <class 'oai_errors.errors.ServerError'>", "aGVsbG8gd29ybGQ="):

@@ -45,12 +45,12 @@ def test_home_follows_symlinks(tmp_path):
     assert sessions.home({"CODEX_HOME": str(link)}) == os.path.realpath(real)
 
 
-def test_home_without_the_variable_or_with_an_empty_one(own_home):
+def test_home_without_its_variable_is_the_default(own_home):
     expected = os.path.realpath(own_home / ".codex")
     assert sessions.home({}) == sessions.home({"CODEX_HOME": ""}) == expected
 
 
-def test_folders_of_today_first():
+def test_folders_begin_with_today():
     assert days(sessions.folders("/h", NOON)) == ["2026-11-21", "2026-11-20", "2026-11-22"]
     assert sessions.folders("/h", NOON)[0] == "/h/sessions/2026/11/21"
 
@@ -64,7 +64,7 @@ def test_folders_are_local_days(zone, name):
 
 
 @pytest.mark.parametrize("name", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
-def test_a_codex_in_another_time_zone_is_found(zone, name):
+def test_folders_include_those_of_other_time_zones(zone, name):
     """A Codex that was told another TZ is at most a day away."""
     zone(name)
     for hour in range(0, 24, 3):
@@ -74,7 +74,7 @@ def test_a_codex_in_another_time_zone_is_found(zone, name):
             assert time.strftime("%Y-%m-%d", time.gmtime(now + offset * 3600)) in here
 
 
-def test_summer_time_does_not_skip_a_day(zone):
+def test_folders_skip_no_day_in_summer_time(zone):
     zone("Europe/Berlin")
     for day in (28, 29, 30):  # 2026-03-29 has 23 hours
         for hour in (0, 1, 3, 23):
@@ -82,7 +82,7 @@ def test_summer_time_does_not_skip_a_day(zone):
             assert set(days(sessions.folders("/h", now))) == {f"2026-03-{d:02}" for d in (day - 1, day, day + 1)}
 
 
-def test_snapshot_has_rollouts_alone(tmp_path):
+def test_snapshot_has_only_rollouts(tmp_path):
     day = str(tmp_path / "day")
     path = rollout(day, data=b"12345")
     rollout(day, "other.jsonl")
@@ -91,7 +91,7 @@ def test_snapshot_has_rollouts_alone(tmp_path):
     assert sessions.snapshot([day, str(tmp_path / "none")]) == {path: 5}
 
 
-def test_grown_tells_new_and_longer_files(tmp_path):
+def test_grown_gives_new_and_longer_files(tmp_path):
     day = str(tmp_path)
     same, longer, shorter = (rollout(day, f"rollout-{name}.jsonl", b"12345") for name in "abc")
     before = sessions.snapshot([day])
@@ -147,21 +147,21 @@ def test_owner_needs_the_whole_first_line(tmp_path):
         b"\xff\xfe\n",
     ],
 )
-def test_what_is_no_session_meta_has_no_owner(line):
+def test_owner_of_another_record_is_none(line):
     assert sessions.owner_of(line) is None
 
 
-def test_an_owner_without_folder_or_version():
+def test_owner_without_folder_or_version_has_none():
     meta = {"type": "session_meta", "payload": {"id": THREAD, "cwd": 5, "cli_version": None}}
     assert sessions.owner_of(json.dumps(meta).encode() + b"\n") == sessions.Owner(THREAD, None, None)
 
 
-def test_no_more_than_the_first_record_is_read(tmp_path, monkeypatch):
+def test_owner_reads_no_more_than_the_first_record(tmp_path, monkeypatch):
     monkeypatch.setattr(sessions, "MAX_FIRST_RECORD", 100)
     assert sessions.owner(rollout(tmp_path, data=b"x" * 1000 + b"\n")) is None
 
 
-def test_born_is_the_time_in_the_threads_id():
+def test_born_is_the_time_in_the_thread_id():
     born = sessions.born(THREAD)
     assert born is not None
     assert time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(born)) == "2026-11-21 02:18:43"
@@ -175,17 +175,17 @@ def test_born_is_when_the_recording_was_made():
         assert abs(born - recording.run["recorded_at"]) < 60
 
 
-def test_pictures_folder():
+def test_pictures_folder_is_that_of_the_thread():
     assert sessions.pictures_folder("/h", THREAD) == f"/h/generated_images/{THREAD}"
 
 
 @pytest.mark.parametrize("text", ["", "x", "../" + THREAD, THREAD + "\n", THREAD + "/x", THREAD.replace("-", "")])
-def test_a_thread_id_is_a_uuid_and_nothing_else(text):
+def test_thread_id_is_only_a_uuid(text):
     assert sessions.THREAD_ID.match(THREAD)
     assert not sessions.THREAD_ID.match(text)
 
 
-def test_the_owner_says_who_began_it_and_what_it_goes_on_from():
+def test_owner_has_source_and_fork():
     told = {"id": THREAD, "cwd": "/x", "cli_version": "0.169.0", "source": "exec", "forked_from_id": THREAD}
     line = json.dumps({"type": "session_meta", "payload": told}).encode() + b"\n"
     assert sessions.owner_of(line) == sessions.Owner(THREAD, "/x", "0.169.0", "exec", THREAD)

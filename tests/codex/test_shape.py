@@ -29,23 +29,23 @@ def of(path):
 
 
 @recorded.for_each(RECORDINGS)
-def test_every_recording_is_of_a_known_shape(recording):
+def test_recordings_have_a_known_format(recording):
     seen = of(recording.path)
     assert seen is None or seen.strange == (), seen
 
 
-def test_an_ordinary_rollout(past):
+def test_ordinary_rollout_has_a_known_format(past):
     assert of(past.rollout(user_message(), user_image(encoded(60)), generated_image(FOX))) == KNOWN
 
 
-def test_a_kind_that_is_not_known(past):
+def test_unknown_record_type_is_named(past):
     path = past.rollout(
         user_message(), {"type": "turn_summary", "payload": {}}, {"type": "picture", "payload": {"type": "x"}}
     )
     assert of(path).strange == ("records of the kind turn_summary, picture",)
 
 
-def test_a_picture_in_a_place_that_is_not_known(past):
+def test_picture_in_an_unknown_record_is_named(past):
     picture = generated_image(FOX)["payload"]["item"]["result"]
     record = {"type": "event_msg", "payload": {"type": "canvas_painted", "canvas": {"bits": picture}}}
     assert of(past.rollout(user_message(), record)).strange == ("a picture in a record of no known kind",)
@@ -54,11 +54,11 @@ def test_a_picture_in_a_place_that_is_not_known(past):
 @pytest.mark.parametrize(
     "odd", [{}, {"type": 7}, {"type": ["session_meta"]}, {"type": {"a": 1}}, {"type": "a b\x1b[2J"}]
 )
-def test_a_record_without_a_name(past, odd):
+def test_record_without_a_type_is_named(past, odd):
     assert of(past.rollout(odd)).strange == ("records of the kind (without a name)",)
 
 
-def test_a_first_record_that_names_no_thread(past):
+def test_first_record_without_a_thread_is_named(past):
     path = past.rollout(user_message())
     path.write_bytes(rollout_line(user_message()) + b"\n")
     assert of(path) == Shape(None, ("a first record that names no thread",))
@@ -72,19 +72,19 @@ def test_records_in_another_order_are_known(past):
     assert of(path) == KNOWN
 
 
-def test_what_is_torn_is_no_shape(past):
+def test_torn_rollout_is_not_judged(past):
     assert of(past.rollout(user_message(), end=b'\n{"timestamp":"2026","type":"eve')) == KNOWN
     assert of(past.rollout(user_message(), end=b'\n{"timestamp":"2026","typ\n')) == KNOWN
 
 
 @pytest.mark.parametrize("content", [b"", b'{"type":"session_meta"'])
-def test_what_has_no_line_yet_is_not_judged(past, content):
+def test_rollout_without_a_line_is_not_judged(past, content):
     path = past.rollout()
     path.write_bytes(content)
     assert of(path) is None
 
 
-def test_what_takes_too_long_or_is_too_large_is_not_judged(past, monkeypatch):
+def test_slow_or_large_rollout_is_not_judged(past, monkeypatch):
     path = past.rollout(user_message())
     assert shape.of(str(path), time.monotonic() - 1) is None
     assert of(path.with_name("nowhere")) is None
@@ -92,10 +92,10 @@ def test_what_takes_too_long_or_is_too_large_is_not_judged(past, monkeypatch):
     assert of(path) is None
 
 
-def test_many_new_kinds_are_named_in_part(past):
+def test_many_unknown_types_are_named_in_part(past):
     kinds = of(past.rollout(*({"type": f"new_{number}", "payload": {}} for number in range(100)))).strange[0]
     assert kinds.count("new_") == 5
 
 
-def test_a_thread_of_its_own(past):
+def test_thread_of_another_name_is_named(past):
     assert of(past.rollout(user_message(), thread_id=new_thread_id())) == KNOWN

@@ -20,7 +20,7 @@ from tests.support.checks import every_build
     (("-c", "resume"), None), (("--model", "resume"), None), (("--model=resume",), None), (("-C", "fork"), None),
     (("-c", "resume", "resume", "x"), "x"), (("--color", "never"), None),
 ])  # fmt: skip
-def test_the_thread_that_is_gone_on_with(arguments: tuple[str, ...], thread: str | None) -> None:
+def test_resumed_thread_is_read_from_the_arguments(arguments: tuple[str, ...], thread: str | None) -> None:
     assert resumed(arguments) == thread
 
 
@@ -28,18 +28,18 @@ def test_the_thread_that_is_gone_on_with(arguments: tuple[str, ...], thread: str
     "arguments",
     [("a blue bird",), ("resumes",), ("--", "resume"), ("resume", "x", "a bird"), ("resume", "--last", "a bird")],
 )
-def test_a_prompt_is_refused(arguments: tuple[str, ...]) -> None:
+def test_prompt_among_codex_arguments_is_refused(arguments: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="can't be a prompt"):
         resumed(arguments)
 
 
 @pytest.mark.parametrize("word", NO_PICTURE)
-def test_what_makes_no_picture_is_refused(word: str) -> None:
+def test_subcommand_that_makes_no_picture_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match=word):
         resumed(("-m", "x", word, "y"))
 
 
-def test_several_pictures_can_not_go_on_with_one_thread() -> None:
+def test_several_pictures_with_one_thread_are_refused() -> None:
     refuse_thread(("-c", "resume"), "--count")
     with pytest.raises(UsageError, match="--count is for several pictures"):
         refuse_thread(("resume", "x"), "--count")
@@ -47,7 +47,7 @@ def test_several_pictures_can_not_go_on_with_one_thread() -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", every_build())
-def test_every_option_of_codex_that_takes_a_word_is_known(version: str, tmp_path: Path) -> None:
+def test_options_of_codex_that_take_a_value_are_known(version: str, tmp_path: Path) -> None:
     shown = subprocess.run(
         [builds.codex(version), "exec", "--help"], capture_output=True, text=True, check=True, timeout=60,
         env={"HOME": str(tmp_path), "CODEX_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,

@@ -35,7 +35,7 @@ def append(file, data: bytes) -> None:
         stream.write(data)
 
 
-def test_a_line_comes_when_it_is_whole(file, follow):
+def test_line_comes_when_it_is_whole(file, follow):
     tail = follow()
     assert list(tail.lines()) == []
     append(file, b"one\ntw")
@@ -46,13 +46,13 @@ def test_a_line_comes_when_it_is_whole(file, follow):
     assert (list(tail.lines()), tail.rest) == ([], b"")
 
 
-def test_it_begins_at_an_offset(file, follow):
+def test_tail_begins_at_an_offset(file, follow):
     append(file, b"old\nnew\n")
     assert list(follow(4).lines()) == [b"new"]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, HEAD - 1, HEAD, HEAD + 1, 10_000])
-def test_chunks_make_no_difference(file, follow, monkeypatch, chunk):
+def test_tail_in_any_chunks_gives_the_same_lines(file, follow, monkeypatch, chunk):
     lines = [b"a" * length for length in (0, 1, HEAD - 1, HEAD, HEAD + 1, 3 * HEAD)]
     append(file, b"\n".join(lines) + b"\ntorn")
     monkeypatch.setattr(module, "_CHUNK", chunk)
@@ -62,7 +62,7 @@ def test_chunks_make_no_difference(file, follow, monkeypatch, chunk):
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 10_000])
-def test_an_unwanted_line_is_never_gathered(file, follow, monkeypatch, chunk):
+def test_unwanted_line_is_not_kept(file, follow, monkeypatch, chunk):
     asked = []
 
     def wants(head: bytes) -> bool:
@@ -79,7 +79,7 @@ def test_an_unwanted_line_is_never_gathered(file, follow, monkeypatch, chunk):
     assert list(tail.lines()) == [b"yes again"]
 
 
-def test_a_file_that_shrinks_is_read_anew(file, follow):
+def test_file_that_shrinks_is_read_again(file, follow):
     append(file, b"first line\ntorn")
     tail = follow()
     assert list(tail.lines()) == [b"first line"]
@@ -87,14 +87,14 @@ def test_a_file_that_shrinks_is_read_anew(file, follow):
     assert list(tail.lines()) == [b"new"]
 
 
-def test_what_was_written_stays_readable_after_the_file_has_gone(file, follow):
+def test_removed_file_stays_readable(file, follow):
     tail = follow()
     append(file, b"one\n")
     file.unlink()
     assert list(tail.lines()) == [b"one"]
 
 
-def test_closing_lets_the_file_go(file):
+def test_close_releases_the_file(file):
     before = len(os.listdir("/dev/fd"))
     tail = Tail(str(file))
     tail.close()
@@ -102,6 +102,6 @@ def test_closing_lets_the_file_go(file):
     assert len(os.listdir("/dev/fd")) == before
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_missing_file_gives_nothing(tmp_path):
     with pytest.raises(FileNotFoundError):
         Tail(str(tmp_path / "none"))

@@ -61,7 +61,7 @@ def http(status: str, body: object) -> str:
         ("Script failed\nfailed to spawn code-mode host /x y/codex-code-mode-host: not found", "codex-incomplete"),
     ],
 )
-def test_of_tool(text: str, code: str):
+def test_tool_error_has_its_code(text: str, code: str):
     reason = tool_errors.of_tool(text)
     assert reason is not None
     assert reason.code == code
@@ -69,11 +69,11 @@ def test_of_tool(text: str, code: str):
 
 
 @pytest.mark.parametrize("text", ["", "Generated image saved to x", "unsupported call: shell", "The image is ready."])
-def test_of_tool_is_silent_about_what_is_no_error(text: str):
+def test_tool_output_without_an_error_has_none(text: str):
     assert tool_errors.of_tool(text) is None
 
 
-def test_of_tool_tells_when_a_limit_ends():
+def test_tool_error_of_a_limit_has_its_end():
     limit = {"error": {"type": "usage_limit_reached", "message": "The limit", "resets_at": 1_795_300_000}}
     assert tool_errors.of_tool(http("429 Too Many Requests", limit)) == Reason(
         "usage-limit", "The limit", 1_795_300_000
@@ -83,11 +83,11 @@ def test_of_tool_tells_when_a_limit_ends():
 
 
 @pytest.mark.parametrize("error", [{"code": []}, {"type": {}}, [], "x", None, 5, {"message": 5}])
-def test_of_tool_takes_any_body(error: object):
+def test_tool_error_with_any_body_is_read(error: object):
     assert tool_errors.of_tool(http("400 Bad Request", {"error": error})) is not None
 
 
-def test_a_rust_string_with_everything_in_it():
+def test_tool_error_reads_an_escaped_rust_string():
     body = r'"{\"error\":{\"message\":\"na\u{ef}ve \\\"q\\\" \'x\' \u{1f98a}\"}}"'
     quoted = f"image generation failed: http 400 Bad Request: Some({body})"
     reason = tool_errors.of_tool(quoted)
@@ -104,7 +104,7 @@ def hint(text: str) -> str:
     return reason.hint or ""
 
 
-def test_a_hint_says_what_can_help_and_repeating_only_where_it_can():
+def test_hint_names_repeating_only_where_it_can_help():
     opaque = {"error": {"message": "Transparent background is not supported for this model.", "type": "user_error"}}
     assert "leave --transparent out" in hint(http("400 Bad Request", opaque))
     assert "account" in hint(http("403 Forbidden", "x"))
@@ -133,20 +133,20 @@ def test_a_hint_says_what_can_help_and_repeating_only_where_it_can():
         ([1, 2], "[1, 2]"),
     ],
 )
-def test_a_body_becomes_a_phrase(body: object, words: str):
+def test_error_body_becomes_a_phrase(body: object, words: str):
     reason = tool_errors.of_tool(http("502 Bad Gateway", body))
     assert reason is not None
     assert reason.words == words
 
 
-def test_an_answer_without_a_body():
+def test_answer_without_a_body_has_a_phrase():
     for told in ("image generation failed: http 404 Not Found: None", "image generation failed: http 404 Not Found"):
         reason = tool_errors.of_tool(told)
         assert reason is not None
         assert reason.words == "HTTP 404 Not Found"
 
 
-def test_a_missing_host_is_named_by_its_path_and_the_reason():
+def test_missing_host_is_named_with_path_and_reason():
     told = "failed to spawn code-mode host /a b/codex-code-mode-host: not found. Code mode will fail closed"
     reason = tool_errors.of_tool(f"Code Mode is unavailable because {told}")
     assert reason == Reason("codex-incomplete", "/a b/codex-code-mode-host: not found")
@@ -169,6 +169,6 @@ def test_a_missing_host_is_named_by_its_path_and_the_reason():
         ("Our policy about server errors is on the page.", None),
     ],
 )
-def test_what_a_model_repeats_of_the_hosted_tool(said: str, code: str | None):
+def test_error_of_the_hosted_tool_is_read_from_the_models_words(said: str, code: str | None):
     reason = tool_errors.of_hosted(said)
     assert (None if reason is None else reason.code) == code

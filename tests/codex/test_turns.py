@@ -13,7 +13,7 @@ RECORDINGS = [recorded.Recording(folder) for folder in sorted(recorded.ROOT.iter
 
 
 @recorded.for_each([r for r in RECORDINGS if r.lines])
-def test_every_recorded_run_is_one_turn(recording):
+def test_recordings_have_one_turn(recording):
     assert not turns.several(str(recording.path))
 
 
@@ -38,7 +38,7 @@ LONG = history.rollout_line({"type": "response_item", "payload": {"type": "messa
         ([LONG, record("task_started", ONE), LONG, record("task_started", TWO), LONG], True),
     ],
 )
-def test_the_ends_decide_or_else_all_of_it(tmp_path, lines, several):
+def test_turns_are_counted_by_ends_or_the_whole_file(tmp_path, lines, several):
     path = tmp_path / "rollout.jsonl"
     path.write_bytes(
         b"".join(
@@ -48,7 +48,7 @@ def test_the_ends_decide_or_else_all_of_it(tmp_path, lines, several):
     assert turns.several(str(path)) is several
 
 
-def test_words_that_look_like_a_turn_are_words(tmp_path):
+def test_words_like_a_turn_are_not_counted(tmp_path):
     path = tmp_path / "rollout.jsonl"
     words = json.dumps({"type": "task_started", "turn_id": TWO}, separators=(",", ":"))
     lines = [

@@ -25,7 +25,7 @@ def as_base64(size: int) -> int:
 
 @pytest.mark.parametrize("prompt", ["a fox", "狐" * 1_000_000])
 @pytest.mark.parametrize(("full_turn", "times"), [(False, 2), (True, 3)])
-def test_all_that_goes_up_stays_under_64_megabytes(prompt, full_turn, times):
+def test_upload_stays_under_64_megabytes(prompt, full_turn, times):
     room = upload.room(prompt, full_turn=full_turn)
     words = len(prompt.encode()) + 200_000
     assert times * (as_base64(room.total) + words) < 64_000_000
@@ -34,21 +34,21 @@ def test_all_that_goes_up_stays_under_64_megabytes(prompt, full_turn, times):
 
 
 @pytest.mark.parametrize(("full_turn", "total"), [(False, 23_000_000), (True, 13_000_000)])
-def test_there_is_the_same_room_for_the_prompts_of_a_batch(full_turn, total):
+def test_upload_room_is_the_same_for_prompts_of_a_batch(full_turn, total):
     """Smaller copies are remembered with the room that they were made for."""
     rooms = {upload.room("x" * length, full_turn=full_turn) for length in (0, 5, 100, 5_000, 500_000)}
     assert [room.total for room in rooms] == [total]
 
 
 @pytest.mark.parametrize("kind", [Moderation, NetworkError])
-def test_an_error_says_that_large_references_can_cause_it(kind):
+def test_error_with_large_references_names_them(kind):
     error = kind("it failed", hint="try again")
     upload.explain(error, [LARGE], [WARNING])
     assert error.hint == "try again; smaller references may help, too: these have 20.0 MB"
     assert error.warnings == (("reference-reduced", "smaller"),)
 
 
-def test_other_errors_and_small_references_say_nothing_of_it():
+def test_error_without_large_references_names_none():
     for error, reference in ((UsageLimit("no more"), LARGE), (Moderation("no"), Reference("a", b"small", "png"))):
         upload.explain(error, [reference], [])
         assert (error.hint, error.warnings) == (None, ())
@@ -58,7 +58,7 @@ def test_other_errors_and_small_references_say_nothing_of_it():
 
 
 @pytest.mark.parametrize(("left", "signum", "kind"), [(-1.0, None, RunTimeout), (60.0, 15, Interrupted)])
-def test_the_time_and_a_signal_count_while_references_become_smaller(tmp_path, monkeypatch, left, signum, kind):
+def test_reduction_heeds_timeout_and_signal(tmp_path, monkeypatch, left, signum, kind):
     monkeypatch.setattr(upload, "MAX_BYTES", 1_200_000)
     (tmp_path / "a.png").write_bytes(encoded(600))
     interrupt = Interrupt()

@@ -18,7 +18,7 @@ def past(tmp_path):
     return History(tmp_path / "codex")
 
 
-def test_rollouts_and_pictures_and_nothing_else(past):
+def test_usage_counts_rollouts_and_pictures(past):
     sizes = [
         past.rollout(user_message(), generated_image(FOX), archived=archived).stat().st_size
         for archived in (False, False, True)
@@ -30,18 +30,18 @@ def test_rollouts_and_pictures_and_nothing_else(past):
     assert count(str(past.home), 60) == Usage(3, sum(sizes), 2, 2 * len(FOX), whole=True)
 
 
-def test_no_file_is_opened(past, monkeypatch):
+def test_usage_opens_no_file(past, monkeypatch):
     past.rollout(user_message())
     monkeypatch.setattr("builtins.open", None)
     monkeypatch.setattr(os, "open", None)
     assert count(str(past.home), 60).rollouts == 1
 
 
-def test_what_can_not_be_listed_is_left_out(past):
+def test_usage_leaves_out_unreadable_folders(past):
     assert count(str(past.home / "nowhere"), 60) == Usage(0, 0, 0, 0, whole=True)
 
 
-def test_a_file_that_goes_meanwhile_costs_itself_alone(past, monkeypatch):
+def test_usage_leaves_out_a_file_that_vanishes(past, monkeypatch):
     paths = [past.rollout(user_message()) for _ in range(3)]
     real = os.scandir
 
@@ -67,6 +67,6 @@ class _Entries(list):
         pass
 
 
-def test_when_the_time_is_up_it_ends(past):
+def test_usage_ends_at_its_time_limit(past):
     past.rollout(user_message())
     assert count(str(past.home), -1) == Usage(0, 0, 0, 0, whole=False)

@@ -14,17 +14,17 @@ def slept(wake: Wake, seconds: float) -> float:
     return time.monotonic() - began
 
 
-def test_it_sleeps_its_time_when_nobody_rings():
+def test_sleep_without_a_wake_up_lasts_its_time():
     assert 0.05 <= slept(Wake(), 0.05) < 2
 
 
-def test_a_ring_before_is_remembered():
+def test_wake_up_before_sleep_is_remembered():
     wake = Wake()
     wake.ring()
     assert slept(wake, 30) < 5
 
 
-def test_a_ring_meanwhile_wakes():
+def test_wake_up_ends_sleep():
     wake = Wake()
     timer = threading.Timer(0.05, wake.ring)
     timer.start()
@@ -32,7 +32,7 @@ def test_a_ring_meanwhile_wakes():
     timer.join()
 
 
-def test_rings_are_merged():
+def test_wake_ups_are_merged():
     wake = Wake()
     for _ in range(1000):
         wake.ring()
@@ -40,6 +40,6 @@ def test_rings_are_merged():
     assert slept(wake, 0.05) >= 0.05
 
 
-def test_no_time_and_less_than_none():
+def test_sleep_of_no_time_returns():
     assert slept(Wake(), 0) < 1
     assert slept(Wake(), -5) < 1

@@ -29,7 +29,7 @@ def temporary(tmp_path, monkeypatch):
     return folder
 
 
-def test_an_empty_folder_of_its_own(temporary):
+def test_workspace_is_an_empty_private_folder(temporary):
     with workspace() as (folder, copies):
         assert os.path.dirname(folder) == os.path.realpath(temporary)
         assert os.path.basename(folder).startswith(PREFIX)
@@ -38,7 +38,7 @@ def test_an_empty_folder_of_its_own(temporary):
     assert os.listdir(temporary) == []
 
 
-def test_copies_of_references_without_commas_beside_it(temporary):
+def test_references_are_copied_beside_under_plain_names(temporary):
     jpeg = Reference("b.jpeg", encoded(format="JPEG"), "jpeg")
     webp = Reference("c", encoded(format="WEBP"), "webp")
     with workspace([ODD, jpeg, webp]) as (folder, copies):
@@ -50,7 +50,7 @@ def test_copies_of_references_without_commas_beside_it(temporary):
     assert os.listdir(temporary) == []
 
 
-def test_it_is_gone_after_a_failure_and_whatever_lies_in_it(temporary):
+def test_workspace_is_removed_after_a_failure(temporary):
     def run() -> None:
         with workspace([ODD]) as (folder, _copies):
             os.makedirs(os.path.join(folder, "left", "behind"))
@@ -61,19 +61,19 @@ def test_it_is_gone_after_a_failure_and_whatever_lies_in_it(temporary):
     assert os.listdir(temporary) == []
 
 
-def test_two_runs_have_two_folders():
+def test_workspaces_differ():
     with workspace() as (first, _), workspace() as (second, _):
         assert first != second
 
 
-def test_a_symlinked_temporary_folder_is_resolved(tmp_path, temporary, monkeypatch):
+def test_linked_temporary_folder_is_resolved(tmp_path, temporary, monkeypatch):
     (tmp_path / "link").symlink_to(temporary)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "link"))
     with workspace() as (folder, _):
         assert folder == os.path.realpath(folder)
 
 
-def test_a_temporary_folder_that_takes_no_files(tmp_path, monkeypatch):
+def test_unwritable_temporary_folder_raises(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     with pytest.raises(OutUnwritable, match="takes no files") as caught, workspace([ODD]):
         pass
@@ -95,7 +95,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_an_odd_temporary_folder_gives_way_to_another(temporary, elsewhere, monkeypatch, name):
+def test_temporary_folder_with_an_odd_name_is_replaced(temporary, elsewhere, monkeypatch, name):
     (temporary / name).mkdir(parents=True)
     monkeypatch.setenv("TMPDIR", str(temporary / name))
     with workspace([ODD]) as (folder, copies):
@@ -109,7 +109,7 @@ def test_an_odd_temporary_folder_gives_way_to_another(temporary, elsewhere, monk
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "über 狐", "it's (1)"])
-def test_any_other_temporary_folder_is_taken(temporary, elsewhere, monkeypatch, name):
+def test_temporary_folder_with_a_plain_name_is_used(temporary, elsewhere, monkeypatch, name):
     (temporary / name).mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary / name))
     with workspace([ODD]) as (_folder, copies):
@@ -117,7 +117,7 @@ def test_any_other_temporary_folder_is_taken(temporary, elsewhere, monkeypatch, 
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_references_are_refused_where_no_folder_has_a_plain_path(temporary, elsewhere, monkeypatch, name):
+def test_references_without_a_plain_folder_are_refused(temporary, elsewhere, monkeypatch, name):
     elsewhere.chmod(0o777)  # others could move what lies there
     (temporary / name).mkdir(parents=True)
     monkeypatch.setenv("TMPDIR", str(temporary / name))
@@ -127,7 +127,7 @@ def test_references_are_refused_where_no_folder_has_a_plain_path(temporary, else
     assert os.listdir(elsewhere) == os.listdir(temporary / name) == []
 
 
-def test_without_references_a_comma_is_no_harm(temporary, elsewhere, monkeypatch):
+def test_comma_in_the_folder_is_accepted_without_references(temporary, elsewhere, monkeypatch):
     elsewhere.rmdir()
     (temporary / "a,b").mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary / "a,b"))
@@ -135,7 +135,7 @@ def test_without_references_a_comma_is_no_harm(temporary, elsewhere, monkeypatch
         assert os.path.dirname(folder) == str(temporary / "a,b")
 
 
-def test_a_working_folder_that_codex_would_lose_is_refused(temporary, elsewhere, monkeypatch):
+def test_working_folder_that_codex_cannot_use_is_refused(temporary, elsewhere, monkeypatch):
     elsewhere.rmdir()
     path = temporary / os.fsdecode(b"caf\xe9")
     path.mkdir()
@@ -144,7 +144,7 @@ def test_a_working_folder_that_codex_would_lose_is_refused(temporary, elsewhere,
         pass
 
 
-def test_what_a_killed_run_left_elsewhere_is_swept(temporary, elsewhere, monkeypatch):
+def test_leftover_folder_elsewhere_is_removed(temporary, elsewhere, monkeypatch):
     (temporary / "a,b").mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary / "a,b"))
     folder = choose()
@@ -161,7 +161,7 @@ def child(*keep: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=keep)
 
 
-def test_a_folder_is_held_until_the_last_who_has_the_lock_is_gone():
+def test_folder_is_held_until_its_last_lock_is_released():
     folder = choose()
     with workspace(folder=folder):
         assert not is_held(folder)
@@ -176,13 +176,13 @@ def test_a_folder_is_held_until_the_last_who_has_the_lock_is_gone():
     assert not is_held(folder)
 
 
-def test_a_chosen_folder_that_is_taken_is_an_error(tmp_path):
+def test_chosen_folder_that_exists_raises(tmp_path):
     with pytest.raises(OutUnwritable), workspace(folder=str(tmp_path)):
         pass
     assert tmp_path.exists()
 
 
-def test_what_a_killed_run_left_is_swept_once_nobody_works_there(temporary):
+def test_leftover_folder_is_removed_once_nobody_works_there(temporary):
     folder = choose()
     with workspace([ODD], folder):
         shelf = next(path for path in temporary.iterdir() if str(path) != folder)
@@ -208,13 +208,13 @@ def planted(parent: Path, name: str = NAME) -> Path:
 @pytest.mark.parametrize(
     "name", [NAME, PREFIX + "photos", PREFIX, NAME.upper(), NAME + "0", "x" + NAME, f"below/{NAME}", f"{NAME}/below"]
 )
-def test_a_folder_with_files_is_never_swept_whatever_its_name(temporary, name):
+def test_folder_with_files_is_never_removed(temporary, name):
     folder = planted(temporary, name)
     sweep(str(folder))
     assert (folder / "mine.txt").exists()
 
 
-def test_an_empty_folder_elsewhere_is_not_swept(temporary, tmp_path, monkeypatch):
+def test_empty_folder_elsewhere_is_kept(temporary, tmp_path, monkeypatch):
     for parent in (tmp_path, temporary / "below"):
         (parent / NAME).mkdir(parents=True)
         sweep(str(parent / NAME))
@@ -228,7 +228,7 @@ def test_an_empty_folder_elsewhere_is_not_swept(temporary, tmp_path, monkeypatch
     assert (temporary / NAME).exists()
 
 
-def test_another_user_s_folder_is_not_swept(temporary, monkeypatch):
+def test_folder_of_another_user_is_kept(temporary, monkeypatch):
     (temporary / NAME).mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     sweep(str(temporary / NAME))
@@ -236,7 +236,7 @@ def test_another_user_s_folder_is_not_swept(temporary, monkeypatch):
     monkeypatch.undo()
 
 
-def test_beside_a_working_folder_only_copies_of_references_are_swept(temporary):
+def test_leftover_removal_takes_only_copies_of_references(temporary):
     folder = choose()
     os.mkdir(folder)
     shelf = planted(temporary, os.path.basename(folder).replace(PREFIX, "codex-imagegen-ref-"))
@@ -252,7 +252,7 @@ def test_beside_a_working_folder_only_copies_of_references_are_swept(temporary):
     assert (temporary / "elsewhere/mine.txt").exists()
 
 
-def test_nothing_else_is_ever_swept(temporary):
+def test_leftover_removal_takes_nothing_else(temporary):
     other = temporary / "mine"
     other.mkdir()
     for path in (str(other), "", "/", str(temporary / (PREFIX + "none"))):
@@ -263,7 +263,7 @@ def test_nothing_else_is_ever_swept(temporary):
 
 
 @pytest.mark.parametrize("number", [errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK, errno.EIO])
-def test_where_locks_are_unknown_a_run_goes_on_without_and_none_counts_as_free(monkeypatch, number):
+def test_without_locks_no_folder_counts_as_free(monkeypatch, number):
     def refuse(*_):
         raise OSError(number, os.strerror(number))
 
@@ -278,7 +278,7 @@ def test_where_locks_are_unknown_a_run_goes_on_without_and_none_counts_as_free(m
     assert held_by_somebody(folder) is False
 
 
-def test_without_a_descriptor_left_nothing_counts_as_free(temporary):
+def test_without_descriptors_no_folder_counts_as_free(temporary):
     with workspace() as (folder, _copies):
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
@@ -288,7 +288,7 @@ def test_without_a_descriptor_left_nothing_counts_as_free(temporary):
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_working_folder_is_known_by_its_whole_name():
+def test_working_folder_is_known_by_its_whole_name():
     assert is_ours(choose())
     name = PREFIX + "0123456789abcdef"
     assert is_ours(f"/anywhere/{name}")

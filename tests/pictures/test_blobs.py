@@ -19,14 +19,14 @@ def text(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_every_format_is_known_by_its_magic(format_: str):
+def test_blob_of_every_format_is_known_by_its_magic(format_: str):
     data = encoded(40, format=format_)
     for value in (text(data), text(data).encode(), memoryview(text(data).encode())):
         assert blobs.decode(value) == data
     assert blobs.decode(f"data:image/{format_.lower()};base64,{text(data)}") == data
 
 
-def test_a_torn_picture_is_still_its_bytes():
+def test_blob_of_a_torn_picture_is_its_bytes():
     assert blobs.decode(text(torn(LARGE))) == torn(LARGE)
 
 
@@ -48,11 +48,11 @@ def test_a_torn_picture_is_still_its_bytes():
         " " + text(LARGE),
     ],
 )
-def test_what_is_no_picture(value: str):
+def test_blob_of_no_picture_is_none(value: str):
     assert blobs.decode(value) is None
 
 
-def test_lifting_leaves_a_small_line_and_views_of_the_large_one():
+def test_lifting_leaves_a_small_line_and_views():
     record = {"a": text(LARGE), "b": ["data:image/png;base64," + text(encoded(91)), "x" * 9000], "c": "small"}
     line = json.dumps(record).encode()
     small, found = blobs.lift(line)
@@ -64,7 +64,7 @@ def test_lifting_leaves_a_small_line_and_views_of_the_large_one():
     assert (parsed["b"][1], parsed["c"]) == ("x" * 9000, "small")
 
 
-def test_a_small_picture_stays_where_it_stands():
+def test_small_picture_is_not_lifted():
     line = json.dumps({"a": text(encoded(8))}).encode()
     assert blobs.lift(line) == (line, [])
     assert blobs.lifted(text(encoded(8)), []) == text(encoded(8))
@@ -73,11 +73,11 @@ def test_a_small_picture_stays_where_it_stands():
 @pytest.mark.parametrize(
     "value", ["\0", "\0" + "1", "\0-1", "\0x", "\0" + "9" * 5000, "\0²", "\0 0", None, 5, [], {}, True]
 )
-def test_a_mark_that_was_not_ours(value: object):
+def test_foreign_mark_is_left_alone(value: object):
     assert blobs.lifted(value, [memoryview(b"x")]) is None
 
 
-def test_any_other_string_stands_for_itself():
+def test_other_string_is_left_alone():
     assert blobs.lifted("hello", []) == "hello"
     assert blobs.lifted("", []) == ""
 
@@ -85,10 +85,10 @@ def test_any_other_string_stands_for_itself():
 @pytest.mark.parametrize(
     "line", [b"", b'"', b'""', b'"' + text(LARGE).encode(), text(LARGE).encode() + b'"', b"\\" * 99]
 )
-def test_a_torn_line_has_no_strings(line: bytes):
+def test_torn_line_has_no_strings(line: bytes):
     assert blobs.lift(line) == (line, [])
 
 
-def test_a_line_full_of_quotes_takes_no_time():
+def test_line_full_of_quotes_is_read_in_linear_time():
     line = b'"x\\"' * 300_000
     assert blobs.lift(line) == (line, [])

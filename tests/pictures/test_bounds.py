@@ -36,7 +36,7 @@ def put(name, roots, **more):
     return output.write(PICTURE, target).path
 
 
-def test_relative_names_begin_in_the_first_root(roots):
+def test_relative_name_begins_in_the_first_root(roots):
     assert put("a/b/fox.png", roots) == f"{roots[0]}/a/b/fox.png"
     assert put(f"{roots[1]}/fox.png", roots) == f"{roots[1]}/fox.png"
     assert os.path.dirname(put(None, roots)) == roots[0]
@@ -44,7 +44,7 @@ def test_relative_names_begin_in_the_first_root(roots):
     assert references.load("a/b/fox.png", roots).data == PICTURE.data
 
 
-def test_what_is_there_is_refused_and_with_force_replaced(roots):
+def test_existing_file_is_replaced_only_with_force(roots):
     put("fox.png", roots)
     os.chmod(f"{roots[0]}/fox.png", 0o640)
     with pytest.raises(OutExists):
@@ -54,7 +54,7 @@ def test_what_is_there_is_refused_and_with_force_replaced(roots):
     assert os.listdir(roots[0]) == ["fox.png"]
 
 
-def test_a_default_name_that_is_taken_meanwhile_is_numbered(roots):
+def test_default_name_taken_meanwhile_gets_a_number(roots):
     (target,) = output.plan(None, within=roots)
     paths = [output.write(PICTURE, target).path for _ in range(2)]
     assert paths == [target.path, target.path.replace(".png", "-2.png")]
@@ -63,7 +63,7 @@ def test_a_default_name_that_is_taken_meanwhile_is_numbered(roots):
 @pytest.mark.parametrize(
     "name", ["../outside/x.png", "a/../x.png", "..", "/etc/x.png", "{root}-not/x.png", "link/x.png", "link.png"]
 )
-def test_what_leads_outside_is_refused_whether_it_is_there_or_not(roots, outside, name):
+def test_path_outside_the_roots_is_refused(roots, outside, name):
     os.symlink(outside, f"{roots[0]}/link")
     os.symlink(outside / "secret.png", f"{roots[0]}/link.png")
     for force in (False, True):
@@ -73,7 +73,7 @@ def test_what_leads_outside_is_refused_whether_it_is_there_or_not(roots, outside
         references.load(name.format(root=roots[0]), roots)
 
 
-def test_a_link_that_stays_inside_is_followed(roots):
+def test_link_inside_the_roots_is_followed(roots):
     os.symlink(roots[1], f"{roots[0]}/link")
     assert put("link/fox.png", roots) == f"{roots[0]}/link/fox.png"
     assert os.listdir(roots[1]) == ["fox.png"]
@@ -81,7 +81,7 @@ def test_a_link_that_stays_inside_is_followed(roots):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_folder_that_becomes_a_link_before_the_picture_is_written(roots, outside, force):
+def test_folder_replaced_by_a_link_is_refused(roots, outside, force):
     (target,) = output.plan("a/b/fox.png", within=roots, force=force)
     os.symlink(outside, f"{roots[0]}/a")
     with pytest.raises(OutUnwritable, match="leads outside") as caught:
@@ -90,7 +90,7 @@ def test_a_folder_that_becomes_a_link_before_the_picture_is_written(roots, outsi
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_folder_that_becomes_a_link_in_the_very_moment(roots, outside, force, monkeypatch):
+def test_folder_replaced_by_a_link_during_the_write_is_refused(roots, outside, force, monkeypatch):
     """It was none when it was looked at: nothing on the way in is followed."""
     (target,) = output.plan("a/fox.png", within=roots, force=force)
     os.symlink(outside, f"{roots[0]}/a")
@@ -103,7 +103,7 @@ def test_a_folder_that_becomes_a_link_in_the_very_moment(roots, outside, force, 
             references.load(path, roots)
 
 
-def test_a_name_that_becomes_a_link_in_the_very_moment_is_replaced_itself(roots, outside, monkeypatch):
+def test_name_replaced_by_a_link_during_the_write_is_overwritten(roots, outside, monkeypatch):
     (target,) = output.plan("fox.png", within=roots, force=True)
     os.symlink(outside / "secret.png", f"{roots[0]}/fox.png")
     monkeypatch.setattr(bounds.os.path, "realpath", os.path.abspath)
@@ -111,7 +111,7 @@ def test_a_name_that_becomes_a_link_in_the_very_moment_is_replaced_itself(roots,
     assert not os.path.islink(f"{roots[0]}/fox.png")
 
 
-def test_no_descriptor_is_left(roots):
+def test_write_leaves_no_descriptor_open(roots):
     def count():
         return len(os.listdir("/dev/fd"))
 

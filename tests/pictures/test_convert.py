@@ -29,14 +29,14 @@ MODES = ("RGB", "RGBA", "L", "P", "LA", "I;16", "1")
 
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize(("format_", "mode"), [*(("PNG", mode) for mode in MODES), ("JPEG", "RGB"), ("WEBP", "RGB")])
-def test_every_way(wanted, format_, mode):
+def test_conversion_between_all_formats_keeps_the_picture(wanted, format_, mode):
     source = image(24, mode="RGBA").convert("L").convert(mode) if mode in {"I;16", "1"} else image(24).convert(mode)
     done = convert(saved(source, format_), wanted)
     assert (done.format, done.width, done.height, done.revised_prompt) == (wanted, 24, 24, "a fox")
     assert verify(done.data).format == wanted
 
 
-def test_what_jpeg_can_not_hold_is_laid_on_white():
+def test_conversion_to_jpeg_puts_transparency_on_white():
     clear = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
     assert opened(convert(saved(clear, "PNG"), "jpeg")).getpixel((8, 8)) == (255, 255, 255)
     palette = Image.new("P", (16, 16))
@@ -44,13 +44,13 @@ def test_what_jpeg_can_not_hold_is_laid_on_white():
     assert opened(convert(saved(palette, "PNG", transparency=0), "jpeg")).getpixel((8, 8)) == (255, 255, 255)
 
 
-def test_webp_loses_nothing():
+def test_conversion_to_webp_is_lossless():
     source = image(40, mode="RGBA")
     source.putalpha(200)
     assert opened(convert(saved(source, "PNG"), "webp")).convert("RGBA").tobytes() == source.tobytes()
 
 
-def test_provenance_is_kept():
+def test_conversion_keeps_provenance():
     exif = Image.Exif()
     exif[0x010E] = "made by a machine"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -61,7 +61,7 @@ def test_provenance_is_kept():
         assert done.info["icc_profile"] == profile
 
 
-def test_a_picture_that_the_format_can_not_hold():
+def test_conversion_of_a_picture_too_large_for_the_format_raises():
     wide = saved(Image.new("RGB", (16_384, 1)), "PNG")
     with pytest.raises(OutUnwritable, match="converted to webp") as caught:
         convert(wide, "webp")

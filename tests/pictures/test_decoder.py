@@ -177,7 +177,7 @@ def test_limit_is_kept_where_host_has_none(monkeypatch):
         verify(BROKEN["bomb"]())
 
 
-def test_no_picture_enters_catch_warnings(monkeypatch):
+def test_decoder_never_uses_catch_warnings(monkeypatch):
     """It swaps a list of the whole process: two threads in it leave the filters changed for good."""
     monkeypatch.setattr("warnings.catch_warnings", None)
     for data in WHOLE.values():

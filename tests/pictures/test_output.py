@@ -39,7 +39,7 @@ def refuse(monkeypatch, call: str, error: int) -> None:
     monkeypatch.setattr(output.os, call, failing)
 
 
-def test_the_path_is_absolute(work):
+def test_path_is_absolute(work):
     assert plan("fox.png") == (Target(str(work / "fox.png"), "png"),)
     assert plan("../x/./fox.PNG")[0].path == str(work.parent / "x" / "fox.PNG")
 
@@ -47,25 +47,25 @@ def test_the_path_is_absolute(work):
 @pytest.mark.parametrize(
     ("name", "format_"), [("a.png", "png"), ("a.JPG", "jpeg"), ("a.jpeg", "jpeg"), ("a.b.webp", "webp")]
 )
-def test_the_suffix_is_the_format(name, format_):
+def test_suffix_is_the_format(name, format_):
     assert plan(name)[0].format == format_
     assert plan(name, wanted=format_)[0].format == format_
 
 
 @pytest.mark.parametrize("name", ["fox", "fox.gif", "fox.", ".png", "fox.png.txt", "a\0.png", ""])
-def test_names_that_can_not_be_meant(name, work):
+def test_name_without_a_meaning_is_refused(name, work):
     with pytest.raises(UsageError):
         plan(name)
     assert os.listdir(work) == []
 
 
-def test_a_suffix_and_a_format_that_contradict():
+def test_suffix_that_contradicts_the_format_is_refused():
     with pytest.raises(UsageError, match="contradict"):
         plan("fox.png", wanted="webp")
 
 
 @pytest.mark.parametrize(("wanted", "suffix"), [(None, ".png"), ("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
-def test_the_default_name(work, wanted, suffix):
+def test_default_name_is_a_date(work, wanted, suffix):
     (target,) = plan(None, wanted=wanted)
     name = os.path.basename(target.path)
     assert time.strptime(name, f"image-%Y%m%d-%H%M%S{suffix}")
@@ -74,26 +74,26 @@ def test_the_default_name(work, wanted, suffix):
     assert write(PICTURE, target).path == str(work / name.replace(suffix, f"-2{suffix}"))
 
 
-def test_default_names_go_on_counting(work):
+def test_default_name_taken_gets_the_next_number(work):
     target = Target(str(work / "image.png"), "png", numbered=True)
     assert [os.path.basename(write(PICTURE, target).path) for _ in range(3)] == [
         "image.png", "image-2.png", "image-3.png"
     ]  # fmt: skip
 
 
-def test_names_of_several():
+def test_several_names_are_numbered():
     assert numbered_names("/a/fox.png", 1) == ("/a/fox.png",)
     assert numbered_names("/a/fox.png", 3) == ("/a/fox-1.png", "/a/fox-2.png", "/a/fox-3.png")
     assert [os.path.basename(target.path) for target in plan("fox.png", count=2)] == ["fox-1.png", "fox-2.png"]
 
 
-def test_one_of_several_that_is_there_refuses_all(work):
+def test_several_names_of_which_one_exists_are_refused(work):
     (work / "fox-2.png").touch()
     with pytest.raises(OutExists, match=r"fox-2\.png"):
         plan("fox.png", count=3)
 
 
-def test_what_is_there_is_refused_and_with_force_replaced(work):
+def test_existing_file_is_replaced_only_with_force(work):
     (work / "fox.png").write_bytes(b"old")
     with pytest.raises(OutExists) as caught:
         plan("fox.png")
@@ -105,13 +105,13 @@ def test_what_is_there_is_refused_and_with_force_replaced(work):
     assert (work / "fox.png").read_bytes() == PICTURE.data
 
 
-def test_a_broken_link_is_something_that_is_there(work):
+def test_broken_link_counts_as_existing(work):
     (work / "fox.png").symlink_to(work / "nowhere.png")
     with pytest.raises(OutExists):
         plan("fox.png")
 
 
-def test_force_through_a_link_replaces_what_it_points_to(work, tmp_path):
+def test_force_replaces_the_target_of_a_link(work, tmp_path):
     real = tmp_path / "real.png"
     real.write_bytes(b"old")
     (work / "fox.png").symlink_to(real)
@@ -121,46 +121,46 @@ def test_force_through_a_link_replaces_what_it_points_to(work, tmp_path):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_folder_is_no_name(work, force):
+def test_folder_is_refused(work, force):
     (work / "fox.png").mkdir()
     for name in ("fox.png", "fox.png/", "new/"):
         with pytest.raises(OutUnwritable, match="folder"):
             plan(name, force=force)
 
 
-def test_force_replaces_no_device_and_no_fifo(work):
+def test_force_replaces_neither_devices_nor_fifos(work):
     os.mkfifo(work / "fox.png")
     with pytest.raises(OutUnwritable, match="regular file"):
         plan("fox.png", force=True)
 
 
-def test_a_folder_that_lies_in_a_file(work):
+def test_folder_below_a_file_is_refused(work):
     (work / "file").touch()
     with pytest.raises(OutUnwritable, match="not a folder"):
         plan("file/deep/fox.png")
 
 
-def test_missing_folders_are_made_when_the_picture_is_there(work):
+def test_missing_folders_are_made_on_write(work):
     (target,) = plan("a/b/fox.png")
     assert os.listdir(work) == []
     assert write(PICTURE, target).path == str(work / "a" / "b" / "fox.png")
 
 
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS, errno.ENOSPC])
-def test_a_folder_that_takes_no_files(work, monkeypatch, error):
+def test_unwritable_folder_is_refused(work, monkeypatch, error):
     refuse(monkeypatch, "open", error)
     with pytest.raises(OutUnwritable, match=os.strerror(error)) as caught:
         plan("fox.png")
     assert caught.value.spent is False
 
 
-def test_checking_leaves_nothing_behind(work):
+def test_check_leaves_no_file(work):
     plan("fox.png")
     check(Target("-", None))
     assert os.listdir(work) == []
 
 
-def test_what_was_written(work):
+def test_write_reports_path_size_and_hash(work):
     image = write(PICTURE, plan("fox.png")[0])
     assert (work / "fox.png").read_bytes() == PICTURE.data
     assert (image.path, image.format, image.width, image.height) == (str(work / "fox.png"), "png", 32, 32)
@@ -170,7 +170,7 @@ def test_what_was_written(work):
     assert os.listdir(work) == ["fox.png"]
 
 
-def test_permissions_are_those_of_the_umask_or_of_the_old_file(work):
+def test_permissions_come_from_the_umask_or_the_old_file(work):
     before = os.umask(0o027)
     try:
         write(PICTURE, plan("fox.png")[0])
@@ -182,7 +182,7 @@ def test_permissions_are_those_of_the_umask_or_of_the_old_file(work):
         os.umask(before)
 
 
-def test_what_appears_meanwhile_is_left_alone(work):
+def test_file_that_appears_meanwhile_is_kept(work):
     (target,) = plan("fox.png")
     (work / "fox.png").write_bytes(b"theirs")
     with pytest.raises(OutExists, match="left alone") as caught:
@@ -192,7 +192,7 @@ def test_what_appears_meanwhile_is_left_alone(work):
     assert os.listdir(work) == ["fox.png"]
 
 
-def test_a_folder_that_appears_meanwhile_is_not_replaced(work):
+def test_folder_that_appears_meanwhile_is_kept(work):
     (target,) = plan("fox.png", force=True)
     (work / "fox.png").mkdir()
     with pytest.raises(OutUnwritable):
@@ -200,7 +200,7 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced(work):
     assert os.listdir(work) == ["fox.png"]
 
 
-def test_of_many_at_once_one_wins_and_none_is_torn(work):
+def test_concurrent_writes_leave_one_whole_picture(work):
     target = plan("fox.png")[0]
     won: list[str] = []
 
@@ -228,7 +228,7 @@ def without_links(monkeypatch, *, renames: bool) -> None:
 
 
 @pytest.mark.parametrize("renames", [True, False])
-def test_without_hard_links(work, monkeypatch, renames):
+def test_write_without_hard_links_delivers(work, monkeypatch, renames):
     without_links(monkeypatch, renames=renames)
     write(PICTURE, plan("fox.png")[0])
     assert (work / "fox.png").read_bytes() == PICTURE.data
@@ -238,7 +238,7 @@ def test_without_hard_links(work, monkeypatch, renames):
 
 
 @pytest.mark.skipif(sys.platform not in {"linux", "darwin"}, reason="no such renaming")
-def test_without_hard_links_the_name_is_never_there_without_its_picture(work, monkeypatch):
+def test_write_without_hard_links_is_atomic(work, monkeypatch):
     """The system renames and refuses in one call: there is no moment in which a kill would leave an empty file."""
     without_links(monkeypatch, renames=True)
     monkeypatch.setattr(whole, "_reserve", lambda *_: pytest.fail("it was taken by an empty file"))
@@ -250,7 +250,7 @@ def test_without_hard_links_the_name_is_never_there_without_its_picture(work, mo
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-def test_without_hard_links_a_failed_write_leaves_nothing(work, monkeypatch, error):
+def test_failed_write_without_hard_links_leaves_nothing(work, monkeypatch, error):
     def fail(*_, **__):
         raise error
 
@@ -264,7 +264,7 @@ def test_without_hard_links_a_failed_write_leaves_nothing(work, monkeypatch, err
     assert os.listdir(work) == ["fox.png"]
 
 
-def test_without_hard_links_what_somebody_wrote_meanwhile_stays(work, monkeypatch):
+def test_write_without_hard_links_keeps_a_file_that_appears(work, monkeypatch):
     def fail(*_, **__):
         (work / "fox.png").write_bytes(b"mine")
         raise OSError(errno.EIO, "Input/output error")
@@ -277,7 +277,7 @@ def test_without_hard_links_what_somebody_wrote_meanwhile_stays(work, monkeypatc
 
 
 @pytest.mark.parametrize("call", ["fsync", "link"])
-def test_a_disk_that_fills_up_leaves_nothing(work, monkeypatch, call):
+def test_full_disk_leaves_no_file(work, monkeypatch, call):
     refuse(monkeypatch, call, errno.ENOSPC)
     with pytest.raises(OutUnwritable, match="No space left") as caught:
         write(PICTURE, plan("fox.png")[0])
@@ -286,7 +286,7 @@ def test_a_disk_that_fills_up_leaves_nothing(work, monkeypatch, call):
     assert os.listdir(work) == []
 
 
-def test_a_stdout_that_is_not_there_is_refused_unspent(monkeypatch):
+def test_missing_stdout_is_refused_unspent(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(OutUnwritable, match="stdout") as caught:
         plan("-")
@@ -298,7 +298,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_stdout_takes_one_picture_and_no_terminal(monkeypatch):
+def test_stdout_takes_one_picture_and_is_no_terminal(monkeypatch):
     with pytest.raises(UsageError, match="several"):
         plan("-", count=2)
     monkeypatch.setattr(sys, "stdout", Terminal())
@@ -313,7 +313,7 @@ def test_stdout_gets_the_bytes(capfdbinary):
     assert capfdbinary.readouterr().out == PICTURE.data
 
 
-def test_a_stdout_that_is_closed(monkeypatch):
+def test_closed_stdout_is_reported(monkeypatch):
     closed = io.TextIOWrapper(io.BytesIO())
     closed.close()
     monkeypatch.setattr(sys, "stdout", closed)
@@ -321,7 +321,7 @@ def test_a_stdout_that_is_closed(monkeypatch):
         write(PICTURE, Target("-", None))
 
 
-def test_only_unfinished_files_that_nobody_writes_are_swept(tmp_path):
+def test_leftover_removal_takes_only_unfinished_files_nobody_writes(tmp_path):
     old, token = time.time() - 60, "0123456789abcdef"
     names = [f".codex-imagegen-{token}.tmp", f".codex-imagegen-{token}.png", f".codex-imagegen-probe-{token}.tmp"]
     kept = ["fox.png", ".codex-imagegen-batch.jsonl", f".codex-imagegen-{token}.txt", ".codex-imagegen-short.tmp"]

@@ -18,12 +18,12 @@ def opened(data):
 
 
 @pytest.mark.parametrize(("kind", "mime"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")])
-def test_a_small_picture_is_its_own(kind, mime):
+def test_preview_of_a_small_picture_is_the_picture(kind, mime):
     data = encoded(64, format=kind)
     assert preview(data, 700_000) == (base64.b64encode(data).decode(), mime)
 
 
-def test_a_large_one_is_scaled_until_it_is_small_enough():
+def test_preview_of_a_large_picture_is_scaled_to_its_limit():
     data = encoded(1030)
     for limit in (700_000, 20_000, 3_000):
         text, mime = preview(data, limit)
@@ -32,14 +32,14 @@ def test_a_large_one_is_scaled_until_it_is_small_enough():
             assert copy.width == copy.height <= 1024
 
 
-def test_what_shines_through_still_does():
+def test_preview_keeps_transparency():
     text, mime = preview(encoded(300, mode="RGBA"), 50_000)
     assert (len(text) <= 50_000, mime) == (True, "image/png")
     with opened(text) as copy:
         assert copy.mode == "RGBA"
 
 
-def test_its_shape_stays():
+def test_preview_keeps_the_aspect_ratio():
     target = io.BytesIO()
     Image.new("L", (2000, 500), 90).save(target, "PNG")
     text, _mime = preview(target.getvalue(), 700_000)
@@ -47,10 +47,10 @@ def test_its_shape_stays():
         assert copy.size == (1024, 256)
 
 
-def test_there_is_none_where_none_is_small_enough():
+def test_preview_without_room_is_none():
     assert preview(encoded(300), 100) is None
 
 
-def test_what_is_no_picture():
+def test_preview_of_no_picture_is_none():
     with pytest.raises(Broken):
         preview(b"nothing", 100)

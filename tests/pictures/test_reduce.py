@@ -61,7 +61,7 @@ def one(data: bytes, each: int, **more: int) -> Reference:
 # What is cut, and by whom
 
 
-def test_what_fits_goes_byte_for_byte_and_nothing_is_said() -> None:
+def test_references_that_fit_are_unchanged_without_a_warning() -> None:
     refs = [reference(encoded(40, seed)) for seed in range(5)]
     room = Room(len(refs[0].data), sum(len(ref.data) for ref in refs))
     assert fit(refs, room) == (refs, ())
@@ -69,7 +69,7 @@ def test_what_fits_goes_byte_for_byte_and_nothing_is_said() -> None:
     assert refs[0].known == (refs[0].data,)
 
 
-def test_the_small_keep_everything_whatever_the_large_are() -> None:
+def test_small_references_stay_beside_a_large_one() -> None:
     small, large = [reference(encoded(60, seed), f"{seed}.png") for seed in range(3)], reference(encoded(400), "l.png")
     room = Room(10**9, 100_000)
     sent, warnings = fit([small[0], large, *small[1:]], room)
@@ -82,14 +82,14 @@ def test_the_small_keep_everything_whatever_the_large_are() -> None:
     assert "400 × 400" in warnings[0].message
 
 
-def test_the_large_are_cut_to_one_level() -> None:
+def test_large_references_are_reduced_to_one_size() -> None:
     refs = [reference(encoded(side, side)) for side in (300, 350, 400, 450)]
     sent, warnings = fit(refs, Room(10**9, 400_000))
     assert len(warnings) == 4
     assert all(50_000 < len(ref.data) <= 100_000 for ref in sent)
 
 
-def test_what_one_saves_without_loss_is_there_for_the_others() -> None:
+def test_bytes_saved_by_one_reference_go_to_the_others() -> None:
     """Two of 480 KB, of which one is nothing but badly packed, have room for 500 KB: both keep every pixel."""
     flat, noise = saved(Image.new("RGB", (400, 400), "teal"), compress_level=0), encoded(400)
     sent, warnings = fit([reference(flat), reference(noise)], Room(10**9, len(noise) + 5_000))
@@ -98,7 +98,7 @@ def test_what_one_saves_without_loss_is_there_for_the_others() -> None:
     assert list(opened(sent[0]).convert("RGB").getcolors() or []) == [(160_000, (0, 128, 128))]
 
 
-def test_the_same_references_are_reduced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_references_are_reduced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     work = reduce._reduced
     monkeypatch.setattr(reduce, "_reduced", lambda *what: calls.append(what) or work(*what))
@@ -111,7 +111,7 @@ def test_the_same_references_are_reduced_once(monkeypatch: pytest.MonkeyPatch) -
     assert len(calls) == 2
 
 
-def test_who_is_asked_to_stop_stops() -> None:
+def test_reduction_stops_when_asked() -> None:
     def check() -> None:
         raise Interrupted("stop")
 
@@ -123,14 +123,14 @@ def test_who_is_asked_to_stop_stops() -> None:
 # How
 
 
-def test_first_without_loss() -> None:
+def test_reduction_is_lossless_where_that_fits() -> None:
     picture = smooth(256)
     sent = one(saved(picture, compress_level=0), len(saved(picture, "WEBP", lossless=True)) + 2000)
     assert sent.format == "webp"
     assert opened(sent).convert("RGB").tobytes() == picture.tobytes()
 
 
-def test_then_as_jpeg_in_full_colour_with_every_pixel() -> None:
+def test_reduction_to_jpeg_keeps_colours_and_pixels() -> None:
     data = saved(smooth(512))
     sent = one(data, len(data) // 2)
     picture = opened(sent)
@@ -139,14 +139,14 @@ def test_then_as_jpeg_in_full_colour_with_every_pixel() -> None:
     assert picture.quantization[0][0] == 2  # type: ignore[attr-defined]  # what libjpeg makes of 95
 
 
-def test_then_with_fewer_pixels() -> None:
+def test_reduction_takes_pixels_last() -> None:
     sent = one(encoded(500), 100_000)
     assert sent.format == "jpeg"
     assert 150 < sent.size[0] == sent.size[1] < 500
     assert len(sent.data) > 60_000
 
 
-def test_with_2048_pixels_on_the_long_side_as_long_as_that_fits() -> None:
+def test_reduction_keeps_2048_pixels_where_that_fits() -> None:
     picture = image(150, "smooth").crop((0, 0, 150, 8)).resize((2400, 120), Image.Resampling.BICUBIC)
     data = saved(picture)
     fits = len(saved(picture.resize((2048, 102)), "JPEG", quality=95, subsampling=0))
@@ -154,14 +154,14 @@ def test_with_2048_pixels_on_the_long_side_as_long_as_that_fits() -> None:
     assert max(one(data, fits // 2).size) < 2048
 
 
-def test_a_jpeg_stays_a_jpeg() -> None:
+def test_reduction_of_a_jpeg_is_a_jpeg() -> None:
     data = saved(image(400), "JPEG", quality=100, subsampling=0)
     sent = one(data, len(data) - 1)
     assert (sent.format, sent.size) == ("jpeg", (400, 400))
 
 
 @pytest.mark.parametrize("share", [0.9, 0.3])
-def test_what_is_transparent_stays_so(share: float) -> None:
+def test_reduction_keeps_transparency(share: float) -> None:
     picture = smooth(300, "RGBA")
     picture.putalpha(Image.linear_gradient("L").resize((300, 300)))
     data = saved(picture)
@@ -171,11 +171,11 @@ def test_what_is_transparent_stays_so(share: float) -> None:
     assert (low, high) == (0, 255)
 
 
-def test_transparency_that_shows_nothing_is_left_out() -> None:
+def test_reduction_drops_an_opaque_alpha_channel() -> None:
     assert one(saved(image(200).convert("RGBA")), 60_000).format == "jpeg"
 
 
-def test_a_palette_with_a_transparent_colour() -> None:
+def test_reduction_keeps_a_transparent_palette_colour() -> None:
     picture = image(300).quantize(64)
     data = saved(picture, transparency=3)
     sent = one(data, len(data) // 2)
@@ -183,7 +183,7 @@ def test_a_palette_with_a_transparent_colour() -> None:
     assert low < 150 < high
 
 
-def test_pixels_alone_can_be_too_many() -> None:
+def test_reduction_of_too_many_pixels_is_made() -> None:
     sent = one(encoded(100), 10**6, pixels=5_000)
     assert sent.size == (70, 70)
     assert sent.format == "webp"  # without loss, but for that
@@ -194,7 +194,7 @@ def test_pixels_alone_can_be_too_many() -> None:
 
 @pytest.mark.parametrize("share", [0.95, 0.3])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_picture_that_lies_on_its_side_stands_upright(kind: str, share: float) -> None:
+def test_reduction_applies_the_orientation(kind: str, share: float) -> None:
     lying, exif = Image.new("RGB", (300, 200), "red"), Image.Exif()
     lying.paste(image(200), (100, 0))
     exif[ORIENTATION] = 6
@@ -209,26 +209,26 @@ def test_a_picture_that_lies_on_its_side_stands_upright(kind: str, share: float)
 
 
 @pytest.mark.parametrize("share", [0.95, 0.2])
-def test_the_colour_profile_stays(share: float) -> None:
+def test_reduction_keeps_the_colour_profile(share: float) -> None:
     data = saved(smooth(300), icc_profile=SRGB, compress_level=0)
     assert opened(one(data, int(len(data) * share))).info["icc_profile"] == SRGB
 
 
-def test_a_profile_that_takes_the_room_or_is_of_other_channels_is_left_out() -> None:
+def test_reduction_drops_a_large_or_wrong_profile() -> None:
     padded = SRGB + bytes(200_000)
     assert "icc_profile" not in opened(one(saved(image(300), "JPEG", quality=95, icc_profile=padded), 150_000)).info
     grey = SRGB[:16] + b"GRAY" + SRGB[20:]
     assert "icc_profile" not in opened(one(saved(image(200), icc_profile=grey), 60_000)).info
 
 
-def test_print_colours_stay_with_their_profile() -> None:
+def test_reduction_keeps_cmyk_with_its_profile() -> None:
     press = SRGB[:16] + b"CMYK" + SRGB[20:]
     data = saved(image(300).convert("CMYK"), "JPEG", quality=100, icc_profile=press)
     picture = opened(one(data, len(data) // 2))
     assert (picture.mode, picture.info["icc_profile"]) == ("CMYK", press)
 
 
-def test_grey_of_sixteen_bits_becomes_grey_of_eight() -> None:
+def test_reduction_makes_8_bits_of_16_bit_grey() -> None:
     grain = iter(encoded(200))
     rows = b"".join(bytes((next(grain), row)) for row in range(256) for _ in range(256))
     picture = Image.frombytes("I;16", (256, 256), rows)
@@ -240,12 +240,12 @@ def test_grey_of_sixteen_bits_becomes_grey_of_eight() -> None:
     assert [flat.getpixel((128, row)) for row in (0, 128, 255)] == pytest.approx([0, 128, 255], abs=3)
 
 
-def test_longer_than_webp_can_be() -> None:
+def test_reduction_of_a_picture_too_long_for_webp_is_another_format() -> None:
     data = saved(Image.effect_noise((17_000, 10), 90).convert("RGB"), compress_level=0)
     assert one(data, len(saved(Image.open(io.BytesIO(data)))) + 100).size == (17_000, 10)
     assert one(data, 75_000).size[0] <= 16_383
 
 
-def test_broken_exif_is_no_hindrance() -> None:
+def test_reduction_ignores_broken_exif() -> None:
     data = saved(image(200), "JPEG", quality=95, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 40)
     assert one(data, 40_000).format == "jpeg"

@@ -60,7 +60,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_whole_picture_is_whole_and_no_beginning_of_it_is(name: str):
+def test_whole_picture_is_whole_and_no_prefix_of_it_is(name: str):
     data = PICTURES[name]
     assert is_structurally_whole(data)
     for size in range(len(data)):
@@ -81,7 +81,7 @@ def test_first_picture_of_several_in_one_jpeg_decides():
     assert not is_structurally_whole(data[: end - 1])
 
 
-def test_every_flipped_bit_of_a_png_is_seen():
+def test_flipped_bits_of_a_png_are_detected():
     data = PICTURES["png"]
     for at in range(len(data)):
         assert not is_structurally_whole(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]), at

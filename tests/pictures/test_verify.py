@@ -27,7 +27,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize(("format_", "name"), FORMATS)
-def test_a_whole_picture(format_: str, name: str):
+def test_whole_picture_is_verified(format_: str, name: str):
     data = encoded(40, format=format_)
     assert verify(data, revised_prompt="a fox") == Picture(data, name, 40, 40, "a fox")
     assert kind_of(data) == name
@@ -35,13 +35,13 @@ def test_a_whole_picture(format_: str, name: str):
 
 @pytest.mark.parametrize(("format_", "_name"), FORMATS)
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9, 0.99])
-def test_a_torn_one(format_: str, _name: str, share: float):
+def test_torn_picture_is_broken(format_: str, _name: str, share: float):
     data = encoded(200, format=format_)
     with pytest.raises(Broken):
         verify(data[: int(len(data) * share)])
 
 
-def test_a_flipped_bit():
+def test_flipped_bit_is_broken():
     data = bytearray(encoded(60))
     data[len(data) // 2] ^= 1
     with pytest.raises(Broken, match="decoded whole"):
@@ -49,13 +49,13 @@ def test_a_flipped_bit():
 
 
 @pytest.mark.parametrize("cut", [1, 4, 12])
-def test_a_png_without_its_end(cut: int):
+def test_png_without_its_end_is_broken(cut: int):
     with pytest.raises(Broken):
         verify(encoded(60)[:-cut])
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"hello" * 99, b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF0000WEBP"])
-def test_no_picture_at_all(data: bytes):
+def test_other_bytes_are_broken(data: bytes):
     with pytest.raises(Broken):
         verify(data)
 
@@ -67,13 +67,13 @@ def test_other_formats_are_refused(format_: str):
 
 
 @pytest.mark.parametrize("side", [12_000, 100_000])
-def test_a_bomb_is_refused_by_its_size_alone(side: int):
+def test_bomb_is_refused_by_its_size(side: int):
     bomb = png(side, side, (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b""))
     with pytest.raises(Broken, match="pixels"):
         verify(bomb)
 
 
-def test_a_chunk_of_text_that_unpacks_to_gigabytes():
+def test_text_chunk_that_unpacks_to_gigabytes_is_refused():
     squeezed = zlib.compress(b"\0" * (80 * 1024 * 1024))
     pixels = (b"IDAT", zlib.compress(b"\0\1\2\3"))
     with pytest.raises(Broken):
@@ -81,23 +81,23 @@ def test_a_chunk_of_text_that_unpacks_to_gigabytes():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_modes(mode: str):
+def test_every_mode_is_verified(mode: str):
     assert verify(encoded(20, mode=mode)).width == 20
 
 
-def test_an_animation_is_a_picture():
+def test_animation_is_a_picture():
     target = io.BytesIO()
     image(30).save(target, "WEBP", save_all=True, append_images=[image(30, 1)], duration=10)
     assert verify(target.getvalue()).format == "webp"
 
 
-def test_more_pixels_than_wide():
+def test_tall_picture_is_verified():
     target = io.BytesIO()
     Image.new("RGB", (7, 300)).save(target, "PNG")
     assert (verify(target.getvalue()).width, verify(target.getvalue()).height) == (7, 300)
 
 
-def test_many_at_once():
+def test_pictures_are_verified_concurrently():
     good, bad = encoded(80), torn(encoded(80))
     found: list[bool] = []
 
@@ -115,5 +115,5 @@ def test_many_at_once():
     assert sorted(found) == [False] * 8 + [True] * 8
 
 
-def test_the_limit_is_pillows():
+def test_pixel_limit_is_that_of_pillow():
     assert Image.MAX_IMAGE_PIXELS == module.MAX_PIXELS

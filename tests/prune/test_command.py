@@ -15,7 +15,7 @@ from tests.support.pictures import encoded
 FOX = encoded(40, "fox")
 
 
-def test_nothing_is_removed_unasked(world):
+def test_prune_without_yes_removes_nothing(world):
     write_ours(world, history.generated_image(FOX))
     before = files(world)
     done = world.run("prune")
@@ -26,7 +26,7 @@ def test_nothing_is_removed_unasked(world):
     assert files(world) == before
 
 
-def test_an_empty_home_and_none_at_all(world):
+def test_prune_of_an_empty_or_missing_home_finds_nothing(world):
     for _ in range(2):
         done = world.call("prune", "--yes", "--json")
         assert (done.code, done.json["total"]["sessions"], done.json["error"]) == (0, 0, None)
@@ -35,7 +35,7 @@ def test_an_empty_home_and_none_at_all(world):
     assert world.call("prune").text.endswith("nothing to remove.\n")
 
 
-def test_the_table(world):
+def test_prune_prints_a_table_of_months_and_reasons(world):
     at = [write_ours(world, history.generated_image(FOX), days=days) for days in (1, 2, 100)]
     world.history.saved(history.thread_of(at[0]), FOX)
     text = world.call("prune").text
@@ -46,7 +46,7 @@ def test_the_table(world):
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_json_has_all_of_it(world):
+def test_prune_with_json_prints_the_promised_object(world):
     old, young = write_ours(world, history.generated_image(FOX), days=100), write_ours(world, days=3)
     folder = world.history.saved(history.thread_of(old), FOX)
     room = old.stat().st_size + len(FOX)
@@ -68,26 +68,26 @@ def test_json_has_all_of_it(world):
 
 
 @pytest.mark.parametrize("age", ["", "30", "d", "-1d", "30 d", "1e3d", "30m", "1d2h", "30d\n\x1b[2J", "9999999d"])
-def test_ages_that_are_none(world, age):
+def test_prune_with_an_age_that_is_none_fails_as_usage(world, age):
     done = world.call("prune", "--older-than", age, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert "\x1b" not in done.err
 
 
 @pytest.mark.parametrize(("age", "goes"), [("0", True), ("2h", True), ("0.5d", True), ("3d", False), ("1W", False)])
-def test_ages(world, age, goes):
+def test_prune_with_an_age_removes_what_is_older(world, age, goes):
     write_ours(world, days=1)
     assert world.call("prune", "--older-than", age, "--json").json["prunable"]["sessions"] == goes
 
 
-def test_a_codex_that_was_named_must_be_there(world):
+def test_prune_with_a_named_codex_that_is_missing_fails(world):
     path = write_ours(world)
     done = world.call("prune", "--yes", "--json", "--codex", "/nowhere/codex")
     assert (done.code, done.json["error"]["code"]) == (3, "codex-missing")
     assert path.exists()
 
 
-def test_what_stands_in_the_way_is_told_and_the_rest_goes_on(world):
+def test_prune_of_a_session_that_cannot_be_removed_reports_it_and_goes_on(world):
     stuck, other = write_ours(world, days=90), write_ours(world)
     folder = world.history.saved(history.thread_of(stuck), FOX)
     folder.rename(f"{folder}.gone")
@@ -122,7 +122,7 @@ def at_terminal(world, *arguments, answer=None):
         (b"\x03", 130, False, "interrupted; nothing was removed"),
     ],
 )
-def test_a_person_is_asked(world, answer, code, gone, said):
+def test_prune_on_a_terminal_asks_and_obeys_the_answer(world, answer, code, gone, said):
     path = write_ours(world, history.generated_image(FOX))
     ended, shown = at_terminal(world, answer=answer)
     assert "Remove 1 session, its rollout and pictures" in shown
@@ -131,13 +131,13 @@ def test_a_person_is_asked(world, answer, code, gone, said):
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["--older-than", "1y"]])
-def test_nobody_is_asked_for_json_or_for_nothing(world, arguments):
+def test_prune_with_json_or_nothing_to_remove_asks_nothing(world, arguments):
     path = write_ours(world)
     ended, shown = at_terminal(world, *arguments, answer=b"y\n")
     assert (ended, path.exists(), "[y/N]" in shown) == (0, True, False)
 
 
-def test_yes_is_not_asked(world):
+def test_prune_with_yes_asks_nothing(world):
     path = write_ours(world)
     ended, shown = at_terminal(world, "--yes")
     assert (ended, path.exists(), "[y/N]" in shown) == (0, False, False)

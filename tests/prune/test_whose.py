@@ -41,14 +41,14 @@ NAME = "codex-imagegen-run-0123456789abcdef"
         {"words": "You are a coding agent."},
     ],
 )
-def test_what_only_looks_like_ours_is_nobodys_business(world, meta):
+def test_prune_ignores_sessions_that_only_look_like_ours(world, meta):
     path = write_ours(world, history.generated_image(FOX), **meta)
     done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 0, 0)
     assert path.exists()
 
 
-def test_only_the_first_record_says_whose_it_is(world):
+def test_prune_takes_the_owner_from_the_first_record_alone(world):
     """A session of the user's in which the name of one of our folders occurs, later on or in their words."""
     claim = history.session_meta(history.new_thread_id(0), cwd=f"/tmp/{NAME}", source="exec")
     path = write_ours(
@@ -58,7 +58,7 @@ def test_only_the_first_record_says_whose_it_is(world):
     assert path.exists()
 
 
-def test_words_that_quote_ours_are_no_proof(world):
+def test_prune_ignores_sessions_that_quote_our_instructions(world):
     path = write_ours(
         world,
         history.user_message(str(history.developer_message())),
@@ -69,12 +69,12 @@ def test_words_that_quote_ours_are_no_proof(world):
     assert path.exists()
 
 
-def test_the_words_that_are_known_are_those_of_this_version():
+def test_instructions_begin_with_the_words_that_prune_knows():
     assert INSTRUCTIONS.encode().startswith(WORDS)
 
 
 @pytest.mark.parametrize("where", ["temporary folder", "elsewhere"])
-def test_a_working_folder_is_found_by_its_name_however_its_path_was_spelled(world, tmp_path, where):
+def test_prune_finds_a_working_folder_by_its_name_in_the_temporary_folder(world, tmp_path, where):
     path = write_ours(world, cwd=f"/mnt/of/a/container/{NAME}")
     folder = (world.folder if where == "elsewhere" else tmp_path / "tmp") / NAME
     folder.mkdir(parents=True)
@@ -84,14 +84,14 @@ def test_a_working_folder_is_found_by_its_name_however_its_path_was_spelled(worl
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"[" * 100_000, NAME.encode(), b"\xff" + NAME.encode() + b"\n"])
-def test_a_first_record_that_says_nothing(world, line):
+def test_prune_ignores_rollouts_with_a_broken_first_record(world, line):
     path = write_ours(world)
     path.write_bytes(line)
     assert world.call("prune", "--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
-def test_archived_sessions_of_ours_count(world):
+def test_prune_removes_archived_sessions(world):
     path = write_ours(world)
     archive = world.home / "archived_sessions"
     archive.mkdir()
@@ -100,7 +100,7 @@ def test_archived_sessions_of_ours_count(world):
     assert files(world) == set()
 
 
-def test_compressed_sessions_are_left_alone_and_told(world):
+def test_prune_keeps_compressed_sessions_and_warns(world):
     path = write_ours(world)
     path.rename(f"{path}.zst")
     done = world.call("prune", "--yes", "--json")
@@ -109,7 +109,7 @@ def test_compressed_sessions_are_left_alone_and_told(world):
 
 
 @pytest.mark.parametrize("place", ["sessions", "archived_sessions", "generated_images"])
-def test_a_place_that_is_a_link_is_left_alone(world, place, tmp_path):
+def test_prune_keeps_what_lies_behind_a_linked_folder_and_warns(world, place, tmp_path):
     path = write_ours(world, history.generated_image(FOX))
     world.history.saved(history.thread_of(path), FOX)
     (world.home / "archived_sessions").mkdir()
@@ -122,7 +122,7 @@ def test_a_place_that_is_a_link_is_left_alone(world, place, tmp_path):
     assert sorted(elsewhere.rglob("*")) == before
 
 
-def test_links_below_are_not_followed(world, tmp_path):
+def test_prune_follows_no_link_below(world, tmp_path):
     """A rollout, a day folder and a folder of pictures that are links: what is behind them stays."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -145,7 +145,7 @@ def test_links_below_are_not_followed(world, tmp_path):
 
 @pytest.mark.parametrize("padding", [0, 700_000])
 @pytest.mark.parametrize("torn", [False, True])
-def test_more_than_one_turn_is_somebody_elses_too(world, padding, torn):
+def test_prune_keeps_sessions_of_several_turns(world, padding, torn):
     filler = {"type": "response_item", "payload": {"type": "message", "text": "x" * padding}}
     other = history.new_thread_id()
     path = write_ours(world, filler, turn_start(other), filler, *([] if torn else [turn_end(other)]), filler, end=False)
@@ -157,7 +157,7 @@ def test_more_than_one_turn_is_somebody_elses_too(world, padding, torn):
     assert not single.exists()
 
 
-def test_a_session_that_another_goes_on_from_stays(world):
+def test_prune_keeps_sessions_that_were_forked(world):
     path = write_ours(world)
     fork = write_ours(world, forked_from_id=history.thread_of(path), source="cli", cwd="/home/me")
     done = world.call("prune", "--yes", "--json")
@@ -166,7 +166,7 @@ def test_a_session_that_another_goes_on_from_stays(world):
     assert fork.exists()
 
 
-def test_the_pictures_of_others_and_of_nobody_stay(world):
+def test_prune_keeps_pictures_of_other_threads(world):
     theirs = write_ours(world, source="cli")
     for thread in (history.thread_of(theirs), history.new_thread_id()):
         world.history.saved(thread, FOX)
@@ -177,7 +177,7 @@ def test_the_pictures_of_others_and_of_nobody_stay(world):
     assert files(world) == {path for path in before if history.thread_of(ours) not in path}
 
 
-def test_what_was_written_a_moment_ago_stays(world):
+def test_prune_keeps_sessions_written_a_moment_ago(world):
     path = write_ours(world)
     os.utime(path)
     done = world.call("prune", "--older-than", "0", "--yes", "--json")
@@ -185,7 +185,7 @@ def test_what_was_written_a_moment_ago_stays(world):
     assert path.exists()
 
 
-def test_of_two_rollouts_of_one_thread_one_may_be_anothers(world):
+def test_prune_keeps_both_rollouts_of_a_thread_where_one_is_not_ours(world):
     path = write_ours(world, history.generated_image(FOX))
     twin = world.home / "archived_sessions" / path.name
     twin.parent.mkdir()
@@ -197,7 +197,7 @@ def test_of_two_rollouts_of_one_thread_one_may_be_anothers(world):
     assert twin.exists()
 
 
-def test_a_day_behind_a_link_is_left_alone_with_its_pictures(world):
+def test_prune_keeps_a_linked_day_and_its_pictures(world):
     path = write_ours(world, history.generated_image(FOX))
     folder = world.history.saved(history.thread_of(path), FOX)
     elsewhere = world.home.parent / "elsewhere"
@@ -209,7 +209,7 @@ def test_a_day_behind_a_link_is_left_alone_with_its_pictures(world):
     assert list(folder.iterdir())
 
 
-def test_what_is_no_file_of_codex_stays_in_the_folder_of_pictures(world):
+def test_prune_keeps_other_files_in_a_folder_of_pictures(world):
     path = write_ours(world, history.generated_image(FOX))
     mine = world.history.saved(history.thread_of(path), FOX) / "edits" / "mine.psd"
     mine.parent.mkdir()

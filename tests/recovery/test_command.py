@@ -41,13 +41,13 @@ def assert_failed(done, exit_code, code, *words):
     assert done.err.count("\n") == 1
 
 
-def test_a_thread_gives_its_picture(world, thread):
+def test_recover_with_a_thread_writes_its_picture(world, thread):
     done = world.run("recover", thread)
     assert (done.code, done.err, done.text) == (0, "", f"{world.work / thread}.png\n")
     assert files(world) == {f"{thread}.png": FOX}
 
 
-def test_a_picture_is_cropped_to_a_size_afterwards(world, thread):
+def test_recover_with_size_and_fit_crops_the_picture(world, thread):
     image = world.call("recover", thread, "--out", "wide.webp", "--size", "30x10", "--fit", "--json").json["images"][0]
     assert (image["width"], image["height"], image["format"], image["original"]) == (30, 10, "webp", False)
     with Image.open(world.work / "wide.webp") as picture:
@@ -55,17 +55,17 @@ def test_a_picture_is_cropped_to_a_size_afterwards(world, thread):
 
 
 @pytest.mark.parametrize(("words", "hint"), [(["--size", "30x10"], "--fit"), (["--fit"], "--size")])
-def test_a_size_and_to_fit_it_go_together(world, thread, words, hint):
+def test_recover_with_size_or_fit_alone_fails_as_usage(world, thread, words, hint):
     done = world.call("recover", thread, *words, "--json")
     assert_failed(done, 2, "usage", hint)
     assert files(world) == {}
 
 
-def test_upper_case_is_the_same_thread(world, thread):
+def test_recover_with_an_upper_case_thread_finds_it(world, thread):
     assert world.call("recover", thread.upper(), "--out", "fox.png").code == 0
 
 
-def test_json_is_the_envelope_of_every_command(world, thread):
+def test_recover_with_json_prints_the_common_object(world, thread):
     answer = world.call("recover", thread, "--json").json
     image = answer["images"][0]
     assert list(answer) == KEYS
@@ -73,12 +73,12 @@ def test_json_is_the_envelope_of_every_command(world, thread):
     assert (image["width"], image["original"], image["revised_prompt"]) == (40, True, f"{history.PROMPT}, revised")
 
 
-def test_a_file_is_named_by_its_session(world, thread, tmp_path):
+def test_recover_with_a_rollout_file_names_the_picture_by_its_thread(world, thread, tmp_path):
     rollout = next(world.home.rglob("*.jsonl")).rename(tmp_path / "moved.jsonl")
     assert world.call("recover", str(rollout)).text == f"{world.work / thread}.png\n"
 
 
-def test_several_pictures_are_numbered_and_have_their_own_suffix(world):
+def test_recover_of_several_pictures_numbers_them_with_their_own_suffix(world):
     jpeg = encoded(48, "jpeg", "JPEG")
     thread = history.thread_of(
         world.history.rollout(history.generated_image(FOX), history.generated_image(jpeg, call_id="call_2"))
@@ -90,16 +90,16 @@ def test_several_pictures_are_numbered_and_have_their_own_suffix(world):
     assert [image["original"] for image in done.json["images"]] == [True, False]
 
 
-def test_the_suffix_of_out_is_the_format(world, thread):
+def test_recover_with_another_suffix_converts(world, thread):
     assert world.call("recover", thread, "--out", "fox.webp").code == 0
     assert files(world)["fox.webp"][8:12] == b"WEBP"
 
 
-def test_out_can_be_stdout(world, thread):
+def test_recover_with_out_dash_prints_the_bytes(world, thread):
     assert world.call("recover", thread, "--out", "-").out == FOX
 
 
-def test_the_last_one_is_the_newest_that_holds_a_whole_picture(world):
+def test_recover_last_takes_the_newest_session_with_a_whole_picture(world):
     now = time.time()
     world.history.rollout(history.generated_image(OWL), at=now - 7200)
     newest = history.thread_of(world.history.rollout(history.generated_image(FOX), at=now - 3600))
@@ -108,7 +108,7 @@ def test_the_last_one_is_the_newest_that_holds_a_whole_picture(world):
     assert world.call("recover", "--last").text == f"{world.work / newest}.png\n"
 
 
-def test_the_net_is_the_last_resort_and_says_so(world):
+def test_recover_of_an_unknown_record_uses_the_fallback_and_warns(world):
     odd = {
         "type": "new",
         "payload": {"type": "picture", "bytes": history.data_url(FOX), "thumbnail": history.data_url(encoded(8))},
@@ -120,20 +120,20 @@ def test_the_net_is_the_last_resort_and_says_so(world):
     assert_failed(world.call("recover", "--last", "--json"), 7, "no-picture")
 
 
-def test_the_pictures_folder_alone_is_enough(world):
+def test_recover_without_a_rollout_uses_the_saved_file(world):
     thread = history.new_thread_id()
     world.history.saved(thread, FOX)
     assert world.call("recover", "--last").text == f"{world.work / thread}.png\n"
 
 
-def test_what_is_damaged_beside_a_whole_picture_is_told(world):
+def test_recover_of_a_whole_and_a_damaged_picture_warns(world):
     thread = history.thread_of(world.history.rollout(history.generated_image(torn(OWL)), history.generated_image(FOX)))
     done = world.call("recover", thread, "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["damaged-picture"]
     assert files(world) == {f"{thread}.png": FOX}
 
 
-def test_nothing_is_replaced_unless_it_is_forced(world, thread):
+def test_recover_replaces_a_file_only_with_force(world, thread):
     (world.work / f"{thread}.png").write_bytes(b"mine")
     assert_failed(world.call("recover", thread, "--json"), 73, "out-exists", "--force")
     assert files(world) == {f"{thread}.png": b"mine"}
@@ -141,14 +141,14 @@ def test_nothing_is_replaced_unless_it_is_forced(world, thread):
     assert files(world) == {f"{thread}.png": FOX}
 
 
-def test_no_picture_is_written_where_one_of_the_names_is_taken(world):
+def test_recover_with_one_of_several_names_taken_writes_nothing(world):
     thread = history.thread_of(world.history.rollout(history.generated_image(FOX), history.generated_image(OWL)))
     (world.work / "a-2.png").write_bytes(b"mine")
     assert_failed(world.call("recover", thread, "--out", "a.png", "--json"), 73, "out-exists")
     assert files(world) == {"a-2.png": b"mine"}
 
 
-def test_of_several_sessions_those_that_are_found_are_kept(world, thread):
+def test_recover_of_several_sessions_writes_those_that_are_found(world, thread):
     other = history.thread_of(world.history.rollout(history.generated_image(OWL)))
     gone = history.new_thread_id()
     done = world.call("recover", thread, gone, other, "--out", "all.png", "--json")
@@ -185,16 +185,16 @@ NOWHERE = history.new_thread_id(0)
         (["--last"], 7, "no-picture", "CODEX_HOME"),
     ],
 )
-def test_what_can_not_be_had(world, arguments, exit_code, code, words):
+def test_recover_with_arguments_that_name_nothing_fails(world, arguments, exit_code, code, words):
     assert_failed(world.call("recover", *arguments, "--json"), exit_code, code, words)
     assert files(world) == {}
 
 
-def test_out_that_can_be_no_picture(world, thread):
+def test_recover_with_an_unknown_suffix_fails_as_usage(world, thread):
     assert_failed(world.call("recover", thread, "--out", "fox.gif", "--json"), 2, "usage", ".png")
 
 
-def test_stdout_takes_one_session(world, thread):
+def test_recover_of_two_sessions_to_stdout_fails_as_usage(world, thread):
     other = history.thread_of(world.history.rollout(history.generated_image(OWL)))
     done = world.call("recover", thread, other, "--out", "-")
     assert (done.code, done.out) == (2, b"")
@@ -209,20 +209,20 @@ def test_stdout_takes_one_session(world, thread):
         ([history.generated_image("!!! no base64")], "damaged-picture", 7),
     ],
 )
-def test_a_session_without_a_whole_picture(world, records, code, exit_code):
+def test_recover_of_a_session_without_a_whole_picture_fails(world, records, code, exit_code):
     thread = history.thread_of(world.history.rollout(*records))
     done = world.call("recover", thread, "--json")
     assert_failed(done, exit_code, code)
     assert done.json["thread_id"] == thread
 
 
-def test_a_rollout_that_was_torn_in_its_picture(world):
+def test_recover_of_a_torn_rollout_fails_as_damaged_picture(world):
     rollout = world.history.rollout(history.generated_image(FOX), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-50])
     assert_failed(world.call("recover", history.thread_of(rollout), "--json"), 7, "damaged-picture")
 
 
-def test_a_compressed_rollout_says_how_to_unpack_it(world):
+def test_recover_of_a_compressed_rollout_says_how_to_unpack_it(world):
     rollout = world.history.rollout(history.generated_image(FOX))
     packed = rollout.rename(f"{rollout}.zst")
     for word in (history.thread_of(rollout), str(packed)):
@@ -231,14 +231,14 @@ def test_a_compressed_rollout_says_how_to_unpack_it(world):
     assert world.call("recover", history.thread_of(rollout)).code == 0
 
 
-def test_a_rollout_that_may_not_be_read(world):
+def test_recover_of_an_unreadable_rollout_fails_as_session_missing(world):
     rollout = world.history.rollout(history.generated_image(FOX))
     rollout.unlink()
     rollout.symlink_to("/nowhere")
     assert_failed(world.call("recover", str(rollout), "--json"), 6, "session-missing", "No such file")
 
 
-def test_the_list_shows_what_there_is(world):
+def test_recover_list_shows_time_thread_count_bytes_and_prompt(world):
     now = time.time()
     old = world.history.rollout(
         history.user_message("first\x1b[2J\u202eof\nall\t!"), history.generated_image(FOX), at=now - 9000
@@ -263,20 +263,20 @@ def test_the_list_shows_what_there_is(world):
     assert world.call("recover", "--list", "--limit", "1").text.count("\n") == 1
 
 
-def test_the_list_has_twenty_sessions_or_as_many_as_are_wanted(world):
+def test_recover_list_shows_twenty_sessions_or_its_limit(world):
     for number in range(22):
         world.history.saved(history.new_thread_id(time.time() - number), FOX)
     assert world.call("recover", "--list").text.count("\n") == 20
     assert world.call("recover", "--list", "--limit", "0").text.count("\n") == 22
 
 
-def test_an_empty_list_is_no_failure(world):
+def test_recover_list_without_sessions_is_empty(world):
     done = world.call("recover", "--list")
     assert (done.code, done.out, done.err) == (0, b"", "")
     assert world.call("recover", "--list", "--json").json["sessions"] == []
 
 
-def test_on_a_terminal_the_list_is_a_table(world):
+def test_recover_list_on_a_terminal_is_a_table(world):
     assert "no past session" in _on_terminal(world)
     world.history.rollout(history.user_message("[bold]red[/bold]\x1b[2J fox"), history.generated_image(FOX))
     shown = _on_terminal(world)
@@ -292,12 +292,12 @@ def _on_terminal(world):
     return shown
 
 
-def test_nothing_is_written_into_the_home(world, thread):
+def test_recover_changes_nothing_in_the_codex_home(world, thread):
     before = {path: path.stat().st_mtime_ns for path in world.home.rglob("*")}
     world.call("recover", thread)
     world.call("recover", "--list")
     assert {path: path.stat().st_mtime_ns for path in world.home.rglob("*")} == before
 
 
-def test_help_says_what_is_read(world):
+def test_recover_help_names_what_is_read(world):
     assert "archived_sessions/" in world.call("recover", "--help").text

@@ -22,7 +22,7 @@ def ids(there):
     return [found.thread_id for found in sessions.newest(str(there.home))]
 
 
-def test_a_thread_is_found_in_the_days_that_its_id_names(there, monkeypatch):
+def test_find_looks_first_in_the_days_of_the_thread_id(there, monkeypatch):
     rollout = there.rollout(at=time.time() - YEAR_SEC)
     monkeypatch.setattr(sessions, "everywhere", pytest.fail)
     assert sessions.find(str(there.home), history.thread_of(rollout)) == sessions.Past(
@@ -31,19 +31,19 @@ def test_a_thread_is_found_in_the_days_that_its_id_names(there, monkeypatch):
 
 
 @pytest.mark.parametrize("where", [{"days_off": 40}, {"archived": True}, {"thread_id": history.new_thread_id(0)}])
-def test_a_thread_is_found_wherever_else_it_is(there, where):
+def test_find_looks_in_other_days_and_in_the_archive(there, where):
     rollout = there.rollout(**where)
     assert sessions.find(str(there.home), history.thread_of(rollout)).path == str(rollout)
 
 
-def test_a_thread_of_which_only_the_pictures_are_left(there):
+def test_find_of_a_thread_without_a_rollout_uses_its_folder_of_pictures(there):
     thread = history.new_thread_id()
     there.saved(thread, b"x")
     assert sessions.find(str(there.home), thread) == sessions.Past(thread, None)
     assert sessions.find(str(there.home), history.new_thread_id()) is None
 
 
-def test_a_compressed_rollout_is_found_where_there_is_no_other(there):
+def test_find_prefers_a_rollout_to_a_compressed_one(there):
     rollout = there.rollout()
     packed = rollout.rename(f"{rollout}.zst")
     found = sessions.find(str(there.home), history.thread_of(rollout))
@@ -52,7 +52,7 @@ def test_a_compressed_rollout_is_found_where_there_is_no_other(there):
     assert sessions.find(str(there.home), history.thread_of(rollout)).path == str(whole)
 
 
-def test_the_newest_comes_first_whatever_it_is(there):
+def test_newest_orders_rollouts_and_folders_by_time(there):
     now = time.time()
     threads = [history.new_thread_id(now - hours * 3600) for hours in range(60)]
     for number, thread in enumerate(threads):
@@ -63,7 +63,7 @@ def test_the_newest_comes_first_whatever_it_is(there):
     assert ids(there) == threads
 
 
-def test_folders_are_listed_only_as_far_as_they_are_asked_for(there, monkeypatch):
+def test_newest_lists_no_more_folders_than_needed(there, monkeypatch):
     for days in range(5):
         there.rollout(at=time.time() - days * 86_400 * 40)
     listed = []
@@ -73,7 +73,7 @@ def test_folders_are_listed_only_as_far_as_they_are_asked_for(there, monkeypatch
     assert len([folder for folder in listed if "/sessions/" in folder]) <= 3
 
 
-def test_what_is_no_rollout_is_passed_by(there, tmp_path):
+def test_newest_skips_files_that_are_no_rollout(there, tmp_path):
     rollout = there.rollout()
     day = rollout.parent
     (day / "rollout-2026-01-01T00-00-00-../../x.jsonl".replace("/", "-")).write_text("x")
@@ -86,12 +86,12 @@ def test_what_is_no_rollout_is_passed_by(there, tmp_path):
     assert ids(there) == [history.thread_of(rollout)]
 
 
-def test_a_home_without_sessions_has_no_past(tmp_path):
+def test_newest_without_a_home_is_empty(tmp_path):
     assert list(sessions.newest(str(tmp_path / "nowhere"))) == []
     assert sessions.find(str(tmp_path / "nowhere"), history.new_thread_id()) is None
 
 
-def test_a_file_tells_its_thread_by_its_first_record_or_its_name(there, tmp_path):
+def test_of_file_reads_the_thread_from_record_or_name(there, tmp_path):
     rollout = there.rollout()
     renamed = rollout.rename(tmp_path / "mine.jsonl")
     assert sessions.of_file(str(renamed)).thread_id == history.thread_of(rollout)
@@ -103,14 +103,14 @@ def test_a_file_tells_its_thread_by_its_first_record_or_its_name(there, tmp_path
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_what_is_no_file_is_refused(tmp_path, make):
+def test_of_file_refuses_folders_and_fifos(tmp_path, make):
     path = str(tmp_path / "x.jsonl")
     make(path)
     with pytest.raises(ValueError, match="no file"):
         sessions.of_file(path)
 
 
-def test_without_a_time_in_the_id_the_name_tells_it():
+def test_past_without_a_time_in_its_id_takes_it_from_the_name():
     assert sessions.Past("0" * 8 + "-0000-4000-8000-" + "0" * 12, None).time == 0.0
     name = f"rollout-2026-01-02T03-04-05-{'0' * 8}-0000-4000-8000-{'0' * 12}.jsonl"
     found = sessions.Past("00000000-0000-4000-8000-000000000000", f"/x/{name}")
@@ -119,7 +119,7 @@ def test_without_a_time_in_the_id_the_name_tells_it():
     assert odd.time == 0.0
 
 
-def test_a_rollout_comes_before_its_compressed_copy(there):
+def test_newest_lists_a_rollout_and_not_its_compressed_copy(there):
     rollout = there.rollout()
     rollout.with_name(f"{rollout.name}.zst").write_bytes(b"")
     assert [found.path for found in sessions.newest(str(there.home))] == [str(rollout)]

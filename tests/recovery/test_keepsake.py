@@ -24,7 +24,7 @@ def read(there, rollout):
     return [candidate.data for candidate in kept.pictures()], kept
 
 
-def test_records_in_their_order_then_files_each_picture_once(there):
+def test_pictures_come_in_order_of_records_then_files_each_once(there):
     rollout = there.rollout(
         history.user_message(), history.generated_image(FOX), history.generated_image(OWL, call_id="call_2")
     )
@@ -34,7 +34,7 @@ def test_records_in_their_order_then_files_each_picture_once(there):
     assert (kept.prompt, kept.codex_version, kept.torn, kept.unreadable) == (history.PROMPT, "0.169.0", False, None)
 
 
-def test_the_copy_for_the_models_eyes_is_no_second_picture(there):
+def test_tool_output_copy_of_a_recorded_picture_is_no_second_picture(there):
     # measured with 3000 × 3000 pixels on 0.144.6 and 0.169.0: the function's output has 1600 × 1600 of them
     rollout = there.rollout(
         history.function_call("imagegen"), history.generated_image(FOX), history.function_output(encoded(20))
@@ -42,7 +42,7 @@ def test_the_copy_for_the_models_eyes_is_no_second_picture(there):
     assert read(there, rollout)[0] == [FOX]
 
 
-def test_the_output_of_the_image_tool_counts_where_no_record_of_its_own_has_the_picture(there):
+def test_tool_output_counts_where_no_other_record_has_the_picture(there):
     rollout = there.rollout(
         history.function_call("imagegen"),
         history.function_output(FOX),
@@ -52,7 +52,7 @@ def test_the_output_of_the_image_tool_counts_where_no_record_of_its_own_has_the_
     assert read(there, rollout)[0] == [FOX]
 
 
-def test_the_users_pictures_are_none_that_were_made(there):
+def test_references_of_the_user_are_no_pictures(there):
     rollout = there.rollout(
         history.user_image(REFERENCE), history.function_call("view_image"), history.function_output(OWL)
     )
@@ -61,12 +61,12 @@ def test_the_users_pictures_are_none_that_were_made(there):
     assert list(kept.strays()) == []
 
 
-def test_a_whole_last_line_needs_no_line_feed(there):
+def test_last_line_without_line_feed_is_read(there):
     assert read(there, there.rollout(history.generated_image(FOX), end=b""))[0] == [FOX]
 
 
 @pytest.mark.parametrize("cut", [10, 100, 2000])
-def test_a_torn_last_line_is_told(there, cut):
+def test_torn_last_line_is_reported(there, cut):
     rollout = there.rollout(history.generated_image(OWL), history.generated_image(FOX), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-cut])
     pictures, kept = read(there, rollout)
@@ -74,7 +74,7 @@ def test_a_torn_last_line_is_told(there, cut):
     assert kept.torn
 
 
-def test_the_file_makes_up_for_a_torn_record(there):
+def test_saved_file_replaces_a_torn_record(there):
     rollout = there.rollout(history.generated_image(FOX), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-100])
     there.saved(history.thread_of(rollout), FOX)
@@ -83,20 +83,20 @@ def test_the_file_makes_up_for_a_torn_record(there):
     assert not kept.torn
 
 
-def test_a_torn_reference_is_no_torn_picture(there):
+def test_torn_reference_is_not_reported(there):
     rollout = there.rollout(history.user_image(REFERENCE), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-100])
     assert not read(there, rollout)[1].torn
 
 
-def test_a_blanked_record_leaves_the_file(there):
+def test_saved_file_replaces_a_blank_record(there):
     rollout = there.rollout(history.generated_image(None, savedPath="/somewhere/else.png"))
     there.saved(history.thread_of(rollout), FOX)
     assert read(there, rollout)[0] == [FOX]
 
 
 @pytest.mark.parametrize("lost", ["savedPath", "saved_path"])
-def test_a_path_in_a_record_is_never_followed(there, tmp_path, lost):
+def test_path_in_a_record_is_never_opened(there, tmp_path, lost):
     secret = tmp_path / "secret.png"
     secret.write_bytes(FOX)
     rollout = there.rollout(history.generated_image(None, **{lost: str(secret)}))
@@ -105,7 +105,7 @@ def test_a_path_in_a_record_is_never_followed(there, tmp_path, lost):
     assert list(kept.strays()) == []
 
 
-def test_links_do_not_lead_out_of_the_threads_folder(there, tmp_path):
+def test_links_in_the_folder_of_pictures_are_not_followed(there, tmp_path):
     (tmp_path / "secret.png").write_bytes(FOX)
     rollout = there.rollout(history.generated_image(None, savedPath="x"))
     folder = there.saved(history.thread_of(rollout))
@@ -117,14 +117,14 @@ def test_links_do_not_lead_out_of_the_threads_folder(there, tmp_path):
     assert read(there, rollout)[0] == []
 
 
-def test_a_shape_that_nobody_knows_is_left_to_the_net(there):
+def test_unknown_record_is_left_to_the_fallback(there):
     rollout = there.rollout({"type": "new", "payload": {"type": "picture", "bytes": history.data_url(FOX)}})
     pictures, kept = read(there, rollout)
     assert pictures == []
     assert [candidate.data for candidate in kept.strays()] == [FOX]
 
 
-def test_damage_is_kept_for_whoever_decodes(there):
+def test_damaged_picture_is_given_to_the_decoder(there):
     pictures, kept = read(
         there, there.rollout(history.generated_image(torn(FOX)), history.generated_image("iVBORw0KGgo!"))
     )
@@ -132,7 +132,7 @@ def test_damage_is_kept_for_whoever_decodes(there):
     assert kept.torn
 
 
-def test_a_rollout_that_can_not_be_read_leaves_the_files(there):
+def test_saved_files_are_read_where_the_rollout_cannot_be(there):
     thread = history.new_thread_id()
     there.saved(thread, FOX)
     kept = keepsake.Keepsake(str(there.home), Past(thread, str(there.home / "gone.jsonl")))
@@ -140,7 +140,7 @@ def test_a_rollout_that_can_not_be_read_leaves_the_files(there):
     assert kept.unreadable == "No such file or directory"
 
 
-def test_a_line_without_end_does_not_fill_the_memory(there, monkeypatch):
+def test_endless_line_is_not_kept_in_memory(there, monkeypatch):
     monkeypatch.setattr(tail, "MAX_LINE", 3 * 1024 * 1024)
     rollout = there.rollout(history.generated_image(OWL))
     with rollout.open("ab") as file:
@@ -170,12 +170,12 @@ def users(*texts):
         (["no object", {"type": "message", "role": "assistant", "content": [{"text": "said"}]}], None),
     ],
 )
-def test_the_prompt_is_what_the_user_typed(there, payloads, prompt):
+def test_prompt_is_what_the_user_typed(there, payloads, prompt):
     rollout = there.rollout(*({"type": "response_item", "payload": payload} for payload in payloads))
     assert read(there, rollout)[1].prompt == prompt
 
 
-def test_a_rollout_of_rubbish_holds_nothing(there):
+def test_rollout_of_rubbish_has_no_pictures(there):
     rollout = there.rollout()
     rollout.write_bytes(b"\xff\xfe\n[]\n" + json.dumps({"payload": [1]}).encode() + b'\n"role":"user"\n\n')
     pictures, kept = read(there, rollout)

@@ -88,19 +88,19 @@ def test_last_picture_is_that_of_a_continued_thread_and_never_that_of_a_fork(lab
 # With histories of every kind
 
 
-def test_of_a_session_with_several_it_is_the_last_one_alone(there):
+def test_last_of_a_session_with_several_is_its_last_picture(there):
     session(there, FOX, OWL, hours=2)
     assert pictures(there) == [OWL]
 
 
-def test_the_time_of_the_picture_counts_and_not_that_of_the_thread(there):
+def test_last_goes_by_the_time_of_the_picture(there):
     old = session(there, FOX, hours=900)
     session(there, OWL, hours=1)
     gone_on_with(old, history.generated_image(BOAT, call_id="later"), hours=0.5)
     assert pictures(there) == [BOAT]
 
 
-def test_words_that_came_later_make_no_picture_later(there):
+def test_last_ignores_later_records_without_a_picture(there):
     old = session(there, FOX, hours=900)
     session(there, OWL, hours=1)
     gone_on_with(old, history.user_message("thank you"))
@@ -108,14 +108,14 @@ def test_words_that_came_later_make_no_picture_later(there):
 
 
 @pytest.mark.parametrize("where", [{"archived": True}, {"days_off": 90}])
-def test_wherever_its_rollout_is(there, where):
+def test_last_finds_rollouts_in_the_archive_and_other_days(there, where):
     session(there, FOX, hours=5, **where)
     session(there, OWL, hours=8)
     assert pictures(there) == [FOX]
 
 
 @pytest.mark.parametrize("rollout", ["compressed", "gone"])
-def test_the_file_alone_is_enough(there, rollout):
+def test_last_uses_the_time_of_a_saved_file_without_rollout(there, rollout):
     path = session(there, FOX, hours=50)
     folder = there.saved(history.thread_of(path), FOX)
     path.rename(f"{path}.zst") if rollout == "compressed" else path.unlink()
@@ -126,7 +126,7 @@ def test_the_file_alone_is_enough(there, rollout):
         assert pictures(there) == [expected]
 
 
-def test_what_was_damaged_later_is_told(there):
+def test_last_warns_of_a_later_damaged_picture(there):
     session(there, FOX, hours=9)
     session(there, torn(OWL), hours=12)
     assert last(str(there.home)).warnings == ()
@@ -137,7 +137,7 @@ def test_what_was_damaged_later_is_told(there):
     assert history.thread_of(later) in found.warnings[0].message
 
 
-def test_a_later_picture_that_was_torn_is_told(there):
+def test_last_warns_of_a_later_torn_rollout(there):
     session(there, FOX, hours=9)
     path = session(there, OWL, hours=5)
     path.write_bytes(path.read_bytes()[:-60])
@@ -146,7 +146,7 @@ def test_a_later_picture_that_was_torn_is_told(there):
     assert [warning.code for warning in found.warnings] == ["damaged-picture"]
 
 
-def test_a_fork_whose_parent_is_gone_has_what_it_has(there):
+def test_last_of_a_fork_counts_only_where_its_parent_is_gone(there):
     parent = session(there, FOX, hours=20)
     session(there, OWL, hours=10)
     fork = session(there, FOX, hours=5)
@@ -161,13 +161,13 @@ def test_a_fork_whose_parent_is_gone_has_what_it_has(there):
     assert pictures(there) == [FOX]
 
 
-def test_no_more_is_read_than_must_be(there, read):
+def test_last_reads_one_rollout_of_many(there, read):
     paths = [session(there, FOX, hours=hours) for hours in range(1, 40)]
     assert pictures(there) == [FOX]
     assert read == [history.thread_of(paths[0])]
 
 
-def test_nor_where_a_backup_has_changed_every_file_at_once(there, read):
+def test_last_reads_few_rollouts_where_all_were_touched(there, read):
     paths = [session(there, FOX, hours=hours) for hours in range(1, 40)]
     for number, path in enumerate(paths):
         os.utime(path, (NOW, NOW - number % 7))
@@ -176,6 +176,6 @@ def test_nor_where_a_backup_has_changed_every_file_at_once(there, read):
     assert len(read) < 12  # those that come up before the latest was found
 
 
-def test_nothing_there(there):
+def test_last_without_sessions_raises_no_picture(there):
     with pytest.raises(NoPicture):
         last(str(there.home))

@@ -18,7 +18,7 @@ def threads(tmp_path, monkeypatch):
     return [history.thread_of(there.rollout(history.generated_image(encoded(20, number)))) for number in range(3)]
 
 
-def test_an_interruption_ends_all_of_it(threads, tmp_path, monkeypatch):
+def test_recover_with_an_interrupt_ends(threads, tmp_path, monkeypatch):
     asked = []
 
     def interrupted(_home, found):
@@ -31,7 +31,7 @@ def test_an_interruption_ends_all_of_it(threads, tmp_path, monkeypatch):
     assert len(asked) == 1
 
 
-def test_one_sessions_pictures_are_held_at_a_time(threads, tmp_path, monkeypatch):
+def test_recover_holds_the_pictures_of_one_session_at_a_time(threads, tmp_path, monkeypatch):
     seen = []
     read = search.read
 
