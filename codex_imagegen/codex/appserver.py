@@ -67,6 +67,7 @@ class AppServer:
         self._environment, self._interrupt = command.environment_of(environment), interrupt
         self._lines: Queue[bytes] = Queue()
         self._rest, self._heard, self._words, self._asked = b"", 0, Words(), 0
+        self._interrupted_at: float | None = None
 
     def __enter__(self) -> AppServer:
         self._process = Process(
@@ -89,14 +90,17 @@ class AppServer:
         self._process.wait(min(_BRIEF_CLOSING_SEC, self._left()) if self._brief else _CLOSING_SEC)
         self._process.stop(BRIEF_LADDER if self._brief else LADDER)
 
-    def ask(self, method: str, params: dict[str, Any] | None) -> dict[str, Any]:
-        """What Codex answers to one question; raises :class:`Refused` in its words where that is an error."""
+    def ask(self, method: str, params: dict[str, Any] | None, *, finish_sec: float = 0.0) -> dict[str, Any]:
+        """What Codex answers to one question; raises :class:`Refused` in its words where that is an error.
+
+        An interrupt ends the wait ``finish_sec`` seconds later: for a question whose answer must not be missed.
+        """
         self._asked += 1
         self._heard = 0
         self._send({"id": self._asked, "method": method, "params": params})
         limit = time.monotonic() + min(ANSWER_SEC, self._left())
         while True:
-            answer = self._next(limit)
+            answer = self._next(limit, finish_sec)
             if answer.get("id") == self._asked and "method" not in answer:
                 break
         if isinstance(answer.get("result"), dict):
@@ -114,13 +118,13 @@ class AppServer:
         except (OSError, ValueError) as error:
             raise self._failed("has ended") from error
 
-    def _next(self, limit: float) -> dict[str, Any]:
+    def _next(self, limit: float, finish_sec: float) -> dict[str, Any]:
         while True:
             gone = self._process.exit_code is not None
             try:
                 answer = json.loads(self._lines.get(timeout=max(0.0, min(_TICK_SEC, limit - time.monotonic()))))
             except Empty:
-                self._interrupt.check()
+                self._check_interrupt(finish_sec)
                 if gone or time.monotonic() >= limit:
                     raise self._failed("has ended" if gone else "does not answer") from None
             except (ValueError, RecursionError):
@@ -130,6 +134,14 @@ class AppServer:
                     return answer
             if self._heard > MAX_ANSWER_BYTES:
                 raise self._failed("says far more than was asked")
+
+    def _check_interrupt(self, finish_sec: float) -> None:
+        if self._interrupt.signum is None:
+            return
+        now = time.monotonic()
+        self._interrupted_at = now if self._interrupted_at is None else self._interrupted_at
+        if now - self._interrupted_at >= finish_sec:
+            self._interrupt.check()
 
     def _feed(self, chunk: bytes) -> None:
         """Take what was said, in the pump's thread: of too much, nothing is kept."""

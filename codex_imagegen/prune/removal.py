@@ -16,6 +16,9 @@ from codex_imagegen.prune.census import Own
 
 HAND = "no Codex that can delete sessions was found: the files were removed, and Codex's databases still name them"
 
+FINISH_SEC = 5.0
+"""How long a deletion that has begun may go on after an interrupt: cut off, it would leave the session's pictures."""
+
 
 class Remover:
     """A context that removes sessions. ``by_hand`` says why Codex does not do it, or None while it does.
@@ -81,7 +84,7 @@ class Remover:
 
     def _ask(self, server: AppServer, thread_id: str) -> None:
         try:
-            server.ask("thread/delete", {"threadId": thread_id})
+            server.ask("thread/delete", {"threadId": thread_id}, finish_sec=FINISH_SEC)
         except Refused as error:
             if not error.unknown:
                 raise

@@ -77,6 +77,26 @@ def test_signal_ends_the_wait_and_leaves_the_server_to_end_by_itself(silly, tmp_
     assert note.exists()
 
 
+SLOW_SERVER = """
+import json
+for line in sys.stdin:
+    message = json.loads(line)
+    time.sleep(0.5 * (message["method"] == "slow"))
+    if "id" in message:
+        print(json.dumps({"id": message["id"], "result": {"method": message["method"]}}), flush=True)
+"""
+
+
+def test_signal_lets_a_question_that_must_be_finished_have_its_answer(silly):
+    world, codex = silly(SLOW_SERVER)
+    interrupt = Interrupt()
+    with server(world, codex, interrupt) as asked:
+        interrupt.set()
+        assert asked.ask("slow", {}, finish_sec=60) == {"method": "slow"}
+        with pytest.raises(Interrupted):
+            asked.ask("slow", {}, finish_sec=0.1)
+
+
 def test_server_that_cannot_be_started_raises(lab):
     world = lab()
     with pytest.raises(CodexMissing), server(world, world.tmp / "nowhere"):

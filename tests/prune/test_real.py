@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.prune import story, verdict
+from codex_imagegen.prune import removal, story, verdict
 from tests.support import builds, checks
 from tests.support.checks import Small, until
 from tests.support.codex_sessions import fork, generate, run_codex, threads, with_pictures
@@ -130,6 +130,7 @@ def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_
 def test_prune_with_a_signal_ends_between_two_sessions(lab, monkeypatch):
     world = lab(script=Small())
     ours = generate(world, "a red fox", "an owl")
+    monkeypatch.setattr(removal, "FINISH_SEC", 60.0)
     monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     interrupt = Interrupt()
     found = story.look(0, keep_pictures=False, interrupt=interrupt, tell=lambda *_: None, environment=world.environment)
