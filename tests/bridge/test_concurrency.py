@@ -1,4 +1,4 @@
-"""Several runs at once in one Codex home: each gets its own picture, and none is mixed up."""
+"""Several runs at once in one Codex home: each gets its own picture."""
 
 from __future__ import annotations
 

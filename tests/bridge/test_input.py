@@ -1,4 +1,4 @@
-"""Wrong input, refused before anything is spent; and awkward input that is right, taken word for word."""
+"""Wrong input is refused before anything is spent; unusual but right input is sent unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever ends us, at whatever moment: no torn picture, nothing left behind, and no picture lost."""
+"""Signals and kills at every stage of a run: no torn picture, no leftovers, and no picture lost."""
 
 from __future__ import annotations
 

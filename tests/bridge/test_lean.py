@@ -1,4 +1,4 @@
-"""The lean turn, as counts: one model call, few requests, a small first request, and nothing else started."""
+"""The lean turn, counted: one model call, few requests, a small first request, and no other process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promise about the user's data, watched: every file that our process opens, every connection, Codex's environment.
+"""What a run reads, writes and connects to, and what Codex is started with: as promised of the user's data.
 
 The watched command is the installed one's own entry point, run under an audit hook.
 """

@@ -1,4 +1,4 @@
-"""A back end that calls every tool it is offered, in a home whose config allows everything: nothing comes to harm."""
+"""A back end that calls every tool, in a home whose config allows everything: nothing outside is changed."""
 
 from __future__ import annotations
 

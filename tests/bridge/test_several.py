@@ -1,4 +1,4 @@
-"""Several pictures of one prompt, through the installed command: each its own run, and what came is kept."""
+"""``--count``: several pictures of one prompt, each a run of its own; partial results are kept."""
 
 from __future__ import annotations
 

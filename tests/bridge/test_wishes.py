@@ -1,4 +1,4 @@
-"""How the picture should look: asked for beside the prompt, held against what came, met afterwards where it can be."""
+"""Image options: told to the model, compared with what came, and applied afterwards where that is possible."""
 
 from __future__ import annotations
 

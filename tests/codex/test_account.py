@@ -1,4 +1,4 @@
-"""The account as Codex's app-server tells it, and whatever else a program of that name may say."""
+"""The account as Codex's app-server reports it, and servers that answer otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings cut, spliced, reordered and mutated: a reader never raises, and never gives what was not made."""
+"""Recordings cut, spliced, reordered and mutated: readers raise nothing and give only pictures that were made."""
 
 from __future__ import annotations
 

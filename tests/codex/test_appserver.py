@@ -1,4 +1,4 @@
-"""Codex's own server: answers, refusals, and what becomes of one that ends or is silent."""
+"""Codex's app-server: answers, refusals, timeouts and signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short question to a Codex: what it says is kept, bounded in time and size, and nothing of it is left behind."""
+"""Short queries of a Codex: bounded in time and size, with no process left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a past session was asked when a picture of it was made: message, references, model, and when that was."""
+"""Prompt, references, model and time of each picture in a past session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose rollout it is: the thread names it, the first record proves it, and another run's is never read on."""
+"""Which rollout is ours: the thread names it, its first record proves it, and others are not read further."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line that Codex is started with, and what is refused before it is."""
+"""The command line that starts Codex, and arguments that are refused before."""
 
 from __future__ import annotations
 

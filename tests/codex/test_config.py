@@ -1,4 +1,4 @@
-"""The names of MCP servers in config.toml and the provider, and nothing else of it."""
+"""The names of MCP servers and the provider in config.toml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a run that was cut off: found by its thread or its folder, waited for, and never another's."""
+"""The picture of an interrupted run: found by thread or folder, waited for, never that of another run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why there is no picture: for each recorded failure the name, the exit code, the cost, and when a limit ends."""
+"""Why there is no picture: code, exit code, cost and reset time of each recorded failure."""
 
 from __future__ import annotations
 

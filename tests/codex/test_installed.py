@@ -1,4 +1,4 @@
-"""Where a Codex came from, and where one is looked for that is not on PATH."""
+"""Where a Codex was installed from, and Codexes that are not on PATH."""
 
 from __future__ import annotations
 

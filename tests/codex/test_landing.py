@@ -1,4 +1,4 @@
-"""What has landed: only what decodes whole counts; the first wins, or the largest."""
+"""Candidates for the picture: only whole ones count; the first is taken, or the largest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is switched off for the length of a run."""
+"""The settings that switch off what a picture does not need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Codex says that it is logged in: in the words of the real builds, and in words of nobody's."""
+"""The login status, in the words of the real builds and in others."""
 
 from __future__ import annotations
 

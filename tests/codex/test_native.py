@@ -1,4 +1,4 @@
-"""The native binary behind npm's script: found where npm puts it, and nowhere else."""
+"""The native binary behind npm's script, in every layout of the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nets below the records: saved files, and stray blobs."""
+"""The fallback below the records: saved files, and unrecognized images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of its own group: pumped, asked to end, left to end by itself, and never forgotten."""
+"""One Codex process in a group of its own: streams, signals, and its end."""
 
 from __future__ import annotations
 

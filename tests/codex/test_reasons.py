@@ -1,4 +1,4 @@
-"""What Codex's words mean."""
+"""Error codes from the words of Codex."""
 
 from __future__ import annotations
 

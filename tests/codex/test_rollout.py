@@ -1,4 +1,4 @@
-"""Every recorded shape of a rollout: which pictures were made, and that a reference never is one of them."""
+"""Recorded rollouts of every format: which pictures were made; a reference is never one of them."""
 
 from __future__ import annotations
 

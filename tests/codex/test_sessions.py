@@ -1,4 +1,4 @@
-"""What is new in the sessions folder, and whose rollout it is."""
+"""The sessions folder: new rollouts, and whose they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a rollout is of a known shape: every recording is, and whatever a Codex of tomorrow may write is told."""
+"""Whether a rollout has a known format: every recording has, and unknown records are named."""
 
 from __future__ import annotations
 

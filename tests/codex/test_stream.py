@@ -1,4 +1,4 @@
-"""Codex's event stream and stderr, however they are cut."""
+"""Codex's event stream and stderr, in chunks of any size."""
 
 from __future__ import annotations
 

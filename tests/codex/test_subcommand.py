@@ -1,4 +1,4 @@
-"""Which subcommand the user's own arguments name: as Codex itself reads them."""
+"""The Codex subcommand in the user's own arguments, as Codex itself reads them."""
 
 from __future__ import annotations
 

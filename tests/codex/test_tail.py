@@ -1,4 +1,4 @@
-"""Following a file that grows: whole lines, each once."""
+"""Following a growing file: whole lines, each once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the image tool and its endpoint say in place of a picture."""
+"""Errors of the image tool and its endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One turn or several: recorded rollouts of every build, and both ends of long ones."""
+"""One turn or several in a rollout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a run may send, and what its errors say of it."""
+"""How much a run may upload, and errors that large references cause."""
 
 from __future__ import annotations
 

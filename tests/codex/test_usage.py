@@ -1,4 +1,4 @@
-"""How much room a home takes: by names and sizes, bounded in time, and no file is opened."""
+"""Disk usage of a Codex home: by names and sizes, bounded in time, without opening a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bell that a run sleeps on."""
+"""The wakeable event that a run sleeps on."""
 
 from __future__ import annotations
 

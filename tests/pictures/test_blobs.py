@@ -1,4 +1,4 @@
-"""Base64 pictures inside JSON, found by their magic and lifted out."""
+"""Base64 pictures inside JSON lines: found by their magic bytes, and taken out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that nothing leaves: by name, by a link, and by a link that was put there after all was checked."""
+"""Output roots: no name and no link leads outside, also one that is made during the write."""
 
 from __future__ import annotations
 

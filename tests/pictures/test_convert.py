@@ -1,4 +1,4 @@
-"""A picture in another format."""
+"""Conversion of pictures to other formats."""
 
 from __future__ import annotations
 

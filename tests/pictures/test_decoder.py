@@ -1,4 +1,4 @@
-"""Whole or broken, and every pixel, whatever a host program has set in Pillow and in ``warnings``."""
+"""Decoding is independent of what a host program has set in Pillow and in ``warnings``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pictures go: what is refused before anything is spent, and writes that are whole or not there at all."""
+"""Output names are checked before anything is spent; writes are whole or leave nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies that are small enough for a message."""
+"""Previews that are small enough for a message."""
 
 from __future__ import annotations
 

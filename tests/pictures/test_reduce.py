@@ -1,4 +1,4 @@
-"""Smaller copies of large references: what is cut, what is kept, and what goes byte for byte."""
+"""Smaller copies of large references, and references that are sent unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a picture is all there by its structure: pictures as Pillow writes them, and each beginning of them."""
+"""Whether a picture is complete by its structure alone, and every prefix of it is not."""
 
 from __future__ import annotations
 

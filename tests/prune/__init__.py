@@ -1,1 +1,1 @@
-"""What past runs take on disk, and its removal: on homes that real builds of Codex made, and on made-up ones."""
+"""The command ``prune``, in homes that real builds of Codex made and in hand-written ones."""

@@ -1,4 +1,4 @@
-"""``codex-imagegen prune`` as it is installed: when it removes, what it says, and how it ends."""
+"""The command ``prune``: when it removes, what it prints, and how it ends."""
 
 from __future__ import annotations
 

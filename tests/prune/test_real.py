@@ -1,4 +1,4 @@
-"""``prune`` in homes that real builds of Codex made: what goes, what stays, and that Codex's databases forget it."""
+"""``prune`` in homes that real builds of Codex made: what is removed, what is kept, and Codex's databases."""
 
 from __future__ import annotations
 

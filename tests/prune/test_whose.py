@@ -1,4 +1,4 @@
-"""Whose a session is, and what is never touched: other people's sessions, and whatever lies behind a link."""
+"""Which sessions are ours, and what is never removed: sessions of others, and what lies behind links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``codex-imagegen recover`` as it is installed: what comes back, where it goes, what is said when there is nothing."""
+"""The command ``recover``: pictures, their names and formats, the list, and failures."""
 
 from __future__ import annotations
 

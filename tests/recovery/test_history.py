@@ -1,4 +1,4 @@
-"""Past sessions are found wherever they are, newest first, by their names alone."""
+"""Past sessions are found in every folder of the Codex home, newest first, by their names alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a past session still holds: each picture once, the user's own never."""
+"""Pictures stored in a past session: each one once, and never a reference of the user."""
 
 from __future__ import annotations
 

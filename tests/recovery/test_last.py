@@ -1,4 +1,4 @@
-"""``recover --last``: the one picture that was made last, whichever session it is in and however that was made."""
+"""``recover --last``: the picture that was made last, in whichever session it is."""
 
 from __future__ import annotations
 

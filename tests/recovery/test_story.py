@@ -1,4 +1,4 @@
-"""What the command can't show of a recovery: being stopped, and how much is held in memory."""
+"""Recovery in the process: it can be interrupted, and holds few pictures in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the recorder wrote: fixtures/rollouts, read as the program would read it, without a Codex."""
+"""The recordings in fixtures/rollouts, read as the program reads them, without a Codex."""
 
 from __future__ import annotations
 
