@@ -9,18 +9,16 @@ from tests.support import builds, checks
 from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
-CODE_MODE = [variant for variant in checks.every_build() if builds.number(variant.values[0]) >= (0, 144)]
+CODE_MODE = [build for build in builds.BUILDS if builds.number(build) >= (0, 144)]
 HANDED_BACK_SEC = {"0.144.6": 10}
 """Seconds after which a build hands a running script back, if it was not asked to wait longer; 30 on the newer ones."""
-
-
-def long_enough(version: str) -> float:
-    return HANDED_BACK_SEC.get(version, 30) + 3
+ASKS_TO_WAIT = (0, 148)
+"""The first supported build that can be told to wait where the model's script does not ask for it."""
 
 
 class Slow(Small):
-    def __init__(self, version):
-        self.draw_sec = long_enough(version)
+    def __init__(self, draw_sec):
+        self.draw_sec = draw_sec
 
 
 class Impatient(Slow):
@@ -30,38 +28,39 @@ class Impatient(Slow):
         return [script_call(arguments_of(request))]
 
 
-def delivered(world, *options):
-    done = world.run("--prompt", "a red fox", "--out", "fox.png", *options)
+FOX = ["--prompt", "a red fox", "--out", "fox.png"]
+
+
+def assert_delivered(world, done, model_calls):
     assert (done.code, done.err) == (0, "")
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert world.model_calls == model_calls
     checks.assert_clean(world)
-    return world.model_calls
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize("version", CODE_MODE)
-def test_run_of_a_long_picture_costs_one_model_call(lab, version):
-    assert delivered(lab(version, script=Slow(version))) == 1
+def test_run_of_a_long_picture_costs_one_model_call_where_the_build_can_be_told_to_wait(lab):
+    """Of all builds at once, with a script that asks for the time and one that does not."""
+    started = []
+    for version in CODE_MODE:
+        for script in (Slow, Impatient):
+            world = lab(version, script=script(HANDED_BACK_SEC.get(version, 30) + 3))
+            started.append((world, world.start(*FOX)))
+    for world, run in started:
+        told = isinstance(world.standin.script, Impatient) and builds.number(world.version) < ASKS_TO_WAIT
+        assert_delivered(world, checks.finish(run, seconds=200), 2 if told else 1)
 
 
-@pytest.mark.ci
-@pytest.mark.parametrize("version", CODE_MODE)
-def test_run_with_a_model_that_does_not_wait_costs_one_call_where_the_build_can_be_told(lab, version):
-    expected = 1 if builds.number(version) >= (0, 148) else 2
-    assert delivered(lab(version, script=Impatient(version))) == expected
+HURRY = ["--codex-arg", "-c", "--codex-arg", "features.code_mode.default_exec_yield_time_ms=300"]
+"""Codex hands a running script back after 0.3 s, unless it asks for more."""
 
 
 def test_run_waits_for_a_script_that_codex_hands_back_to_the_model(lab):
-    """As above, in a build that hands it back after 0.3 s."""
-    script = Impatient(builds.NEWEST)
-    script.draw_sec = 1.5
-    hurry = "features.code_mode.default_exec_yield_time_ms=300"
-    assert delivered(lab(script=script), "--codex-arg", "-c", "--codex-arg", hurry) == 2
+    world = lab(script=Impatient(1.5))
+    assert_delivered(world, world.call(*FOX, *HURRY), 2)
 
 
 def test_run_asks_the_model_to_wait_for_its_script(lab):
     """A model that does as it is told takes one call, whatever time the picture takes."""
-    script = Slow(builds.NEWEST)
-    script.draw_sec = 1.5
-    hurry = "features.code_mode.default_exec_yield_time_ms=300"
-    assert delivered(lab(script=script), "--codex-arg", "-c", "--codex-arg", hurry) == 1
+    world = lab(script=Slow(1.5))
+    assert_delivered(world, world.call(*FOX, *HURRY), 1)
