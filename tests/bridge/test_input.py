@@ -383,10 +383,9 @@ def test_run_with_prompt_of_every_kind_of_character_sends_it_word_for_word(lab, 
 
 
 @pytest.mark.every_build
-@ENDS
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS.keys())
-def test_run_with_prompt_of_one_kind_of_character_sends_it_word_for_word(lab, version, prompt):
-    world = lab(version, script=Small())
+def test_run_with_prompt_of_one_kind_of_character_sends_it_word_for_word(lab, prompt):
+    world = lab(script=Small())
     assert_word_for_word(world, world.run("--prompt", prompt, "--out", "fox.png"), prompt)
 
 

@@ -92,7 +92,7 @@ class Twice(Small):
         return encoded(300) if prompt == "large" else super().draw(prompt)
 
 
-@VARIANTS
+@pytest.mark.parametrize(("version", "model"), checks.variants(ends_only=True, function_model_in_ci=True))
 def test_run_with_full_turn_writes_the_largest_picture(lab, version, model):
     world = lab(version, script=Twice())
     done = world.call("--prompt", "small", "--out", "fox.png", "--full-turn", *checks.model_of(model))
