@@ -17,8 +17,19 @@ ASKS_TO_WAIT = (0, 148)
 
 
 class Slow(Small):
+    asked = 0
+    """How many model calls had come when the picture was made; a closing one may follow."""
+
     def __init__(self, draw_sec):
         self.draw_sec = draw_sec
+
+    def respond(self, call):
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().respond(call)
+
+    def draw(self, prompt):
+        self.asked = self.calls
+        return super().draw(prompt)
 
 
 class Impatient(Slow):
@@ -34,7 +45,7 @@ FOX = ["--prompt", "a red fox", "--out", "fox.png"]
 def assert_delivered(world, done, model_calls):
     assert (done.code, done.err) == (0, "")
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
-    assert world.model_calls == model_calls
+    assert world.standin.script.asked == model_calls
     checks.assert_clean(world)
 
 

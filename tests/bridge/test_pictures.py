@@ -18,18 +18,20 @@ from codex_imagegen.model import Wishes
 from tests.support import builds, checks
 from tests.support.checks import ENDS, Small, made
 from tests.support.pictures import encoded
+from tests.support.scripts import NeverCloses
 
 pytestmark = pytest.mark.real
 VARIANTS = pytest.mark.parametrize(("version", "model"), checks.variants(function_model_in_ci=True))
 
 
 def assert_delivered(world, done, prompt, name="fox.png"):
-    """The picture is there as it was made, its path alone was printed, one turn was paid for, nothing is left."""
+    """The picture is there as it was made, its path was printed, no closing words were waited for, nothing is left."""
     path = world.work / name
     assert (done.code, done.err) == (0, "")
     assert done.text == f"{path}\n"
     assert path.read_bytes() == made(prompt)
-    assert world.model_calls == 1
+    assert checks.turns(world) == 1
+    assert world.standin.script.closed == 0
     checks.assert_clean(world)
 
 
@@ -50,7 +52,7 @@ def assert_seen(world, references):
 
 @VARIANTS
 def test_run_with_prompt_writes_the_picture_and_prints_its_path(lab, version, model):
-    world = lab(version, script=Small())
+    world = lab(version, script=NeverCloses())
     done = world.run("--prompt", "a red fox", "--out", "fox.png", *checks.model_of(model))
     assert_delivered(world, done, "a red fox")
     assert_asked(world, "a red fox")
@@ -62,7 +64,7 @@ def test_run_with_prompt_writes_the_picture_and_prints_its_path(lab, version, mo
 @VARIANTS
 def test_run_with_five_references_shows_their_bytes_to_model_and_tool(lab, version, model):
     """Of every format, one larger than the picture that is made, and two with names that Codex would misread."""
-    world = lab(version, script=Small())
+    world = lab(version, script=NeverCloses())
     names = ["one, two.png", "-dash.png", "3.webp", "4.jpeg", "5.jpg"]
     for name in names[1:]:
         Image.open(io.BytesIO(made(name))).convert("RGB").save(world.work / name)
@@ -77,6 +79,8 @@ def test_run_with_five_references_shows_their_bytes_to_model_and_tool(lab, versi
 
 class Twice(Small):
     """The model makes two pictures in one turn, the larger one second; then it says so."""
+
+    closed = 0
 
     def respond(self, call):
         request = call.json
@@ -110,7 +114,7 @@ def test_run_without_full_turn_ends_with_the_first_picture(lab, version):
 
 
 def test_run_with_out_dash_prints_the_bytes(lab):
-    world = lab(script=Small())
+    world = lab(script=NeverCloses())
     done = world.run("--prompt", "a red fox", "--out", "-")
     assert (done.code, done.err) == (0, "")
     assert done.out == made("a red fox")
@@ -126,7 +130,7 @@ def test_run_with_out_dash_prints_the_bytes(lab):
     ],
 )
 def test_run_with_another_suffix_converts_the_picture(lab, name, kind):
-    world = lab(script=Small())
+    world = lab(script=NeverCloses())
     done = world.call("--prompt", "a red fox", "--out", name, "--json")
     image = done.json["images"][0]
     data = (world.work / name).read_bytes()
@@ -139,7 +143,7 @@ def test_run_with_another_suffix_converts_the_picture(lab, name, kind):
 
 @ENDS
 def test_run_with_json_prints_the_promised_object(lab, version):
-    world = lab(version, script=Small())
+    world = lab(version, script=NeverCloses())
     done = world.run("--prompt", "a red fox", "--out", "fox.png", "--json")
     answer, data = done.json, made("a red fox")
     (image,) = answer["images"]
@@ -161,7 +165,7 @@ def test_run_with_json_prints_the_promised_object(lab, version):
 
 @pytest.mark.parametrize("option", ["--prompt", pytest.param("--prompt-file", marks=pytest.mark.every_build)])
 def test_run_with_prompt_on_stdin_and_no_name_writes_a_dated_picture(lab, option):
-    world = lab(script=Small())
+    world = lab(script=NeverCloses())
     done = world.run(option, "-", stdin=b"ein roter Fuchs")
     (picture,) = world.work.iterdir()
     assert re.fullmatch(r"image-\d{8}-\d{6}\.png", picture.name)
@@ -171,7 +175,7 @@ def test_run_with_prompt_on_stdin_and_no_name_writes_a_dated_picture(lab, option
 
 def test_run_with_a_default_name_that_is_taken_adds_a_number(lab):
     """The names of the next 60 seconds are taken."""
-    world = lab(script=Small())
+    world = lab(script=NeverCloses())
     now = time.time()
     for second in range(60):
         stamp = time.strftime("image-%Y%m%d-%H%M%S", time.localtime(now + second))
@@ -183,7 +187,7 @@ def test_run_with_a_default_name_that_is_taken_adds_a_number(lab):
 
 
 def test_run_with_force_through_a_symlink_replaces_its_target_and_keeps_permissions(lab):
-    world = lab(script=Small())
+    world = lab(script=NeverCloses())
     path = world.work / "real.png"
     path.write_bytes(b"old")
     path.chmod(0o640)
@@ -197,7 +201,7 @@ def test_run_with_force_through_a_symlink_replaces_its_target_and_keeps_permissi
 
 @checks.NEWEST_FIRST
 def test_run_with_model_and_codex_arguments_passes_them_on(lab, version):
-    world = lab(version, script=Small())
+    world = lab(version, script=NeverCloses())
     extra = ["--codex-arg=-c", "--codex-arg", 'model_reasoning_effort="high"']
     done = world.call("--prompt", "a red fox", "--out", "fox.png", "--model", builds.FUNCTION_MODEL, *extra)
     assert_delivered(world, done, "a red fox")
@@ -208,7 +212,7 @@ def test_run_with_model_and_codex_arguments_passes_them_on(lab, version):
 
 def test_run_with_prompt_file_new_folders_and_a_linked_home_delivers(lab):
     """The command is named, too."""
-    world = lab(script=Small())
+    world = lab(script=NeverCloses())
     link = world.home.parent / "link"
     link.symlink_to(world.home)
     (world.work / "prompt.txt").write_text("a red fox\n")
@@ -219,7 +223,7 @@ def test_run_with_prompt_file_new_folders_and_a_linked_home_delivers(lab):
 
 
 def test_run_as_a_module_with_codex_on_path_and_verbose_shows_codex_own_words(lab):
-    world = lab(script=Small())
+    world = lab(script=NeverCloses())
     module = [sys.executable, "-m", "codex_imagegen"]
     path = f"{builds.codex(builds.NEWEST).parent}:{world.environment['PATH']}"
     done = world.run_argv([*module, "--prompt", "a red fox", "--out", "fox.png", "--verbose"], env={"PATH": path})

@@ -73,7 +73,7 @@ def test_run_with_count_writes_as_many_numbered_pictures(lab):
     assert (done.code, done.err) == (0, "")
     assert done.text.split() == [str(name) for name in names]
     assert all(name.read_bytes() == made("a fox") for name in names)
-    assert world.model_calls == 3
+    assert checks.turns(world) == 3
     checks.assert_clean(world)
 
 
@@ -93,7 +93,7 @@ def test_run_with_count_of_which_one_fails_keeps_the_others_and_names_the_comman
     words = shlex.split(told["error"]["hint"].partition("go on with: ")[2])
     again = call(*words[1:], environment=world.environment, folder=world.work)
     assert (again.code, [image["path"] for image in again.json["images"]][1:]) == (0, there)
-    assert world.model_calls == 5  # two for the one that failed
+    assert checks.turns(world) == 4
 
 
 def test_run_with_count_that_is_rate_limited_pauses_and_repeats(lab):
@@ -134,7 +134,7 @@ def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     assert codes(told) == [(n, "usage-limit", False) for n in range(4)]
     assert not_started(told) == [1, 2, 3]
     assert {failure["error"]["resets_at"] for failure in told["failures"]} == {script.resets_at}
-    assert world.model_calls == 1
+    assert checks.turns(world) == 1
     assert "0 of 4 are made" in told["error"]["message"]
     assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", told["error"]["hint"])
 
@@ -145,7 +145,7 @@ def test_run_with_count_without_the_image_tool_starts_no_more_than_its_jobs(lab)
     done = world.call("-p", "a fox", "-n", "6", "--jobs", "2", "-o", "fox.png", "--json")
     assert (done.code, {code for _, code, _ in codes(done.json)}) == (1, {"tool-unavailable"})
     assert (len(done.json["failures"]), len(not_started(done.json))) == (6, 4)
-    assert world.model_calls <= 2
+    assert checks.turns(world) <= 2
     checks.assert_clean(world)
 
 
@@ -195,7 +195,7 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert (done.code, len(told["images"]), told["error"]["code"]) == (1, 1, "out-unwritable")
     assert codes(told) == [(1, "out-unwritable", True), (2, "out-unwritable", False), (3, "out-unwritable", False)]
     assert not_started(told) == [2, 3]
-    assert world.model_calls == 2
+    assert checks.turns(world) == 2
     assert "1 of 4 are made" in told["error"]["message"]
     assert told["error"]["hint"].startswith("make room on the disk; then go on with: codex-imagegen ")
     thread = re.search(r"codex-imagegen recover (\S+)", told["failures"][0]["error"]["hint"])
@@ -218,7 +218,7 @@ def test_batch_on_a_full_disk_stops_and_continues_with_what_was_made(lab):
     assert [answer["error"]["spent"] for answer in told[0][1:]] == [True, False]
     assert [answer["status"] for answer in told[1]] == ["there", "recovered", "made"]
     assert int(size) == sum(len(Large().draw(f"picture {n}")) for n in range(3))
-    assert world.model_calls == 3
+    assert checks.turns(world) == 3
 
 
 # Being cut off, and going on
@@ -260,14 +260,14 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
     checks.assert_clean(world)
     script.quick = 100
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in world.work.glob("fox-*.png")}
-    calls = world.model_calls
+    calls = checks.turns(world)
     words = shlex.split(told["error"]["hint"].removeprefix("go on with: "))
     done = call(*words[1:], environment=world.environment, folder=world.work)
-    assert (done.code, done.err, world.model_calls - calls) == (0, "", 5 - len(there))
+    assert (done.code, done.err, checks.turns(world) - calls) == (0, "", 5 - len(there))
     assert [image["path"] for image in done.json["images"]] == [str(world.work / f"fox-{n}.png") for n in range(1, 6)]
     assert all((path.stat().st_mtime_ns, path.read_bytes()) == was for path, was in before.items())
     again = call(*words[1:], environment=world.environment, folder=world.work)
-    assert (again.code, len(again.json["images"]), world.model_calls) == (0, 5, calls + 5 - len(there))
+    assert (again.code, len(again.json["images"]), checks.turns(world)) == (0, 5, calls + 5 - len(there))
 
 
 def test_run_with_count_and_force_names_no_command_that_continues(lab):
@@ -288,12 +288,12 @@ def test_run_with_skip_existing_keeps_pictures_and_lists_them(lab):
         "jpeg", 48, len(encoded(48, "mine", format="JPEG")),
     )  # fmt: skip
     assert images[1]["sha256"] == hashlib.sha256((world.work / "fox-2.png").read_bytes()).hexdigest()
-    assert world.model_calls == 2
+    assert checks.turns(world) == 2
     (written,) = [line for line in done.events if line["event"] == "written" and line["index"] == 1]
     assert (written["path"], written["message"]) == (images[1]["path"], "made before")
     (world.work / "owl.png").write_bytes(encoded())
     one = world.call("-p", "an owl", "-o", "owl.png", "--skip-existing")
-    assert (one.code, one.text, world.model_calls) == (0, f"{world.work / 'owl.png'}\n", 2)
+    assert (one.code, one.text, checks.turns(world)) == (0, f"{world.work / 'owl.png'}\n", 2)
     line = world.argv("-p", "a fox", "-n", "4", "-o", "fox.png", "--skip-existing", "--json")
     fails = world.run_argv([*line[:-1], "/nowhere/codex"])
     assert (fails.code, len(fails.json["images"]), codes(fails.json)) == (1, 3, [(3, "codex-missing", False)])
@@ -342,7 +342,7 @@ def test_run_with_count_and_one_name_taken_is_refused_unspent(lab):
     world = lab()
     (world.work / "fox-2.png").write_bytes(b"mine")
     done = world.call("-p", "a fox", "-n", "3", "-o", "fox.png", "--json")
-    assert (done.code, done.json["error"]["code"], world.model_calls) == (73, "out-exists", 0)
+    assert (done.code, done.json["error"]["code"], checks.turns(world)) == (73, "out-exists", 0)
     assert (world.work / "fox-2.png").read_bytes() == b"mine"
 
 

@@ -51,7 +51,7 @@ def test_run_with_image_options_tells_them_beside_the_prompt_and_warns_of_those_
     assert "1600x900" in told["warnings"][0]["message"]
     assert f"{image.width}x{image.height}" in told["warnings"][0]["message"]
     assert told["images"][0]["original"] is True
-    assert world.model_calls == 1
+    assert checks.turns(world) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.standin import Script
+from codex_imagegen.demo.standin import Script, drawn
 from tests.support import builds
 from tests.support.lab import Lab, Outcome
 
@@ -86,6 +86,14 @@ def model_of(model: str | None) -> list[str]:
 def requests(world: Lab) -> list[Any]:
     """What the model was asked, turn by turn."""
     return [call.json for call in world.standin.to("/responses")]
+
+
+def turns(world: Lab) -> int:
+    """How many pictures the model was asked for, without its closing words.
+
+    Those are cut off in time; on a machine that is busy enough the request for them may have been sent.
+    """
+    return sum(not drawn(request) for request in requests(world))
 
 
 def texts(request: Any, role: str) -> list[str]:

@@ -560,6 +560,13 @@ class NeverCloses(Small):
     """The closing turn takes longer than anybody waits, so that the picture is there long before Codex ends."""
 
     closing_sec = 60.0
+    closed = 0
+    """How often the closing words were waited for."""
+
+    def respond(self, call: Call) -> Reply:
+        reply = super().respond(call)
+        self.closed += drawn(call.json)
+        return reply
 
 
 class FailsOnce(Small, RejectsPictureRequest):
