@@ -19,7 +19,7 @@ from codex_imagegen.errors import (
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure, Result
 from codex_imagegen.server.owed import Owed
-from tests.mcp.wire import Wire
+from tests.mcp.raw_client import RawClient, texts
 from tests.support import checks, past
 from tests.support.checks import Small, made
 
@@ -192,7 +192,7 @@ def test_many_calls_from_many_threads():
     assert owed.thread() == A
 
 
-# With the real Codex, over the wire
+# With the real Codex; each server is a test's own, since it remembers its calls
 
 
 class Holds(Small):
@@ -207,65 +207,77 @@ class Holds(Small):
         return super().draw(prompt)
 
 
-def answer(wire: Wire, number: object):
-    return wire.until(lambda message: message.get("id") == number)["result"]
-
-
 @pytest.mark.real
 def test_cancelled_call_beside_another_gets_its_own_picture_or_none(lab):
     script = Holds()
     world = lab(script=script)
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
-        wire.heard("drawing")
-        wire.call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
-        owl = answer(wire, "owl")["structuredContent"]
+    with RawClient(world) as wire:
+        wire.initialize()
+        wire.start_call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
+        wire.wait_progress("drawing")
+        owl = wire.call("generate_image", prompt="an owl", out="owl.png")["structuredContent"]
         # the fox's host waits no longer, and has not said so: the fox is what this server owes
-        wire.call("recover_image", {"out": "found.png"}, id=3)
-        early = answer(wire, 3)
-        wire.send("notifications/cancelled", {"requestId": "fox"})
+        early = wire.call("recover_image", out="found.png")
+        wire.cancel("fox")
         script.free.set()
         checks.until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
-        wire.call("recover_image", {"out": "found.png"}, id=4)
-        late = answer(wire, 4)
-        wire.hang_up()
-        wire.ended()
+        late = wire.call("recover_image", out="found.png")
+        wire.close_stdin()
+        wire.wait_ended()
     assert (world.work / "owl.png").read_bytes() == made("an owl")
     for found in (early, late):
         assert owl["thread_id"] not in json.dumps(found)
         assert made("an owl") != (b"" if found["isError"] else (world.work / "found.png").read_bytes())
 
 
+class Together(Small):
+    """Draws two pictures, both or none."""
+
+    def __init__(self):
+        self.both = threading.Barrier(2, timeout=60)
+
+    def draw(self, prompt):
+        self.both.wait()
+        return super().draw(prompt)
+
+
 @pytest.mark.real
-def test_two_calls_at_once_are_told_apart_by_their_threads(lab):
-    class Together(Small):
-        """Draws two pictures, both or none."""
-
-        def __init__(self):
-            self.both = threading.Barrier(2, timeout=60)
-
-        def draw(self, prompt):
-            self.both.wait()
-            return super().draw(prompt)
-
-    world = lab(script=Together())
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
-        wire.call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
-        answers = {}
-        while len(answers) < 2:
-            message = wire.until(lambda message: message.get("id") in {"fox", "owl"})
-            answers[message["id"]] = message["result"]["structuredContent"]
-        wire.call("recover_image", {"out": "found.png"}, id=3)
-        unclear_ = answer(wire, 3)
-        threads = [answers[name]["thread_id"] for name in ("fox", "owl")]
-        assert unclear_["isError"]
+def test_recovery_without_thread_finds_the_last_picture_or_asks_which(lab):
+    world = lab(script=Small())
+    with RawClient(world) as wire:
+        wire.initialize()
+        nothing = wire.call("recover_image")
+        assert nothing["isError"]
+        assert nothing["structuredContent"]["error"]["code"] == "usage"
+        assert "no picture yet" in texts(nothing)
+        thread = wire.call("generate_image", prompt="a red fox", out="a.png")["structuredContent"]["thread_id"]
+        turns = world.model_calls
+        last = wire.call("recover_image", out="last.webp", size="40x20", fit=True)
+        size = last["structuredContent"]["images"][0]["bytes"]
+        assert texts(last).splitlines()[:2] == [str(world.work / "last.webp"), f"40 x 20 webp, {size:,} bytes"]
+        named = wire.call("recover_image", thread_id=thread)["structuredContent"]
+        (path,) = [image["path"] for image in named["images"]]
+        assert named["thread_id"] == thread
+        assert thread in path
+        with open(path, "rb") as file:
+            assert file.read() == made("a red fox")
+        assert world.model_calls == turns
+        # two calls at once
+        world.standin.script = Together()
+        wire.start_call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
+        wire.start_call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
+        ended = [wire.wait_answer() for _ in range(2)]
+        answers = {answer["id"]: answer["result"] for answer in ended}
+        assert {name: texts(answer).splitlines()[0] for name, answer in answers.items()} == {
+            name: str(world.work / f"{name}.png") for name in ("fox", "owl")
+        }
+        assert (world.work / "owl.png").read_bytes() == made("an owl")
+        unclear_ = wire.call("recover_image", out="found.png")
+        threads = [answers[name]["structuredContent"]["thread_id"] for name in ("fox", "owl")]
         assert unclear_["structuredContent"]["error"]["code"] == "usage"
-        assert all(thread in unclear_["content"][0]["text"] for thread in threads)
-        wire.call("recover_image", {"thread_id": threads[0], "out": "found.png"}, id=4)
-        assert not answer(wire, 4)["isError"]
-        wire.hang_up()
-        assert wire.ended() == (0, "")
+        assert all(thread in texts(unclear_) for thread in threads)
+        assert not wire.call("recover_image", thread_id=threads[0], out="found.png")["isError"]
+        wire.close_stdin()
+        assert wire.wait_ended() == (0, "")
     assert (world.work / "found.png").read_bytes() == made("a red fox")
+    checks.assert_clean(world)
