@@ -45,7 +45,7 @@ def run(shell: Shell, *more: str) -> Outcome:
     return shell.run("batch", "jobs.jsonl", "--json", *more)
 
 
-def test_a_job_may_take_the_paid_route(shell: Shell, standin: StandIn) -> None:
+def test_runcomfy_job_is_submitted_once_and_journalled(shell: Shell, standin: StandIn) -> None:
     done = run(shell)
     assert (done.code, done.err, done.json["status"], done.json["cost_usd"]) == (0, "", "made", 0.04)
     assert (shell.work / "fox.png").read_bytes() == picture()
@@ -56,7 +56,7 @@ def test_a_job_may_take_the_paid_route(shell: Shell, standin: StandIn) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-def test_a_request_that_was_submitted_is_asked_for_again(shell: Shell, standin: StandIn, signum: int) -> None:
+def test_submitted_request_of_a_stopped_batch_is_fetched(shell: Shell, standin: StandIn, signum: int) -> None:
     standin.states.clear()
     standin.states.append("in_progress")
     with subprocess.Popen(
@@ -77,7 +77,7 @@ def test_a_request_that_was_submitted_is_asked_for_again(shell: Shell, standin: 
     assert not any("cancel" in line for line in standin.lines)
 
 
-def test_a_reference_that_became_smaller_is_told_and_the_job_stays_the_same(shell: Shell, standin: StandIn) -> None:
+def test_reduced_reference_is_a_warning_and_the_job_stays_the_same(shell: Shell, standin: StandIn) -> None:
     (shell.work / "large.png").write_bytes(encoded(1600))
     (shell.work / "jobs.jsonl").write_text(json.dumps({**JOB, "refs": ["large.png"]}) + "\n")
     done = run(shell)
@@ -86,7 +86,7 @@ def test_a_reference_that_became_smaller_is_told_and_the_job_stays_the_same(shel
     assert standin.submitted == 1
 
 
-def test_a_request_that_failed_meanwhile_is_not_repeated_unasked(shell: Shell, standin: StandIn) -> None:
+def test_request_failed_meanwhile_is_not_repeated_unasked(shell: Shell, standin: StandIn) -> None:
     assert run(shell).code == 0
     path = shell.work / NAME
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
@@ -102,7 +102,7 @@ def test_a_request_that_failed_meanwhile_is_not_repeated_unasked(shell: Shell, s
     assert standin.submitted == 2
 
 
-def test_a_submit_that_nobody_knows_the_end_of_is_not_repeated_unasked(shell: Shell, standin: StandIn) -> None:
+def test_submit_of_unknown_end_is_not_repeated_unasked(shell: Shell, standin: StandIn) -> None:
     assert run(shell).code == 0
     path = shell.work / NAME
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
@@ -115,7 +115,7 @@ def test_a_submit_that_nobody_knows_the_end_of_is_not_repeated_unasked(shell: Sh
     assert standin.submitted == 2
 
 
-def test_without_a_token_nothing_is_called_failed(shell: Shell, standin: StandIn) -> None:
+def test_jobs_without_a_token_are_left_not_failed(shell: Shell, standin: StandIn) -> None:
     token = shell.env.pop("RUNCOMFY_TOKEN")
     done = run(shell)
     assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-auth", "left")
