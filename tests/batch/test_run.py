@@ -17,6 +17,7 @@ from codex_imagegen.batches.run import Batch
 from codex_imagegen.errors import ReferenceMissing
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.outcome import Result
+from tests.support.checks import until
 
 
 class Listed:
@@ -53,7 +54,14 @@ def batch(count: int, attempts: Attempted, workers: int = 3) -> Batch:
 
 def test_each_job_ends_once_with_so_many_at_a_time() -> None:
     at_once: list[int] = []
-    work = batch(40, attempts := Attempted(lambda _line: at_once.append(work.running) or time.sleep(0.005)))
+    three = threading.Barrier(3, timeout=60)
+
+    def settle(line: Line) -> None:
+        if line.number <= 3:
+            three.wait()
+        at_once.append(work.running)
+
+    work = batch(40, attempts := Attempted(settle))
     assert sorted(outcome.line for outcome in work.outcomes()) == list(range(1, 41))
     assert max(at_once) == 3
     assert (attempts.swept, work.running) == (1, 0)
@@ -95,10 +103,10 @@ def test_defect_ends_all_and_is_raised() -> None:
 
 
 def test_closing_the_outcomes_stops_the_runs() -> None:
-    begun = threading.Event()
-    attempts = Attempted(lambda _line: begun.set() or time.sleep(0.01))
+    before = set(threading.enumerate())
+    attempts = Attempted(lambda _line: time.sleep(0.01))
     outcomes = batch(1000, attempts).outcomes()
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert attempts.interrupt.signum is not None
-    assert threading.active_count() < 10
+    until(lambda: not set(threading.enumerate()) - before, "the threads to end")
