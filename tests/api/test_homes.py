@@ -18,7 +18,7 @@ CODEX = builds.codex(builds.NEWEST)
 
 @pytest.fixture
 def homes(here, lab, monkeypatch):
-    """Two worlds, each with a back end of its own; CODEX_HOME names neither."""
+    """Two labs, each with a back end of its own; CODEX_HOME names neither."""
     worlds = here(), lab(script=Small())
     monkeypatch.setenv("CODEX_HOME", str(worlds[0].tmp / "of-nobody"))
     return worlds
@@ -52,7 +52,7 @@ def test_two_threads_draw_in_two_homes_at_once(homes):
 
 
 @pytest.mark.real
-def test_batch_edit_and_recover_take_a_home_too(homes):
+def test_batch_edit_and_recover_use_their_codex_home(homes):
     first, second = homes
     jobs = ["a fox", {"prompt": "an owl", "codex_home": first.home}]
     outcomes = codex_imagegen.batch(jobs, out_dir=second.work / "out", codex=CODEX, codex_home=second.home)
@@ -68,7 +68,7 @@ def test_batch_edit_and_recover_take_a_home_too(homes):
         codex_imagegen.recover(result.thread_id, out=second.work / "no.png", codex_home=first.home)
 
 
-def test_home_may_be_relative_and_in_the_users_folder(tmp_path, monkeypatch):
+def test_codex_home_may_be_relative_or_in_the_users_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CODEX_HOME", "/no/such/folder")
     monkeypatch.chdir(tmp_path)

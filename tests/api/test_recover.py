@@ -19,7 +19,7 @@ def thread(tmp_path, monkeypatch):
     return past.id_of(past.Past(tmp_path / "home").rollout(past.asked(), past.made(FOX)))
 
 
-def test_by_thread_as_the_last_one_and_by_file(thread, tmp_path, capfd):
+def test_recover_finds_by_thread_as_the_last_and_by_file(thread, tmp_path, capfd):
     result = codex_imagegen.recover(thread, out=tmp_path / "fox.png")
     assert (result.ok, result.thread_id, result.path) == (True, thread, tmp_path / "fox.png")
     assert codex_imagegen.recover(last=True, out_dir=tmp_path / "new").path == tmp_path / "new" / f"{thread}.png"
@@ -30,7 +30,7 @@ def test_by_thread_as_the_last_one_and_by_file(thread, tmp_path, capfd):
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")
 
 
-def test_what_is_not_there(thread):
+def test_recover_raises_for_a_missing_session_and_an_existing_file(thread):
     with pytest.raises(codex_imagegen.SessionMissing):
         codex_imagegen.recover("0199a213-81c0-7800-8aa1-bbab2a035a53")
     codex_imagegen.recover(thread)
@@ -39,7 +39,7 @@ def test_what_is_not_there(thread):
 
 
 @pytest.mark.real
-def test_an_edit_of_several_with_wishes(here):
+def test_edit_of_several_with_options_sends_all_references(here):
     world = here()
     refs = [world.work / "a.png", str(world.work / "b.png")]
     for ref in refs:
