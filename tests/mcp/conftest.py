@@ -1,13 +1,12 @@
-"""Servers that many tests share: starting one costs half a second of processor time, for the import of the SDK alone.
+"""A server that many tests share: starting one costs half a second of processor time, for the import of the SDK alone.
 
-A test that uses a shared server has a folder of its own in it, and must not depend on what others asked for. What is
+A test that uses it has a folder of its own in it, and must not depend on what others asked for. What is
 about starting or ending a server, or about what it remembers of earlier calls, starts one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,53 +62,30 @@ class SharedServer:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], SharedServer]]:
-    """Starts each shared server of this test process once. After the last test they end in silence when stdin does."""
-    servers: dict[str, SharedServer] = {}
-    with ExitStack() as stack:
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
+    """The server of this test process. After the last test it ends in silence when its stdin does.
 
-        def get(name: str) -> SharedServer:
-            if name not in servers:
-                folder = tmp_path_factory.mktemp(name)
-                servers[name] = _bounded(stack, folder) if name == "bounded" else _start(stack, folder)
-            server = servers[name]
-            assert server.client.server.poll() is None, "an earlier test has ended the server"
-            server.reset()
-            return server
-
-        yield get
-        for server in servers.values():
-            server.client.close_stdin()
-        assert [server.client.wait_ended() for server in servers.values()] == [(0, "")] * len(servers)
-
-
-@pytest.fixture
-def server(shared: Callable[[str], SharedServer]) -> SharedServer:
-    """A server that was started without options."""
-    return shared("default")
-
-
-@pytest.fixture
-def bounded_server(shared: Callable[[str], SharedServer]) -> SharedServer:
-    """A server with every option, whose working folder is the user's home.
-
-    Its roots are ``root`` and ``refs`` beside the lab; it makes one picture at a time, and has small previews.
+    It has every option, and the user's home as its working folder: its roots are ``root`` and ``refs`` beside the lab;
+    it works on two calls at once, and has small previews.
     """
-    return shared("bounded")
-
-
-def _bounded(stack: ExitStack, folder: Path) -> SharedServer:
+    folder = tmp_path_factory.mktemp("mcp")
     root, refs = folder / "root", folder / "refs"
     root.mkdir()
     refs.mkdir()
-    options = ("--root", str(root), "--ref-root", str(refs), "--jobs", "1", "--preview-kb", "90")
+    options = ("--root", str(root), "--ref-root", str(refs), "--jobs", "2", "--preview-kb", "90")
     backends = ("--backend", "codex", "--backend", "runcomfy")
-    return _start(stack, folder, *options, *backends, root=root)
+    with (
+        Lab(folder / "lab") as world,
+        RawClient(world, *options, *backends, cwd=world.environment["HOME"]) as client,
+    ):
+        yield SharedServer(world, client, root, client.initialize()["result"]["instructions"])
+        client.close_stdin()
+        assert client.wait_ended() == (0, "")
 
 
-def _start(stack: ExitStack, folder: Path, *options: str, root: Path | None = None) -> SharedServer:
-    world = stack.enter_context(Lab(folder / "lab"))
-    cwd = world.environment["HOME"] if root else None
-    client = stack.enter_context(RawClient(world, *options, cwd=cwd))
-    instructions = client.initialize()["result"]["instructions"]
-    return SharedServer(world, client, root or world.work, instructions)
+@pytest.fixture
+def server(shared_server: SharedServer) -> SharedServer:
+    """The shared server, with a folder for this test, and with nothing heard or asked for."""
+    assert shared_server.client.server.poll() is None, "an earlier test has ended the server"
+    shared_server.reset()
+    return shared_server

@@ -14,17 +14,17 @@ THREAD = "0199a213-81c0-7800-8aa1-bbab2a035a53"
 
 
 @pytest.fixture
-def outside(bounded_server, tmp_path):
+def outside(server, tmp_path):
     """A folder that is in no root; references are in the test's folder, and in that for references."""
-    refs = bounded_server.root.parent / "refs"
-    for folder in (bounded_server.folder, refs, tmp_path / "outside"):
+    refs = server.root.parent / "refs"
+    for folder in (server.folder, refs, tmp_path / "outside"):
         folder.mkdir(exist_ok=True)
         (folder / "ref.png").write_bytes(made(folder.name))
     return tmp_path / "outside"
 
 
-def test_paths_outside_the_roots_are_refused_as_usage(bounded_server, outside):
-    server, folder = bounded_server, bounded_server.folder
+def test_paths_outside_the_roots_are_refused_as_usage(server, outside):
+    folder = server.folder
     (folder / "link").symlink_to(outside)
     refs = server.root.parent / "refs"
     outs = [
@@ -43,10 +43,10 @@ def test_paths_outside_the_roots_are_refused_as_usage(bounded_server, outside):
 
 
 @pytest.mark.real
-def test_paths_inside_the_roots_are_written_and_read(bounded_server, outside):
-    folder = bounded_server.folder
-    refs = [f"{folder.name}/ref.png", str(bounded_server.root.parent / "refs" / "ref.png")]
-    answer = bounded_server.call("edit_image", prompt="both", refs=refs, out=f"{folder.name}/new/fox.png")
+def test_paths_inside_the_roots_are_written_and_read(server, outside):
+    folder = server.folder
+    refs = [f"{folder.name}/ref.png", str(server.root.parent / "refs" / "ref.png")]
+    answer = server.call("edit_image", prompt="both", refs=refs, out=f"{folder.name}/new/fox.png")
     assert not answer["isError"], texts(answer)
     assert (folder / "new" / "fox.png").read_bytes() == made("both")
 
@@ -96,7 +96,7 @@ def test_wrong_option_is_a_usage_error(lab, arguments, words):
 
 @pytest.mark.parametrize("where", ["/", "HOME"])
 def test_working_folder_that_bounds_nothing_is_refused_without_root(lab, where):
-    """With a root it is accepted: the bounded server of the other tests has such a working folder."""
+    """With a root it is accepted: the shared server of the other tests has such a working folder."""
     world = lab(offline=True)
     folder = world.environment["HOME"] if where == "HOME" else where
     done = world.run_argv(["env", "-C", folder, COMMAND, "mcp"])

@@ -18,6 +18,7 @@ from tests.mcp.raw_client import RawClient
 from tests.support import checks
 from tests.support.checks import Small, made
 
+MORE = pytest.mark.every_build
 FOX = {"prompt": "a red fox", "out": "fox.png"}
 
 
@@ -100,25 +101,33 @@ def test_cancelling_one_of_two_calls_leaves_the_other(server):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("stage", ["at work", pytest.param("starting", marks=pytest.mark.every_build), "thinking"])
-def test_client_that_goes_away_ends_server_and_codex(lab, stage):
+@pytest.mark.parametrize(
+    "stage", [pytest.param("at work", marks=MORE), pytest.param("starting", marks=MORE), "thinking"]
+)
+def test_client_that_goes_away_ends_server_codex_and_doctor(lab, stage):
     world = lab(script=Thinks())
     with RawClient(world) as wire:
         wire.initialize()
         wire.start_call("generate_image", FOX, id=1)
         wire.start_call("generate_image", {"prompt": "an owl", "count": 2}, id=2)
         wire.wait_progress(stage)
+        wire.start_call("doctor", {}, id=3)
+        wire.wait_progress("at work")
         wire.close_stdin()
         assert wire.wait_ended() == (0, "")
     assert_nothing_made(world)
 
 
 SIGNALS = [
-    pytest.param(signum, code, busy, id=f"{signum.name}-{'busy' if busy else 'idle'}",
-                 marks=[] if busy is (signum is not signal.SIGINT) else [pytest.mark.every_build])
-    for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129))
-    for busy in (True, False)
-]  # fmt: skip
+    pytest.param(signal.SIGTERM, 143, True, id="SIGTERM-busy"),
+    *(
+        pytest.param(signum, code, busy, id=f"{signum.name}-{'busy' if busy else 'idle'}", marks=MORE)
+        for signum, code in ((signal.SIGINT, 130), (signal.SIGHUP, 129))
+        for busy in (True, False)
+    ),
+    pytest.param(signal.SIGTERM, 143, False, id="SIGTERM-idle", marks=MORE),
+]
+"""An idle server that gets SIGINT is in test_command.py."""
 
 
 @pytest.mark.real
@@ -190,6 +199,7 @@ def test_progress_is_repeated_while_a_step_lasts(monkeypatch):
     assert [step for step, _ in itertools.groupby(heard)] == ["at work", heard[-1]]
 
 
+@pytest.mark.every_build
 def test_stdin_that_is_closed_from_the_beginning_is_no_error(lab):
     done = lab().run("mcp")
     assert (done.code, done.out, done.err) == (0, b"", "")

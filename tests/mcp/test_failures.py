@@ -36,7 +36,7 @@ CASES = [
     ("generate_image", {"prompt": "a", "refs": ["a.png"]}, "usage", "no argument 'refs'"),
     ("generate_image", {"prompt": "a", "codex": "/bin/sh"}, "usage", "no argument 'codex'"),
     ("generate_image", {"prompt": "a", "codex_args": ["-c", "x"]}, "usage", "no argument 'codex_args'"),
-    ("generate_image", {"prompt": "a", "backend": "runcomfy"}, "usage", "no argument 'backend'"),
+    ("generate_image", {"prompt": "a", "backend": "other"}, "usage", "'other'"),
     ("generate_image", {"prompt": "a", "size": "big"}, "usage", "--size can't be 'big'"),
     ("generate_image", {"prompt": "a", "count": 0}, "usage", "--count can't be 0"),
     ("generate_image", {"prompt": "a", "count": 11}, "usage", "from 1 to 10"),
@@ -58,11 +58,11 @@ CASES = [
 
 
 def test_wrong_arguments_are_refused_before_anything_is_spent(server):
-    (server.world.work / "there.png").write_bytes(made("there"))
+    (server.root / "there.png").write_bytes(made("there"))
     for tool, arguments, code, words in CASES:
         assert_refused(server.call(tool, **arguments), code, words, "Nothing was spent")
     assert server.world.standin.calls == []
-    assert (server.world.work / "there.png").read_bytes() == made("there")
+    assert (server.root / "there.png").read_bytes() == made("there")
 
 
 def test_unknown_tool_is_an_error_of_the_protocol(server):
@@ -141,8 +141,8 @@ def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch
     assert_refused(answer, "internal", "ZeroDivisionError", "codex-imagegen-defect-", spent=None)
 
 
-def test_offered_backend_without_its_token_fails_as_runcomfy_auth(bounded_server):
+def test_offered_backend_without_its_token_fails_as_runcomfy_auth(server):
     """The request gets as far as that, and nothing is sent."""
-    answer = bounded_server.call("generate_image", prompt="a red fox", backend="runcomfy")
+    answer = server.call("generate_image", prompt="a red fox", backend="runcomfy")
     assert_refused(answer, "runcomfy-auth", "runcomfy login")
     assert answer["structuredContent"]["backend"] == "runcomfy"

@@ -192,92 +192,84 @@ def test_many_calls_from_many_threads():
     assert owed.thread() == A
 
 
-# With the real Codex; each server is a test's own, since it remembers its calls
+# With the real Codex; the server is the test's own, since it remembers its calls
 
 
-class Holds(Small):
-    """Draws owls; whoever wants a fox waits until the test lets go of it."""
+class Draws(Small):
+    """Draws two owls at once or none; foxes wait until the test lets them go."""
 
     def __init__(self):
-        self.free = threading.Event()
+        self.free, self.both = threading.Event(), threading.Barrier(2, timeout=60)
 
     def draw(self, prompt):
         if "fox" in prompt:
             self.free.wait(60)
+        elif "owl" in prompt:
+            self.both.wait()
         return super().draw(prompt)
 
 
 @pytest.mark.real
-def test_cancelled_call_beside_another_gets_its_own_picture_or_none(lab):
-    script = Holds()
+def test_recovery_without_thread_never_gets_another_calls_picture(lab):
+    script = Draws()
     world = lab(script=script)
     with RawClient(world) as wire:
         wire.initialize()
-        wire.start_call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
-        wire.wait_progress("drawing")
-        owl = wire.call("generate_image", prompt="an owl", out="owl.png")["structuredContent"]
-        # the fox's host waits no longer, and has not said so: the fox is what this server owes
-        early = wire.call("recover_image", out="found.png")
-        wire.cancel("fox")
-        script.free.set()
-        checks.until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
-        late = wire.call("recover_image", out="found.png")
-        wire.close_stdin()
-        wire.wait_ended()
-    assert (world.work / "owl.png").read_bytes() == made("an owl")
-    for found in (early, late):
-        assert owl["thread_id"] not in json.dumps(found)
-        assert made("an owl") != (b"" if found["isError"] else (world.work / "found.png").read_bytes())
-
-
-class Together(Small):
-    """Draws two pictures, both or none."""
-
-    def __init__(self):
-        self.both = threading.Barrier(2, timeout=60)
-
-    def draw(self, prompt):
-        self.both.wait()
-        return super().draw(prompt)
-
-
-@pytest.mark.real
-def test_recovery_without_thread_finds_the_last_picture_or_asks_which(lab):
-    world = lab(script=Small())
-    with RawClient(world) as wire:
-        wire.initialize()
         nothing = wire.call("recover_image")
-        assert nothing["isError"]
         assert nothing["structuredContent"]["error"]["code"] == "usage"
         assert "no picture yet" in texts(nothing)
-        thread = wire.call("generate_image", prompt="a red fox", out="a.png")["structuredContent"]["thread_id"]
-        turns = world.model_calls
-        last = wire.call("recover_image", out="last.webp", size="40x20", fit=True)
-        size = last["structuredContent"]["images"][0]["bytes"]
-        assert texts(last).splitlines()[:2] == [str(world.work / "last.webp"), f"40 x 20 webp, {size:,} bytes"]
-        named = wire.call("recover_image", thread_id=thread)["structuredContent"]
-        (path,) = [image["path"] for image in named["images"]]
-        assert named["thread_id"] == thread
-        assert thread in path
-        with open(path, "rb") as file:
-            assert file.read() == made("a red fox")
-        assert world.model_calls == turns
-        # two calls at once
-        world.standin.script = Together()
-        wire.start_call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
-        wire.start_call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
-        ended = [wire.wait_answer() for _ in range(2)]
-        answers = {answer["id"]: answer["result"] for answer in ended}
-        assert {name: texts(answer).splitlines()[0] for name, answer in answers.items()} == {
-            name: str(world.work / f"{name}.png") for name in ("fox", "owl")
-        }
-        assert (world.work / "owl.png").read_bytes() == made("an owl")
-        unclear_ = wire.call("recover_image", out="found.png")
-        threads = [answers[name]["structuredContent"]["thread_id"] for name in ("fox", "owl")]
-        assert unclear_["structuredContent"]["error"]["code"] == "usage"
-        assert all(thread in texts(unclear_) for thread in threads)
-        assert not wire.call("recover_image", thread_id=threads[0], out="found.png")["isError"]
+        assert_last_is_recovered(world, wire)
+        assert_two_at_once_are_told_apart(world, wire)
+        assert_cancelled_call_gets_its_own_or_none(world, wire, script)
         wire.close_stdin()
         assert wire.wait_ended() == (0, "")
-    assert (world.work / "found.png").read_bytes() == made("a red fox")
     checks.assert_clean(world)
+
+
+def assert_last_is_recovered(world, wire):
+    thread = wire.call("generate_image", prompt="a hare", out="hare.png")["structuredContent"]["thread_id"]
+    turns = world.model_calls
+    last = wire.call("recover_image", out="last.webp", size="40x20", fit=True)
+    size = last["structuredContent"]["images"][0]["bytes"]
+    assert texts(last).splitlines()[:2] == [str(world.work / "last.webp"), f"40 x 20 webp, {size:,} bytes"]
+    named = wire.call("recover_image", thread_id=thread)["structuredContent"]
+    (path,) = [image["path"] for image in named["images"]]
+    assert named["thread_id"] == thread
+    assert thread in path
+    with open(path, "rb") as file:
+        assert file.read() == made("a hare")
+    assert world.model_calls == turns
+
+
+def assert_two_at_once_are_told_apart(world, wire):
+    names = ["an owl", "a white owl"]
+    for name in names:
+        wire.start_call("generate_image", {"prompt": name, "out": f"{name}.png"}, id=name)
+    ended = [wire.wait_answer() for _ in names]
+    answers = {answer["id"]: answer["result"] for answer in ended}
+    assert {name: texts(answer).splitlines()[0] for name, answer in answers.items()} == {
+        name: str(world.work / f"{name}.png") for name in names
+    }
+    assert [(world.work / f"{name}.png").read_bytes() for name in names] == [made(name) for name in names]
+    threads = [answers[name]["structuredContent"]["thread_id"] for name in names]
+    unclear_ = wire.call("recover_image", out="found.png")
+    assert unclear_["structuredContent"]["error"]["code"] == "usage"
+    assert all(thread in texts(unclear_) for thread in threads)
+    assert not wire.call("recover_image", thread_id=threads[0], out="found.png")["isError"]
+    assert (world.work / "found.png").read_bytes() == made("an owl")
+
+
+def assert_cancelled_call_gets_its_own_or_none(world, wire, script):
+    wire.start_call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
+    wire.wait_progress("drawing")
+    hare = wire.call("generate_image", prompt="a hare in snow", out="snow.png")["structuredContent"]
+    # the fox's host waits no longer, and has not said so: the fox is what this server owes
+    early = wire.call("recover_image", out="early.png")
+    wire.cancel("fox")
+    checks.until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
+    late = wire.call("recover_image", out="late.png")
+    script.free.set()
+    assert (world.work / "snow.png").read_bytes() == made("a hare in snow")
+    for name, found in (("early", early), ("late", late)):
+        assert hare["thread_id"] not in json.dumps(found)
+        assert found["isError"] or (world.work / f"{name}.png").read_bytes() == made("a red fox")

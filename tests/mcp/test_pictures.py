@@ -70,17 +70,17 @@ class Draws(Small):
         return self._picture
 
 
-def test_picture_above_preview_limit_gets_a_smaller_jpeg(bounded_server):
+def test_picture_above_preview_limit_gets_a_smaller_jpeg(server):
     picture = encoded(200)
     assert len(base64.b64encode(picture)) > 90_000
-    bounded_server.play(Draws(picture))
-    answer = bounded_server.call("generate_image", prompt="a red fox", out=bounded_server.path("fox.png"))
+    server.play(Draws(picture))
+    answer = server.call("generate_image", prompt="a red fox", out=server.path("fox.png"))
     (preview,) = images(answer)
     assert len(preview["data"]) <= 90_000
     assert preview["mimeType"] == "image/jpeg"
     with Image.open(io.BytesIO(base64.b64decode(preview["data"]))) as image:
         assert max(image.size) <= 1024
-    assert (bounded_server.folder / "fox.png").read_bytes() == picture
+    assert (server.folder / "fox.png").read_bytes() == picture
 
 
 @pytest.mark.parametrize(("limit", "kinds"), [(0, ["text"]), (90, ["text", "image"])])
@@ -124,14 +124,14 @@ class Holds(Small):
         return super().draw(prompt)
 
 
-def test_call_above_jobs_limit_waits_for_its_turn_and_says_so(bounded_server):
+def test_call_above_jobs_limit_waits_for_its_turn_and_says_so(server):
     script = Holds()
-    bounded_server.play(script)
-    wire = bounded_server.client
-    for name in ("one", "two"):
-        wire.start_call("generate_image", {"prompt": name, "out": bounded_server.path(f"{name}.png")}, id=name)
-        wire.wait_progress("at work" if name == "one" else "waiting for its turn")
+    server.play(script)
+    wire = server.client
+    for number in range(3):
+        wire.start_call("generate_image", {"prompt": "a fox", "out": server.path(f"{number}.png")}, id=number)
+        wire.wait_progress("waiting for its turn" if number == 2 else "at work")
     script.free.set()
-    ended = [wire.wait_answer() for _ in range(2)]
-    assert {answer["id"]: answer["result"]["isError"] for answer in ended} == {"one": False, "two": False}
-    assert sorted(path.name for path in bounded_server.folder.iterdir()) == ["one.png", "two.png"]
+    ended = [wire.wait_answer() for _ in range(3)]
+    assert {answer["id"]: answer["result"]["isError"] for answer in ended} == dict.fromkeys(range(3), False)
+    assert sorted(path.name for path in server.folder.iterdir()) == ["0.png", "1.png", "2.png"]

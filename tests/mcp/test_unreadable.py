@@ -10,7 +10,7 @@ from mcp.types import jsonrpc_message_adapter
 from codex_imagegen.errors import SessionMissing
 from codex_imagegen.server import answers
 from codex_imagegen.server.settings import Settings
-from tests.mcp.raw_client import RawClient
+from tests.mcp.raw_client import RawClient, texts
 from tests.support import checks, scripts
 from tests.support.checks import made
 
@@ -84,6 +84,8 @@ def test_unreadable_requests_are_answered_and_stdout_has_only_the_protocol(lab, 
         answers = odd_answers(wire)
         assert world.standin.calls == []
         assert list(world.work.iterdir()) == []
+        paid = wire.call("generate_image", prompt="a fox", backend="runcomfy")
+        assert "no argument 'backend'" in texts(paid)  # the server was started without that option
         failed = wire.call("generate_image", prompt="a fox", out="fox.png")
         wire.close_stdin()
         assert wire.wait_ended() == (0, "")
