@@ -13,7 +13,6 @@ import pytest
 
 from codex_imagegen.batches.lines import MAX_LINE, Lines
 
-CHINESE = "".join(chr(0x4E00 + number % 20_000) for number in range(720_000))
 RARE = "\U0001f98a" * 1_048_576
 """A prompt of Codex's full length, of which each character is escaped with twelve bytes."""
 
@@ -32,7 +31,7 @@ def written(path: Path, *records: dict[str, Any]) -> tuple[list[dict[str, Any] |
     return at, [record for _, record in found]
 
 
-@pytest.mark.parametrize("text", [CHINESE, RARE, "x" * (MAX_LINE - 100)], ids=["chinese", "rare", "longest"])
+@pytest.mark.parametrize("text", [RARE, "x" * (MAX_LINE - 100)], ids=["rare", "longest"])
 def test_long_record_is_read_again_as_it_was(tmp_path: Path, text: str) -> None:
     records = [{"event": "done", "images": [{"revised_prompt": text}]}, {"event": "after"}]
     assert written(tmp_path / "j", *records) == (records, records)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.mcp.raw_client import texts
 from tests.support.checks import Small, made
+from tests.support.in_process import run_here
 from tests.support.lab import COMMAND
 
 THREAD = "0199a213-81c0-7800-8aa1-bbab2a035a53"
@@ -77,21 +78,22 @@ def test_link_that_is_made_while_codex_draws_is_not_followed(server, tmp_path):
     assert (server.folder / "fox.png").read_bytes() == made("a red fox")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--root", "none"), "--root 'none' is no folder"),
-        (("--root", ""), "--root '' is no folder"),
-        (("--ref-root", "none"), "--ref-root 'none' is no folder"),
-        (("--backend", "other"), "no backend 'other'"),
-        (("--preview-kb", "-1"), "--preview-kb can't be -1"),
-        (("--jobs", "0"), "--jobs can't be 0"),
-    ],
-)
-def test_wrong_option_is_a_usage_error(lab, arguments, words):
-    done = lab(offline=True).run_argv([COMMAND, "mcp", *arguments])
-    assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
-    assert words in done.err
+WRONG_OPTIONS = [
+    (("--root", "none"), "--root 'none' is no folder"),
+    (("--root", ""), "--root '' is no folder"),
+    (("--ref-root", "none"), "--ref-root 'none' is no folder"),
+    (("--backend", "other"), "no backend 'other'"),
+    (("--preview-kb", "-1"), "--preview-kb can't be -1"),
+    (("--jobs", "0"), "--jobs can't be 0"),
+]
+
+
+def test_wrong_option_is_a_usage_error(lab):
+    world = lab(offline=True)
+    for arguments, words in WRONG_OPTIONS:
+        done = run_here(world, "mcp", *arguments)
+        assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1), arguments
+        assert words in done.err
 
 
 @pytest.mark.parametrize("where", ["/", "HOME"])

@@ -22,7 +22,9 @@ main()
 """
 
 
-@pytest.mark.parametrize("name", ["mcp", "mcp_types", "anyio"])
+@pytest.mark.parametrize(
+    "name", ["mcp", *(pytest.param(name, marks=pytest.mark.every_build) for name in ("mcp_types", "anyio"))]
+)
 def test_server_without_its_extra_says_what_to_install(lab, name):
     world = lab(offline=True)
     done = world.run_argv([sys.executable, "-c", WITHOUT.format(name=name, arguments=["mcp"])])
