@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.cli.main import COMMANDS
+from codex_imagegen.demo.standin import Call, Reply
 from codex_imagegen.outcome import Result
 from codex_imagegen.report import envelope
 from codex_imagegen.runner import backoff
@@ -271,8 +273,20 @@ def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
     assert (done.code, statuses(done), runs_begun(world)) == (0, ["made", "there"], 3)
 
 
+class WaitsForTerminal(BatchScript):
+    """Ends no picture before the terminal has shown what runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owl, self.fox = threading.Event(), threading.Event()
+
+    def picture(self, call: Call) -> Reply:
+        (self.owl if "owl" in call.json["prompt"] else self.fox).wait(60)
+        return super().picture(call)
+
+
 def test_terminal_shows_jobs_done_running_and_failed(lab: Labs) -> None:
-    script = BatchScript(held="fox")
+    script = WaitsForTerminal()
     world = lab(script=script)
     ours, theirs = pty.openpty()
     try:
@@ -282,30 +296,32 @@ def test_terminal_shows_jobs_done_running_and_failed(lab: Labs) -> None:
             env={**world.environment, "TERM": "xterm", "COLUMNS": "120"},
         )  # fmt: skip
         os.close(theirs)
-        shown = _read(ours, "1/2 done", script.free.set)
+        shown = _read(ours, {"0/2 done · 2 running": script.owl.set, "1/2 done · 1 running": script.fox.set})
     finally:
         os.close(ours)
-    out = running.communicate(timeout=30)[0].decode()
+    out = running.communicate(timeout=60)[0].decode()
     assert (running.returncode, out) == (1, f"{world.work / '0001.png'}\n")
-    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
-    assert re.search(r"0/2 done · 2 running · 0 failed · 0:\d\d", text)
-    assert re.search(r"1/2 done · 1 running · [01] failed · 0:\d\d · about \d:\d\d left", text)
-    assert "codex-imagegen: line 2: " in text
+    assert re.search(r"0/2 done · 2 running · 0 failed · 0:\d\d", shown)
+    assert re.search(r"1/2 done · 1 running · [01] failed · 0:\d\d · about \d:\d\d left", shown)
+    assert "codex-imagegen: line 2: " in shown
 
 
-def _read(descriptor: int, words: str, then: Callable[[], None]) -> str:
-    """What a terminal shows until its other end is closed; ``then`` is called as soon as the words are there."""
-    parts = []
+def _read(descriptor: int, then: dict[str, Callable[[], None]]) -> str:
+    """The text that a terminal shows until its other end is closed; ``then``: what to call once words are there."""
+    data, text = b"", ""
     for _ in range(10_000):
         try:
-            parts.append(os.read(descriptor, 65536))
+            part = os.read(descriptor, 65536)
         except OSError:  # the other end has gone
             break
-        if not parts[-1]:
+        if not part:
             break
-        if words in b"".join(parts).decode(errors="replace"):
-            then()
-    return b"".join(parts).decode(errors="replace")
+        data += part
+        text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data.decode(errors="replace"))
+        for words, call in then.items():
+            if words in text:
+                call()
+    return text
 
 
 def test_help_names_every_option(lab: Labs) -> None:

@@ -45,25 +45,25 @@ def unclear(owed: Owed) -> str:
     return f"{caught.value.message}; {caught.value.hint}"
 
 
-def test_nothing_was_asked_for():
+def test_recovery_without_any_call_says_no_picture_yet():
     assert "no picture yet" in unclear(Owed())
 
 
-def test_only_call_is_meant_whatever_became_of_it():
+def test_single_call_is_recovered_whatever_its_end():
     for end in (deliver, lambda call: call.failed(RunTimeout("x", spent=True)), lambda call: None):
         owed = Owed()
         end(asked(owed, A))
         assert owed.thread() == A
 
 
-def test_last_of_calls_one_after_the_other_is_meant():
+def test_last_of_sequential_calls_is_recovered():
     owed = Owed()
     deliver(asked(owed, A))
     deliver(asked(owed, B))
     assert owed.thread() == B
 
 
-def test_call_that_brought_nothing_comes_before_those_that_did():
+def test_failed_call_is_recovered_before_delivered_ones():
     owed = Owed()
     first, second = asked(owed, A), asked(owed, B)
     deliver(second)
@@ -75,7 +75,7 @@ def test_call_that_brought_nothing_comes_before_those_that_did():
     assert owed.thread() == C
 
 
-def test_two_that_brought_nothing_are_listed():
+def test_two_failed_calls_are_listed():
     owed = Owed()
     first, second = asked(owed, A, prompt="a red fox"), asked(owed, B, prompt="an owl\n" + "x" * 99)
     first.failed(RunTimeout("x", spent=None))
@@ -90,7 +90,7 @@ def test_two_that_brought_nothing_are_listed():
     assert owed.thread() == A
 
 
-def test_call_still_at_work_may_be_the_one_that_is_meant():
+def test_failed_call_beside_one_at_work_is_unclear():
     """A host that waits no longer does not always say so."""
     owed = Owed()
     first, second = asked(owed, A), asked(owed, B)
@@ -111,7 +111,7 @@ def test_call_without_a_session_gets_no_other_calls_picture():
     assert "no session" in unclear(owed)
 
 
-def test_call_that_was_told_that_nothing_was_spent_and_had_no_session_owes_nothing():
+def test_unspent_call_without_session_owes_nothing():
     owed = Owed()
     deliver(asked(owed, A))
     asked(owed, None).failed(NetworkError("x", spent=False))
@@ -120,7 +120,7 @@ def test_call_that_was_told_that_nothing_was_spent_and_had_no_session_owes_nothi
     assert "no session" in unclear(owed)
 
 
-def test_of_several_those_without_a_session_owe_nothing():
+def test_unspent_pictures_without_session_among_several_owe_nothing():
     owed = Owed()
     free, unknown = ErrorInfo("network", 5, "x", spent=False), ErrorInfo("network", 5, "x", spent=None)
     deliver(asked(owed, A, B, None), Failure(1, unknown), Failure(2, free))
@@ -144,7 +144,7 @@ def test_call_to_runcomfy_has_no_session_to_recover(end):
     assert owed.thread() == A
 
 
-def test_refused_call_and_one_that_made_nothing_owe_nothing():
+def test_refused_call_owes_nothing_and_moderated_call_its_own_session():
     owed = Owed()
     deliver(asked(owed, A))
     asked(owed, None).failed(OutExists("x"))
@@ -154,7 +154,7 @@ def test_refused_call_and_one_that_made_nothing_owe_nothing():
     assert owed.thread() != A
 
 
-def test_delivered_at_once_are_listed():
+def test_concurrent_delivered_calls_are_listed():
     owed = Owed()
     first, second = asked(owed, A), asked(owed, B)
     deliver(first)
@@ -163,20 +163,20 @@ def test_delivered_at_once_are_listed():
     assert B in unclear(owed)
 
 
-def test_picture_that_is_missing_of_several():
+def test_missing_picture_of_several_is_recovered():
     owed = Owed()
     call = asked(owed, A, B, C)
     deliver(call, Failure(1, ErrorInfo("timeout", 5, "x")), Failure(2, ErrorInfo("moderation", 7, "x")))
     assert owed.thread() == B
 
 
-def test_several_of_one_call_are_listed():
+def test_several_pictures_of_one_call_are_listed():
     owed = Owed()
     deliver(asked(owed, A, B))
     assert A in unclear(owed)
 
 
-def test_many_calls_from_many_threads():
+def test_calls_from_many_threads_leave_the_last_one_recoverable():
     owed = Owed()
 
     def work(number: int) -> None:
