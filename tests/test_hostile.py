@@ -21,7 +21,7 @@ from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNo
 from codex_imagegen.pictures import references, trailing
 from codex_imagegen.pictures.verify import verify
 from tests.support import checks, scripts
-from tests.support import history as past
+from tests.support import history
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 from tests.support.screen import printed
@@ -42,8 +42,8 @@ def assert_plain(text: str) -> None:
 
 def lying_codex(lab, *records, says=({"type": "thread.started", "thread_id": "THREAD"},), thread=None, more=""):
     """THREAD and CWD stand for this run's thread id and its working folder, in records and words alike."""
-    thread = thread or past.thread()
-    rollout = [past.meta("THREAD", cwd="CWD"), *records]
+    thread = thread or history.new_thread_id()
+    rollout = [history.session_meta("THREAD", cwd="CWD"), *records]
     script = f"""#!{sys.executable}
 import json, os, sys, time
 cwd, home = sys.argv[sys.argv.index("-C") + 1], os.environ["CODEX_HOME"]
@@ -74,7 +74,7 @@ def run(lab, codex, *more, **options):
 def test_a_path_in_a_record_is_never_followed(lab):
     world = lab()
     (world.work / "secret.png").write_bytes(SECRET)
-    codex, _thread = lying_codex(world, past.made(None, savedPath=str(world.work / "secret.png")))
+    codex, _thread = lying_codex(world, history.generated_image(None, savedPath=str(world.work / "secret.png")))
     assert run(world, codex, "--json").json["error"]["code"] == "no-picture"
 
 
@@ -84,7 +84,7 @@ def test_a_link_does_not_lead_out_of_the_threads_folder(lab, link):
     outside = world.work / "outside"
     outside.mkdir()
     (outside / "secret.png").write_bytes(SECRET)
-    codex, thread = lying_codex(world, past.made(None, savedPath="x"))
+    codex, thread = lying_codex(world, history.generated_image(None, savedPath="x"))
     pictures = world.home / "generated_images"
     if link == "file":
         (pictures / thread).mkdir(parents=True)
@@ -101,7 +101,7 @@ def test_a_link_does_not_lead_out_of_the_threads_folder(lab, link):
 @pytest.mark.parametrize("special", ["fifo", "socketless device", "huge"])
 def test_what_is_no_picture_file_in_the_threads_folder_is_passed_by(lab, special):
     world = lab()
-    codex, thread = lying_codex(world, past.made(None, savedPath="x"))
+    codex, thread = lying_codex(world, history.generated_image(None, savedPath="x"))
     folder = world.home / "generated_images" / thread
     folder.mkdir(parents=True)
     if special == "fifo":
@@ -118,7 +118,7 @@ def test_what_is_no_picture_file_in_the_threads_folder_is_passed_by(lab, special
 def test_a_thread_id_that_is_none_is_not_used(lab, name):
     world = lab()
     (world.work / "secret.png").write_bytes(SECRET)
-    codex, thread = lying_codex(world, past.made(FOX), says=[{"type": "thread.started", "thread_id": name}])
+    codex, thread = lying_codex(world, history.generated_image(FOX), says=[{"type": "thread.started", "thread_id": name}])
     done = run(world, codex, "--json")
     assert done.code == 0, done
     assert done.json["thread_id"] == thread  # the working folder has proven whose rollout it is
@@ -127,10 +127,10 @@ def test_a_thread_id_that_is_none_is_not_used(lab, name):
 
 def test_a_first_record_with_a_path_for_an_id_is_nobodys(lab):
     world = lab()
-    evil = past.meta("../../../work", cwd="CWD")
-    assert owner_of(past.line(evil) + b"\n") is None
+    evil = history.session_meta("../../../work", cwd="CWD")
+    assert owner_of(history.rollout_line(evil) + b"\n") is None
     (world.work / "secret.png").write_bytes(SECRET)
-    codex, _thread = lying_codex(world, past.made(None, savedPath="x"), says=[])
+    codex, _thread = lying_codex(world, history.generated_image(None, savedPath="x"), says=[])
     script = Path(codex).read_text().replace('"id": "THREAD"', '"id": "../../../work"').replace(
         '\\"id\\": \\"THREAD\\"', '\\"id\\": \\"../../../work\\"'
     )  # fmt: skip
@@ -143,8 +143,8 @@ def test_a_first_record_with_a_path_for_an_id_is_nobodys(lab):
 def test_another_runs_rollout_is_not_taken(lab):
     """A Codex that names a thread of somebody else's, which is there, gets nothing out of it."""
     world = lab()
-    rollout = past.History(world.home).rollout(past.made(SECRET))
-    other = past.id_of(rollout)
+    rollout = history.History(world.home).rollout(history.generated_image(SECRET))
+    other = history.thread_of(rollout)
     codex, _thread = lying_codex(world, says=[{"type": "thread.started", "thread_id": other}])
     done = run(world, codex, "--json")
     assert done.code != 0
@@ -180,7 +180,7 @@ def test_a_prompt_full_of_tricks_reaches_the_model_and_not_the_terminal(lab):
 def test_codexs_own_words_are_shown_without_their_tricks(lab):
     world = lab()
     swears = f"os.write(2, {EVIL.encode(errors='surrogatepass')!r} * 3 + b'\\n' + b'x' * 200_000)"
-    codex, _thread = lying_codex(world, past.made(FOX), more=swears)
+    codex, _thread = lying_codex(world, history.generated_image(FOX), more=swears)
     for more in (["-v"], ["-v", "--json"]):
         done = run(world, codex, *more, "--force")
         assert "gnp.exe" in done.err
@@ -213,11 +213,11 @@ def test_wrong_arguments_are_shown_without_their_tricks(lab, name):
 def test_a_path_with_tricks_is_whole_in_a_pipe_and_harmless_on_a_terminal(lab):
     world = lab()
     name = "\x1b[2Jfox\u202e\udcff.png"
-    codex, _thread = lying_codex(world, past.made(FOX))
+    codex, _thread = lying_codex(world, history.generated_image(FOX))
     line = [COMMAND, "--prompt", "x", "--codex", codex, "--force", "--out", name]
     assert world.run_argv(line).out == os.fsencode(world.work / name) + b"\n"
     assert (world.work / name).read_bytes() == FOX
-    line[line.index(codex)] = lying_codex(world, past.made(FOX))[0]
+    line[line.index(codex)] = lying_codex(world, history.generated_image(FOX))[0]
     assert_plain(on_terminal(world, line).replace("\r\n", "\n"))
 
 
@@ -354,7 +354,7 @@ def with_webp_frame():
 def test_a_polyglot_is_told_and_delivered_as_it_came(lab, data, suffix):
     world = lab()
     polyglot = data + archive()
-    codex, thread = lying_codex(world, past.made(polyglot))
+    codex, thread = lying_codex(world, history.generated_image(polyglot))
     out = f"fox.{suffix}"
     line = [COMMAND, "--prompt", "x", "--codex", codex, "--json"]
     for command in ([*line, "--out", out], [COMMAND, "recover", thread, "--json", "--out", f"again.{suffix}"]):
@@ -381,7 +381,7 @@ def test_a_chunk_that_claims_to_reach_beyond_the_file_ends_the_search():
 
 def test_json_of_hostile_text_is_ascii(lab):
     world = lab()
-    codex, _thread = lying_codex(world, past.made(FOX, revisedPrompt=EVIL.replace("\ud83e", "")))
+    codex, _thread = lying_codex(world, history.generated_image(FOX, revisedPrompt=EVIL.replace("\ud83e", "")))
     done = run(world, codex, "--json")
     assert done.out.isascii()
     assert done.json["images"][0]["revised_prompt"] == EVIL.replace("\ud83e", "")

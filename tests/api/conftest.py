@@ -1,6 +1,8 @@
-"""A world that this process itself is in."""
+"""A lab that this process itself works in."""
 
 from __future__ import annotations
+
+import threading
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.support.checks import Small
 
 @pytest.fixture
 def here(lab, monkeypatch):
-    """``here(script)`` is a world whose environment is this process's own, and whose folder we work in."""
+    """``here(script)`` is a lab whose environment is this process's own, and in whose folder we work."""
 
     def enter(script: Script | None = None):
         world = lab(script=script or Small())
@@ -20,3 +22,18 @@ def here(lab, monkeypatch):
         return world
 
     return enter
+
+
+class DrawsWhenSeen(Small):
+    """Finishes no picture before the caller has heard that it is being drawn; :meth:`hear` is to be told the events."""
+
+    def __init__(self):
+        self.seen = threading.Event()
+
+    def hear(self, event):
+        if event.stage == "drawing":
+            self.seen.set()
+
+    def draw(self, prompt):
+        self.seen.wait(60)
+        return super().draw(prompt)

@@ -49,23 +49,23 @@ def refused(call, *given, **more):
         ({"codex_home": "a\0b"}, "is no folder"),
     ],
 )
-def test_of_a_picture(more, words):
+def test_wrong_argument_of_generate_is_a_usage_error(more, words):
     assert words in refused(codex_imagegen.generate, "a fox", **more)
 
 
 @pytest.mark.parametrize("call", [codex_imagegen.generate, codex_imagegen.edit, codex_imagegen.batch])
-def test_keyword_that_does_not_exist_is_pythons_own_error(call):
+def test_unknown_keyword_is_a_type_error(call):
     with pytest.raises(TypeError, match="qualty"):
         call("a fox", qualty="high")
 
 
 @pytest.mark.parametrize("prompt", [None, 3, b"a fox", "\ud800"])
-def test_a_prompt_is_text(prompt):
+def test_prompt_that_is_no_text_is_a_usage_error(prompt):
     assert "'prompt' must be" in refused(codex_imagegen.generate, prompt)
 
 
 @pytest.mark.parametrize("refs", [(), [], ""])
-def test_an_edit_needs_a_reference(refs):
+def test_edit_without_reference_is_a_usage_error(refs):
     assert "at least one reference" in refused(codex_imagegen.edit, "a fox", refs)
 
 
@@ -88,7 +88,7 @@ def test_an_edit_needs_a_reference(refs):
         (Path("a\0b"), {}, "can't be read"),
     ],
 )
-def test_of_a_batch(jobs, more, words, tmp_path, monkeypatch):
+def test_wrong_argument_of_batch_is_a_usage_error(jobs, more, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert words in refused(codex_imagegen.batch, jobs, **more)
     assert [path.name for path in tmp_path.iterdir()] == ["own-home"]
@@ -109,11 +109,11 @@ def test_of_a_batch(jobs, more, words, tmp_path, monkeypatch):
         ((), {"last": True, "codex_home": "/no/such/folder"}, "the Codex home '/no/such/folder' is no folder"),
     ],
 )
-def test_of_a_recovery(sessions, more, words):
+def test_wrong_argument_of_recover_is_a_usage_error(sessions, more, words):
     assert words in refused(codex_imagegen.recover, *sessions, **more)
 
 
-def test_every_option_of_the_command_that_makes_sense_is_an_argument():
+def test_every_option_of_the_command_is_an_argument_where_it_makes_sense():
     """What is left to the command: where prompts come from, how things are shown, and a request without its wait."""
     of_the_command = {option.name for option in OPTIONS}
     shown = {"prompt_file", "json_wanted", "events", "quiet", "verbose", "no_wait", "show"}

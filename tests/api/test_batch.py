@@ -25,7 +25,7 @@ def assert_clean(world):
     assert {path.rpartition("/")[2] for path in checks.temporary(world.work)} <= {NAME}
 
 
-def test_what_became_of_each_in_their_order(here, capfd):
+def test_batch_returns_outcomes_in_the_order_of_the_jobs(here, capfd):
     world = here()
     (world.work / "ref.png").write_bytes(made("a reference"))
     jobs = ["a fox", {"prompt": "an owl", "out": world.work / "owl.webp", "refs": [world.work / "ref.png"]}]
@@ -44,46 +44,39 @@ def test_what_became_of_each_in_their_order(here, capfd):
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")
 
 
-def test_a_failure_is_an_outcome_and_the_limit_ends_the_rest(here):
+def test_usage_limit_is_an_outcome_and_leaves_the_rest(here):
     here(scripts.PictureLimit())
     outcomes = batch([f"fox {number}" for number in range(3)], workers=1)
     assert [outcome.status for outcome in outcomes] == ["left"] * 3
     assert {outcome.result.error.code for outcome in outcomes} == {"usage-limit"}
 
 
-class Thinks(Small):
-    """The model answers the first prompt alone."""
+class HoldsSlowPrompts(Small):
+    """The model answers prompts with the word ``slow`` only when the test lets it."""
 
     def __init__(self):
-        self.free = threading.Event()
+        self.asked, self.free = threading.Event(), threading.Event()
 
     def respond(self, call):
-        if "slow" in call.body.decode(errors="replace") or "slow" in str(call.json):
-            self.free.wait(30)
+        if "slow" in str(call.json):
+            self.asked.set()
+            self.free.wait(60)
         return super().respond(call)
 
 
-def test_an_interrupt_keeps_what_was_made_and_the_next_call_goes_on(here):
-    script = Thinks()
+def test_interrupted_batch_keeps_what_was_made_and_the_next_call_goes_on(here):
+    script = HoldsSlowPrompts()
     world = here(script)
     interrupt = Interrupt()
     jobs = ["a fox", "a slow owl"]
+
+    def stop():
+        script.asked.wait(60)
+        interrupt.set()
+
     with pytest.raises(Interrupted, match="1 of 2 jobs had ended") as caught:
-        batch(
-            jobs, workers=1, interrupt=interrupt, on_outcome=lambda _outcome: threading.Timer(1, interrupt.set).start()
-        )
+        batch(jobs, workers=1, interrupt=interrupt, on_outcome=lambda _outcome: threading.Thread(target=stop).start())
     assert "same call" in caught.value.hint
     assert_clean(world)
     script.free.set()
     assert [outcome.status for outcome in batch(jobs)] == ["there", "made"]
-
-
-def test_a_listener_that_raises_ends_the_runs(here):
-    world = here(Thinks())
-
-    def hear(_outcome):
-        raise RuntimeError("of the caller's own")
-
-    with pytest.raises(RuntimeError, match="of the caller's own"):
-        batch(["a fox", "a slow owl"], on_outcome=hear)
-    assert_clean(world)

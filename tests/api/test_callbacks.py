@@ -8,28 +8,25 @@ import pytest
 
 import codex_imagegen
 from codex_imagegen import Interrupt
+from tests.api.conftest import DrawsWhenSeen
 from tests.support import builds, checks
 from tests.support.causes import chain
 from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 CODEX = builds.codex(builds.NEWEST)
-
-
-class Slow(Small):
-    """Gives the events time to come one by one."""
-
-    draw_sec = 0.5
+MORE = pytest.mark.every_build
 
 
 class Own(Exception):
     """The caller's own."""
 
 
-def raising(stage, error, heard=None):
+def raising(script, stage, error, heard=None):
     """A callback that raises ``error`` at a stage, the first time."""
 
     def hear(event):
+        script.hear(event)
         if heard is not None:
             heard.append(event)
         if event.stage == stage:
@@ -45,17 +42,24 @@ def fails(error, call, *given, **more):
     assert chain(error) == [error]  # nothing of ours is hung on to it
 
 
-ERRORS = [Own("a"), codex_imagegen.UsageError("b", hint="c"), codex_imagegen.Interrupted("d")]
+STAGES = ["started", "thread", "drawing", "landed", "written"]
+ERRORS = [Own("a"), codex_imagegen.UsageError("b", hint="c"), codex_imagegen.Interrupted("d"), SystemExit(7)]
+CASES = [
+    pytest.param(stage, error, id=f"{stage}-{type(error).__name__}", marks=marks)
+    for at, stage in enumerate(STAGES)
+    for error, marks in ((ERRORS[at % 4], []), (ERRORS[(at + 1) % 4], [MORE]))
+]
+"""Each stage and each kind of error at least once."""
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("stage", ["started", "thread", "drawing", "landed", "written"])
+@pytest.mark.parametrize(("stage", "error"), CASES)
 def test_error_at_each_stage_reaches_the_caller_unchanged(here, stage, error):
-    world, interrupt, heard = here(Slow()), Interrupt(), []
+    script, interrupt, heard = DrawsWhenSeen(), Interrupt(), []
+    world = here(script)
     error = type(error)(error.args[0])
     fails(
         error, codex_imagegen.generate, "a fox", out="fox.png", interrupt=interrupt,
-        on_event=raising(stage, error, heard),
+        on_event=raising(script, stage, error, heard),
     )  # fmt: skip
     assert heard[-1].stage == stage  # and nothing is told after it
     assert interrupt.signum is None  # the caller's flag is the caller's
@@ -69,12 +73,6 @@ def test_error_at_each_stage_reaches_the_caller_unchanged(here, stage, error):
     if stage in {"landed", "written"}:
         codex_imagegen.recover(heard[-1].thread_id, out="again.png")
         assert (world.work / "again.png").read_bytes() == made("a fox")
-
-
-def test_baseexception_passes_as_it_is(here):
-    world, error = here(Slow()), SystemExit(7)
-    fails(error, codex_imagegen.generate, "a fox", out="fox.png", on_event=raising("thread", error))
-    checks.assert_clean(world)
 
 
 def test_error_of_one_of_several_ends_them_all(here):
@@ -91,12 +89,15 @@ def test_error_of_one_of_several_ends_them_all(here):
                 self.free.wait(60)
             return super().draw(prompt)
 
+        def hear(self, _event):
+            pass
+
     script, error = OneAtOnce(), Own("of the first")
     world = here(script)
     try:
         fails(
             error, codex_imagegen.generate, "a fox", out="fox.png", count=4, jobs=2,
-            on_event=raising("written", error),
+            on_event=raising(script, "written", error),
         )  # fmt: skip
         checks.assert_clean(world)
     finally:
@@ -106,13 +107,17 @@ def test_error_of_one_of_several_ends_them_all(here):
     assert len(world.rollouts()) <= 2  # those that ran at once; the others were not begun
 
 
-@pytest.mark.parametrize("stage", ["started", "thread", "landed", "written"])
-def test_batch_goes_on_after_on_event_raised_and_pays_nothing_twice(here, stage):
-    world, error, heard = here(Slow()), Own(stage), []
-    fails(error, codex_imagegen.batch, ["a fox"], out_dir="out", on_event=raising(stage, error, heard))
-    checks_left = [path for path in checks.temporary(world.work) if not path.endswith(".jsonl")]
-    assert world.leftovers == checks.processes(world) == checks_left == []
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=[] if stage == "landed" else MORE) for stage in STAGES if stage != "drawing"]
+)
+def test_batch_after_on_event_raised_goes_on_and_pays_nothing_twice(here, stage):
+    script, error, heard = DrawsWhenSeen(), Own(stage), []
+    world = here(script)
+    fails(error, codex_imagegen.batch, ["a fox"], out_dir="out", on_event=raising(script, stage, error, heard))
+    left = [path for path in checks.temporary(world.work) if not path.endswith(".jsonl")]
+    assert world.leftovers == checks.processes(world) == left == []
     drawn = len(world.standin.to("/images"))
+    script.seen.set()
     (outcome,) = codex_imagegen.batch(["a fox"], out_dir="out", codex=CODEX)
     assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
     if stage in {"landed", "written"}:
@@ -120,8 +125,20 @@ def test_batch_goes_on_after_on_event_raised_and_pays_nothing_twice(here, stage)
         assert len(world.standin.to("/images")) == drawn
 
 
-def test_batch_ends_when_on_outcome_raises(here):
-    world, error, interrupt = here(Slow()), Own("of the first"), Interrupt()
+def test_batch_whose_on_outcome_raises_ends(here):
+    """The second job never ends by itself."""
+
+    class OwlsWait(Small):
+        def __init__(self):
+            self.free = threading.Event()
+
+        def draw(self, prompt):
+            if "owl" in prompt:
+                self.free.wait(60)
+            return super().draw(prompt)
+
+    script, error, interrupt = OwlsWait(), Own("of the first"), Interrupt()
+    world = here(script)
 
     def hear(_outcome):
         raise error
@@ -131,6 +148,6 @@ def test_batch_ends_when_on_outcome_raises(here):
     assert interrupt.signum is None
     assert world.leftovers == checks.processes(world) == []
     assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
-    outcomes = codex_imagegen.batch(jobs, out_dir="out", codex=CODEX)
-    assert outcomes[0].status == "there"
-    assert {outcome.status for outcome in outcomes[1:]} <= {"made", "recovered"}
+    script.free.set()
+    outcomes = codex_imagegen.batch(jobs[:2], out_dir="out", codex=CODEX)
+    assert [outcome.status for outcome in outcomes] in (["there", "made"], ["there", "recovered"])

@@ -3,45 +3,53 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import builds, checks
-from tests.support.checks import Small, made
+from tests.support import builds, checks, history
+from tests.support.checks import made
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
 
 
 @pytest.fixture
-def world(lab):
-    there = lab(script=Small())
+def world(here, monkeypatch):
+    there = here()
     (there.work / "fox.png").write_bytes(made("a fox"))
+    monkeypatch.setenv("PATH", f"{builds.codex(builds.NEWEST).parent}:{there.environment['PATH']}")
     return there
 
 
-def run(world, name):
-    """Run one example as a program of its own, with Codex on PATH."""
-    (world.tmp / f"example_{name}.py").write_text(EXAMPLES[name])
-    path = f"{builds.codex(builds.NEWEST).parent}:{world.environment['PATH']}"
-    done = world.run_argv([sys.executable, str(world.tmp / f"example_{name}.py")], env={"PATH": path})
-    assert (done.code, done.err) == (0, "")
-    assert world.leftovers == checks.processes(world) == []
-    return done.text.splitlines()
+@pytest.fixture
+def run(world, capfd):
+    """Runs one example, as a program in this process, with Codex on PATH; gives back what it printed."""
+
+    def run_example(name):
+        path = world.tmp / f"example_{name}.py"
+        path.write_text(EXAMPLES[name])
+        runpy.run_path(str(path), run_name="__main__")
+        printed = capfd.readouterr()
+        assert printed.err == ""
+        assert world.leftovers == checks.processes(world) == []
+        return printed.out.splitlines()
+
+    return run_example
 
 
-def test_there_is_one_of_each():
+def test_page_has_one_example_of_each_function():
     assert set(EXAMPLES) == {"generate", "edit", "batch", "recover", "asyncio"}
     assert PAGE.count("```python") == len(EXAMPLES)
 
 
 @pytest.mark.real
-def test_generate(world):
+def test_example_of_generate_writes_a_picture(world, run):
     (world.work / "fox.png").unlink()
-    *events, last = run(world, "generate")
+    *events, last = run("generate")
     assert "landed" in [line.split()[0] for line in events]
     assert last.startswith(str(world.work / "fox.png"))
     assert "1024" in last  # the stand-in's picture has another size, and a warning says so
@@ -49,36 +57,44 @@ def test_generate(world):
 
 
 @pytest.mark.real
-def test_edit(world):
-    assert run(world, "edit") == []
+def test_example_of_edit_sends_the_reference(world, run):
+    assert run("edit") == []
     assert checks.edited(world) == [made("a fox")]
     assert (world.work / "asleep.png").read_bytes() == made("the fox of image 1, asleep")
 
 
 @pytest.mark.real
-def test_batch(world):
-    lines = run(world, "batch")
+def test_example_of_batch_goes_on_when_run_again(world, run):
+    lines = run("batch")
     folder = world.work / "harbours"
     assert sorted(lines) == sorted([f"made {folder / '0001.png'}", f"made {folder / 'night.webp'}"])
-    assert sorted(run(world, "batch")) == sorted(line.replace("made", "there") for line in lines)
+    assert sorted(run("batch")) == sorted(line.replace("made", "there") for line in lines)
 
 
 @pytest.mark.real
-def test_recover(world):
-    assert world.run("--prompt", "an owl", "--out", "owl.png").code == 0
-    assert run(world, "recover") == [f"{checks.SIDE} {checks.SIDE}"]
+def test_example_of_recover_finds_the_last_picture(world, run):
+    world.history.rollout(history.user_message(), history.generated_image(made("an owl")))
+    assert run("recover") == [f"{checks.SIDE} {checks.SIDE}"]
     assert (world.work / "found.png").read_bytes() == made("an owl")
 
 
 @pytest.mark.real
-def test_asyncio(world):
-    assert run(world, "asyncio") == [f"{world.work / 'a.png'} {world.work / 'b.png'}"]
+def test_example_of_asyncio_makes_two_pictures(world):
+    """In a process of its own: this one may have another test's event loop."""
+    (world.tmp / "example_asyncio.py").write_text(EXAMPLES["asyncio"])
+    path = f"{builds.codex(builds.NEWEST).parent}:{world.environment['PATH']}"
+    done = world.run_argv([sys.executable, str(world.tmp / "example_asyncio.py")], env={"PATH": path})
+    assert (done.code, done.err) == (0, "")
+    assert done.text.splitlines() == [f"{world.work / 'a.png'} {world.work / 'b.png'}"]
     assert (world.work / "b.png").read_bytes() == made("an owl")
 
 
-def test_mypy_takes_them(tmp_path):
+def test_examples_pass_mypy_strict(tmp_path, request):
+    """What mypy knows of the package is kept beside pytest's own cache."""
     for name, text in EXAMPLES.items():
         (tmp_path / f"example_{name}.py").write_text(text)
-    argv = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache")]
+    known = getattr(request.config, "cache", None)
+    cache = known.mkdir("mypy-of-examples") if known else tmp_path / "cache"
+    argv = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(cache)]
     done = subprocess.run([*argv, str(tmp_path)], capture_output=True, text=True, check=False, timeout=150)
     assert (done.returncode, done.stdout) == (0, "")

@@ -10,7 +10,7 @@ import pytest
 
 import codex_imagegen
 from tests.support import builds, checks
-from tests.support import history as past
+from tests.support import history
 from tests.support.checks import Small, made
 from tests.support.pictures import encoded
 
@@ -19,7 +19,7 @@ CODEX = builds.codex(builds.NEWEST)
 
 @pytest.fixture
 def homes(here, lab, monkeypatch):
-    """Two worlds, each with a back end of its own; CODEX_HOME names neither."""
+    """Two labs, each with a back end of its own; CODEX_HOME names neither."""
     worlds = here(), lab(script=Small())
     monkeypatch.setenv("CODEX_HOME", str(worlds[0].tmp / "of-nobody"))
     return worlds
@@ -53,7 +53,7 @@ def test_two_threads_draw_in_two_homes_at_once(homes):
 
 
 @pytest.mark.real
-def test_batch_edit_and_recover_take_a_home_too(homes):
+def test_batch_edit_and_recover_use_their_codex_home(homes):
     first, second = homes
     jobs = ["a fox", {"prompt": "an owl", "codex_home": first.home}]
     outcomes = codex_imagegen.batch(jobs, out_dir=second.work / "out", codex=CODEX, codex_home=second.home)
@@ -69,10 +69,10 @@ def test_batch_edit_and_recover_take_a_home_too(homes):
         codex_imagegen.recover(result.thread_id, out=second.work / "no.png", codex_home=first.home)
 
 
-def test_home_may_be_relative_and_in_the_users_folder(tmp_path, monkeypatch):
+def test_codex_home_may_be_relative_or_in_the_users_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CODEX_HOME", "/no/such/folder")
     monkeypatch.chdir(tmp_path)
-    thread = past.id_of(past.History(tmp_path / "mine").rollout(past.asked(), past.made(encoded(40, "fox"))))
+    thread = history.thread_of(history.History(tmp_path / "mine").rollout(history.user_message(), history.generated_image(encoded(40, "fox"))))
     for n, home in enumerate(("mine", "~/mine", Path("mine"), tmp_path / "mine")):
         assert codex_imagegen.recover(thread, out=f"{n}.png", codex_home=home).thread_id == thread

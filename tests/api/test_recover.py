@@ -6,7 +6,7 @@ import pytest
 
 import codex_imagegen
 from tests.support import builds, checks
-from tests.support import history as past
+from tests.support import history
 from tests.support.checks import made
 from tests.support.pictures import encoded
 
@@ -17,10 +17,10 @@ FOX = encoded(40, "fox")
 def thread(tmp_path, monkeypatch):
     monkeypatch.setenv("CODEX_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    return past.id_of(past.History(tmp_path / "home").rollout(past.asked(), past.made(FOX)))
+    return history.thread_of(history.History(tmp_path / "home").rollout(history.user_message(), history.generated_image(FOX)))
 
 
-def test_by_thread_as_the_last_one_and_by_file(thread, tmp_path, capfd):
+def test_recover_finds_by_thread_as_the_last_and_by_file(thread, tmp_path, capfd):
     result = codex_imagegen.recover(thread, out=tmp_path / "fox.png")
     assert (result.ok, result.thread_id, result.path) == (True, thread, tmp_path / "fox.png")
     assert codex_imagegen.recover(last=True, out_dir=tmp_path / "new").path == tmp_path / "new" / f"{thread}.png"
@@ -31,7 +31,7 @@ def test_by_thread_as_the_last_one_and_by_file(thread, tmp_path, capfd):
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")
 
 
-def test_what_is_not_there(thread):
+def test_recover_raises_for_a_missing_session_and_an_existing_file(thread):
     with pytest.raises(codex_imagegen.SessionMissing):
         codex_imagegen.recover("0199a213-81c0-7800-8aa1-bbab2a035a53")
     codex_imagegen.recover(thread)
@@ -40,7 +40,7 @@ def test_what_is_not_there(thread):
 
 
 @pytest.mark.real
-def test_an_edit_of_several_with_wishes(here):
+def test_edit_of_several_with_options_sends_all_references(here):
     world = here()
     refs = [world.work / "a.png", str(world.work / "b.png")]
     for ref in refs:

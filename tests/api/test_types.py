@@ -58,7 +58,7 @@ def test_annotations_name_only_what_is_public(name: str):
     assert {at: found for at, found in private.items() if found} == {}
 
 
-def test_annotations_are_found():
+def test_annotations_of_public_names_are_found():
     found = dict(annotations("Event", codex_imagegen.Event)) | dict(annotations("batch", codex_imagegen.batch))
     assert found["Event.stage"] == "Stage"
     assert found["Event.warning"] == "Warning_ | None"
@@ -93,7 +93,7 @@ def test_parameters_are_those_of_the_option_types():
     assert {at: of_batch[at] for at in Look.__annotations__} == {at: options[at] for at in Look.__annotations__}
 
 
-def test_defaults_are_the_commands():
+def test_defaults_are_those_of_the_command():
     from codex_imagegen.model import Request
 
     found = inspect.signature(codex_imagegen.generate).parameters

@@ -1,4 +1,4 @@
-"""The story of one job, with a backend that does as it is told: what is spent, what is journalled, what is told."""
+"""One job, with a stand-in for the backend: what is spent, what is journalled, and what is reported."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class Backend:
     def __init__(self) -> None:
         self.errors: list[ImagegenError] = []
         self.requests: list[Request] = []
+        self.revised_prompt: str | None = None
 
     def __call__(
         self, request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None] = lambda _event: None
@@ -54,11 +55,14 @@ class Backend:
             raise self.errors.pop(0)
         path = Path(request.out or "")
         path.write_bytes(b"fox")
-        image = Image(str(path), "png", 1, 1, 3, hashlib.sha256(b"fox").hexdigest())
+        digest = hashlib.sha256(b"fox").hexdigest()
+        image = Image(str(path), "png", 1, 1, 3, digest, revised_prompt=self.revised_prompt)
         return Result(ok=True, backend="codex", images=(image,), thread_id=THREAD)
 
 
-class World:
+class Bench:
+    """An output file, a journal, and attempts at the job."""
+
     def __init__(self, folder: Path, backend: Backend) -> None:
         self.out, self.backend = folder / "fox.png", backend
         self.journal = Journal(str(folder))
@@ -80,10 +84,10 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     backend = Backend()
     monkeypatch.setattr(generation, "generate", backend)
-    made = World(tmp_path / "out", backend)
+    made = Bench(tmp_path / "out", backend)
     with made.journal:
         yield made
 
@@ -92,165 +96,183 @@ def code(outcome: Outcome) -> str | None:
     return outcome.result.error and outcome.result.error.code
 
 
-def test_the_journal_knows_the_folder_before_the_start_and_the_thread_from_the_start(world: World) -> None:
+def test_journal_has_the_folder_before_the_run_and_the_thread_from_its_start(bench: Bench) -> None:
     seen = []
 
     def look(request: Request, **more: object) -> Result:
-        trace = world.journal.trace(KEY)
+        trace = bench.journal.trace(KEY)
         seen.append((trace and trace.started["folder"], request.folder))
-        return Backend.__call__(world.backend, request, **more)  # type: ignore[arg-type]
+        return Backend.__call__(bench.backend, request, **more)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generation, "generate", look)
-        assert world.settle().status == "made"
+        assert bench.settle().status == "made"
     assert seen[0][0] == seen[0][1] is not None
-    trace = world.journal.trace(KEY)
+    trace = bench.journal.trace(KEY)
     assert trace is not None
     assert trace.told["thread_id"] == THREAD
-    assert world.ended == "done"
-    assert world.settle().status == "there"
-    assert len(world.backend.requests) == 1
+    assert bench.ended == "done"
+    assert bench.settle().status == "there"
+    assert len(bench.backend.requests) == 1
 
 
 @pytest.mark.parametrize("error", [RateLimited, NetworkError])
-def test_what_passes_is_tried_three_times_and_then_it_has_failed(world: World, error: type[ImagegenError]) -> None:
-    assert world.settle(error("x"), error("x")).status == "made"
-    assert len(world.backend.requests) == 3
-    assert len({request.folder for request in world.backend.requests}) == 3
-    world.out.unlink()
-    outcome = world.settle(error("x"), error("x"), error("x"))
-    assert (outcome.status, code(outcome), world.ended) == ("failed", error.code, "failed")
+def test_passing_error_is_tried_three_times_before_the_job_fails(bench: Bench, error: type[ImagegenError]) -> None:
+    assert bench.settle(error("x"), error("x")).status == "made"
+    assert len(bench.backend.requests) == 3
+    assert len({request.folder for request in bench.backend.requests}) == 3
+    bench.out.unlink()
+    outcome = bench.settle(error("x"), error("x"), error("x"))
+    assert (outcome.status, code(outcome), bench.ended) == ("failed", error.code, "failed")
 
 
-def test_a_failure_is_told_again_without_spending(world: World) -> None:
-    world.settle(Moderation("blocked", spent=True))
-    world.attempts = world.fresh()
-    outcome = world.settle()
-    assert (outcome.status, code(outcome), len(world.backend.requests)) == ("failed", "moderation", 1)
-    world.attempts = world.fresh(retry_failed=True)
-    assert world.settle().status == "made"
+def test_failure_is_reported_again_without_spending(bench: Bench) -> None:
+    bench.settle(Moderation("blocked", spent=True))
+    bench.attempts = bench.fresh()
+    outcome = bench.settle()
+    assert (outcome.status, code(outcome), len(bench.backend.requests)) == ("failed", "moderation", 1)
+    bench.attempts = bench.fresh(retry_failed=True)
+    assert bench.settle().status == "made"
 
 
 @pytest.mark.parametrize("error", [UsageLimit("x", resets_at=9), CodexMissing("x")])
-def test_what_ends_all_leaves_the_rest_and_calls_nothing_failed(world: World, error: ImagegenError) -> None:
+def test_error_that_ends_all_leaves_the_rest_and_fails_nothing(bench: Bench, error: ImagegenError) -> None:
     assert ends_all(error)
-    first, second = world.settle(error), world.settle()
+    first, second = bench.settle(error), bench.settle()
     assert (first.status, second.status, code(second)) == ("left", "left", error.code)
-    assert (len(world.backend.requests), world.ended) == (1, "dropped")
+    assert (len(bench.backend.requests), bench.ended) == (1, "dropped")
     assert second.result.error is not None
     assert second.result.error.spent is False
-    world.attempts = world.fresh()
-    assert world.settle().status == "made"
+    bench.attempts = bench.fresh()
+    assert bench.settle().status == "made"
 
 
-def test_what_was_refused_unspent_is_looked_at_anew(world: World) -> None:
-    assert code(world.settle(ReferenceMissing("gone"))) == "ref-missing"
-    assert world.ended == "dropped"
-    assert world.settle().status == "made"
+def test_job_refused_unspent_is_tried_anew_next_time(bench: Bench) -> None:
+    assert code(bench.settle(ReferenceMissing("gone"))) == "ref-missing"
+    assert bench.ended == "dropped"
+    assert bench.settle().status == "made"
 
 
-def test_a_file_that_is_there_costs_nothing(world: World) -> None:
-    world.out.write_bytes(b"wolf")
-    outcome = world.settle()
-    assert (outcome.status, code(outcome), world.backend.requests) == ("failed", "out-exists", [])
-    assert world.journal.trace(KEY) is None
-    assert world.settle(force=True).status == "made"
+def test_existing_file_fails_the_job_at_no_cost(bench: Bench) -> None:
+    bench.out.write_bytes(b"wolf")
+    outcome = bench.settle()
+    assert (outcome.status, code(outcome), bench.backend.requests) == ("failed", "out-exists", [])
+    assert bench.journal.trace(KEY) is None
+    assert bench.settle(force=True).status == "made"
+
+
+def test_picture_changed_since_fails_the_job_and_one_that_is_gone_is_made_anew(bench: Bench) -> None:
+    assert bench.settle().status == "made"
+    bench.out.write_bytes(b"changed")
+    outcome = bench.settle()
+    assert (outcome.status, code(outcome), len(bench.backend.requests)) == ("failed", "out-exists", 1)
+    bench.out.unlink()
+    assert (bench.settle().status, len(bench.backend.requests)) == ("made", 2)
+
+
+def test_prompt_that_fills_a_journal_line_is_known_again(bench: Bench) -> None:
+    bench.backend.revised_prompt = "".join(chr(0x4E00 + number % 20_000) for number in range(720_000))
+    assert bench.settle().status == "made"
+    assert Path(bench.journal.path).stat().st_size > 4 * 1024 * 1024
+    again = bench.settle()
+    assert (again.status, len(bench.backend.requests)) == ("there", 1)
+    assert again.result.images[0].revised_prompt == bench.backend.revised_prompt
 
 
 @pytest.mark.parametrize("error", [OutExists("appeared", spent=True), OutUnwritable("full", spent=True)])
-def test_a_picture_that_could_not_be_written_is_fetched_another_time(world: World, error: ImagegenError) -> None:
-    assert world.settle(error).status == "failed"
-    assert world.ended is None
-    outcome = world.settle()
+def test_picture_that_could_not_be_written_is_recovered_next_time(bench: Bench, error: ImagegenError) -> None:
+    assert bench.settle(error).status == "failed"
+    assert bench.ended is None
+    outcome = bench.settle()
     assert outcome.status == "recovered"
-    earlier = world.backend.requests[-1].earlier
+    earlier = bench.backend.requests[-1].earlier
     assert earlier is not None
-    assert (earlier.thread_id, earlier.folder) == (THREAD, world.backend.requests[0].folder)
-    assert world.settle().status == "there"
+    assert (earlier.thread_id, earlier.folder) == (THREAD, bench.backend.requests[0].folder)
+    assert bench.settle().status == "there"
 
 
-def test_an_interrupt_leaves_the_job_open(world: World) -> None:
+def test_interrupt_leaves_the_job_open(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        world.settle(Interrupted("stop"))
-    assert world.ended is None
-    assert world.settle(NoPicture("nothing was left")).status == "made"
-    assert [request.earlier is not None for request in world.backend.requests] == [False, True, False]
+        bench.settle(Interrupted("stop"))
+    assert bench.ended is None
+    assert bench.settle(NoPicture("nothing was left")).status == "made"
+    assert [request.earlier is not None for request in bench.backend.requests] == [False, True, False]
 
 
-def test_an_earlier_run_that_does_not_end_is_no_failure_of_the_job(world: World) -> None:
+def test_earlier_run_that_does_not_end_leaves_the_job_open(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        world.settle(Interrupted("stop"))
-    outcome = world.settle(RunTimeout("still at work"))
-    assert (outcome.status, code(outcome), world.ended) == ("failed", "timeout", None)
-    assert world.settle().status == "recovered"
+        bench.settle(Interrupted("stop"))
+    outcome = bench.settle(RunTimeout("still at work"))
+    assert (outcome.status, code(outcome), bench.ended) == ("failed", "timeout", None)
+    assert bench.settle().status == "recovered"
 
 
-def test_what_was_written_before_the_kill_is_known_by_its_bytes(world: World) -> None:
+def test_picture_written_before_a_kill_is_known_by_its_bytes(bench: Bench) -> None:
     for there, status in ((b"fox", "recovered"), (b"wolf", "failed")):
         with pytest.raises(Interrupted):
-            world.settle(Interrupted("stop"))
-        world.out.write_bytes(there)
-        assert world.settle().status == status
-        assert sorted(path.suffix for path in world.out.parent.iterdir()) == [".jsonl", ".png"]
-        world.out.unlink()
-        world.journal.dropped(KEY)
+            bench.settle(Interrupted("stop"))
+        bench.out.write_bytes(there)
+        assert bench.settle().status == status
+        assert sorted(path.suffix for path in bench.out.parent.iterdir()) == [".jsonl", ".png"]
+        bench.out.unlink()
+        bench.journal.dropped(KEY)
 
 
-def test_without_a_journal_nothing_is_spent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journal_that_takes_no_start_means_nothing_is_spent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OutUnwritable("no room for the journal")
 
-    monkeypatch.setattr(world.journal, "started", full)
-    first, second = world.settle(), world.settle()
-    assert (first.status, second.status, world.backend.requests) == ("left", "left", [])
+    monkeypatch.setattr(bench.journal, "started", full)
+    first, second = bench.settle(), bench.settle()
+    assert (first.status, second.status, bench.backend.requests) == ("left", "left", [])
 
 
-def test_a_picture_that_the_journal_could_not_take_is_there_all_the_same(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_journal_that_takes_no_end_is_a_warning_of_a_made_picture(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OutUnwritable("no room for the journal")
 
-    monkeypatch.setattr(world.journal, "thread", full)
-    monkeypatch.setattr(world.journal, "done", full)
-    outcome = world.settle()
+    monkeypatch.setattr(bench.journal, "thread", full)
+    monkeypatch.setattr(bench.journal, "done", full)
+    outcome = bench.settle()
     assert outcome.status == "made"
     assert [warning.code for warning in outcome.result.warnings] == ["journal-unwritten"]
 
 
-def test_a_spare_copy_is_never_left(world: World) -> None:
+def test_failed_recovery_leaves_no_spare_copy(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        world.settle(Interrupted("stop"))
-    world.out.write_bytes(b"fox")
-    assert world.settle(NoPicture("none")).status == "failed"
-    assert sorted(path.suffix for path in world.out.parent.iterdir()) == [".jsonl", ".png"]
+        bench.settle(Interrupted("stop"))
+    bench.out.write_bytes(b"fox")
+    assert bench.settle(NoPicture("none")).status == "failed"
+    assert sorted(path.suffix for path in bench.out.parent.iterdir()) == [".jsonl", ".png"]
 
 
 def full(spent: bool) -> OutUnwritable:
     return OutUnwritable("no room", hint="recover it", spent=spent, errno=errno.ENOSPC)
 
 
-def test_a_full_disk_ends_all_and_the_picture_that_did_not_fit_is_fetched_another_time(world: World) -> None:
-    first = world.settle(full(spent=True))
-    second = world.attempts.settle(Job(2, Request("an owl", out=str(world.out) + "2"), b"o" * 16))
-    assert (first.status, second.status, len(world.backend.requests)) == ("left", "left", 1)
+def test_full_disk_ends_all_and_the_picture_is_recovered_next_time(bench: Bench) -> None:
+    first = bench.settle(full(spent=True))
+    second = bench.attempts.settle(Job(2, Request("an owl", out=str(bench.out) + "2"), b"o" * 16))
+    assert (first.status, second.status, len(bench.backend.requests)) == ("left", "left", 1)
     assert second.result.error is not None
     assert (second.result.error.hint, second.result.error.spent) == ("make room on the disk", False)
-    world.attempts = world.fresh()
-    assert world.settle().status == "recovered"
+    bench.attempts = bench.fresh()
+    assert bench.settle().status == "recovered"
 
 
-def test_a_disk_that_is_full_when_a_picture_is_fetched_ends_all_too(world: World) -> None:
+def test_full_disk_during_recovery_ends_all(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        world.settle(Interrupted("stop"))
-    assert world.settle(full(spent=True)).status == "left"
-    assert world.attempts.stopped is not None
-    world.attempts = world.fresh()
-    assert world.settle().status == "recovered"
+        bench.settle(Interrupted("stop"))
+    assert bench.settle(full(spent=True)).status == "left"
+    assert bench.attempts.stopped is not None
+    bench.attempts = bench.fresh()
+    assert bench.settle().status == "recovered"
 
 
-def test_a_temporary_folder_without_room_has_cost_nothing(world: World) -> None:
-    assert world.settle(full(spent=False)).status == "left"
-    assert world.ended == "dropped"
-    world.attempts = world.fresh()
-    assert world.settle().status == "made"
+def test_full_temporary_folder_drops_the_job_unspent(bench: Bench) -> None:
+    assert bench.settle(full(spent=False)).status == "left"
+    assert bench.ended == "dropped"
+    bench.attempts = bench.fresh()
+    assert bench.settle().status == "made"

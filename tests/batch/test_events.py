@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.batch.worlds import Moody, forget, write
+from tests.support.batches import BatchScript, forget, pictures_asked, runs_begun, write_jobs
+from tests.support.in_process import run_here
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
@@ -21,9 +22,9 @@ def by_job(done) -> dict[int, list[str]]:
     return found
 
 
-def test_every_job_by_its_line(lab: Labs) -> None:
-    world = lab(script=Moody())
-    done = world.run("batch", write(world, "a fox", "bad", "an owl"), "--events", "--json")
+def test_events_name_each_job_by_its_line(lab: Labs) -> None:
+    world = lab(script=BatchScript())
+    done = world.run("batch", write_jobs(world, "a fox", "bad", "an owl"), "--events", "--json")
     steps = by_job(done)
     assert steps.pop(2)[-1] == "failed"
     assert steps == {1: STEPS, 3: STEPS, None: ["error"]}
@@ -32,34 +33,31 @@ def test_every_job_by_its_line(lab: Labs) -> None:
     last = done.events[-1]
     assert (done.code, last["error"]["code"], last["error"]["exit_code"]) == (1, "moderation", 1)
     assert last["message"].startswith("1 of 3 jobs failed; the first: ")
-
-
-def test_what_an_earlier_run_made_is_told_as_written(lab: Labs) -> None:
-    world = lab(script=Moody())
-    assert world.run("batch", write(world, "a fox", "an owl")).code == 0
-    forget(world, "done")
-    (world.work / "0002.png").unlink()
-    again = world.run("batch", "jobs.txt", "--events")
-    assert by_job(again) == {1: ["written"], 2: ["written"], None: ["done"]}
+    # what an earlier run made is told as written
+    forget(world, "done", "failed")
+    (world.work / "0003.png").unlink()
+    write_jobs(world, "a fox", "", "an owl")
+    again = run_here(world, "batch", "jobs.txt", "--events")
+    assert by_job(again) == {1: ["written"], 3: ["written"], None: ["done"]}
     assert {line["message"] for line in again.events[:-1]} == {"made by a run that was cut off"}
-    once_more = world.run("batch", "jobs.txt", "--events")
-    assert by_job(once_more) == {1: ["written"], 2: ["written"], None: ["done"]}
+    once_more = run_here(world, "batch", "jobs.txt", "--events")
+    assert by_job(once_more) == {1: ["written"], 3: ["written"], None: ["done"]}
     paths = sorted(line["path"] for line in once_more.events[:-1])
-    assert paths == [str(world.work / name) for name in ("0001.png", "0002.png")]
-    assert world.model_calls == 2
+    assert paths == [str(world.work / name) for name in ("0001.png", "0003.png")]
+    assert sum(pictures_asked(world).values()) == 3
 
 
-def test_the_plan_s_limit_is_the_last_line(lab: Labs) -> None:
-    world = lab(script=Moody(quota=1))
-    done = world.run("batch", write(world, "a fox", "an owl", "a crow"), "--jobs", "1", "--events")
+def test_usage_limit_is_the_last_event(lab: Labs) -> None:
+    world = lab(script=BatchScript(quota=0))
+    done = world.run("batch", write_jobs(world, "a fox", "an owl", "a crow"), "--jobs", "1", "--events")
     last = done.events[-1]
     assert (done.code, last["error"]["code"], last["error"]["exit_code"]) == (1, "usage-limit", 1)
     assert "go on with: codex-imagegen batch" in last["error"]["hint"]
-    assert by_job(done)[1] == STEPS
+    assert by_job(done)[1][0] == "started"
 
 
-def test_wrong_jobs_are_one_line(lab: Labs) -> None:
-    world = lab(script=Moody())
-    done = world.run("batch", write(world, {"promt": "b"}), "--events")
+def test_wrong_jobs_are_one_error_event(lab: Labs) -> None:
+    world = lab(script=BatchScript())
+    done = run_here(world, "batch", write_jobs(world, {"promt": "b"}), "--events")
     assert (done.code, [line["event"] for line in done.events]) == (2, ["error"])
-    assert world.model_calls == 0
+    assert runs_begun(world) == 0

@@ -50,7 +50,7 @@ def refused(*lines: str | bytes | dict[str, Any], name: str = "jobs", **defaults
     return caught.value
 
 
-def test_a_line_of_plain_text_is_a_prompt_word_for_word(tmp_path: Path) -> None:
+def test_line_of_plain_text_is_a_prompt_word_for_word(tmp_path: Path) -> None:
     jobs = read(listed(b'\xef\xbb\xbf  a "fox", it\'s #1 \r\n', "", "   ", "[an owl]", "{no json"))
     assert [job.request.prompt for job in jobs] == ['  a "fox", it\'s #1 ', "[an owl]", "{no json"]
     assert [job.line for job in jobs] == [1, 5, 6]
@@ -58,7 +58,7 @@ def test_a_line_of_plain_text_is_a_prompt_word_for_word(tmp_path: Path) -> None:
     assert Path(jobs[0].out).parent == tmp_path / "out"
 
 
-def test_a_job_may_have_every_option_by_its_name(codex: str, tmp_path: Path) -> None:
+def test_job_may_have_every_option_by_its_name(codex: str, tmp_path: Path) -> None:
     (tmp_path / "ref.png").write_bytes(encoded())
     (job,) = read(
         listed(
@@ -77,7 +77,7 @@ def test_a_job_may_have_every_option_by_its_name(codex: str, tmp_path: Path) -> 
     assert request.wishes == Wishes((10, 20), "1:2", "2k", "low", transparent=True, format="webp", fit=True)
 
 
-def test_defaults_hold_where_a_job_says_nothing_and_null_says_nothing() -> None:
+def test_default_holds_where_a_job_has_no_value_or_null() -> None:
     one, two, three = read(
         listed(
             {"prompt": "a"},
@@ -126,38 +126,38 @@ def test_defaults_hold_where_a_job_says_nothing_and_null_says_nothing() -> None:
         (b"{" * 100_000, "no JSON object"),
     ],
 )
-def test_what_can_not_be_meant_names_its_line(job: Any, words: str) -> None:
+def test_wrong_job_is_refused_with_its_line(job: Any, words: str) -> None:
     error = refused({"prompt": "good", "out": "good.png"}, job)
     assert (error.code, error.exit_code, error.spent) == ("usage", 2, False)
     assert error.message.startswith("line 2: ")
     assert words in error.message
 
 
-def test_a_hint_knows_the_key_that_was_meant() -> None:
+def test_mistyped_key_gets_a_suggestion() -> None:
     assert refused({"prompt": "a", "time_out_sec": 3}).hint == "did you mean 'timeout_sec'?"
 
 
 @pytest.mark.parametrize("name", ["jobs.jsonl", "JOBS.NDJSON", "jobs.json"])
-def test_a_name_that_promises_json_is_believed(name: str) -> None:
+def test_file_named_as_json_is_not_read_as_text(name: str) -> None:
     assert "no JSON object" in refused("a fox", name=name).message
 
 
-def test_a_list_without_jobs_is_refused() -> None:
+def test_list_without_jobs_is_refused() -> None:
     assert "no jobs in 'jobs'" in refused("", "  ", "").message
 
 
-def test_a_line_that_never_ends_is_refused() -> None:
+def test_line_above_the_longest_is_refused() -> None:
     error = refused("a", b"x" * (MAX_LINE + 1))
     assert error.message.startswith("line 2: it is longer")
 
 
-def test_one_error_is_told_and_the_others_are_counted() -> None:
+def test_first_wrong_line_is_reported_and_the_others_counted() -> None:
     error = refused({"prompt": "a"}, {"x": 1}, {"prompt": "b"}, {"y": 1}, {"prompt": ""})
     assert error.message.startswith("line 2: 'x' is no key")
     assert error.message.endswith("; 2 more lines are wrong")
 
 
-def test_references_are_read_whole_before_the_first_run(tmp_path: Path) -> None:
+def test_references_are_checked_before_the_first_run(tmp_path: Path) -> None:
     (tmp_path / "half.png").write_bytes(torn(encoded()))
     (tmp_path / "text.png").write_text("no picture")
     for name, code in (("none.png", "ref-missing"), ("half.png", "ref-not-image"), ("text.png", "ref-not-image")):
@@ -166,13 +166,13 @@ def test_references_are_read_whole_before_the_first_run(tmp_path: Path) -> None:
         assert error.message.startswith("line 2: ")
 
 
-def test_no_codex_is_told_before_the_first_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_codex_is_reported_before_the_first_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     error = refused("a fox")
     assert (error.code, error.exit_code) == ("codex-missing", 3)
 
 
-def test_two_jobs_with_one_output_are_refused_however_it_is_called(tmp_path: Path) -> None:
+def test_two_jobs_with_one_output_are_refused_however_it_is_spelt(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "out")
     for other in ("fox.png", "./sub/../fox.png", str(tmp_path / "link/fox.png")):
@@ -181,7 +181,7 @@ def test_two_jobs_with_one_output_are_refused_however_it_is_called(tmp_path: Pat
     assert "as that of line 1" in refused({"prompt": "a", "out": "0002.png"}, {"prompt": "b"}).message
 
 
-def test_a_wrong_interrupted_check_passes_the_interrupt_on() -> None:
+def test_check_passes_on_what_its_callback_raises() -> None:
     def stop() -> None:
         raise UsageError("stop")
 
@@ -189,14 +189,14 @@ def test_a_wrong_interrupted_check_passes_the_interrupt_on() -> None:
         jobs.check(stop)
 
 
-# Who a job is
+# The key of a job
 
 
 def key(line: dict[str, Any], **defaults: Any) -> bytes:
     return read(listed(line, **defaults))[0].key
 
 
-def test_the_same_job_is_known_again_and_another_is_another(tmp_path: Path) -> None:
+def test_job_key_is_the_same_for_the_same_picture_only(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(seed=1))
     (tmp_path / "copy.png").write_bytes(encoded(seed=1))
     (tmp_path / "b.png").write_bytes(encoded(seed=2))
@@ -212,7 +212,7 @@ def test_the_same_job_is_known_again_and_another_is_another(tmp_path: Path) -> N
     assert key(fox, quality="low") == key({**fox, "quality": "low"})
 
 
-def test_a_reference_that_changed_makes_another_job(tmp_path: Path) -> None:
+def test_changed_reference_changes_the_job_key(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(seed=1))
     with listed({"prompt": "a", "refs": ["a.png"]}) as jobs:
         jobs.check(lambda: None)
@@ -223,7 +223,7 @@ def test_a_reference_that_changed_makes_another_job(tmp_path: Path) -> None:
         assert jobs.job(line).key != before
 
 
-def test_the_list_may_be_edited_while_it_is_at_work(tmp_path: Path) -> None:
+def test_list_edited_during_the_batch_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "jobs.txt"
     path.write_text("a fox\nan owl\n")
     with path.open("rb") as source, Jobs(source, "jobs.txt", out_dir=".", defaults={}) as jobs:

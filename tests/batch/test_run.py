@@ -17,6 +17,7 @@ from codex_imagegen.batches.run import Batch
 from codex_imagegen.errors import ReferenceMissing
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.outcome import Result
+from tests.support.checks import until
 
 
 class Listed:
@@ -51,15 +52,22 @@ def batch(count: int, attempts: Attempted, workers: int = 3) -> Batch:
     return Batch(cast(Jobs, Listed(count)), cast(Attempts, attempts), workers)
 
 
-def test_each_job_ends_once_and_so_many_run_at_a_time() -> None:
+def test_each_job_ends_once_with_so_many_at_a_time() -> None:
     at_once: list[int] = []
-    work = batch(40, attempts := Attempted(lambda _line: at_once.append(work.running) or time.sleep(0.005)))
+    three = threading.Barrier(3, timeout=60)
+
+    def settle(line: Line) -> None:
+        if line.number <= 3:
+            three.wait()
+        at_once.append(work.running)
+
+    work = batch(40, attempts := Attempted(settle))
     assert sorted(outcome.line for outcome in work.outcomes()) == list(range(1, 41))
     assert max(at_once) == 3
     assert (attempts.swept, work.running) == (1, 0)
 
 
-def test_a_slow_reader_slows_the_batch_down() -> None:
+def test_slow_reader_slows_the_batch_down() -> None:
     done: list[int] = []
     outcomes = batch(1000, Attempted(lambda line: done.append(line.number))).outcomes()
     next(outcomes)
@@ -68,7 +76,7 @@ def test_a_slow_reader_slows_the_batch_down() -> None:
     assert len(list(outcomes)) == 999
 
 
-def test_a_job_that_can_not_be_read_any_more_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_that_can_not_be_read_any_more_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_self: Listed, line: Line) -> Line:
         raise ReferenceMissing(f"{line.number} is gone")
 
@@ -78,13 +86,13 @@ def test_a_job_that_can_not_be_read_any_more_has_failed(monkeypatch: pytest.Monk
     assert {outcome.result.error.code for outcome in found if outcome.result.error} == {"ref-missing"}
 
 
-def test_an_interrupt_ends_it_in_silence() -> None:
+def test_interrupt_ends_the_outcomes_without_an_error() -> None:
     attempts = Attempted(lambda line: attempts.interrupt.set() if line.number == 5 else None)
     assert len(list(batch(1000, attempts, 1).outcomes())) == 5
     assert attempts.swept == 1
 
 
-def test_a_defect_ends_all_and_is_raised() -> None:
+def test_defect_ends_all_and_is_raised() -> None:
     def settle(line: Line) -> None:
         if line.number == 5:
             raise ZeroDivisionError
@@ -94,11 +102,11 @@ def test_a_defect_ends_all_and_is_raised() -> None:
         found += list(batch(1000, Attempted(settle), 1).outcomes())
 
 
-def test_whoever_leaves_stops_the_runs() -> None:
-    begun = threading.Event()
-    attempts = Attempted(lambda _line: begun.set() or time.sleep(0.01))
+def test_closing_the_outcomes_stops_the_runs() -> None:
+    before = set(threading.enumerate())
+    attempts = Attempted(lambda _line: time.sleep(0.01))
     outcomes = batch(1000, attempts).outcomes()
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert attempts.interrupt.signum is not None
-    assert threading.active_count() < 10
+    until(lambda: not set(threading.enumerate()) - before, "the threads to end")

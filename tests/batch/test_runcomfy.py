@@ -4,121 +4,132 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from codex_imagegen.batches.journal import NAME
-from tests.runcomfy.cli import Outcome, Shell
-from tests.runcomfy.conftest import picture
-from tests.runcomfy.standin import REQUEST_ID, Reply, StandIn
-from tests.support.pictures import encoded
+from codex_imagegen.runcomfy import download, job
+from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
+from tests.support.batches import journal, records
+from tests.support.checks import until
+from tests.support.in_process import run_here
+from tests.support.lab import Lab, Outcome
+from tests.support.pictures import encoded, padded
 
 JOB = {"prompt": "a fox", "backend": "runcomfy", "out": "fox.png"}
+PICTURE = encoded()
 
 
 @pytest.fixture
 def standin() -> Iterator[StandIn]:
     with StandIn() as server:
-        server.files["out.png"] = picture()
+        server.files["out.png"] = PICTURE
         yield server
         assert server.faults == []
 
 
+class Runner:
+    """Runs the batch of one job, in this process, with a token and without waiting."""
+
+    def __init__(self, world: Lab, standin: StandIn) -> None:
+        self.world = world
+        self.env = {
+            "RUNCOMFY_TOKEN": TOKEN, "RUNCOMFY_MODEL_API_BASE": standin.base, "RUNCOMFY_WEB_BASE": standin.web,
+        }  # fmt: skip
+        self.write()
+
+    def write(self, **more: Any) -> None:
+        """Write the job, with more keys perhaps."""
+        (self.world.work / "jobs.jsonl").write_text(json.dumps({**JOB, **more}) + "\n")
+
+    def __call__(self, *more: str) -> Outcome:
+        done = run_here(self.world, "batch", "jobs.jsonl", "--json", *more, env=self.env)
+        assert TOKEN not in done.text + done.err
+        assert list(self.world.tmp.iterdir()) == []
+        return done
+
+    def keep_records(self, count: int) -> None:
+        """As if the batch had been killed after so many lines of its journal, and before the picture was written."""
+        path = journal(self.world)
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[: count + 1]))
+        (self.world.work / "fox.png").unlink()
+
+
 @pytest.fixture
-def shell(tmp_path: Path, standin: StandIn) -> Shell:
-    made = Shell(tmp_path, standin)
-    (made.work / "jobs.jsonl").write_text(json.dumps(JOB) + "\n")
-    return made
+def run(lab: Callable[..., Lab], standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    monkeypatch.setattr(job, "POLL_SEC", 0.01)
+    monkeypatch.setattr(download, "PAUSE_SEC", 0.01)
+    return Runner(lab(offline=True), standin)
 
 
-def events(shell: Shell) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (shell.work / NAME).read_text().splitlines()[1:]]
-
-
-def run(shell: Shell, *more: str) -> Outcome:
-    return shell.run("batch", "jobs.jsonl", "--json", *more)
-
-
-def test_a_job_may_take_the_paid_route(shell: Shell, standin: StandIn) -> None:
-    done = run(shell)
+def test_runcomfy_job_is_submitted_once_and_journalled(run: Runner, standin: StandIn) -> None:
+    done = run()
     assert (done.code, done.err, done.json["status"], done.json["cost_usd"]) == (0, "", "made", 0.04)
-    assert (shell.work / "fox.png").read_bytes() == picture()
-    assert [event["event"] for event in events(shell)] == ["started", "request", "done"]
-    assert events(shell)[1]["request_id"] == REQUEST_ID
-    assert run(shell).json["status"] == "there"
+    assert (run.world.work / "fox.png").read_bytes() == PICTURE
+    assert [event["event"] for event in records(run.world)] == ["started", "request", "done"]
+    assert records(run.world)[1]["request_id"] == REQUEST_ID
+    assert run().json["status"] == "there"
     assert standin.submitted == 1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-def test_a_request_that_was_submitted_is_asked_for_again(shell: Shell, standin: StandIn, signum: int) -> None:
+def test_submitted_request_of_a_stopped_batch_is_fetched(run: Runner, standin: StandIn, signum: int) -> None:
     standin.states.clear()
     standin.states.append("in_progress")
-    with subprocess.Popen(
-        [sys.executable, "-m", "codex_imagegen", "batch", "jobs.jsonl"],
-        cwd=shell.work, env=shell.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as running:  # fmt: skip
-        until = time.monotonic() + 20
-        while not any("/status" in line for line in standin.lines) and time.monotonic() < until:
-            time.sleep(0.02)
-        running.send_signal(signum)
-        running.communicate(timeout=20)
+    with run.world.start("batch", "jobs.jsonl", env=run.env) as running:
+        try:
+            until(lambda: any("/status" in line for line in standin.lines), "the batch to wait for its request")
+        finally:
+            running.send_signal(signum)
+        running.communicate(timeout=60)
     standin.states.append("completed")
     standin.states.popleft()
-    done = run(shell)
+    done = run()
     assert (done.code, done.json["status"]) == (0, "recovered"), done
-    assert (shell.work / "fox.png").read_bytes() == picture()
+    assert (run.world.work / "fox.png").read_bytes() == PICTURE
     assert standin.submitted == 1
     assert not any("cancel" in line for line in standin.lines)
 
 
-def test_a_reference_that_became_smaller_is_told_and_the_job_stays_the_same(shell: Shell, standin: StandIn) -> None:
-    (shell.work / "large.png").write_bytes(encoded(1600))
-    (shell.work / "jobs.jsonl").write_text(json.dumps({**JOB, "refs": ["large.png"]}) + "\n")
-    done = run(shell)
+def test_reduced_reference_is_a_warning_and_the_job_stays_the_same(run: Runner, standin: StandIn) -> None:
+    (run.world.work / "large.png").write_bytes(padded(encoded(), 8_000_000))
+    run.write(refs=["large.png"])
+    done = run()
     assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["reference-reduced"])
-    assert run(shell).json["status"] == "there"
+    assert run().json["status"] == "there"
     assert standin.submitted == 1
 
 
-def test_a_request_that_failed_meanwhile_is_not_repeated_unasked(shell: Shell, standin: StandIn) -> None:
-    assert run(shell).code == 0
-    path = shell.work / NAME
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
-    (shell.work / "fox.png").unlink()
+def test_request_failed_meanwhile_is_not_repeated_unasked(run: Runner, standin: StandIn) -> None:
+    assert run().code == 0
+    run.keep_records(2)
     standin.next("status", Reply(200, {"request_id": REQUEST_ID, "status": "failed"}))
     standin.next("result", Reply(200, {"request_id": REQUEST_ID, "status": "failed", "error": "it is no good"}))
-    done = run(shell)
+    done = run()
     assert (done.code, done.json["status"]) == (1, "failed"), done
-    assert run(shell).json["status"] == "failed"
-    assert events(shell)[-1]["event"] == "failed"
+    assert run().json["status"] == "failed"
+    assert records(run.world)[-1]["event"] == "failed"
     assert standin.submitted == 1
-    assert run(shell, "--retry-failed").json["status"] == "made"
+    assert run("--retry-failed").json["status"] == "made"
     assert standin.submitted == 2
 
 
-def test_a_submit_that_nobody_knows_the_end_of_is_not_repeated_unasked(shell: Shell, standin: StandIn) -> None:
-    assert run(shell).code == 0
-    path = shell.work / NAME
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
-    (shell.work / "fox.png").unlink()
+def test_submit_of_unknown_end_is_not_repeated_unasked(run: Runner, standin: StandIn) -> None:
+    assert run().code == 0
+    run.keep_records(1)
     for _ in range(2):
-        done = run(shell)
+        done = run()
         assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-retry", "failed")
     assert standin.submitted == 1
-    assert run(shell, "--retry-failed").code == 0
+    assert run("--retry-failed").code == 0
     assert standin.submitted == 2
 
 
-def test_without_a_token_nothing_is_called_failed(shell: Shell, standin: StandIn) -> None:
-    token = shell.env.pop("RUNCOMFY_TOKEN")
-    done = run(shell)
+def test_jobs_without_a_token_are_left_not_failed(run: Runner, standin: StandIn) -> None:
+    token = run.env.pop("RUNCOMFY_TOKEN")
+    done = run()
     assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-auth", "left")
     assert "go on with: codex-imagegen batch jobs.jsonl --json" in done.json["error"]["hint"]
-    shell.env["RUNCOMFY_TOKEN"] = token
-    assert run(shell).json["status"] == "made"
+    run.env["RUNCOMFY_TOKEN"] = token
+    assert run().json["status"] == "made"

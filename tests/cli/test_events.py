@@ -12,7 +12,7 @@ import pytest
 
 from codex_imagegen.cli.main import COMMANDS
 from tests.support import builds
-from tests.support import history as past
+from tests.support import history
 from tests.support.checks import Small
 from tests.support.checks import finish as ended
 from tests.support.lab import COMMAND
@@ -186,8 +186,8 @@ def test_help_and_the_version_end_well(lab):
 
 def test_recovered_pictures_are_written(lab):
     world = lab()
-    there = past.History(world.home)
-    threads = [past.id_of(there.rollout(past.made(encoded(20, number)))) for number in range(2)]
+    there = history.History(world.home)
+    threads = [history.thread_of(there.rollout(history.generated_image(encoded(20, number)))) for number in range(2)]
     done = world.run_argv([COMMAND, "recover", *threads, "--out-dir", "back", "--events"])
     assert names(done) == ["written", "written", "done"]
     written = [(line["index"], line["thread_id"], line["path"]) for line in told(done)[:2]]

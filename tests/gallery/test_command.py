@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.gallery.worlds import FOX, OWL, REFERENCE
-from tests.support import history as past
+from tests.support import history
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
@@ -26,7 +26,7 @@ OWN_KEYS = ["path", "pictures", "broken", "sessions", "bytes", "codex_home"]
 
 
 def test_the_path_is_all_that_stdout_has(world):
-    world.made(past.asked())
+    world.made(history.user_message())
     done = world.gallery()
     assert (done.code, done.text, done.err) == (0, f"{world.page}\n", "")
     assert [name.split("-", 1)[1] for name in world.files] == ["preview.webp", "thumbnail.webp"]
@@ -34,10 +34,10 @@ def test_the_path_is_all_that_stdout_has(world):
 
 def test_what_the_page_knows(world):
     context = {"type": "turn_context", "payload": {"model": "gpt-5.2"}}
-    thread = world.made(context, past.showed(REFERENCE), past.asked(), at=1760000000)
+    thread = world.made(context, history.user_image(REFERENCE), history.user_message(), at=1760000000)
     assert world.gallery().code == 0
     (entry,) = world.entries()
-    assert (entry["thread"], entry["prompt"], entry["revised"]) == (thread, past.PROMPT, f"{past.PROMPT}, revised")
+    assert (entry["thread"], entry["prompt"], entry["revised"]) == (thread, history.PROMPT, f"{history.PROMPT}, revised")
     assert (entry["date"], entry["when"]) == ("2025-10-09", "9 October 2025, 08:53")
     assert (entry["model"], entry["codex"], entry["size"], entry["shown"]) == ("gpt-5.2", "0.169.0", "40 × 40", 1)
     assert f"{entry['references'][0]}-thumbnail.webp" in world.files
@@ -46,9 +46,9 @@ def test_what_the_page_knows(world):
 def test_sessions_archives_and_folders_newest_first(world):
     names = [
         world.made(data=OWL, at=NOW - 50),
-        past.id_of(world.past.rollout(past.made(FOX), at=NOW - 100, archived=True)),
+        history.thread_of(world.past.rollout(history.generated_image(FOX), at=NOW - 100, archived=True)),
     ]
-    alone = past.thread(NOW - 200)
+    alone = history.new_thread_id(NOW - 200)
     picture = world.past.saved(alone, encoded(20, "alone")) / "call_1.png"
     os.utime(picture, (NOW - 200, NOW - 200))
     done = world.gallery("--json")
@@ -57,7 +57,7 @@ def test_sessions_archives_and_folders_newest_first(world):
 
 
 def test_json_is_one_object(world):
-    world.made(past.asked())
+    world.made(history.user_message())
     answer = world.gallery("--json").json
     assert list(answer) == KEYS + OWN_KEYS
     assert (answer["schema"], answer["ok"], answer["path"], answer["error"]) == (1, True, str(world.page), None)
@@ -74,7 +74,7 @@ def test_an_empty_home_is_no_failure(world):
 
 
 def test_our_own_page_is_renewed_and_a_strangers_is_not_touched(world):
-    world.made(past.asked())
+    world.made(history.user_message())
     assert world.gallery().code == 0
     world.made(data=OWL)
     assert world.gallery().code == 0
@@ -114,13 +114,13 @@ def test_a_folder_that_takes_no_files_is_told_first(world):
 
 
 def test_a_new_folder_is_made_for_the_page(world):
-    world.made(past.asked())
+    world.made(history.user_message())
     assert world.gallery("--out", "new/folder/page.html").text == f"{world.work}/new/folder/page.html\n"
     assert len(os.listdir(world.work / "new/folder/page-pictures")) == 2
 
 
 def test_originals_are_copied_as_they_are(world):
-    world.made(past.asked())
+    world.made(history.user_message())
     assert world.gallery("--originals").code == 0
     (entry,) = world.entries()
     assert (world.work / "codex-gallery-pictures" / entry["full"]).read_bytes() == FOX
@@ -137,7 +137,7 @@ def test_since_leaves_out_what_is_older(world, since):
 
 
 def test_a_session_that_is_not_written_to_any_more_is_not_opened_for_since(world):
-    rollout = world.past.rollout(past.made(FOX), at=NOW - 9 * 86_400)
+    rollout = world.past.rollout(history.generated_image(FOX), at=NOW - 9 * 86_400)
     os.utime(rollout, (NOW - 9 * 86_400, NOW - 9 * 86_400))
     assert world.gallery("--since", "1w", "--json").json["sessions"] == 0
 
@@ -150,8 +150,8 @@ def test_a_since_that_is_none_is_a_usage_error(world, since):
 
 def test_what_is_damaged_is_a_tile_and_a_warning(world):
     world.made(data=torn(OWL), at=NOW)
-    world.made(past.asked(), data=FOX, at=NOW - 9)
-    half = world.past.rollout(past.asked("half"), past.made(encoded(50)), at=NOW - 20, end=b"")
+    world.made(history.user_message(), data=FOX, at=NOW - 9)
+    half = world.past.rollout(history.user_message("half"), history.generated_image(encoded(50)), at=NOW - 20, end=b"")
     half.write_bytes(half.read_bytes()[:-60])
     done = world.gallery()
     assert (done.code, done.err.count("\n")) == (0, 1)
@@ -161,11 +161,11 @@ def test_what_is_damaged_is_a_tile_and_a_warning(world):
 
 
 def test_compressed_rollouts_are_told_and_links_are_not_followed(world):
-    thread = past.thread(NOW)
-    packed = world.past.rollout(past.made(OWL), thread_id=thread, at=NOW)
+    thread = history.new_thread_id(NOW)
+    packed = world.past.rollout(history.generated_image(OWL), thread_id=thread, at=NOW)
     packed.rename(f"{packed}.zst")
     world.past.saved(thread, FOX)
-    moved = world.past.rollout(past.made(OWL), at=NOW - 9)
+    moved = world.past.rollout(history.generated_image(OWL), at=NOW - 9)
     moved.symlink_to(moved.rename(world.work / "elsewhere.jsonl"))
     done = world.gallery("--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["rollout-compressed"]
@@ -173,7 +173,7 @@ def test_compressed_rollouts_are_told_and_links_are_not_followed(world):
 
 
 def test_odd_names_and_times_are_shown_all_the_same(world):
-    folder = world.past.saved(past.thread(), OWL)
+    folder = world.past.saved(history.new_thread_id(), OWL)
     odd = (folder / "call_1.png").rename(folder / os.fsdecode(b"\xff\xfe.png"))
     os.utime(odd, (-5, -5))
     done = world.gallery("--out", os.fsdecode(b"\xff.html"))
@@ -185,15 +185,15 @@ def test_odd_names_and_times_are_shown_all_the_same(world):
 
 
 def test_nothing_is_written_in_the_home(world):
-    world.made(past.showed(REFERENCE), past.asked())
-    world.past.saved(past.thread(), OWL)
+    world.made(history.user_image(REFERENCE), history.user_message())
+    world.past.saved(history.new_thread_id(), OWL)
     before = sorted((path, path.lstat().st_mtime_ns) for path in world.home.rglob("*"))
     assert world.gallery().code == 0
     assert sorted((path, path.lstat().st_mtime_ns) for path in world.home.rglob("*")) == before
 
 
 def test_a_full_disk_leaves_the_page_that_was_there(world):
-    world.made(past.asked())
+    world.made(history.user_message())
     assert world.gallery().code == 0
     before = world.page.read_bytes()
     world.made(data=encoded(300))
@@ -225,7 +225,7 @@ def test_open_shows_the_page_and_keeps_stdout_clean(world):
 
 
 def test_open_without_a_browser_is_one_sentence_and_no_failure(world, tmp_path):
-    world.made(past.asked())
+    world.made(history.user_message())
     empty = tmp_path / "empty"
     empty.mkdir()
     for more in ({"BROWSER": "/nowhere/browser"}, {}):
@@ -276,7 +276,7 @@ def terminal(world, *arguments, columns=80, term="xterm"):
 
 
 def test_a_person_is_told_what_the_page_holds(world):
-    world.made(past.asked())
+    world.made(history.user_message())
     seen = terminal(world)
     assert "codex-imagegen: 1 picture of 1 session; 0.0 MB on disk" in seen
     assert "1 pictures" not in terminal(world, "--quiet")

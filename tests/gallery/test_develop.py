@@ -16,7 +16,7 @@ from codex_imagegen.codex.keepsake import Kept
 from codex_imagegen.gallery.develop import MAX_REFERENCES, develop
 from codex_imagegen.gallery.entry import Entry, bounded, from_json
 from codex_imagegen.gallery.shelf import Shelf
-from tests.support import history as past
+from tests.support import history
 from tests.support.pictures import encoded, image, torn
 
 
@@ -26,7 +26,7 @@ def shelf(tmp_path):
 
 
 def kept(data, *references):
-    return Kept(data, b"\x01" * 32, "revised", Setting("prompt", tuple(map(past.url, references)), "model"), 1.5)
+    return Kept(data, b"\x01" * 32, "revised", Setting("prompt", tuple(map(history.data_url, references)), "model"), 1.5)
 
 
 def files(shelf):

@@ -14,7 +14,7 @@ from codex_imagegen.gallery import collect, index
 from codex_imagegen.gallery.story import Wanted, build
 from codex_imagegen.interrupt import Interrupt
 from tests.gallery.worlds import FOX, OWL, REFERENCE, entries_of
-from tests.support import history as past
+from tests.support import history
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 
@@ -49,21 +49,21 @@ def path_of(world):
 
 
 def test_what_has_not_changed_is_not_read_again(world, made):
-    first = world.past.rollout(past.showed(REFERENCE), past.made(FOX), at=NOW - 100)
-    world.past.rollout(past.asked(), at=NOW - 50)
+    first = world.past.rollout(history.user_image(REFERENCE), history.generated_image(FOX), at=NOW - 100)
+    world.past.rollout(history.user_message(), at=NOW - 50)
     assert made() == 2
     assert made() == 0
     with first.open("ab") as file:
-        file.write(past.line(past.made(OWL, call_id="2")) + b"\n")
+        file.write(history.rollout_line(history.generated_image(OWL, call_id="2")) + b"\n")
     assert made() == 1
     assert len(world.entries()) == 2
-    world.past.saved(past.id_of(first), encoded(20, "saved"))
+    world.past.saved(history.thread_of(first), encoded(20, "saved"))
     assert made() == 1
     assert len(world.entries()) == 3
 
 
 def test_a_missing_or_empty_file_is_made_again(world, made):
-    world.past.rollout(past.showed(REFERENCE), past.made(FOX))
+    world.past.rollout(history.user_image(REFERENCE), history.generated_image(FOX))
     assert made() == 1
     for name in list(world.files):
         path = world.work / "codex-gallery-pictures" / name
@@ -78,8 +78,8 @@ def test_a_missing_or_empty_file_is_made_again(world, made):
 
 
 def test_what_is_gone_from_the_home_is_gone_from_the_page(world, made):
-    fox = world.past.rollout(past.made(FOX), at=NOW - 100)
-    world.past.rollout(past.made(OWL), at=NOW)
+    fox = world.past.rollout(history.generated_image(FOX), at=NOW - 100)
+    world.past.rollout(history.generated_image(OWL), at=NOW)
     assert made() == 2
     fox.unlink()
     (world.work / "codex-gallery-pictures" / "mine.txt").write_text("mine")
@@ -92,7 +92,7 @@ def test_what_is_gone_from_the_home_is_gone_from_the_page(world, made):
 
 
 def test_copies_of_originals_are_never_removed(world, made):
-    fox = world.past.rollout(past.made(FOX))
+    fox = world.past.rollout(history.generated_image(FOX))
     assert made(originals=True) == 1
     fox.unlink()
     assert made(originals=True) == 0
@@ -100,8 +100,8 @@ def test_copies_of_originals_are_never_removed(world, made):
 
 
 def test_a_page_of_some_days_keeps_the_files_of_the_others(world, made):
-    world.past.rollout(past.made(FOX), at=NOW - 9 * 86_400)
-    world.past.rollout(past.made(OWL), at=NOW - 100)
+    world.past.rollout(history.generated_image(FOX), at=NOW - 9 * 86_400)
+    world.past.rollout(history.generated_image(OWL), at=NOW - 100)
     assert made() == 2
     assert made(since=NOW - 86_400) == 0
     assert len(world.entries()) == 1
@@ -110,15 +110,15 @@ def test_a_page_of_some_days_keeps_the_files_of_the_others(world, made):
 
 
 def test_a_picture_that_a_forked_session_repeats_is_shown_once(world, made):
-    first = world.past.rollout(past.asked("first"), past.made(FOX), at=NOW - 100)
-    world.past.rollout(past.asked("again"), past.made(FOX), past.made(OWL, call_id="2"), at=NOW)
+    first = world.past.rollout(history.user_message("first"), history.generated_image(FOX), at=NOW - 100)
+    world.past.rollout(history.user_message("again"), history.generated_image(FOX), history.generated_image(OWL, call_id="2"), at=NOW)
     assert made() == 2
     assert [(entry["width"], entry["prompt"]) for entry in world.entries()] == [(44, "again"), (40, "first")]
-    assert world.entries()[1]["thread"] == past.id_of(first)
+    assert world.entries()[1]["thread"] == history.thread_of(first)
 
 
 def test_the_index_is_its_owners_alone(world, made):
-    world.past.rollout(past.made(FOX))
+    world.past.rollout(history.generated_image(FOX))
     made()
     assert stat.S_IMODE(os.stat(path_of(world)).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(os.path.dirname(path_of(world))).st_mode) == 0o700
@@ -131,7 +131,7 @@ def test_each_home_has_an_index_of_its_own(world):
 
 @pytest.mark.parametrize("damage", ["rubbish", "truncated", "table", "entry", "version"])
 def test_a_damaged_index_is_made_anew(world, made, damage):
-    world.past.rollout(past.made(FOX))
+    world.past.rollout(history.generated_image(FOX))
     assert made() == 1
     path = path_of(world)
     if damage == "rubbish":
@@ -153,14 +153,14 @@ def test_a_damaged_index_is_made_anew(world, made, damage):
 
 
 def test_an_index_that_can_not_be_kept_is_in_memory(world, made):
-    world.past.rollout(past.made(FOX))
+    world.past.rollout(history.generated_image(FOX))
     world.cache.write_bytes(b"a file where the folder should be")
     assert made() == 1
     assert made() == 1
 
 
 def test_an_index_that_somebody_writes_to_is_left_alone(world, made, monkeypatch):
-    rollout = world.past.rollout(past.made(FOX))
+    rollout = world.past.rollout(history.generated_image(FOX))
     assert made() == 1
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda path, **options: connect(path, **{**options, "timeout": 0.05}))
@@ -175,7 +175,7 @@ def test_an_index_that_somebody_writes_to_is_left_alone(world, made, monkeypatch
 
 
 def test_a_link_in_the_indexs_place_is_not_followed(world, made, tmp_path):
-    world.past.rollout(past.made(FOX))
+    world.past.rollout(history.generated_image(FOX))
     path = path_of(world)
     os.makedirs(os.path.dirname(path))
     os.symlink(tmp_path / "elsewhere", path)
@@ -184,7 +184,7 @@ def test_a_link_in_the_indexs_place_is_not_followed(world, made, tmp_path):
 
 
 def test_a_rollout_that_can_not_be_read_is_told_and_tried_again(world, made, monkeypatch):
-    thread = past.id_of(world.past.rollout(past.made(OWL)))
+    thread = history.thread_of(world.past.rollout(history.generated_image(OWL)))
     world.past.saved(thread, FOX)
 
     def denied(path, **_):
@@ -202,7 +202,7 @@ def test_a_rollout_that_can_not_be_read_is_told_and_tried_again(world, made, mon
 
 def test_two_at_once_share_one_index(world):
     for number in range(12):
-        world.past.rollout(past.made(encoded(90, number)), at=NOW - number)
+        world.past.rollout(history.generated_image(encoded(90, number)), at=NOW - number)
     runs = [
         subprocess.Popen(
             [COMMAND, "gallery", "--out", f"{name}.html", "--json"], cwd=world.work, env=world.environment,

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support import history as past
+from tests.support import history
 from tests.support.lab import COMMAND
 from tests.support.outcome import Outcome
 from tests.support.pictures import encoded
@@ -22,7 +22,7 @@ class World:
     """``home`` is the Codex home, ``work`` where the page goes; the index is in a cache folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.past = past.History(folder / "home")
+        self.past = history.History(folder / "home")
         self.home, self.work, self.cache = self.past.home, folder / "work", folder / "cache"
         self.work.mkdir()
         self.environment = {**os.environ, "CODEX_HOME": str(self.home), "XDG_CACHE_HOME": str(self.cache), "TZ": "UTC"}
@@ -51,7 +51,7 @@ class World:
 
     def made(self, *records: Any, data: bytes = FOX, at: float | None = None, **more: Any) -> str:
         """A session that made one picture; gives back its thread."""
-        return past.id_of(self.past.rollout(*records, past.made(data, **more), at=at))
+        return history.thread_of(self.past.rollout(*records, history.generated_image(data, **more), at=at))
 
 
 def entries_of(page: str) -> list[Any]:

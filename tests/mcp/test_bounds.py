@@ -6,59 +6,50 @@ import os
 
 import pytest
 
-from tests.mcp import hosts
-from tests.mcp.hosts import call, texts
+from tests.mcp.raw_client import texts
 from tests.support.checks import Small, made
+from tests.support.in_process import run_here
 from tests.support.lab import COMMAND
-
-
-@pytest.fixture
-def world(lab, tmp_path):
-    there = lab(script=Small())
-    for name in ("root", "refs", "outside"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "ref.png").write_bytes(made(name))
-    return there
-
-
-def options(tmp_path):
-    return "--root", str(tmp_path / "root"), "--ref-root", str(tmp_path / "refs")
-
-
-def test_what_leads_outside_is_refused(world, tmp_path):
-    os.symlink(tmp_path / "outside", tmp_path / "root" / "link")
-    outside = str(tmp_path / "outside")
-    outs = ["../x.png", f"{outside}/x.png", "link/x.png", f"{tmp_path}/refs/x.png", f"{world.work}/x.png"]
-    refs = ["../outside/ref.png", f"{outside}/ref.png", "link/ref.png", f"{outside}/none.png", "/etc/passwd"]
-
-    async def story(client):
-        written = [
-            await client.call_tool(tool, {**more, "out": out, "force": True})
-            for out in outs
-            for tool, more in (("generate_image", {"prompt": "a"}), ("recover_image", {"thread_id": THREAD}))
-        ]
-        read = [await client.call_tool("edit_image", {"prompt": "a", "refs": [ref]}) for ref in refs]
-        return written[::2] + read, written[1::2]
-
-    answers, recoveries = hosts.use(world, story, *options(tmp_path))
-    for answer in answers:
-        assert answer.is_error
-        assert answer.structured_content["error"]["code"] == "usage"
-        assert "is outside" in texts(answer)
-    assert all(answer.is_error for answer in recoveries)
-    assert world.standin.calls == []
-    assert os.listdir(tmp_path / "outside") == ["ref.png"]
-
 
 THREAD = "0199a213-81c0-7800-8aa1-bbab2a035a53"
 
 
+@pytest.fixture
+def outside(server, tmp_path):
+    """A folder that is in no root; references are in the test's folder, and in that for references."""
+    refs = server.root.parent / "refs"
+    for folder in (server.folder, refs, tmp_path / "outside"):
+        folder.mkdir(exist_ok=True)
+        (folder / "ref.png").write_bytes(made(folder.name))
+    return tmp_path / "outside"
+
+
+def test_paths_outside_the_roots_are_refused_as_usage(server, outside):
+    folder = server.folder
+    (folder / "link").symlink_to(outside)
+    refs = server.root.parent / "refs"
+    outs = [
+        "../x.png", f"{outside}/x.png", f"{folder.name}/link/x.png", f"{refs}/x.png", f"{server.world.home}/x.png",
+    ]  # fmt: skip
+    refs = ["../refs/../ref.png", f"{outside}/ref.png", f"{folder}/link/ref.png", f"{outside}/none.png", "/etc/passwd"]
+    answers = [server.call("generate_image", prompt="a", out=out, force=True) for out in outs]
+    answers += [server.call("edit_image", prompt="a", refs=[ref]) for ref in refs]
+    for answer in answers:
+        assert answer["isError"]
+        assert answer["structuredContent"]["error"]["code"] == "usage"
+        assert "is outside" in texts(answer)
+    assert all(server.call("recover_image", thread_id=THREAD, out=out, force=True)["isError"] for out in outs)
+    assert server.world.standin.calls == []
+    assert os.listdir(outside) == ["ref.png"]
+
+
 @pytest.mark.real
-def test_inside_all_is_well(world, tmp_path):
-    refs = ["ref.png", str(tmp_path / "refs" / "ref.png")]
-    answer = call(world, "edit_image", *options(tmp_path), prompt="both", refs=refs, out="new/fox.png")
-    assert not answer.is_error, texts(answer)
-    assert (tmp_path / "root" / "new" / "fox.png").read_bytes() == made("both")
+def test_paths_inside_the_roots_are_written_and_read(server, outside):
+    folder = server.folder
+    refs = [f"{folder.name}/ref.png", str(server.root.parent / "refs" / "ref.png")]
+    answer = server.call("edit_image", prompt="both", refs=refs, out=f"{folder.name}/new/fox.png")
+    assert not answer["isError"], texts(answer)
+    assert (folder / "new" / "fox.png").read_bytes() == made("both")
 
 
 class Swaps(Small):
@@ -73,42 +64,53 @@ class Swaps(Small):
 
 
 @pytest.mark.real
-def test_a_link_that_is_made_while_codex_draws_is_not_followed(lab, tmp_path):
-    world = lab()
+def test_link_that_is_made_while_codex_draws_is_not_followed(server, tmp_path):
     (tmp_path / "outside").mkdir()
-    world.standin.script = Swaps(world.work / "new", tmp_path / "outside")
-    answer = call(world, "generate_image", prompt="a red fox", out="new/fox.png")
-    error = answer.structured_content["error"]
+    server.play(Swaps(server.folder / "new", tmp_path / "outside"))
+    answer = server.call("generate_image", prompt="a red fox", out=server.path("new/fox.png"))
+    error = answer["structuredContent"]["error"]
     assert (error["code"], error["spent"]) == ("out-unwritable", True)
     assert "leads outside" in texts(answer)
     assert list((tmp_path / "outside").iterdir()) == []
-    again = call(world, "recover_image", thread_id=answer.structured_content["thread_id"], out="fox.png")
-    assert not again.is_error
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    thread = answer["structuredContent"]["thread_id"]
+    again = server.call("recover_image", thread_id=thread, out=server.path("fox.png"))
+    assert not again["isError"]
+    assert (server.folder / "fox.png").read_bytes() == made("a red fox")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--root", "none"), "--root 'none' is no folder"),
-        (("--root", ""), "--root '' is no folder"),
-        (("--ref-root", "none"), "--ref-root 'none' is no folder"),
-        (("--backend", "other"), "no backend 'other'"),
-        (("--preview-kb", "-1"), "--preview-kb can't be -1"),
-        (("--jobs", "0"), "--jobs can't be 0"),
-    ],
-)
-def test_settings_that_make_no_sense(lab, arguments, words):
-    done = lab().run_argv([COMMAND, "mcp", *arguments])
-    assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
-    assert words in done.err
+WRONG_OPTIONS = [
+    (("--root", "none"), "--root 'none' is no folder"),
+    (("--root", ""), "--root '' is no folder"),
+    (("--ref-root", "none"), "--ref-root 'none' is no folder"),
+    (("--backend", "other"), "no backend 'other'"),
+    (("--preview-kb", "-1"), "--preview-kb can't be -1"),
+    (("--jobs", "0"), "--jobs can't be 0"),
+]
+
+
+def test_wrong_option_is_a_usage_error(lab):
+    world = lab(offline=True)
+    for arguments, words in WRONG_OPTIONS:
+        done = run_here(world, "mcp", *arguments)
+        assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1), arguments
+        assert words in done.err
 
 
 @pytest.mark.parametrize("where", ["/", "HOME"])
-def test_a_working_folder_that_bounds_nothing_is_refused(lab, where):
-    world = lab()
+def test_working_folder_that_bounds_nothing_is_refused_without_root(lab, where):
+    """With a root it is accepted: the shared server of the other tests has such a working folder."""
+    world = lab(offline=True)
     folder = world.environment["HOME"] if where == "HOME" else where
     done = world.run_argv(["env", "-C", folder, COMMAND, "mcp"])
     assert (done.code, done.out) == (2, b"")
     assert "--root DIR" in done.err
-    assert world.run_argv(["env", "-C", folder, COMMAND, "mcp", "--root", str(world.work)]).code == 0
+
+
+def test_folder_whose_name_is_no_text_is_refused_at_start(lab):
+    """Its bytes would be in every path of an answer, and no message can say them."""
+    world = lab(offline=True)
+    folder = world.work / "f\udcff"
+    folder.mkdir()
+    done = world.run("mcp", "--root", str(folder))
+    assert (done.code, done.out) == (2, b"")
+    assert "is no Unicode text" in done.err

@@ -18,7 +18,7 @@ def named(settings):
     return {tool.name: tool for tool in tools(settings)}
 
 
-def test_the_names_are_those_of_the_options():
+def test_arguments_of_tools_are_named_like_options():
     found = named(Settings(*ROOTS, backends=("codex", "runcomfy")))
     look = arguments.Options.__annotations__.keys() - OWNERS
     assert found["generate_image"].input_schema["properties"].keys() == look | {"prompt"}
@@ -26,14 +26,14 @@ def test_the_names_are_those_of_the_options():
     assert look < options.TYPES.keys()
 
 
-def test_what_costs_money_is_offered_only_where_the_owner_said_so():
+def test_paid_backend_is_offered_only_when_the_owner_said_so():
     assert "backend" not in named(Settings(*ROOTS))["generate_image"].input_schema["properties"]
     found = named(Settings(*ROOTS, backends=("codex", "runcomfy")))["generate_image"].input_schema
     assert found["properties"]["backend"]["enum"] == ["codex", "runcomfy"]
 
 
 @pytest.mark.parametrize("tool", tools(Settings(*ROOTS)), ids=lambda tool: tool.name)
-def test_schemas_are_exact_and_every_argument_is_described(tool):
+def test_schema_is_exact_and_describes_every_argument(tool):
     jsonschema.Draft202012Validator.check_schema(tool.input_schema)
     assert tool.input_schema["additionalProperties"] is False
     for name, about in tool.input_schema["properties"].items():
@@ -51,12 +51,12 @@ def test_schemas_are_exact_and_every_argument_is_described(tool):
         ("image 1, image 2", "edit_image"), ("in the order of refs", "edit_image"), ("no quota", "recover_image"),
     ],
 )  # fmt: skip
-def test_a_description_says_what_an_agent_must_know(words, name):
+def test_description_says_what_an_agent_must_know(words, name):
     assert words in named(Settings(*ROOTS))[name].description
     assert "recover_image" in INSTRUCTIONS
 
 
-def test_the_folders_are_named():
+def test_descriptions_name_the_folders():
     found = named(Settings(*ROOTS))["edit_image"].input_schema["properties"]
     assert "/root-of-pictures or /more" in found["refs"]["description"]
     assert "/more" not in found["out"]["description"]

@@ -22,28 +22,30 @@ main()
 """
 
 
-@pytest.mark.parametrize("name", ["mcp", "mcp_types", "anyio"])
-def test_without_the_extra_one_sentence_says_what_to_install(lab, name):
-    world = lab()
+@pytest.mark.parametrize(
+    "name", ["mcp", *(pytest.param(name, marks=pytest.mark.every_build) for name in ("mcp_types", "anyio"))]
+)
+def test_server_without_its_extra_says_what_to_install(lab, name):
+    world = lab(offline=True)
     done = world.run_argv([sys.executable, "-c", WITHOUT.format(name=name, arguments=["mcp"])])
     assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
     assert "pip install 'codex-imagegen[mcp]'" in done.err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["mcp", "--help"], ["recover", "--list"]])
-def test_everything_else_needs_no_extra(lab, arguments):
-    done = lab().run_argv([sys.executable, "-c", WITHOUT.format(name="mcp", arguments=arguments)])
+def test_other_commands_need_no_extra(lab, arguments):
+    done = lab(offline=True).run_argv([sys.executable, "-c", WITHOUT.format(name="mcp", arguments=arguments)])
     assert (done.code, done.err) == (0, "")
 
 
-def test_its_help_loads_no_sdk(lab):
-    modules, done = loaded(lab(), "mcp", "--help")
+def test_help_of_the_server_imports_no_sdk(lab):
+    modules, done = loaded(lab(offline=True), "mcp", "--help")
     assert done.code == 0
     assert modules & {"mcp", "mcp_types", "anyio", "pydantic", "starlette"} == set()
 
 
-def test_a_person_at_a_terminal_is_told_what_it_is(lab):
-    world = lab()
+def test_server_on_a_terminal_says_what_it_is(lab):
+    world = lab(offline=True)
     above, below = pty.openpty()
     server = subprocess.Popen(
         [COMMAND, "mcp"], stdin=below, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=world.work,
@@ -60,8 +62,8 @@ def test_a_person_at_a_terminal_is_told_what_it_is(lab):
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
-def test_it_needs_both_streams(lab, closed):
-    world = lab()
+def test_server_with_a_closed_stream_is_a_usage_error(lab, closed):
+    world = lab(offline=True)
     done = world.run_argv(["sh", "-c", f"{COMMAND} mcp {closed}"])
     assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
     assert "stdin and stdout" in done.err

@@ -2,74 +2,49 @@
 
 from __future__ import annotations
 
-import anyio
+from pathlib import Path
+
 import pytest
 
-from tests.mcp import hosts
-from tests.mcp.hosts import call, texts
-from tests.mcp.wire import Wire
-from tests.support import checks
-from tests.support.checks import Small, made
+from tests.mcp.raw_client import texts
+from tests.mcp.test_pictures import Holds
+from tests.support.checks import made
 
 pytestmark = pytest.mark.real
 
 
-def test_all_is_well(lab):
-    world = lab(script=Small())
-    answer = call(world, "doctor")
-    assert not answer.is_error
+def test_doctor_while_a_picture_is_drawn_passes_and_leaves_it_alone(server):
+    script = Holds()
+    server.play(script)
+    server.client.start_call("generate_image", {"prompt": "a red fox", "out": server.path("fox.png")}, id="fox")
+    server.client.wait_progress("drawing")
+    drawing = server.world.model_calls
+    answer = server.call("doctor")
+    assert not answer["isError"]
     assert texts(answer).splitlines()[0] == "Pictures can be made here."
-    assert answer.structured_content["ok"] is True
-    names = [check["name"] for check in answer.structured_content["checks"]]
+    assert answer["structuredContent"]["ok"] is True
+    names = [check["name"] for check in answer["structuredContent"]["checks"]]
     assert all(any(f": {name}: " in line for line in texts(answer).splitlines()) for name in names)
-    assert world.model_calls == 0
-    assert checks.processes(world) == []
+    assert server.world.model_calls == drawing
+    script.free.set()
+    assert not server.client.wait_answer("fox")["result"]["isError"]
+    assert (server.folder / "fox.png").read_bytes() == made("a red fox")
+    server.assert_clean()
 
 
-def test_what_is_wrong_is_no_failure_of_the_call(lab):
-    world = lab()
-    (world.home / "auth.json").unlink()
-    answer = call(world, "doctor")
-    assert not answer.is_error
-    assert texts(answer).startswith("No picture can be made here as it is.")
-    assert answer.structured_content["error"]["code"] == "not-logged-in"
-
-
-def test_a_module_in_the_working_folder_is_not_run(lab):
-    world = lab()
+def test_doctor_without_login_reports_it_in_an_answer_that_is_no_error(server):
+    """Modules that lie in the working folder are not imported either."""
+    home = Path(server.world.environment["HOME"])
     for name in ("click.py", "codex_imagegen.py"):
-        (world.work / name).write_text(f"open({str(world.tmp / 'ran')!r}, 'w')")
-    assert not call(world, "doctor").is_error
-    assert not (world.tmp / "ran").exists()
-
-
-def test_beside_a_picture_that_is_being_drawn(lab):
-    class Slow(Small):
-        draw_sec = 3.0
-
-    world = lab(script=Slow())
-    answers = {}
-
-    async def story(client):
-        async def one(tool, **arguments):
-            answers[tool] = await client.call_tool(tool, arguments)
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(lambda: one("generate_image", prompt="a red fox", out="fox.png"))
-            await anyio.sleep(1)
-            group.start_soon(lambda: one("doctor"))
-
-    hosts.use(world, story)
-    assert not any(answer.is_error for answer in answers.values())
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
-
-
-def test_a_client_that_goes_away_meanwhile(lab):
-    world = lab()
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("doctor", {}, id=1)
-        wire.heard("at work")
-        wire.hang_up()
-        assert wire.ended() == (0, "")
-    assert checks.processes(world) == []
+        (home / name).write_text(f"open({server.path('ran')!r}, 'w')")
+    (server.world.home / "auth.json").unlink()
+    try:
+        answer = server.call("doctor")
+    finally:
+        server.world.write_home()
+        for name in ("click.py", "codex_imagegen.py"):
+            (home / name).unlink()
+    assert not answer["isError"]
+    assert texts(answer).startswith("No picture can be made here as it is.")
+    assert answer["structuredContent"]["error"]["code"] == "not-logged-in"
+    assert list(server.folder.iterdir()) == []

@@ -1,31 +1,40 @@
-"""However a call or its client ends, no Codex is left behind, and stdout has nothing but the protocol."""
+"""However a call or its client ends, no Codex is left behind; and a call that lasts says so."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
-import time
+import threading
 
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp.types import jsonrpc_message_adapter
 
-from tests.mcp import hosts
-from tests.mcp.wire import Wire
-from tests.support import checks, scripts
+from codex_imagegen.model import Event
+from codex_imagegen.server import running
+from tests.mcp import client
+from tests.mcp.raw_client import RawClient
+from tests.support import checks
 from tests.support.checks import Small, made
 
-pytestmark = pytest.mark.real
+MORE = pytest.mark.every_build
 FOX = {"prompt": "a red fox", "out": "fox.png"}
 
 
 class Thinks(Small):
-    """The model thinks until nobody waits any more."""
+    """The model thinks until the test lets it go on, and no picture is ever done."""
+
+    def __init__(self):
+        self.free, self.never = threading.Event(), threading.Event()
 
     def respond(self, call):
-        time.sleep(30)
+        self.free.wait(60)
         return super().respond(call)
+
+    def draw(self, prompt):
+        self.never.wait(60)
+        return super().draw(prompt)
 
 
 def assert_nothing_made(world):
@@ -33,162 +42,164 @@ def assert_nothing_made(world):
     assert list(world.work.iterdir()) == []
 
 
-def test_a_call_that_is_cancelled_stops_codex_and_the_server_serves_on(lab):
-    world = lab(script=Thinks())
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("generate_image", FOX, id=1)
-        wire.heard("thinking")
-        wire.send("notifications/cancelled", {"requestId": 1, "reason": "the user said so"})
-        for _ in range(100):
-            if checks.processes(world, wait=False) == [wire.server.pid]:
-                break
-            time.sleep(0.1)
-        assert checks.processes(world, wait=False) == [wire.server.pid]
-        world.standin.script = Small()
-        wire.call("generate_image", FOX, id=2)
-        answer = wire.until(lambda message: "id" in message)
-        assert (answer["id"], answer["result"]["isError"]) == (2, False)  # and none with the id 1: it was cancelled
-        wire.hang_up()
-        assert wire.ended() == (0, "")
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
-    checks.assert_clean(world)
+@pytest.mark.real
+def test_cancelled_call_stops_codex_and_gets_no_answer(server):
+    server.play(Thinks())
+    fox = {"prompt": "a red fox", "out": server.path("fox.png")}
+    server.client.start_call("generate_image", fox, id="cancelled")
+    server.client.wait_progress("thinking")
+    server.client.cancel("cancelled")
+    checks.until(lambda: server.is_idle, "Codex to end")
+    server.play(Small())
+    server.client.start_call("generate_image", fox, id="next")
+    answer = server.client.wait_answer()
+    assert (answer["id"], answer["result"]["isError"]) == ("next", False)
+    assert (server.folder / "fox.png").read_bytes() == made("a red fox")
+    server.assert_clean()
 
 
-def test_a_client_that_waits_no_longer_stops_codex(lab):
-    """The official client's own timeout: it tells the server."""
+@pytest.mark.real
+@pytest.mark.every_build
+def test_timeout_of_official_client_cancels_the_call(lab):
     world = lab(script=Thinks())
 
-    async def story(client):
+    async def talk(server):
         with pytest.raises(MCPError, match="timed out"):
-            await client.call_tool("generate_image", FOX, read_timeout_seconds=3)
-        await anyio.sleep(1)
+            await server.call_tool("generate_image", FOX, read_timeout_seconds=2)
+        for _ in range(600):
+            if len(checks.processes(world, wait=False)) <= 1:
+                break
+            await anyio.sleep(0.1)
         return len(checks.processes(world, wait=False))
 
-    assert hosts.use(world, story) == 1
+    assert client.use(world, talk) == 1
     assert_nothing_made(world)
 
 
-def test_one_of_two_calls_is_cancelled_and_the_other_is_not(lab):
-    class Slow(Small):
-        draw_sec = 2.0
+@pytest.mark.real
+def test_cancelling_one_of_two_calls_leaves_the_other(server):
+    class HoldsFoxes(Small):
+        def __init__(self):
+            self.owls, self.foxes = threading.Event(), threading.Event()
 
-    world = lab(script=Slow())
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("generate_image", FOX, id="a")
-        wire.call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="b")
-        wire.heard("drawing")
-        wire.send("notifications/cancelled", {"requestId": "a"})
-        answer = wire.until(lambda message: "id" in message)
-        assert (answer["id"], answer["result"]["isError"]) == ("b", False)
-        wire.hang_up()
-        wire.ended()
-    assert [path.name for path in world.work.iterdir()] == ["owl.png"]
-    checks.assert_clean(world)
+        def draw(self, prompt):
+            (self.foxes if "fox" in prompt else self.owls).wait(60)
+            return super().draw(prompt)
+
+    script = HoldsFoxes()
+    server.play(script)
+    server.client.start_call("generate_image", {"prompt": "a red fox", "out": server.path("fox.png")}, id="a")
+    server.client.wait_progress("drawing")
+    server.client.start_call("generate_image", {"prompt": "an owl", "out": server.path("owl.png")}, id="b")
+    server.client.wait_progress("drawing")
+    server.client.cancel("a")
+    script.owls.set()
+    answer = server.client.wait_answer()
+    assert (answer["id"], answer["result"]["isError"]) == ("b", False)
+    server.assert_clean()
+    assert [path.name for path in server.folder.iterdir()] == ["owl.png"]
 
 
-@pytest.mark.parametrize("stage", ["at work", "starting", "thinking"])
-def test_a_client_that_goes_away(lab, stage):
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "stage", [pytest.param("at work", marks=MORE), pytest.param("starting", marks=MORE), "thinking"]
+)
+def test_client_that_goes_away_ends_server_codex_and_doctor(lab, stage):
     world = lab(script=Thinks())
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("generate_image", FOX, id=1)
-        wire.call("generate_image", {"prompt": "an owl", "count": 2}, id=2)
-        wire.heard(stage)
-        wire.hang_up()
-        assert wire.ended() == (0, "")
+    with RawClient(world) as wire:
+        wire.initialize()
+        wire.start_call("generate_image", FOX, id=1)
+        wire.start_call("generate_image", {"prompt": "an owl", "count": 2}, id=2)
+        wire.wait_progress(stage)
+        wire.start_call("doctor", {}, id=3)
+        wire.wait_progress("at work")
+        wire.close_stdin()
+        assert wire.wait_ended() == (0, "")
     assert_nothing_made(world)
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-@pytest.mark.parametrize("busy", [True, False])
-def test_a_signal_ends_it_while_stdin_is_open(lab, signum, code, busy):
+SIGNALS = [
+    pytest.param(signal.SIGTERM, 143, True, id="SIGTERM-busy"),
+    *(
+        pytest.param(signum, code, busy, id=f"{signum.name}-{'busy' if busy else 'idle'}", marks=MORE)
+        for signum, code in ((signal.SIGINT, 130), (signal.SIGHUP, 129))
+        for busy in (True, False)
+    ),
+    pytest.param(signal.SIGTERM, 143, False, id="SIGTERM-idle", marks=MORE),
+]
+"""An idle server that gets SIGINT is in test_command.py."""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("signum", "code", "busy"), SIGNALS)
+def test_signal_ends_server_whose_stdin_is_open(lab, signum, code, busy):
     world = lab(script=Thinks())
-    with Wire(world) as wire:
-        wire.hands_shaken()
+    with RawClient(world) as wire:
+        wire.initialize()
         if busy:
-            wire.call("generate_image", FOX, id=1)
-            wire.heard("thinking")
+            wire.start_call("generate_image", FOX, id=1)
+            wire.wait_progress("thinking")
         wire.server.send_signal(signum)
-        exit_code, words = wire.ended()
+        exit_code, words = wire.wait_ended()
     assert exit_code == code
     assert words.count("\n") == 1
     assert words.startswith("codex-imagegen: ")
     assert_nothing_made(world)
 
 
-def test_a_client_that_reads_no_longer(lab):
-    """It keeps stdin open, and is gone nevertheless."""
-    world = lab(script=Thinks())
-    with Wire(world, client=False) as wire:
-        wire.shake_hands()
-        wire.call("generate_image", FOX, id=1)
+@pytest.mark.real
+def test_client_that_closes_only_its_reading_end_ends_server_and_codex(lab):
+    """It keeps stdin open, and is gone nevertheless: the next word of progress finds nobody."""
+    script = Thinks()
+    world = lab(script=script)
+    with RawClient(world, reads=False) as wire:
+        wire.send_initialize()
+        wire.start_call("generate_image", FOX, id=1)
         for line in wire.server.stdout:
             if b"thinking" in line:
                 break
         wire.server.stdout.close()
-        assert wire.ended() == (0, "")
+        script.free.set()
+        assert wire.wait_ended() == (0, "")
     assert_nothing_made(world)
 
 
-def test_stdout_has_nothing_but_the_protocol(lab):
-    """Whatever comes in, and whatever Codex says; each line is a message, and stderr is silent."""
-    world = lab(script=scripts.RateLimits())
-    with Wire(world) as wire:
-        wire.write(b"no json\n\xff\xfe\n\n[1, 2]\n")
-        wire.hands_shaken()
-        wire.write(
-            b'{"jsonrpc": "2.0", "id": 7}\n{"jsonrpc": "2.0", "id": {}, "method": "tools/list"}\n'
-            + b"x" * 100_000
-            + b"\n"
-        )
-        wire.send("tools/list", id=1)
-        wire.send("resources/list", id=2)
-        wire.send("tools/call", {"name": "generate_image"}, id=3)
-        wire.send("tools/call", {"name": "generate_image", "arguments": "a fox"}, id=4)
-        wire.call("generate_image", FOX, id=5)
-        answers = {}
-        while len(answers) < 5:
-            answer = wire.until(lambda message: message.get("id") in {1, 2, 3, 4, 5})
-            answers[answer["id"]] = answer
-        wire.hang_up()
-        code, words = wire.ended()
-    assert (code, words) == (0, "")
-    for line in wire.lines:
-        jsonrpc_message_adapter.validate_json(line, by_name=False)
-    assert len(answers[1]["result"]["tools"]) >= 3
-    assert "error" in answers[2]
-    assert "error" in answers[4]
-    assert answers[3]["result"]["isError"]
-    assert answers[5]["result"]["structuredContent"]["error"]["code"] == "rate-limited"
-    checks.assert_clean(world)
-
-
-def test_a_call_is_never_silent_for_long(lab, monkeypatch):
-    """Word comes with each step, and again while a step lasts."""
-
-    class Slow(Small):
-        draw_sec = 6.0
-
-    world = lab(script=Slow())
-    heard = []
-
-    async def note(progress, total, message):
-        heard.append((progress, message))
-
-    async def story(client):
-        return await client.call_tool("generate_image", FOX, progress_callback=note)
-
-    assert not hosts.use(world, story).is_error
-    elapsed = [progress for progress, _message in heard]
+@pytest.mark.real
+def test_progress_tells_each_step_with_growing_time(server):
+    assert not server.call("generate_image", prompt="a red fox", out=server.path("fox.png"))["isError"]
+    heard = server.client.progress
+    elapsed = [seconds for seconds, _words in heard]
     assert elapsed == sorted(set(elapsed))
-    drawing = [message for _progress, message in heard if message.startswith("drawing")]
-    assert len(drawing) >= 2
+    steps = [words.partition(",")[0] for _seconds, words in heard]
+    assert steps[0] == "at work"
+    assert any(step.startswith("thinking") for step in steps)
+    assert any(step.startswith("drawing") for step in steps)
     assert json.dumps(heard[-1]).isascii()
 
 
-def test_stdin_that_is_closed_from_the_beginning(lab):
-    world = lab()
-    done = world.run("mcp")
+def test_progress_is_repeated_while_a_step_lasts(monkeypatch):
+    """Many clients end a call that was silent for a minute."""
+    assert running.BEAT_SEC <= 10
+    monkeypatch.setattr(running, "BEAT_SEC", 0.02)
+    heard, enough = [], threading.Event()
+
+    async def note(_elapsed, message):
+        heard.append(message.partition(",")[0])
+        if heard.count(heard[-1]) > 2 and heard[-1] != heard[0]:
+            enough.set()
+
+    def work(_interrupt, tell):
+        tell(Event("drawing"))
+        return enough.wait(60)
+
+    async def main():
+        return await running.settled(work, note, anyio.CapacityLimiter(1))
+
+    assert client.run_async(main) is True
+    assert [step for step, _ in itertools.groupby(heard)] == ["at work", heard[-1]]
+
+
+@pytest.mark.every_build
+def test_stdin_that_is_closed_from_the_beginning_is_no_error(lab):
+    done = lab().run("mcp")
     assert (done.code, done.out, done.err) == (0, b"", "")

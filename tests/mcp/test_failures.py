@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
-
 import jsonschema
 import pytest
-from mcp.shared.exceptions import MCPError
 
 from codex_imagegen.schemas.kinds import KINDS
-from tests.mcp import hosts
-from tests.mcp.hosts import call, texts
-from tests.support import checks, scripts
+from tests.mcp.client import run_async
+from tests.mcp.raw_client import texts
+from tests.support import scripts
 from tests.support.checks import KEYS, Small, made
+
+SCHEMA = jsonschema.Draft202012Validator(KINDS["result"].schema("result"))
 
 
 def assert_refused(answer, code, *words, spent=False):
-    jsonschema.validate(json.loads(json.dumps(answer.structured_content)), KINDS["result"].schema("result"))
-    error = answer.structured_content["error"]
-    assert answer.is_error
-    assert list(answer.structured_content)[: len(KEYS)] == KEYS
-    assert (error["code"], error["spent"], len(answer.structured_content["images"])) == (code, spent, 0)
+    found = answer["structuredContent"]
+    SCHEMA.validate(found)
+    error = found["error"]
+    assert answer["isError"]
+    assert list(found)[: len(KEYS)] == KEYS
+    assert (error["code"], error["spent"], len(found["images"])) == (code, spent, 0), answer
     assert texts(answer).startswith(f"{code}: ")
     assert texts(answer).isprintable() or "\n" in texts(answer)
     for word in words:
@@ -36,7 +36,7 @@ CASES = [
     ("generate_image", {"prompt": "a", "refs": ["a.png"]}, "usage", "no argument 'refs'"),
     ("generate_image", {"prompt": "a", "codex": "/bin/sh"}, "usage", "no argument 'codex'"),
     ("generate_image", {"prompt": "a", "codex_args": ["-c", "x"]}, "usage", "no argument 'codex_args'"),
-    ("generate_image", {"prompt": "a", "backend": "runcomfy"}, "usage", "no argument 'backend'"),
+    ("generate_image", {"prompt": "a", "backend": "other"}, "usage", "'other'"),
     ("generate_image", {"prompt": "a", "size": "big"}, "usage", "--size can't be 'big'"),
     ("generate_image", {"prompt": "a", "count": 0}, "usage", "--count can't be 0"),
     ("generate_image", {"prompt": "a", "count": 11}, "usage", "from 1 to 10"),
@@ -54,62 +54,41 @@ CASES = [
     ("recover_image", {"thread_id": "/etc/passwd"}, "usage", "no thread_id"),
     ("recover_image", {"thread_id": "rollout.jsonl"}, "usage", "no thread_id"),
     ("recover_image", {"thread_id": "0199a213-81c0-7800-8aa1-bbab2a035a53"}, "session-missing", "no session"),
-    ("recover_image", {}, "usage", "no picture yet"),
 ]
 
 
-def test_what_makes_no_sense_is_told_before_anything_is_spent(lab):
-    world = lab(script=Small())
-    (world.work / "there.png").write_bytes(made("there"))
-
-    async def story(client):
-        return [await client.call_tool(tool, arguments) for tool, arguments, _code, _words in CASES]
-
-    for answer, (_tool, _arguments, code, words) in zip(hosts.use(world, story), CASES, strict=True):
-        assert_refused(answer, code, words, "Nothing was spent")
-    assert world.standin.calls == []
-    assert (world.work / "there.png").read_bytes() == made("there")
-    assert hosts.errors(world) == ""
+def test_wrong_arguments_are_refused_before_anything_is_spent(server):
+    (server.root / "there.png").write_bytes(made("there"))
+    for tool, arguments, code, words in CASES:
+        assert_refused(server.call(tool, **arguments), code, words, "Nothing was spent")
+    assert server.world.standin.calls == []
+    assert (server.root / "there.png").read_bytes() == made("there")
 
 
-def test_a_tool_that_is_not_there_is_an_error_of_the_protocol(lab):
-    async def story(client):
-        with pytest.raises(MCPError, match="no tool 'draw'; there are generate_image"):
-            await client.call_tool("draw", {"prompt": "a"})
-        return True
-
-    assert hosts.use(lab(), story)
+def test_unknown_tool_is_an_error_of_the_protocol(server):
+    server.client.start_call("draw", {"prompt": "a"}, id="unknown")
+    error = server.client.wait_answer("unknown")["error"]
+    assert "no tool 'draw'; there are generate_image" in error["message"]
 
 
 @pytest.mark.real
-def test_a_limit_says_when_it_ends(lab):
+def test_usage_limit_says_when_it_ends(server):
     script = scripts.PictureLimit()
-    world = lab(script=script)
-    answer = call(world, "generate_image", prompt="a red fox", out="fox.png")
+    server.play(script)
+    answer = server.call("generate_image", prompt="a red fox", out=server.path("fox.png"))
     assert_refused(answer, "usage-limit", str(script.resets_at), spent=True)
-    assert answer.structured_content["error"]["resets_at"] == script.resets_at
-    assert answer.structured_content["thread_id"] in texts(answer)
-    checks.assert_clean(world)
+    assert answer["structuredContent"]["error"]["resets_at"] == script.resets_at
+    assert answer["structuredContent"]["thread_id"] in texts(answer)
+    server.assert_clean()
 
 
 @pytest.mark.real
-def test_a_timeout_says_what_to_do(lab):
-    world = lab(script=scripts.NeverAnswers())
-    answer = call(world, "generate_image", prompt="a red fox", timeout_sec=3)
+def test_timeout_says_which_tool_to_call_with_which_thread(server):
+    server.play(scripts.NeverAnswers())
+    answer = server.call("generate_image", prompt="a red fox", timeout_sec=3)
     assert_refused(answer, "timeout", "if a picture landed after all: call recover_image with thread_id", spent=None)
     assert "codex-imagegen recover" not in str(answer)
-    checks.assert_clean(world)
-
-
-@pytest.mark.real
-def test_those_of_several_that_came_are_kept(lab):
-    world = lab(script=OneOnly())
-    answer = call(world, "generate_image", prompt="a red fox", out="fox.png", count=2)
-    assert not answer.is_error
-    assert answer.structured_content["ok"] is False
-    assert len(answer.structured_content["failures"]) == len(answer.structured_content["images"]) == 1
-    assert "1 of 2 are made" in texts(answer)
-    assert "codex-imagegen recover" not in str(answer)
+    server.assert_clean()
 
 
 class OneOnly(Small):
@@ -123,7 +102,19 @@ class OneOnly(Small):
         return super().picture(call) if self.drawn == 1 else scripts.BlocksPicture().picture(call)
 
 
-def test_a_defect_is_told_and_kept(lab, monkeypatch):
+@pytest.mark.real
+def test_one_failure_of_two_pictures_keeps_the_other(server):
+    server.play(OneOnly())
+    answer = server.call("generate_image", prompt="a red fox", out=server.path("fox.png"), count=2)
+    found = answer["structuredContent"]
+    assert not answer["isError"]
+    assert found["ok"] is False
+    assert len(found["failures"]) == len(found["images"]) == 1
+    assert "1 of 2 are made" in texts(answer)
+    assert "codex-imagegen recover" not in str(answer)
+
+
+def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch):
     """In this process: the installed command has none that could be shown."""
 
     from codex_imagegen import generation
@@ -131,7 +122,7 @@ def test_a_defect_is_told_and_kept(lab, monkeypatch):
     from codex_imagegen.server.calls import Calls
     from codex_imagegen.server.settings import Settings
 
-    world = lab()
+    world = lab(offline=True)
     monkeypatch.setenv("TMPDIR", str(world.tmp))
     monkeypatch.setattr("tempfile.tempdir", None)
 
@@ -146,13 +137,12 @@ def test_a_defect_is_told_and_kept(lab, monkeypatch):
         return await calls.answer("generate_image", {"prompt": "a"}, silent)
 
     monkeypatch.setattr(generation, "generate", broken)
-    answer = hosts.run(main)
+    answer = run_async(main).model_dump(mode="json", by_alias=True)
     assert_refused(answer, "internal", "ZeroDivisionError", "codex-imagegen-defect-", spent=None)
 
 
-def test_a_backend_that_the_owner_offers_may_be_chosen(lab):
-    """Without a token for it: the request gets as far as that, and nothing is sent."""
-    offered = ("--backend", "codex", "--backend", "runcomfy")
-    answer = call(lab(), "generate_image", *offered, prompt="a red fox", backend="runcomfy")
+def test_offered_backend_without_its_token_fails_as_runcomfy_auth(server):
+    """The request gets as far as that, and nothing is sent."""
+    answer = server.call("generate_image", prompt="a red fox", backend="runcomfy")
     assert_refused(answer, "runcomfy-auth", "runcomfy login")
-    assert answer.structured_content["backend"] == "runcomfy"
+    assert answer["structuredContent"]["backend"] == "runcomfy"

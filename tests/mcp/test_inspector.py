@@ -7,11 +7,11 @@ import pytest
 from tests.support import checks, inspector
 from tests.support.checks import Small, made
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.ci]
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
-def test_the_tools_pass_its_strict_look(lab, era):
+def test_tools_pass_the_inspectors_strict_check(lab, era):
     done = inspector.run(lab(), "--method", "tools/list", "--strict", "--protocol-era", era)
     assert done.code == 0, done
     assert "schema" not in done.err.lower()  # it names what a host may stumble over
@@ -19,7 +19,7 @@ def test_the_tools_pass_its_strict_look(lab, era):
     assert names[:3] == ["generate_image", "edit_image", "recover_image"]
 
 
-def test_a_picture(lab):
+def test_inspector_gets_a_picture(lab):
     world = lab(script=Small())
     arguments = ["--tool-arg", "prompt=a red fox", "--tool-arg", "out=fox.png", "--tool-arg", "count=1"]
     done = inspector.run(world, "--method", "tools/call", "--tool-name", "generate_image", *arguments)
@@ -31,7 +31,7 @@ def test_a_picture(lab):
     checks.assert_clean(world)
 
 
-def test_an_error_of_the_tool(lab):
+def test_inspector_gets_an_error_of_the_tool(lab):
     arguments = ["--tool-arg", "prompt=a red fox", "--tool-arg", "out=../fox.png"]
     done = inspector.run(lab(), "--method", "tools/call", "--tool-name", "generate_image", *arguments)
     answer = inspector.answer(done)

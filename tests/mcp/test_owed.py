@@ -19,9 +19,8 @@ from codex_imagegen.errors import (
 from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure, Result
 from codex_imagegen.server.owed import Owed
-from tests.mcp.wire import Wire
-from tests.support import checks
-from tests.support import history as past
+from tests.mcp.raw_client import RawClient, texts
+from tests.support import checks, history
 from tests.support.checks import Small, made
 
 A, B, C = (past.thread(1767225600.0 + number) for number in range(3))
@@ -46,25 +45,25 @@ def unclear(owed: Owed) -> str:
     return f"{caught.value.message}; {caught.value.hint}"
 
 
-def test_nothing_was_asked_for():
+def test_recovery_without_any_call_says_no_picture_yet():
     assert "no picture yet" in unclear(Owed())
 
 
-def test_only_call_is_meant_whatever_became_of_it():
+def test_single_call_is_recovered_whatever_its_end():
     for end in (deliver, lambda call: call.failed(RunTimeout("x", spent=True)), lambda call: None):
         owed = Owed()
         end(asked(owed, A))
         assert owed.thread() == A
 
 
-def test_last_of_calls_one_after_the_other_is_meant():
+def test_last_of_sequential_calls_is_recovered():
     owed = Owed()
     deliver(asked(owed, A))
     deliver(asked(owed, B))
     assert owed.thread() == B
 
 
-def test_call_that_brought_nothing_comes_before_those_that_did():
+def test_failed_call_is_recovered_before_delivered_ones():
     owed = Owed()
     first, second = asked(owed, A), asked(owed, B)
     deliver(second)
@@ -76,7 +75,7 @@ def test_call_that_brought_nothing_comes_before_those_that_did():
     assert owed.thread() == C
 
 
-def test_two_that_brought_nothing_are_listed():
+def test_two_failed_calls_are_listed():
     owed = Owed()
     first, second = asked(owed, A, prompt="a red fox"), asked(owed, B, prompt="an owl\n" + "x" * 99)
     first.failed(RunTimeout("x", spent=None))
@@ -91,7 +90,7 @@ def test_two_that_brought_nothing_are_listed():
     assert owed.thread() == A
 
 
-def test_call_still_at_work_may_be_the_one_that_is_meant():
+def test_failed_call_beside_one_at_work_is_unclear():
     """A host that waits no longer does not always say so."""
     owed = Owed()
     first, second = asked(owed, A), asked(owed, B)
@@ -112,7 +111,7 @@ def test_call_without_a_session_gets_no_other_calls_picture():
     assert "no session" in unclear(owed)
 
 
-def test_call_that_was_told_that_nothing_was_spent_and_had_no_session_owes_nothing():
+def test_unspent_call_without_session_owes_nothing():
     owed = Owed()
     deliver(asked(owed, A))
     asked(owed, None).failed(NetworkError("x", spent=False))
@@ -121,7 +120,7 @@ def test_call_that_was_told_that_nothing_was_spent_and_had_no_session_owes_nothi
     assert "no session" in unclear(owed)
 
 
-def test_of_several_those_without_a_session_owe_nothing():
+def test_unspent_pictures_without_session_among_several_owe_nothing():
     owed = Owed()
     free, unknown = ErrorInfo("network", 5, "x", spent=False), ErrorInfo("network", 5, "x", spent=None)
     deliver(asked(owed, A, B, None), Failure(1, unknown), Failure(2, free))
@@ -145,7 +144,7 @@ def test_call_to_runcomfy_has_no_session_to_recover(end):
     assert owed.thread() == A
 
 
-def test_refused_call_and_one_that_made_nothing_owe_nothing():
+def test_refused_call_owes_nothing_and_moderated_call_its_own_session():
     owed = Owed()
     deliver(asked(owed, A))
     asked(owed, None).failed(OutExists("x"))
@@ -155,7 +154,7 @@ def test_refused_call_and_one_that_made_nothing_owe_nothing():
     assert owed.thread() != A
 
 
-def test_delivered_at_once_are_listed():
+def test_concurrent_delivered_calls_are_listed():
     owed = Owed()
     first, second = asked(owed, A), asked(owed, B)
     deliver(first)
@@ -164,20 +163,20 @@ def test_delivered_at_once_are_listed():
     assert B in unclear(owed)
 
 
-def test_picture_that_is_missing_of_several():
+def test_missing_picture_of_several_is_recovered():
     owed = Owed()
     call = asked(owed, A, B, C)
     deliver(call, Failure(1, ErrorInfo("timeout", 5, "x")), Failure(2, ErrorInfo("moderation", 7, "x")))
     assert owed.thread() == B
 
 
-def test_several_of_one_call_are_listed():
+def test_several_pictures_of_one_call_are_listed():
     owed = Owed()
     deliver(asked(owed, A, B))
     assert A in unclear(owed)
 
 
-def test_many_calls_from_many_threads():
+def test_calls_from_many_threads_leave_the_last_one_recoverable():
     owed = Owed()
 
     def work(number: int) -> None:
@@ -193,80 +192,84 @@ def test_many_calls_from_many_threads():
     assert owed.thread() == A
 
 
-# With the real Codex, over the wire
+# With the real Codex; the server is the test's own, since it remembers its calls
 
 
-class Holds(Small):
-    """Draws owls; whoever wants a fox waits until the test lets go of it."""
+class Draws(Small):
+    """Draws two owls at once or none; foxes wait until the test lets them go."""
 
     def __init__(self):
-        self.free = threading.Event()
+        self.free, self.both = threading.Event(), threading.Barrier(2, timeout=60)
 
     def draw(self, prompt):
         if "fox" in prompt:
             self.free.wait(60)
+        elif "owl" in prompt:
+            self.both.wait()
         return super().draw(prompt)
 
 
-def answer(wire: Wire, number: object):
-    return wire.until(lambda message: message.get("id") == number)["result"]
-
-
 @pytest.mark.real
-def test_cancelled_call_beside_another_gets_its_own_picture_or_none(lab):
-    script = Holds()
+def test_recovery_without_thread_never_gets_another_calls_picture(lab):
+    script = Draws()
     world = lab(script=script)
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
-        wire.heard("drawing")
-        wire.call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
-        owl = answer(wire, "owl")["structuredContent"]
-        # the fox's host waits no longer, and has not said so: the fox is what this server owes
-        wire.call("recover_image", {"out": "found.png"}, id=3)
-        early = answer(wire, 3)
-        wire.send("notifications/cancelled", {"requestId": "fox"})
-        script.free.set()
-        checks.until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
-        wire.call("recover_image", {"out": "found.png"}, id=4)
-        late = answer(wire, 4)
-        wire.hang_up()
-        wire.ended()
-    assert (world.work / "owl.png").read_bytes() == made("an owl")
-    for found in (early, late):
-        assert owl["thread_id"] not in json.dumps(found)
-        assert made("an owl") != (b"" if found["isError"] else (world.work / "found.png").read_bytes())
+    with RawClient(world) as wire:
+        wire.initialize()
+        nothing = wire.call("recover_image")
+        assert nothing["structuredContent"]["error"]["code"] == "usage"
+        assert "no picture yet" in texts(nothing)
+        assert_last_is_recovered(world, wire)
+        assert_two_at_once_are_told_apart(world, wire)
+        assert_cancelled_call_gets_its_own_or_none(world, wire, script)
+        wire.close_stdin()
+        assert wire.wait_ended() == (0, "")
+    checks.assert_clean(world)
 
 
-@pytest.mark.real
-def test_two_calls_at_once_are_told_apart_by_their_threads(lab):
-    class Together(Small):
-        """Draws two pictures, both or none."""
+def assert_last_is_recovered(world, wire):
+    thread = wire.call("generate_image", prompt="a hare", out="hare.png")["structuredContent"]["thread_id"]
+    turns = world.model_calls
+    last = wire.call("recover_image", out="last.webp", size="40x20", fit=True)
+    size = last["structuredContent"]["images"][0]["bytes"]
+    assert texts(last).splitlines()[:2] == [str(world.work / "last.webp"), f"40 x 20 webp, {size:,} bytes"]
+    named = wire.call("recover_image", thread_id=thread)["structuredContent"]
+    (path,) = [image["path"] for image in named["images"]]
+    assert named["thread_id"] == thread
+    assert thread in path
+    with open(path, "rb") as file:
+        assert file.read() == made("a hare")
+    assert world.model_calls == turns
 
-        def __init__(self):
-            self.both = threading.Barrier(2, timeout=60)
 
-        def draw(self, prompt):
-            self.both.wait()
-            return super().draw(prompt)
+def assert_two_at_once_are_told_apart(world, wire):
+    names = ["an owl", "a white owl"]
+    for name in names:
+        wire.start_call("generate_image", {"prompt": name, "out": f"{name}.png"}, id=name)
+    ended = [wire.wait_answer() for _ in names]
+    answers = {answer["id"]: answer["result"] for answer in ended}
+    assert {name: texts(answer).splitlines()[0] for name, answer in answers.items()} == {
+        name: str(world.work / f"{name}.png") for name in names
+    }
+    assert [(world.work / f"{name}.png").read_bytes() for name in names] == [made(name) for name in names]
+    threads = [answers[name]["structuredContent"]["thread_id"] for name in names]
+    unclear_ = wire.call("recover_image", out="found.png")
+    assert unclear_["structuredContent"]["error"]["code"] == "usage"
+    assert all(thread in texts(unclear_) for thread in threads)
+    assert not wire.call("recover_image", thread_id=threads[0], out="found.png")["isError"]
+    assert (world.work / "found.png").read_bytes() == made("an owl")
 
-    world = lab(script=Together())
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        wire.call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
-        wire.call("generate_image", {"prompt": "an owl", "out": "owl.png"}, id="owl")
-        answers = {}
-        while len(answers) < 2:
-            message = wire.until(lambda message: message.get("id") in {"fox", "owl"})
-            answers[message["id"]] = message["result"]["structuredContent"]
-        wire.call("recover_image", {"out": "found.png"}, id=3)
-        unclear_ = answer(wire, 3)
-        threads = [answers[name]["thread_id"] for name in ("fox", "owl")]
-        assert unclear_["isError"]
-        assert unclear_["structuredContent"]["error"]["code"] == "usage"
-        assert all(thread in unclear_["content"][0]["text"] for thread in threads)
-        wire.call("recover_image", {"thread_id": threads[0], "out": "found.png"}, id=4)
-        assert not answer(wire, 4)["isError"]
-        wire.hang_up()
-        assert wire.ended() == (0, "")
-    assert (world.work / "found.png").read_bytes() == made("a red fox")
+
+def assert_cancelled_call_gets_its_own_or_none(world, wire, script):
+    wire.start_call("generate_image", {"prompt": "a red fox", "out": "fox.png"}, id="fox")
+    wire.wait_progress("drawing")
+    hare = wire.call("generate_image", prompt="a hare in snow", out="snow.png")["structuredContent"]
+    # the fox's host waits no longer, and has not said so: the fox is what this server owes
+    early = wire.call("recover_image", out="early.png")
+    wire.cancel("fox")
+    checks.until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
+    late = wire.call("recover_image", out="late.png")
+    script.free.set()
+    assert (world.work / "snow.png").read_bytes() == made("a hare in snow")
+    for name, found in (("early", early), ("late", late)):
+        assert hare["thread_id"] not in json.dumps(found)
+        assert found["isError"] or (world.work / f"{name}.png").read_bytes() == made("a red fox")

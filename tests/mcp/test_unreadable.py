@@ -10,9 +10,9 @@ from mcp.types import jsonrpc_message_adapter
 from codex_imagegen.errors import SessionMissing
 from codex_imagegen.server import answers
 from codex_imagegen.server.settings import Settings
-from tests.mcp.wire import Wire
-from tests.support import checks
-from tests.support.checks import Small, made
+from tests.mcp.raw_client import RawClient, texts
+from tests.support import checks, scripts
+from tests.support.checks import made
 
 HALF = r'"\ud800"'
 CALL = '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": {"name": "%s", "arguments": {%s}}}'
@@ -40,7 +40,7 @@ ERRORS = [
     '{"jsonrpc": "2.0", "id": 19, "method": 3}',
     '{"jsonrpc": "2.0", "id": 20, "method": "tools/list", "params": {"a": ' + "[" * 400 + "]" * 400 + "}}",
 ]
-NAMELESS = [
+WITHOUT_ID = [
     '{"jsonrpc": "2.0", "id": 1.5, "method": "tools/list"}',
     '{"jsonrpc": "2.0", "id": {}, "method": "tools/list"}',
     '{"jsonrpc": "2.0", "id": true, "method": "\\ud800"}',
@@ -57,79 +57,89 @@ SILENT = [
 ]
 
 
-def number(line: str):
+def request_id(line: str):
     return json.loads(line)["id"]
 
 
-def asked(wire: Wire, line: str):
-    """The answer to a request, which comes before that of the ping behind it."""
+def ask(wire: RawClient, line: str):
+    """The answer to a line."""
     wire.write(line.encode(errors="surrogateescape") + b"\n")
-    return wire.until(lambda message: "id" in message and "method" not in message)
+    return wire.wait_answer()
 
 
-def test_every_request_is_answered_and_nothing_is_spent(lab):
-    world = lab(script=Small())
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        for line in TOOL_ERRORS:
-            answer = asked(wire, line)
-            assert answer["id"] == number(line), line
-            assert answer["result"]["isError"], line
-            assert answer["result"]["structuredContent"]["error"]["code"] == "usage", line
-            assert "must be valid Unicode text" in answer["result"]["content"][0]["text"], line
-        for line in ERRORS:
-            answer = asked(wire, line)
-            assert (answer["id"], type(answer["error"]["code"])) == (number(line), int), line
-        for line in NAMELESS:
-            assert asked(wire, line)["id"] is None, line[:80]
+@pytest.mark.parametrize("first", ["initialize", pytest.param("ping", marks=pytest.mark.every_build)])
+def test_unreadable_requests_are_answered_and_stdout_has_only_the_protocol(lab, first):
+    """Whatever comes in, and whatever Codex says: each line is a message, nothing is spent, and stderr is silent."""
+    world = lab(script=scripts.RateLimits())
+    with RawClient(world) as wire:
+        assert ask(wire, json.dumps({"jsonrpc": "2.0", "id": 1, "method": first, "params": {"a": "\ud800"}}))["error"]
+        wire.write(b"no json\n\xff\xfe\n\n[1, 2]\n")
+        assert wire.initialize()["result"]["serverInfo"]["name"] == "codex-imagegen"
+        assert_unreadable_answered(wire)
         for line in SILENT:
             wire.write(line.encode() + b"\n")
-        assert asked(wire, '{"jsonrpc": "2.0", "id": 99, "method": "ping"}') == {
+        assert ask(wire, '{"jsonrpc": "2.0", "id": 99, "method": "ping"}') == {
             "jsonrpc": "2.0", "id": 99, "result": {},
         }  # fmt: skip
-        wire.hang_up()
-        assert wire.ended() == (0, "")
-    assert world.standin.calls == []
-    assert list(world.work.iterdir()) == []
+        answers = odd_answers(wire)
+        assert world.standin.calls == []
+        assert list(world.work.iterdir()) == []
+        paid = wire.call("generate_image", prompt="a fox", backend="runcomfy")
+        assert "no argument 'backend'" in texts(paid)  # the server was started without that option
+        failed = wire.call("generate_image", prompt="a fox", out="fox.png")
+        wire.close_stdin()
+        assert wire.wait_ended() == (0, "")
     for line in wire.lines:
         if b"\\ud800" not in line:  # the id of the request, which the client itself has chosen
             jsonrpc_message_adapter.validate_json(line, by_name=False)
+    assert len(answers[1]["result"]["tools"]) >= 3
+    assert "error" in answers[2]
+    assert "error" in answers[4]
+    assert answers[3]["result"]["isError"]
+    assert failed["structuredContent"]["error"]["code"] == "rate-limited"
+    checks.assert_clean(world)
 
 
-@pytest.mark.parametrize("line", ["initialize", "ping"])
-def test_first_request_of_all(lab, line):
-    with Wire(lab()) as wire:
-        wire.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": line, "params": {"a": "\ud800"}}).encode() + b"\n")
-        assert wire.until(lambda message: message.get("id") == 1)["error"]
-        assert wire.hands_shaken()["result"]["serverInfo"]["name"] == "codex-imagegen"
-        wire.hang_up()
-        assert wire.ended() == (0, "")
+def assert_unreadable_answered(wire: RawClient):
+    for line in TOOL_ERRORS:
+        answer = ask(wire, line)
+        assert answer["id"] == request_id(line), line
+        assert answer["result"]["isError"], line
+        assert answer["result"]["structuredContent"]["error"]["code"] == "usage", line
+        assert "must be valid Unicode text" in answer["result"]["content"][0]["text"], line
+    for line in ERRORS:
+        answer = ask(wire, line)
+        assert (answer["id"], type(answer["error"]["code"])) == (request_id(line), int), line
+    for line in WITHOUT_ID:
+        assert ask(wire, line)["id"] is None, line[:80]
+
+
+def odd_answers(wire: RawClient):
+    """The answers, by their ids, to requests that are readable and odd."""
+    wire.write(
+        b'{"jsonrpc": "2.0", "id": 7}\n{"jsonrpc": "2.0", "id": {}, "method": "tools/list"}\n' + b"x" * 100_000 + b"\n"
+    )
+    wire.send("tools/list", id=1)
+    wire.send("resources/list", id=2)
+    wire.send("tools/call", {"name": "generate_image"}, id=3)
+    wire.send("tools/call", {"name": "generate_image", "arguments": "a fox"}, id=4)
+    answers = {}
+    while len(answers) < 4:
+        answer = wire.wait(lambda message: message.get("id") in {1, 2, 3, 4})
+        answers[answer["id"]] = answer
+    return answers
 
 
 @pytest.mark.real
-def test_whole_pairs_are_text(lab):
-    world = lab(script=Small())
-    with Wire(world) as wire:
-        wire.hands_shaken()
-        answer = asked(wire, CALL % (1, "generate_image", r'"prompt": "a fox \ud83e\udd8a", "out": "\ud83e\udd8a.png"'))
-        assert not answer["result"]["isError"]
-        wire.hang_up()
-        wire.ended()
-    assert (world.work / "🦊.png").read_bytes() == made("a fox 🦊")
-    assert "a fox 🦊" in json.dumps(checks.requests(world)[0], ensure_ascii=False)
+def test_whole_surrogate_pairs_are_text(server):
+    out = f'"{server.folder.name}/\\ud83e\\udd8a.png"'
+    line = CALL % ('"pair"', "generate_image", r'"prompt": "a fox \ud83e\udd8a", "out": ' + out)
+    assert not ask(server.client, line)["result"]["isError"]
+    assert (server.folder / "🦊.png").read_bytes() == made("a fox 🦊")
+    assert "a fox 🦊" in json.dumps(checks.requests(server.world)[0], ensure_ascii=False)
 
 
-def test_folder_whose_name_is_no_text_is_refused_at_once(lab):
-    """Its bytes would be in every path of an answer, and no message can say them."""
-    world = lab()
-    folder = world.work / "f\udcff"
-    folder.mkdir()
-    done = world.run("mcp", "--root", str(folder))
-    assert (done.code, done.out) == (2, b"")
-    assert "is no Unicode text" in done.err
-
-
-def test_answer_that_has_half_a_pair_in_it_can_be_sent():
+def test_answer_with_half_a_surrogate_pair_can_be_sent():
     settings = Settings(("/tmp",), ("/tmp",))
     error = SessionMissing("no session in '/tmp/\udcff'", hint="\ud800")
     for answer in (

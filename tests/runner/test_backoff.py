@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,10 +15,11 @@ from codex_imagegen.errors import (
     UsageError,
     UsageLimit,
 )
+from codex_imagegen.runner import backoff
 from codex_imagegen.runner.backoff import Backoff, Gate, passes
 
 
-def test_pauses_grow_to_their_bound() -> None:
+def test_pauses_grow_to_their_longest() -> None:
     assert list(Backoff(4, 4, 60, 5).pauses(lambda _low, _high: 1.0)) == [4, 16, 60, 60]
 
 
@@ -39,17 +40,21 @@ def test_pauses_have_jitter() -> None:
         (RunComfyRetry("x", spent=None), False),
     ],
 )
-def test_only_what_passes_is_tried_again(error: ImagegenError, again: bool) -> None:
+def test_passing_errors_alone_are_tried_again(error: ImagegenError, again: bool) -> None:
     assert passes(error) is again
 
 
-def test_a_shut_gate_holds_everybody_and_can_be_left() -> None:
+def test_shut_gate_holds_until_its_time_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    time = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.append(clock.pop() + seconds))
+    monkeypatch.setattr(backoff, "time", time)
     gate = Gate()
     gate.wait(lambda: None)
-    gate.shut(0.3)
-    began = time.monotonic()
+    assert clock == [0.0]
+    gate.shut(0.7)
+    gate.shut(0.3)  # the longer pause counts
     gate.wait(lambda: None)
-    assert 0.25 < time.monotonic() - began < 2
+    assert clock[0] == pytest.approx(0.7)
 
     def stop() -> None:
         raise UsageError("stop")

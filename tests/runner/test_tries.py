@@ -57,7 +57,7 @@ class Work:
     RunComfyAuth("x"), *FULL,
 ])  # fmt: skip
 @pytest.mark.parametrize("same_prompt", [True, False])
-def test_what_ends_all(error: ImagegenError, same_prompt: bool) -> None:
+def test_error_that_ends_all_starts_nothing_more(error: ImagegenError, same_prompt: bool) -> None:
     tries = Tries(Interrupt(), same_prompt, pauses=QUICK)
     with pytest.raises(type(error)):
         tries.make(Work(error))
@@ -71,7 +71,7 @@ def test_what_ends_all(error: ImagegenError, same_prompt: bool) -> None:
 
 
 @pytest.mark.parametrize("error", [Moderation("x"), Refused("x")])
-def test_what_ends_all_of_one_prompt(error: ImagegenError) -> None:
+def test_refusal_ends_all_runs_of_the_same_prompt_only(error: ImagegenError) -> None:
     assert (ends_all(error, same_prompt=True), ends_all(error)) == (True, False)
 
 
@@ -79,11 +79,11 @@ def test_what_ends_all_of_one_prompt(error: ImagegenError) -> None:
     NoPicture("x"), RunTimeout("x"), OutExists("x"), OutUnwritable("x", errno=errno.EACCES), OutUnwritable("x"),
     RateLimited("x"), NetworkError("x"), Interrupted("x"),
 ])  # fmt: skip
-def test_what_is_one_run_s_own(error: ImagegenError) -> None:
+def test_other_errors_end_only_their_own_run(error: ImagegenError) -> None:
     assert not ends_all(error, same_prompt=True)
 
 
-def test_what_was_not_started_has_nothing_of_the_run_that_ended_all() -> None:
+def test_not_started_run_has_no_details_of_the_run_that_ended_all() -> None:
     stopped = UsageLimit("used up", hint="wait", spent=True, resets_at=7)
     stopped.thread_id, stopped.codex_version, stopped.warnings = "t", "1", (("a", "b"),)
     told = not_started(stopped)
@@ -95,7 +95,7 @@ def test_what_was_not_started_has_nothing_of_the_run_that_ended_all() -> None:
     assert not_started(full).hint == "make room on the disk"
 
 
-def test_what_was_not_started_fetches_no_other_picture_s_request() -> None:
+def test_not_started_run_names_no_request_of_another() -> None:
     stopped = RunComfyAuth("the token is refused", hint=token.SIGN_IN)
     job._name(stopped, "REQ-1")
     assert "REQ-1" in (stopped.hint or "")
@@ -104,7 +104,7 @@ def test_what_was_not_started_fetches_no_other_picture_s_request() -> None:
     assert not_started(readable).hint == "chmod 600 token.json"
 
 
-def test_what_passes_is_tried_again_and_each_failure_is_heard() -> None:
+def test_passing_error_is_tried_again_and_each_failure_reported() -> None:
     heard: list[tuple[str, bool]] = []
     work = Work(RateLimited("a"), NetworkError("b"))
     tries = Tries(Interrupt(), pauses=QUICK)
@@ -117,7 +117,7 @@ def test_what_passes_is_tried_again_and_each_failure_is_heard() -> None:
     assert work.calls == 1
 
 
-def test_no_try_begins_too_late() -> None:
+def test_pause_beyond_the_limit_ends_the_tries() -> None:
     tries = Tries(Interrupt(), pauses=Backoff(60, 1, 60, 3))
     work = Work(RateLimited("a"))
     with pytest.raises(RateLimited):
@@ -125,7 +125,7 @@ def test_no_try_begins_too_late() -> None:
     assert (work.calls, tries.stopped) == (1, None)
 
 
-def test_a_gate_that_others_keep_shut_ends_it_too() -> None:
+def test_gate_kept_shut_beyond_the_limit_ends_the_tries() -> None:
     tries = Tries(Interrupt(), pauses=Backoff(0.01, 1, 1, 3))
     work = Work(RateLimited("a"), then=lambda: tries.gate.shut(0.3))
     with pytest.raises(RateLimited):
@@ -133,7 +133,7 @@ def test_a_gate_that_others_keep_shut_ends_it_too() -> None:
     assert work.calls == 1
 
 
-def test_whoever_waits_for_another_try_says_what_the_first_has_cost() -> None:
+def test_stop_between_tries_reports_the_cost_of_the_first() -> None:
     tries = Tries(Interrupt(), pauses=QUICK)
     work = Work(RateLimited("a", spent=True), then=lambda: tries.stop(UsageLimit("used up")))
     with pytest.raises(NotStarted) as caught:
@@ -149,7 +149,7 @@ def test_whoever_waits_for_another_try_says_what_the_first_has_cost() -> None:
     ((True, False), True), ((None, False), None), ((True, None), True), ((None, True), True), ((False, None), None),
     ((True, False, False), True), ((False, False), False),
 ])  # fmt: skip
-def test_the_last_error_says_what_all_tries_have_cost(costs: tuple[bool | None, ...], told: bool | None) -> None:
+def test_last_error_reports_the_cost_of_all_tries(costs: tuple[bool | None, ...], told: bool | None) -> None:
     heard: list[bool | None] = []
     *first, last = (NetworkError("x", spent=spent) for spent in costs)
     last = NoPicture("x", spent=last.spent)
@@ -158,14 +158,14 @@ def test_the_last_error_says_what_all_tries_have_cost(costs: tuple[bool | None, 
     assert (caught.value.spent, heard[-1]) == (told, told)
 
 
-def test_an_interrupt_in_a_later_try_says_what_the_first_has_cost() -> None:
+def test_interrupt_in_a_later_try_reports_the_cost_of_the_first() -> None:
     work = Work(RateLimited("a", spent=True), Interrupted("stop", spent=False))
     with pytest.raises(Interrupted) as caught:
         Tries(Interrupt(), pauses=QUICK).make(work)
     assert (caught.value.spent, work.calls) == (True, 2)
 
 
-def test_a_shut_gate_holds_nobody_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shut_gate_is_left_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time stands still, so that the gate never opens; another run meets the limit while this one waits."""
     tries = Tries(Interrupt())
     slices: list[float] = []

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tests.cli.test_startup import loaded
 from tests.support import builds, terminal
-from tests.support import history as past
+from tests.support import history
 from tests.support.checks import Small, made
 from tests.support.lab import COMMAND
 
@@ -36,7 +36,7 @@ class World:
     def __init__(self, folder):
         self.work = folder / "work"
         self.work.mkdir()
-        self.thread = past.id_of(past.History(folder / "home").rollout(past.made(picture())))
+        self.thread = history.thread_of(history.History(folder / "home").rollout(history.generated_image(picture())))
         self.env = {**os.environ, "CODEX_HOME": str(folder / "home"), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
         self.env.pop("COLORTERM", None)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import struct
+import zlib
 from functools import cache
 
 from PIL import Image
@@ -26,3 +28,10 @@ def encoded(side: int = 32, seed: object = 0, format: str = "PNG", mode: str = "
 def torn(data: bytes) -> bytes:
     """The first half of a file."""
     return data[: len(data) // 2]
+
+
+def padded(data: bytes, size: int) -> bytes:
+    """The same PNG with at least ``size`` bytes: a file that is large, and no work to make or to read."""
+    body = b"prVt" + bytes(size)
+    chunk = struct.pack(">I", size) + body + struct.pack(">I", zlib.crc32(body))
+    return data[:33] + chunk + data[33:]  # behind the signature and the header

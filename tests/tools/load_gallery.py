@@ -28,7 +28,7 @@ from typing import Any
 from PIL import Image
 
 from tests.support import chromium
-from tests.support import history as past
+from tests.support import history
 from tests.support.lab import COMMAND
 
 SHAPES = ((1254, 1254), (1536, 1024), (1024, 1536), (1254, 1254), (1792, 1008))
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def _home(folder: Path, gigabytes: float) -> Iterator[str]:
-    there, size, count = past.History(folder / "home"), 0, 0
+    there, size, count = history.History(folder / "home"), 0, 0
     pictures = [natural(number) for number in range(40)]
     while size < gigabytes * 1e9:
         # its own bytes make it another picture: a PNG's reader passes by what follows its end
@@ -81,7 +81,7 @@ def _home(folder: Path, gigabytes: float) -> Iterator[str]:
             f"{name} time: {cost}, {answer['pictures']} pictures, {answer['bytes'] / 1e6:.0f} MB on disk "
             f"({answer['bytes'] / answer['pictures'] / 1e3:.0f} KB each)"
         )
-    with_words = past.History(folder / "words")
+    with_words = history.History(folder / "words")
     words = 0
     while words < gigabytes * 0.5e9:
         words += with_words.rollout(*_talk(0, 4_000_000)).stat().st_size
@@ -89,20 +89,20 @@ def _home(folder: Path, gigabytes: float) -> Iterator[str]:
     yield f"{words / 1e9:.2f} GB without a picture: {cost}"
 
 
-def _session(picture: bytes, reference: bytes, number: int) -> list[past.Record]:
+def _session(picture: bytes, reference: bytes, number: int) -> list[history.Record]:
     prompt = " ".join(random.Random(number).choices(WORDS, k=20))
     return [
         {"type": "turn_context", "payload": {"model": "gpt-6.1-sol"}},
-        past.showed(reference, prompt),
-        past.asked(prompt),
+        history.user_image(reference, prompt),
+        history.user_message(prompt),
         *_talk(number, len(picture)),
-        past.called("imagegen"),
-        past.made(picture),
-        past.gave(picture),
+        history.function_call("imagegen"),
+        history.generated_image(picture),
+        history.function_output(picture),
     ]
 
 
-def _talk(number: int, size: int) -> Iterator[past.Record]:
+def _talk(number: int, size: int) -> Iterator[history.Record]:
     """Records of other kinds, about ``size`` bytes of them: thoughts, messages, a tool's output, a history."""
     text = " ".join(random.Random(number).choices(WORDS, k=3000))
     for _ in range(max(1, size // (4 * len(text)))):
@@ -172,10 +172,10 @@ _SEARCH = """async (words) => {
 
 
 def _page(folder: Path, pictures: int) -> Iterator[str]:
-    there, dice = past.History(folder / "home"), random.Random(7)
+    there, dice = history.History(folder / "home"), random.Random(7)
     for number in range(pictures):
         prompt = " ".join(dice.choices(WORDS, k=dice.randint(4, 60)))
-        there.rollout(past.asked(prompt), past.made(_small(number, dice)), at=time.time() - 7000 * number)
+        there.rollout(history.user_message(prompt), history.generated_image(_small(number, dice)), at=time.time() - 7000 * number)
     cost, answer = run(folder)
     size = (folder / "page.html").stat().st_size / 1e6
     yield f"{answer['pictures']} pictures: {cost}; the page has {size:.1f} MB"

@@ -1,4 +1,4 @@
-"""Hosts of the server: the official client over real stdio, with the installed command and the real Codex."""
+"""The official MCP SDK's client on a server that it starts itself: the installed command, over real stdio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT_SEC = 90
 
 @contextlib.asynccontextmanager
 async def connected(world: Lab, *options: str, **more: Any) -> AsyncIterator[Client]:
-    """A client of a server of its own, which is started in the world's working folder."""
+    """A client of a server of its own, which is started in the lab's working folder."""
     command, *args = world.argv("mcp", *options)
     started = StdioServerParameters(command=command, args=args, env=world.environment, cwd=world.work)
     with (world.tmp / "server.err").open("w") as errors:
@@ -26,33 +26,23 @@ async def connected(world: Lab, *options: str, **more: Any) -> AsyncIterator[Cli
             yield client
 
 
-def run(main: Callable[[], Awaitable[Any]]) -> Any:
-    """What comes of it, in a thread of its own: the browser of another test may have a loop in this one."""
+def run_async(main: Callable[[], Awaitable[Any]]) -> Any:
+    """The result of an async function, run in a thread of its own: this one may have another test's event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(anyio.run, main).result()
 
 
-def use(world: Lab, story: Callable[[Client], Awaitable[Any]], *options: str, **more: Any) -> Any:
-    """What comes of a story with a client."""
+def use(world: Lab, talk: Callable[[Client], Awaitable[Any]], *options: str, **more: Any) -> Any:
+    """The result of ``talk`` with a client."""
 
     async def main() -> Any:
         with anyio.fail_after(LIMIT_SEC):
             async with connected(world, *options, **more) as client:
-                return await story(client)
+                return await talk(client)
 
-    return run(main)
-
-
-def call(world: Lab, tool: str, *options: str, **arguments: Any) -> Any:
-    """The answer of one call."""
-    return use(world, lambda client: client.call_tool(tool, arguments), *options)
-
-
-def texts(answer: Any) -> str:
-    """The words of an answer."""
-    return "\n".join(block.text for block in answer.content if block.type == "text")
+    return run_async(main)
 
 
 def errors(world: Lab) -> str:
-    """What the server said on stderr."""
+    """What the server wrote on stderr."""
     return (world.tmp / "server.err").read_text()

@@ -1,0 +1,108 @@
+"""Batches in tests: a back end that can fail, lists of jobs, journals, and what reached the back end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from codex_imagegen.batches.journal import NAME
+from codex_imagegen.demo.standin import Call, Reply, drawn, running
+from tests.support.checks import Small, processes, temporary
+from tests.support.lab import Lab
+from tests.support.outcome import Outcome
+from tests.support.scripts import MODERATION, PICTURE_RATE, UsageLimit, error
+
+
+class BatchScript(Small):
+    """Draws small pictures, and can be told to fail.
+
+    While ``blocks``, prompts with the word ``bad`` are blocked by moderation. The first ``rate_limited`` pictures meet
+    the rate limit. Beyond ``quota`` pictures the usage limit is met. While ``free`` is cleared, a picture whose prompt
+    has the word ``held`` in it is not finished.
+    """
+
+    def __init__(self, *, quota: int = 1000, draw_sec: float = 0.0, rate_limited: int = 0, held: str = "") -> None:
+        self.quota, self.draw_sec, self.rate_limited, self.held = quota, draw_sec, rate_limited, held
+        self.blocks = True
+        self.limit = UsageLimit(resets_in=5400, headers=True)
+        self.free = threading.Event()
+        self._lock = threading.Lock()
+
+    def respond(self, call: Call) -> Reply:
+        if _begins(call):
+            with self._lock:
+                self.quota -= 1
+                if self.quota < 0:
+                    return self.limit.respond(call)
+        return super().respond(call)
+
+    def picture(self, call: Call) -> Reply:
+        prompt = str(call.json.get("prompt"))
+        if self.blocks and "bad" in prompt:
+            return error(400, MODERATION)
+        with self._lock:
+            self.rate_limited -= 1
+            if self.rate_limited >= 0:
+                return error(429, PICTURE_RATE)
+        if self.held and self.held in prompt:
+            self.free.wait(60)
+        return super().picture(call)
+
+
+def write_jobs(lab: Lab, *jobs: str | dict[str, Any], name: str = "jobs.txt") -> str:
+    """Write a list of jobs into the working folder; gives back its name."""
+    lines = [job if isinstance(job, str) else json.dumps(job) for job in jobs]
+    (lab.work / name).write_text("\n".join(lines) + "\n")
+    return name
+
+
+def answers(done: Outcome) -> list[dict[str, Any]]:
+    """The JSON objects of a run, by the lines of the list."""
+    return sorted(done.answers, key=lambda answer: answer["job"])
+
+
+def statuses(done: Outcome) -> list[str]:
+    """What became of each job, by the lines of the list."""
+    return [answer["status"] for answer in answers(done)]
+
+
+def pictures_asked(lab: Lab) -> Counter[str]:
+    """How often each picture was asked for at the pictures endpoint (from 0.144.0)."""
+    return Counter(call.json["prompt"] for call in tuple(lab.standin.calls) if "/images/" in call.path)
+
+
+def runs_begun(lab: Lab) -> int:
+    """How many runs asked the model for a picture. Closing turns are not counted: whether there is one is luck."""
+    return sum(map(_begins, lab.standin.to("/responses")))
+
+
+def journal(lab: Lab, folder: str = ".") -> Path:
+    """The journal's path."""
+    return lab.work / folder / NAME
+
+
+def records(lab: Lab) -> list[dict[str, Any]]:
+    """The journal's records behind its header."""
+    return [json.loads(line) for line in journal(lab).read_text().splitlines()[1:]]
+
+
+def forget(lab: Lab, *events: str) -> None:
+    """Take these events out of the journal, as if we had been killed before they were written."""
+    path = journal(lab)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if json.loads(line).get("event") not in events))
+
+
+def assert_clean(lab: Lab) -> None:
+    """Nothing is left but the pictures and the journal."""
+    assert lab.leftovers == []
+    assert [path for path in temporary(lab.work) if not path.endswith(NAME)] == []
+    assert processes(lab) == []
+
+
+def _begins(call: Call) -> bool:
+    request = call.json
+    return not drawn(request) and running(request) is None
