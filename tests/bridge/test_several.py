@@ -13,9 +13,8 @@ import threading
 
 import pytest
 
-from tests.faults.stage import can
 from tests.support import builds, checks
-from tests.support.checks import Small, made
+from tests.support.checks import Small, can, made
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 from tests.support.scripts import (
