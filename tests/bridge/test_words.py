@@ -28,6 +28,7 @@ from tests.support.pictures import encoded
 pytestmark = pytest.mark.real
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
 BETWEEN = pytest.mark.every_build
+"""Another build, or what the recordings show as well (tests/codex/test_failures.py)."""
 
 
 def hint(answer) -> str:
@@ -60,7 +61,7 @@ def test_provider_without_an_image_tool_is_named_and_the_hint_makes_the_picture(
     assert world.run(*FOX, *model_of(model), *hinted).code == 0
 
 
-@pytest.mark.parametrize("version", ["0.118.0", pytest.param("0.141.0", marks=BETWEEN)])
+@pytest.mark.parametrize("version", ["0.141.0", pytest.param("0.118.0", marks=BETWEEN)])
 def test_provider_with_a_hosted_tool_is_not_blamed_and_draws(lab, version):
     world = lab(version, script=scripts.Refuses())
     with_provider(world)
@@ -80,6 +81,7 @@ class BreaksLate(Small):
         raise ConnectionResetError
 
 
+@BETWEEN
 def test_connection_that_breaks_after_minutes_of_drawing_hints_at_an_older_codex(lab, monkeypatch):
     """Minutes are made of seconds here: the time is the one that Codex's own records tell."""
     world = lab(script=BreaksLate())
@@ -139,7 +141,7 @@ def on_small_disk(world: Lab, size: str, *arguments: str):
     ],
 )
 def test_full_disk_under_codex_home_is_named(lab, version, size, exit_code, code, spent):
-    world = lab(version, script=Small())
+    world = lab(version, script=Small(), fresh=True)
     answer = assert_told(on_small_disk(world, size, *FOX), exit_code, code)
     assert answer["error"]["spent"] is spent
     assert "make room on the disk that holds CODEX_HOME" in hint(answer)
@@ -157,7 +159,7 @@ def test_full_disk_under_codex_home_is_named(lab, version, size, exit_code, code
 )
 def test_full_disk_under_codex_home_ends_the_other_pictures(lab, words):
     """The others would meet it as well, and cost as much."""
-    world = lab(script=Small())
+    world = lab(script=Small(), fresh=True)
     (world.work / "jobs.txt").write_text("a fox\nan owl\na hare\na crow\n")
     done = on_small_disk(world, "64k", *words, "--json")
     assert done.code != 0
@@ -173,7 +175,7 @@ def test_full_disk_under_codex_home_ends_the_other_pictures(lab, words):
     [pytest.param("2m", marks=BETWEEN), "1g,nr_inodes=3"],  # bytes, and files that can be made
 )
 def test_doctor_on_a_nearly_full_disk_warns(lab, options):
-    world = lab(script=Small())
+    world = lab(script=Small(), fresh=True)
     done = on_small_disk(world, options, "doctor", "--json")
     found = {check["name"]: check for check in done.json["checks"]}["space"]
     assert (found["status"], found["message"].startswith("little room is left in CODEX_HOME")) == ("warning", True)

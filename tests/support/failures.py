@@ -48,10 +48,10 @@ class Failure:
     """``bring`` runs the command so that it meets the failure, ``script`` is what the back end says meanwhile.
 
     ``code`` is ``error.code``, None for a success. ``spent`` is the error's, or ``...`` where it depends on the moment.
-    ``says`` are words of the message or the hint, each of which is a line. ``calls`` are the turns that the model was asked for;
-    ``stops``: Codex is stopped without waiting for a second one. ``resets_sec``
-    tells how exactly the end of a limit is told, in seconds. ``on`` are the builds and models of a default run; CI
-    runs rows with a ``tool`` on other builds that have this kind of image tool, too.
+    ``says`` are words of the message or the hint, each of which is a line. ``calls`` are the turns that the model was
+    asked for; ``stops``: Codex is stopped without waiting for a second one. ``resets_sec`` tells how exactly the end of
+    a limit is told, in seconds. ``on`` are the builds and models of a default run; CI runs rows with a ``tool`` on
+    other builds that have this kind of image tool, too.
     """
 
     name: str
@@ -512,7 +512,7 @@ _MODEL_AND_TOOL = (
     back_end("hosted result of a server error", _hosted_says(_SERVER_ERROR, "result"), "generation-failed",
              tool="hosted", on=(OLD,)),
     # Codex asks six times before it gives up; nobody knows what that cost
-    one_build("hosted turn fails with too many", _hosted_says(_TOO_MANY, "turn"), "rate-limited", spent=None,
+    one_build("hosted turn fails with too many", _hosted_says("TooManyRequests", "turn"), "rate-limited", spent=None,
               on="0.141.0", only_ci=True),
 )  # fmt: skip
 
