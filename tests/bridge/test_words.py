@@ -11,7 +11,7 @@ import pytest
 import codex_imagegen
 from codex_imagegen.codex import failures, native
 from codex_imagegen.demo.standin import Call, Reply
-from tests.support import builds, limits, scripts
+from tests.support import builds, patched, scripts
 from tests.support.checks import (
     Small,
     assert_clean,
@@ -97,9 +97,10 @@ def test_connection_that_breaks_after_minutes_of_drawing_hints_at_an_older_codex
 def test_blocked_picture_names_large_references_and_no_small_ones(lab):
     """A run of our own whose limit for large references is 100 KB instead of 8 MB."""
     world = lab(script=scripts.BlocksPicture())
+    limit = patched.command({"codex_imagegen.codex.upload.LARGE_BYTES": 100_000})
     for name, side in (("large", 240), ("small", 64)):
         (world.work / f"{name}.png").write_bytes(encoded(side, name))
-        argv = limits.command(world, *FOX, "--ref", f"{name}.png", LARGE_BYTES=100_000)
+        argv = [*limit, *world.argv(*FOX, "--ref", f"{name}.png")[1:]]
         answer = assert_failed(world, world.run_argv(argv), 7, "moderation", spent=True)
         assert ("smaller references may help, too: these have 0.2 MB" in hint(answer)) is (name == "large")
         assert ("MB" in hint(answer)) is (name == "large")

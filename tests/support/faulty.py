@@ -14,21 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support import builds, checks, restricted
+from tests.support import builds, checks, patched, restricted
 from tests.support.lab import COMMAND, Lab
 from tests.support.outcome import Outcome
 
 PROMPT = "a red fox in the snow"
 LIMIT_SEC = 90
 HELD_SEC = 60
-
-_CLOCK = """
-import os, sys, time
-_monotonic, _mark = time.monotonic, sys.argv.pop(1)
-time.monotonic = lambda: _monotonic() + (1e6 if os.path.exists(_mark) else 0)
-from codex_imagegen.__main__ import main
-main()
-"""
 
 
 class FaultyRun:
@@ -38,7 +30,7 @@ class FaultyRun:
         self.lab = lab
         self.script: Any = lab.standin.script
         self.folder = lab.work / "out"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.out = self.folder / "fox.png"
         self.model: list[str] = []
         self.pid = 0
@@ -79,7 +71,7 @@ class FaultyRun:
 
     def run_until_time_is_up(self, *more: str, **options: Any) -> Outcome:
         """A run whose time is up when :meth:`end_time` is called, however long that takes, and no sooner."""
-        own_clock = [sys.executable, "-c", _CLOCK, str(self._time_is_up)]
+        own_clock = patched.command(time_is_up=self._time_is_up)
         return self.run("--timeout-sec", "3600", *more, command=own_clock, **options)
 
     @property
