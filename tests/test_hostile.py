@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codex_imagegen.cli import main
 from codex_imagegen.codex.sessions import owner_of
 from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNotImage
 from codex_imagegen.pictures import references, trailing
 from codex_imagegen.pictures.verify import verify
 from tests.support import checks, past, scripts
+from tests.support.inprocess import call
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 from tests.support.screen import printed
@@ -67,9 +67,9 @@ sys.stdout.write(json.dumps({{"type": "turn.completed"}}) + "\\n")
     return str(path), thread
 
 
-def run(lab, codex, *more, **options):
-    line = [COMMAND, "--prompt", "a fox", "--out", "fox.png", "--codex", codex, *more]
-    return lab.run_argv(line, **options)
+def run(lab, codex, *more):
+    line = ["--prompt", "a fox", "--out", "fox.png", "--codex", codex, *more]
+    return call(*line, environment=lab.environment, folder=lab.work)
 
 
 def test_record_with_a_path_of_another_file_delivers_nothing(lab):
@@ -208,12 +208,12 @@ def test_event_error_with_control_characters_is_printed_without_them(lab):
 
 
 @pytest.mark.parametrize("name", ["--ref", "--out", "--codex", "--prompt-file", "--no-such"])
-def test_wrong_argument_with_control_characters_is_printed_without_them(capsys, name):
+def test_wrong_argument_with_control_characters_is_printed_without_them(name):
     evil = EVIL.replace("\x00", "").encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") + ".gif"
-    assert main.run(["--prompt", "x", name, evil]) in {2, 3, 4}
-    told = capsys.readouterr().err
-    assert told
-    assert_plain(told)
+    done = call("--prompt", "x", name, evil)
+    assert done.code in {2, 3, 4}
+    assert done.err
+    assert_plain(done.err)
 
 
 def test_path_with_control_characters_is_exact_in_a_pipe_and_escaped_on_a_terminal(lab):
@@ -370,10 +370,10 @@ def test_picture_with_trailing_data_warns_and_is_delivered_unchanged(lab, data, 
     world = lab(offline=True)
     polyglot = data + archive()
     codex, thread = lying_codex(world, past.made(polyglot))
-    line = [COMMAND, "--prompt", "x", "--codex", codex, "--json"]
-    recover = [COMMAND, "recover", thread, "--json", "--out", f"again.{suffix}"]
+    line = ["--prompt", "x", "--codex", codex, "--json"]
+    recover = ["recover", thread, "--json", "--out", f"again.{suffix}"]
     for command in [[*line, "--out", f"fox.{suffix}"], *([recover] if suffix == "png" else [])]:
-        answer = world.run_argv(command).json
+        answer = call(*command, environment=world.environment, folder=world.work).json
         assert [warning["code"] for warning in answer["warnings"]] == ["trailing-data"], answer
         assert f"{len(archive()):,} bytes" in answer["warnings"][0]["message"]
         assert Path(answer["images"][0]["path"]).read_bytes() == polyglot

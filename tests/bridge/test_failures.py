@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.cli import main
 from codex_imagegen.generation import NOTHING_MADE
 from tests.support import builds, checks, failures, scripts
 from tests.support.checks import ENDS
 from tests.support.failures import DELIVERED, NONE, RECOVERABLE, Failure
 from tests.support.faulty import FaultyRun
+from tests.support.inprocess import call
 
 pytestmark = pytest.mark.real
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
 
 
-@pytest.fixture
-def recovered(monkeypatch, capfd):
-    """``codex-imagegen recover`` in this process: its exit code and stdout."""
-
-    def recover(run: FaultyRun, *words: str) -> tuple[int, str]:
-        monkeypatch.setenv("CODEX_HOME", str(run.lab.home))
-        return main.run(["recover", *words]), capfd.readouterr().out
-
-    return recover
-
-
 @pytest.mark.parametrize(("failure", "version", "model"), failures.variants())
-def test_failure_of_the_table_ends_as_its_row_says(lab, recovered, failure, version, model):
+def test_failure_of_the_table_ends_as_its_row_says(lab, failure, version, model):
     reason = failure.needs() if failure.needs else None
     if reason:
         pytest.skip(reason)
@@ -41,13 +30,13 @@ def test_failure_of_the_table_ends_as_its_row_says(lab, recovered, failure, vers
     assert getattr(run.script, "errors", []) == []
     if failure.has_stdout:
         assert_told(failure, run, done)
-    assert_picture(failure, run, done, recovered)
+    assert_picture(failure, run, done)
     if run.folder.is_dir():
         run.folder.chmod(0o755)
     if failure.exit_code >= 0:  # after a SIGKILL of ours, nobody is left to tidy up
         checks.assert_clean(run.lab)
     if failure.code is not None and failure.picture == NONE:
-        assert recovered(run, "--last")[0] == 7
+        assert recovered(run, "--last").code == 7
 
 
 def assert_told(failure: Failure, run: FaultyRun, done) -> None:
@@ -84,7 +73,7 @@ def assert_end_of_limit(failure: Failure, run: FaultyRun, error) -> None:
         assert error["resets_at"] is None
 
 
-def assert_picture(failure: Failure, run: FaultyRun, done, recovered) -> None:
+def assert_picture(failure: Failure, run: FaultyRun, done) -> None:
     if failure.picture == DELIVERED:
         assert run.out.read_bytes() == run.script.drawn_picture
         return
@@ -96,8 +85,13 @@ def assert_picture(failure: Failure, run: FaultyRun, done, recovered) -> None:
     if failure.has_stdout:
         assert f"codex-imagegen recover {run.thread_id} --out " in done.json["error"]["hint"]
     back = run.lab.work / "back.png"
-    assert recovered(run, run.thread_id, "--out", str(back)) == (0, f"{back}\n")
+    done = recovered(run, run.thread_id, "--out", str(back))
+    assert (done.code, done.text) == (0, f"{back}\n")
     assert back.read_bytes() == run.script.drawn_picture
+
+
+def recovered(run: FaultyRun, *words: str):
+    return call("recover", *words, environment=run.lab.environment, folder=run.lab.work)
 
 
 # What goes well in the end
@@ -107,7 +101,7 @@ def assert_picture(failure: Failure, run: FaultyRun, done, recovered) -> None:
 def test_torn_picture_before_a_whole_one_delivers_the_whole_one(lab, version):
     script = scripts.TornThenWhole()
     world = lab(version, script=script)
-    assert world.run(*FOX).code == 0
+    assert world.call(*FOX).code == 0
     assert (world.work / "fox.png").read_bytes() == script.nth(1)
 
 
@@ -115,7 +109,7 @@ def test_blocked_picture_before_a_whole_one_in_a_full_turn_delivers_the_whole_on
     """By default Codex is stopped at the first refusal of the safety system."""
     script = scripts.BlockedThenWhole()
     world = lab(script=script)
-    assert world.run(*FOX, "--full-turn").code == 0
+    assert world.call(*FOX, "--full-turn").code == 0
     assert (world.work / "fox.png").read_bytes() == script.nth(1)
 
 
@@ -123,7 +117,7 @@ def test_blocked_picture_before_a_whole_one_in_a_full_turn_delivers_the_whole_on
 def test_limit_after_the_picture_delivers_the_picture(lab, version):
     script = scripts.LimitAfterPicture()
     world = lab(version, script=script)
-    assert world.run(*FOX, "--full-turn").code == 0
+    assert world.call(*FOX, "--full-turn").code == 0
     assert (world.work / "fox.png").read_bytes() == script.nth(0)
 
 
@@ -133,5 +127,5 @@ def test_limit_after_the_picture_delivers_the_picture(lab, version):
 def test_picture_whose_status_stays_generating_is_delivered(lab, version):
     script = scripts.StaysGenerating()
     world = lab(version, script=script)
-    assert world.run(*FOX).code == 0
+    assert world.call(*FOX).code == 0
     assert (world.work / "fox.png").read_bytes() == script.nth(0)

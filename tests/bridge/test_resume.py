@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from codex_imagegen.cli import main
 from codex_imagegen.codex import sessions
 from tests.support import builds, checks, scripts
 from tests.support.checks import Small, made, until
 from tests.support.faulty import FaultyRun
+from tests.support.inprocess import call
 from tests.support.past import id_of
 from tests.support.pictures import encoded
 
@@ -42,7 +42,7 @@ BETWEEN = ("0.118.0", "0.134.0", "0.140.0", "0.145.0", "0.146.0", "0.152.1")
 
 def drawn(world, *arguments):
     """The thread of a first picture."""
-    done = world.run("--prompt", OLD, "--out", "old.png", "--json", *arguments)
+    done = world.call("--prompt", OLD, "--out", "old.png", "--json", *arguments)
     assert done.code == 0, done
     return done.json["thread_id"]
 
@@ -52,7 +52,7 @@ def resume(thread):
 
 
 def gone_on(world, thread, *arguments):
-    return world.run("--prompt", NEW, "--out", "new.png", "--json", *resume(thread), *arguments)
+    return world.call("--prompt", NEW, "--out", "new.png", "--json", *resume(thread), *arguments)
 
 
 def aged(world, days):
@@ -84,7 +84,7 @@ def test_resumed_turn_that_fails_delivers_no_older_picture(lab, version, codes):
             run.script.respond = lambda _call: run.end_time_and_hold()
             done = run.run_until_time_is_up(*more)
         else:
-            done = run.run(*more)
+            done = run.call(*more)
         assert (done.code, done.json["error"]["code"]) == (exit_code, code), done
         assert done.json["thread_id"] == thread
         assert "recover" not in done.json["error"]["hint"]  # it would write the older picture
@@ -116,7 +116,7 @@ def test_resumed_thread_of_days_ago_delivers_no_older_picture(lab, version):
     thread = drawn(world)
     world.standin.script = scripts.Refuses()
     last = ["--codex-arg", "resume", "--codex-arg=--last", "--codex-arg=--all"]
-    done = world.run("--prompt", NEW, "--out", "new.png", "--json", *last)
+    done = world.call("--prompt", NEW, "--out", "new.png", "--json", *last)
     assert done.json["error"]["code"] == "refused", done
     aged(world, 40)
     done = gone_on(world, thread)
@@ -173,9 +173,10 @@ def appearing(world, respond):
     return act
 
 
-def test_mcp_server_with_a_resumed_thread_is_refused(capsys):
-    assert main.run(["mcp", "--codex-arg", "resume", "--codex-arg", "x", "--root", "."]) == 2
-    assert "the MCP server is for several pictures" in capsys.readouterr().err
+def test_mcp_server_with_a_resumed_thread_is_refused():
+    done = call("mcp", "--codex-arg", "resume", "--codex-arg", "x", "--root", ".")
+    assert done.code == 2
+    assert "the MCP server is for several pictures" in done.err
 
 
 def test_resume_of_a_compressed_rollout_is_refused_before_codex_is_asked(lab):
@@ -192,6 +193,6 @@ def test_resume_of_a_compressed_rollout_is_refused_before_codex_is_asked(lab):
 def test_codex_arguments_that_are_another_command_or_a_prompt_are_refused(lab, words):
     """Codex would draw a prompt of its own, also where it is ended before it has read ours."""
     world = lab(script=Small())
-    done = world.run("--prompt", NEW, "--json", "--codex-arg", words)
+    done = world.call("--prompt", NEW, "--json", "--codex-arg", words)
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert world.standin.calls == []

@@ -18,7 +18,7 @@ import pytest
 
 from codex_imagegen.codex import lean, native, turn
 from codex_imagegen.demo.standin import tools
-from tests.support import builds, checks, patched
+from tests.support import builds, checks, inprocess, patched
 from tests.support.checks import ENDS, Small, assert_failed, assert_told, made, until
 from tests.support.faulty import FaultyRun
 from tests.support.lab import COMMAND, Outcome
@@ -88,7 +88,7 @@ def test_run_stopped_while_codex_indexes_lets_the_index_complete(lab, tmp_path, 
         stop_while_it_indexes(world, tmp_path / f"time-is-up-{how}", how)
         until(lambda: not checks.processes(world, wait=False), "the Codex that was left behind to end")
         assert (index_status(world), world.model_calls) == ("complete", 0)
-    done = world.run(*FOX)
+    done = world.call(*FOX)
     assert done.code == 0, done
 
 
@@ -166,6 +166,11 @@ def test_tick_is_shortest_once_the_tool_was_called_and_no_event_came(follows, to
 # Other installations
 
 
+def call(world, *arguments):
+    """The program in the test's own process, with a Codex that is named among the arguments."""
+    return inprocess.call(*arguments, environment=world.environment, folder=world.work)
+
+
 def standalone(version, folder, *, package=True):
     """The build as its installer and its archives lay it out."""
     home = Path(native.binary(str(builds.codex(version)))).parent.parent
@@ -184,13 +189,13 @@ def standalone(version, folder, *, package=True):
 def test_standalone_installation_asks_for_as_little_as_npms(lab, tmp_path, version, packages):
     """Where nothing tells the version, too: the switches are tried. (0.145.0 would refuse one of them.)"""
     world = lab(version, script=Small())
-    assert world.run(*FOX).code == 0
+    assert world.call(*FOX).code == 0
     npm = world.standin.to("/responses")[0]
     for package in packages:
         codex = standalone(version, tmp_path / f"standalone-{package}", package=package)
         assert (native.version(codex) is not None) is package
         world.standin.calls.clear()
-        assert world.run_argv([COMMAND, *FOX, "--force", "--codex", codex]).code == 0
+        assert call(world, *FOX, "--force", "--codex", codex).code == 0
         other = world.standin.to("/responses")[0]
         assert len(other.body) <= 1.05 * len(npm.body)
         assert [tool for _space, tool in tools(other.json)] == [tool for _space, tool in tools(npm.json)]
@@ -203,7 +208,7 @@ def test_unknown_build_that_refuses_a_switch_is_started_again_without(lab, tmp_p
     codex.write_text(f'#!/bin/sh\nexec {builds.codex(version)} "$@"\n')
     codex.chmod(0o755)
     assert native.version(native.binary(str(codex))) is None
-    done = world.run_argv([COMMAND, *FOX, "--codex", str(codex)])
+    done = call(world, *FOX, "--codex", str(codex))
     assert done.code == 0, done
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
     assert world.model_calls == 1
@@ -213,7 +218,7 @@ def test_unknown_build_that_refuses_a_switch_is_started_again_without(lab, tmp_p
 def test_error_with_and_without_switches_is_reported_once(lab, tmp_path):
     world = lab(extra_config="broken = [")
     codex = standalone(builds.NEWEST, tmp_path / "standalone", package=False)
-    done = world.run_argv([COMMAND, *FOX, "--codex", codex])
+    done = call(world, *FOX, "--codex", codex)
     answer = assert_failed(world, done, 5, "codex-failed")
     assert "config.toml" in answer["error"]["message"]
 

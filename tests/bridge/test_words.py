@@ -54,20 +54,20 @@ def message(answer) -> str:
 def test_provider_without_an_image_tool_is_named_and_the_hint_makes_the_picture(lab, version, model):
     world = lab(version, script=Small())
     with_provider(world)
-    answer = assert_failed(world, world.run(*FOX, *model_of(model)), 7, "tool-unavailable", spent=True)
+    answer = assert_failed(world, world.call(*FOX, *model_of(model)), 7, "tool-unavailable", spent=True)
     assert "'proxy'" in message(answer)
     hinted = shlex.split(hint(answer).partition("add: ")[2])
     assert hinted == ["--codex-arg=-c", '--codex-arg=model_provider="openai"']
-    assert world.run(*FOX, *model_of(model), *hinted).code == 0
+    assert world.call(*FOX, *model_of(model), *hinted).code == 0
 
 
-@pytest.mark.parametrize("version", ["0.141.0", pytest.param("0.118.0", marks=BETWEEN)])
+@pytest.mark.parametrize("version", [pytest.param(one, marks=BETWEEN) for one in ("0.118.0", "0.141.0")])
 def test_provider_with_a_hosted_tool_is_not_blamed_and_draws(lab, version):
     world = lab(version, script=scripts.Refuses())
     with_provider(world)
-    assert_failed(world, world.run(*FOX), 7, "refused", spent=True)
+    assert_failed(world, world.call(*FOX), 7, "refused", spent=True)
     world.standin.script = Small()
-    assert world.run(*FOX).code == 0
+    assert world.call(*FOX).code == 0
 
 
 # Time, and large references
@@ -108,7 +108,7 @@ def test_blocked_picture_names_large_references_and_no_small_ones(lab):
 
 def test_reference_by_url_fails_before_codex_is_asked(lab):
     world = lab(script=Small())
-    answer = assert_failed(world, world.run(*FOX, "--ref", "HTTP://example.com/fox.png"), 4, "ref-missing")
+    answer = assert_failed(world, world.call(*FOX, "--ref", "HTTP://example.com/fox.png"), 4, "ref-missing")
     assert "download it first" in hint(answer)
     assert "--backend runcomfy" in hint(answer)
     assert world.standin.calls == []

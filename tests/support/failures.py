@@ -39,8 +39,8 @@ _BETWEEN_HOSTED = [one for one in builds.BUILDS[1:-1] if builds.number(one) < _F
 _BETWEEN_FUNCTION = [one for one in builds.BUILDS[1:-1] if builds.number(one) >= _FIRST_FUNCTION]
 
 
-def _run(run: FaultyRun) -> Outcome:
-    return run.run()
+def _call(run: FaultyRun) -> Outcome:
+    return run.call()
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Failure:
     calls: int | None = None
     stops: bool = False
     resets_sec: int | None = None
-    bring: Callable[[FaultyRun], Outcome] = _run
+    bring: Callable[[FaultyRun], Outcome] = _call
     on: tuple[str, ...] = (NEW,)
     tool: str | None = None
     only_ci: bool = False
@@ -147,7 +147,7 @@ def _at_once(act: Callable[[FaultyRun], None]) -> Callable[[FaultyRun], Outcome]
 
 def _with(*words: str, **env: str) -> Callable[[FaultyRun], Outcome]:
     """A run with these arguments, and this environment."""
-    return lambda run: run.run(*words, env=env)
+    return lambda run: run.call(*words, env=env)
 
 
 def _after_preparing(prepare: Callable[[Lab], None]) -> Callable[[FaultyRun], Outcome]:
@@ -155,7 +155,7 @@ def _after_preparing(prepare: Callable[[Lab], None]) -> Callable[[FaultyRun], Ou
 
     def bring(run: FaultyRun) -> Outcome:
         prepare(run.lab)
-        return run.run()
+        return run.call()
 
     return bring
 

@@ -69,6 +69,11 @@ class FaultyRun:
             raise
         return Outcome(child.returncode, told or b"", (complained or b"").decode(), time.monotonic() - began)
 
+    def call(self, *more: str, env: Mapping[str, str] | None = None) -> Outcome:
+        """The same within the test's own process, for what is not about the process."""
+        line = ["--prompt", PROMPT, "--out", str(self.out), *self.model, *more, "--json"]
+        return self.lab.call(*line, env=env)
+
     def run_until_time_is_up(self, *more: str, **options: Any) -> Outcome:
         """A run whose time is up when :meth:`end_time` is called, however long that takes, and no sooner."""
         own_clock = patched.command(time_is_up=self._time_is_up)
