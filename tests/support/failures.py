@@ -140,7 +140,7 @@ def _at_once(act: Callable[[FaultyRun], None]) -> Callable[[FaultyRun], Outcome]
 
     def bring(run: FaultyRun) -> Outcome:
         run.script.act = lambda: act(run)
-        return run.run()
+        return run.call()
 
     return bring
 
@@ -271,7 +271,7 @@ def _linked_home_on_other_file_system(run: FaultyRun) -> Outcome:
     link.symlink_to(elsewhere)
     try:
         assert elsewhere.stat().st_dev != run.lab.work.stat().st_dev
-        return run.run(env={"CODEX_HOME": str(link)})
+        return run.call(env={"CODEX_HOME": str(link)})
     finally:
         shutil.rmtree(elsewhere)
 
@@ -335,7 +335,7 @@ def _spam(run: FaultyRun) -> Outcome:
 
 
 def _swallow_stdout(run: FaultyRun) -> Outcome:
-    return run.run(codex=run.wrapped_codex(real='exec {codex} "$@" >/dev/null'))
+    return run.call(codex=run.wrapped_codex(real='exec {codex} "$@" >/dev/null'))
 
 
 def _close_streams_and_live(run: FaultyRun) -> Outcome:
@@ -363,7 +363,7 @@ def _days(ours: float, codexs: float) -> Callable[[FaultyRun], Outcome]:
     """It is one hour where we are, and another where Codex is."""
 
     def bring(run: FaultyRun) -> Outcome:
-        return run.run(codex=run.wrapped_codex(f"export TZ={_at(codexs)}"), env={"TZ": _at(ours)})
+        return run.call(codex=run.wrapped_codex(f"export TZ={_at(codexs)}"), env={"TZ": _at(ours)})
 
     return bring
 

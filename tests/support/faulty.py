@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support import builds, checks, patched, restricted
+from tests.support import builds, checks, inprocess, patched, restricted
 from tests.support.lab import COMMAND, Lab
 from tests.support.outcome import Outcome
 
@@ -69,10 +69,21 @@ class FaultyRun:
             raise
         return Outcome(child.returncode, told or b"", (complained or b"").decode(), time.monotonic() - began)
 
-    def call(self, *more: str, env: Mapping[str, str] | None = None) -> Outcome:
+    def call(self, *more: str, codex: str | None = None, env: Mapping[str, str] | None = None) -> Outcome:
         """The same within the test's own process, for what is not about the process."""
-        line = ["--prompt", PROMPT, "--out", str(self.out), *self.model, *more, "--json"]
-        return self.lab.call(*line, env=env)
+        self.pid = os.getpid()
+        line = [
+            "--prompt",
+            PROMPT,
+            "--out",
+            str(self.out),
+            "--codex",
+            codex or self.codex,
+            *self.model,
+            *more,
+            "--json",
+        ]
+        return inprocess.call(*line, environment={**self.lab.environment, **(env or {})}, folder=self.lab.work)
 
     def run_until_time_is_up(self, *more: str, **options: Any) -> Outcome:
         """A run whose time is up when :meth:`end_time` is called, however long that takes, and no sooner."""
