@@ -512,7 +512,7 @@ _MODEL_AND_TOOL = (
     back_end("hosted result of a server error", _hosted_says(_SERVER_ERROR, "result"), "generation-failed",
              tool="hosted", on=(OLD,)),
     # Codex asks six times before it gives up; nobody knows what that cost
-    one_build("hosted turn fails with too many", _hosted_says("TooManyRequests", "turn"), "rate-limited", spent=None,
+    one_build("hosted turn fails with guardrails", _hosted_says(_GUARDRAILS, "turn"), "moderation", spent=None,
               on="0.141.0", only_ci=True),
 )  # fmt: skip
 
