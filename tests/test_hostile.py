@@ -1,4 +1,4 @@
-"""Whoever lies: prompts, answers, records, files and pictures that are made to do harm."""
+"""Hostile input: prompts, answers, records, files and pictures that are made to do harm."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from codex_imagegen.codex.sessions import owner_of
 from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNotImage
 from codex_imagegen.pictures import references, trailing
 from codex_imagegen.pictures.verify import verify
-from tests.support import checks, scripts
-from tests.support import history
+from tests.support import checks, history, scripts
+from tests.support.inprocess import call
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
 from tests.support.screen import printed
@@ -37,16 +37,17 @@ def assert_plain(text: str) -> None:
     assert all(line.isprintable() for line in text.split("\n"))
 
 
-# A Codex that lies: it writes the records that it is told to, and says what it is told to say
+# A Codex that writes the records and the events that a test gives it
 
 
 def lying_codex(lab, *records, says=({"type": "thread.started", "thread_id": "THREAD"},), thread=None, more=""):
     """THREAD and CWD stand for this run's thread id and its working folder, in records and words alike."""
     thread = thread or history.new_thread_id()
     rollout = [history.session_meta("THREAD", cwd="CWD"), *records]
-    script = f"""#!{sys.executable}
+    script = f"""#!{sys.executable} -IS
 import json, os, sys, time
 cwd, home = sys.argv[sys.argv.index("-C") + 1], os.environ["CODEX_HOME"]
+sys.stderr.write("Reading prompt from stdin...\\n"); sys.stderr.flush()
 sys.stdin.buffer.read()
 def told(record):
     return json.dumps(record).replace("THREAD", {thread!r}).replace("CWD", cwd) + "\\n"
@@ -66,21 +67,21 @@ sys.stdout.write(json.dumps({{"type": "turn.completed"}}) + "\\n")
     return str(path), thread
 
 
-def run(lab, codex, *more, **options):
-    line = [COMMAND, "--prompt", "a fox", "--out", "fox.png", "--codex", codex, *more]
-    return lab.run_argv(line, **options)
+def run(lab, codex, *more):
+    line = ["--prompt", "a fox", "--out", "fox.png", "--codex", codex, *more]
+    return call(*line, environment=lab.environment, folder=lab.work)
 
 
-def test_a_path_in_a_record_is_never_followed(lab):
-    world = lab()
+def test_record_with_a_path_of_another_file_delivers_nothing(lab):
+    world = lab(offline=True)
     (world.work / "secret.png").write_bytes(SECRET)
     codex, _thread = lying_codex(world, history.generated_image(None, savedPath=str(world.work / "secret.png")))
     assert run(world, codex, "--json").json["error"]["code"] == "no-picture"
 
 
 @pytest.mark.parametrize("link", ["file", "folder", "parent"])
-def test_a_link_does_not_lead_out_of_the_threads_folder(lab, link):
-    world = lab()
+def test_link_out_of_the_threads_folder_delivers_nothing(lab, link):
+    world = lab(offline=True)
     outside = world.work / "outside"
     outside.mkdir()
     (outside / "secret.png").write_bytes(SECRET)
@@ -98,35 +99,42 @@ def test_a_link_does_not_lead_out_of_the_threads_folder(lab, link):
     assert (done.code, done.json["error"]["code"]) == (7, "no-picture")
 
 
-@pytest.mark.parametrize("special", ["fifo", "socketless device", "huge"])
-def test_what_is_no_picture_file_in_the_threads_folder_is_passed_by(lab, special):
-    world = lab()
+def test_special_file_in_the_threads_folder_is_ignored(lab):
+    """A FIFO nobody writes to, a device without an end, a sparse terabyte: none is read, and none is waited for."""
+    world = lab(offline=True)
     codex, thread = lying_codex(world, history.generated_image(None, savedPath="x"))
     folder = world.home / "generated_images" / thread
     folder.mkdir(parents=True)
-    if special == "fifo":
-        os.mkfifo(folder / "call_1.png")
-    elif special == "huge":
-        with (folder / "call_1.png").open("wb") as file:
-            file.truncate(1 << 40)
-    else:
-        (folder / "call_1.png").symlink_to("/dev/zero")
+    os.mkfifo(folder / "call_1.png")
+    (folder / "call_2.png").symlink_to("/dev/zero")
+    with (folder / "call_3.png").open("wb") as file:
+        file.truncate(1 << 40)
     assert run(world, codex, "--json").json["error"]["code"] == "no-picture"
 
 
-@pytest.mark.parametrize("name", ["../../../work", "/etc", "..", "x" * 100_000, ["a"], None])
-def test_a_thread_id_that_is_none_is_not_used(lab, name):
-    world = lab()
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../work",
+        "x" * 100_000,
+        ["a"],
+        *(pytest.param(one, marks=pytest.mark.every_build) for one in ("/etc", None)),
+    ],
+)
+def test_malformed_thread_id_is_ignored_and_the_picture_delivered(lab, name):
+    world = lab(offline=True)
     (world.work / "secret.png").write_bytes(SECRET)
-    codex, thread = lying_codex(world, history.generated_image(FOX), says=[{"type": "thread.started", "thread_id": name}])
+    codex, thread = lying_codex(
+        world, history.generated_image(FOX), says=[{"type": "thread.started", "thread_id": name}]
+    )
     done = run(world, codex, "--json")
     assert done.code == 0, done
     assert done.json["thread_id"] == thread  # the working folder has proven whose rollout it is
     assert (world.work / "fox.png").read_bytes() == FOX
 
 
-def test_a_first_record_with_a_path_for_an_id_is_nobodys(lab):
-    world = lab()
+def test_rollout_with_a_path_as_its_id_is_ignored(lab):
+    world = lab(offline=True)
     evil = history.session_meta("../../../work", cwd="CWD")
     assert owner_of(history.rollout_line(evil) + b"\n") is None
     (world.work / "secret.png").write_bytes(SECRET)
@@ -140,9 +148,9 @@ def test_a_first_record_with_a_path_for_an_id_is_nobodys(lab):
     assert not (world.work / "fox.png").exists()
 
 
-def test_another_runs_rollout_is_not_taken(lab):
+def test_thread_of_another_run_delivers_nothing(lab):
     """A Codex that names a thread of somebody else's, which is there, gets nothing out of it."""
-    world = lab()
+    world = lab(offline=True)
     rollout = history.History(world.home).rollout(history.generated_image(SECRET))
     other = history.thread_of(rollout)
     codex, _thread = lying_codex(world, says=[{"type": "thread.started", "thread_id": other}])
@@ -159,7 +167,7 @@ class Swears(scripts.Refuses):
 
 
 @pytest.mark.real
-def test_an_answer_is_shown_without_its_tricks(lab):
+def test_answer_with_control_characters_is_printed_without_them(lab):
     world = lab(script=Swears())
     done = world.run("--prompt", "a fox", "--out", "fox.png", "--json")
     assert done.json["error"]["code"] == "refused"
@@ -169,7 +177,7 @@ def test_an_answer_is_shown_without_its_tricks(lab):
 
 
 @pytest.mark.real
-def test_a_prompt_full_of_tricks_reaches_the_model_and_not_the_terminal(lab):
+def test_prompt_with_control_characters_reaches_the_model_and_not_the_terminal(lab):
     world = lab(script=scripts.Draws())
     prompt = EVIL.replace("\x00", "").replace("\ud83e", "") + "--json -o /etc/passwd $(reboot) `reboot`"
     shown = on_terminal(world, world.argv("--prompt", prompt, "--out", "fox.png", "-v"))
@@ -177,8 +185,8 @@ def test_a_prompt_full_of_tricks_reaches_the_model_and_not_the_terminal(lab):
     assert checks.texts(checks.requests(world)[0], "user")[-1].strip() == prompt.strip()
 
 
-def test_codexs_own_words_are_shown_without_their_tricks(lab):
-    world = lab()
+def test_codex_stderr_with_control_characters_is_printed_without_them(lab):
+    world = lab(offline=True)
     swears = f"os.write(2, {EVIL.encode(errors='surrogatepass')!r} * 3 + b'\\n' + b'x' * 200_000)"
     codex, _thread = lying_codex(world, history.generated_image(FOX), more=swears)
     for more in (["-v"], ["-v", "--json"]):
@@ -187,8 +195,8 @@ def test_codexs_own_words_are_shown_without_their_tricks(lab):
         assert_plain(done.err)
 
 
-def test_errors_of_the_event_stream_are_shown_without_their_tricks(lab):
-    world = lab()
+def test_event_error_with_control_characters_is_printed_without_them(lab):
+    world = lab(offline=True)
     says = [
         {"type": "thread.started", "thread_id": "THREAD"},
         {"type": "turn.failed", "error": {"message": EVIL + " sk-proj-0123456789abcdef"}},
@@ -202,16 +210,16 @@ def test_errors_of_the_event_stream_are_shown_without_their_tricks(lab):
 
 
 @pytest.mark.parametrize("name", ["--ref", "--out", "--codex", "--prompt-file", "--no-such"])
-def test_wrong_arguments_are_shown_without_their_tricks(lab, name):
-    world = lab()
+def test_wrong_argument_with_control_characters_is_printed_without_them(name):
     evil = EVIL.replace("\x00", "").encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") + ".gif"
-    done = world.run_argv([COMMAND, "--prompt", "x", name, evil])
+    done = call("--prompt", "x", name, evil)
     assert done.code in {2, 3, 4}
+    assert done.err
     assert_plain(done.err)
 
 
-def test_a_path_with_tricks_is_whole_in_a_pipe_and_harmless_on_a_terminal(lab):
-    world = lab()
+def test_path_with_control_characters_is_exact_in_a_pipe_and_escaped_on_a_terminal(lab):
+    world = lab(offline=True)
     name = "\x1b[2Jfox\u202e\udcff.png"
     codex, _thread = lying_codex(world, history.generated_image(FOX))
     line = [COMMAND, "--prompt", "x", "--codex", codex, "--force", "--out", name]
@@ -231,14 +239,14 @@ def on_terminal(world, line):
 # References
 
 
-def test_a_reference_can_be_a_link_to_a_picture(tmp_path):
+def test_reference_that_links_to_a_picture_is_loaded(tmp_path):
     (tmp_path / "fox.png").write_bytes(FOX)
     (tmp_path / "link").symlink_to("fox.png")
     assert references.load(str(tmp_path / "link")).data == FOX
 
 
 @pytest.mark.parametrize("what", ["/dev/zero", "/dev/null", "/dev/stdin", "/dev/tty", "fifo", "folder", "socket"])
-def test_a_reference_that_is_no_file_neither_hangs_nor_passes(tmp_path, monkeypatch, what):
+def test_reference_that_is_a_special_file_is_refused(tmp_path, monkeypatch, what):
     monkeypatch.chdir(tmp_path)  # a socket's name has to be short
     path = what
     if what == "fifo":
@@ -253,7 +261,7 @@ def test_a_reference_that_is_no_file_neither_hangs_nor_passes(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("path", ["loop", "x" * 5000, "a\0b", "gone/../gone"])
-def test_a_reference_that_leads_nowhere(tmp_path, monkeypatch, path):
+def test_reference_path_without_a_file_is_missing(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ReferenceMissing):
@@ -287,14 +295,23 @@ def jpeg_of_size(width, height):
     return bytes(data)
 
 
+def zeros(mebibytes):
+    """A zlib stream of so many zeros, as zlib.compress makes it, but put together from one compressed mebibyte."""
+    one = bytes(1 << 20)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(one) + packer.flush(zlib.Z_FULL_FLUSH)
+    check = 1
+    for _ in range(mebibytes):
+        check = zlib.adler32(one, check)
+    return b"\x78\xda" + block * mebibytes + b"\x03\x00" + struct.pack(">I", check)
+
+
 BOMBS = {
-    "png": lambda: png(pixels(10_000, 10_000), width=10_000, height=10_000),
+    "png": lambda: png(chunk(b"IDAT", zeros(96)), width=10_000, height=10_000),
     "png header": lambda: png(chunk(b"IDAT", b"x"), width=2**31 - 1, height=2**31 - 1),
-    "png more pixels than it says": lambda: png(chunk(b"IDAT", zlib.compress(b"\0" * 120_000_000, 9))[:-20]),
-    "png text": lambda: png(chunk(b"zTXt", b"k\0\0" + zlib.compress(b" " * 120_000_000, 9)), pixels(8, 8)),
-    "png international text": lambda: png(
-        chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(b" " * 120_000_000, 9)), pixels(8, 8)
-    ),
+    "png more pixels than it says": lambda: png(chunk(b"IDAT", zeros(115))[:-20]),
+    "png text": lambda: png(chunk(b"zTXt", b"k\0\0" + zeros(115)), pixels(8, 8)),
+    "png international text": lambda: png(chunk(b"iTXt", b"k\0\1\0\0\0" + zeros(115)), pixels(8, 8)),
     "webp": lambda: webp_of_size(16_384, 16_384),
     "jpeg": lambda: jpeg_of_size(65_535, 65_535),
     "a large file": lambda: b"\x89PNG\r\n\x1a\n" + bytes(references.MAX_BYTES),
@@ -316,7 +333,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit)
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_bomb_is_refused_before_it_goes_off(tmp_path, bomb):
+def test_decompression_bomb_is_refused_in_little_memory(tmp_path, bomb):
     path = tmp_path / "bomb"
     path.write_bytes(BOMBS[bomb]())
     done = subprocess.run(
@@ -328,7 +345,7 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path, bomb):
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO"])
-def test_a_picture_of_another_kind_is_none_whatever_its_name_says(tmp_path, kind):
+def test_reference_of_another_format_named_png_is_refused(tmp_path, kind):
     path = tmp_path / "fox.png"
     with Image.open(io.BytesIO(FOX)) as image:
         image.save(path, kind)
@@ -351,36 +368,40 @@ def with_webp_frame():
 
 
 @pytest.mark.parametrize(("data", "suffix"), [(FOX, "png"), (with_webp_frame(), "webp")])
-def test_a_polyglot_is_told_and_delivered_as_it_came(lab, data, suffix):
-    world = lab()
+def test_picture_with_trailing_data_warns_and_is_delivered_unchanged(lab, data, suffix):
+    world = lab(offline=True)
     polyglot = data + archive()
     codex, thread = lying_codex(world, history.generated_image(polyglot))
-    out = f"fox.{suffix}"
-    line = [COMMAND, "--prompt", "x", "--codex", codex, "--json"]
-    for command in ([*line, "--out", out], [COMMAND, "recover", thread, "--json", "--out", f"again.{suffix}"]):
-        answer = world.run_argv(command).json
+    line = ["--prompt", "x", "--codex", codex, "--json"]
+    recover = ["recover", thread, "--json", "--out", f"again.{suffix}"]
+    for command in [[*line, "--out", f"fox.{suffix}"], *([recover] if suffix == "png" else [])]:
+        answer = call(*command, environment=world.environment, folder=world.work).json
         assert [warning["code"] for warning in answer["warnings"]] == ["trailing-data"], answer
         assert f"{len(archive()):,} bytes" in answer["warnings"][0]["message"]
         assert Path(answer["images"][0]["path"]).read_bytes() == polyglot
-    answer = world.run_argv([*line, "--out", "fox.jpg"]).json
-    assert answer["warnings"] == []
+
+
+def test_picture_with_trailing_data_that_is_converted_loses_it(lab):
+    world = lab(offline=True)
+    codex, _thread = lying_codex(world, history.generated_image(FOX + archive()))
+    assert run(world, codex, "--out", "fox.jpg", "--json").json["warnings"] == []
     assert not zipfile.is_zipfile(world.work / "fox.jpg")
 
 
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "JPEG"])
-def test_a_clean_picture_has_nothing_behind_its_end(format_):
+def test_picture_without_trailing_data_measures_none(format_):
     for side in (1, 33, 64):
         assert trailing.trailing(verify(encoded(side, "clean", format_))) == 0
 
 
-def test_a_chunk_that_claims_to_reach_beyond_the_file_ends_the_search():
+def test_chunk_longer_than_its_file_measures_no_trailing_data():
     picture = verify(FOX)
     odd = picture.__class__(FOX[:8] + b"\xff\xff\xff\xffIDAT", "png", 1, 1)
     assert trailing.trailing(odd) == 0
 
 
-def test_json_of_hostile_text_is_ascii(lab):
-    world = lab()
+def test_json_of_text_with_control_characters_is_ascii(lab):
+    world = lab(offline=True)
     codex, _thread = lying_codex(world, history.generated_image(FOX, revisedPrompt=EVIL.replace("\ud83e", "")))
     done = run(world, codex, "--json")
     assert done.out.isascii()

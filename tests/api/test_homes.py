@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import codex_imagegen
-from tests.support import builds, checks
-from tests.support import history
+from tests.support import builds, checks, history
 from tests.support.checks import Small, made
 from tests.support.pictures import encoded
 
@@ -73,6 +72,8 @@ def test_codex_home_may_be_relative_or_in_the_users_folder(tmp_path, monkeypatch
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CODEX_HOME", "/no/such/folder")
     monkeypatch.chdir(tmp_path)
-    thread = history.thread_of(history.History(tmp_path / "mine").rollout(history.user_message(), history.generated_image(encoded(40, "fox"))))
+    thread = history.thread_of(
+        history.History(tmp_path / "mine").rollout(history.user_message(), history.generated_image(encoded(40, "fox")))
+    )
     for n, home in enumerate(("mine", "~/mine", Path("mine"), tmp_path / "mine")):
         assert codex_imagegen.recover(thread, out=f"{n}.png", codex_home=home).thread_id == thread

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 import codex_imagegen
-from tests.support import builds, checks
-from tests.support import history
+from tests.support import builds, checks, history
 from tests.support.checks import made
 from tests.support.pictures import encoded
 
@@ -17,7 +16,9 @@ FOX = encoded(40, "fox")
 def thread(tmp_path, monkeypatch):
     monkeypatch.setenv("CODEX_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    return history.thread_of(history.History(tmp_path / "home").rollout(history.user_message(), history.generated_image(FOX)))
+    return history.thread_of(
+        history.History(tmp_path / "home").rollout(history.user_message(), history.generated_image(FOX))
+    )
 
 
 def test_recover_finds_by_thread_as_the_last_and_by_file(thread, tmp_path, capfd):

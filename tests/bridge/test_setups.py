@@ -1,9 +1,10 @@
-"""Set-ups that people have: a large home at its first start, no file events, other installations, blocked signals."""
+"""Unusual set-ups: a large home at its first start, no file events, other installations, blocked signals."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -11,31 +12,27 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from codex_imagegen.codex import lean, native
+from codex_imagegen.codex import lean, native, turn
 from codex_imagegen.demo.standin import tools
-from tests.support import builds, checks
+from tests.support import builds, checks, inprocess, patched
 from tests.support.checks import ENDS, Small, assert_failed, assert_told, made, until
+from tests.support.faulty import FaultyRun
 from tests.support.lab import COMMAND, Outcome
 from tests.tools.bench import calls, growth
 
 pytestmark = pytest.mark.real
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
-ROLLOUTS = 6000
-INDEXED = [
-    pytest.param("0.138.0", marks=pytest.mark.every_build),
-    pytest.param("0.152.1", marks=pytest.mark.every_build),
-    builds.NEWEST,
-]
-"""Builds that index a home at their first start there."""
+ROLLOUTS = 1500
 
 
 # A large home
 
 
-def lease(world):
+def index_status(world):
     """How Codex's index of its sessions stands, in its own database; None where there is none yet."""
     for path in world.home.glob("state_*.sqlite"):
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
@@ -43,90 +40,135 @@ def lease(world):
     return None
 
 
-def forget_index(world):
-    for path in world.home.glob("state_*.sqlite*"):
-        path.unlink()
+def suspended_while_it_indexes(world, mark):
+    """A run whose Codex was suspended while it indexes the home, and the process groups by which to continue it.
+
+    The index takes a tenth of a second; a Codex that was faster than the test is given another fresh database.
+    """
+    for _ in range(20):
+        for path in world.home.glob("state_*.sqlite*"):
+            path.unlink()
+        run = subprocess.Popen(
+            [*patched.command(time_is_up=mark), *world.argv(*FOX, "--timeout-sec", "3600")[1:]], cwd=world.work,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=world.environment,
+            process_group=0,
+        )  # fmt: skip
+        until(lambda: FaultyRun(world).groups() - {run.pid}, "Codex to start")  # noqa: B023 - called at once
+        groups = FaultyRun(world).groups() - {run.pid}
+        while index_status(world) not in {"running", "complete"} and run.poll() is None:
+            time.sleep(0.001)
+        signal_all(groups, signal.SIGSTOP)
+        if index_status(world) == "running":
+            return run, groups
+        run.kill()
+        run.communicate(timeout=60)
+        signal_all(groups, signal.SIGKILL)
+        until(lambda: not checks.processes(world, wait=False), "the Codex that was too fast to end")
+    pytest.fail("Codex was never seen while it indexed")
 
 
-def started_while_it_indexes(world):
-    run = world.start(*FOX)
-    until(lambda: lease(world) == "running" or run.poll() is not None, "the index")
-    return run
+def signal_all(groups, signum):
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signum)
 
 
-@pytest.mark.parametrize("version", INDEXED)
-def test_a_run_that_is_stopped_while_codex_indexes_leaves_no_lease(lab, version):
-    """One that is killed then has every later Codex of the home wait for 30 s."""
+@pytest.mark.parametrize(
+    ("version", "ways"),
+    [
+        (builds.NEWEST, ("SIGINT", "time", "SIGKILL")),
+        *(pytest.param(one, ("SIGTERM",), marks=pytest.mark.every_build) for one in ("0.138.0", "0.152.1")),
+    ],
+)
+def test_run_stopped_while_codex_indexes_lets_the_index_complete(lab, tmp_path, version, ways):
+    """A Codex that is killed meanwhile would have every later one of the home wait for 30 s."""
     world = lab(version, script=Small(), fresh=True)
     growth.fill(world.home, ROLLOUTS)
-    for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        forget_index(world)
-        run = started_while_it_indexes(world)
-        run.send_signal(signum)
-        out, err = run.communicate(timeout=60)
-        answer = assert_told(Outcome(run.returncode, out, err.decode(), 0), code, "interrupted")
-        assert answer["error"]["spent"] is False
-        assert world.leftovers == []  # its folder is gone, whether Codex is at work or not
-        assert checks.processes(world) == []
-        assert lease(world) == "complete"
-    assert world.model_calls == 0
-    forget_index(world)
-    done = world.run(*FOX, "--timeout-sec", "0.8")
-    assert_told(done, 5, "timeout")
-    assert checks.processes(world) == []
-    assert (lease(world), world.model_calls) == ("complete", 0)
-    done = world.run(*FOX, "--timeout-sec", "20")
+    for how in ways:
+        stop_while_it_indexes(world, tmp_path / f"time-is-up-{how}", how)
+        until(lambda: not checks.processes(world, wait=False), "the Codex that was left behind to end")
+        assert (index_status(world), world.model_calls) == ("complete", 0)
+    done = world.call(*FOX)
     assert done.code == 0, done
 
 
-def test_progress_says_that_codex_indexes(lab, tmp_path):
+def stop_while_it_indexes(world, mark, how):
+    run, groups = suspended_while_it_indexes(world, mark)
+    if how == "SIGKILL":  # a suspended Codex whose parent has gone would be sent SIGHUP by the kernel
+        signal_all(groups, signal.SIGCONT)
+        run.kill()
+        run.communicate(timeout=60)
+        return
+    mark.touch() if how == "time" else run.send_signal(signal.Signals[how])
+    signal_all(groups, signal.SIGCONT)
+    out, err = run.communicate(timeout=60)
+    code, name = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "interrupted"), "time": (5, "timeout")}[how]
+    answer = assert_told(Outcome(run.returncode, out, err.decode(), 0), code, name)
+    assert answer["error"]["spent"] is False
+    assert world.leftovers == []  # its folder is gone, whether Codex is at work or not
+
+
+def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_path):
+    """A Codex that does not read its prompt until the test lets it, which begins when it is said that it indexes."""
     world = lab(script=Small())
-    slow = tmp_path / "package" / "bin" / "codex"
+    slow, mark, goes_on = tmp_path / "package" / "bin" / "codex", tmp_path / "time-is-up", tmp_path / "goes-on"
     slow.parent.mkdir(parents=True)
-    slow.write_text(f'#!/bin/sh\nsleep 3\nexec {native.binary(str(builds.codex(builds.NEWEST)))} "$@"\n')
+    wait = f'while [ ! -e "{goes_on}" ]; do sleep 0.05; done'
+    slow.write_text(f'#!/bin/sh\n{wait}\nexec {native.binary(str(builds.codex(builds.NEWEST)))} "$@"\n')
     slow.chmod(0o755)
     (tmp_path / "package" / "codex-package.json").write_text(json.dumps({"version": builds.NEWEST}))
-    done = world.run_argv([COMMAND, *FOX, "--codex", str(slow), "--timeout-sec", "2.5"])
-    assert "Codex was still indexing the sessions of its home" in done.json["error"]["message"]
-    done = world.run_argv([COMMAND, *FOX, "--events", "--codex", str(slow)])
-    assert done.code == 0, done
-    assert "Codex indexes the sessions of its home, once" in [event["message"] for event in done.events]
-
-
-def test_a_run_that_is_killed_before_codex_reads_its_prompt_costs_nothing(lab):
-    """The prompt is in no pipe yet."""
-    world = lab(script=Small(), fresh=True)
-    growth.fill(world.home, ROLLOUTS)
-    run = started_while_it_indexes(world)
-    run.kill()
-    run.communicate(timeout=60)
-    until(lambda: not checks.processes(world, wait=False), "the Codex that was left behind")
-    assert (lease(world), world.model_calls) == ("complete", 0)
+    command = patched.command({"codex_imagegen.codex.turn.INDEXING_SEC": 0.1}, time_is_up=mark)
+    for then, code in ((mark, 5), (goes_on, 0)):
+        run = subprocess.Popen(
+            [*command, *FOX, "--events", "--codex", str(slow)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
+        )  # fmt: skip
+        while b"Codex indexes the sessions of its home, once" not in (line := run.stderr.readline()):
+            assert line, "the run ended before"
+        then.touch()
+        out, _err = run.communicate(timeout=60)
+        assert run.returncode == code
+        mark.unlink(missing_ok=True)
+        if code:
+            assert "Codex was still indexing the sessions of its home" in json.loads(out)["error"]["message"]
+    assert json.loads(out)["ok"]
 
 
 # No file events
 
 
-RUNS = 12
-
-
-@pytest.mark.parametrize(("draw_sec", "at_once"), [(0.0, 1), (0.5, 2)])
 @ENDS
-def test_without_file_events_one_model_call_is_enough(lab, version, draw_sec, at_once):
-    """On a machine with nothing else to do it is one for each (``python -m tests.tools.bench --only calls``); with a
-    tick of 0.2 s it was two in 11 of 12. Two at once are two runs in one process.
-    """
-    script = Small()
-    script.draw_sec = draw_sec
-    world = lab(version, script=script)
+def test_run_without_file_events_delivers_and_asks_the_model_at_most_twice(lab, version):
+    """How often it asks only once is measured (``python -m tests.tools.bench --only calls``)."""
+    world = lab(version, script=Small())
     with calls.without_file_events() as blind:
-        for number in range(RUNS // at_once):
-            done = world.run("--prompt", "a red fox", "--out", f"{number}.png", "-n", str(at_once), env=blind)
-            assert done.code == 0, done
-    assert RUNS <= world.model_calls <= RUNS + 3
+        done = world.run("--prompt", "a red fox", "--out", "fox.png", env=blind)
+    assert done.code == 0, done
+    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert world.model_calls in {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("follows", "tool_called", "is_told", "tick"),
+    [
+        (False, False, False, turn.TICK_SEC),
+        (True, False, False, turn.FOLLOW_TICK_SEC),
+        (True, True, True, turn.FOLLOW_TICK_SEC),
+        (True, True, False, turn.BLIND_TICK_SEC),
+    ],
+)
+def test_tick_is_shortest_once_the_tool_was_called_and_no_event_came(follows, tool_called, is_told, tick):
+    reading = SimpleNamespace(follows=follows, evidence=SimpleNamespace(tool_called=tool_called), is_told=is_told)
+    assert turn._tick(reading) == tick
+    assert turn.BLIND_TICK_SEC < turn.FOLLOW_TICK_SEC < turn.TICK_SEC
 
 
 # Other installations
+
+
+def call(world, *arguments):
+    """The program in the test's own process, with a Codex that is named among the arguments."""
+    return inprocess.call(*arguments, environment=world.environment, folder=world.work)
 
 
 def standalone(version, folder, *, package=True):
@@ -134,77 +176,78 @@ def standalone(version, folder, *, package=True):
     home = Path(native.binary(str(builds.codex(version)))).parent.parent
     (folder / "bin").mkdir(parents=True)
     for path in (home / "bin").iterdir():
-        shutil.copy2(path, folder / "bin" / path.name)
+        checks.copied(path, folder / "bin" / path.name)
     if package:
         shutil.copy(home / "codex-package.json", folder)
     return str(folder / "bin" / "codex")
 
 
 @pytest.mark.parametrize(
-    ("version", "package"),
-    [pytest.param("0.145.0", True, marks=pytest.mark.every_build), (builds.NEWEST, True), (builds.NEWEST, False)],
+    ("version", "packages"),
+    [(builds.NEWEST, (True, False)), pytest.param("0.145.0", (True,), marks=pytest.mark.every_build)],
 )
-def test_the_turn_is_as_lean_as_with_npm(lab, tmp_path, version, package):
+def test_standalone_installation_asks_for_as_little_as_npms(lab, tmp_path, version, packages):
     """Where nothing tells the version, too: the switches are tried. (0.145.0 would refuse one of them.)"""
     world = lab(version, script=Small())
-    codex = standalone(version, tmp_path / "standalone", package=package)
-    assert (native.version(codex) is not None) is package
-    assert world.run_argv([COMMAND, *FOX, "--codex", codex]).code == 0
-    other = world.standin.to("/responses")[0]
-    world.standin.calls.clear()
-    assert world.run("--prompt", "a red fox", "--out", "npm.png").code == 0
+    assert world.call(*FOX).code == 0
     npm = world.standin.to("/responses")[0]
-    assert len(other.body) <= 1.05 * len(npm.body)
-    assert [tool for _space, tool in tools(other.json)] == [tool for _space, tool in tools(npm.json)]
+    for package in packages:
+        codex = standalone(version, tmp_path / f"standalone-{package}", package=package)
+        assert (native.version(codex) is not None) is package
+        world.standin.calls.clear()
+        assert call(world, *FOX, "--force", "--codex", codex).code == 0
+        other = world.standin.to("/responses")[0]
+        assert len(other.body) <= 1.05 * len(npm.body)
+        assert [tool for _space, tool in tools(other.json)] == [tool for _space, tool in tools(npm.json)]
 
 
 @pytest.mark.parametrize("version", ["0.111.0", pytest.param("0.141.0", marks=pytest.mark.every_build)])
-def test_a_build_of_unknown_version_that_refuses_a_switch_is_started_once_more(lab, tmp_path, version):
+def test_unknown_build_that_refuses_a_switch_is_started_again_without(lab, tmp_path, version):
     world = lab(version, script=Small())
     codex = tmp_path / "codex"
     codex.write_text(f'#!/bin/sh\nexec {builds.codex(version)} "$@"\n')
     codex.chmod(0o755)
     assert native.version(native.binary(str(codex))) is None
-    done = world.run_argv([COMMAND, *FOX, "--codex", str(codex)])
+    done = call(world, *FOX, "--codex", str(codex))
     assert done.code == 0, done
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
     assert world.model_calls == 1
     checks.assert_clean(world)
 
 
-def test_what_fails_with_and_without_the_switches_is_told_once(lab, tmp_path):
+def test_error_with_and_without_switches_is_reported_once(lab, tmp_path):
     world = lab(extra_config="broken = [")
     codex = standalone(builds.NEWEST, tmp_path / "standalone", package=False)
-    done = world.run_argv([COMMAND, *FOX, "--codex", codex])
+    done = call(world, *FOX, "--codex", codex)
     answer = assert_failed(world, done, 5, "codex-failed")
     assert "config.toml" in answer["error"]["message"]
 
 
-def test_a_build_made_from_source_gets_every_switch(tmp_path):
+def test_build_from_source_has_no_version(tmp_path):
     (tmp_path / "codex-package.json").write_text('{"version": "0.0.0"}')
     assert native.version(str(tmp_path / "bin" / "codex")) is None
 
 
-def test_a_newer_build_gets_every_switch():
+def test_newer_build_gets_every_switch():
     assert {setting for setting, _first in lean.TAKEN_FROM} <= set(lean.settings(version=(0, 171, 0)))
 
 
 # Signals
 
 
-def test_a_caller_that_blocks_signals_makes_codex_deaf_to_none(lab):
+def test_run_with_blocked_signals_starts_codex_with_none_blocked(lab):
     world = lab(script=Small())
     blocking = (
         "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM});"
         "os.execv(sys.argv[1], sys.argv[1:])"
     )
+    FaultyRun(world).hold_second_turn()
     done = world.run_argv([sys.executable, "-c", blocking, *world.argv(*FOX)])
     assert done.code == 0, done
-    assert world.model_calls == 1
     assert "turn_aborted" in world.rollouts()[0].read_text()
 
 
-def test_an_on_event_that_raises_at_the_start_leaves_no_codex_behind(lab):
+def test_on_event_that_raises_at_the_start_leaves_no_codex(lab):
     world = lab(script=Small())
     program = (
         "import sys, codex_imagegen\n"
@@ -222,7 +265,7 @@ def test_an_on_event_that_raises_at_the_start_leaves_no_codex_behind(lab):
 # stdout
 
 
-def test_a_stdout_that_takes_nothing_is_told(lab):
+def test_full_stdout_fails_with_73(lab):
     """Whoever reads it would take a missing answer for a picture that was not made."""
     world = lab(script=Small())
     with open("/dev/full", "wb") as full:
@@ -237,7 +280,7 @@ def test_a_stdout_that_takes_nothing_is_told(lab):
 
 
 @pytest.mark.parametrize("page", ["--help", "--version"])
-def test_help_that_nobody_can_read_is_told(lab, page):
+def test_full_stdout_of_help_fails_with_73(lab, page):
     world = lab()
     with open("/dev/full", "wb") as full:
         run = subprocess.run(
@@ -249,12 +292,12 @@ def test_help_that_nobody_can_read_is_told(lab, page):
     assert b"defect" not in run.stderr
 
 
-def test_a_codex_that_swallows_its_stdout_may_have_spent(lab):
+def test_interrupted_run_of_a_codex_without_stdout_may_have_spent(lab):
     """Its thread is not known by then, and its prompt was sent."""
 
     class Thinks(Small):
         def respond(self, call):
-            time.sleep(20)
+            time.sleep(60)
             return super().respond(call)
 
     world = lab(script=Thinks())
@@ -270,11 +313,3 @@ def test_a_codex_that_swallows_its_stdout_may_have_spent(lab):
     out, err = run.communicate(timeout=60)
     answer = assert_told(Outcome(run.returncode, out, err.decode(), 0), 130, "interrupted")
     assert answer["error"]["spent"] is None
-
-
-def test_a_prompt_among_codexs_arguments_is_refused(lab):
-    """Codex would draw it, also where it is ended before it has read ours."""
-    world = lab(script=Small())
-    done = world.run(*FOX, "--codex-arg", "a blue bird")
-    assert (done.code, done.json["error"]["code"]) == (2, "usage")
-    assert world.standin.calls == []

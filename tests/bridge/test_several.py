@@ -16,9 +16,8 @@ import pytest
 
 from codex_imagegen.model import DEFAULT_TIMEOUT_SEC
 from codex_imagegen.runner.backoff import Backoff
-from tests.faults.stage import can
 from tests.support import builds, checks
-from tests.support.checks import Small, made
+from tests.support.checks import Small, can, made
 from tests.support.inprocess import call
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn

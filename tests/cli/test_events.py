@@ -11,8 +11,7 @@ from dataclasses import replace
 import pytest
 
 from codex_imagegen.cli.main import COMMANDS
-from tests.support import builds
-from tests.support import history
+from tests.support import builds, history
 from tests.support.checks import Small
 from tests.support.checks import finish as ended
 from tests.support.lab import COMMAND

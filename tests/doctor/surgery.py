@@ -18,7 +18,7 @@ NAMES = [
 ]  # fmt: skip
 HANGING = ("trap '' INT TERM", "sleep 1000 & wait", "wait", "wait")
 """Shell lines that neither end nor listen."""
-UNDER = str(Path(__file__).parent.parent / "faults" / "under.py")
+UNDER = str(Path(__file__).parent.parent / "support" / "restricted.py")
 
 
 class Examined:

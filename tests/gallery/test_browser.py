@@ -10,8 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.gallery.worlds import FOX, OWL, REFERENCE
-from tests.support import chromium
-from tests.support import history
+from tests.support import chromium, history
 from tests.support.pictures import encoded, torn
 
 NOW = time.time()
@@ -25,7 +24,9 @@ HOSTILE = (
 def three(world):
     """An owl, a fox with a reference, and a damaged picture; newest first."""
     world.made(history.user_message("an owl at night"), data=OWL, at=NOW, revisedPrompt=None)
-    world.made(history.user_image(REFERENCE, "a red fox"), data=FOX, at=NOW - 100, revisedPrompt="a fox, drawn\nin two lines")
+    world.made(
+        history.user_image(REFERENCE, "a red fox"), data=FOX, at=NOW - 100, revisedPrompt="a fox, drawn\nin two lines"
+    )
     world.made(history.user_message("a torn one"), data=torn(encoded(60, "torn")), at=NOW - 200, revisedPrompt=None)
     assert world.gallery().code == 0
     return world
@@ -142,7 +143,12 @@ def test_the_address_names_the_picture_and_back_closes_it(three, shown):
 
 def test_nothing_that_came_from_outside_runs_or_loads(world, shown):
     world.made(history.user_message(HOSTILE), data=FOX, revisedPrompt=HOSTILE, at=NOW)
-    world.made({"type": "turn_context", "payload": {"model": HOSTILE}}, history.user_message(HOSTILE), data=b"x" * 9, at=NOW - 9)
+    world.made(
+        {"type": "turn_context", "payload": {"model": HOSTILE}},
+        history.user_message(HOSTILE),
+        data=b"x" * 9,
+        at=NOW - 9,
+    )
     folder = world.past.saved(history.new_thread_id(), OWL)
     (folder / "call_1.png").rename(folder / '"><script>alert(6)<')
     assert world.gallery().code == 0
@@ -183,7 +189,9 @@ def test_the_policy_lets_nothing_else_in(three, shown):
 def test_many_pictures_are_not_all_on_the_page(world, shown):
     small = [encoded(8, number) for number in range(400)]
     for number, data in enumerate(small):
-        world.past.rollout(history.user_message(f"number {number}"), history.generated_image(data), at=NOW - 3600 * number)
+        world.past.rollout(
+            history.user_message(f"number {number}"), history.generated_image(data), at=NOW - 3600 * number
+        )
     assert world.gallery().code == 0
     page = shown(world.page).page
     assert 10 < page.locator(".tile").count() < 120
@@ -203,7 +211,9 @@ def test_many_pictures_are_not_all_on_the_page(world, shown):
 
 def test_rows_fill_the_width_and_crop_nothing(world, shown):
     for number, (wide, high) in enumerate([(120, 80), (80, 120), (100, 100), (160, 90), (90, 160)] * 4):
-        world.made(history.user_message(f"{wide} by {high}, {number}"), data=picture(wide, high, number), at=NOW - number)
+        world.made(
+            history.user_message(f"{wide} by {high}, {number}"), data=picture(wide, high, number), at=NOW - number
+        )
     assert world.gallery().code == 0
     page = shown(world.page).page
     boxes = page.evaluate("rows.map((row) => row.numbers.map((n) => [boxes.get(n).left, boxes.get(n).wide, row.high]))")

@@ -37,7 +37,11 @@ def test_what_the_page_knows(world):
     thread = world.made(context, history.user_image(REFERENCE), history.user_message(), at=1760000000)
     assert world.gallery().code == 0
     (entry,) = world.entries()
-    assert (entry["thread"], entry["prompt"], entry["revised"]) == (thread, history.PROMPT, f"{history.PROMPT}, revised")
+    assert (entry["thread"], entry["prompt"], entry["revised"]) == (
+        thread,
+        history.PROMPT,
+        f"{history.PROMPT}, revised",
+    )
     assert (entry["date"], entry["when"]) == ("2025-10-09", "9 October 2025, 08:53")
     assert (entry["model"], entry["codex"], entry["size"], entry["shown"]) == ("gpt-5.2", "0.169.0", "40 × 40", 1)
     assert f"{entry['references'][0]}-thumbnail.webp" in world.files

@@ -26,7 +26,9 @@ def shelf(tmp_path):
 
 
 def kept(data, *references):
-    return Kept(data, b"\x01" * 32, "revised", Setting("prompt", tuple(map(history.data_url, references)), "model"), 1.5)
+    return Kept(
+        data, b"\x01" * 32, "revised", Setting("prompt", tuple(map(history.data_url, references)), "model"), 1.5
+    )
 
 
 def files(shelf):

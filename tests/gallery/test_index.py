@@ -111,7 +111,9 @@ def test_a_page_of_some_days_keeps_the_files_of_the_others(world, made):
 
 def test_a_picture_that_a_forked_session_repeats_is_shown_once(world, made):
     first = world.past.rollout(history.user_message("first"), history.generated_image(FOX), at=NOW - 100)
-    world.past.rollout(history.user_message("again"), history.generated_image(FOX), history.generated_image(OWL, call_id="2"), at=NOW)
+    world.past.rollout(
+        history.user_message("again"), history.generated_image(FOX), history.generated_image(OWL, call_id="2"), at=NOW
+    )
     assert made() == 2
     assert [(entry["width"], entry["prompt"]) for entry in world.entries()] == [(44, "again"), (40, "first")]
     assert world.entries()[1]["thread"] == history.thread_of(first)

@@ -20,10 +20,10 @@ from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure, Result
 from codex_imagegen.server.owed import Owed
 from tests.mcp.raw_client import RawClient, texts
-from tests.support import checks, history
+from tests.support import checks
 from tests.support.checks import Small, made
 
-A, B, C = (past.thread(1767225600.0 + number) for number in range(3))
+A, B, C = (history.new_thread_id(1767225600.0 + number) for number in range(3))
 
 
 def asked(owed: Owed, *threads: str | None, prompt: str = "a fox"):
@@ -181,7 +181,7 @@ def test_calls_from_many_threads_leave_the_last_one_recoverable():
 
     def work(number: int) -> None:
         for _ in range(50):
-            deliver(asked(owed, past.thread(1767225600.0 + number)))
+            deliver(asked(owed, history.new_thread_id(1767225600.0 + number)))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -14,8 +14,7 @@ from PIL import Image
 from rich.text import Text
 
 from tests.cli.test_startup import loaded
-from tests.support import builds, terminal
-from tests.support import history
+from tests.support import builds, history, terminal
 from tests.support.checks import Small, made
 from tests.support.lab import COMMAND
 

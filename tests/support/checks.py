@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +160,33 @@ def end(pid: int) -> None:
     """End one process of the test's own."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def can(*command: str) -> Callable[[], str | None]:
+    """Asks whether this machine lets a command succeed; the answer is the reason why not, or None."""
+
+    @cache
+    def why_not() -> str | None:
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+        except OSError as error:
+            return str(error)
+        return None if done.returncode == 0 else f"{json.dumps(command)}: {done.stderr.decode().strip()}"
+
+    return why_not
+
+
+def linux() -> str | None:
+    """The reason why a test that reads /proc can't run here, or None."""
+    return None if sys.platform == "linux" else "it takes Linux's /proc"
+
+
+def copied(source: str | Path, target: Path) -> None:
+    """A copy of a large file that nobody writes to: the same file under another name where that is possible."""
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def temporary(folder: Path) -> list[str]:

@@ -598,6 +598,43 @@ class HoldsPictures(Small):
         return super().picture(call)
 
 
+class ActsWhileDrawing(Draws):
+    """Draws one picture of ``side`` pixels. ``act`` is called when Codex has asked for it and does not have it yet,
+    ``act_after`` when Codex reports to the model that it has.
+    """
+
+    def __init__(self, side: int = SIDE) -> None:
+        super().__init__()
+        self.drawn_picture = encoded(side, "drawn while something happens")
+        self.act: Callable[[], None] = lambda: None
+        self.act_after: Callable[[], None] = lambda: None
+        self.errors: list[BaseException] = []
+
+    def draw(self, prompt: str) -> bytes:
+        return self.drawn_picture
+
+    def picture(self, call: Call) -> Reply:
+        self._call(self.act)
+        return super().picture(call)
+
+    def call_tool(self, request: Item) -> list[Item]:
+        if tool_of(request) == "hosted":
+            self._call(self.act)
+        return super().call_tool(request)
+
+    def respond(self, call: Call) -> Reply:
+        if outputs(call.json):
+            self._call(self.act_after)
+        return super().respond(call)
+
+    def _call(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except BaseException as error:  # in a thread of the server: the test asks for it
+            self.errors.append(error)
+            raise
+
+
 # Parts
 
 

@@ -27,8 +27,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.support import chromium
-from tests.support import history
+from tests.support import chromium, history
 from tests.support.lab import COMMAND
 
 SHAPES = ((1254, 1254), (1536, 1024), (1024, 1536), (1254, 1254), (1792, 1008))
@@ -175,7 +174,9 @@ def _page(folder: Path, pictures: int) -> Iterator[str]:
     there, dice = history.History(folder / "home"), random.Random(7)
     for number in range(pictures):
         prompt = " ".join(dice.choices(WORDS, k=dice.randint(4, 60)))
-        there.rollout(history.user_message(prompt), history.generated_image(_small(number, dice)), at=time.time() - 7000 * number)
+        there.rollout(
+            history.user_message(prompt), history.generated_image(_small(number, dice)), at=time.time() - 7000 * number
+        )
     cost, answer = run(folder)
     size = (folder / "page.html").stat().st_size / 1e6
     yield f"{answer['pictures']} pictures: {cost}; the page has {size:.1f} MB"

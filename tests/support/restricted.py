@@ -2,7 +2,7 @@
 
 Run as a script, so that it is the started process itself that becomes the command::
 
-    python under.py [--powerless] [--file-bytes N] [--hard] -- COMMAND ARGUMENT…
+    python restricted.py [--powerless] [--file-bytes N] [--hard] -- COMMAND ARGUMENT…
 """
 
 from __future__ import annotations

@@ -1,1 +1,0 @@
-"""One fault after another, through the installed command with the real Codex."""
