@@ -1,0 +1,75 @@
+"""The program within the test's own process: what one start of Python costs is not spent for each usage error."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from unittest import mock
+
+from codex_imagegen.cli import console, main
+from tests.support.outcome import Outcome
+
+
+def call(
+    *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Outcome:
+    """Run one command line as the installed command would, and give back what it printed on streams of its own.
+
+    ``environment`` is all of it, or None for that of the test; ``folder`` is where it works. Use real processes for
+    what is about streams, signals, start-up or the exit itself.
+    """
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+        stack.enter_context(_streams(stdin, out, err))
+        stack.enter_context(mock.patch.multiple(console, _stdout_error=None, _answered=False))
+        stack.enter_context(_surroundings(environment, folder))
+        code = main.run(list(arguments))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        printed = [_all_of(stream) for stream in (out, err)]
+    return Outcome(code, printed[0], printed[1].decode(), time.monotonic() - began)
+
+
+def _all_of(stream: io.BufferedIOBase) -> bytes:
+    stream.seek(0)
+    return stream.read()
+
+
+@contextlib.contextmanager
+def _streams(stdin: bytes, out: io.BufferedIOBase, err: io.BufferedIOBase) -> Iterator[None]:
+    given = tempfile.TemporaryFile()
+    given.write(stdin)
+    given.flush()
+    os.lseek(given.fileno(), 0, os.SEEK_SET)
+    texts = [
+        io.TextIOWrapper(stream, encoding="utf-8", errors=errors, write_through=True)
+        for stream, errors in ((given, "surrogateescape"), (out, "strict"), (err, "backslashreplace"))
+    ]
+    try:
+        with mock.patch.multiple(sys, stdin=texts[0], stdout=texts[1], stderr=texts[2]):
+            yield
+    finally:
+        for text in texts:
+            text.detach()
+        given.close()
+
+
+@contextlib.contextmanager
+def _surroundings(environment: Mapping[str, str] | None, folder: Path | None) -> Iterator[None]:
+    before = os.getcwd()
+    changed = os.environ if environment is None else environment
+    with mock.patch.dict(os.environ, dict(changed), clear=True), mock.patch.object(tempfile, "tempdir", None):
+        os.chdir(folder or before)
+        time.tzset()
+        try:
+            yield
+        finally:
+            os.chdir(before)
+    time.tzset()
