@@ -13,9 +13,9 @@ import pytest
 from codex_imagegen._version import __version__
 from codex_imagegen.cli.completion import PROGRAM
 from codex_imagegen.cli.main import COMMANDS, COMPLETION
-from tests.support.keyboard import Keyboard
 from tests.support import docs
 from tests.support.inprocess import call
+from tests.support.keyboard import Keyboard
 
 KILL_LINE = "\x15"
 

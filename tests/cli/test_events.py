@@ -107,9 +107,7 @@ def test_events_as_an_option_value_is_not_the_flag(before):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(
-    "signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.every_build)]
-)
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.every_build)])
 def test_events_of_an_interrupted_run_end_with_error(lab, signum):
     world = lab(script=Closing())
     run = world.start(*FOX, "--full-turn")

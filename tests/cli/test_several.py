@@ -27,7 +27,9 @@ def more(folder: Path, images: list[str], missing: list[int], out: str | None = 
 @pytest.mark.parametrize(("images", "missing"), [
     (["image-T-1.png", "image-T-3.png"], [1]), (["image-T-2.png"], [0, 2]), (["image-T-3.png"], [0, 1]),
 ])  # fmt: skip
-def test_missing_pictures_are_requested_under_the_numbered_name(tmp_path: Path, images: list[str], missing: list[int]) -> None:
+def test_missing_pictures_are_requested_under_the_numbered_name(
+    tmp_path: Path, images: list[str], missing: list[int]
+) -> None:
     assert more(tmp_path, images, missing) == ("--out", str(tmp_path / "image-T.png"), "--skip-existing")
 
 

@@ -1,67 +1,65 @@
-"""The one reader and runner of README.md and docs/: pages, their blocks of code, their tables, and their links."""
+"""The one reader and runner of what README.md and docs/ print: blocks of code, tables, links."""
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.support.lab import Lab, Outcome
+from tests.support import builds
+from tests.support.lab import Lab
+from tests.support.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page as text."""
+    """One page, or a part of one."""
 
     name: str
     text: str
 
-    def after(self, marker: str) -> Page:
-        """What follows the marker's first place, which must be there."""
-        assert marker in self.text, f"{self.name} has no {marker!r}"
-        return Page(self.name, self.text.partition(marker)[2])
+    def after(self, words: str) -> Page:
+        """What follows the first place of these words, which must be there."""
+        assert words in self.text, f"{self.name} has no {words!r}"
+        return Page(self.name, self.text.partition(words)[2])
 
-    def before(self, marker: str) -> Page:
-        """What precedes the marker's first place, which must be there."""
-        assert marker in self.text, f"{self.name} has no {marker!r}"
-        return Page(self.name, self.text.partition(marker)[0])
-
-    def section(self, heading: str) -> Page:
-        """A section by its heading, such as ``## Install``, up to the next heading of its level or above."""
-        level = len(heading) - len(heading.lstrip("#"))
-        found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", self.text, re.MULTILINE | re.DOTALL)
-        assert found, f"{self.name} has no section {heading!r}"
-        return Page(self.name, found[1])
+    def before(self, words: str) -> Page:
+        """What precedes the first place of these words, which must be there."""
+        assert words in self.text, f"{self.name} has no {words!r}"
+        return Page(self.name, self.text.partition(words)[0])
 
     def blocks(self, kind: str = r"\w*") -> list[str]:
         """The fenced blocks of one kind, such as ``sh`` or ``python``, or of any."""
-        return re.findall(rf"^ *```{kind}\n(.*?)^ *```", self.text, re.MULTILINE | re.DOTALL)
+        return re.findall(rf"^```{kind}\n(.*?)^```", self.text, re.MULTILINE | re.DOTALL)
 
-    def block(self, marker: str, kind: str = r"\w*") -> str:
-        """The only block of this kind in which the marker stands."""
-        (found,) = [block for block in self.blocks(kind) if marker in block]
-        return found
+    def marked(self, kind: str) -> list[tuple[str, str]]:
+        """(name, block) for each block that follows a marker ``<!-- kind: name -->``."""
+        return re.findall(rf"<!-- {kind}: (\w+) -->\n```\w*\n(.*?)```", self.text, re.DOTALL)
 
-    @property
-    def prose(self) -> str:
-        """The text without its fenced blocks."""
-        return re.sub(r"^ *```.*?^ *```", "", self.text, flags=re.MULTILINE | re.DOTALL)
+    def block(self, marker: str) -> str:
+        """The block that follows the marker ``<!-- marker -->``."""
+        found = re.search(rf"<!-- {marker} -->\n```\w*\n(.*?)```", self.text, re.DOTALL)
+        assert found, f"{self.name} has no block {marker!r}"
+        return found[1]
 
     def rows(self) -> list[list[str]]:
         """The rows of every table, cell by cell, without the lines below their heads."""
-        lines = [line for line in self.prose.splitlines() if line.startswith("|") and not set(line) <= set("|-: ")]
-        return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
+        lines = [line for line in self.text.splitlines() if line.startswith("| ")]
+        return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
     def links(self) -> list[str]:
-        """Where the links lead, those of pictures among them."""
-        return re.findall(r"\]\(([^)\s]+)\)", self.prose)
+        """Files of the project that it links to, and shows as pictures."""
+        return re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", self.text)
 
-    def headings(self) -> list[str]:
-        """The headings of every level, without their marks."""
-        return re.findall(r"^#+ (.+)$", self.prose, re.MULTILINE)
+    def json_examples(self) -> list[str]:
+        """Every example of what ``--json`` and ``--events`` print, as one line each."""
+        found = [block for block in self.blocks("json") if block.startswith('{"schema": ')]
+        return [block.replace("\n", "") for block in found]
 
 
 @cache
@@ -70,30 +68,22 @@ def page(name: str) -> Page:
     return Page(name, (ROOT / name).read_text())
 
 
-def pages() -> list[Page]:
-    """README.md and every page of docs/."""
-    return [page("README.md"), *(page(f"docs/{path.name}") for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 
 
-def run_shell(lab: Lab, block: str, **environment: str) -> Outcome:
-    """Run a block as a shell would, with the installed command first on PATH."""
-    return lab.run_argv(["sh", "-euc", block], env=with_command(lab, **environment))
+def run_shell(lab: Lab, block: str) -> Outcome:
+    """Run a block in a shell that ends at its first failure."""
+    return lab.run_argv(["bash", "-euo", "pipefail", "-c", block], env=environment(lab))
 
 
-def run_python(lab: Lab, block: str, **environment: str) -> Outcome:
-    """Run a block with the Python of the tests."""
-    return lab.run_argv([str(_bin() / "python"), "-c", block], env=with_command(lab, **environment))
+def run_python(lab: Lab, block: str) -> Outcome:
+    """Run a block as a program of its own."""
+    program = lab.tmp / "example.py"
+    program.write_text(block)
+    return lab.run_argv([sys.executable, str(program)], env=environment(lab))
 
 
-def with_command(lab: Lab, **environment: str) -> dict[str, str]:
-    """The lab's environment in which the command, and its Codex, are found by their names."""
-    from tests.support import builds
-
-    folders = [str(_bin()), str(Path(builds.codex(lab.version)).parent), lab.environment["PATH"]]
-    return {"PATH": ":".join(folders), **environment}
-
-
-def _bin() -> Path:
-    from tests.support.lab import COMMAND
-
-    return Path(COMMAND).parent
+def environment(lab: Lab) -> dict[str, str]:
+    """The lab's environment, with the installed command and the lab's Codex on PATH, as the pages assume."""
+    folders = [builds.codex(lab.version).parent, Path(sys.executable).parent, lab.environment["PATH"]]
+    return {**lab.environment, "PATH": os.pathsep.join(map(str, folders))}

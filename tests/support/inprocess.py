@@ -44,21 +44,19 @@ def _all_of(stream: io.BufferedIOBase) -> bytes:
 
 @contextlib.contextmanager
 def _streams(stdin: bytes, out: io.BufferedIOBase, err: io.BufferedIOBase) -> Iterator[None]:
-    given = tempfile.TemporaryFile()
-    given.write(stdin)
-    given.flush()
-    os.lseek(given.fileno(), 0, os.SEEK_SET)
-    texts = [
-        io.TextIOWrapper(stream, encoding="utf-8", errors=errors, write_through=True)
-        for stream, errors in ((given, "surrogateescape"), (out, "strict"), (err, "backslashreplace"))
-    ]
-    try:
-        with mock.patch.multiple(sys, stdin=texts[0], stdout=texts[1], stderr=texts[2]):
-            yield
-    finally:
-        for text in texts:
-            text.detach()
-        given.close()
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        texts = [
+            io.TextIOWrapper(stream, encoding="utf-8", errors=errors, write_through=True)
+            for stream, errors in ((given, "surrogateescape"), (out, "strict"), (err, "backslashreplace"))
+        ]
+        try:
+            with mock.patch.multiple(sys, stdin=texts[0], stdout=texts[1], stderr=texts[2]):
+                yield
+        finally:
+            for text in texts:
+                text.detach()
 
 
 @contextlib.contextmanager
