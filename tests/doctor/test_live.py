@@ -60,7 +60,8 @@ def test_live_run_with_unknown_records_is_a_warning(lab):
     codex = faulty(
         world,
         (
-            "exec*", "echo Reading prompt from stdin... >&2", 'there="$CODEX_HOME.there"', 'cp -R "$CODEX_HOME" "$there"',
+            "exec*", "echo Reading prompt from stdin... >&2", 'there="$CODEX_HOME.there"',
+            'cp -R "$CODEX_HOME" "$there"',
             f'CODEX_HOME="$there" "{real(world)}" "$@" || exit',
             "find \"$there/sessions\" -type f -exec sed -i 's/image_gen[.]generation/canvas.painted/g' {} +",
             'cp -R "$there/sessions" "$CODEX_HOME"',

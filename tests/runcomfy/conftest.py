@@ -18,6 +18,9 @@ from codex_imagegen.runcomfy import download, job, login
 from .cli import Shell
 from .standin import TOKEN, StandIn
 
+POLL_SEC = job.POLL_SEC
+"""The program's own: tests have a shorter one."""
+
 
 def picture(size: tuple[int, int] = (8, 6), kind: str = "PNG", colour: str = "teal") -> bytes:
     buffer = io.BytesIO()
