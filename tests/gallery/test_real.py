@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.gallery.worlds import entries_of
+from tests.gallery.page import entries_of
 from tests.support import builds
 from tests.support.checks import Small, every_build, made
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize("version", every_build())
-def test_every_build(lab, version):
+def test_gallery_of_real_sessions_shows_prompts_and_references(lab, version):
     world = lab(version, script=Small())
     (world.work / "ref.png").write_bytes(made("a reference"))
     assert world.run("--prompt", "a red fox", "--out", "fox.png").code == 0

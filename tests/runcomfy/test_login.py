@@ -46,7 +46,12 @@ def test_login_polls_at_once(standin: StandIn, bench: Bench) -> None:
         "start",
         Reply(
             200,
-            {"device_code": "device-1", "user_code": "A", "verify_url": "https://x.test", "poll_interval": 600},
+            {
+                "device_code": "device-code-1",
+                "user_code": "A",
+                "verify_url": "https://x.test",
+                "poll_interval": 600,
+            },
         ),
     )
     sign_in(standin, bench)  # which would take ten minutes, and has 20 seconds
