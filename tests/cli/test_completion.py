@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -11,13 +12,20 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen._version import __version__
+from codex_imagegen.cli import completion
 from codex_imagegen.cli.completion import PROGRAM
-from codex_imagegen.cli.main import COMMANDS, COMPLETION
+from codex_imagegen.cli.main import COMMANDS, COMPLETION, load
 from tests.support import docs
 from tests.support.inprocess import call
 from tests.support.keyboard import Keyboard
 
 KILL_LINE = "\x15"
+
+
+@pytest.fixture(autouse=True)
+def commands_of_its_own(monkeypatch):
+    """Completion changes the commands, which nobody sees where its process ends; here others use them afterwards."""
+    monkeypatch.setattr(completion, "load", lambda name: copy.deepcopy(load(name)))
 
 
 @pytest.fixture

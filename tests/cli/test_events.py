@@ -207,6 +207,6 @@ def test_events_of_recover_name_written_and_failed_sessions(lab):
 
 @pytest.mark.real
 def test_events_of_the_demo_name_each_step(lab):
-    done = lab().run("demo", "--events", "--out", "hills.png")
+    done = lab(builds.OLDEST).run("demo", "--events", "--out", "hills.png")
     assert names(done) == ["words", *STEPS, "done"]
     assert told(done)[0]["message"].startswith("demo: the real Codex")

@@ -21,8 +21,9 @@ KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-made-up"}
 
 @ENDS
 def test_live_run_delivers_the_picture_unchanged(lab, version):
-    world = lab(version, script=Account())
-    found = examine(world, "--live")
+    world = lab(version)
+    codex = faulty(world, ("*app-server*", "exit 0"))
+    found = examine(world, "--live", codex=codex)
     assert [check["name"] for check in found.json["checks"]] == [*NAMES, "live"]
     assert (found.code, found.status("live")) == (0, "ok")
     assert version in found.checks["live"]["message"]
