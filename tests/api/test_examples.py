@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support import builds, checks
+from tests.support import checks, docs
 from tests.support.checks import Small, made
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
+PAGE = docs.page("docs/api.md")
+EXAMPLES = dict(PAGE.marked("example"))
 
 
 @pytest.fixture
@@ -25,9 +23,7 @@ def world(lab):
 
 def run(world, name):
     """Run one example as a program of its own, with Codex on PATH."""
-    (world.tmp / f"example_{name}.py").write_text(EXAMPLES[name])
-    path = f"{builds.codex(builds.NEWEST).parent}:{world.environment['PATH']}"
-    done = world.run_argv([sys.executable, str(world.tmp / f"example_{name}.py")], env={"PATH": path})
+    done = docs.run_python(world, EXAMPLES[name])
     assert (done.code, done.err) == (0, "")
     assert world.leftovers == checks.processes(world) == []
     return done.text.splitlines()
@@ -35,7 +31,7 @@ def run(world, name):
 
 def test_there_is_one_of_each():
     assert set(EXAMPLES) == {"generate", "edit", "batch", "recover", "asyncio"}
-    assert PAGE.count("```python") == len(EXAMPLES)
+    assert PAGE.text.count("```python") == len(EXAMPLES)
 
 
 @pytest.mark.real

@@ -11,20 +11,31 @@ from dataclasses import replace
 import pytest
 
 from codex_imagegen.cli.main import COMMANDS
-from tests.bridge.test_kills import Closing, ended
-from tests.bridge.test_several import FailsOnce
 from tests.support import builds, past
 from tests.support.checks import Small
 from tests.support.inprocess import call
 from tests.support.lab import COMMAND
+from tests.support.outcome import Outcome
 from tests.support.pictures import encoded
-from tests.support.scripts import UsageLimit
+from tests.support.scripts import ClosesSlowly, RejectsPictureRequest, UsageLimit
 
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--events"]
 KEYS = {
     "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
 }  # fmt: skip
 STEPS = ["started", "thread", "drawing", "landed", "written"]
+
+
+class FailsOnce(Small, RejectsPictureRequest):
+    """Fails with the first picture, and makes the others."""
+
+    failed = False
+
+    def picture(self, call):
+        if self.failed:
+            return Small.picture(self, call)
+        self.failed = True
+        return RejectsPictureRequest.picture(self, call)
 
 
 def told(done):
@@ -109,7 +120,7 @@ def test_events_as_an_option_value_is_not_the_flag(before):
 @pytest.mark.real
 @pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.every_build)])
 def test_events_of_an_interrupted_run_end_with_error(lab, signum):
-    world = lab(script=Closing())
+    world = lab(script=ClosesSlowly())
     run = world.start(*FOX, "--full-turn")
     before = heard(run, "landed")
     run.send_signal(signum)
@@ -138,6 +149,12 @@ def test_events_after_a_second_signal_end_with_error(lab):
     done = replace(done, err=before + done.err)
     assert (done.code, names(done)[-1], done.out) == (130, "error", b"")
     assert told(done)[-1]["error"]["spent"] is None
+
+
+def ended(run):
+    """What became of a process that was left running."""
+    out, err = run.communicate(timeout=90)
+    return Outcome(run.returncode, out, err.decode(), 0.0)
 
 
 def heard(run, word):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
-from pathlib import Path
 
 import anyio
 import pytest
@@ -14,10 +12,11 @@ from mcp.client.stdio import stdio_client
 
 from codex_imagegen.server import settings
 from tests.mcp import hosts
+from tests.support import docs
 from tests.support.lab import COMMAND
 
-PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text()
-CONFIGS = re.findall(r"<!-- config: (\w+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+PAGE = docs.page("docs/mcp.md").text
+CONFIGS = docs.page("docs/mcp.md").marked("config")
 KEYS = {"mcpServers", "servers", "mcp_servers"}
 
 
