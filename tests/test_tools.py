@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from codex_imagegen.demo.standin import Call
-from tests.support import recorded, scrub
+from tests.support import builds, recorded, scrub
 from tests.support.lab import Outcome
 from tests.support.pictures import encoded, torn
 from tests.tools import recorder
@@ -220,6 +220,7 @@ def trial(*arguments):
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, "CODEX_IMAGEGEN_TEST_CACHE": str(builds.CACHE)},  # HOME is the test's own by now
     )
 
 
