@@ -15,7 +15,7 @@ from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth
 from codex_imagegen.runcomfy import references, token
 from tests.support.pictures import encoded
 
-from .conftest import Bench, picture, request
+from .conftest import Bench, picture, request, when
 from .standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
@@ -145,7 +145,7 @@ def test_download_cut_every_time_names_the_wait_command(standin: StandIn, bench:
 def test_interrupt_during_download_cancels_nothing(standin: StandIn, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("file", Reply(hold=gate))
-    threading.Timer(0.2, bench.interrupt.set).start()
+    when(standin, "/files/", bench.interrupt.set)
     error = fails(bench)
     gate.set()
     assert isinstance(error, Interrupted)

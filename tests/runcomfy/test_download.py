@@ -24,7 +24,7 @@ from codex_imagegen.runcomfy.download import Download
 from codex_imagegen.runcomfy.patience import Patience, TimeUp
 from codex_imagegen.runcomfy.transport import Transport, Untrusted
 
-from .conftest import Bench, picture
+from .conftest import Bench, picture, when
 from .standin import Reply, StandIn
 
 
@@ -256,7 +256,7 @@ def test_first_whole_picture_of_several_is_taken(fetcher: Download, standin: Sta
 def test_interrupt_ends_a_download(fetcher: Download, standin: StandIn, url: str, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("file", Reply(hold=gate))
-    threading.Timer(0.05, bench.interrupt.set).start()
+    when(standin, "/files/", bench.interrupt.set)
     with pytest.raises(Interrupted) as caught:
         fetcher.first((url,))
     gate.set()

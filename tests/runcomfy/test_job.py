@@ -18,7 +18,7 @@ from codex_imagegen.runcomfy.token import Token
 from codex_imagegen.runcomfy.transport import Transport
 from tests.support.causes import chain
 
-from .conftest import POLL_SEC, Bench
+from .conftest import POLL_SEC, Bench, when
 from .standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 ORDER = Order(TEXT_TO_IMAGE, {"prompt": "a fox"})
@@ -163,8 +163,7 @@ def test_interrupt_before_submit_sends_nothing(room: Room, standin: StandIn, ben
 def test_interrupt_during_submit_cancels_the_request(room: Room, standin: StandIn, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
-    threading.Timer(0.05, bench.interrupt.set).start()
-    threading.Timer(0.1, gate.set).start()
+    when(standin, "POST /v1/models", bench.interrupt.set, gate.set)
     assert room.submit() == REQUEST_ID
     error = fails(room.wait)
     assert (error.exit_code, error.spent) == (130, False)
@@ -177,7 +176,7 @@ def test_interrupt_during_submit_without_id_has_unknown_cost(
     monkeypatch.setattr(client_module, "GRACE_SEC", 0.05)
     gate = threading.Event()
     standin.next("submit", Reply(hold=gate))
-    threading.Timer(0.05, bench.interrupt.set).start()
+    when(standin, "POST /v1/models", bench.interrupt.set)
     error = fails(room.submit)
     gate.set()
     assert (error.exit_code, error.spent) == (130, None)
@@ -346,7 +345,7 @@ def test_result_is_asked_without_cost_if_refused(room: Room, standin: StandIn) -
 
 def interrupted(room: Room, standin: StandIn, bench: Bench) -> ImagegenError:
     standin.states[0] = "in_queue 9"
-    threading.Timer(0.1, bench.interrupt.set).start()
+    when(standin, "/status", bench.interrupt.set)
     error = fails(room.wait)
     assert isinstance(error, Interrupted)
     assert standin.lines.count(f"POST /v1/requests/{REQUEST_ID}/cancel") == 1
@@ -406,7 +405,7 @@ def test_hanging_cancel_is_given_up(
 def test_second_interrupt_ends_the_cancel(room: Room, standin: StandIn, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("cancel", Reply(hold=gate))
-    threading.Timer(0.4, bench.interrupt.set).start()
+    when(standin, "/cancel", bench.interrupt.set)
     assert interrupted(room, standin, bench).spent is None
     gate.set()
 
@@ -437,7 +436,7 @@ def test_long_retry_after_ends_at_the_deadline(room: Room, standin: StandIn) -> 
 
 def test_interrupted_plain_wait_cancels_nothing(room: Room, standin: StandIn, bench: Bench) -> None:
     standin.states[0] = "in_queue"
-    threading.Timer(0.05, bench.interrupt.set).start()
+    when(standin, "/status", bench.interrupt.set)
     with pytest.raises(Interrupted, match="left to go on") as caught, job.leaving(REQUEST_ID):
         job.wait(room.client, REQUEST_ID, room.patience, room.told.append)
     assert caught.value.spent is True
