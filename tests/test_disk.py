@@ -43,27 +43,27 @@ def written(path: Path) -> None:
         assert path.read_bytes() == b"a picture"
 
 
-def test_fsync_where_there_is_no_full_one(asked, tmp_path, monkeypatch):
+def test_sync_without_full_fsync_calls_fsync(asked, tmp_path, monkeypatch):
     monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     written(tmp_path / "a")
     assert asked == ["fsync"]
 
 
-def test_full_fsync_where_there_is_one(asked, tmp_path, monkeypatch):
+def test_sync_with_full_fsync_calls_it(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
     written(tmp_path / "a")
     assert asked == ["full"]
 
 
 @pytest.mark.parametrize("refusal", [errno.ENOTSUP, errno.EINVAL, errno.ENOTTY, errno.EIO])
-def test_fsync_where_the_file_system_refuses_the_full_one(asked, tmp_path, monkeypatch, refusal):
+def test_sync_with_refused_full_fsync_calls_fsync(asked, tmp_path, monkeypatch, refusal):
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
     asked.refusal = refusal
     written(tmp_path / "a")
     assert asked == ["full", "fsync"]
 
 
-def test_what_fsync_says_counts(asked, tmp_path, monkeypatch):
+def test_sync_raises_what_fsync_raises(asked, tmp_path, monkeypatch):
     def broken(_descriptor):
         raise OSError(errno.EIO, "I/O error")
 
@@ -72,7 +72,7 @@ def test_what_fsync_says_counts(asked, tmp_path, monkeypatch):
         disk.flush(file)
 
 
-def test_nobody_calls_fsync_on_their_own():
+def test_fsync_is_called_in_one_module_only():
     package = Path(codex_imagegen.__file__).parent
     users = {
         path.relative_to(package).as_posix()

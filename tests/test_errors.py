@@ -47,7 +47,7 @@ def drawn() -> list[tuple[int, str, str | None, str | None]]:
     return found
 
 
-def test_the_drawing_is_the_tree():
+def test_docstring_shows_the_tree():
     parents: list[str] = []
     for depth, name, _exit_code, _code in drawn():
         cls = getattr(errors, name)
@@ -57,7 +57,7 @@ def test_the_drawing_is_the_tree():
     assert [name for _depth, name, _exit, _code in drawn()] == [cls.__name__ for cls in CLASSES]
 
 
-def test_the_drawing_has_the_codes():
+def test_docstring_shows_the_codes():
     exits: list[str | None] = []
     for depth, name, exit_code, code in drawn():
         cls = getattr(errors, name)
@@ -75,19 +75,19 @@ def test_codes_and_exit_codes_are_those_promised():
     assert here == CONTRACT
 
 
-def test_every_code_is_one_class():
+def test_every_code_belongs_to_one_class():
     assert len({cls.code for cls in LEAVES}) == len(LEAVES)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_every_class_has_a_sentence_and_is_public(cls):
+def test_every_class_is_public_and_documented(cls):
     assert (cls.__doc__ or "").strip().endswith(".") or "\n" in (cls.__doc__ or "")
     assert cls.__name__ in codex_imagegen.__all__
     assert getattr(codex_imagegen, cls.__name__) is cls
 
 
 @pytest.mark.parametrize("cls", LEAVES)
-def test_what_an_error_carries(cls):
+def test_error_carries_its_fields(cls):
     error = cls("what happened", hint="what to do", spent=None)
     assert (str(error), error.message, error.hint, error.spent) == (
         "what happened",
@@ -100,13 +100,13 @@ def test_what_an_error_carries(cls):
     assert cls("x").spent is False
 
 
-def test_an_interruption_exits_with_the_signals_number():
+def test_interrupted_exits_with_the_signal_number():
     assert errors.Interrupted("x").exit_code == 130
     assert errors.Interrupted("x", signum=15).exit_code == 143
     assert errors.Interrupted("x", signum=1).exit_code == 129
 
 
-def test_every_error_that_is_raised_is_of_the_tree():
+def test_every_raised_error_is_of_the_tree():
     """No module raises a bare Exception of its own making."""
     package = Path(errors.__file__).parent
     for path in package.rglob("*.py"):

@@ -40,18 +40,14 @@ def failing(*warnings: Warning_) -> NoPicture:
 
 
 @pytest.mark.parametrize("came", [True, False])
-def test_warnings_of_pictures_that_failed_are_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, came: bool
-) -> None:
+def test_warnings_of_failed_pictures_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, came: bool) -> None:
     first = Made(Picture(encoded(), "png", 32, 32), warnings=(REDUCED,)) if came else failing(REDUCED)
     drawing(monkeypatch, first, failing(REDUCED), failing(REDUCED, OWN))
     done = generate(Request("a fox", count=3, jobs=1, out=str(tmp_path / "fox.png")))
     assert (len(done.images), len(done.failures), done.warnings) == (came, 3 - came, (REDUCED, OWN))
 
 
-def test_who_asks_to_stop_is_heard_while_the_pictures_that_are_there_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt, read = Interrupt(), []
     image: Callable[[str], object] = existing.image
 

@@ -12,12 +12,12 @@ from codex_imagegen.errors import Interrupted
 from codex_imagegen.interrupt import SIGINT, SIGTERM, Interrupt
 
 
-def test_nothing_happens_until_somebody_asks():
+def test_interrupt_is_unset_at_first():
     Interrupt().check()
 
 
 @pytest.mark.parametrize(("signum", "word", "code"), [(SIGINT, "interrupted", 130), (SIGTERM, "terminated", 143)])
-def test_the_first_signal_names_the_exit_code(signum, word, code):
+def test_first_signal_sets_the_exit_code(signum, word, code):
     interrupt = Interrupt()
     interrupt.set(signum)
     interrupt.set(SIGINT)
@@ -26,7 +26,7 @@ def test_the_first_signal_names_the_exit_code(signum, word, code):
     assert (caught.value.exit_code, caught.value.spent) == (code, None)
 
 
-def test_who_waits_is_woken_each_time_until_they_leave():
+def test_waker_is_called_for_each_signal_until_removed():
     interrupt, rung = Interrupt(), []
     leave = interrupt.on_set(lambda: rung.append(1))
     interrupt.set()
@@ -37,14 +37,14 @@ def test_who_waits_is_woken_each_time_until_they_leave():
     assert len(rung) == 2
 
 
-def test_who_comes_late_is_woken_at_once():
+def test_waker_added_after_a_signal_is_called_at_once():
     interrupt, rung = Interrupt(), []
     interrupt.set()
     interrupt.on_set(lambda: rung.append(1))
     assert rung == [1]
 
 
-def test_two_that_wait_with_the_same_bell():
+def test_waker_added_twice_is_removed_separately():
     interrupt, rung = Interrupt(), []
     ring = lambda: rung.append(1)  # noqa: E731
     leave, stay = interrupt.on_set(ring), interrupt.on_set(ring)
@@ -54,7 +54,7 @@ def test_two_that_wait_with_the_same_bell():
     stay()
 
 
-def test_from_a_signal_handler():
+def test_interrupt_is_set_from_a_signal_handler():
     interrupt = Interrupt()
     before = signal.signal(signal.SIGUSR1, lambda *_: interrupt.set(SIGTERM))
     try:
@@ -64,16 +64,16 @@ def test_from_a_signal_handler():
     assert interrupt.signum == SIGTERM
 
 
-def test_from_another_thread():
+def test_interrupt_is_set_from_another_thread():
     interrupt, woken = Interrupt(), threading.Event()
     interrupt.on_set(woken.set)
     thread = threading.Thread(target=interrupt.set)
     thread.start()
-    assert woken.wait(5)
+    assert woken.wait(60)
     thread.join()
     assert interrupt.error().exit_code == 130
     assert time.monotonic() > 0
 
 
-def test_the_numbers_are_those_of_the_system():
+def test_signal_numbers_are_those_of_the_system():
     assert (SIGINT, SIGTERM) == (signal.SIGINT, signal.SIGTERM)

@@ -16,13 +16,13 @@ DATA = [value for value in vars(model).values() if inspect.isclass(value) and da
 
 
 @pytest.mark.parametrize("cls", DATA)
-def test_frozen_and_with_a_sentence(cls):
+def test_data_classes_are_frozen_and_documented(cls):
     assert cls.__dataclass_params__.frozen
     assert cls.__doc__
     assert not cls.__doc__.startswith(f"{cls.__name__}(")
 
 
-def test_a_request_needs_a_prompt_alone():
+def test_request_needs_only_a_prompt():
     request = Request("a fox")
     assert (request.timeout_sec, request.count, request.backend) == (300.0, 1, "codex")
     assert (request.refs, request.out, request.force, request.full_turn) == ((), None, False, False)
@@ -30,7 +30,7 @@ def test_a_request_needs_a_prompt_alone():
     assert Wishes() == Wishes(None, None, None, None, False, None)
 
 
-def test_a_result_has_its_first_path():
+def test_result_path_is_that_of_the_first_image():
     image = Image("/a/fox.png", "png", 1, 1, 1, "0")
     assert Result(True, "codex", (image, dataclasses.replace(image, path="/b"))).path == Path("/a/fox.png")
     assert Result(False, "codex").path is None

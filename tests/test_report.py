@@ -53,12 +53,12 @@ LEAVES = [
 ]  # fmt: skip
 
 
-def test_golden():
+def test_json_of_a_result_is_as_written_down():
     assert report.to_json(OK) == GOLDEN_OK
     assert report.to_json(FAILED) == GOLDEN_FAILED
 
 
-def test_every_key_is_in_every_object():
+def test_every_object_has_every_key():
     for result in (OK, FAILED, Result(True, "codex"), report.failed(errors.UsageError("x"))):
         data = promised.read(report.to_json(result))
         assert list(data) == KEYS
@@ -69,13 +69,13 @@ def test_every_key_is_in_every_object():
         assert all(list(warning) == ["code", "message"] for warning in data["warnings"])
 
 
-def test_the_runcomfy_route_has_its_own_keys_besides():
+def test_runcomfy_result_has_its_own_keys():
     result = dataclasses.replace(OK, backend="runcomfy", cost_usd=0.04, request_id="r")
     assert list(report.envelope(result))[: len(KEYS)] == KEYS
     assert report.envelope(result)["cost_usd"] == 0.04
 
 
-def test_one_line_of_ascii():
+def test_json_is_one_line_of_ascii():
     odd = dataclasses.replace(IMAGE, path="/tmp/狐\n\u202e\udcff.png", revised_prompt="a\0b🦊")
     line = report.to_json(dataclasses.replace(OK, images=(odd,)))
     assert line.isascii()
@@ -95,19 +95,19 @@ def test_every_error_becomes_a_result(cls):
     assert result.warnings == (Warning_("w", "words"),)
 
 
-def test_the_sentence_of_an_error():
+def test_error_line_holds_message_and_hint():
     assert report.error_line(ERROR) == "codex-imagegen: the plan's limit is reached. (try again later)"
     assert report.error_line(ErrorInfo("x", 1, "no picture came.")) == "codex-imagegen: no picture came."
     assert report.warning_line(Warning_("x", "look.")) == "codex-imagegen: warning: look."
 
 
-def test_the_steps_of_a_run():
+def test_event_lines_name_the_steps():
     assert report.event_line(Event("drawing", 12.4)) == "drawing  12 s"
     assert report.stage(Event("started")) == "starting Codex"
     assert report.stage(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
 
 
-def test_every_key_is_in_every_event():
+def test_every_event_has_every_key():
     landed, empty = promised.event(report.event_json(Event("landed", 2.0, thread_id=THREAD))), dict.fromkeys(EVENT_KEYS)
     assert landed == empty | {"schema": 1, "event": "landed", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
     error = promised.event(report.event_json(report.error_event(ERROR, thread_id=THREAD)))
@@ -118,7 +118,7 @@ def test_every_key_is_in_every_event():
     assert (warned["job"], warned["warning"]) == (7, {"code": "size-differs", "message": "another size came"})
 
 
-def test_every_step_of_a_run_has_words():
+def test_every_stage_has_words():
     assert set(report.STAGES) == set(get_args(Stage)) - {"warning", "words", "done", "error"}
 
 
@@ -136,7 +136,7 @@ def test_every_step_of_a_run_has_words():
         ("", ""),
     ],
 )
-def test_words_from_outside_obey_no_terminal(text: str, shown: str):
+def test_control_characters_are_removed(text: str, shown: str):
     assert report.plain(text) == shown
 
 
@@ -156,14 +156,14 @@ def test_words_from_outside_obey_no_terminal(text: str, shown: str):
         ("a sketchbook of skyscrapers, in sessions-2026", "a sketchbook of skyscrapers, in sessions-2026"),
     ],
 )
-def test_secrets_are_hidden_and_words_are_not(text, clean):
+def test_secrets_are_hidden_in_text(text, clean):
     told = report.without_secrets(text)
     assert told.endswith(clean)
     assert "hunter2" not in told
     assert "ter2@" not in told
 
 
-def test_no_error_tells_a_password_that_stands_in_an_address():
+def test_password_in_an_address_is_hidden_in_errors():
     error = errors.CodexFailed("no http://me:hunter2@host", hint="see http://me:hunter2@host/x")
     info = report.error_info(error)
     assert (info.message, info.hint) == ("no http://(hidden)@host", "see http://(hidden)@host/x")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support import builds, checks, history
+from tests.support import builds, checks, docs, history
 from tests.support.checks import made
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
+PAGE = docs.page("docs/api.md")
+EXAMPLES = dict(PAGE.marked("example"))
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def run(world, capfd):
 
 def test_page_has_one_example_of_each_function():
     assert set(EXAMPLES) == {"generate", "edit", "batch", "recover", "asyncio"}
-    assert PAGE.count("```python") == len(EXAMPLES)
+    assert PAGE.text.count("```python") == len(EXAMPLES)
 
 
 @pytest.mark.real

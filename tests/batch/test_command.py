@@ -34,7 +34,6 @@ from tests.support.batches import (
     write_jobs,
 )
 from tests.support.checks import made, until
-from tests.support.in_process import run_here
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
 
@@ -94,14 +93,14 @@ def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) 
         ([""], (), 2, "there are no jobs"),
     )
     for number, (jobs, more, code, words) in enumerate(cases):
-        run = world.run if number == 0 else lambda *arguments: run_here(world, *arguments)
+        run = world.run if number == 0 else world.call
         done = run("batch", write_jobs(world, *jobs), "--json", "--out-dir", "new", *more)  # type: ignore[arg-type]
         error = done.json["error"]
         assert (done.code, error["exit_code"], error["spent"]) == (code, code, False)
         assert words in error["message"]
         assert len(done.err.splitlines()) == 1
-    nothing = run_here(world, "batch", "none.txt")
-    folder = run_here(world, "batch", ".")
+    nothing = world.call("batch", "none.txt")
+    folder = world.call("batch", ".")
     write_jobs(world, "a fox")
     missing = world.run_argv([COMMAND, "batch", "jobs.txt", "--codex", "./none"])
     assert (missing.code, nothing.code, folder.code) == (3, 2, 2)
@@ -114,7 +113,7 @@ def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) 
 
 def test_codex_that_is_too_old_leaves_all_jobs(lab: Labs) -> None:
     world = lab(builds.TOO_OLD, script=BatchScript())
-    done = run_here(world, "batch", write_jobs(world, "a fox", "a bird", "an owl"), "--json", "--jobs", "1")
+    done = world.call("batch", write_jobs(world, "a fox", "a bird", "an owl"), "--json", "--jobs", "1")
     assert (done.code, statuses(done)) == (3, ["left"] * 3)
     assert {answer["error"]["code"] for answer in answers(done)} == {"codex-too-old"}
     assert "3 of 3 jobs are left" in done.err
@@ -133,14 +132,14 @@ def test_existing_file_fails_its_job_unless_it_is_the_jobs_own_picture(lab: Labs
     assert runs_begun(world) == 1
     # another prompt at the place of a picture; one that was deleted
     (world.work / "0002.png").unlink()
-    done = run_here(world, "batch", write_jobs(world, "a wolf", "an owl"), "--json")
+    done = world.call("batch", write_jobs(world, "a wolf", "an owl"), "--json")
     found = answers(done)
     assert [answer["status"] for answer in found] == ["failed", "made"]
     assert [answer["error"] and answer["error"]["code"] for answer in found] == ["out-exists", None]
     assert runs_begun(world) == 2
     assert (world.work / "0001.png").read_bytes() == made("a fox")
     (world.work / "0002.png").unlink()
-    done = run_here(world, "batch", "jobs.txt", "--force")
+    done = world.call("batch", "jobs.txt", "--force")
     assert (done.code, runs_begun(world)) == (0, 4)
     assert [(world.work / f"{n:04d}.png").read_bytes() for n in (1, 2)] == [made("a wolf"), made("an owl")]
 
@@ -177,7 +176,7 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     error = answers(done)[1]["error"]
     assert (error["code"], error["spent"]) == ("moderation", True)
     spent = runs_begun(world)
-    again = run_here(world, "batch", "jobs.txt", "--json")
+    again = world.call("batch", "jobs.txt", "--json")
     assert (again.code, statuses(again)) == (1, ["there", "failed"])
     told = answers(again)[1]["error"]
     assert (told["code"], told["message"], told["spent"]) == ("moderation", error["message"], False)
@@ -185,7 +184,7 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     assert len(again.err.splitlines()) == 1
     assert runs_begun(world) == spent
     script.blocks = False
-    done = run_here(world, "batch", "jobs.txt", "--json", "--retry-failed")
+    done = world.call("batch", "jobs.txt", "--json", "--retry-failed")
     assert (done.code, statuses(done), runs_begun(world)) == (0, ["there", "made"], spent + 1)
 
 
@@ -196,7 +195,7 @@ def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) ->
     shut = backoff.Gate.shut
     monkeypatch.setattr(backoff.Gate, "shut", lambda gate, seconds: (pauses.append(seconds), shut(gate, 0.05))[1])
     world = lab(script=BatchScript(rate_limited=1))
-    done = run_here(world, "batch", write_jobs(world, "a fox"))
+    done = world.call("batch", write_jobs(world, "a fox"))
     assert (done.code, done.err) == (0, "")
     assert len(pauses) == 1
     assert 3 <= pauses[0] <= 5
@@ -233,7 +232,7 @@ def test_interrupted_batch_cleans_up_and_the_next_goes_on(lab: Labs, signum: int
     assert "go on with: codex-imagegen batch jobs.txt" in err.decode()
     assert_clean(world)
     script.free.set()
-    done = run_here(world, "batch", "jobs.txt")
+    done = world.call("batch", "jobs.txt")
     assert done.code == 0
     for number, prompt in enumerate(prompts, 1):
         assert (world.work / f"{number:04d}.png").read_bytes() == made(prompt)
@@ -254,13 +253,13 @@ def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
         forget(world, *events)
         if lost:
             (world.work / "0001.png").unlink()
-        done = run_here(world, "batch", "jobs.txt", "--json")
+        done = world.call("batch", "jobs.txt", "--json")
         assert (done.code, set(statuses(done))) == (0, {"recovered"}), (events, lost, done)
     assert_each_drawn_once(world, prompts)
     # another's file at the place of a picture that landed
     forget(world, "done")
     (world.work / "0001.png").write_bytes(b"another's")
-    done = run_here(world, "batch", "jobs.txt", "--json")
+    done = world.call("batch", "jobs.txt", "--json")
     assert (done.code, statuses(done)) == (1, ["failed", "recovered"])
     assert (world.work / "0001.png").read_bytes() == b"another's"
     # and a session that is gone: there is nothing to be found, and the picture is made anew
@@ -269,7 +268,7 @@ def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
         rollout.unlink()
     for picture in (world.home / "generated_images").rglob("*.png"):
         picture.unlink()
-    done = run_here(world, "batch", "jobs.txt", "--json")
+    done = world.call("batch", "jobs.txt", "--json")
     assert (done.code, statuses(done), runs_begun(world)) == (0, ["made", "there"], 3)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.batches import BatchScript, forget, pictures_asked, runs_begun, write_jobs
-from tests.support.in_process import run_here
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
@@ -37,10 +36,10 @@ def test_events_name_each_job_by_its_line(lab: Labs) -> None:
     forget(world, "done", "failed")
     (world.work / "0003.png").unlink()
     write_jobs(world, "a fox", "", "an owl")
-    again = run_here(world, "batch", "jobs.txt", "--events")
+    again = world.call("batch", "jobs.txt", "--events")
     assert by_job(again) == {1: ["written"], 3: ["written"], None: ["done"]}
     assert {line["message"] for line in again.events[:-1]} == {"made by a run that was cut off"}
-    once_more = run_here(world, "batch", "jobs.txt", "--events")
+    once_more = world.call("batch", "jobs.txt", "--events")
     assert by_job(once_more) == {1: ["written"], 3: ["written"], None: ["done"]}
     paths = sorted(line["path"] for line in once_more.events[:-1])
     assert paths == [str(world.work / name) for name in ("0001.png", "0003.png")]
@@ -58,6 +57,6 @@ def test_usage_limit_is_the_last_event(lab: Labs) -> None:
 
 def test_wrong_jobs_are_one_error_event(lab: Labs) -> None:
     world = lab(script=BatchScript())
-    done = run_here(world, "batch", write_jobs(world, {"promt": "b"}), "--events")
+    done = world.call("batch", write_jobs(world, {"promt": "b"}), "--events")
     assert (done.code, [line["event"] for line in done.events]) == (2, ["error"])
     assert runs_begun(world) == 0

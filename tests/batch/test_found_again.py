@@ -27,7 +27,6 @@ from tests.support.batches import (
     write_jobs,
 )
 from tests.support.checks import made, processes, until
-from tests.support.in_process import run_here
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
@@ -78,7 +77,7 @@ def test_batch_killed_without_standard_streams_draws_once(lab: Labs, closed: tup
     assert journal(world).read_bytes().startswith(before)
     assert (world.work / "0001.png").read_bytes() == made("a fox")
     until(lambda: not processes(world, wait=False), "the Codex that was left behind to end")
-    assert statuses(run_here(world, "batch", "jobs.txt", "--json")) == ["there"]
+    assert statuses(world.call("batch", "jobs.txt", "--json")) == ["there"]
     assert_clean(world)
 
 
@@ -120,7 +119,7 @@ def test_no_value_in_a_journal_record_is_a_defect(lab: Labs) -> None:
     for field, value, status, lines in cases:
         (world.work / "0001.png").unlink()
         rewrite(world, *lines)
-        again = run_here(world, "batch", "jobs.txt", "--json")
+        again = world.call("batch", "jobs.txt", "--json")
         assert (again.code, again.err, statuses(again)) == (0, "", [status]), (field, value, again)
         assert (world.work / "0001.png").read_bytes() == made("a fox")
 
@@ -144,7 +143,7 @@ def test_only_folders_proven_to_be_ours_are_swept(lab: Labs) -> None:
     with journal(world).open("a") as file:
         for number, path in enumerate([*named, left]):
             file.write(json.dumps({"event": "started", "job": f"{number:032x}", "folder": str(path)}) + "\n")
-    assert statuses(run_here(world, "batch", "jobs.txt", "--json")) == ["there"]
+    assert statuses(world.call("batch", "jobs.txt", "--json")) == ["there"]
     assert all((folder / "mine.txt").exists() for folder in folders)
     assert all(os.path.lexists(path) for path in named)
     assert not left.exists()
@@ -161,7 +160,7 @@ def test_batch_with_a_subcommand_of_codex_is_refused(lab: Labs) -> None:
             (("jobs.txt", "--codex-arg", word, "--codex-arg", thread), ""),
             (("jobs.txt", "--codex-arg", "--oss", "--codex-arg", word), ""),
         ):
-            done = run_here(world, "batch", *arguments, "--json")
+            done = world.call("batch", *arguments, "--json")
             assert (done.code, done.json["error"]["code"]) == (2, "usage")
             assert done.json["error"]["message"].startswith(before + told)
     assert (runs_begun(world), journal(world).exists()) == (0, False)

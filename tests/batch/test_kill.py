@@ -25,7 +25,6 @@ from tests.support.batches import (
     write_jobs,
 )
 from tests.support.checks import made, temporary, until
-from tests.support.in_process import run_here
 from tests.support.lab import Lab
 
 pytestmark = pytest.mark.real
@@ -63,7 +62,7 @@ def assert_all_drawn_once(lab: Lab, jobs: dict[str, str], kills: int) -> None:
     assert pictures_asked(lab) == dict.fromkeys(jobs, 1)
     assert len(lab.rollouts()) >= len(jobs)
     assert len(jobs) <= runs_begun(lab) <= len(jobs) + 2 * kills
-    again = run_here(lab, "batch", "jobs.txt", "--json")
+    again = lab.call("batch", "jobs.txt", "--json")
     assert {answer["status"] for answer in answers(again)} == {"there"}
     assert_clean(lab)
 

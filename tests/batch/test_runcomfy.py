@@ -13,7 +13,6 @@ from codex_imagegen.runcomfy import download, job
 from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 from tests.support.batches import journal, records
 from tests.support.checks import until
-from tests.support.in_process import run_here
 from tests.support.lab import Lab, Outcome
 from tests.support.pictures import encoded, padded
 
@@ -44,7 +43,7 @@ class Runner:
         (self.world.work / "jobs.jsonl").write_text(json.dumps({**JOB, **more}) + "\n")
 
     def __call__(self, *more: str) -> Outcome:
-        done = run_here(self.world, "batch", "jobs.jsonl", "--json", *more, env=self.env)
+        done = self.world.call("batch", "jobs.jsonl", "--json", *more, env=self.env)
         assert TOKEN not in done.text + done.err
         assert list(self.world.tmp.iterdir()) == []
         return done

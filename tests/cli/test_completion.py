@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,13 +12,20 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen._version import __version__
+from codex_imagegen.cli import completion
 from codex_imagegen.cli.completion import PROGRAM
-from codex_imagegen.cli.main import COMMANDS, COMPLETION
+from codex_imagegen.cli.main import COMMANDS, COMPLETION, load
+from tests.support import docs
+from tests.support.inprocess import call
 from tests.support.keyboard import Keyboard
-from tests.support.lab import COMMAND
 
-PAGE = (Path(__file__).parents[2] / "docs" / "completion.md").read_text()
 KILL_LINE = "\x15"
+
+
+@pytest.fixture(autouse=True)
+def commands_of_its_own(monkeypatch):
+    """Completion changes the commands, which nobody sees where its process ends; here others use them afterwards."""
+    monkeypatch.setattr(completion, "load", lambda name: copy.deepcopy(load(name)))
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def shell(name):
 
 def install(name, environment):
     """Run the page's command for this shell."""
-    (command,) = re.findall(rf"```{name}\n(.*?)```", PAGE, re.DOTALL)
+    (command,) = docs.page("docs/completion.md").blocks(name)
     subprocess.run([shell(name), "-c", command], env=environment, check=True, stdin=subprocess.DEVNULL)
 
 
@@ -55,9 +62,9 @@ def asked(words, environment, shell="bash"):
     """What our program answers a shell; the word that is being typed comes last."""
     told = {**environment, "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
     told[COMPLETION] = f"{shell}_complete"
-    done = subprocess.run([COMMAND], env=told, capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    return done.stdout.splitlines()
+    done = call(environment=told)
+    assert (done.code, done.err) == (0, "")
+    return done.lines
 
 
 TYPED = [
@@ -72,38 +79,40 @@ TYPED = [
     ("--backend r", "runcomfy "),
     ("--prompt 'a red fox' --format w", "webp "),
 ]
+SOME_TYPED = TYPED[1:9:2]
+"""What the completion answers is the same in every shell; what each makes of it is shown by a few."""
 
 
-def test_bash(environment, folder):
+def test_bash_completes_commands_options_and_files(environment, folder):
     install("bash", environment)
     rc = Path(environment["HOME"]) / ".bashrc"
     rc.write_text(f"PS1='ready> '\nbind 'set bell-style none'\n{rc.read_text()}")
     with Keyboard([shell("bash"), "-i"], environment, folder) as keyboard:
         keyboard.until("ready> ")
-        for typed, completed in [*TYPED, ("--ref=f", "--ref=fox.png"), ("--ref o", r"owl\ at\ night.png")]:
+        for typed, completed in [*TYPED[1:], ("--ref=f", "--ref=fox.png"), ("--ref o", r"owl\ at\ night.png")]:
             keyboard.type(f"{KILL_LINE}{PROGRAM} {typed}\t")
             keyboard.until(completed)
         keyboard.type(f"{KILL_LINE}{PROGRAM} \t\t")
         assert set(COMMANDS) <= set(keyboard.until("runcomfy").split())
 
 
-def test_zsh(environment, folder):
+def test_zsh_completes_commands_options_and_files(environment, folder):
     zsh = shell("zsh")
     (Path(environment["HOME"]) / ".zshrc").write_text("PS1='ready> '\nunsetopt beep\n")
     install("zsh", environment)
     with Keyboard([zsh, "-i"], environment, folder) as keyboard:
         keyboard.until("ready> ")
-        for typed, completed in [*TYPED, ("--ref o", r"owl\ at\ night.png")]:
+        for typed, completed in [*SOME_TYPED, ("--ref o", r"owl\ at\ night.png")]:
             keyboard.type(f"{KILL_LINE}{PROGRAM} {typed}\t")
             keyboard.until(completed)
         keyboard.type(f"{KILL_LINE}{PROGRAM} \t")
         assert "take the pictures out of past sessions" in keyboard.until("sign in to RunComfy")
 
 
-def test_fish(environment, folder):
+def test_fish_completes_commands_options_and_files(environment, folder):
     fish = shell("fish")
     install("fish", environment)
-    for typed, completed in [*TYPED, ("--ref o", "owl at night.png")]:
+    for typed, completed in [*SOME_TYPED, ("--ref o", "owl at night.png")]:
         line = f'complete --do-complete "{PROGRAM} {typed}"'
         done = subprocess.run(
             [fish, "-c", line], env=environment, cwd=folder, capture_output=True, text=True, check=True
@@ -113,27 +122,25 @@ def test_fish(environment, folder):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_offered_and_completes_its_own_options(name, environment):
+def test_every_command_is_offered_and_completes_its_options(name, environment):
     assert f"plain,{name}" in asked([PROGRAM, name[:2]], environment)
     assert "plain,--help" in asked([PROGRAM, name, "--hel"], environment)
 
 
-def test_a_command_is_offered_first_alone(environment):
+def test_commands_are_offered_in_first_place_only(environment):
     assert asked([PROGRAM, "--quiet", "rec"], environment) == []
     assert asked([PROGRAM, "-p", "rec"], environment) == []
 
 
 def told(environment, instruction, *arguments):
-    done = subprocess.run(
-        [COMMAND, *arguments], env={**environment, COMPLETION: instruction}, capture_output=True, check=False
-    )
-    return done.returncode, done.stdout, done.stderr.count(b"\n")
+    done = call(*arguments, environment={**environment, COMPLETION: instruction})
+    return done.code, done.out, done.err.count("\n")
 
 
 @pytest.mark.parametrize("instruction", ["tcsh_source", "bash", "bash_sauce", "bash_complete"])
-def test_what_no_shell_would_ask_is_one_sentence(instruction, environment):
+def test_unknown_completion_request_fails_with_one_sentence(instruction, environment):
     assert told(environment, instruction) == (2, b"", 1)
 
 
-def test_an_empty_variable_is_none(environment):
+def test_empty_completion_variable_is_ignored(environment):
     assert told(environment, "", "--version") == (0, f"codex-imagegen {__version__}\n".encode(), 0)

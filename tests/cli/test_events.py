@@ -13,17 +13,29 @@ import pytest
 from codex_imagegen.cli.main import COMMANDS
 from tests.support import builds, history
 from tests.support.checks import Small
-from tests.support.checks import finish as ended
+from tests.support.inprocess import call
 from tests.support.lab import COMMAND
+from tests.support.outcome import Outcome
 from tests.support.pictures import encoded
-from tests.support.scripts import FailsOnce, UsageLimit
-from tests.support.scripts import NeverCloses as Closing
+from tests.support.scripts import ClosesSlowly, RejectsPictureRequest, UsageLimit
 
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--events"]
 KEYS = {
     "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
 }  # fmt: skip
 STEPS = ["started", "thread", "drawing", "landed", "written"]
+
+
+class FailsOnce(Small, RejectsPictureRequest):
+    """Fails with the first picture, and makes the others."""
+
+    failed = False
+
+    def picture(self, call):
+        if self.failed:
+            return Small.picture(self, call)
+        self.failed = True
+        return RejectsPictureRequest.picture(self, call)
 
 
 def told(done):
@@ -37,9 +49,16 @@ def names(done):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
-@pytest.mark.parametrize("more", [[], ["--full-turn"], ["--quiet"]])
-def test_the_steps_of_a_picture(lab, version, more):
+@pytest.mark.parametrize(
+    ("version", "more"),
+    [
+        (builds.NEWEST, ["--full-turn"]),
+        (builds.OLDEST, ["--quiet"]),
+        pytest.param(builds.OLDEST, ["--full-turn"], marks=pytest.mark.every_build),
+        pytest.param(builds.NEWEST, ["--quiet"], marks=pytest.mark.every_build),
+    ],
+)
+def test_events_of_a_picture_name_each_step(lab, version, more):
     world = lab(version, script=Small())
     done = world.run(*FOX, *more)
     assert names(done) == [*STEPS, "done"]
@@ -51,7 +70,7 @@ def test_the_steps_of_a_picture(lab, version, more):
 
 
 @pytest.mark.real
-def test_each_of_several_has_its_number_and_a_failure_its_line(lab):
+def test_events_of_several_pictures_carry_their_index_and_failures(lab):
     world = lab(script=FailsOnce())
     done = world.run(*FOX, "--count", "3", "--jobs", "1", "--json")
     lines = told(done)
@@ -64,7 +83,7 @@ def test_each_of_several_has_its_number_and_a_failure_its_line(lab):
 
 
 @pytest.mark.real
-def test_a_warning_and_codex_s_own_words_are_lines_too(lab):
+def test_events_carry_warnings_and_what_codex_says(lab):
     done = lab(script=Small()).run(*FOX, "--size", "5x5", "--verbose")
     lines = told(done)
     assert any("stdin" in line["message"] for line in lines if line["event"] == "words")
@@ -73,7 +92,7 @@ def test_a_warning_and_codex_s_own_words_are_lines_too(lab):
 
 
 @pytest.mark.real
-def test_a_failure_names_its_thread(lab):
+def test_last_event_of_a_failure_names_its_thread(lab):
     world = lab(script=UsageLimit())
     done = world.run(*FOX, "--json")
     last = told(done)[-1]
@@ -84,24 +103,24 @@ def test_a_failure_names_its_thread(lab):
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("more", [["--events", "--nonsense"], ["--nonsense", "--json", "--events"]])
-def test_wrong_arguments(lab, name, more):
-    done = lab().run_argv([COMMAND, name, *more])
+def test_events_of_wrong_arguments_are_one_error(name, more):
+    done = call(name, *more)
     assert (done.code, names(done)) == (2, ["error"])
     assert told(done)[0]["error"]["code"] == "usage"
     assert done.json["error"] == told(done)[0]["error"] if "--json" in more else done.out == b""
 
 
 @pytest.mark.parametrize("before", ["--prompt", "-p", "-vp", "--"])
-def test_a_word_that_looks_like_it_is_none(lab, before):
-    done = lab().run_argv([COMMAND, "--out", "fox.gif", before, "--events"])
+def test_events_as_an_option_value_is_not_the_flag(before):
+    done = call("--out", "fox.gif", before, "--events")
     assert done.code == 2
     assert done.err.startswith("codex-imagegen: ")
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal(lab, signum):
-    world = lab(script=Closing())
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.every_build)])
+def test_events_of_an_interrupted_run_end_with_error(lab, signum):
+    world = lab(script=ClosesSlowly())
     run = world.start(*FOX, "--full-turn")
     before = heard(run, "landed")
     run.send_signal(signum)
@@ -111,9 +130,9 @@ def test_a_signal(lab, signum):
     assert told(done)[-1]["error"]["code"] == "interrupted"
 
 
-def test_a_second_signal_that_waits_for_nothing(lab):
+def test_events_after_a_second_signal_end_with_error(lab):
     """This Codex would be given five seconds to end."""
-    world = lab()
+    world = lab(offline=True)
     deaf = world.tmp / "codex"
     reads = "echo Reading prompt from stdin... >&2; cat; echo ready >&2"
     deaf.write_text(f"#!/bin/sh\ntrap '' INT TERM\n{reads}\nwhile :; do sleep 0.1; done\n")
@@ -130,6 +149,12 @@ def test_a_second_signal_that_waits_for_nothing(lab):
     done = replace(done, err=before + done.err)
     assert (done.code, names(done)[-1], done.out) == (130, "error", b"")
     assert told(done)[-1]["error"]["spent"] is None
+
+
+def ended(run):
+    """What became of a process that was left running."""
+    out, err = run.communicate(timeout=90)
+    return Outcome(run.returncode, out, err.decode(), 0.0)
 
 
 def heard(run, word):
@@ -159,8 +184,8 @@ __main__.main()
 """
 
 
-def test_a_defect_a_thread_that_fails_and_python_s_own_warnings(lab):
-    world = lab()
+def test_events_carry_defects_thread_failures_and_python_warnings(lab):
+    world = lab(offline=True)
     done = world.run_argv([sys.executable, "-W", "always", "-c", BROKEN, *FOX, "--json"])
     messages = [line["message"] for line in told(done)]
     assert done.code == 70
@@ -171,35 +196,34 @@ def test_a_defect_a_thread_that_fails_and_python_s_own_warnings(lab):
 
 
 @pytest.mark.real
-def test_a_closed_stderr_takes_no_picture_away(lab):
+def test_run_with_closed_stderr_still_writes_the_picture(lab):
     world = lab(script=Small())
     done = world.run_argv(["sh", "-c", 'exec "$@" 2>&-', "sh", *world.argv(*FOX)])
     assert (done.code, done.err, done.text) == (0, "", f"{world.work / 'fox.png'}\n")
 
 
-def test_help_and_the_version_end_well(lab):
+def test_events_of_help_and_version_are_one_done():
     for argument in ("--help", "--version"):
-        done = lab().run_argv([COMMAND, "--events", argument])
-        assert names(done) == ["done"]
+        assert names(call("--events", argument)) == ["done"]
 
 
-def test_recovered_pictures_are_written(lab):
-    world = lab()
-    there = history.History(world.home)
+def test_events_of_recover_name_written_and_failed_sessions(lab):
+    world = lab(offline=True)
+    there = world.history
     threads = [history.thread_of(there.rollout(history.generated_image(encoded(20, number)))) for number in range(2)]
-    done = world.run_argv([COMMAND, "recover", *threads, "--out-dir", "back", "--events"])
+    done = world.run("recover", *threads, "--out-dir", "back", "--events")
     assert names(done) == ["written", "written", "done"]
     written = [(line["index"], line["thread_id"], line["path"]) for line in told(done)[:2]]
     assert written == [(n, thread, str(world.work / f"back/{thread}.png")) for n, thread in enumerate(threads)]
     missing = threads[0][:-4] + "ffff"
-    done = world.run_argv([COMMAND, "recover", missing, threads[1], "--out-dir", "again", "--events", "--json"])
+    done = world.call("recover", missing, threads[1], "--out-dir", "again", "--events", "--json")
     assert names(done) == ["failed", "written", "error"]
     assert [told(done)[0]["error"]] == [failure["error"] for failure in done.json["failures"]]
     assert told(done)[-1]["error"] == done.json["error"]
 
 
 @pytest.mark.real
-def test_the_demonstration_shows_them(lab):
-    done = lab().run("demo", "--events", "--out", "hills.png")
+def test_events_of_the_demo_name_each_step(lab):
+    done = lab(builds.OLDEST).run("demo", "--events", "--out", "hills.png")
     assert names(done) == ["words", *STEPS, "done"]
     assert told(done)[0]["message"].startswith("demo: the real Codex")

@@ -15,7 +15,7 @@ def lines(stream):
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_text_in_any_cut_becomes_words():
+def test_text_in_pieces_becomes_words_events():
     stream = io.StringIO()
     shown = Lines(stream, time.monotonic())
     print("a warn\x1b[1ming\n\n  ", file=shown, end="")
@@ -26,7 +26,7 @@ def test_text_in_any_cut_becomes_words():
     ]
 
 
-def test_half_a_line_comes_before_the_last_and_nothing_after_it():
+def test_unfinished_line_precedes_the_last_event_and_nothing_follows():
     stream = io.StringIO()
     shown = Lines(stream, time.monotonic())
     shown.write("half")
@@ -37,7 +37,7 @@ def test_half_a_line_comes_before_the_last_and_nothing_after_it():
     assert [line["event"] for line in lines(stream)] == ["words", "done"]
 
 
-def test_a_line_without_end_fills_no_memory():
+def test_endless_line_is_cut_to_a_bounded_length():
     stream = io.StringIO()
     shown = Lines(stream, time.monotonic())
     for _ in range(40):
@@ -48,7 +48,7 @@ def test_a_line_without_end_fills_no_memory():
     assert line["message"].endswith("xend")
 
 
-def test_a_stream_that_takes_nothing_is_no_failure():
+def test_closed_stream_raises_nothing():
     stream = io.StringIO()
     shown = Lines(stream, time.monotonic())
     stream.close()
@@ -56,7 +56,7 @@ def test_a_stream_that_takes_nothing_is_no_failure():
     shown.last_words(Event("error"))
 
 
-def test_threads_write_whole_lines_in_the_order_of_time():
+def test_concurrent_threads_write_whole_lines_in_time_order():
     stream = io.StringIO()
     shown = Lines(stream, time.monotonic())
 

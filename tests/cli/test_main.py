@@ -7,7 +7,7 @@ import json
 from codex_imagegen.cli import main
 
 
-def test_a_command_that_cannot_even_be_imported_is_a_defect(monkeypatch, capsys, tmp_path):
+def test_command_that_fails_to_import_is_an_internal_error(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setitem(main.COMMANDS, "demo", ("codex_imagegen.cli.nowhere", "what a broken installation looks like"))
     assert main.run(["demo", "--json"]) == 70

@@ -27,7 +27,9 @@ def more(folder: Path, images: list[str], missing: list[int], out: str | None = 
 @pytest.mark.parametrize(("images", "missing"), [
     (["image-T-1.png", "image-T-3.png"], [1]), (["image-T-2.png"], [0, 2]), (["image-T-3.png"], [0, 1]),
 ])  # fmt: skip
-def test_the_name_is_the_one_that_was_numbered(tmp_path: Path, images: list[str], missing: list[int]) -> None:
+def test_missing_pictures_are_requested_under_the_numbered_name(
+    tmp_path: Path, images: list[str], missing: list[int]
+) -> None:
     assert more(tmp_path, images, missing) == ("--out", str(tmp_path / "image-T.png"), "--skip-existing")
 
 
@@ -37,15 +39,15 @@ def test_the_name_is_the_one_that_was_numbered(tmp_path: Path, images: list[str]
     (["image-T-1.png", "image-T-2-2.png"], [2]),
     (["image-T-1-2.png", "image-T-3-2.png"], [1]),
 ])  # fmt: skip
-def test_where_a_name_was_taken_there_is_no_command(tmp_path: Path, images: list[str], missing: list[int]) -> None:
+def test_taken_names_offer_no_command(tmp_path: Path, images: list[str], missing: list[int]) -> None:
     assert more(tmp_path, images, missing) is None
 
 
-def test_another_run_s_picture_is_not_taken_for_the_missing_one(tmp_path: Path) -> None:
+def test_picture_of_another_run_offers_no_command(tmp_path: Path) -> None:
     (tmp_path / "image-T-2.png").write_bytes(b"of another run")
     assert more(tmp_path, ["image-T-1.png", "image-T-3.png"], [1]) is None
 
 
-def test_without_any_picture_the_same_command_is_enough(tmp_path: Path) -> None:
+def test_no_pictures_at_all_offer_the_same_command(tmp_path: Path) -> None:
     assert more(tmp_path, [], [0, 1, 2]) == ()
     assert more(tmp_path, ["fox-1.png"], [1, 2], out="fox.png") == ("--skip-existing",)

@@ -38,28 +38,28 @@ def loaded(world, *arguments):
     return set(json.loads((world.tmp / "loaded.py.json").read_text())), done
 
 
-@pytest.mark.parametrize("argument", ["--help", "--version", "-h"])
-def test_help_and_version_load_click_and_nothing_heavy(lab, argument):
-    modules, done = loaded(lab(), argument)
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_import_nothing_heavy(lab, argument):
+    modules, done = loaded(lab(offline=True), argument)
     assert done.code == 0
     assert "click" in modules
     assert modules & HEAVY == set()
 
 
-def test_wrong_arguments_load_nothing_heavy(lab):
-    modules, done = loaded(lab(), "--json", "--nonsense")
+def test_wrong_arguments_import_nothing_heavy(lab):
+    modules, done = loaded(lab(offline=True), "--json", "--nonsense")
     assert done.code == 2
     assert modules & HEAVY == set()
 
 
-def test_the_package_alone_loads_nothing_of_its_rooms(lab):
-    world = lab()
+def test_package_import_loads_only_its_version(lab):
+    world = lab(offline=True)
     code = "import sys, codex_imagegen; print([m for m in sys.modules if m.startswith('codex_imagegen.')])"
     assert world.run_argv([sys.executable, "-c", code]).text == "['codex_imagegen._version']\n"
 
 
 @pytest.mark.real
-def test_a_run_loads_no_http_and_no_progress(lab):
+def test_run_imports_no_http_no_progress_and_no_show(lab):
     world = lab(script=Small())
     codex = str(builds.codex(builds.NEWEST))
     modules, done = loaded(world, "--prompt", "a red fox", "--out", "fox.png", "--codex", codex)
@@ -68,3 +68,4 @@ def test_a_run_loads_no_http_and_no_progress(lab):
     unused = {"urllib3", "rich", "mcp", "ssl", "http.client", "importlib.metadata", "tomllib", "click.shell_completion"}
     assert modules & unused == set()
     assert {"PIL", "subprocess"} <= modules
+    assert not {module for module in modules if ".show" in module}

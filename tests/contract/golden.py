@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.schemas.kinds import KINDS
-from tests.support.lab import COMMAND
+from tests.support.inprocess import call
 
 FOLDER = Path(__file__).parent.parent.parent / "fixtures" / "contract"
 REWRITE = "python -m tests.contract"
@@ -33,13 +32,11 @@ def commands() -> list[tuple[str, ...]]:
 
 
 def help_page(words: tuple[str, ...]) -> str:
-    """The ``--help`` of the installed command, at 80 columns whatever the terminal is."""
+    """The ``--help`` of a command, at 80 columns whatever the terminal is."""
     environment = {**{name: os.environ[name] for name in ("PATH", "HOME")}, "COLUMNS": "80", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        [COMMAND, *words, "--help"], capture_output=True, check=True, env=environment, stdin=subprocess.DEVNULL,
-        timeout=60,
-    )  # fmt: skip
-    return done.stdout.decode()
+    done = call(*words, "--help", environment=environment)
+    assert done.code == 0, done
+    return done.text
 
 
 def help_file(words: tuple[str, ...]) -> Path:

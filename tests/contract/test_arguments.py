@@ -9,15 +9,26 @@ import sys
 import pytest
 
 from tests.contract import golden
+from tests.support.inprocess import call
 from tests.support.lab import COMMAND
 from tests.support.outcome import Outcome
 
 COMMANDS = pytest.mark.parametrize("words", [(), *golden.commands()], ids=lambda words: "-".join(words) or "none")
 
 
-def run(*argv: str) -> Outcome:
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "CODEX_HOME")}
-    done = subprocess.run(argv, capture_output=True, env=environment, stdin=subprocess.DEVNULL, timeout=60, check=False)
+def environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "CODEX_HOME")}
+
+
+def run(*arguments: str) -> Outcome:
+    return call(*arguments, environment=environment())
+
+
+def run_program(*argv: str) -> Outcome:
+    """As a process of its own."""
+    done = subprocess.run(
+        argv, capture_output=True, env=environment(), stdin=subprocess.DEVNULL, timeout=60, check=False
+    )
     return Outcome(done.returncode, done.stdout, done.stderr.decode(), 0.0)
 
 
@@ -28,8 +39,8 @@ def assert_refused(done: Outcome) -> None:
 
 
 @COMMANDS
-def test_an_option_that_there_is_not(words):
-    done = run(COMMAND, *words, "--nonsense")
+def test_unknown_option_is_refused_as_usage(words):
+    done = run(*words, "--nonsense")
     assert_refused(done)
     assert done.out == b""
 
@@ -38,47 +49,43 @@ def test_an_option_that_there_is_not(words):
 @pytest.mark.parametrize(
     "arguments", [["--nonsense", "--json"], ["--json", "--out"], ["one", "two", "--json", "--nonsense"]]
 )
-def test_with_json(words, arguments):
-    done = run(COMMAND, *words, *arguments)
+def test_wrong_arguments_with_json_print_one_object(words, arguments):
+    done = run(*words, *arguments)
     assert_refused(done)
     error = done.json["error"]
     assert (done.json["ok"], error["code"], error["exit_code"], error["spent"]) == (False, "usage", 2, False)
     assert error["hint"]
 
 
-def test_too_many_references_are_wrong_arguments_even_where_there_is_no_codex():
-    done = run(COMMAND, "-p", "x", *["--ref", "nowhere.png"] * 6, "--codex", "/nowhere/codex")
+def test_too_many_references_without_codex_are_refused_as_usage():
+    done = run("-p", "x", *["--ref", "nowhere.png"] * 6, "--codex", "/nowhere/codex")
     assert_refused(done)
     assert "at most 5" in done.err
 
 
-def test_the_help_that_is_named_is_the_command_s_own():
-    assert "(see codex-imagegen runcomfy status --help)" in run(COMMAND, "runcomfy", "status").err
-    assert "(see codex-imagegen batch --help)" in run(COMMAND, "batch").err
-    assert "(see codex-imagegen --help)" in run(COMMAND, "--nonsense").err
+def test_usage_error_names_the_help_of_its_command():
+    assert "(see codex-imagegen runcomfy status --help)" in run("runcomfy", "status").err
+    assert "(see codex-imagegen batch --help)" in run("batch").err
+    assert "(see codex-imagegen --help)" in run("--nonsense").err
 
 
-def test_a_command_that_there_is_not():
-    done = run(COMMAND, "genrate", "--json")
+def test_unknown_command_is_refused_as_usage():
+    done = run("genrate", "--json")
     assert_refused(done)
     assert done.json["error"]["code"] == "usage"
 
 
-def test_a_module_and_the_name_of_the_default_command_are_the_same_program():
+def test_module_command_and_default_command_are_the_same_program():
     programs = ([sys.executable, "-m", "codex_imagegen"], [COMMAND], [COMMAND, "generate"])
-    done, same, named = (run(*program, "--json", "--count", "0", "-p", "x") for program in programs)
+    done, same, named = (run_program(*program, "--json", "--count", "0", "-p", "x") for program in programs)
     assert_refused(done)
     assert done.json["error"] == same.json["error"] == named.json["error"]
     assert done.err == same.err == named.err
 
 
-def test_windows_is_refused_in_one_clear_sentence(monkeypatch, capsys):
-    from codex_imagegen.cli import main
-
+def test_windows_is_refused_in_one_sentence(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
-    code = main.run(["--prompt", "x", "--json"])
-    out, err = capsys.readouterr()
-    done = Outcome(code, out.encode(), err, 0.0)
+    done = run("--prompt", "x", "--json")
     assert_refused(done)
     assert "WSL" in done.err
     assert done.json["error"]["code"] == "usage"

@@ -6,13 +6,14 @@ import re
 
 import pytest
 
-from tests.doctor.surgery import CHECK_KEYS, KEYS, NAMES, examine, tree, without_codex
+from tests.doctor.examined import NAMES, examine, scripted, tree
 from tests.support import builds, checks
 from tests.support.account import Account
-from tests.support.lab import COMMAND
+from tests.support.inprocess import call
 from tests.support.screen import printed
 
 pytestmark = pytest.mark.real
+SECRETS = ("nobody@example.com", "made-up", "eyJ")
 SOME = pytest.mark.parametrize(
     "version", [builds.OLDEST, *(pytest.param(v, marks=pytest.mark.every_build) for v in builds.BUILDS[1:-1]),
                 builds.NEWEST],
@@ -20,8 +21,9 @@ SOME = pytest.mark.parametrize(
 
 
 @SOME
-def test_all_is_well(lab, version):
+def test_doctor_with_healthy_codex_finds_all_well(lab, version):
     world = lab(version, script=Account(pictures=20))
+    (world.home / "sessions").mkdir()
     found = examine(world)
     assert found.code == 0, found.json
     assert found.done.err == ""
@@ -36,27 +38,15 @@ def test_all_is_well(lab, version):
     assert {limit["resets_at"] for limit in limits} == {world.standin.script.resets_at}
     assert world.model_calls == 0
     checks.assert_clean(world)
-
-
-@pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
-def test_no_file_of_ours_is_left_in_the_home(lab, version):
-    world = lab(version, script=Account())
-    (world.home / "sessions").mkdir()
-    examine(world)
     assert list((world.home / "sessions").iterdir()) == []
     assert [path for path in tree(world.home) if "imagegen-doctor" in path] == []
     assert (world.home / "auth.json").stat().st_mode & 0o777 == 0o600
+    for secret in SECRETS:
+        assert secret not in found.done.text
+    assert str(world.home) not in found.done.text
 
 
-def test_nothing_is_told_that_is_nobodys_business(lab):
-    world = lab(script=Account())
-    found = examine(world)
-    text = world.run("doctor").text
-    for secret in ("nobody@example.com", "made-up", "eyJ", str(world.home)):
-        assert secret not in found.done.text + text
-
-
-def test_the_lines_of_a_pipe(lab):
+def test_doctor_on_a_pipe_prints_aligned_lines(lab):
     world = lab(script=Account())
     done = world.run("doctor")
     lines = done.text.splitlines()
@@ -65,25 +55,18 @@ def test_the_lines_of_a_pipe(lab):
     assert len({len(line) - len(line[6:].lstrip().split(" ", 1)[1].lstrip()) for line in lines[:-1]}) == 1  # aligned
     assert lines[-1] == "11 checks: all well"
     assert "\x1b" not in done.text
+    assert [secret for secret in (*SECRETS, str(world.home)) if secret in done.text] == []
 
 
 @pytest.mark.parametrize("wrong", [["--nonsense"], ["extra"], ["--codex"]])
-def test_wrong_arguments_are_the_ordinary_envelope(lab, wrong):
-    done = lab().run_argv([COMMAND, "doctor", "--json", *wrong])
+def test_doctor_wrong_arguments_print_the_usual_object(wrong):
+    done = call("doctor", "--json", *wrong)
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert list(done.json) == checks.KEYS
 
 
-def test_without_a_codex_every_key_is_there(lab):
-    found = examine(lab(), codex="", env=without_codex(lab()))
-    assert list(found.json) == KEYS
-    assert [list(check) for check in found.json["checks"]] == [CHECK_KEYS] * len(NAMES)
-    assert found.checks["limits"]["data"] == {"limits": None, "pictures_last_day": None}
-    assert found.json["versions"]["codex"] is None
-
-
-def test_help_says_what_is_read(lab):
-    text = " ".join(lab().run_argv([COMMAND, "doctor", "--help"]).text.split())
+def test_doctor_help_says_what_is_read():
+    text = " ".join(call("doctor", "--help").text.split())
     for words in (
         "names, sizes and times in CODEX_HOME",
         "not its content",
@@ -97,18 +80,17 @@ def test_help_says_what_is_read(lab):
 # On a terminal
 
 
-def on_terminal(world, columns, **environment):
+def on_terminal(world, codex, columns, **environment):
     """What a terminal of so many columns is given, and the exit code."""
     env = {**world.environment, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment}
-    shown, code = printed(world.argv("doctor"), cwd=world.work, env=env)
+    shown, code = printed(world.argv("doctor", "--codex", codex), cwd=world.work, env=env)
     return shown.replace("\r\n", "\n"), code
 
 
 @pytest.mark.parametrize("columns", [80, 40, 20])
-def test_a_terminal_has_marks_in_words_and_no_line_too_long(lab, columns):
-    world = lab(script=Account())
-    world.write_home(plan="free")
-    shown, code = on_terminal(world, columns, NO_COLOR="1")
+def test_doctor_on_a_terminal_wraps_lines_and_names_each_status(lab, columns):
+    world = lab(offline=True)
+    shown, code = on_terminal(world, scripted(world, "API key configured - sk-x"), columns, NO_COLOR="1")
     assert "\x1b[3" not in shown.replace("\x1b[3m", "")  # no colour; italics are none
     report = re.sub(r"\x1b\[[\d;]*m", "", shown[: shown.index("11 checks: ")])
     assert code == 7
@@ -118,17 +100,19 @@ def test_a_terminal_has_marks_in_words_and_no_line_too_long(lab, columns):
     assert "…" not in report  # nothing is cut off
 
 
-def test_colour_where_it_is_wanted_alone(lab):
-    world = lab(script=Account())
-    assert "\x1b[32mok" in on_terminal(world, 80)[0]
-    assert "\x1b" not in on_terminal(world, 80, TERM="dumb")[0]
+def test_doctor_uses_colour_on_capable_terminals_only(lab):
+    world = lab(offline=True)
+    codex = scripted(world)
+    assert "\x1b[32mok" in on_terminal(world, codex, 80)[0]
+    assert "\x1b" not in on_terminal(world, codex, 80, TERM="dumb")[0]
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_letters_that_the_terminal_has_not(lab, tmp_path, columns):
-    world = lab(script=Account())
+def test_doctor_on_an_ascii_terminal_replaces_other_letters(lab, tmp_path, columns):
+    world = lab(offline=True)
     (tmp_path / "Ümläut").mkdir()
-    shown, code = on_terminal(world, columns, PYTHONIOENCODING="ascii", CODEX_HOME=str(tmp_path / "Ümläut"))
+    codex = scripted(world, "Not logged in")
+    shown, code = on_terminal(world, codex, columns, PYTHONIOENCODING="ascii", CODEX_HOME=str(tmp_path / "Ümläut"))
     assert code == 5  # nobody is logged in there
     assert "ml?ut" in shown
     assert shown.count("ok") >= 6

@@ -15,7 +15,7 @@ from codex_imagegen.doctor.examine import examine
 from codex_imagegen.doctor.finding import Report, failed, ok, unknown, warning
 from codex_imagegen.errors import CodexMissing, Interrupted, NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.surgery import CHECK_KEYS, KEYS, NAMES
+from tests.doctor.examined import CHECK_KEYS, KEYS, NAMES
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def raising(error):
     return look
 
 
-def test_the_checks_are_those_that_are_promised():
+def test_checks_are_those_promised():
     assert [check.name for check in CHECKS] == NAMES
     assert LIVE.name == "live"
     assert all(check.look.__doc__ for check in (*CHECKS, LIVE))
 
 
-def test_each_in_its_order_with_all_its_keys(context):
+def test_findings_come_in_order_with_all_keys(context):
     first, second = found(
         context,
         Check("one", lambda _context: ok("fine at /home/alice", data={"a": "/home/alice/x", "more": 1}), ("a", "b")),
@@ -50,7 +50,7 @@ def test_each_in_its_order_with_all_its_keys(context):
     assert (second.name, second.hint, second.data) == ("two", "do it", {})
 
 
-def test_what_is_raised(context):
+def test_check_that_raises_becomes_a_finding(context):
     login, codex, defect = found(
         context,
         Check("login", raising(NotLoggedIn("no", hint="log in"))),
@@ -62,7 +62,7 @@ def test_what_is_raised(context):
     assert (defect.status, defect.message) == ("unknown", "a defect of this check: ZeroDivisionError")
 
 
-def test_one_that_never_ends_is_left_alone(context):
+def test_check_that_never_ends_is_unknown(context):
     release = threading.Event()
 
     def hang(_context):
@@ -76,7 +76,7 @@ def test_one_that_never_ends_is_left_alone(context):
     assert (stuck.status, stuck.data, fine.status) == ("unknown", {"a": None}, "ok")
 
 
-def test_all_are_at_work_at_once(context):
+def test_checks_run_concurrently(context):
     barrier = threading.Barrier(len(NAMES))
 
     def meet(_context):
@@ -86,7 +86,7 @@ def test_all_are_at_work_at_once(context):
     assert {one.status for one in found(context, *(Check(name, meet) for name in NAMES))} == {"ok"}
 
 
-def test_whoever_asks_to_stop_is_heard(context):
+def test_interrupt_ends_the_examination(context):
     release = threading.Event()
 
     def hang(_context):
@@ -99,7 +99,7 @@ def test_whoever_asks_to_stop_is_heard(context):
     assert raised.value.exit_code == 143
 
 
-def test_once_is_once():
+def test_once_called_by_threads_finds_once():
     calls = []
     once = Once(lambda: calls.append(1) or len(calls))
     threads = [threading.Thread(target=once) for _ in range(8)]
@@ -110,7 +110,7 @@ def test_once_is_once():
     assert (once(), calls) == (1, [1])
 
 
-def test_what_is_raised_once_is_raised_to_each():
+def test_once_that_raises_raises_to_every_caller():
     calls = []
 
     def find():
@@ -124,7 +124,7 @@ def test_what_is_raised_once_is_raised_to_each():
     assert calls == [1]
 
 
-def test_nothing_at_all_is_found_once_too():
+def test_once_that_finds_none_finds_once():
     calls = []
     once = Once(lambda: calls.append(1))
     assert (once(), once(), calls) == (None, None, [1])
@@ -138,7 +138,7 @@ FINDINGS = (
 )  # fmt: skip
 
 
-def test_the_first_failure_gives_the_exit_code():
+def test_report_takes_its_error_from_the_first_failure():
     report = Report(FINDINGS, {"codex": None}, 1.23456)
     told = json.loads(words.to_json(report))
     assert list(told) == KEYS
@@ -155,10 +155,10 @@ def test_the_first_failure_gives_the_exit_code():
         (FINDINGS[:1], "1 checks: all well"),
     ],
 )
-def test_the_summary(findings, text):
+def test_summary_counts_each_status(findings, text):
     assert words.summary(findings) == text
 
 
-def test_a_line_of_its_own():
+def test_line_holds_mark_message_and_hint():
     assert words.line(warning("hm", "do it"), 5).split() == ["warn", "hm", "->", "do", "it"]
     assert words.line(ok("fine"), 5) == "ok           fine"

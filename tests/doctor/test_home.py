@@ -11,8 +11,7 @@ from codex_imagegen.codex import sessions, watch
 from codex_imagegen.doctor import home, mounts, touch
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.surgery import examine, tree
-from tests.support.account import Account
+from tests.doctor.examined import examine, look, scripted, tree
 
 
 @pytest.fixture
@@ -22,13 +21,12 @@ def context(tmp_path):
     return Context(None, Interrupt(), {"CODEX_HOME": str(codex_home), "PATH": ""})
 
 
-@pytest.mark.real
 @pytest.mark.parametrize(("mode", "doing"), [(0o000, "read"), (0o500, "written")])
-def test_a_home_with_a_wrong_mode(lab, mode, doing):
-    world = lab(script=Account())
+def test_home_with_wrong_mode_fails(lab, mode, doing):
+    world = lab(offline=True)
     world.home.chmod(mode)
     try:
-        found = examine(world, powerless=True)
+        found = examine(world, powerless=True, codex=scripted(world))
     finally:
         world.home.chmod(0o700)
     assert f"can't be {doing}: Permission denied" in found.checks["home"]["message"]
@@ -36,14 +34,13 @@ def test_a_home_with_a_wrong_mode(lab, mode, doing):
     assert found.code == 5
 
 
-@pytest.mark.real
-def test_sessions_that_another_user_made(lab):
-    world = lab(script=Account())
+def test_unwritable_sessions_folder_fails_as_codex_failed(lab):
+    world = lab(offline=True)
     today = world.home / os.path.relpath(sessions.folders(str(world.home))[0], world.home)
     today.mkdir(parents=True)
     today.chmod(0o500)
     try:
-        found = examine(world, powerless=True)
+        found = examine(world, powerless=True, codex=scripted(world))
     finally:
         today.chmod(0o700)
     check = found.assert_failed(5, "codex-failed", "home")
@@ -51,48 +48,46 @@ def test_sessions_that_another_user_made(lab):
     assert "sandbox" in check["hint"]
 
 
-@pytest.mark.real
-def test_a_home_that_is_a_file(lab, tmp_path):
+def test_home_that_is_a_file_fails(lab, tmp_path):
     (tmp_path / "file").write_text("")
-    found = examine(lab(), env={"CODEX_HOME": str(tmp_path / "file")})
+    found = look(lab(offline=True), "home", env={"CODEX_HOME": str(tmp_path / "file")})
     assert "can't be read: Not a directory" in found.checks["home"]["message"]
 
 
-@pytest.mark.real
-def test_a_home_that_is_not_there(lab, tmp_path):
-    found = examine(lab(), env={"CODEX_HOME": str(tmp_path / "nowhere")})
+def test_missing_home_fails_and_is_not_created(lab, tmp_path):
+    found = look(lab(offline=True), "home", "wake-ups", env={"CODEX_HOME": str(tmp_path / "nowhere")})
     assert found.checks["home"]["message"] == "CODEX_HOME names a folder that is not there"
     assert found.status("wake-ups") == "unknown"
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_nobody_has_logged_in_yet(tmp_path, monkeypatch):
+def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     found = home.check_home(Context(None, Interrupt(), {"PATH": ""}))
     assert (found.status, found.hint) == ("warning", "codex login makes it")
 
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])
-def test_the_kind_of_file_system_is_told(context, monkeypatch, kind, status):
+def test_network_file_system_is_a_warning(context, monkeypatch, kind, status):
     monkeypatch.setattr(mounts, "kind", lambda _path: kind)
     found = home.check_home(context)
     assert (found.status, found.data["file_system"]) == (status, kind)
     assert kind is None or kind in found.message
 
 
-def test_a_wake_up_comes_and_nothing_is_left(context):
+def test_wake_up_comes_and_leaves_nothing(context):
     assert home.check_wake_ups(context).data == {"woken": True}
     assert home.check_home(context).status == "ok"
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
-def test_where_times_tell_nobody_a_new_file_does(context, monkeypatch):
+def test_wake_up_by_a_new_file_comes_where_times_do_not_wake(context, monkeypatch):
     monkeypatch.setattr(touch, "times", lambda _folder: None)
     assert home.check_wake_ups(context).data == {"woken": True}
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
-def test_a_linked_sessions_folder_is_watched_where_it_is(context, tmp_path):
+def test_linked_sessions_folder_is_watched(context, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     link = os.path.join(context.codex_home, "sessions")
     os.rmdir(link)
@@ -101,7 +96,7 @@ def test_a_linked_sessions_folder_is_watched_where_it_is(context, tmp_path):
     assert tree(tmp_path / "elsewhere") == set()
 
 
-def test_a_system_that_wakes_nobody(context, monkeypatch):
+def test_wake_ups_without_inotify_are_a_warning(context, monkeypatch):
     def refuse(*_):
         raise OSError("inotify instance limit reached")
 
@@ -134,7 +129,7 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
         ("/odd/x", "overlay"),
     ],
 )  # fmt: skip
-def test_mounts_of_linux(path, kind):
+def test_mountinfo_of_linux_names_the_file_system(path, kind):
     assert mounts.longest(path, mounts.of_linux(MOUNTINFO)) == kind
 
 
@@ -142,11 +137,11 @@ def test_mounts_of_linux(path, kind):
     ("path", "kind"),
     [("/x", "apfs"), ("/Volumes/share/a", "smbfs"), ("/System/Volumes/Data/home/me", "autofs")],
 )  # fmt: skip
-def test_mounts_of_macos(path, kind):
+def test_mount_of_macos_names_the_file_system(path, kind):
     assert mounts.longest(path, mounts.of_macos(MACOS)) == kind
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks stat of coreutils for the truth")
-def test_this_very_system(tmp_path):
+def test_file_system_of_this_machine_is_known(tmp_path):
     assert mounts.kind("/proc/self") == "proc"
     assert mounts.kind(str(tmp_path)) is not None

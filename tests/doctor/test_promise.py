@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import time
+from functools import partial
 
 import pytest
 
-from tests.doctor.surgery import NAMES, tree
+from tests.doctor.examined import NAMES, faulty, tree
+from tests.doctor.test_live import start
 from tests.support import checks
 from tests.support.account import Account
-from tests.support.history import History, asked
+from tests.support.history import user_message
 from tests.support.watched import Watched
 
 pytestmark = [
@@ -20,22 +21,30 @@ pytestmark = [
 ]
 
 
-def test_kills_leave_nothing(lab):
+def test_doctor_killed_at_any_question_leaves_nothing(lab):
+    """Killed when Codex was asked its first question, and its second, …: whichever it is, of a Codex that waits."""
     world = lab(script=Account())
     (world.home / "sessions").mkdir()
-    for hundredths in range(5, 45, 5):
-        process = world.start("doctor", "--json")
-        time.sleep(hundredths / 100)
+    asked_for = world.tmp / "asked"
+    codex = faulty(world, ("*", f'echo "$*" >> "{asked_for}"', "exec sleep 0.3"))
+
+    def asked_times(number):
+        return asked_for.exists() and len(asked_for.read_text().splitlines()) >= number
+
+    for number in (1, 3):
+        process = start(world, codex)
+        checks.until(partial(asked_times, number), f"question {number}")
         process.kill()
         process.communicate(timeout=60)
+        asked_for.unlink()
     assert [path for path in tree(world.home) if "imagegen" in path and "skills" not in path] == []
     assert checks.processes(world) == []
 
 
-def test_of_the_home_the_newest_rollouts_and_the_provider_alone_are_read(lab):
+def test_doctor_reads_only_newest_rollouts_and_config(lab):
     world = lab(script=Account(), extra_config='[model_providers.unused]\nname = "unused"')
-    past = History(world.home)
-    newest = [past.rollout(asked(), at=1_795_000_000 - 100_000 * number) for number in range(8)][:5]
+    past = world.history
+    newest = [past.rollout(user_message(), at=1_795_000_000 - 100_000 * number) for number in range(8)][:5]
     token = world.home / ".config" / "runcomfy" / "token.json"
     token.parent.mkdir(parents=True)
     token.write_text("secret")

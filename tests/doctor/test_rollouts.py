@@ -10,7 +10,7 @@ from codex_imagegen.doctor.finding import failed, ok
 from codex_imagegen.doctor.redact import Redact
 from codex_imagegen.errors import NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
-from tests.support.history import History, asked, meta, thread
+from tests.support.history import History, new_thread_id, session_meta, user_message
 
 HOUR_SEC = 3600.0
 NOW = 1_795_300_000.0
@@ -33,17 +33,17 @@ def strange(past, hours_ago):
     past.rollout({"type": "turn_summary", "payload": {}}, at=NOW - hours_ago * HOUR_SEC)
 
 
-def test_none_yet(look):
+def test_no_rollouts_are_ok(look):
     assert (look().status, look().data["looked_at"]) == ("ok", 0)
 
 
-def test_a_shape_that_is_known(past, look):
-    past.rollout(asked())
+def test_known_records_are_ok(past, look):
+    past.rollout(user_message())
     assert look().data == {"looked_at": 1, "codex_versions": ["0.169.0"], "strange": []}
     assert look().status == "ok"
 
 
-def test_a_shape_that_is_not(past, look):
+def test_unknown_records_are_a_warning(past, look):
     strange(past, 0)
     found = look()
     assert (found.status, found.data["strange"]) == ("warning", ["records of the kind turn_summary"])
@@ -51,30 +51,30 @@ def test_a_shape_that_is_not(past, look):
     assert "doctor --live" in found.hint
 
 
-def test_the_newest_alone_are_looked_at(past, look):
+def test_only_the_newest_rollouts_are_read(past, look):
     strange(past, 6)
     for hours_ago in range(5):
-        past.rollout(asked(), at=NOW - hours_ago * HOUR_SEC)
+        past.rollout(user_message(), at=NOW - hours_ago * HOUR_SEC)
     assert (look().status, look().data["looked_at"]) == ("ok", 5)
 
 
-def test_a_newer_codex_has_been_at_work(past, look):
-    thread_id = thread(NOW)
+def test_rollout_of_newer_codex_is_a_warning(past, look):
+    thread_id = new_thread_id(NOW)
     path = past.rollout(at=NOW, thread_id=thread_id)
     path.write_bytes(path.read_bytes().replace(b"0.169.0", b"0.170.1"))
     found = look()
     assert (found.status, found.data["codex_versions"]) == ("warning", ["0.170.1"])
 
 
-def test_an_alpha_that_an_ide_brings(past, look):
+def test_rollout_of_alpha_build_is_ok(past, look):
     path = past.rollout(at=NOW)
     path.write_bytes(path.read_bytes().replace(b"0.169.0", b"0.148.0-alpha.15"))
     assert (look().status, look().data["codex_versions"]) == ("ok", ["0.148.0"])
 
 
 @pytest.mark.parametrize("odd", ["somebody@example.com", "9.9", "²", "99999.0.0"])
-def test_a_version_that_is_none(past, look, odd):
-    path = past.rollout(at=NOW, thread_id=thread(NOW))
+def test_malformed_version_is_ignored(past, look, odd):
+    path = past.rollout(at=NOW, thread_id=new_thread_id(NOW))
     text = path.read_text().replace("0.169.0", odd)
     path.write_text(text)
     found = look()
@@ -82,13 +82,13 @@ def test_a_version_that_is_none(past, look, odd):
     assert odd not in found.message
 
 
-def test_what_can_not_be_looked_at(past, look):
+def test_unreadable_rollouts_are_ignored(past, look):
     path = past.rollout(at=NOW)
     path.rename(path.with_name(path.name + ".zst"))
     assert look().status == "ok"
     (path.parent / path.name).mkdir()
     assert look().status == "ok"
-    assert meta("x")["payload"]["id"] == "x"
+    assert session_meta("x")["payload"]["id"] == "x"
 
 
 # The report is clean
@@ -114,11 +114,11 @@ CLEAN = Redact({"HOME": "/home/alice"})
         ("a\x1b[2Jb\nc\u202e", "a?[2Jb c?"),
     ],
 )
-def test_text(text, shown):
+def test_redaction_hides_names_mail_and_keys(text, shown):
     assert CLEAN.text(text) == shown
 
 
-def test_a_whole_finding():
+def test_redaction_covers_every_field_of_a_finding():
     error = NotLoggedIn("not at /home/alice", hint="see /home/alice/x")
     clean = CLEAN.finding(failed(error, {"path": "/home/alice/c", "others": ["/home/alice/d"], "n": 1, "none": None}))
     assert (clean.message, clean.hint, clean.error.message, clean.error.hint) == ("not at ~", "see ~/x") * 2
@@ -127,5 +127,5 @@ def test_a_whole_finding():
 
 
 @pytest.mark.parametrize("home", ["/", "", "/x"])
-def test_a_home_that_is_hardly_one(home):
+def test_redaction_ignores_short_homes(home):
     assert Redact({"HOME": home}).text("/x/y and /usr/bin/codex").endswith("/usr/bin/codex")

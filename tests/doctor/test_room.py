@@ -11,9 +11,8 @@ from codex_imagegen.doctor import clock, parts, space, token
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.errors import InternalError
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.surgery import examine
-from tests.support.account import Account
-from tests.support.history import History, asked, made
+from tests.doctor.examined import examine, scripted
+from tests.support.history import History, generated_image, user_message
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
@@ -32,35 +31,38 @@ def context(past):
 # Space
 
 
-def test_what_the_past_takes(past, context):
-    sizes = [past.rollout(asked(), made(FOX), archived=archived).stat().st_size for archived in (False, False, True)]
+def test_space_counts_rollouts_and_pictures(past, context):
+    sizes = [
+        past.rollout(user_message(), generated_image(FOX), archived=archived).stat().st_size
+        for archived in (False, False, True)
+    ]
     past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
     found = space.check_space(context)
     assert (found.status, found.data["rollout_bytes"], found.data["counted_all"]) == ("ok", sum(sizes), True)
     assert "3 rollouts" in found.message
 
 
-def test_when_the_time_is_up_it_says_so(past, context, monkeypatch):
+def test_space_counted_in_part_says_so(past, context, monkeypatch):
     for _ in range(20):
-        past.rollout(asked())
+        past.rollout(user_message())
     monkeypatch.setattr(space, "COUNT_SEC", -1)
     assert "more than 0 rollouts" in space.check_space(context).message
 
 
-def test_little_room_is_a_warning(context, monkeypatch):
+def test_little_space_is_a_warning(context, monkeypatch):
     monkeypatch.setattr(space, "LITTLE_BYTES", 1 << 62)
     found = space.check_space(context)
     assert (found.status, found.hint) == ("warning", "make room there")
 
 
-def test_a_home_that_is_not_there_yet(tmp_path):
+def test_missing_home_has_the_space_and_clock_of_its_parent(tmp_path):
     """It has as much room, and the same time, as what will hold it; and nothing is made there."""
     nowhere = Context(None, Interrupt(), {"CODEX_HOME": str(tmp_path / "nowhere" / "codex"), "PATH": ""})
     assert (space.check_space(nowhere).status, clock.check_clock(nowhere).status) == ("ok", "ok")
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_file_system_that_does_not_tell(context, monkeypatch):
+def test_space_without_statvfs_is_unknown(context, monkeypatch):
     def refuse(_path):
         raise OSError("not implemented")
 
@@ -72,7 +74,7 @@ def test_a_file_system_that_does_not_tell(context, monkeypatch):
     ("number", "words"),
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_470_000, "1.5 MB"), (74_709_225_472, "74.7 GB"), (5e15, "5000 TB")],
 )
-def test_sizes_for_people(number, words):
+def test_size_is_formatted(number, words):
     assert space.size(number) == words
 
 
@@ -84,35 +86,35 @@ def at(year):
 
 
 @pytest.mark.parametrize("year", [1970, 2025, 2051])
-def test_a_year_that_can_not_be(context, monkeypatch, year):
+def test_impossible_year_is_a_warning(context, monkeypatch, year):
     monkeypatch.setattr(time, "time", lambda: at(year))
     found = clock.check_clock(context)
     assert (found.status, found.data["year"]) == ("warning", year)
 
 
 @pytest.mark.parametrize(("skew", "word"), [(3600, "behind"), (-3600, "ahead")])
-def test_a_file_system_with_another_time(context, monkeypatch, skew, word):
+def test_skewed_file_system_clock_is_a_warning(context, monkeypatch, skew, word):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + skew)
     found = clock.check_clock(context)
     assert (found.status, word in found.message) == ("warning", True)
 
 
-def test_this_clock_agrees(context):
+def test_agreeing_clocks_are_ok(context):
     assert clock.check_clock(context).status == "ok"
 
 
 # The token
 
 
-@pytest.mark.parametrize(("mode", "status"), [(0o600, "ok"), (0o644, "warning"), (0o660, "warning"), (0o000, "ok")])
-def test_who_may_read_the_token(lab, mode, status):
-    world = lab(script=Account())
+@pytest.mark.parametrize(("mode", "status"), [(0o600, "ok"), (0o644, "warning"), (0o000, "ok")])
+def test_token_file_mode_decides(lab, mode, status):
+    world = lab(offline=True)
     path = world.home / ".config" / "runcomfy" / "token.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"access_token": "rc-secret-token"}')
     path.chmod(mode)
-    found = examine(world, powerless=True)
+    found = examine(world, powerless=True, codex=scripted(world))
     check = found.checks["runcomfy"]
     assert (found.code, check["status"]) == (0, status)
     assert check["data"] == {"source": "file", "path": "~/.config/runcomfy/token.json", "mode": f"{mode:04o}"}
@@ -121,20 +123,20 @@ def test_who_may_read_the_token(lab, mode, status):
         assert check["hint"] == "chmod 600 ~/.config/runcomfy/token.json"
 
 
-def test_a_token_in_the_environment(context, monkeypatch):
+def test_token_in_environment_is_ok(context, monkeypatch):
     context.environment = {"RUNCOMFY_TOKEN": "rc-secret"}
     found = token.check_runcomfy(context)
     assert (found.status, found.data["source"]) == ("ok", "environment")
     assert "secret" not in repr(found)
 
 
-def test_a_folder_in_the_tokens_place(context, monkeypatch, tmp_path):
+def test_folder_in_place_of_token_is_a_warning(context, monkeypatch, tmp_path):
     (tmp_path / "token.json").mkdir()
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path))
     assert token.check_runcomfy(context).status == "warning"
 
 
-def test_nobody_is_signed_in(context):
+def test_missing_token_is_ok(context):
     found = token.check_runcomfy(context)
     assert (found.status, found.data["source"], found.data["mode"]) == ("ok", None, None)
 
@@ -142,13 +144,13 @@ def test_nobody_is_signed_in(context):
 # Parts
 
 
-def test_every_part_has_its_version(context):
+def test_parts_have_versions(context):
     assert parts.check_parts(context).status == "ok"
     assert None not in parts.versions().values()
     assert {"codex-imagegen", "python", "system", *parts.PARTS} == set(parts.versions())
 
 
-def test_a_part_that_is_missing(context, monkeypatch):
+def test_missing_part_is_an_internal_error(context, monkeypatch):
     monkeypatch.setattr(parts, "PARTS", ("click", "no-such-part"))
     found = parts.check_parts(context)
     assert isinstance(found.error, InternalError)

@@ -25,7 +25,7 @@ def state(folder):
 
 
 @TRIES
-def test_the_file_systems_time_and_nothing_left(folder, act):
+def test_touch_returns_the_time_and_leaves_nothing(folder, act):
     before = state(folder)
     assert abs(act(str(folder)) - time.time()) < 3600
     assert state(folder) == before
@@ -33,13 +33,13 @@ def test_the_file_systems_time_and_nothing_left(folder, act):
 
 @TRIES
 @pytest.mark.parametrize("place", ["nowhere", "mine"])
-def test_what_takes_no_files(folder, act, place):
+def test_touch_of_no_folder_raises(folder, act, place):
     with pytest.raises((FileNotFoundError, NotADirectoryError)):
         act(str(folder / place))
 
 
 @pytest.mark.parametrize("number", sorted(touch._NO_SUCH_FILES))
-def test_a_file_system_without_unnamed_files(folder, monkeypatch, number):
+def test_touch_without_unnamed_files_uses_a_named_one(folder, monkeypatch, number):
     real, refused = os.open, []
 
     def refuse(path, flags, *rest):
@@ -54,7 +54,7 @@ def test_a_file_system_without_unnamed_files(folder, monkeypatch, number):
     assert os.listdir(folder) == ["mine"]
 
 
-def test_a_full_or_forbidden_one_says_so(folder, monkeypatch):
+def test_touch_of_full_file_system_raises(folder, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
@@ -63,20 +63,20 @@ def test_a_full_or_forbidden_one_says_so(folder, monkeypatch):
         touch.unnamed(str(folder))
 
 
-def test_a_system_that_never_heard_of_them(folder, monkeypatch):
+def test_touch_without_o_tmpfile_uses_a_named_file(folder, monkeypatch):
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     assert touch.unnamed(str(folder)) > 0
     assert os.listdir(folder) == ["mine"]
 
 
-def test_times_stay_what_they_are(folder):
+def test_times_are_unchanged(folder):
     os.utime(folder, ns=(1_234_567_890_123_456_789, 987_654_321_987_654_321))
     touch.times(str(folder))
     status = os.stat(folder)
     assert (status.st_atime_ns, status.st_mtime_ns) == (1_234_567_890_123_456_789, 987_654_321_987_654_321)
 
 
-def test_times_of_somebody_elses(folder, monkeypatch):
+def test_times_of_foreign_folder_are_left_alone(folder, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError
 

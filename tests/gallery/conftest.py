@@ -1,27 +1,30 @@
-"""Worlds to make galleries of, and the browser that shows them."""
+"""A lab to make galleries in, and the browser that shows them, which only CI has to have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.gallery.worlds import World
-from tests.support import chromium
-from tests.support.chromium import Watched
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.support.chromium import Watched
+    from tests.support.lab import Lab
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(lab: Callable[..., Lab]) -> Lab:
+    return lab(offline=True)
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    from tests.support import chromium
+
     with chromium.browser(tmp_path_factory.mktemp("chromium")) as found:
         yield found
 
@@ -29,6 +32,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture
 def shown(running: Browser) -> Iterator[Callable[..., Watched]]:
     """Opens a page: ``shown(path, width=390, color_scheme="dark")``; at the end nothing may have gone wrong."""
+    from tests.support.chromium import Watched
+
     with ExitStack() as stack:
         opened = []
 

@@ -7,28 +7,27 @@ import time
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
 
-from tests.gallery.worlds import FOX, OWL, REFERENCE
+from tests.gallery.page import FOX, SHOWN, entries, gallery, made, put_hostile, put_three
+from tests.gallery.page import page as page_of
 from tests.support import chromium, history
-from tests.support.pictures import encoded, torn
+from tests.support.pictures import encoded
 
+pytestmark = pytest.mark.ci
 NOW = time.time()
-HOSTILE = (
-    "</noscript></script><script>alert(1)</script><img src=x onerror=alert(2)>\"><svg onload=alert(3)>'`${alert(4)}"
-    "<!--</style><iframe src=//example.com></iframe>\u202e\x00\x1b[2J\ud83e javascript:alert(5) &lt;b&gt; \u2028 $style"
-)
+
+
+def expect(found):
+    """Playwright's own, imported only where a browser runs."""
+    from playwright.sync_api import expect as expected
+
+    return expected(found)
 
 
 @pytest.fixture
 def three(world):
-    """An owl, a fox with a reference, and a damaged picture; newest first."""
-    world.made(history.user_message("an owl at night"), data=OWL, at=NOW, revisedPrompt=None)
-    world.made(
-        history.user_image(REFERENCE, "a red fox"), data=FOX, at=NOW - 100, revisedPrompt="a fox, drawn\nin two lines"
-    )
-    world.made(history.user_message("a torn one"), data=torn(encoded(60, "torn")), at=NOW - 200, revisedPrompt=None)
-    assert world.gallery().code == 0
+    put_three(world, NOW)
+    assert gallery(world).code == 0
     return world
 
 
@@ -36,8 +35,8 @@ def view(page):
     return page.locator("#view")
 
 
-def test_a_click_opens_the_picture_and_escape_closes_it(three, shown):
-    page = shown(three.page).page
+def test_click_opens_a_picture_and_escape_closes_it(three, shown):
+    page = shown(page_of(three)).page
     expect(page.locator("#count")).to_have_text("3 pictures")
     page.get_by_role("link", name="an owl at night").click()
     expect(view(page)).to_be_visible()
@@ -51,7 +50,7 @@ def test_a_click_opens_the_picture_and_escape_closes_it(three, shown):
 
 
 def test_enter_opens_and_arrows_move(three, shown):
-    page = shown(three.page).page
+    page = shown(page_of(three)).page
     page.keyboard.press("/")
     expect(page.locator("#query")).to_be_focused()
     page.keyboard.press("ArrowDown")
@@ -70,40 +69,40 @@ def test_enter_opens_and_arrows_move(three, shown):
     expect(page.locator("#previous")).to_be_disabled()
 
 
-def test_what_is_known_of_a_picture(three, shown):
-    page = shown(three.page).page
+def test_view_shows_what_is_known_of_a_picture(three, shown):
+    page = shown(page_of(three)).page
     page.get_by_role("link", name="a red fox").click()
     expect(page.locator("#revised")).to_have_text("a fox, drawn\nin two lines", use_inner_text=True)
     expect(page.locator("#references-title")).to_have_text("1 reference")
     assert page.locator("#references img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 64
-    expect(page.locator("#recover")).to_have_text(f"codex-imagegen recover {three.entries()[1]['thread']}")
+    expect(page.locator("#recover")).to_have_text(f"codex-imagegen recover {entries(three)[1]['thread']}")
     expect(page.locator("#saved")).to_be_hidden()
 
 
-def test_what_is_copied(three, shown):
-    page = shown(three.page, permissions=["clipboard-read", "clipboard-write"]).page
+def test_buttons_copy_prompts_and_command(three, shown):
+    page = shown(page_of(three), permissions=["clipboard-read", "clipboard-write"]).page
     page.get_by_role("link", name="a red fox").click()
     for button, copied in (
         ("Copy prompt", "a red fox"),
         ("Copy revised prompt", "a fox, drawn\nin two lines"),
-        ("Copy command", f"codex-imagegen recover {three.entries()[1]['thread']}"),
+        ("Copy command", f"codex-imagegen recover {entries(three)[1]['thread']}"),
     ):
         page.get_by_role("button", name=button).click()
         expect(page.locator("#said")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == copied
 
 
-def test_copying_where_the_clipboard_is_not_allowed(three, shown):
-    page = shown(three.page).page
+def test_copy_without_clipboard_permission_works(three, shown):
+    page = shown(page_of(three)).page
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     page.get_by_role("link", name="a red fox").click()
     page.get_by_role("button", name="Copy prompt").click()
     expect(page.locator("#said")).to_have_text("Copied")
 
 
-def test_search_finds_all_of_the_words(three, shown):
-    page = shown(three.page).page
-    tiles, thread = page.locator(".tile:visible"), three.entries()[2]["thread"]
+def test_search_requires_every_word(three, shown):
+    page = shown(page_of(three)).page
+    tiles, thread = page.locator(".tile:visible"), entries(three)[2]["thread"]
     for words, count in (
         ("fox", 1), ("LINES drawn", 1), ("a", 3), ("fox owl", 0), ("44 × 44", 1), (thread, 1), (thread[:7], 0),
     ):  # fmt: skip
@@ -119,58 +118,49 @@ def test_search_finds_all_of_the_words(three, shown):
     expect(page.locator("#count")).to_have_text("3 pictures")
 
 
-def test_arrows_in_the_view_stay_within_what_was_found(three, shown):
-    page = shown(three.page).page
+def test_arrows_stay_within_the_search_results(three, shown):
+    page = shown(page_of(three)).page
     page.fill("#query", "torn")
     page.get_by_role("link", name="Damaged picture").click()
     expect(page.locator("#next")).to_be_disabled()
     expect(page.locator("#previous")).to_be_disabled()
 
 
-def test_the_address_names_the_picture_and_back_closes_it(three, shown):
-    watched = shown(three.page, name=f"#{three.entries()[1]['id']}")
+def test_address_names_the_picture_and_back_closes_it(three, shown):
+    watched = shown(page_of(three), name=f"#{entries(three)[1]['id']}")
     page = watched.page
     expect(page.locator("#prompt")).to_have_text("a red fox")
     page.get_by_role("button", name="Close").click()
     expect(view(page)).to_be_hidden()
     page.get_by_role("link", name="an owl at night").click()
-    expect(page).to_have_url(f"{three.page.as_uri()}#{three.entries()[0]['id']}")
+    expect(page).to_have_url(f"{page_of(three).as_uri()}#{entries(three)[0]['id']}")
     page.go_back()
     expect(view(page)).to_be_hidden()
     page.go_forward()
     expect(page.locator("#prompt")).to_have_text("an owl at night")
 
 
-def test_nothing_that_came_from_outside_runs_or_loads(world, shown):
-    world.made(history.user_message(HOSTILE), data=FOX, revisedPrompt=HOSTILE, at=NOW)
-    world.made(
-        {"type": "turn_context", "payload": {"model": HOSTILE}},
-        history.user_message(HOSTILE),
-        data=b"x" * 9,
-        at=NOW - 9,
-    )
-    folder = world.past.saved(history.new_thread_id(), OWL)
-    (folder / "call_1.png").rename(folder / '"><script>alert(6)<')
-    assert world.gallery().code == 0
-    watched = shown(world.page)
+def test_hostile_text_neither_runs_nor_loads(world, shown):
+    put_hostile(world, NOW)
+    assert gallery(world).code == 0
+    watched = shown(page_of(world))
     page = watched.page
-    shown_words = HOSTILE.replace("\x00", "").replace("\x1b", "").replace("\ud83e", "?")
     page.locator(".tile a").nth(0).hover()
     page.locator(".tile a").nth(0).click()
-    for _picture in world.entries():
+    for _picture in entries(world):
         assert page.locator("#view script, #view iframe, #view svg[onload], main script, main iframe").count() == 0
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Escape")
     page.fill("#query", "alert(1)")
     expect(page.locator("#count")).to_have_text("2 of 3")
-    assert page.evaluate("entries[1].prompt") == shown_words
-    silent = shown(world.page, java_script_enabled=False).page
+    assert page.evaluate("entries[1].prompt") == SHOWN
+    silent = shown(page_of(world), java_script_enabled=False).page
     assert silent.locator("main script, main iframe, main svg").count() == 0
-    assert silent.locator("main li").nth(1).get_by_role("img").get_attribute("alt") == " ".join(shown_words.split())
+    assert silent.locator("main li").nth(1).get_by_role("img").get_attribute("alt") == " ".join(SHOWN.split())
 
 
-def test_the_policy_lets_nothing_else_in(three, shown):
-    watched = shown(three.page)
+def test_policy_blocks_added_code_and_requests(three, shown):
+    watched = shown(page_of(three))
     watched.page.evaluate(
         """() => {
             for (const [name, fields] of [
@@ -186,14 +176,14 @@ def test_the_policy_lets_nothing_else_in(three, shown):
     watched.requests.clear()
 
 
-def test_many_pictures_are_not_all_on_the_page(world, shown):
+def test_many_pictures_are_rendered_in_part(world, shown):
     small = [encoded(8, number) for number in range(400)]
     for number, data in enumerate(small):
-        world.past.rollout(
+        world.history.rollout(
             history.user_message(f"number {number}"), history.generated_image(data), at=NOW - 3600 * number
         )
-    assert world.gallery().code == 0
-    page = shown(world.page).page
+    assert gallery(world).code == 0
+    page = shown(page_of(world)).page
     assert 10 < page.locator(".tile").count() < 120
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(page.get_by_role("link", name="number 399")).to_be_visible()
@@ -211,11 +201,14 @@ def test_many_pictures_are_not_all_on_the_page(world, shown):
 
 def test_rows_fill_the_width_and_crop_nothing(world, shown):
     for number, (wide, high) in enumerate([(120, 80), (80, 120), (100, 100), (160, 90), (90, 160)] * 4):
-        world.made(
-            history.user_message(f"{wide} by {high}, {number}"), data=picture(wide, high, number), at=NOW - number
+        made(
+            world,
+            history.user_message(f"{wide} by {high}, {number}"),
+            data=picture(wide, high, number),
+            at=NOW - number,
         )
-    assert world.gallery().code == 0
-    page = shown(world.page).page
+    assert gallery(world).code == 0
+    page = shown(page_of(world)).page
     boxes = page.evaluate("rows.map((row) => row.numbers.map((n) => [boxes.get(n).left, boxes.get(n).wide, row.high]))")
     width = page.evaluate("document.querySelector('footer p').clientWidth")
     assert width <= 1200 - 40
@@ -238,8 +231,8 @@ PLACES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 @PLACES
 @pytest.mark.parametrize("width", [390, 1440])
-def test_axe_finds_nothing_wrong(three, shown, scheme, width):
-    page = shown(three.page, width=width, color_scheme=scheme, reduced_motion="reduce").page
+def test_axe_finds_no_violations(three, shown, scheme, width):
+    page = shown(page_of(three), width=width, color_scheme=scheme, reduced_motion="reduce").page
     assert chromium.violations(page) == []
     page.get_by_role("link", name="a red fox").focus()
     page.keyboard.press("Enter")
@@ -251,16 +244,16 @@ def test_axe_finds_nothing_wrong(three, shown, scheme, width):
 
 
 @PLACES
-def test_an_empty_home_is_a_page_as_well(world, shown, scheme):
-    assert world.gallery().code == 0
-    page = shown(world.page, color_scheme=scheme).page
+def test_empty_gallery_has_no_violations(world, shown, scheme):
+    assert gallery(world).code == 0
+    page = shown(page_of(world), color_scheme=scheme).page
     expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
     expect(page.locator("#query")).to_be_hidden()
     assert chromium.violations(page) == []
 
 
-def test_a_finger_moves_the_view(three, shown):
-    page = shown(three.page, width=390, height=844, has_touch=True, is_mobile=True).page
+def test_swipe_moves_the_view(three, shown):
+    page = shown(page_of(three), width=390, height=844, has_touch=True, is_mobile=True).page
     page.get_by_role("link", name="an owl at night").tap()
     page.evaluate(
         """() => {
@@ -273,19 +266,19 @@ def test_a_finger_moves_the_view(three, shown):
     expect(page.locator("#prompt")).to_have_text("a red fox")
 
 
-def test_without_a_script_the_pictures_are_there(three, shown):
-    page = shown(three.page, java_script_enabled=False).page
+def test_page_without_script_shows_pictures(three, shown):
+    page = shown(page_of(three), java_script_enabled=False).page
     link = page.get_by_role("link", name="a red fox")
     expect(link).to_be_visible()
     assert link.get_attribute("href").endswith("-preview.webp")
     assert page.locator("li").nth(2).inner_text() == "Damaged picture: a torn one"
 
 
-def test_codexs_own_file_is_a_link_away(world, shown):
-    thread = world.made(history.user_message("a fox"), at=NOW)
-    folder = world.past.saved(thread, FOX)
+def test_view_links_the_file_of_codex(world, shown):
+    thread = made(world, history.user_message("a fox"), at=NOW)
+    folder = world.history.saved(thread, FOX)
     (folder / "call_1.png").rename(folder / "odd # name?.png")
-    assert world.gallery().code == 0
-    page = shown(world.page).page
+    assert gallery(world).code == 0
+    page = shown(page_of(world)).page
     page.get_by_role("link", name="a fox").click()
     expect(page.locator("#saved")).to_have_attribute("href", (folder / "odd # name?.png").as_uri())

@@ -17,7 +17,7 @@ from codex_imagegen.gallery.develop import MAX_REFERENCES, develop
 from codex_imagegen.gallery.entry import Entry, bounded, from_json
 from codex_imagegen.gallery.shelf import Shelf
 from tests.support import history
-from tests.support.pictures import encoded, image, torn
+from tests.support.pictures import encoded, torn
 
 
 @pytest.fixture
@@ -37,17 +37,17 @@ def files(shelf):
     return {name: Image.open(io.BytesIO(Path(shelf.folder, name).read_bytes())) for name in names}
 
 
-def test_a_large_picture_has_a_small_and_a_middle_one(shelf):
+def test_large_picture_gets_preview_and_thumbnail(shelf):
     target = io.BytesIO()
-    image(64).resize((3000, 1500)).save(target, "PNG")
+    Image.new("RGB", (1700, 340), "teal").save(target, "PNG")
     entry = develop(kept(target.getvalue()), None, shelf, originals=False)
-    assert (entry.width, entry.height, entry.format, entry.broken) == (3000, 1500, "png", None)
-    assert [one.size for one in files(shelf).values()] == [(1600, 800), (512, 256)]
+    assert (entry.width, entry.height, entry.format, entry.broken) == (1700, 340, "png", None)
+    assert [one.size for one in files(shelf).values()] == [(1600, 320), (512, 102)]
     assert {one.format for one in files(shelf).values()} == {"WEBP"}
     assert set(files(shelf)) == set(entry.files(originals=False))
 
 
-def test_a_small_picture_is_not_made_larger(shelf):
+def test_small_picture_is_not_enlarged(shelf):
     develop(kept(encoded(40)), None, shelf, originals=False)
     assert [one.size for one in files(shelf).values()] == [(40, 40), (40, 40)]
 
@@ -70,7 +70,7 @@ def bomb():
 
 
 @pytest.mark.parametrize("data", [torn(encoded(60)), b"", b"\x89PNG\r\n\x1a\n", bomb()])
-def test_what_is_no_whole_picture_is_broken_and_leaves_no_file(shelf, data):
+def test_broken_picture_leaves_no_file(shelf, data):
     entry = develop(kept(data), "thread", shelf, originals=False)
     assert entry.broken
     assert (entry.prompt, entry.thread_id, entry.width) == ("prompt", "thread", 0)
@@ -78,7 +78,7 @@ def test_what_is_no_whole_picture_is_broken_and_leaves_no_file(shelf, data):
     assert list(entry.files(originals=False)) == []
 
 
-def test_references_have_thumbnails_if_they_are_pictures(shelf):
+def test_whole_references_get_thumbnails(shelf):
     entry = develop(
         kept(encoded(40), encoded(64), torn(encoded(70)), encoded(64), bomb()), None, shelf, originals=False
     )
@@ -91,17 +91,17 @@ def test_references_are_limited(shelf):
     assert (entry.shown, len(entry.references)) == (30, MAX_REFERENCES)
 
 
-def test_an_entry_survives_the_index(shelf):
+def test_entry_round_trips_through_json(shelf):
     entry = develop(kept(encoded(40), encoded(64)), "thread", shelf, originals=False)
     assert from_json(entry.to_json()) == entry
 
 
 @pytest.mark.parametrize("when", [-1e9, 0.0, 1e12, float("inf"), float("nan")])
-def test_a_time_that_no_calendar_holds_is_none(when):
+def test_impossible_time_becomes_zero(when):
     assert bounded(Entry("0", when, None)).time == 0.0
 
 
-def test_words_are_bounded():
+def test_long_text_is_cut():
     entry = bounded(
         Entry("0", 1.5, None, revised_prompt="x" * 1_000_000, model="y" * 10_000, codex_version="z" * 10_000)
     )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.gallery.worlds import entries_of
+from tests.gallery.page import entries_of
 from tests.support import builds
 from tests.support.checks import Small, every_build, made
+from tests.support.inprocess import call
 
 pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize("version", every_build())
-def test_every_build(lab, version):
+def test_gallery_of_real_sessions_shows_prompts_and_references(lab, version):
     world = lab(version, script=Small())
     (world.work / "ref.png").write_bytes(made("a reference"))
     assert world.run("--prompt", "a red fox", "--out", "fox.png").code == 0
     assert world.run("--prompt", "as a king", "--ref", "ref.png", "--out", "king.png").code == 0
     (world.work / "king.png").unlink()
-    done = world.run_argv([world.argv()[0], "gallery", "--json"])
+    done = call("gallery", "--json", environment=world.environment, folder=world.work)
     assert (done.code, done.err, done.json["pictures"], done.json["broken"]) == (0, "", 2, 0)
     king, fox = entries_of((world.work / "codex-gallery.html").read_text())
     assert (king["prompt"], king["shown"], len(king["references"])) == ("as a king", 1, 1)
@@ -26,6 +27,7 @@ def test_every_build(lab, version):
     assert all(entry["model"] and entry["size"] == "160 × 160" for entry in (king, fox))
     if builds.number(version) >= (0, 117):
         assert king["saved"].startswith(f"file://{world.home}/generated_images/{king['thread']}/")
-    again = world.run_argv([world.argv()[0], "recover", king["thread"], "--out", "king.png"])
+    recover = ("recover", king["thread"], "--out", "king.png")
+    again = call(*recover, environment=world.environment, folder=world.work)
     assert again.code == 0
     assert (world.work / "king.png").read_bytes() == made("as a king")

@@ -8,7 +8,6 @@ import pytest
 
 from tests.mcp.raw_client import texts
 from tests.support.checks import Small, made
-from tests.support.in_process import run_here
 from tests.support.lab import COMMAND
 
 THREAD = "0199a213-81c0-7800-8aa1-bbab2a035a53"
@@ -91,7 +90,7 @@ WRONG_OPTIONS = [
 def test_wrong_option_is_a_usage_error(lab):
     world = lab(offline=True)
     for arguments, words in WRONG_OPTIONS:
-        done = run_here(world, "mcp", *arguments)
+        done = world.call("mcp", *arguments)
         assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1), arguments
         assert words in done.err
 

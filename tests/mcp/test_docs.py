@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
-from pathlib import Path
 
 from codex_imagegen.server import settings
+from tests.support import docs
 
-PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text()
-CONFIGS = re.findall(r"<!-- config: (\w+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+PAGE = docs.page("docs/mcp.md").text
+CONFIGS = docs.page("docs/mcp.md").marked("config")
 KEYS = {"mcpServers", "servers", "mcp_servers"}
 
 

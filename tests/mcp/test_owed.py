@@ -20,7 +20,7 @@ from codex_imagegen.model import Event
 from codex_imagegen.outcome import ErrorInfo, Failure, Result
 from codex_imagegen.server.owed import Owed
 from tests.mcp.raw_client import RawClient, texts
-from tests.support import checks
+from tests.support import checks, history
 from tests.support.checks import Small, made
 
 A, B, C = (history.new_thread_id(1767225600.0 + number) for number in range(3))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from PIL import Image
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.model import Event, Request, Run, Wishes
 from codex_imagegen.runcomfy import download, job, login
+from tests.support import checks
 
 from .cli import Shell
 from .standin import TOKEN, StandIn
+
+POLL_SEC = job.POLL_SEC
+"""The program's own: tests have a shorter one."""
 
 
 def picture(size: tuple[int, int] = (8, 6), kind: str = "PNG", colour: str = "teal") -> bytes:
@@ -35,6 +40,17 @@ class Bench:
     def run(self, seconds: float = 20.0) -> Run:
         now = time.monotonic()
         return Run(now, now + seconds, self.interrupt, self.events.append)
+
+
+def when(standin: StandIn, words: str, *acts: Callable[[], object]) -> None:
+    """Act, one after the other, as soon as the stand-in was asked for something with these words in it."""
+
+    def wait() -> None:
+        checks.until(lambda: any(words in line for line in standin.lines), words)
+        for act in acts:
+            act()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def request(prompt: str = "a fox", *refs: str, model: str | None = None, **wishes: object) -> Request:

@@ -64,7 +64,7 @@ def error_of(status: int, value: object = None) -> ImagegenError:
         (202, 400001, 64),
     ],
 )
-def test_each_error_has_its_exit_code(status: int, code: object, exit_code: int) -> None:
+def test_refusal_has_its_exit_code(status: int, code: object, exit_code: int) -> None:
     error = error_of(status, {"error_code": code, "error_message": "because"} if code else {"detail": "because"})
     assert error.exit_code == exit_code
     assert error.message.endswith("because")
@@ -73,14 +73,14 @@ def test_each_error_has_its_exit_code(status: int, code: object, exit_code: int)
 
 
 @pytest.mark.parametrize("code", [None, 0, False, True, "", "0", "x", [], {}, "9" * 40, 1.5])
-def test_an_error_code_that_says_nothing_is_none(code: object) -> None:
+def test_meaningless_error_code_is_ignored(code: object) -> None:
     assert answers.refusal(answers.parse(200, json.dumps({"error_code": code}).encode())) is None
 
 
 @pytest.mark.parametrize(
     ("status", "spent"), [(400, False), (422, False), (429, False), (408, None), (500, None), (302, None)]
 )
-def test_what_may_have_been_spent_is_said_honestly(status: int, spent: bool | None) -> None:
+def test_refusal_tells_whether_it_may_have_cost(status: int, spent: bool | None) -> None:
     assert error_of(status).spent is spent
 
 
@@ -97,7 +97,7 @@ def test_what_may_have_been_spent_is_said_honestly(status: int, spent: bool | No
         b'"\\ud800"',
     ],
 )
-def test_a_body_of_any_shape_is_survived(body: bytes) -> None:
+def test_body_of_any_shape_is_parsed(body: bytes) -> None:
     answer = answers.parse(200, body)
     assert answer.fields == {}
     assert answer.error_code is None
@@ -106,7 +106,7 @@ def test_a_body_of_any_shape_is_survived(body: bytes) -> None:
 
 
 @given(st.integers(100, 999), JSON | st.dictionaries(KEYS, JSON))
-def test_no_json_raises_anything(status: int, value: object) -> None:
+def test_arbitrary_json_raises_nothing(status: int, value: object) -> None:
     answer = answers.parse(status, json.dumps(value).encode())
     error = answers.refusal(answer)
     assert error is None or len(error.message) < 500
@@ -117,13 +117,13 @@ def test_no_json_raises_anything(status: int, value: object) -> None:
 
 
 @given(JSON, st.integers(1, 50))
-def test_words_are_short_and_on_one_line(value: object, limit: int) -> None:
+def test_message_is_short_and_on_one_line(value: object, limit: int) -> None:
     text = answers.words(value, limit)
     assert len(text) <= limit
     assert "\n" not in text
 
 
-def test_words_are_found_in_any_shape() -> None:
+def test_message_is_found_in_any_shape() -> None:
     assert answers.words({"a": [{"msg": "one"}, 2, None, "two\n\n three"], "b": "one"}) == "one; two three"
     assert answers.words("x" * 1000) == "x" * 299 + "…"
     deep: object = "found"
@@ -143,12 +143,12 @@ def test_words_are_found_in_any_shape() -> None:
         (17, "generation-failed"),
     ],
 )
-def test_a_job_that_failed_has_its_reason(error: object, code: str) -> None:
+def test_failed_job_has_its_reason(error: object, code: str) -> None:
     found = answers.failure(answers.Answer(200, {"status": "failed", "error": error}))
     assert (found.code, found.exit_code, found.spent) == (code, 7, None)
 
 
-def test_a_failed_job_costs_what_it_says() -> None:
+def test_failed_job_has_its_cost() -> None:
     assert answers.failure(answers.Answer(200, {"status": "failed", "cost": 0})).spent is False
     assert answers.failure(answers.Answer(200, {"status": "failed", "cost": 0.1})).spent is True
     assert answers.failure(answers.Answer(200, {"status": "cancelled"})).code == "no-picture"
@@ -169,7 +169,7 @@ def test_a_failed_job_costs_what_it_says() -> None:
         ([], None),
     ],
 )
-def test_a_cost_is_a_number_of_dollars(cost: object, known: float | None) -> None:
+def test_cost_is_a_number_of_dollars(cost: object, known: float | None) -> None:
     assert answers.cost_of({"cost": cost}) == known
 
 
@@ -188,16 +188,16 @@ def test_a_cost_is_a_number_of_dollars(cost: object, known: float | None) -> Non
         ("²", None),
     ],
 )
-def test_retry_after_as_a_number(text: str | None, seconds: float | None) -> None:
+def test_retry_after_is_read_as_number(text: str | None, seconds: float | None) -> None:
     assert answers.seconds(text) == seconds
 
 
-def test_retry_after_as_a_date() -> None:
+def test_retry_after_is_read_as_date() -> None:
     found = answers.seconds(formatdate(time() + 30, usegmt=True))
     assert found is not None
     assert 25 < found <= 30
     assert answers.seconds(formatdate(0, usegmt=True)) == 0.0
 
 
-def test_an_answer_s_body_is_in_no_repr() -> None:
+def test_body_is_not_in_repr() -> None:
     assert "s3cret" not in repr(answers.parse(200, b'{"access_token": "s3cret"}'))

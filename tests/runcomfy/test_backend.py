@@ -12,10 +12,10 @@ import pytest
 
 from codex_imagegen.backends import load, runcomfy
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth
-from codex_imagegen.runcomfy import token
+from codex_imagegen.runcomfy import references, token
 from tests.support.pictures import encoded
 
-from .conftest import Bench, picture, request
+from .conftest import Bench, picture, request, when
 from .standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
@@ -31,7 +31,7 @@ def fails(bench: Bench, **wishes: object) -> ImagegenError:
     return caught.value
 
 
-def test_a_prompt_becomes_a_picture(standin: StandIn, bench: Bench) -> None:
+def test_backend_makes_a_picture(standin: StandIn, bench: Bench) -> None:
     standin.states.extendleft(["in_progress", "in_queue 2"])
     made = load("runcomfy").make(request("a fox", resolution="4k"), bench.run())
     assert made.picture.data == standin.files["out.png"]
@@ -45,7 +45,7 @@ def test_a_prompt_becomes_a_picture(standin: StandIn, bench: Bench) -> None:
     assert {event.request_id for event in bench.events} == {REQUEST_ID}
 
 
-def test_references_are_sent_in_order(standin: StandIn, bench: Bench, tmp_path: Path) -> None:
+def test_backend_sends_references_in_order(standin: StandIn, bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(picture(kind="JPEG"))
     runcomfy.make(request("edit", "https://x.test/b.png", str(tmp_path / "a.jpg")), bench.run())
     assert standin.lines[0] == EDIT
@@ -53,7 +53,7 @@ def test_references_are_sent_in_order(standin: StandIn, bench: Bench, tmp_path: 
     assert (first, second[:23]) == ("https://x.test/b.png", "data:image/jpeg;base64,")
 
 
-def test_nothing_is_sent_without_a_token(standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backend_without_token_sends_nothing(standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNCOMFY_TOKEN")
     assert isinstance(fails(bench), RunComfyAuth)
     assert standin.calls == []
@@ -62,13 +62,13 @@ def test_nothing_is_sent_without_a_token(standin: StandIn, bench: Bench, monkeyp
     assert standin.calls[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_nothing_is_sent_for_what_the_schema_has_not(standin: StandIn, bench: Bench) -> None:
+def test_backend_refuses_options_without_schema(standin: StandIn, bench: Bench) -> None:
     for wishes in ({"quality": "best"}, {"transparent": True}, {"size": (5, 1)}):
         assert fails(bench, **wishes).exit_code == 65
     assert standin.calls == []
 
 
-def test_foreign_addresses_are_listed_and_never_fetched(standin: StandIn, bench: Bench) -> None:
+def test_backend_warns_of_foreign_addresses_and_fetches_none(standin: StandIn, bench: Bench) -> None:
     with StandIn() as foreign:
         evil = f"{foreign.web}/files/out.png"
         standin.output = {"image": evil, "images": [f"{standin.web}/files/out.png", evil, "http://cdn.runcomfy.net/x"]}
@@ -78,14 +78,17 @@ def test_foreign_addresses_are_listed_and_never_fetched(standin: StandIn, bench:
     assert evil in made.warnings[0].message
 
 
-def test_a_reference_that_became_smaller_is_told(standin: StandIn, bench: Bench, tmp_path: Path) -> None:
+def test_backend_warns_of_a_reduced_reference(
+    standin: StandIn, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "MAX_BYTES", 400_000)
     path = tmp_path / "large.png"
-    path.write_bytes(encoded(1600))
+    path.write_bytes(encoded(400))
     asked = request("a fox", str(path))
     made = runcomfy.make(asked, bench.run())
     assert [w.code for w in made.warnings] == ["reference-reduced"]
     (uri,) = standin.calls[0].json["images"]
-    assert len(base64.b64decode(uri.partition(",")[2])) <= 6 * 1024 * 1024
+    assert len(base64.b64decode(uri.partition(",")[2])) <= 400_000
     _request_id, warnings = runcomfy.submit_only(asked, bench.run())
     assert warnings == made.warnings
     standin.next("submit", Reply(422, {"detail": "no"}))
@@ -94,7 +97,7 @@ def test_a_reference_that_became_smaller_is_told(standin: StandIn, bench: Bench,
     assert [code for code, _message in caught.value.warnings] == ["reference-reduced"]
 
 
-def test_several_pictures_are_said_and_the_first_is_taken(standin: StandIn, bench: Bench) -> None:
+def test_backend_takes_the_first_of_several_pictures(standin: StandIn, bench: Bench) -> None:
     standin.files["b.png"] = picture((3, 3))
     standin.output = {"images": [f"{standin.web}/files/{name}" for name in ("b.png", "out.png", "b.png")]}
     made = runcomfy.make(request(), bench.run())
@@ -117,21 +120,21 @@ def test_several_pictures_are_said_and_the_first_is_taken(standin: StandIn, benc
         {"images": ["data:image/png;base64,AAAA"]},
     ],
 )
-def test_an_output_without_an_address_is_no_picture(standin: StandIn, bench: Bench, output: object) -> None:
+def test_output_without_address_fails_as_no_picture(standin: StandIn, bench: Bench, output: object) -> None:
     standin.next("result", Reply(200, {"status": "succeeded", "output": output}))
     error = fails(bench)
     assert (error.code, error.exit_code, error.spent) == ("no-picture", 7, True)
     assert REQUEST_ID in str(error.hint)
 
 
-def test_only_foreign_addresses_are_no_picture_either(standin: StandIn, bench: Bench) -> None:
+def test_output_with_foreign_addresses_only_fails_as_no_picture(standin: StandIn, bench: Bench) -> None:
     standin.output = {"image": "https://evil.test/a.png"}
     error = fails(bench)
     assert (error.code, error.spent) == ("no-picture", True)
     assert "https://evil.test/a.png" in error.warnings[0][1]
 
 
-def test_a_download_that_stays_cut_says_how_to_fetch_it(standin: StandIn, bench: Bench) -> None:
+def test_download_cut_every_time_names_the_wait_command(standin: StandIn, bench: Bench) -> None:
     standin.next("file", *[Reply(body=picture((90, 90)), cut=40)] * 3)
     error = fails(bench)
     assert (error.exit_code, error.spent) == (75, True)
@@ -139,10 +142,10 @@ def test_a_download_that_stays_cut_says_how_to_fetch_it(standin: StandIn, bench:
     assert CANCEL not in standin.lines
 
 
-def test_a_stop_during_the_download_cancels_nothing(standin: StandIn, bench: Bench) -> None:
+def test_interrupt_during_download_cancels_nothing(standin: StandIn, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("file", Reply(hold=gate))
-    threading.Timer(0.2, bench.interrupt.set).start()
+    when(standin, "/files/", bench.interrupt.set)
     error = fails(bench)
     gate.set()
     assert isinstance(error, Interrupted)
@@ -150,7 +153,7 @@ def test_a_stop_during_the_download_cancels_nothing(standin: StandIn, bench: Ben
     assert CANCEL not in standin.lines
 
 
-def test_submit_only_and_fetch_are_the_two_halves(standin: StandIn, bench: Bench) -> None:
+def test_submit_only_and_fetch_make_a_picture_together(standin: StandIn, bench: Bench) -> None:
     assert runcomfy.submit_only(request(), bench.run()) == (REQUEST_ID, ())
     assert standin.lines == [SUBMIT]
     assert runcomfy.status(REQUEST_ID, bench.run()).word == "completed"
@@ -159,7 +162,7 @@ def test_submit_only_and_fetch_are_the_two_halves(standin: StandIn, bench: Bench
     assert standin.lines == [SUBMIT, STATUS, STATUS, RESULT, "GET /files/out.png", CANCEL]
 
 
-def test_an_id_that_can_not_be_one_is_never_asked_about(standin: StandIn, bench: Bench) -> None:
+def test_invalid_request_id_sends_nothing(standin: StandIn, bench: Bench) -> None:
     for call in (runcomfy.status, runcomfy.fetch, runcomfy.cancel):
         with pytest.raises(ImagegenError) as caught:
             call("../../models", bench.run())  # type: ignore[operator]
@@ -167,14 +170,14 @@ def test_an_id_that_can_not_be_one_is_never_asked_about(standin: StandIn, bench:
     assert standin.calls == []
 
 
-def test_a_request_that_they_do_not_know_is_said(standin: StandIn, bench: Bench) -> None:
+def test_unknown_request_id_fails_as_input(standin: StandIn, bench: Bench) -> None:
     for call in (runcomfy.status, runcomfy.fetch, runcomfy.cancel):
         with pytest.raises(ImagegenError) as caught:
             call("req_other", bench.run())  # type: ignore[operator]
         assert caught.value.exit_code == 65
 
 
-def test_a_status_asked_once_fails_plainly(standin: StandIn, bench: Bench) -> None:
+def test_status_is_asked_once_and_fails_plainly(standin: StandIn, bench: Bench) -> None:
     standin.next("status", Reply(503, body=b""), Reply(drop=True))
     for exit_code in (69, 75):
         with pytest.raises(ImagegenError) as caught:
@@ -182,9 +185,7 @@ def test_a_status_asked_once_fails_plainly(standin: StandIn, bench: Bench) -> No
         assert caught.value.exit_code == exit_code
 
 
-def test_the_token_is_in_no_log_and_no_traceback(
-    standin: StandIn, bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_token_is_in_no_log_and_no_traceback(standin: StandIn, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         runcomfy.make(request(), bench.run())
         for reply in (Reply(500, {"error": TOKEN}), Reply(drop=True), Reply(401, {"detail": f"x {TOKEN}"})):
@@ -195,7 +196,7 @@ def test_the_token_is_in_no_log_and_no_traceback(
     assert TOKEN not in caplog.text
 
 
-def test_several_runs_at_once_do_not_meet(standin: StandIn, bench: Bench) -> None:
+def test_concurrent_runs_are_independent(standin: StandIn, bench: Bench) -> None:
     made: list[str | None] = []
     threads = [
         threading.Thread(target=lambda: made.append(runcomfy.make(request(), bench.run()).request_id)) for _ in range(6)

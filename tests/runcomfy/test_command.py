@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -22,11 +21,11 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_status_says_where_a_request_stands(shell: Shell, standin: StandIn) -> None:
+def test_status_prints_the_state_of_a_request(shell: Shell, standin: StandIn) -> None:
     standin.states[0] = "in_queue 3"
     done = shell.run("runcomfy", "status", REQUEST_ID)
     assert (done.code, done.lines, done.err) == (0, ["in_queue (position 3)"], "")
-    done = shell.run("runcomfy", "status", REQUEST_ID, "--json")
+    done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
     assert done.code == 0
     assert done.json.keys() >= KEYS | {"request_id", "status", "queue_position"}
     assert (done.json["ok"], done.json["backend"], done.json["status"]) == (True, "runcomfy", "in_queue")
@@ -47,11 +46,11 @@ def test_status_says_where_a_request_stands(shell: Shell, standin: StandIn) -> N
         (Reply(200, body=b"[" * 300_000), 69, "runcomfy-upstream"),
     ],
 )
-def test_errors_have_their_code_and_one_sentence(
+def test_failed_status_has_its_code_and_one_sentence(
     shell: Shell, standin: StandIn, reply: Reply, code: int, word: str
 ) -> None:
     standin.next("status", reply)
-    done = shell.run("runcomfy", "status", REQUEST_ID, "--json")
+    done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["code"], done.json["error"]["exit_code"]) == (code, word, code)
     assert done.json.keys() >= KEYS
     assert done.err.startswith("codex-imagegen: ")
@@ -60,9 +59,9 @@ def test_errors_have_their_code_and_one_sentence(
     assert standin.lines == [STATUS]
 
 
-def test_an_id_that_can_not_be_one_asks_nothing(shell: Shell, standin: StandIn) -> None:
+def test_invalid_request_id_fails_without_a_request(shell: Shell, standin: StandIn) -> None:
     for verb in ("status", "wait", "cancel"):
-        done = shell.run("runcomfy", verb, "../../models/x", "--json")
+        done = shell.call("runcomfy", verb, "../../models/x", "--json")
         assert (done.code, done.json["error"]["code"]) == (64, "runcomfy-usage")
     assert standin.calls == []
     assert list(shell.work.iterdir()) == []
@@ -72,77 +71,67 @@ def test_an_id_that_can_not_be_one_asks_nothing(shell: Shell, standin: StandIn) 
     "args",
     [[], ["fly"], ["status"], ["status", "a", "b"], ["status", "a", "--wrong"], ["wait", "a", "--timeout-sec", "x"]],
 )
-def test_wrong_arguments_are_two(shell: Shell, standin: StandIn, args: list[str]) -> None:
-    done = shell.run("runcomfy", *args, "--json")
+def test_wrong_arguments_exit_with_two(shell: Shell, standin: StandIn, args: list[str]) -> None:
+    done = shell.call("runcomfy", *args, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
-    assert shell.run("runcomfy", *args).code == 2
+    assert shell.call("runcomfy", *args).code == 2
     assert standin.calls == []
 
 
-def test_every_command_has_its_help(shell: Shell) -> None:
-    done = shell.run("runcomfy", "--help")
+def test_every_subcommand_has_help(shell: Shell) -> None:
+    done = shell.call("runcomfy", "--help")
     assert done.code == 0
     for verb in ("status", "wait", "cancel", "login", "logout"):
         assert verb in done.out.decode()
-        assert shell.run("runcomfy", verb, "-h").code == 0
+        assert shell.call("runcomfy", verb, "-h").code == 0
 
 
-def test_wait_delivers_to_out(shell: Shell, standin: StandIn) -> None:
-    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png")
+def test_wait_writes_the_picture_to_out(shell: Shell, standin: StandIn) -> None:
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png")
     path = shell.work / "new" / "fox.png"
     assert (done.code, done.lines, done.err) == (0, [str(path)], "")
     assert path.read_bytes() == standin.files["out.png"]
     assert standin.lines == [STATUS, RESULT, FILE]
-    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png", "--json")
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png", "--json")
     assert (done.code, done.json["error"]["code"]) == (73, "out-exists")
     assert len(standin.calls) == 3  # refused before anything was asked
-    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png", "--force", "--json")
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png", "--force", "--json")
     assert (done.code, done.json["images"][0]["path"], done.json["backend"]) == (0, str(path), "runcomfy")
-    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "-")
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "-")
     assert (done.code, done.out) == (0, standin.files["out.png"])
     assert [p.name for p in path.parent.iterdir()] == ["fox.png"]
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_waiting_at_once_and_leaves_the_request(
-    shell: Shell, standin: StandIn, signum: int, code: int
-) -> None:
+def test_signal_ends_wait_and_leaves_the_request(shell: Shell, standin: StandIn, signum: int, code: int) -> None:
     standin.states[0] = "in_queue 1"
-    began: list[float] = []
     stop = stop_after(standin, STATUS, signum)
-
-    def act(process: object) -> None:
-        stop(process)  # type: ignore[arg-type]
-        began.append(time.monotonic())
-
-    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", act=act)
-    assert time.monotonic() - began[0] < 1
+    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", act=stop)
     assert (done.code, done.json["error"]["code"]) == (code, "interrupted")
     assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in done.json["error"]["hint"]
     assert set(standin.lines) == {STATUS}
     assert list(shell.work.iterdir()) == []
 
 
-def test_a_timeout_of_wait_leaves_the_request_too(shell: Shell, standin: StandIn) -> None:
+def test_timeout_ends_wait_and_leaves_the_request(shell: Shell, standin: StandIn) -> None:
     standin.states[0] = "in_progress"
-    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", "--timeout-sec", "1")
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", "--timeout-sec", "1")
     assert (done.code, done.json["error"]["code"]) == (75, "runcomfy-retry")
-    assert done.seconds < 4
     assert set(standin.lines) == {STATUS}
 
 
 @pytest.mark.parametrize("outcome", ["cancelled", "not_cancellable"])
-def test_cancel_says_which_it_was(shell: Shell, standin: StandIn, outcome: str) -> None:
+def test_cancel_tells_whether_it_cancelled(shell: Shell, standin: StandIn, outcome: str) -> None:
     standin.cancel_outcome = outcome
-    done = shell.run("runcomfy", "cancel", REQUEST_ID)
+    done = shell.call("runcomfy", "cancel", REQUEST_ID)
     assert (done.code, done.lines) == (0, [outcome])
-    assert shell.run("runcomfy", "cancel", REQUEST_ID, "--json").json["outcome"] == outcome
+    assert shell.call("runcomfy", "cancel", REQUEST_ID, "--json").json["outcome"] == outcome
     assert standin.lines == [CANCEL] * 2
 
 
-def test_a_cancel_of_unknown_outcome_is_worth_another_try(shell: Shell, standin: StandIn) -> None:
+def test_cancel_without_answer_fails_as_retry(shell: Shell, standin: StandIn) -> None:
     standin.next("cancel", Reply(202, body=b"<html>"))
-    done = shell.run("runcomfy", "cancel", REQUEST_ID, "--json")
+    done = shell.call("runcomfy", "cancel", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["spent"]) == (75, None)
 
 
@@ -155,8 +144,8 @@ def signed_out(shell: Shell) -> Shell:
     return shell
 
 
-def test_login_keeps_the_token_in_a_private_file(signed_out: Shell, standin: StandIn) -> None:
-    done = signed_out.run("runcomfy", "login")
+def test_login_writes_the_token_into_a_private_file(signed_out: Shell, standin: StandIn) -> None:
+    done = signed_out.call("runcomfy", "login")
     assert (done.code, done.out) == (0, b"")
     assert f"{standin.web}/cli?code=ABCD-1234" in done.err
     assert "ABCD-1234" in done.err
@@ -164,58 +153,58 @@ def test_login_keeps_the_token_in_a_private_file(signed_out: Shell, standin: Sta
     assert json.loads(path.read_text())["access_token"] == TOKEN
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert signed_out.run("runcomfy", "status", REQUEST_ID).code == 0
+    assert signed_out.call("runcomfy", "status", REQUEST_ID).code == 0
     assert standin.calls[-1].headers["authorization"] == f"Bearer {TOKEN}"
     path.chmod(0o644)
-    done = signed_out.run("runcomfy", "status", REQUEST_ID, "--json")
+    done = signed_out.call("runcomfy", "status", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["hint"]) == (77, f"chmod 600 {path}")
-    done = signed_out.run("runcomfy", "logout", "--json")
+    done = signed_out.call("runcomfy", "logout", "--json")
     assert (done.code, done.json["token_file"], path.exists()) == (0, str(path), False)
-    assert "not signed in" in signed_out.run("runcomfy", "logout").err
+    assert "not signed in" in signed_out.call("runcomfy", "logout").err
 
 
-def test_login_denied_is_not_signed_in(signed_out: Shell, standin: StandIn) -> None:
+def test_denied_login_writes_no_token(signed_out: Shell, standin: StandIn) -> None:
     standin.polls[0] = {"status": "denied"}
-    done = signed_out.run("runcomfy", "login", "--json")
+    done = signed_out.call("runcomfy", "login", "--json")
     assert (done.code, done.json["error"]["code"]) == (77, "runcomfy-auth")
     assert list(signed_out.home.iterdir()) == []
 
 
-def test_a_signal_ends_login(signed_out: Shell, standin: StandIn) -> None:
+def test_signal_ends_login(signed_out: Shell, standin: StandIn) -> None:
     standin.polls[0] = {"status": "pending"}
     done = signed_out.run("runcomfy", "login", act=stop_after(standin, "POST /api/cli-auth/poll"))
     assert done.code == 130
     assert list(signed_out.home.iterdir()) == []
 
 
-def test_a_variable_that_beats_the_file_is_mentioned(shell: Shell, standin: StandIn) -> None:
-    assert "RUNCOMFY_TOKEN is set" in shell.run("runcomfy", "logout").err
+def test_logout_mentions_the_token_variable(shell: Shell, standin: StandIn) -> None:
+    assert "RUNCOMFY_TOKEN is set" in shell.call("runcomfy", "logout").err
 
 
 @pytest.mark.parametrize("token", ["tok en", "tok\nX-Evil: 1", "tök"])
-def test_a_token_that_is_none_is_refused_unsaid(shell: Shell, standin: StandIn, token: str) -> None:
+def test_malformed_token_is_refused_and_not_shown(shell: Shell, standin: StandIn, token: str) -> None:
     shell.env["RUNCOMFY_TOKEN"] = token
-    done = shell.run("runcomfy", "status", REQUEST_ID, "--json")
+    done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
     assert (done.code, standin.calls) == (77, [])
     assert "Evil" not in done.err
     assert "tok" not in done.err.replace("token", "")
 
 
-def test_a_base_in_the_open_is_refused(shell: Shell) -> None:
+def test_insecure_base_url_is_refused(shell: Shell) -> None:
     shell.env["RUNCOMFY_MODEL_API_BASE"] = "http://model-api.runcomfy.net/v1"
-    assert shell.run("runcomfy", "status", REQUEST_ID, "--json").code == 64
+    assert shell.call("runcomfy", "status", REQUEST_ID, "--json").code == 64
 
 
-def test_the_config_folder_is_theirs_too(signed_out: Shell, standin: StandIn, tmp_path: Path) -> None:
+def test_config_folder_variable_moves_the_token(signed_out: Shell, standin: StandIn, tmp_path: Path) -> None:
     signed_out.env["RUNCOMFY_CONFIG_DIR"] = str(tmp_path / "elsewhere")
-    assert signed_out.run("runcomfy", "login").code == 0
+    assert signed_out.call("runcomfy", "login").code == 0
     assert (tmp_path / "elsewhere" / "token.json").exists()
-    assert signed_out.run("runcomfy", "status", REQUEST_ID).code == 0
+    assert signed_out.call("runcomfy", "status", REQUEST_ID).code == 0
 
 
-def test_events_of_a_wait_name_the_request(shell: Shell, standin: StandIn) -> None:
+def test_events_of_wait_name_the_request(shell: Shell, standin: StandIn) -> None:
     standin.states.extendleft(["in_progress", "in_queue 2"])
-    done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--events")
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--events")
     assert [(line["event"], line["message"]) for line in done.events] == [
         ("started", None), ("queued", "position 2"), ("drawing", None), ("landed", None), ("written", None),
         ("done", None),

@@ -15,12 +15,12 @@ from .conftest import picture, request
 URL = "https://example.org/a.png"
 
 
-def test_only_what_was_asked_for_is_sent() -> None:
+def test_order_holds_only_requested_options() -> None:
     order = inputs.order(request(" a fox\n"))
     assert order == inputs.Order("openai/gpt-image-2/text-to-image", {"prompt": " a fox\n"})
 
 
-def test_every_wish_has_its_name() -> None:
+def test_every_option_has_its_field() -> None:
     order = inputs.order(request("a", aspect_ratio="21:9", resolution="4k", quality="high", format="jpeg"))
     assert order.body == {
         "prompt": "a",
@@ -44,12 +44,12 @@ def test_every_wish_has_its_name() -> None:
         ("-", "webp", "webp"),
     ],
 )
-def test_a_name_asks_for_a_format_too(out: str | None, wanted: str | None, sent: str | None) -> None:
+def test_output_name_sets_the_format(out: str | None, wanted: str | None, sent: str | None) -> None:
     asked = dataclasses.replace(request("a", format=wanted), out=out)
     assert inputs.order(asked).body.get("output_format") == sent
 
 
-def test_references_choose_the_edit_model_and_keep_their_order() -> None:
+def test_references_select_the_edit_model_in_order() -> None:
     urls = [f"https://example.org/{n}.png" for n in (3, 1, 2)]
     order = inputs.order(request("a", *urls))
     assert order == inputs.Order("openai/gpt-image-2/edit", {"prompt": "a", "images": urls})
@@ -71,13 +71,13 @@ def test_references_choose_the_edit_model_and_keep_their_order() -> None:
         ((7, 3), "21:9"),
     ],
 )
-def test_a_size_is_translated_to_the_ratio_that_it_means(size: tuple[int, int], ratio: str) -> None:
+def test_size_is_translated_to_ratio_and_resolution(size: tuple[int, int], ratio: str) -> None:
     assert inputs.aspect_ratio_of(size) == ratio
     assert inputs.order(request("a", size=size)).body == {"prompt": "a", "aspect_ratio": ratio}
 
 
 @pytest.mark.parametrize("size", [(1000, 1), (1254, 1254 + 1), (0, 0), (-2, -3), (0, 5), (1366, 768)])
-def test_another_size_is_refused(size: tuple[int, int]) -> None:
+def test_unsupported_size_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(RunComfyInput, match="aspect ratio") as caught:
         inputs.aspect_ratio_of(size)
     assert caught.value.exit_code == 65
@@ -85,7 +85,7 @@ def test_another_size_is_refused(size: tuple[int, int]) -> None:
 
 
 @given(st.integers(-5, 10_000), st.integers(-5, 10_000))
-def test_a_size_is_translated_exactly_or_refused(width: int, height: int) -> None:
+def test_any_size_is_translated_exactly_or_refused(width: int, height: int) -> None:
     try:
         across, down = map(int, inputs.aspect_ratio_of((width, height)).split(":"))
     except RunComfyInput:
@@ -108,30 +108,30 @@ def test_a_size_is_translated_exactly_or_refused(width: int, height: int) -> Non
         {"size": (1024, 1024), "aspect_ratio": "2:3"},
     ],
 )
-def test_what_the_schema_has_not_is_refused_here(wishes: dict[str, object]) -> None:
+def test_values_outside_the_schema_are_refused(wishes: dict[str, object]) -> None:
     with pytest.raises(RunComfyInput) as caught:
         inputs.order(request("a", **wishes))
     assert (caught.value.exit_code, caught.value.spent) == (65, False)
 
 
-def test_a_size_and_a_ratio_that_agree_are_fine() -> None:
+def test_agreeing_size_and_ratio_are_accepted() -> None:
     assert inputs.order(request("a", size=(1024, 1536), aspect_ratio="2:3")).body["aspect_ratio"] == "2:3"
 
 
 @pytest.mark.parametrize("prompt", ["", " \n"])
-def test_an_empty_prompt_is_refused(prompt: str) -> None:
+def test_empty_prompt_is_refused(prompt: str) -> None:
     with pytest.raises(RunComfyInput, match="empty"):
         inputs.order(request(prompt))
 
 
-def test_ten_references_are_enough() -> None:
+def test_more_than_ten_references_are_refused() -> None:
     assert len(inputs.order(request("a", *[URL] * 10)).body["images"]) == 10  # type: ignore[arg-type]
     with pytest.raises(UsageError) as caught:
         inputs.order(request("a", *[URL] * 11))
     assert caught.value.exit_code == 2
 
 
-def test_a_model_and_references_must_fit() -> None:
+def test_model_must_fit_the_references() -> None:
     with pytest.raises(RunComfyInput, match="takes no references"):
         inputs.order(request("a", URL, model=inputs.TEXT_TO_IMAGE))
     with pytest.raises(RunComfyInput, match="needs a reference"):
@@ -159,21 +159,21 @@ def test_a_model_and_references_must_fit() -> None:
         "a" * 150 + "/" + "b" * 60,
     ],
 )
-def test_a_model_id_that_can_not_be_one_is_refused(bad: str) -> None:
+def test_invalid_model_id_is_refused(bad: str) -> None:
     with pytest.raises(RunComfyUsage) as caught:
         inputs.model_id(bad)
     assert caught.value.exit_code == 64
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "../x", "a/b", "a?b", "a#b", "-a", ".a", "é", "a\n", "a" * 129, "a%41"])
-def test_a_request_id_that_can_not_be_one_is_refused(bad: str) -> None:
+def test_invalid_request_id_is_refused(bad: str) -> None:
     with pytest.raises(RunComfyUsage) as caught:
         inputs.request_id(bad)
     assert caught.value.exit_code == 64
 
 
 @given(st.text())
-def test_an_id_stays_one_part_of_a_path(text: str) -> None:
+def test_id_is_one_path_segment(text: str) -> None:
     try:
         found = inputs.request_id(text)
     except RunComfyUsage:

@@ -18,7 +18,7 @@ from codex_imagegen.runcomfy.token import Token
 from codex_imagegen.runcomfy.transport import Transport
 from tests.support.causes import chain
 
-from .conftest import Bench
+from .conftest import POLL_SEC, Bench, when
 from .standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 ORDER = Order(TEXT_TO_IMAGE, {"prompt": "a fox"})
@@ -42,7 +42,7 @@ class Room:
 
 @pytest.fixture
 def seconds() -> float:
-    return 20.0
+    return 60.0
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def fails(call: object) -> ImagegenError:
 # --- submit ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_submit_is_one_post_with_the_token(room: Room, standin: StandIn) -> None:
+def test_submit_is_one_post_with_the_token(room: Room, standin: StandIn) -> None:
     assert room.submit() == REQUEST_ID
     (call,) = standin.calls
     assert call.line == f"POST /v1/models/{TEXT_TO_IMAGE}"
@@ -73,7 +73,7 @@ def test_a_submit_is_one_post_with_the_token(room: Room, standin: StandIn) -> No
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_each_kind_of_success_will_do(room: Room, standin: StandIn, status: int) -> None:
+def test_submit_accepts_every_success_status(room: Room, standin: StandIn, status: int) -> None:
     standin.next("submit", Reply(status, {"request_id": "abc"}))
     assert room.submit() == "abc"
 
@@ -115,7 +115,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("reply", "exit_code", "spent"), REFUSALS)
-def test_a_submit_that_fails_is_never_repeated(
+def test_failed_submit_is_not_repeated(
     room: Room, standin: StandIn, reply: Reply, exit_code: int, spent: bool | None
 ) -> None:
     standin.next("submit", reply)
@@ -126,7 +126,7 @@ def test_a_submit_that_fails_is_never_repeated(
         assert "before you ask again" in str(error.hint)
 
 
-def test_where_nobody_listens_nothing_was_spent(room: Room, standin: StandIn) -> None:
+def test_submit_to_closed_port_fails_unspent(room: Room, standin: StandIn) -> None:
     room.client.base = "http://127.0.0.1:1/v1"
     error = fails(room.submit)
     assert (error.exit_code, error.spent) == (75, False)
@@ -135,9 +135,7 @@ def test_where_nobody_listens_nothing_was_spent(room: Room, standin: StandIn) ->
     assert (error.exit_code, error.spent) == (69, False)
 
 
-def test_an_answer_that_never_comes_is_an_unknown_outcome(
-    room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_submit_without_answer_has_unknown_cost(room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "POST_SEC", 0.05)
     gate = threading.Event()
     standin.next("submit", Reply(hold=gate))
@@ -146,7 +144,7 @@ def test_an_answer_that_never_comes_is_an_unknown_outcome(
     assert (error.exit_code, error.spent) == (75, None)
 
 
-def test_a_token_that_the_other_side_repeats_is_not_shown(room: Room, standin: StandIn) -> None:
+def test_token_in_an_answer_is_hidden(room: Room, standin: StandIn) -> None:
     for text in (
         json.dumps({"error_message": f"no {TOKEN}"}),
         f'{{"error_message": "no {TOKEN}"}}'.replace("/", "\\/"),
@@ -155,31 +153,30 @@ def test_a_token_that_the_other_side_repeats_is_not_shown(room: Room, standin: S
         assert "(token)" in fails(room.submit).message
 
 
-def test_a_stop_before_the_submit_sends_nothing(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_interrupt_before_submit_sends_nothing(room: Room, standin: StandIn, bench: Bench) -> None:
     bench.interrupt.set()
     error = fails(room.submit)
     assert isinstance(error, Interrupted)
     assert (error.spent, standin.calls) == (False, [])
 
 
-def test_a_stop_during_the_submit_waits_for_the_id_to_cancel_it(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_interrupt_during_submit_cancels_the_request(room: Room, standin: StandIn, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
-    threading.Timer(0.05, bench.interrupt.set).start()
-    threading.Timer(0.1, gate.set).start()
+    when(standin, "POST /v1/models", bench.interrupt.set, gate.set)
     assert room.submit() == REQUEST_ID
     error = fails(room.wait)
     assert (error.exit_code, error.spent) == (130, False)
     assert standin.lines[1:] == [f"POST /v1/requests/{REQUEST_ID}/cancel"]
 
 
-def test_and_says_so_where_the_id_does_not_come(
+def test_interrupt_during_submit_without_id_has_unknown_cost(
     room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "GRACE_SEC", 0.05)
     gate = threading.Event()
     standin.next("submit", Reply(hold=gate))
-    threading.Timer(0.05, bench.interrupt.set).start()
+    when(standin, "POST /v1/models", bench.interrupt.set)
     error = fails(room.submit)
     gate.set()
     assert (error.exit_code, error.spent) == (130, None)
@@ -192,11 +189,9 @@ def test_and_says_so_where_the_id_does_not_come(
 STATUS, RESULT = f"GET /v1/requests/{REQUEST_ID}/status", f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
 
 
-def test_the_first_question_comes_at_once_and_each_change_is_told(room: Room, standin: StandIn) -> None:
+def test_wait_tells_each_change_of_state(room: Room, standin: StandIn) -> None:
     standin.states.extendleft(["in_progress", "in_progress", "in_queue 1", "in_queue 1", "in_queue 3"])
-    began = time.monotonic()
     finished = room.wait()
-    assert time.monotonic() - began < 2
     assert finished.cost_usd == 0.04
     assert standin.lines == [STATUS] * 6 + [RESULT]
     assert [(s.word, s.position) for s in room.told] == [
@@ -204,14 +199,12 @@ def test_the_first_question_comes_at_once_and_each_change_is_told(room: Room, st
     ]  # fmt: skip
 
 
-def test_the_pause_between_two_questions_is_two_seconds() -> None:
-    import importlib
-
-    assert importlib.reload(job).POLL_SEC == 2.0
+def test_poll_interval_is_two_seconds() -> None:
+    assert POLL_SEC == 2.0
 
 
 @pytest.mark.parametrize("word", ["succeeded", "completed", "Completed", "SUCCEEDED"])
-def test_both_words_for_success_are_taken(room: Room, standin: StandIn, word: str) -> None:
+def test_wait_accepts_both_words_for_success(room: Room, standin: StandIn, word: str) -> None:
     standin.states[0] = word
     standin.next("result", Reply(200, {"status": word, "output": {"images": ["https://a.runcomfy.net/1"]}}))
     assert room.wait().output == {"images": ["https://a.runcomfy.net/1"]}
@@ -227,14 +220,14 @@ def test_both_words_for_success_are_taken(room: Room, standin: StandIn, word: st
         Reply(200, {"error_code": 400005}),
     ],
 )
-def test_a_result_that_is_not_ready_is_waited_for(room: Room, standin: StandIn, early: Reply) -> None:
+def test_wait_repeats_until_the_result_is_ready(room: Room, standin: StandIn, early: Reply) -> None:
     standin.next("result", early, early)
     assert room.wait().cost_usd == 0.04
     assert standin.lines == [STATUS, RESULT] * 3
 
 
 @pytest.mark.parametrize("word", ["completed", "failed", "cancelled", "succeeded"])
-def test_the_result_decides(room: Room, standin: StandIn, word: str) -> None:
+def test_result_decides_over_status(room: Room, standin: StandIn, word: str) -> None:
     standin.states[0] = word
     standin.next("result", Reply(200, {"status": "failed", "error": {"message": "NSFW content"}}))
     error = fails(room.wait)
@@ -243,7 +236,7 @@ def test_the_result_decides(room: Room, standin: StandIn, word: str) -> None:
 
 
 @pytest.mark.parametrize(("word", "code"), [("failed", "generation-failed"), ("cancelled", "no-picture")])
-def test_a_failed_request_without_a_result_has_failed(room: Room, standin: StandIn, word: str, code: str) -> None:
+def test_failed_status_without_result_fails(room: Room, standin: StandIn, word: str, code: str) -> None:
     standin.states[0] = word
     standin.next("result", Reply(400, {"error_code": 400005}))
     assert fails(room.wait).code == code
@@ -252,7 +245,7 @@ def test_a_failed_request_without_a_result_has_failed(room: Room, standin: Stand
 @pytest.mark.parametrize(
     "error", ["out of memory", {"code": 5, "message": "out of memory"}, [["out of memory"]], None, 17, {}, True]
 )
-def test_an_error_of_any_shape_is_the_reason(room: Room, standin: StandIn, error: object) -> None:
+def test_failure_reason_is_read_from_any_shape(room: Room, standin: StandIn, error: object) -> None:
     standin.next("result", Reply(200, {"status": "failed", "error": error}))
     found = fails(room.wait)
     assert (found.code, found.exit_code, found.spent) == ("generation-failed", 7, None)
@@ -284,12 +277,12 @@ HICCUPS = [
 
 @pytest.mark.parametrize("route", ["status", "result"])
 @pytest.mark.parametrize("reply", HICCUPS)
-def test_hiccups_are_got_over(room: Room, standin: StandIn, reply: Reply, route: str) -> None:
+def test_transient_failures_are_retried(room: Room, standin: StandIn, reply: Reply, route: str) -> None:
     standin.next(route, reply, reply)
     assert room.wait().cost_usd == 0.04
 
 
-def test_a_slow_answer_is_a_hiccup(room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_answer_is_retried(room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "GET_SEC", 0.05)
     gate = threading.Event()
     standin.next("status", Reply(hold=gate))
@@ -297,7 +290,7 @@ def test_a_slow_answer_is_a_hiccup(room: Room, standin: StandIn, monkeypatch: py
     gate.set()
 
 
-def test_retry_after_is_honoured(room: Room, standin: StandIn) -> None:
+def test_wait_obeys_retry_after(room: Room, standin: StandIn) -> None:
     standin.next("status", Reply(429, body=b"", headers={"Retry-After": "1"}))
     began = time.monotonic()
     room.wait()
@@ -307,7 +300,7 @@ def test_retry_after_is_honoured(room: Room, standin: StandIn) -> None:
 @pytest.mark.parametrize(
     ("reply", "exit_code"), [(Reply(503, body=HTML), 69), (Reply(drop=True), 75), (Reply(429, body=b""), 75)]
 )
-def test_hiccups_without_end_are_given_up_and_the_request_is_left_alone(
+def test_lasting_failures_end_the_wait_without_cancel(
     room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch, reply: Reply, exit_code: int
 ) -> None:
     monkeypatch.setattr(job, "PATIENT_SEC", 0.05)
@@ -332,7 +325,7 @@ def test_hiccups_without_end_are_given_up_and_the_request_is_left_alone(
         (Reply(402, {"error_code": 400002}), 7),
     ],
 )
-def test_what_will_not_pass_ends_it(room: Room, standin: StandIn, reply: Reply, exit_code: int, route: str) -> None:
+def test_permanent_failure_ends_wait(room: Room, standin: StandIn, reply: Reply, exit_code: int, route: str) -> None:
     standin.next(route, reply)
     error = fails(room.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
@@ -341,7 +334,7 @@ def test_what_will_not_pass_ends_it(room: Room, standin: StandIn, reply: Reply, 
         assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
 
 
-def test_a_question_for_the_cost_that_is_not_understood_is_asked_without(room: Room, standin: StandIn) -> None:
+def test_result_is_asked_without_cost_if_refused(room: Room, standin: StandIn) -> None:
     standin.next("result", Reply(422, {"detail": "unknown parameter"}))
     assert room.wait().cost_usd is None
     assert standin.lines == [STATUS, RESULT, RESULT.removesuffix("?include_cost=true")]
@@ -352,17 +345,15 @@ def test_a_question_for_the_cost_that_is_not_understood_is_asked_without(room: R
 
 def interrupted(room: Room, standin: StandIn, bench: Bench) -> ImagegenError:
     standin.states[0] = "in_queue 9"
-    threading.Timer(0.1, bench.interrupt.set).start()
-    began = time.monotonic()
+    when(standin, "/status", bench.interrupt.set)
     error = fails(room.wait)
-    assert time.monotonic() - began < 1.5
     assert isinstance(error, Interrupted)
     assert standin.lines.count(f"POST /v1/requests/{REQUEST_ID}/cancel") == 1
     assert bench.interrupt._wakers == []
     return error
 
 
-def test_an_interrupt_cancels_a_queued_request(
+def test_interrupt_cancels_a_queued_request(
     room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "POLL_SEC", 2.0)
@@ -371,7 +362,7 @@ def test_an_interrupt_cancels_a_queued_request(
     assert f"the request {REQUEST_ID} was cancelled" in error.message
 
 
-def test_or_says_that_it_is_too_late_and_how_to_fetch_it(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_interrupt_of_running_request_names_the_wait_command(room: Room, standin: StandIn, bench: Bench) -> None:
     standin.cancel_outcome = "not_cancellable"
     error = interrupted(room, standin, bench)
     assert error.spent is True
@@ -393,7 +384,7 @@ def test_or_says_that_it_is_too_late_and_how_to_fetch_it(room: Room, standin: St
         Reply(302, body=b"", headers={"Location": "/v1/x"}),
     ],
 )
-def test_or_that_it_is_unknown(room: Room, standin: StandIn, bench: Bench, reply: Reply) -> None:
+def test_interrupt_with_failed_cancel_costs_unknown(room: Room, standin: StandIn, bench: Bench, reply: Reply) -> None:
     standin.next("cancel", reply)
     error = interrupted(room, standin, bench)
     assert error.spent is None
@@ -401,7 +392,7 @@ def test_or_that_it_is_unknown(room: Room, standin: StandIn, bench: Bench, reply
     assert f"runcomfy status {REQUEST_ID}" in str(error.hint)
 
 
-def test_a_cancel_that_hangs_is_not_waited_for_long(
+def test_hanging_cancel_is_given_up(
     room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "CANCEL_SEC", 0.1)
@@ -411,15 +402,15 @@ def test_a_cancel_that_hangs_is_not_waited_for_long(
     gate.set()
 
 
-def test_a_second_interrupt_ends_the_cancel(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_second_interrupt_ends_the_cancel(room: Room, standin: StandIn, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("cancel", Reply(hold=gate))
-    threading.Timer(0.4, bench.interrupt.set).start()
+    when(standin, "/cancel", bench.interrupt.set)
     assert interrupted(room, standin, bench).spent is None
     gate.set()
 
 
-def test_an_interrupt_ends_a_question_that_hangs(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_interrupt_ends_a_hanging_status_request(room: Room, standin: StandIn, bench: Bench) -> None:
     gate = threading.Event()
     standin.next("status", Reply(hold=gate))
     interrupted(room, standin, bench)
@@ -428,7 +419,7 @@ def test_an_interrupt_ends_a_question_that_hangs(room: Room, standin: StandIn, b
 
 @pytest.mark.parametrize("seconds", [0.2])
 @pytest.mark.parametrize("outcome", ["cancelled", "not_cancellable"])
-def test_the_deadline_cancels_too(room: Room, standin: StandIn, outcome: str) -> None:
+def test_deadline_cancels_the_request(room: Room, standin: StandIn, outcome: str) -> None:
     standin.states[0] = "in_progress"
     standin.cancel_outcome = outcome
     error = fails(room.wait)
@@ -438,16 +429,14 @@ def test_the_deadline_cancels_too(room: Room, standin: StandIn, outcome: str) ->
 
 
 @pytest.mark.parametrize("seconds", [0.3])
-def test_a_long_retry_after_ends_at_the_deadline(room: Room, standin: StandIn) -> None:
+def test_long_retry_after_ends_at_the_deadline(room: Room, standin: StandIn) -> None:
     standin.next("status", Reply(429, body=b"", headers={"Retry-After": "86400"}))
-    began = time.monotonic()
     assert fails(room.wait).exit_code == 75
-    assert time.monotonic() - began < 3
 
 
-def test_who_only_waits_leaves_the_request_alone(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_interrupted_plain_wait_cancels_nothing(room: Room, standin: StandIn, bench: Bench) -> None:
     standin.states[0] = "in_queue"
-    threading.Timer(0.05, bench.interrupt.set).start()
+    when(standin, "/status", bench.interrupt.set)
     with pytest.raises(Interrupted, match="left to go on") as caught, job.leaving(REQUEST_ID):
         job.wait(room.client, REQUEST_ID, room.patience, room.told.append)
     assert caught.value.spent is True

@@ -8,6 +8,7 @@ import pytest
 
 from codex_imagegen.cli.runcomfy import submit_only
 from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.runcomfy import references
 from tests.support import promised
 from tests.support.pictures import encoded
 
@@ -18,14 +19,14 @@ from .standin import REQUEST_ID, Reply, StandIn
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
 
 
-def test_it_prints_the_id_and_asks_no_more(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_wait_prints_the_id_and_polls_nothing(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     assert submit_only(request("a fox", quality="low"), json_wanted=False) == 0
     assert capsys.readouterr().out == f"{REQUEST_ID}\n"
     assert standin.lines == [SUBMIT]
     assert standin.calls[0].json == {"prompt": "a fox", "quality": "low"}
 
 
-def test_with_json_it_is_one_object(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_wait_with_json_prints_one_object(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     submit_only(request(), json_wanted=True)
     (line,) = capsys.readouterr().out.splitlines()
     found = promised.read(line)
@@ -33,13 +34,13 @@ def test_with_json_it_is_one_object(standin: StandIn, capsys: pytest.CaptureFixt
     assert (found["request_id"], found["request_ids"]) == (REQUEST_ID, [REQUEST_ID])
 
 
-def test_several_are_an_id_each(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_wait_with_count_prints_every_id(standin: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     standin.next("submit", Reply(200, {"request_id": "req_1"}), Reply(200, {"request_id": "req_2"}))
     submit_only(dataclasses.replace(request(), count=2), json_wanted=False)
     assert capsys.readouterr().out == "req_1\nreq_2\n"
 
 
-def test_ids_that_are_paid_for_are_not_lost(standin: StandIn) -> None:
+def test_no_wait_failure_names_earlier_ids(standin: StandIn) -> None:
     standin.next("submit", Reply(200, {"request_id": "req_1"}), Reply(402, body=b""))
     with pytest.raises(ImagegenError, match="submitted before: req_1") as caught:
         submit_only(dataclasses.replace(request(), count=3), json_wanted=True)
@@ -47,26 +48,27 @@ def test_ids_that_are_paid_for_are_not_lost(standin: StandIn) -> None:
     assert standin.lines == [SUBMIT] * 2
 
 
-def test_what_makes_no_sense_without_waiting_is_refused(standin: StandIn) -> None:
+def test_no_wait_refuses_options_of_a_waiting_run(standin: StandIn) -> None:
     for change in ({"backend": "codex"}, {"out": "a.png"}, {"count": 0}, {"timeout_sec": -1}):
         with pytest.raises(UsageError):
             submit_only(dataclasses.replace(request(), **change), json_wanted=False)  # type: ignore[arg-type]
     assert standin.calls == []
 
 
-def test_events_name_each_request_that_was_submitted(shell: Shell, standin: StandIn) -> None:
+def test_no_wait_events_name_each_request(shell: Shell, standin: StandIn) -> None:
     standin.next("submit", Reply(200, {"request_id": "req_1"}), Reply(402, body=b""))
-    done = shell.run("-p", "a fox", "--backend", "runcomfy", "--no-wait", "-n", "2", "--events")
+    done = shell.call("-p", "a fox", "--backend", "runcomfy", "--no-wait", "-n", "2", "--events")
     assert (done.code, done.out) == (7, b"")
     started, error = done.events
     assert (started["event"], started["index"], started["request_id"]) == ("started", 0, "req_1")
     assert "submitted before: req_1" in error["message"]
 
 
-def test_a_reference_that_became_smaller_is_told(shell: Shell, standin: StandIn) -> None:
-    (shell.work / "large.png").write_bytes(encoded(1600))
+def test_no_wait_warns_of_a_reduced_reference(shell: Shell, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_BYTES", 400_000)
+    (shell.work / "large.png").write_bytes(encoded(400))
     words = ["-p", "a fox", "-r", "large.png", "--backend", "runcomfy", "--no-wait"]
-    done = shell.run(*words)
+    done = shell.call(*words)
     assert (done.code, done.text) == (0, f"{REQUEST_ID}\n")
     assert "'large.png' is too large to arrive" in done.err
-    assert [warning["code"] for warning in shell.run(*words, "--json").json["warnings"]] == ["reference-reduced"]
+    assert [warning["code"] for warning in shell.call(*words, "--json").json["warnings"]] == ["reference-reduced"]

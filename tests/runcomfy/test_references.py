@@ -32,7 +32,7 @@ def data(uri: str) -> bytes:
     return base64.b64decode(uri.partition(",")[2])
 
 
-def test_the_bytes_go_as_they_are(tmp_path: Path) -> None:
+def test_reference_is_sent_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(picture())
     (uri,), warned = inputs(str(path))
@@ -52,18 +52,18 @@ def test_the_bytes_go_as_they_are(tmp_path: Path) -> None:
         "https://a\nb",
     ],
 )
-def test_only_https_is_passed_on(url: str) -> None:
+def test_reference_url_other_than_https_is_refused(url: str) -> None:
     with pytest.raises(RunComfyInput) as caught:
         references.load((url,))
     assert caught.value.exit_code == 65
 
 
-def test_https_is_passed_on_as_it_is() -> None:
+def test_https_reference_is_passed_on() -> None:
     urls = ("https://a.example/x%20y.png?a=1", "HTTPS://a.example/B.png")
     assert inputs(*urls) == (list(urls), [])
 
 
-def test_a_file_that_can_not_be_used_is_the_reference_s_fault(tmp_path: Path) -> None:
+def test_unusable_reference_file_fails(tmp_path: Path) -> None:
     with pytest.raises(ReferenceMissing):
         references.load((str(tmp_path / "none.png"),))
     (tmp_path / "half.png").write_bytes(picture()[:-20])
@@ -71,7 +71,7 @@ def test_a_file_that_can_not_be_used_is_the_reference_s_fault(tmp_path: Path) ->
         references.load((str(tmp_path / "half.png"),))
 
 
-def test_six_mebibytes_are_the_limit_of_one(tmp_path: Path) -> None:
+def test_reference_up_to_six_mebibytes_is_sent_unchanged(tmp_path: Path) -> None:
     path, jpeg = tmp_path / "a.jpg", picture(kind="JPEG")
     path.write_bytes(jpeg + b"\0" * (references.MAX_BYTES - len(jpeg)))
     (uri,), warned = inputs(str(path))
@@ -82,29 +82,36 @@ def test_six_mebibytes_are_the_limit_of_one(tmp_path: Path) -> None:
     assert len(data(uri)) < len(jpeg) * 4
 
 
-def test_more_than_six_mebibytes_become_a_smaller_copy(tmp_path: Path) -> None:
+def test_limits_are_those_of_runcomfy() -> None:
+    assert references.MAX_BYTES == 6 * 1024 * 1024
+    assert references.MAX_PIXELS == 32_000_000
+
+
+def test_reference_with_too_many_bytes_is_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_BYTES", 400_000)
     path = tmp_path / "noise.png"
-    path.write_bytes(encoded(1600))
+    path.write_bytes(encoded(400))
     assert path.stat().st_size > references.MAX_BYTES
     (uri,), warned = inputs(str(path))
     assert uri.startswith("data:image/jpeg;base64,")
-    assert (size(uri), warned) == ((1600, 1600), CODES)
+    assert (size(uri), warned) == ((400, 400), CODES)
     assert len(data(uri)) <= references.MAX_BYTES
 
 
-def test_thirty_two_megapixels_are_the_limit_of_one(tmp_path: Path) -> None:
+def test_reference_with_too_many_pixels_is_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_PIXELS", 320_000)
     path = tmp_path / "a.png"
-    path.write_bytes(picture((8000, 4000)))
+    path.write_bytes(picture((800, 400)))
     assert inputs(str(path))[1] == []
-    path.write_bytes(picture((8000, 4001)))
+    path.write_bytes(picture((800, 401)))
     (uri,), warned = inputs(str(path))
     width, height = size(uri)
     assert warned == CODES
-    assert 31_900_000 < width * height <= references.MAX_PIXELS
+    assert 310_000 < width * height <= references.MAX_PIXELS
     assert uri.startswith("data:image/webp;base64,")  # nothing but pixels was too much: without loss
 
 
-def test_sixty_four_mebibytes_are_the_limit_of_all(tmp_path: Path) -> None:
+def test_references_together_are_kept_below_the_total(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(picture(kind="JPEG") + random.Random(1).randbytes(6_000_000))
     url = "https://a.example/x.png"

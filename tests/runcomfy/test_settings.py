@@ -8,7 +8,7 @@ from codex_imagegen.errors import RunComfyUsage
 from codex_imagegen.runcomfy import settings
 
 
-def test_the_documented_bases_are_the_default() -> None:
+def test_default_base_urls_are_the_documented_ones() -> None:
     assert settings.model_api_base() == "https://model-api.runcomfy.net/v1"
     assert settings.web_base() == "https://www.runcomfy.com"
 
@@ -23,7 +23,7 @@ def test_the_documented_bases_are_the_default() -> None:
         "http://[::1]:9/v1",
     ],
 )
-def test_the_environment_moves_the_base(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+def test_environment_sets_the_base_url(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
     monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", f" {base} ")
     assert settings.model_api_base() == base.rstrip("/")
 
@@ -51,14 +51,14 @@ def test_the_environment_moves_the_base(monkeypatch: pytest.MonkeyPatch, base: s
     ("variable", "call"),
     [("RUNCOMFY_MODEL_API_BASE", settings.model_api_base), ("RUNCOMFY_WEB_BASE", settings.web_base)],
 )
-def test_another_base_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, call: object, base: str) -> None:
+def test_invalid_base_url_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, call: object, base: str) -> None:
     monkeypatch.setenv(variable, base)
     with pytest.raises(RunComfyUsage, match=variable) as caught:
         call()  # type: ignore[operator]
     assert "pass" not in str(caught.value)
 
 
-def test_the_token_file_is_where_their_own_command_line_has_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_file_is_that_of_the_runcomfy_cli(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.token_path() == str(home / "xdg_config_home" / "runcomfy" / "token.json")
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", "/somewhere")
     assert settings.token_path() == "/somewhere/token.json"

@@ -29,7 +29,7 @@ def value_of(found: token.Token) -> str:
     return found.header()["Authorization"]
 
 
-def test_nobody_is_signed_in_at_first() -> None:
+def test_missing_token_fails_as_auth() -> None:
     with pytest.raises(RunComfyAuth, match="not signed in") as caught:
         token.load()
     assert caught.value.exit_code == 77
@@ -37,7 +37,7 @@ def test_nobody_is_signed_in_at_first() -> None:
     assert caught.value.spent is False
 
 
-def test_a_saved_token_is_found_again_and_is_private() -> None:
+def test_saved_token_is_read_again_and_private() -> None:
     before = os.umask(0)
     try:
         path = Path(token.save(token.Token(SECRET)))
@@ -51,7 +51,7 @@ def test_a_saved_token_is_found_again_and_is_private() -> None:
     assert fields == {"access_token": SECRET, "refresh_token": None, "expires_at": None, "user_email": None}
 
 
-def test_the_token_file_is_private_from_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_file_is_private_from_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     real = os.fsync
 
@@ -66,7 +66,7 @@ def test_the_token_file_is_private_from_its_first_byte(monkeypatch: pytest.Monke
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
-def test_a_save_that_fails_leaves_the_old_token_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_save_keeps_the_old_token(monkeypatch: pytest.MonkeyPatch) -> None:
     path = write({"access_token": "old"})
 
     def fail(*_: object) -> None:
@@ -80,7 +80,7 @@ def test_a_save_that_fails_leaves_the_old_token_and_nothing_else(monkeypatch: py
     assert json.loads(path.read_text()) == {"access_token": "old"}
 
 
-def test_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_token_precedes_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     write({"access_token": "of-the-file"})
     monkeypatch.setenv("RUNCOMFY_TOKEN", f" {SECRET}\n")
     assert value_of(token.load()) == f"Bearer {SECRET}"
@@ -89,7 +89,7 @@ def test_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620, 0o644, 0o777, 0o601])
-def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(mode: int) -> None:
+def test_readable_token_file_is_refused_with_chmod_hint(mode: int) -> None:
     path = write({"access_token": SECRET}, mode)
     with pytest.raises(RunComfyAuth, match="by others") as caught:
         token.load()
@@ -98,7 +98,7 @@ def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(m
 
 
 @pytest.mark.parametrize("bad", ["to ken", "tok\nX-Evil: 1", "tok\r\n", "tök", "tok\x00", "a" * 9000, "\u2028"])
-def test_a_token_that_no_header_can_carry_is_refused_unsaid(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
+def test_malformed_token_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
     write({"access_token": bad})
     with pytest.raises(RunComfyAuth, match="holds no token") as caught:
         token.load()
@@ -123,26 +123,26 @@ def test_a_token_that_no_header_can_carry_is_refused_unsaid(monkeypatch: pytest.
         b'{"access_token": ["a"]}',
     ],
 )
-def test_a_token_file_of_any_shape_is_survived(content: bytes) -> None:
+def test_malformed_token_file_fails_as_auth(content: bytes) -> None:
     write(content)
     with pytest.raises(RunComfyAuth):
         token.load()
 
 
 @pytest.mark.parametrize("expires_at", [1, 1.5, 1_700_000_000])
-def test_an_expired_token_is_said_to_be_so(expires_at: float) -> None:
+def test_expired_token_fails_as_expired(expires_at: float) -> None:
     write({"access_token": SECRET, "expires_at": expires_at})
     with pytest.raises(RunComfyAuth, match="expired"):
         token.load()
 
 
 @pytest.mark.parametrize("expires_at", [None, "soon", True, 0, [], 4e9, 1e400])
-def test_another_expiry_is_no_hindrance(expires_at: object) -> None:
+def test_unknown_expiry_is_ignored(expires_at: object) -> None:
     write({"access_token": SECRET, "expires_at": expires_at, "user_email": "a@b.c"})
     assert value_of(token.load()) == f"Bearer {SECRET}"
 
 
-def test_what_is_no_file_is_refused_without_waiting(home: Path) -> None:
+def test_token_path_that_is_no_file_is_refused(home: Path) -> None:
     path = Path(settings.token_path())
     path.parent.mkdir(parents=True)
     os.mkfifo(path, 0o600)
@@ -154,14 +154,14 @@ def test_what_is_no_file_is_refused_without_waiting(home: Path) -> None:
         token.load()
 
 
-def test_a_huge_file_is_refused_unread() -> None:
+def test_huge_token_file_is_refused_unread() -> None:
     path = write(b"")
     os.truncate(path, 1 << 31)
     with pytest.raises(RunComfyAuth, match="no token file"):
         token.load()
 
 
-def test_a_folder_that_can_not_be_is_said(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_unwritable_token_folder_fails(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     (home / "file").write_text("")
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(home / "file"))
     with pytest.raises(RunComfyAuth, match="can't be read"):
@@ -172,14 +172,14 @@ def test_a_folder_that_can_not_be_is_said(monkeypatch: pytest.MonkeyPatch, home:
         token.forget()
 
 
-def test_signing_out_deletes_the_file_and_says_whether_there_was_one() -> None:
+def test_delete_removes_the_file_and_tells_whether_it_was_there() -> None:
     path = write({"access_token": SECRET})
     assert token.forget() == str(path)
     assert not path.exists()
     assert token.forget() is None
 
 
-def test_a_token_shows_itself_to_nobody() -> None:
+def test_token_is_not_in_repr() -> None:
     found = token.Token(SECRET)
     assert SECRET not in f"{found} {found!r} {[found]} {vars if hasattr(found, '__dict__') else ''}"
     assert found.hide(f"no {SECRET}, no") == "no (token), no"
@@ -196,7 +196,7 @@ ODD = 'rc/secret"token+\\~=42'
         "".join(f"\\u{ord(each):04X}" for each in ODD),
     ],
 )  # fmt: skip
-def test_a_token_that_comes_back_in_another_spelling_is_hidden(spelled):
+def test_token_in_another_spelling_is_hidden(spelled):
     assert token.Token(ODD).hide(f"no {spelled}, no") == "no (token), no"
 
 
@@ -204,7 +204,7 @@ def test_a_token_that_comes_back_in_another_spelling_is_hidden(spelled):
 @pytest.mark.parametrize("before", ["", "x:", "Bearer ", "abc:"])
 @pytest.mark.parametrize("after", ["", "\n", "!!"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_a_token_that_comes_back_in_base64_is_hidden(secret, before, after, encode):
+def test_token_in_base64_is_hidden(secret, before, after, encode):
     text = encode((before + secret + after).encode()).decode()
     for spelled in (text, quote(text, safe=""), text.replace("/", "\\/")):
         hidden = token.Token(secret).hide(f"no {spelled} no")
@@ -213,5 +213,5 @@ def test_a_token_that_comes_back_in_base64_is_hidden(secret, before, after, enco
         assert len(left) < 16  # of what stood before it
 
 
-def test_a_short_token_hides_no_text():
+def test_short_token_hides_no_text():
     assert token.Token("abc").hide("words in YWJj, and more") == "words in YWJj, and more"

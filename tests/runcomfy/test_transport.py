@@ -27,7 +27,7 @@ def get(transport: Transport, url: str, limit: int = 1 << 20) -> tuple[int, byte
         return response.status, b"".join(read(response, limit, threading.Event()))
 
 
-def test_an_answer_comes_whole_and_redirects_are_not_followed(transport: Transport, standin: StandIn) -> None:
+def test_answer_is_whole_and_redirects_are_not_followed(transport: Transport, standin: StandIn) -> None:
     url = f"{standin.web}/files/a"
     standin.files["a"] = b"x" * 200_000
     assert get(transport, url) == (200, b"x" * 200_000)
@@ -37,7 +37,7 @@ def test_an_answer_comes_whole_and_redirects_are_not_followed(transport: Transpo
     assert standin.calls[0].headers["user-agent"].startswith("codex-imagegen/")
 
 
-def test_a_body_is_read_no_further_than_its_limit(transport: Transport, standin: StandIn) -> None:
+def test_body_is_read_up_to_its_limit(transport: Transport, standin: StandIn) -> None:
     standin.files["a"] = b"x" * 1_000_000
     _, body = get(transport, f"{standin.web}/files/a", limit=100)
     assert 100 < len(body) <= 1 << 16
@@ -47,7 +47,7 @@ def test_a_body_is_read_no_further_than_its_limit(transport: Transport, standin:
         assert len(list(read(response, 1 << 30, told))) == 1
 
 
-def test_a_connection_is_used_again(transport: Transport, standin: StandIn) -> None:
+def test_connection_is_reused(transport: Transport, standin: StandIn) -> None:
     standin.files["a"] = b"x"
     for _ in range(3):
         get(transport, f"{standin.web}/files/a")
@@ -70,7 +70,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("reply", BROKEN)
-def test_what_is_no_http_is_broken(transport: Transport, standin: StandIn, reply: Reply) -> None:
+def test_answer_that_is_no_http_is_broken(transport: Transport, standin: StandIn, reply: Reply) -> None:
     standin.next("file", reply)
     with pytest.raises(Broken) as caught:
         get(transport, f"{standin.web}/files/a")
@@ -78,7 +78,7 @@ def test_what_is_no_http_is_broken(transport: Transport, standin: StandIn, reply
 
 
 @pytest.mark.parametrize("length", ["-5", "abc", "1, 2", "9" * 5000])
-def test_a_length_that_makes_no_sense_raises_nothing_else(transport: Transport, standin: StandIn, length: str) -> None:
+def test_invalid_content_length_is_broken(transport: Transport, standin: StandIn, length: str) -> None:
     standin.next("file", Reply(body=b"x", announce=length))
     try:
         get(transport, f"{standin.web}/files/a")
@@ -95,7 +95,7 @@ def test_silence_is_broken(transport: Transport, standin: StandIn) -> None:
         pass
 
 
-def test_where_nobody_listens_nothing_was_sent(transport: Transport) -> None:
+def test_closed_port_is_unsent(transport: Transport) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
@@ -105,7 +105,7 @@ def test_where_nobody_listens_nothing_was_sent(transport: Transport) -> None:
         get(transport, "http://nowhere.invalid/")
 
 
-def test_a_peer_that_speaks_no_tls_is_broken_and_gets_no_body(transport: Transport, standin: StandIn) -> None:
+def test_peer_without_tls_gets_no_body(transport: Transport, standin: StandIn) -> None:
     url = standin.web.replace("http:", "https:") + "/files/a"
     with pytest.raises(Broken) as caught:
         get(transport, url)
@@ -129,7 +129,7 @@ def tls(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
     return context, certificate
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
+def test_self_signed_certificate_is_untrusted(
     transport: Transport, standin: StandIn, tls: tuple[ssl.SSLContext, Path]
 ) -> None:
     standin.wrap(tls[0])
@@ -142,7 +142,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
     assert standin.calls == []
 
 
-def test_a_tls_connection_that_breaks_after_the_body_is_not_unsent(
+def test_tls_connection_cut_after_the_body_is_not_unsent(
     standin: StandIn, tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     standin.wrap(tls[0])

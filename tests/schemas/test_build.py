@@ -25,7 +25,7 @@ class Outer:
     one: Inner | None
 
 
-def test_every_field_is_a_key_with_its_type():
+def test_schema_of_dataclass_has_each_field_with_its_type():
     said = dict.fromkeys(("count", "ratio", "kind", "all", "one"), "words")
     assert build.properties(Outer, said) == {
         "count": {"description": "words", "type": "integer"},
@@ -36,19 +36,19 @@ def test_every_field_is_a_key_with_its_type():
     }
 
 
-def test_a_key_that_nobody_explained_is_refused():
+def test_field_without_description_is_refused():
     with pytest.raises(KeyError, match="ratio"):
         build.properties(Outer, {"count": "words"})
 
 
 @pytest.mark.parametrize("hint", [dict[str, int], int | str, set[str], None])
-def test_a_type_that_has_no_schema_is_refused(hint):
+def test_type_without_schema_is_refused(hint):
     with pytest.raises(TypeError, match="no schema"):
         build.of(hint)
 
 
 @pytest.mark.parametrize("name", ["Image", "Failure", "Result", "Event", "Session", "ErrorInfo", "Warning_"])
-def test_what_is_said_is_said_of_a_key_that_is_there(name):
+def test_descriptions_name_existing_fields_only(name):
     said = getattr(words, {"ErrorInfo": "ERROR", "Warning_": "WARNING"}.get(name, name.upper()))
     renamed = {"stage": "event"}
     assert {

@@ -26,7 +26,7 @@ def faults(kind, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_schema_is_one_and_stands_by_itself(kind):
+def test_every_schema_is_valid_and_self_contained(kind):
     schema = KINDS[kind].schema(kind)
     Draft202012Validator.check_schema(schema)
     assert (schema["$schema"], schema["title"]) == (DIALECT, kind)
@@ -36,13 +36,13 @@ def test_every_schema_is_one_and_stands_by_itself(kind):
     assert all("description" in key for key in schema["properties"].values())
 
 
-def test_what_is_printed_is_what_is_promised():
+def test_printed_objects_fit_their_schemas():
     assert faults("result", GOOD) == faults("result", BAD) == faults("event", EVENT) == []
     assert faults("error", BAD["error"]) == []
 
 
 @pytest.mark.parametrize(("kind", "data"), [("result", GOOD), ("result", BAD), ("event", EVENT)])
-def test_every_key_is_needed_and_others_may_come(kind, data):
+def test_schemas_require_every_key_and_allow_more(kind, data):
     for key in data:
         assert faults(kind, {name: value for name, value in data.items() if name != key}), key
     assert faults(kind, {**data, "added_later": 1}) == []
@@ -65,15 +65,15 @@ def test_every_key_is_needed_and_others_may_come(kind, data):
         ("event", EVENT, {"event": "warning"}),
     ],
 )
-def test_what_is_not_promised_is_found(kind, data, changes):
+def test_schemas_refuse_wrong_values(kind, data, changes):
     assert faults(kind, {**data, **changes})
 
 
-def test_a_failure_of_a_command_with_keys_of_its_own_is_a_plain_result():
+def test_failure_of_any_command_is_a_plain_result():
     assert faults("sessions", BAD) == faults("no-wait", BAD) == []
 
 
-def test_every_error_that_can_be_met_is_listed():
+def test_error_schema_lists_every_code():
     codes = {cls.code for cls in vars(errors).values() if isinstance(cls, type) and "code" in vars(cls)}
     schema = KINDS["error"].schema("error")
     assert set(schema["properties"]["code"]["examples"]) == codes
@@ -82,7 +82,7 @@ def test_every_error_that_can_be_met_is_listed():
 @pytest.mark.parametrize(
     ("path", "value"), [(("sudden",), 1), (("images", 0, "sudden"), 1), (("images", 0, "format"), "gif")]
 )
-def test_our_own_tests_are_stricter_than_readers(path, value):
+def test_tests_refuse_what_readers_must_ignore(path, value):
     data = copy.deepcopy(GOOD)
     *way, last = path
     place = data
@@ -94,7 +94,7 @@ def test_our_own_tests_are_stricter_than_readers(path, value):
         promised.read(json.dumps(data))
 
 
-def test_keys_of_the_paid_route_belong_to_it_alone():
+def test_runcomfy_keys_are_refused_for_codex():
     with pytest.raises(AssertionError):
         promised.read(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r"}))
     promised.read(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r", "backend": "runcomfy"}))

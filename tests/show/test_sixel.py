@@ -38,20 +38,20 @@ def decode(text: str) -> Image.Image:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 6), (7, 13), (64, 36), (300, 7)])
-def test_what_is_drawn_is_the_picture(size):
+def test_sixels_draw_the_picture(size):
     plain = Image.new("RGB", size, (255, 0, 0))
     plain.paste((0, 51, 102), (0, 0, (size[0] + 1) // 2, (size[1] + 1) // 2))
     assert decode(sixel.encode(plain)).tobytes() == plain.tobytes()
 
 
-def test_many_colours_are_drawn_nearly():
+def test_sixels_of_many_colours_are_close():
     noise = image(48)
     near = noise.quantize(sixel.COLOURS).convert("RGB").tobytes()
     drawn = decode(sixel.encode(noise)).tobytes()
     assert max(abs(one - other) for one, other in zip(drawn, near, strict=True)) <= 2  # parts of a hundred
 
 
-def test_it_is_text_that_every_terminal_takes():
+def test_sixels_are_printable_text():
     text = sixel.encode(image(30))
     assert text.isascii()
     assert re.fullmatch(r"\x1bP[ -~]*\x1b\\", text)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 
 from codex_imagegen.skill.text import text
-from tests.skill.worlds import BELOW, World
+from tests.skill.files import BELOW
 
 
 @pytest.fixture
-def world(tmp_path):
-    home, work = tmp_path / "home", tmp_path / "project"
-    home.mkdir()
-    work.mkdir()
-    return World(home, work)
+def world(lab):
+    """A home, and a project to work in."""
+    return lab(offline=True)
 
 
 @pytest.fixture

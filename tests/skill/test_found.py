@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen.skill.text import NAME, text
-from tests.skill.worlds import BELOW
+from tests.skill.files import BELOW, environment, files
 from tests.support import builds
+from tests.support.inprocess import call
 
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = re.search(r"^description: (.*)$", text().decode(), re.MULTILINE)[1]
@@ -29,9 +30,9 @@ net.Socket.prototype.connect = function (...words) {
 
 def skills_of(world, *, codex_home):
     """What the real Codex's app-server lists for the working folder."""
-    environment = {**world.environment, "CODEX_HOME": str(codex_home)}
+    told = {**world.environment, "CODEX_HOME": str(codex_home)}
     child = subprocess.Popen(
-        [builds.codex(builds.NEWEST), "app-server"], cwd=world.work, env=environment, text=True,
+        [builds.codex(builds.NEWEST), "app-server"], cwd=world.work, env=told, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     with child:
@@ -51,10 +52,10 @@ def skills_of(world, *, codex_home):
 
 @pytest.mark.real
 @pytest.mark.parametrize("arguments", [["--agent", "codex"], ["--agent", "codex", "--project"]])
-def test_codex_finds_it_wherever_its_home_is(lab, tmp_path, arguments):
+def test_codex_lists_the_installed_skill(lab, tmp_path, arguments):
     world, elsewhere = lab(), tmp_path / "codex-home"
     elsewhere.mkdir()
-    path = world.run_argv([*world.argv()[:1], "skill", "install", *arguments]).text.strip()
+    path = call("skill", "install", *arguments, environment=world.environment, folder=world.work).text.strip()
     found = skills_of(world, codex_home=elsewhere)
     assert list(found) == [path]
     assert found[path]["description"] == DESCRIPTION
@@ -64,29 +65,32 @@ def test_codex_finds_it_wherever_its_home_is(lab, tmp_path, arguments):
 def node(world, tmp_path):
     """Runs Node with no network and the tool's telemetry off; ``node.connected`` is where it tells what it tried."""
     (tmp_path / "loopback.cjs").write_text(LOOPBACK)
-    environment = {
+    held = {
         "DO_NOT_TRACK": "1", "DISABLE_TELEMETRY": "1", "NO_COLOR": "1", "CI": "1",
         "NODE_OPTIONS": f"--require {tmp_path / 'loopback.cjs'}", "CONNECTED": str(tmp_path / "connected"),
     }  # fmt: skip
 
     def run(*arguments):
-        return world.run([shutil.which("node") or pytest.skip("Node is not there"), *arguments], **environment)
+        argv = [shutil.which("node") or pytest.skip("Node is not there"), *arguments]
+        return world.run_argv(argv, env=environment(world, **held))
 
     run.connected = tmp_path / "connected"
     return run
 
 
-def test_node_is_held_indeed(node):
+@pytest.mark.ci
+def test_node_without_network_tells_what_it_tried(node):
     node("-e", "fetch('http://127.0.0.1:54321').catch(() => 0)")
     assert node.connected.exists()
 
 
 @pytest.mark.real
-def test_npx_skills_finds_it_in_the_repository(world, node):
+@pytest.mark.ci
+def test_npx_skills_installs_the_skill_of_the_repository(world, node):
     tool = str(builds.npm_package("skills", "1.5.15") / "bin" / "cli.mjs")  # newer ones need Node 22.20
     listed = node(tool, "add", str(ROOT), "--list")
     assert (listed.code, "Found 1 skill" in listed.text, DESCRIPTION in listed.text) == (0, True, True), listed
     assert node(tool, "add", str(ROOT), "--agent", "codex", "--yes").code == 0
     assert (world.work / ".agents/skills" / BELOW).read_bytes() == text()
-    assert world.files() == {world.work / ".agents/skills" / BELOW, world.work / "skills-lock.json"}
+    assert files(world) == {world.work / ".agents/skills" / BELOW, world.work / "skills-lock.json"}
     assert not node.connected.exists(), node.connected.read_text()

@@ -7,22 +7,22 @@ import os
 import pytest
 
 from codex_imagegen.skill.text import text
-from tests.skill.worlds import BELOW, assert_refused
+from tests.skill.files import BELOW, assert_refused, environment, files, skill
 from tests.support.lab import COMMAND
 
 
-def test_the_folder_asked_for_may_be_a_link(world):
+def test_linked_agent_folder_is_followed(world):
     (world.home / "dotfiles").mkdir()
     (world.home / ".claude").symlink_to("dotfiles")
-    assert world.skill("install", "--agent", "claude").code == 0
+    assert skill(world, "install", "--agent", "claude").code == 0
     assert (world.home / "dotfiles/skills" / BELOW).read_bytes() == text()
 
 
-def test_a_link_inside_the_project_is_followed(world):
+def test_link_inside_the_project_is_followed(world):
     (world.work / ".agents/skills").mkdir(parents=True)
     (world.work / ".claude").symlink_to(".agents")
-    assert world.skill("install", "--agent", "claude", "--project").code == 0
-    assert world.files() - {world.work / ".claude"} == {world.work / ".agents/skills" / BELOW}
+    assert skill(world, "install", "--agent", "claude", "--project").code == 0
+    assert files(world) - {world.work / ".claude"} == {world.work / ".agents/skills" / BELOW}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_link_inside_the_project_is_followed(world):
 )
 @pytest.mark.parametrize("command", ["install", "uninstall"])
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_a_link_out_of_the_project_is_not(world, link, command, force):
+def test_link_out_of_the_project_is_refused(world, link, command, force):
     """What a hostile repository may have checked out: a link to the user's own things."""
     below = f".claude/skills/{BELOW}".removeprefix(link).lstrip("/")
     outside = world.home / "own"
@@ -39,22 +39,22 @@ def test_a_link_out_of_the_project_is_not(world, link, command, force):
     own.write_bytes(text())
     (world.work / link).parent.mkdir(parents=True, exist_ok=True)
     (world.work / link).symlink_to(outside)
-    assert_refused(world.skill(command, "--agent", "claude", "--project", "--json", *force), "out-unwritable")
+    assert_refused(skill(world, command, "--agent", "claude", "--project", "--json", *force), "out-unwritable")
     assert own.read_bytes() == text()
-    assert world.files() == {own, world.work / link}
+    assert files(world) == {own, world.work / link}
 
 
-def test_a_link_to_nowhere_is_left_alone(world):
+def test_dangling_link_is_refused(world):
     (world.work / "skills").mkdir()
     (world.work / "skills/codex-imagegen").symlink_to("../made")
-    assert_refused(world.skill("install", "--dir", "skills", "--json"), "out-unwritable")
+    assert_refused(skill(world, "install", "--dir", "skills", "--json"), "out-unwritable")
     assert not (world.work / "made").exists()
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall"])
-def test_a_fifo_a_folder_and_a_huge_file_are_left_alone(world, there, command):
+def test_fifo_folder_and_huge_file_are_refused(world, there, command):
     def refused():
-        done = world.skill(command, "--dir", "skills", "--force", "--json")
+        done = skill(world, command, "--dir", "skills", "--force", "--json")
         assert_refused(done, "out-unwritable")
         assert os.listdir(there.parent) == [there.name]
 
@@ -70,18 +70,17 @@ def test_a_fifo_a_folder_and_a_huge_file_are_left_alone(world, there, command):
     refused()
 
 
-def test_a_file_where_a_folder_should_be(world):
+def test_file_in_place_of_folder_is_refused(world):
     (world.work / "skills").write_text("mine")
-    assert_refused(world.skill("install", "--dir", "skills", "--json"), "out-unwritable")
-    assert_refused(world.skill("install", "--dir", "skills/deeper", "--json"), "out-unwritable")
+    assert_refused(skill(world, "install", "--dir", "skills", "--json"), "out-unwritable")
+    assert_refused(skill(world, "install", "--dir", "skills/deeper", "--json"), "out-unwritable")
     assert (world.work / "skills").read_text() == "mine"
 
 
-def test_a_working_folder_that_is_gone(world):
+def test_removed_working_folder_is_refused_as_usage(world):
     """The project is where we are: nowhere."""
     gone = world.work / "gone"
     gone.mkdir()
-    world.work = gone
     script = f'rmdir "$PWD"; exec {COMMAND} skill install --agent claude --project --json'
-    done = world.run(["sh", "-c", script])
+    done = world.run_argv(["sh", "-c", f"cd gone; {script}"], env=environment(world))
     assert (done.code, done.json["error"]["code"]) == (2, "usage")

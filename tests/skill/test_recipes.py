@@ -7,20 +7,18 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from codex_imagegen.skill.text import text
-from tests.support import builds
+from tests.support import checks, docs
 from tests.support.scripts import Draws
 
 pytestmark = pytest.mark.real
 
-COMMAND, BACKGROUND = re.findall(r"```sh\n(.*?)```", text().decode(), re.DOTALL)
+COMMAND, BACKGROUND = docs.Page("SKILL.md", text().decode()).blocks("sh")
 THREAD = "THREAD_ID"
 PATIENCE_SEC = 90
 
@@ -43,10 +41,7 @@ class Agent:
 
     def __init__(self, world):
         self.world = world
-        path = os.pathsep.join(
-            [str(builds.codex(world.version).parent), str(Path(sys.executable).parent), world.environment["PATH"]]
-        )
-        self.environment = {**world.environment, "PATH": path}
+        self.environment = docs.environment(world)
 
     def start(self, command):
         return subprocess.Popen(
@@ -70,28 +65,20 @@ def kill_all(child):
         pass
 
 
-def until(found):
-    end = time.monotonic() + PATIENCE_SEC
-    while not (value := found()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return value
-
-
 def said(command):
     """One of the commands that the skill names in backquotes."""
     (found,) = re.findall(rf"`({re.escape(command)}[^`]*)`", text().decode())
     return found
 
 
-def test_the_command(lab):
+def test_command_of_the_skill_makes_a_picture(lab):
     world = lab(script=Draws())
     code, out = Agent(world).run(COMMAND)
     assert (code, json.loads(out)["images"][0]["path"]) == (0, str(world.work / "fox.png"))
     assert (world.work / "fox.png").read_bytes() == world.standin.script.nth(0)
 
 
-def test_in_the_background_and_its_shell_killed(lab):
+def test_background_command_survives_its_shell(lab):
     world = lab(script=Waits())
     agent = Agent(world)
     code, out = agent.run(BACKGROUND)
@@ -100,13 +87,13 @@ def test_in_the_background_and_its_shell_killed(lab):
     assert world.standin.script.asked.wait(PATIENCE_SEC)
     assert not (folder / "code").exists()
     world.standin.script.go.set()
-    until(lambda: (folder / "code").exists() and (folder / "code").read_text())
+    checks.until(lambda: (folder / "code").exists() and (folder / "code").read_text(), "the exit code")
     assert agent.run(f"cat {folder}/code") == (0, "0\n")
     assert json.loads((folder / "out").read_text())["images"][0]["path"] == str(world.work / "fox.png")
     assert (world.work / "fox.png").read_bytes() == world.standin.script.nth(0)
 
 
-def test_a_run_that_is_killed_is_found_again(lab):
+def test_killed_run_is_recovered_by_the_named_commands(lab):
     world = lab(script=Waits())
     agent = Agent(world)
     child = agent.start(COMMAND)
@@ -115,7 +102,9 @@ def test_a_run_that_is_killed_is_found_again(lab):
     child.communicate(timeout=PATIENCE_SEC)
     world.standin.script.go.set()
     listing = said("codex-imagegen recover --list")
-    (session,) = until(lambda: json.loads(agent.run(listing)[1])["sessions"])
+    found = []
+    checks.until(lambda: found.extend(json.loads(agent.run(listing)[1])["sessions"]) or found, "the session")
+    (session,) = found
     assert session["prompt"] == "a red fox in the snow"
     assert session["time"].endswith("Z")
     code, out = agent.run(said(f"codex-imagegen recover {THREAD}").replace(THREAD, session["thread_id"]))

@@ -26,7 +26,7 @@ BESIDE = {0, 1, 127, 137, 143}
 """Exit codes that no class has: success, some of several, no such command, SIGKILL, SIGTERM."""
 
 
-def test_the_front_matter_keeps_the_rules():
+def test_front_matter_fits_the_limits():
     assert list(FIELDS) == ["name", "description", "license", "compatibility", "metadata"]
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", FIELDS["name"])
     assert len(FIELDS["name"]) <= 64
@@ -34,30 +34,30 @@ def test_the_front_matter_keeps_the_rules():
     assert 0 < len(FIELDS["compatibility"]) <= 500
 
 
-def test_the_values_are_plain_yaml():
+def test_front_matter_is_plain_yaml():
     """Not quoted, and so nothing in them that YAML would take for more than text."""
     for value in FIELDS.values():
         assert not re.search(r": | #|^[\"'\[{>|*&!%@`]", value)
 
 
-def test_the_name_is_the_folders():
+def test_name_is_that_of_the_folder():
     folder = Path(codex_imagegen.skill.__file__).parent / NAME
     assert (folder / "SKILL.md").read_bytes() == text()
     assert FIELDS["name"] == folder.name
 
 
-def test_it_is_short_and_plain():
+def test_text_is_short_and_ascii():
     assert len(BODY.splitlines()) < 200
     assert SKILL.isascii()
     assert all(len(line) <= 130 for line in BODY.splitlines() if not line.startswith("|"))
 
 
-def test_it_is_sealed():
+def test_text_has_its_seal():
     assert is_unedited(text()), f'the seal of this text is "{seal_of(text())}"'
 
 
 @pytest.mark.parametrize("change", [lambda t: t + b" ", lambda t: t.replace(b"fox", b"cat", 1), lambda t: t[:-1]])
-def test_an_edited_copy_is_known_as_ours_and_edited(change):
+def test_edited_copy_is_recognized(change):
     edited = change(text())
     assert is_ours(edited)
     assert not is_unedited(edited)
@@ -66,7 +66,7 @@ def test_an_edited_copy_is_known_as_ours_and_edited(change):
 @pytest.mark.parametrize(
     "other", [b"", b"---\nname: codex-imagegen\n---\n", b"\xff\xfe", text().replace(b"name: c", b"name: d")]
 )
-def test_what_is_not_ours(other):
+def test_foreign_file_is_not_recognized(other):
     assert not is_ours(other)
     assert not is_unedited(other)
 
@@ -82,7 +82,7 @@ def every(command: click.Command, path: str) -> dict[str, click.Command]:
 ALL = {path: command for name in COMMANDS for path, command in every(load(name), name).items()}
 
 
-def test_every_option_exists():
+def test_named_options_exist():
     known = {option for command in ALL.values() for parameter in command.params for option in parameter.opts}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", BODY))
     assert len(named) > 15
@@ -94,24 +94,24 @@ def examples() -> list[str]:
     return re.findall(r"(?:^ *|`)codex-imagegen ([^`\n]*?)(?: </dev/null[^\n]*)?(?:`|$)", BODY, re.MULTILINE)
 
 
-def test_there_are_examples():
+def test_text_has_examples():
     assert len(examples()) > 6
 
 
 @pytest.mark.parametrize("example", examples())
-def test_every_example_names_a_command_and_options_of_it(example):
+def test_examples_use_existing_commands_and_options(example):
     path = max((path for path in ALL if f"{example} ".startswith(f"{path} ")), key=len, default="generate")
     assert path != "generate" or example.startswith("--")
     known = {option for parameter in ALL[path].params for option in parameter.opts}
     assert set(re.findall(r"(?<!\S)--[a-z-]+", example)) <= known
 
 
-def test_every_exit_code_is_told():
+def test_every_exit_code_is_listed():
     told = set().union(*(exits for exits, _codes, _told in ROWS))
     assert told == BESIDE | set(CONTRACT)
 
 
-def test_every_error_is_told_once_and_beside_its_exit_code():
+def test_every_error_is_listed_once_with_its_exit_code():
     named = [code for _exits, codes, _told in ROWS for code in codes]
     assert sorted(named) == sorted(code for codes in CONTRACT.values() for code in codes)
     for exits, codes, told in ROWS:
@@ -119,12 +119,12 @@ def test_every_error_is_told_once_and_beside_its_exit_code():
         assert told.endswith(".")
 
 
-def test_every_key_exists():
+def test_named_keys_exist():
     errors, images = ({field.name for field in fields(kind)} for kind in (ErrorInfo, Image))
     assert set(re.findall(r"`error\.(\w+)`", BODY)) - {"code"} <= errors
     assert set(re.findall(r"`images\[\]\.(\w+)`", BODY)) <= images
     assert {"width", "height"} <= images
 
 
-def test_nothing_is_said_of_our_machine():
+def test_text_has_no_path_of_a_machine():
     assert not re.search(r"/(?:home|root|tmp|work)/", SKILL)

@@ -97,7 +97,7 @@ def _image(url: str) -> Image.Image:
 def furnish(world: Lab) -> Path:
     """Put the commands on a PATH, and two pictures into the working folder; gives back what a shell sources."""
     folder = world.work.parent
-    (folder / "bin").mkdir()
+    (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "codex").symlink_to(builds.codex(world.version))
     (folder / "bin" / "codex-imagegen").symlink_to(COMMAND)
     for name, colour in (("cat", "darkorange"), ("hat", "navy")):

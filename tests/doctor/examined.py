@@ -1,4 +1,4 @@
-"""Running the doctor as it is installed, and Codexes that are ill in one way each."""
+"""Examinations by the doctor, and Codexes with one fault each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from codex_imagegen import report
+from codex_imagegen.doctor import words
+from codex_imagegen.doctor.checks import CHECKS, LIVE
+from codex_imagegen.doctor.context import Context
+from codex_imagegen.doctor.examine import examine as run_checks
+from codex_imagegen.doctor.finding import Report
+from codex_imagegen.doctor.parts import versions_beside
+from codex_imagegen.interrupt import Interrupt
 from tests.support import builds, checks
-from tests.support.lab import COMMAND, Lab, Outcome
+from tests.support.lab import COMMAND, Lab
+from tests.support.outcome import Outcome
 
 KEYS = [*checks.KEYS, "checks", "versions"]
 CHECK_KEYS = ["name", "status", "message", "hint", "data"]
@@ -50,7 +59,7 @@ class Examined:
 def examine(
     world: Lab, *arguments: str, codex: str | None = None, env: Mapping[str, str] | None = None, powerless: bool = False
 ) -> Examined:
-    """``doctor --json`` in a lab; ``codex`` "" is none at all, None the lab's build."""
+    """``doctor --json`` as it is installed; ``codex`` "" is none at all, None the lab's build."""
     argv = [COMMAND, "doctor", "--json", *arguments]
     if codex != "":
         argv += ["--codex", codex or str(builds.codex(world.version))]
@@ -59,15 +68,39 @@ def examine(
     return Examined(world.run_argv(argv, env=env))
 
 
-def ill(world: Lab, when: str, *lines: str) -> str:
-    """The lab's Codex, but for the command lines that match ``when`` (a shell pattern): these run the shell lines."""
+def look(world: Lab, *names: str, codex: str | None = None, env: Mapping[str, str] | None = None) -> Examined:
+    """The named checks alone, within the test's own process, and told as ``doctor --json`` would tell them.
+
+    Codex is asked only for what these checks need. What ends an examination of all is shown by :func:`examine`.
+    """
+    environment = {**world.environment, **(env or {})}
+    given = None if codex == "" else codex or str(builds.codex(world.version))
+    context = Context(given, Interrupt(), environment)
+    wanted = [check for check in (*CHECKS, LIVE) if check.name in names]
+    assert len(wanted) == len(names)
+    findings = tuple(run_checks(context, wanted))
+    told = Report(findings, versions_beside(findings[0].data.get("version")), 0.0)
+    sentence = f"{report.error_line(report.error_info(told.error))}\n" if told.error else ""
+    code = told.error.exit_code if told.error else 0
+    return Examined(Outcome(code, f"{words.to_json(told)}\n".encode(), sentence, 0.0))
+
+
+def faulty(world: Lab, *cases: tuple[str, ...]) -> str:
+    """The lab's Codex, but for some command lines: each case is a shell pattern and the lines that it runs."""
+    script = world.tmp / "faulty-codex"
+    lines = [line for when, *does in cases for line in (f"{when})", *does, ";;")]
     real = builds.codex(world.version)
-    script = world.tmp / "ill-codex"
-    script.write_text(
-        "\n".join(["#!/bin/sh", 'case "$*" in', f"{when})", *lines, ";;", f'*) exec "{real}" "$@" ;;', "esac", ""])
-    )
+    script.write_text("\n".join(["#!/bin/sh", 'case "$*" in', *lines, f'*) exec "{real}" "$@" ;;', "esac", ""]))
     script.chmod(0o755)
     return str(script)
+
+
+def scripted(world: Lab, login: str = "Logged in using ChatGPT") -> str:
+    """A Codex in good health whose every answer is a line of a script: for what is not about Codex."""
+    return faulty(
+        world, ("--version", f"echo codex-cli {builds.NEWEST}"), ("login*", f"echo '{login}' >&2"),
+        ("features*", "echo image_generation stable true"), ("*", "exit 0"),
+    )  # fmt: skip
 
 
 def without_codex(world: Lab) -> dict[str, str]:

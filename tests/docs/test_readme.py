@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -15,44 +13,36 @@ from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.model import Stage
 from codex_imagegen.schemas.kinds import KINDS
 from tests.contract import golden
-from tests.support import promised
-from tests.support.lab import COMMAND
+from tests.support import docs, promised
+from tests.support.inprocess import call
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = docs.page("README.md")
 
 
 def help_of(*command: str) -> str:
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
-    done = subprocess.run([COMMAND, *command, "--help"], capture_output=True, text=True, check=True, env=environment)
-    return done.stdout
+    done = call(*command, "--help", environment={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]})
+    assert done.code == 0, done
+    return done.text
 
 
-def block(name: str) -> str:
-    """The fenced block that follows a marker."""
-    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", README, re.DOTALL)
-    assert found, name
-    return found[1]
-
-
-def test_the_options_are_those_of_the_help():
+def test_readme_options_are_those_of_the_help():
     page = help_of()
     options = page[page.index("Options:") : page.index("Other commands")]
-    assert block("options").strip() == options.strip()
+    assert README.block("options").strip() == options.strip()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_documented_and_has_help(name):
-    assert f"`{name}`" in README
+def test_readme_names_every_command(name):
+    assert f"`{name}`" in README.text
     assert "Usage: codex-imagegen" in help_of(name)
 
 
-def test_every_error_code_is_in_the_table():
+def test_readme_names_every_error_code():
     codes = {error.code for error in vars(errors).values() if isinstance(error, type) and "code" in vars(error)}
-    assert {code for code in codes if f"`{code}`" not in README} == set()
+    assert {code for code in codes if f"`{code}`" not in README.text} == set()
 
 
-def test_the_table_of_exit_codes_is_the_errors():
+def test_readme_exit_codes_are_those_of_the_errors():
     here = [" ".join(pair) for row in exit_rows() for pair in row]
     assert sorted(here) == sorted(golden.exit_codes())
 
@@ -60,7 +50,7 @@ def test_the_table_of_exit_codes_is_the_errors():
 def exit_rows() -> list[list[tuple[str, str]]]:
     """(exit code, ``error.code``) of each row; several in a row are in the same order, or share the only one."""
     found = []
-    for numbers, names in re.findall(r"^\| ([\d ·]+) \| ([^|]*) \|.*\|$", README, re.MULTILINE):
+    for numbers, names in re.findall(r"^\| ([\d ·]+) \| ([^|]*) \|.*\|$", README.text, re.MULTILINE):
         codes, exits = re.findall(r"`([a-z-]+)`", names), re.findall(r"\d+", numbers)
         width = max(len(codes), len(exits))
         row = list(zip(exits * (width // len(exits)), codes * (width // len(codes)), strict=True)) if codes else []
@@ -69,25 +59,19 @@ def exit_rows() -> list[list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/json.md"])
-def test_every_example_of_json_is_what_is_promised(page):
-    examples = re.findall(r'^```json\n(\{"schema": .*?)^```', (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+def test_json_examples_fit_their_schemas(page):
+    examples = docs.page(page).json_examples()
     assert len(examples) >= 2
-    for example in examples:
-        line = example.replace("\n", "")
+    for line in examples:
         promised.event(line) if '"event"' in line else promised.read(line)
 
 
-def test_every_event_and_every_schema_is_documented():
-    page = (ROOT / "docs/json.md").read_text()
+def test_json_page_names_every_event_and_key():
+    page = docs.page("docs/json.md").text
     assert {each for each in get_args(Stage) if f"`{each}`" not in page} == set()
     keys = {key for kind in KINDS for key in KINDS[kind].schema(kind)["properties"]}
     assert {key for key in keys if f"`{key}`" not in page and f'"{key}"' not in page} == set()
 
 
-def test_every_picture_of_the_readme_is_there():
-    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
-        assert (ROOT / path).is_file(), path
-
-
-def test_nothing_is_left_to_fill_in():
-    assert re.findall(r"^[A-Z]{5,}$", README, re.MULTILINE) == []
+def test_readme_has_no_placeholders():
+    assert re.findall(r"^[A-Z]{5,}$", README.text, re.MULTILINE) == []

@@ -1,0 +1,31 @@
+"""docs/doctor.md tells the truth: every check with its keys and what it fails with, and every word of a status."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from codex_imagegen.doctor.checks import CHECKS, LIVE
+from codex_imagegen.doctor.words import MARKS
+from tests.doctor.examined import KEYS
+from tests.support import docs, promised
+
+PAGE = docs.page("docs/doctor.md")
+ROWS = {row[0].strip("`"): row[-1] for row in PAGE.after("## `--json`").rows()}
+
+
+@pytest.mark.parametrize("check", [*CHECKS, LIVE], ids=lambda check: check.name)
+def test_doctor_page_lists_every_check_and_its_keys(check):
+    assert f"\n| `{check.name}` | " in PAGE.before("## `--json`").text
+    named = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)|: .*", "", ROWS.get(check.name, "")))
+    assert tuple(named) == check.keys
+
+
+def test_doctor_page_names_every_status():
+    assert all(f"`{word}`" in PAGE.text for word in [*MARKS, *MARKS.values()])
+
+
+def test_doctor_json_example_fits_its_schema():
+    (example,) = PAGE.json_examples()
+    assert list(promised.read(example)) == KEYS

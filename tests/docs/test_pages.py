@@ -1,0 +1,85 @@
+"""The pages in docs/ tell the truth: the tour runs, the FAQ has every code, and the options that are named exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+from PIL import Image
+
+from codex_imagegen import errors
+from codex_imagegen.cli.main import COMMANDS
+from codex_imagegen.errors import ImagegenError
+from tests.contract import golden
+from tests.docs.test_readme import help_of
+from tests.support import checks, docs
+from tests.support.checks import Small
+
+TOUR = docs.page("docs/tour.md")
+
+
+@pytest.mark.real
+def test_tour_first_and_last_commands_run(lab):
+    """A picture, one made from it, and what spends nothing."""
+    world = lab(script=Small())
+    blocks = TOUR.blocks("sh")
+    said = [docs.run_shell(world, block) for block in (blocks[1], *blocks[-3:])]
+    assert [done.code for done in said] == [0] * len(said), said
+    assert {path.name for path in world.work.iterdir()} == {"fox.png", "asleep.png", "again.png", "SKILL.md"}
+    assert world.model_calls == 2
+
+
+@pytest.mark.real
+@pytest.mark.ci
+def test_tour_runs_from_end_to_end(lab):
+    world = lab(script=Small())
+    said = [docs.run_shell(world, block) for block in TOUR.blocks("sh")]
+    assert [done.code for done in said] == [0] * len(said), said
+    files = {str(found.relative_to(world.work)) for found in world.work.rglob("*") if found.is_file()}
+    assert files >= {
+        "hills.png", "fox.png", "asleep.png", "owl.png", "lighthouse-1.png", "lighthouse-2.png", "harbour.webp",
+        "bird.png", "firs/0001.png", "firs/summer.png", "again.png", "SKILL.md",
+    }  # fmt: skip
+    with Image.open(world.work / "harbour.webp") as harbour:
+        assert harbour.size == (800, 450)
+    assert json.loads((world.work / "bird.json").read_text())["ok"]
+    assert world.model_calls == 9  # the second call of the batch, and all that follows, spent nothing
+    assert (world.leftovers, checks.processes(world)) == ([], [])
+
+
+def test_faq_has_an_entry_for_every_code():
+    told = re.findall(r"^### `([a-z-]+)` – (\d+)", docs.page("docs/faq.md").text, re.MULTILINE)
+    classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ImagegenError)]
+    leaves = {kind.code: kind.exit_code for kind in classes if "code" in vars(kind) and kind is not ImagegenError}
+    assert dict(told) == {code: str(number) for code, number in leaves.items()}
+    assert len(told) == len(leaves)
+
+
+def test_coming_from_page_names_existing_options():
+    pages = "".join(help_of(*([] if name == "generate" else [name])) for name in COMMANDS)
+    here = [row[-1] for row in docs.page("docs/coming-from.md").rows() if row[0] != "there"]
+    named = {option for cell in here for option in re.findall(r"`[^`]*?(--[a-z][a-z-]+)", cell)}
+    assert len(named) > 15
+    assert {option for option in named if option not in pages} == set()
+
+
+@pytest.mark.parametrize("name", docs.PAGES)
+def test_links_within_the_project_lead_to_files(name):
+    page = docs.page(name)
+    assert [link for link in page.links() if not ((docs.ROOT / name).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", docs.PAGES)
+def test_options_in_shell_examples_exist(name):
+    """Of every call of the program in a shell block: its command takes the options that stand behind it."""
+    for line in re.findall(r"codex-imagegen ([^|;&#\n]*)", "".join(docs.page(name).blocks("(?:sh|bash|console)"))):
+        words = re.findall(r"[\w-]+", re.sub(r"'[^']*'|\"[^\"]*\"", "", line))
+        known = next((path for path in reversed(golden.commands()) if words[: len(path)] == [*path]), ())
+        page = help_of(*known)
+        assert [word for word in words if word.startswith("--") and not re.search(rf"{word}\b", page)] == [], line
+
+
+def test_tour_is_valid_shell():
+    assert subprocess.run(["bash", "-n", "-c", "\n".join(TOUR.blocks("sh"))], check=False).returncode == 0

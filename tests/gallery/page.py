@@ -1,0 +1,79 @@
+"""Galleries that the command makes in a lab, and what their pages hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.support import history
+from tests.support.lab import Lab
+from tests.support.outcome import Outcome
+from tests.support.pictures import encoded
+
+FOX, OWL, REFERENCE = encoded(40, "fox"), encoded(44, "owl"), encoded(64, "reference")
+HOSTILE = (
+    "</noscript></script><script>alert(1)</script><img src=x onerror=alert(2)>\"><svg onload=alert(3)>'`${alert(4)}"
+    "<!--</style><iframe src=//example.com></iframe>\u202e\x00\x1b[2J\ud83e javascript:alert(5) &lt;b&gt; \u2028 $style"
+)
+"""Words that would run or load something where they are not escaped."""
+
+SHOWN = HOSTILE.replace("\x00", "").replace("\x1b", "").replace("\ud83e", "?")
+"""The same as the page shows them."""
+
+
+def gallery(world: Lab, *arguments: str, **environment: str) -> Outcome:
+    """Make a page within the test's own process."""
+    return world.call("gallery", *arguments, env=environment)
+
+
+def page(world: Lab) -> Path:
+    return world.work / "codex-gallery.html"
+
+
+def files(world: Lab) -> list[str]:
+    """The names of what is beside the page."""
+    folder = world.work / "codex-gallery-pictures"
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+def entries(world: Lab, name: str = "codex-gallery.html") -> list[Any]:
+    """What the page's script knows of its pictures."""
+    return entries_of((world.work / name).read_text())
+
+
+def entries_of(text: str) -> list[Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found
+    return list(json.loads(found[1]))
+
+
+def made(world: Lab, *records: Any, data: bytes = FOX, at: float | None = None, **more: Any) -> str:
+    """A session that made one picture; gives back its thread."""
+    return history.thread_of(world.history.rollout(*records, history.generated_image(data, **more), at=at))
+
+
+def put_hostile(world: Lab, now: float) -> None:
+    """Three pictures whose prompts, models and file names are hostile."""
+    made(world, history.user_message(HOSTILE), data=FOX, revisedPrompt=f"{HOSTILE}, revised", at=now)
+    made(
+        world,
+        {"type": "turn_context", "payload": {"model": HOSTILE}},
+        history.user_message(HOSTILE),
+        data=b"x" * 9,
+        at=now - 9,
+    )
+    folder = world.history.saved(history.new_thread_id(), OWL)
+    (folder / "call_1.png").rename(folder / '"><script>alert(6)<')
+
+
+def put_three(world: Lab, now: float) -> None:
+    """An owl, a fox with a reference, and a damaged picture; newest first."""
+    from tests.support.pictures import torn
+
+    made(world, history.user_message("an owl at night"), data=OWL, at=now, revisedPrompt=None)
+    shown = history.user_image(REFERENCE, "a red fox")
+    made(world, shown, data=FOX, at=now - 100, revisedPrompt="a fox, drawn\nin two lines")
+    made(world, history.user_message("a torn one"), data=torn(encoded(60, "torn")), at=now - 200, revisedPrompt=None)

@@ -1,0 +1,89 @@
+"""The one reader and runner of what README.md and docs/ print: blocks of code, tables, links."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tests.support import builds
+from tests.support.lab import Lab
+from tests.support.outcome import Outcome
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page, or a part of one."""
+
+    name: str
+    text: str
+
+    def after(self, words: str) -> Page:
+        """What follows the first place of these words, which must be there."""
+        assert words in self.text, f"{self.name} has no {words!r}"
+        return Page(self.name, self.text.partition(words)[2])
+
+    def before(self, words: str) -> Page:
+        """What precedes the first place of these words, which must be there."""
+        assert words in self.text, f"{self.name} has no {words!r}"
+        return Page(self.name, self.text.partition(words)[0])
+
+    def blocks(self, kind: str = r"\w*") -> list[str]:
+        """The fenced blocks of one kind, such as ``sh`` or ``python``, or of any."""
+        return re.findall(rf"^```{kind}\n(.*?)^```", self.text, re.MULTILINE | re.DOTALL)
+
+    def marked(self, kind: str) -> list[tuple[str, str]]:
+        """(name, block) for each block that follows a marker ``<!-- kind: name -->``."""
+        return re.findall(rf"<!-- {kind}: (\w+) -->\n```\w*\n(.*?)```", self.text, re.DOTALL)
+
+    def block(self, marker: str) -> str:
+        """The block that follows the marker ``<!-- marker -->``."""
+        found = re.search(rf"<!-- {marker} -->\n```\w*\n(.*?)```", self.text, re.DOTALL)
+        assert found, f"{self.name} has no block {marker!r}"
+        return found[1]
+
+    def rows(self) -> list[list[str]]:
+        """The rows of every table, cell by cell, without the lines below their heads."""
+        lines = [line for line in self.text.splitlines() if line.startswith("| ")]
+        return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+    def links(self) -> list[str]:
+        """Files of the project that it links to, and shows as pictures."""
+        return re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", self.text)
+
+    def json_examples(self) -> list[str]:
+        """Every example of what ``--json`` and ``--events`` print, as one line each."""
+        found = [block for block in self.blocks("json") if block.startswith('{"schema": ')]
+        return [block.replace("\n", "") for block in found]
+
+
+@cache
+def page(name: str) -> Page:
+    """A page by its path in the project, such as ``README.md`` or ``docs/doctor.md``."""
+    return Page(name, (ROOT / name).read_text())
+
+
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+
+
+def run_shell(lab: Lab, block: str) -> Outcome:
+    """Run a block in a shell that ends at its first failure."""
+    return lab.run_argv(["bash", "-euo", "pipefail", "-c", block], env=environment(lab))
+
+
+def run_python(lab: Lab, block: str) -> Outcome:
+    """Run a block as a program of its own."""
+    program = lab.tmp / "example.py"
+    program.write_text(block)
+    return lab.run_argv([sys.executable, str(program)], env=environment(lab))
+
+
+def environment(lab: Lab) -> dict[str, str]:
+    """The lab's environment, with the installed command and the lab's Codex on PATH, as the pages assume."""
+    folders = [builds.codex(lab.version).parent, Path(sys.executable).parent, lab.environment["PATH"]]
+    return {**lab.environment, "PATH": os.pathsep.join(map(str, folders))}
