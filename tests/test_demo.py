@@ -42,7 +42,9 @@ def test_with_the_real_codex(lab, version, own_home):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("version", [builds.OLDEST, "0.145.0", builds.NEWEST])
+@pytest.mark.parametrize(
+    "version", [builds.OLDEST, pytest.param("0.145.0", marks=pytest.mark.every_build), builds.NEWEST]
+)
 @pytest.mark.parametrize("named", ["by HOME", "by CODEX_HOME"])
 def test_nothing_is_made_or_changed_in_the_users_home(lab, own_home, version, named):
     """A home outside TMPDIR, as people have it: in one that lies there, Codex makes no folders of its own."""

@@ -105,6 +105,7 @@ def test_what_is_wrong_is_told_before_anything_is_spent(lab: Labs) -> None:
     assert world.model_calls == 0
 
 
+@pytest.mark.every_build
 def test_a_codex_that_is_too_old_ends_all_at_once(lab: Labs) -> None:
     world = lab(builds.TOO_OLD, script=Moody())
     done = world.run("batch", write(world, "a fox", "a bird", "an owl"), "--json", "--jobs", "1")

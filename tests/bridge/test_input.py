@@ -218,6 +218,7 @@ def test_a_codex_whose_interpreter_is_missing(world):
     assert_refused(world, run_with(world, codex), 3, "codex-missing")
 
 
+@pytest.mark.every_build
 def test_a_codex_that_is_too_old(world):
     done = run_with(world, str(builds.codex(builds.TOO_OLD)))
     assert_refused(world, done, 3, "codex-too-old")

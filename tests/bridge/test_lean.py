@@ -45,7 +45,9 @@ def test_no_shell_no_search_no_server(lab, version, tmp_path):
     assert not note.exists()
 
 
-@pytest.mark.parametrize("version", [build for build in builds.BUILDS if builds.number(build) >= (0, 148)])
+@pytest.mark.parametrize(
+    "version", [*(pytest.param(one, marks=pytest.mark.every_build) for one in ("0.149.1", "0.160.1")), builds.NEWEST]
+)
 def test_in_code_mode_the_image_tool_is_all_that_is_offered(lab, version):
     world = lab(version, script=Small())
     assert world.run("--prompt", "a fox", "--out", "fox.png").code == 0

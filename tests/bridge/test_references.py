@@ -19,7 +19,7 @@ from tests.support.pictures import encoded
 pytestmark = pytest.mark.real
 MAX_UPLOAD = 64_000_000
 CODE_MODE = builds.NEWEST
-HOSTED = "0.141.0"
+HOSTED = builds.OLDEST
 ODD_NAMES = ["a,b", "a\nb", 'a">b', os.fsdecode(b"caf\xe9")]
 
 

@@ -134,7 +134,9 @@ def test_with_a_reference(lab, version):
     assert (world.work / "new.png").read_bytes() == made(NEW)
 
 
-@pytest.mark.parametrize("version", ["0.145.0", builds.NEWEST])
+@pytest.mark.parametrize(
+    "version", [builds.OLDEST, pytest.param("0.145.0", marks=pytest.mark.every_build), builds.NEWEST]
+)
 def test_two_runs_at_once_on_one_thread(lab, version):
     """What is new in it could not be told apart; 0.169.0 refuses the second by itself."""
     world = lab(version, script=Small())

@@ -170,6 +170,7 @@ def test_what_the_others_would_meet_as_well_is_met_once(lab, script, code):
     assert ("--skip-existing" in done.json["error"]["hint"]) == (code == "not-logged-in")
 
 
+@pytest.mark.every_build
 def test_an_old_codex_is_told_once(lab):
     world = lab(builds.TOO_OLD)
     done = world.run("-p", "a fox", "-n", "3", "--jobs", "1", "-o", "fox.png", "--json")

@@ -180,7 +180,7 @@ def test_a_provider_of_the_users_own_is_named_and_the_hint_makes_the_picture(lab
     assert world.run(*FOX, *model_of(model), *hinted).code == 0
 
 
-@pytest.mark.parametrize("version", ["0.118.0", pytest.param("0.141.0", marks=BETWEEN)])
+@pytest.mark.parametrize("version", [pytest.param(one, marks=BETWEEN) for one in ("0.118.0", "0.141.0")])
 def test_a_provider_of_the_users_own_is_no_hindrance_to_a_hosted_tool(lab, version):
     world = lab(version, script=scripts.Refuses())
     with_provider(world)

@@ -81,6 +81,7 @@ def test_node_is_held_indeed(node):
     assert node.connected.exists()
 
 
+@pytest.mark.ci
 @pytest.mark.real
 def test_npx_skills_finds_it_in_the_repository(world, node):
     tool = str(builds.npm_package("skills", "1.5.15") / "bin" / "cli.mjs")  # newer ones need Node 22.20
