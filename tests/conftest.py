@@ -102,6 +102,13 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test starts is not measured by coverage, which would import modules of its own there."""
+    for name in [name for name in os.environ if name.startswith("COV")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     """Makes labs: ``lab()`` with the newest build, ``lab("0.111.0", script=…)`` with another back end."""
     with ExitStack() as stack:
