@@ -126,7 +126,7 @@ FAULTS = (
         "picture = None if data in self._known else self._verified(data, revised_prompt)",
         "picture = self._verified(data, revised_prompt)",
         "the user's own reference is delivered as the result",
-        ("codex/test_landing.py", "bridge/test_pictures.py", "bridge/test_references.py"),
+        ("codex/test_known_references.py", "bridge/test_references.py"),
     ),
     Fault(
         "codex/rollout.py",
