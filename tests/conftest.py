@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import builds
 from tests.support.lab import Lab
+
+# the same examples for everybody, and no verdict about how fast the machine is just now
+hypothesis.settings.register_profile(
+    "same", deadline=None, derandomize=True, database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+hypothesis.settings.load_profile("same")
 
 _FORGOTTEN = ("OPENAI_API_KEY", "CODEX_API_KEY", "RUNCOMFY_TOKEN", "RUNCOMFY_CONFIG_DIR", "NO_COLOR")
 
@@ -26,11 +37,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--only-ci", action="store_true", help="run only what is left out without --every-build")
 
 
-def pytest_configure() -> None:
-    """What the tests start must hear signals, even where we are run by nohup or in a shell's background."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing but the two ends is fetched by default; and what the tests start must hear signals.
+
+    Those are ignored where we are run by nohup or in a shell's background.
+    """
+    builds.ends_only = not (config.getoption("--every-build") or config.getoption("--only-ci"))
+    if not _is_worker():
+        os.environ[builds.RUN] = tempfile.mkdtemp(prefix="codex-imagegen-tests-")  # the workers get it, too
     for signum in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(signum) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
             signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_unconfigure() -> None:
+    """The last to leave is who came first: the workers have ended."""
+    if not _is_worker() and (run := os.environ.pop(builds.RUN, None)):
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once what was left out for want of the real Codex."""
+    skipped = [r.longrepr[2] for r in terminalreporter.stats.get("skipped", []) if isinstance(r.longrepr, tuple)]
+    reasons = Counter(told.removeprefix("Skipped: ") for told in skipped if told.startswith("Skipped: npm "))
+    if reasons:
+        (reason, _), count = reasons.most_common(1)[0], reasons.total()
+        terminalreporter.write_line(f"left out: {count} tests that drive the real Codex CLI: {reason}", yellow=True)
+
+
+def _is_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def warm_homes(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The homes that labs copy: made once for all the workers of a test run."""
     base = tmp_path_factory.getbasetemp()
-    Lab.warm_homes = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "warm-homes"
+    Lab.warm_homes = (base.parent if _is_worker() else base) / "warm-homes"
     Lab.warm_homes.mkdir(exist_ok=True)
 
 
@@ -63,6 +99,13 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in _FORGOTTEN:
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test starts is not measured by coverage, which would import modules of its own there."""
+    for name in [name for name in os.environ if name.startswith("COV")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) 
     assert runs_begun(world) == 0
 
 
+@pytest.mark.every_build
 def test_codex_that_is_too_old_leaves_all_jobs(lab: Labs) -> None:
     world = lab(builds.TOO_OLD, script=BatchScript())
     done = world.call("batch", write_jobs(world, "a fox", "a bird", "an owl"), "--json", "--jobs", "1")

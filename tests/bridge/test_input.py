@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.codex.command import MAX_PROMPT_CHARS
-from tests.support import builds, checks
+from tests.support import builds, checks, recorded
 from tests.support.checks import ENDS, Small, assert_failed, assert_told, made, until
 from tests.support.inprocess import call
 from tests.support.lab import COMMAND
@@ -220,8 +220,12 @@ def test_run_with_a_codex_whose_interpreter_is_missing_fails_as_codex_missing(wo
     assert_refused(world, run_with(world, codex), 3, "codex-missing")
 
 
-def test_run_with_a_codex_that_is_too_old_names_the_update(world):
-    done = run_with(world, str(builds.codex(builds.TOO_OLD)))
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.every_build)], ids=["recorded", "real"])
+def test_run_with_a_codex_that_is_too_old_names_the_update(world, real):
+    """The recorded one is all that 0.107.0 says and does: its words, and its exit code."""
+    words = (recorded.ROOT / f"{builds.TOO_OLD}-too-old" / "stderr").read_text().strip()
+    codex = str(builds.codex(builds.TOO_OLD)) if real else script(world, f"echo '{words}' >&2", "exit 1")
+    done = run_with(world, codex)
     assert_refused(world, done, 3, "codex-too-old")
     assert "npm install" in done.json["error"]["hint"]
 

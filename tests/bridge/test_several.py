@@ -165,6 +165,7 @@ def test_run_with_count_and_a_failure_that_all_would_meet_starts_no_other(lab, s
     assert ("--skip-existing" in done.json["error"]["hint"]) == (code == "not-logged-in")
 
 
+@pytest.mark.every_build
 def test_run_with_count_and_an_old_codex_fails_once(lab):
     world = lab(builds.TOO_OLD)
     done = world.call("-p", "a fox", "-n", "3", "--jobs", "1", "-o", "fox.png", "--json")

@@ -10,6 +10,8 @@ import pytest
 from tests.support import builds
 from tests.support.checks import Small, made
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 HEAVY = {
     "PIL", "rich", "urllib3", "watchdog", "filetype", "subprocess", "mcp", "tempfile", "importlib.metadata", "ssl",
     "click.shell_completion",

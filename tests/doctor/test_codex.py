@@ -68,6 +68,14 @@ def test_codex_of_ide_extension_is_suggested(lab):
     assert again.status("codex") == "ok"
 
 
+def test_codex_with_an_old_version_fails_as_codex_too_old(lab):
+    world = lab()
+    old = faulty(world, ("--version", f"echo codex-cli {builds.TOO_OLD}"))
+    check = look(world, "codex", codex=old).assert_failed(3, "codex-too-old", "codex")
+    assert builds.TOO_OLD in check["message"]
+
+
+@pytest.mark.every_build
 def test_old_codex_fails_as_codex_too_old(lab):
     world = lab(builds.TOO_OLD, script=Account())
     found = look(world, "codex", "login", "image-tool")

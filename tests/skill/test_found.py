@@ -84,6 +84,7 @@ def test_node_without_network_tells_what_it_tried(node):
     assert node.connected.exists()
 
 
+@pytest.mark.ci
 @pytest.mark.real
 @pytest.mark.ci
 def test_npx_skills_installs_the_skill_of_the_repository(world, node):

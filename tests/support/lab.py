@@ -169,13 +169,13 @@ def warm_home(version: str, folder: Path) -> Path:
 
     What makes a home a test's own (login, configuration) is left out, and so is what Codex leaves for a start alone.
     """
-    warm, fresh = folder / version, folder / f".{version}"
+    codex, warm, fresh = str(builds.codex(version)), folder / version, folder / f".{version}"
     with builds.locked(folder / f"{version}.lock"):
         if not warm.exists():
             fresh.mkdir()
             home.make(str(fresh), home.REFUSING, version=version)
             subprocess.run(
-                [str(builds.codex(version)), "exec", "--skip-git-repo-check"], input=b"", cwd=folder, timeout=60,
+                [codex, "exec", "--skip-git-repo-check"], input=b"", cwd=folder, timeout=60,
                 capture_output=True, check=False,
                 env=home.environment(str(fresh), home.REFUSING, {"PATH": os.environ["PATH"]}),
             )  # fmt: skip
