@@ -64,6 +64,8 @@ def suspended_while_it_indexes(world, mark):
         run.communicate(timeout=60)
         signal_all(groups, signal.SIGKILL)
         until(lambda: not checks.processes(world, wait=False), "the Codex that was too fast to end")
+        for name in world.leftovers:  # of the run that was just killed
+            shutil.rmtree(world.tmp / name)
     pytest.fail("Codex was never seen while it indexed")
 
 
