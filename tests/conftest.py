@@ -112,11 +112,11 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 def lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     """Makes labs: ``lab()`` with the newest build, ``lab("0.111.0", script=…)`` with another back end."""
     with ExitStack() as stack:
-        count = 0
+        made: list[Lab] = []
 
         def make(version: str = builds.NEWEST, **options: object) -> Lab:
-            nonlocal count
-            count += 1
-            return stack.enter_context(Lab(tmp_path / f"lab{count}", version, **options))  # type: ignore[arg-type]
+            made.append(Lab(tmp_path / f"lab{len(made) + 1}", version, **options))  # type: ignore[arg-type]
+            return stack.enter_context(made[-1])
 
         yield make
+        assert [error for lab in made for error in lab.errors] == []

@@ -107,8 +107,15 @@ class Script:
 class StandIn:
     """A context: entered, the server runs on a free port of 127.0.0.1; ``calls`` has every request so far."""
 
-    def __init__(self, script: Script | None = None, decode: Callable[[bytes, str], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        script: Script | None = None,
+        decode: Callable[[bytes, str], bytes] | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """``decode(body, encoding)`` undoes a body's encoding; ``on_error`` gets what a script raised, else printed."""
         self.script = script or Script()
+        self.on_error = on_error
         self.calls: list[Call] = []
         self.decode = decode or (lambda body, _encoding: body)
 
@@ -139,7 +146,12 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A Codex that was stopped cuts its connections: that is no error, and nothing for anybody's stderr."""
-        if not isinstance(sys.exception(), ConnectionError):
+        error = sys.exception()
+        if error is None or isinstance(error, ConnectionError):
+            return
+        if self.standin.on_error is not None:
+            self.standin.on_error(error)
+        else:
             super().handle_error(request, client_address)
 
 

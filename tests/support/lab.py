@@ -55,7 +55,9 @@ class Lab:
         self.home, self.work, self.tmp = folder / "home", folder / "work", folder / "tmp"
         for path in (self.home, self.work, self.tmp):
             path.mkdir(parents=True, exist_ok=True)
-        self.standin = StandIn(script, decode=_decode)
+        self.errors: list[BaseException] = []
+        """What the back end's script raised: a mistake of the test, which the fixture ``lab`` tells."""
+        self.standin = StandIn(script, decode=_decode, on_error=self.errors.append)
         self._extra, self._fresh = extra_config, fresh
 
     def __enter__(self) -> Lab:
