@@ -20,7 +20,7 @@ from codex_imagegen.demo.standin import Call, Reply
 from codex_imagegen.outcome import Result
 from codex_imagegen.report import envelope
 from codex_imagegen.runner import backoff
-from tests.support import builds
+from tests.support import builds, recorded
 from tests.support.batches import (
     BatchScript,
     answers,
@@ -34,6 +34,7 @@ from tests.support.batches import (
     write_jobs,
 )
 from tests.support.checks import made, until
+from tests.support.inprocess import call
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
 
@@ -111,11 +112,21 @@ def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) 
     assert runs_begun(world) == 0
 
 
-@pytest.mark.every_build
-def test_codex_that_is_too_old_leaves_all_jobs(lab: Labs) -> None:
-    world = lab(builds.TOO_OLD, script=BatchScript())
-    done = world.call("batch", write_jobs(world, "a fox", "a bird", "an owl"), "--json", "--jobs", "1")
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.every_build)], ids=["recorded", "real"])
+def test_codex_that_is_too_old_leaves_all_jobs(lab: Labs, real: bool) -> None:
+    """The recorded one is all that 0.107.0 says and does, and counts how often it is started."""
+    world = lab(builds.TOO_OLD if real else builds.NEWEST, script=BatchScript())
+    words = (recorded.ROOT / f"{builds.TOO_OLD}-too-old" / "stderr").read_text().strip()
+    codex, started = world.tmp / "codex", world.tmp / "started"
+    codex.write_text(f"#!/bin/sh\necho >> '{started}'\necho '{words}' >&2\nexit 1\n")
+    codex.chmod(0o755)
+    given = str(builds.codex(builds.TOO_OLD)) if real else str(codex)
+    jobs = write_jobs(world, "a fox", "a bird", "an owl")
+    done = call(
+        *("batch", jobs, "--json", "--jobs", "1", "--codex", given), environment=world.environment, folder=world.work
+    )
     assert (done.code, statuses(done)) == (3, ["left"] * 3)
+    assert real or started.read_text() == "\n"
     assert {answer["error"]["code"] for answer in answers(done)} == {"codex-too-old"}
     assert "3 of 3 jobs are left" in done.err
     assert len(done.err.splitlines()) == 1
@@ -146,16 +157,16 @@ def test_existing_file_fails_its_job_unless_it_is_the_jobs_own_picture(lab: Labs
 
 
 def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) -> None:
-    script = BatchScript(quota=0)
-    world, prompts = lab(script=script), [f"picture {n}" for n in range(2)]
+    script = BatchScript(quota=1)
+    world, prompts = lab(script=script), [f"picture {n}" for n in range(3)]
     done = world.run("batch", write_jobs(world, *prompts), "--jobs", "1", "--json")
-    found = answers(done)
-    assert (done.code, [answer["status"] for answer in found]) == (1, ["left", "left"])
-    assert runs_begun(world) == 1
+    drawn, *found = answers(done)
+    assert (done.code, drawn["status"], [answer["status"] for answer in found]) == (1, "made", ["left", "left"])
+    assert runs_begun(world) == 2
     assert {answer["error"]["code"] for answer in found} == {"usage-limit"}
     assert {answer["error"]["resets_at"] for answer in found} == {script.limit.resets_at}
     (line,) = done.err.splitlines()
-    assert "2 of 2 jobs are left" in line
+    assert "2 of 3 jobs are left" in line
     when = time.strftime("after %Y-%m-%d %H:%M", time.localtime(script.limit.resets_at))
     told = re.search(rf"\({when} go on with: (.*)\)$", line)
     assert told, line
@@ -164,8 +175,7 @@ def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) 
     words = shlex.split(told[1])
     assert words[0] == "codex-imagegen"
     done = world.run_argv([COMMAND, *words[1:]])
-    assert (done.code, statuses(done)) == (0, ["made", "made"])
-    assert sum(pictures_asked(world).values()) == 2
+    assert (done.code, statuses(done)) == (0, ["there", "made", "made"])
     assert_each_drawn_once(world, prompts)
 
 
@@ -318,9 +328,9 @@ def _read(descriptor: int, then: dict[str, Callable[[], None]]) -> str:
             break
         data += part
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data.decode(errors="replace"))
-        for words, call in then.items():
+        for words, act in then.items():
             if words in text:
-                call()
+                act()
     return text
 
 

@@ -127,6 +127,10 @@ def test_every_command_is_offered_and_completes_its_options(name, environment):
     assert "plain,--help" in asked([PROGRAM, name, "--hel"], environment)
 
 
+def test_options_of_the_default_command_are_completed(environment):
+    assert "plain,--prompt" in asked([PROGRAM, "--promp"], environment)
+
+
 def test_commands_are_offered_in_first_place_only(environment):
     assert asked([PROGRAM, "--quiet", "rec"], environment) == []
     assert asked([PROGRAM, "-p", "rec"], environment) == []

@@ -71,10 +71,19 @@ def test_links_within_the_project_lead_to_files(name):
     assert [link for link in page.links() if not ((docs.ROOT / name).parent / link).exists()] == []
 
 
+def calls_in(name):
+    """What stands behind the program's name in the shell blocks of a page."""
+    return re.findall(r"codex-imagegen ([^|;&#\n]*)", "".join(docs.page(name).blocks("(?:sh|bash|console)")))
+
+
+def test_shell_examples_are_found():
+    assert sum(" --" in f" {line}" for name in docs.PAGES for line in calls_in(name)) > 20
+
+
 @pytest.mark.parametrize("name", docs.PAGES)
 def test_options_in_shell_examples_exist(name):
     """Of every call of the program in a shell block: its command takes the options that stand behind it."""
-    for line in re.findall(r"codex-imagegen ([^|;&#\n]*)", "".join(docs.page(name).blocks("(?:sh|bash|console)"))):
+    for line in calls_in(name):
         words = re.findall(r"[\w-]+", re.sub(r"'[^']*'|\"[^\"]*\"", "", line))
         known = next((path for path in reversed(golden.commands()) if words[: len(path)] == [*path]), ())
         page = help_of(*known)

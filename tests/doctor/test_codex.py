@@ -186,6 +186,8 @@ def test_password_in_address_is_hidden(lab, version, address):
 
 
 def test_hanging_codex_fails_as_codex_failed(lab, monkeypatch):
+    """Each question has five seconds; here they are short."""
+    assert context.ASK_SEC == codex.ASK_SEC == 5.0
     for module in (context, codex):
         monkeypatch.setattr(module, "ASK_SEC", 0.3)
     world = lab()
@@ -316,13 +318,14 @@ def test_missing_home_is_not_created(lab, version):
 
 
 def test_hanging_app_server_leaves_only_limits_unknown(lab, monkeypatch):
-    read = account.read
-    monkeypatch.setattr(account, "read", lambda codex, environment, _seconds: read(codex, environment, 0.5))
+    read, given = account.read, []
+    monkeypatch.setattr(account, "read", lambda *asked: (given.append(asked[2]), read(*asked[:2], 0.5))[1])
     world = lab(script=Account())
     found = look(world, "login", "limits", codex=faulty(world, ("*app-server*", *HANGING)))
     assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
     assert "Codex's own server does not answer" in found.checks["limits"]["message"]
     assert "which plan can't be known" in found.checks["login"]["message"]
+    assert given == [context.ASK_SEC]
 
 
 def test_app_server_without_json_leaves_only_limits_unknown(lab):

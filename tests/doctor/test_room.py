@@ -123,6 +123,16 @@ def test_token_file_mode_decides(lab, mode, status):
         assert check["hint"] == "chmod 600 ~/.config/runcomfy/token.json"
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_token_file_open_to_group_or_others_is_a_warning(context, monkeypatch, tmp_path, mode):
+    path = tmp_path / "token.json"
+    path.write_text('{"access_token": "rc-secret-token"}')
+    path.chmod(mode)
+    monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path))
+    found = token.check_runcomfy(context)
+    assert (found.status, found.data["mode"]) == ("warning", f"{mode:04o}")
+
+
 def test_token_in_environment_is_ok(context, monkeypatch):
     context.environment = {"RUNCOMFY_TOKEN": "rc-secret"}
     found = token.check_runcomfy(context)

@@ -23,17 +23,17 @@ FOX = {"prompt": "a red fox", "out": "fox.png"}
 
 
 class Thinks(Small):
-    """The model thinks until the test lets it go on, and no picture is ever done."""
+    """The model thinks until ``free`` is set, and no picture is done before ``done`` is."""
 
     def __init__(self):
-        self.free, self.never = threading.Event(), threading.Event()
+        self.free, self.done = threading.Event(), threading.Event()
 
     def respond(self, call):
         self.free.wait(60)
         return super().respond(call)
 
     def draw(self, prompt):
-        self.never.wait(60)
+        self.done.wait(60)
         return super().draw(prompt)
 
 
@@ -166,14 +166,19 @@ def test_client_that_closes_only_its_reading_end_ends_server_and_codex(lab):
 
 @pytest.mark.real
 def test_progress_tells_each_step_with_growing_time(server):
-    assert not server.call("generate_image", prompt="a red fox", out=server.path("fox.png"))["isError"]
+    """Each lasts until it was heard of: of steps that follow each other at once, only the last is told."""
+    script = Thinks()
+    server.play(script)
+    server.client.start_call("generate_image", {"prompt": "a red fox", "out": server.path("fox.png")}, id="fox")
+    for step, end in (("thinking", script.free), ("drawing", script.done)):
+        server.client.wait_progress(step)
+        end.set()
+    assert not server.client.wait_answer("fox")["result"]["isError"]
     heard = server.client.progress
     elapsed = [seconds for seconds, _words in heard]
     assert elapsed == sorted(set(elapsed))
     steps = [words.partition(",")[0] for _seconds, words in heard]
     assert steps[0] == "at work"
-    assert any(step.startswith("thinking") for step in steps)
-    assert any(step.startswith("drawing") for step in steps)
     assert json.dumps(heard[-1]).isascii()
 
 

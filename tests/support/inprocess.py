@@ -63,11 +63,13 @@ def _streams(stdin: bytes, out: io.BufferedIOBase, err: io.BufferedIOBase) -> It
 def _surroundings(environment: Mapping[str, str] | None, folder: Path | None) -> Iterator[None]:
     before = os.getcwd()
     changed = os.environ if environment is None else environment
-    with mock.patch.dict(os.environ, dict(changed), clear=True), mock.patch.object(tempfile, "tempdir", None):
-        os.chdir(folder or before)
-        time.tzset()
-        try:
-            yield
-        finally:
-            os.chdir(before)
-    time.tzset()
+    try:
+        with mock.patch.dict(os.environ, dict(changed), clear=True), mock.patch.object(tempfile, "tempdir", None):
+            os.chdir(folder or before)
+            time.tzset()
+            try:
+                yield
+            finally:
+                os.chdir(before)
+    finally:
+        time.tzset()  # also after an exception: the tests that follow have the time zone of before
