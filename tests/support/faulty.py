@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.support import builds, checks, inprocess, patched, restricted
 from tests.support.lab import COMMAND, Lab
@@ -99,10 +99,11 @@ class FaultyRun:
         """Let the run's time be up."""
         self._time_is_up.touch()
 
-    def end_time_and_hold(self) -> None:
+    def end_time_and_hold(self) -> NoReturn:
         """The same; the answer that the back end is about to give never comes."""
         self.end_time()
         threading.Event().wait(HELD_SEC)
+        raise ConnectionResetError("nobody waits for this answer any more")
 
     def hold_second_turn(self) -> None:
         """The model's second turn is not answered for long: only a run that does not wait for it ends before."""
