@@ -63,11 +63,11 @@ def _streams(stdin: bytes, out: io.BufferedIOBase, err: io.BufferedIOBase) -> It
 def _surroundings(environment: Mapping[str, str] | None, folder: Path | None) -> Iterator[None]:
     before = os.getcwd()
     changed = os.environ if environment is None else environment
-    with mock.patch.dict(os.environ, dict(changed), clear=True), mock.patch.object(tempfile, "tempdir", None):
-        os.chdir(folder or before)
-        time.tzset()
-        try:
+    try:
+        with mock.patch.dict(os.environ, dict(changed), clear=True), mock.patch.object(tempfile, "tempdir", None):
+            os.chdir(folder or before)
+            time.tzset()
             yield
-        finally:
-            os.chdir(before)
-    time.tzset()
+    finally:
+        os.chdir(before)
+        time.tzset()
