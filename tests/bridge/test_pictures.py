@@ -61,7 +61,7 @@ def test_run_with_prompt_writes_the_picture_and_prints_its_path(lab, version, mo
     assert version != builds.NEWEST or checks.texts(request, "user") == ["a red fox"]
 
 
-@VARIANTS
+@pytest.mark.parametrize(("version", "model"), checks.variants())
 def test_run_with_five_references_shows_their_bytes_to_model_and_tool(lab, version, model):
     """Of every format, one larger than the picture that is made, and two with names that Codex would misread."""
     world = lab(version, script=NeverCloses())
@@ -142,8 +142,9 @@ def test_run_with_another_suffix_converts_the_picture(lab, name, kind):
 
 
 @ENDS
-def test_run_with_json_prints_the_promised_object(lab, version):
-    world = lab(version, script=NeverCloses())
+def test_run_with_json_in_a_new_home_prints_the_promised_object(lab, version):
+    """The other tests' homes are copies of one in which Codex was started before."""
+    world = lab(version, script=NeverCloses(), fresh=True)
     done = world.run("--prompt", "a red fox", "--out", "fox.png", "--json")
     answer, data = done.json, made("a red fox")
     (image,) = answer["images"]
