@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import checks, promised
+from tests.support import builds, checks, promised
 from tests.support.checks import Small, made
 
 pytestmark = pytest.mark.real
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(12, marks=pytest.mark.ci)])
-def test_runs_at_once_deliver_each_its_own_picture(lab, count):
-    world = lab(script=Small())
+@pytest.mark.parametrize(
+    ("version", "count"),
+    [
+        (builds.NEWEST, 4),
+        (builds.OLDEST, 2),
+        *(pytest.param(version, 12, marks=pytest.mark.ci) for version in (builds.NEWEST, builds.OLDEST)),
+    ],
+)
+def test_runs_at_once_deliver_each_its_own_picture(lab, version, count):
+    world = lab(version, script=Small())
     prompts = [f"picture number {index}" for index in range(count)]
     runs = [world.start("--prompt", prompt, "--out", f"{index}.png", "--json") for index, prompt in enumerate(prompts)]
     answers = [promised.read(run.communicate(timeout=150)[0]) for run in runs]

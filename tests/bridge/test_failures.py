@@ -48,7 +48,7 @@ def assert_told(failure: Failure, run: FaultyRun, done) -> None:
     answer = checks.assert_told(done, failure.exit_code, failure.code)
     error = answer["error"]
     told = f"\n{error['message']}\n{error['hint']}\n"
-    assert [words for words in failure.says if words not in told] == [], told
+    assert [words for words in failure.says if words.replace("MODEL", asked_model(run)) not in told] == [], told
     assert "<" not in error["message"] + error["hint"].partition(" --out ")[0], told
     assert error["spent"] is failure.spent if failure.spent is not ... else error["spent"] is not False or no_call(run)
     if failure.calls is not None:
@@ -60,6 +60,11 @@ def assert_told(failure: Failure, run: FaultyRun, done) -> None:
         assert answer["thread_id"] == run.thread_id
         assert (f"codex-imagegen recover {run.thread_id}" in error["hint"]) == (failure.code not in NOTHING_MADE)
     assert_end_of_limit(failure, run, error)
+
+
+def asked_model(run: FaultyRun) -> str:
+    asked = checks.requests(run.lab)
+    return str(asked[0]["model"]) if asked else "nobody"
 
 
 def no_call(run: FaultyRun) -> bool:
@@ -78,7 +83,7 @@ def assert_picture(failure: Failure, run: FaultyRun, done) -> None:
         assert run.out.read_bytes() == run.script.drawn_picture
         return
     if failure.picture == NONE:
-        assert not run.out.is_file()
+        assert [*run.lab.work.rglob("fox*"), *run.lab.work.rglob("image-*")] == []  # under no other name either
         return
     assert failure.picture == RECOVERABLE
     assert not run.out.is_file() or run.out.read_bytes() != run.script.drawn_picture

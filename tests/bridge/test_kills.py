@@ -153,6 +153,7 @@ def test_run_with_a_picture_by_the_timeout_delivers_it(lab, version):
     with mock.patch.object(time, "monotonic", hurried):
         done = world.call(*FOX, "--full-turn")
     assert done.code == 0
+    assert world.standin.script.closed == 0  # its end was not waited for
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
     checks.assert_clean(world)
 

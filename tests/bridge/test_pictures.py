@@ -61,7 +61,7 @@ def test_run_with_prompt_writes_the_picture_and_prints_its_path(lab, version, mo
     assert version != builds.NEWEST or checks.texts(request, "user") == ["a red fox"]
 
 
-@VARIANTS
+@pytest.mark.parametrize(("version", "model"), checks.variants())
 def test_run_with_five_references_shows_their_bytes_to_model_and_tool(lab, version, model):
     """Of every format, one larger than the picture that is made, and two with names that Codex would misread."""
     world = lab(version, script=NeverCloses())
@@ -78,13 +78,19 @@ def test_run_with_five_references_shows_their_bytes_to_model_and_tool(lab, versi
 
 
 class Twice(Small):
-    """The model makes two pictures in one turn, the larger one second; then it says so."""
+    """The model makes two pictures in one turn, the larger one second; then it says so.
+
+    With ``closing_sec`` it thinks for so long when it has the first one; ``closed``: how often that was waited for.
+    """
 
     closed = 0
 
     def respond(self, call):
         request = call.json
         outputs = sum(item.get("type", "").endswith("_call_output") for item in request["input"])
+        if outputs:
+            time.sleep(self.closing_sec)
+            self.closed += 1
         if outputs == 2:
             return stream([said("Here they are.")])
         if tool_of(request) == "hosted":
@@ -109,6 +115,7 @@ def test_run_with_full_turn_writes_the_largest_picture(lab, version, model):
 @checks.NEWEST_FIRST
 def test_run_without_full_turn_ends_with_the_first_picture(lab, version):
     world = lab(version, script=Twice())
+    world.standin.script.closing_sec = 60.0
     done = world.call("--prompt", "small", "--out", "fox.png")
     assert_delivered(world, done, "small")
 
@@ -142,8 +149,9 @@ def test_run_with_another_suffix_converts_the_picture(lab, name, kind):
 
 
 @ENDS
-def test_run_with_json_prints_the_promised_object(lab, version):
-    world = lab(version, script=NeverCloses())
+def test_run_with_json_in_a_new_home_prints_the_promised_object(lab, version):
+    """The other tests' homes are copies of one in which Codex was started before."""
+    world = lab(version, script=NeverCloses(), fresh=True)
     done = world.run("--prompt", "a red fox", "--out", "fox.png", "--json")
     answer, data = done.json, made("a red fox")
     (image,) = answer["images"]

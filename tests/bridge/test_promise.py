@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from codex_imagegen.codex import attribution
 from tests.support import builds, checks, scripts
 from tests.support.checks import ENDS, Small, made
 from tests.support.lab import COMMAND
@@ -55,6 +56,7 @@ HURRY = "from codex_imagegen.codex import attribution; attribution.NO_THREAD_SEC
 @checks.NEWEST_FIRST
 def test_run_that_must_look_for_its_rollout_reads_no_more_than_the_first_record_of_another(lab, version):
     """The thread's id is kept from us, and Codex is late: each new rollout must be asked whose it is."""
+    assert attribution.NO_THREAD_SEC == 2.0
     world = lab(version, script=Small())
     foreign = json.dumps({"type": "session_meta", "payload": {"id": ANOTHER, "cwd": "/elsewhere", "x": "y" * 20_000}})
     picture = json.dumps({"type": "response_item", "payload": {"result": encoded(300).hex()}})

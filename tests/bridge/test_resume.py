@@ -35,7 +35,7 @@ FAILURES = {
     "no-picture": (scripts.SaysNothing, 7),
     "timeout": (Small, 5),
 }
-FEW = ("refused", "timeout")
+FEW = ("timeout", "refused")
 BETWEEN = ("0.118.0", "0.134.0", "0.140.0", "0.145.0", "0.146.0", "0.152.1")
 """Builds of which all but the first two were seen to deliver the older picture."""
 

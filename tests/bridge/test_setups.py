@@ -119,6 +119,7 @@ def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_pat
     slow.write_text(f'#!/bin/sh\n{wait}\nexec {native.binary(str(builds.codex(builds.NEWEST)))} "$@"\n')
     slow.chmod(0o755)
     (tmp_path / "package" / "codex-package.json").write_text(json.dumps({"version": builds.NEWEST}))
+    assert turn.INDEXING_SEC == 2.0
     command = patched.command({"codex_imagegen.codex.turn.INDEXING_SEC": 0.1}, time_is_up=mark)
     for then, code in ((mark, 5), (goes_on, 0)):
         run = subprocess.Popen(

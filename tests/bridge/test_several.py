@@ -26,6 +26,7 @@ from tests.support.scripts import (
     FailsOnce,
     HoldsPictures,
     NeverAnswers,
+    NeverCloses,
     NoLogin,
     RateLimitsPictures,
     Refuses,
@@ -66,13 +67,14 @@ def not_started(told):
 
 
 def test_run_with_count_writes_as_many_numbered_pictures(lab):
-    world = lab(script=Small())
+    """None waits for the model's closing words, which cost as well."""
+    world = lab(script=NeverCloses())
     done = world.run("-p", "a fox", "-n", "3", "--jobs", "3", "-o", "fox.png")
     names = [world.work / f"fox-{number}.png" for number in (1, 2, 3)]
     assert (done.code, done.err) == (0, "")
     assert done.text.split() == [str(name) for name in names]
     assert all(name.read_bytes() == made("a fox") for name in names)
-    assert checks.turns(world) == 3
+    assert (checks.turns(world), world.standin.script.closed) == (3, 0)
     checks.assert_clean(world)
 
 

@@ -186,6 +186,7 @@ def test_account_of_a_deeply_nested_answer_has_no_limits(script):
 
 @pytest.mark.parametrize("line", ["yes", "yes | tr -d '\\n'"])
 def test_account_of_an_endless_answer_is_cut_off(script, line, monkeypatch):
+    assert appserver.MAX_ANSWER_BYTES == 4 * 1024 * 1024
     monkeypatch.setattr(appserver, "MAX_ANSWER_BYTES", 100_000)
     assert ask(script(f"#!/bin/sh\n{line}\n")).why == "Codex's own server says far more than was asked"
 

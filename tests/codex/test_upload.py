@@ -48,8 +48,16 @@ def test_error_with_large_references_names_them(kind):
     assert error.warnings == (("reference-reduced", "smaller"),)
 
 
+def test_error_names_references_of_8_mb_together():
+    half = Reference("a.png", bytes(4_000_000), "png")
+    error = Moderation("no")
+    upload.explain(error, [half, half], [])
+    assert error.hint == "smaller references may help, too: these have 8.0 MB"
+
+
 def test_error_without_large_references_names_none():
-    for error, reference in ((UsageLimit("no more"), LARGE), (Moderation("no"), Reference("a", b"small", "png"))):
+    below = Reference("a", bytes(7_999_999), "png")
+    for error, reference in ((UsageLimit("no more"), LARGE), (Moderation("no"), below)):
         upload.explain(error, [reference], [])
         assert (error.hint, error.warnings) == (None, ())
     told = NetworkError("failed", hint="give fewer or smaller references")

@@ -130,6 +130,7 @@ def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_
 def test_prune_with_a_signal_ends_between_two_sessions(lab, monkeypatch):
     world = lab(script=Small())
     ours = generate(world, "a red fox", "an owl")
+    assert removal.FINISH_SEC == 5.0
     monkeypatch.setattr(removal, "FINISH_SEC", 60.0)
     monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     interrupt = Interrupt()

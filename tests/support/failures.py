@@ -48,10 +48,10 @@ class Failure:
     """``bring`` runs the command so that it meets the failure, ``script`` is what the back end says meanwhile.
 
     ``code`` is ``error.code``, None for a success. ``spent`` is the error's, or ``...`` where it depends on the moment.
-    ``says`` are words of the message or the hint, each of which is a line. ``calls`` are the turns that the model was
-    asked for; ``stops``: Codex is stopped without waiting for a second one. ``resets_sec`` tells how exactly the end of
-    a limit is told, in seconds. ``on`` are the builds and models of a default run; CI runs rows with a ``tool`` on
-    other builds that have this kind of image tool, too.
+    ``says`` are words of the message or the hint, each of which is a line; MODEL in them is the model that was asked.
+    ``calls`` are the turns that the model was asked for; ``stops``: Codex is stopped without waiting for a second one.
+    ``resets_sec`` tells how exactly the end of a limit is told, in seconds. ``on`` are the builds and models of a
+    default run; CI runs rows with a ``tool`` on other builds that have this kind of image tool, too.
     """
 
     name: str
@@ -70,6 +70,9 @@ class Failure:
     only_ci: bool = False
     needs: Callable[[], str | None] | None = None
     has_stdout: bool = True
+
+    def __post_init__(self) -> None:
+        assert isinstance(self.says, tuple), f"{self.name}: of a bare string every letter would be looked for alone"
 
 
 def back_end(
@@ -201,8 +204,12 @@ def _break_config(lab: Lab) -> None:
     (lab.home / "config.toml").write_text("[broken\n")
 
 
-def _remove_home(lab: Lab) -> None:
-    shutil.rmtree(lab.home)
+def _without_home(run: FaultyRun) -> Outcome:
+    """What is missing is not made: it may be a disk that is not mounted."""
+    shutil.rmtree(run.lab.home)
+    done = run.call()
+    assert not run.lab.home.exists()
+    return done
 
 
 def _block_sessions(lab: Lab) -> None:
@@ -352,25 +359,32 @@ def _close_streams_and_live(run: FaultyRun) -> Outcome:
 # The clock
 
 
-def _at(hour: float) -> str:
-    """A time zone in which it is that hour now."""
-    offset = int(time.time() - hour * 3600) % 86_400
-    sign, offset = ("", offset) if offset < 43_200 else ("-", 86_400 - offset)
+def _west_sec(hour: float) -> int:
+    """How far west of Greenwich it is that hour now, half of the earth at most."""
+    return int(time.time() - hour * 3600 + 43_200) % 86_400 - 43_200
+
+
+def _zone(west_sec: int) -> str:
+    sign, offset = "-" if west_sec < 0 else "", abs(west_sec)
     return f"XXX{sign}{offset // 3600}:{offset // 60 % 60:02}:{offset % 60:02}"
 
 
-def _days(ours: float, codexs: float) -> Callable[[FaultyRun], Outcome]:
-    """It is one hour where we are, and another where Codex is."""
+def _days(ours: float, codex_ahead: float) -> Callable[[FaultyRun], Outcome]:
+    """It is one hour where we are, and Codex's clock is some hours ahead of ours, so that its day is another."""
 
     def bring(run: FaultyRun) -> Outcome:
-        return run.call(codex=run.wrapped_codex(f"export TZ={_at(codexs)}"), env={"TZ": _at(ours)})
+        west = _west_sec(ours)
+        codex_west = west - int(codex_ahead * 3600)
+        days = [int(time.time() - seconds) // 86_400 for seconds in (codex_west, west)]
+        assert days[0] - days[1] == (1 if codex_ahead > 0 else -1)
+        return run.call(codex=run.wrapped_codex(f"export TZ={_zone(codex_west)}"), env={"TZ": _zone(west)})
 
     return bring
 
 
 def _midnight_comes(run: FaultyRun) -> Outcome:
     """Codex starts on the day after the one on which we were started."""
-    zone = _at(24 - 2 / 3600)
+    zone = _zone(_west_sec(24 - 2 / 3600))
     return run.run(codex=run.wrapped_codex("sleep 2"), env={"TZ": zone})
 
 
@@ -477,7 +491,8 @@ _MODEL_AND_TOOL = (
               only_ci=True),
     back_end("picture blocked and caught by a script", scripts.SwallowsError, "moderation", tool="function",
              stops=True),
-    back_end("model refuses", scripts.Refuses, "refused", says=("answered in words", "--model"), on=(FUNCTION, OLD)),
+    back_end("model refuses", scripts.Refuses, "refused", on=(FUNCTION, OLD),
+             says=("\nthe model MODEL answered in words", "--model")),
     back_end("model says nothing", scripts.SaysNothing, "no-picture"),
     back_end("model calls a tool that is not offered", scripts.CallsToolThatIsNotOffered, "tool-unavailable",
              tool="hosted", on=(OLD,)),
@@ -503,7 +518,7 @@ _MODEL_AND_TOOL = (
     one_build("picture rate limit in a page", _answers(429, b"<html>slow down</html>"), "rate-limited", spent=True,
               on=NEW, says=("HTTP 429", "wait a minute"), only_ci=True),
     one_build("picture gateway out of order", _answers(502, _PAGE), "generation-failed", spent=True, on=NEW,
-              says=("\nthe image tool failed: HTTP 502 Bad Gateway\nthat is on OpenAI's side: try again later")),
+              says=("\nthe image tool failed: HTTP 502 Bad Gateway\nthat is on OpenAI's side: try again later",)),
     one_build("picture server error", scripts.PictureServerErrors, "generation-failed", spent=True, on=NEW,
               only_ci=True),
     back_end("hosted tool says too many", _hosted_says(_TOO_MANY, "words"), "rate-limited", tool="hosted", on=(OLD,)),
@@ -569,7 +584,7 @@ _CODEX_AND_SYSTEM = (
     Failure("CODEX_HOME is read-only", exit_code=5, code="codex-failed", picture=NONE, bring=_read_only_home,
             needs=linux),
     Failure("CODEX_HOME is missing", exit_code=5, code="codex-failed", spent=False, picture=NONE,
-            bring=_after_preparing(_remove_home), says=("does not exist",)),
+            bring=_without_home, says=("does not exist",)),
     Failure("CODEX_HOME is a symlink to another file system", bring=_linked_home_on_other_file_system,
             needs=_shared_memory),
     Failure("config.toml is malformed", exit_code=5, code="codex-failed", spent=False, picture=NONE, on=(NEW, OLD),
@@ -601,8 +616,8 @@ _CODEX_AND_SYSTEM = (
     Failure("Codex prints nothing on stdout", bring=_swallow_stdout),
     Failure("Codex closes its streams and lives on", exit_code=5, code="timeout", picture=NONE,
             bring=_close_streams_and_live),
-    Failure("it is tomorrow for Codex", bring=_days(ours=23, codexs=25)),
-    Failure("it is yesterday for Codex", bring=_days(ours=1, codexs=-1)),
+    Failure("it is tomorrow for Codex", bring=_days(ours=23, codex_ahead=2)),
+    Failure("it is yesterday for Codex", bring=_days(ours=1, codex_ahead=-2)),
     Failure("midnight comes before Codex starts", bring=_midnight_comes, only_ci=True),
     Failure("the temporary folder is full", exit_code=73, code="out-unwritable", picture=NONE, bring=_temporary_full,
             needs=_NAMESPACE),

@@ -67,9 +67,7 @@ def _surroundings(environment: Mapping[str, str] | None, folder: Path | None) ->
         with mock.patch.dict(os.environ, dict(changed), clear=True), mock.patch.object(tempfile, "tempdir", None):
             os.chdir(folder or before)
             time.tzset()
-            try:
-                yield
-            finally:
-                os.chdir(before)
+            yield
     finally:
-        time.tzset()  # also after an exception: the tests that follow have the time zone of before
+        os.chdir(before)
+        time.tzset()

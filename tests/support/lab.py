@@ -32,7 +32,7 @@ class Lab:
     """A context. ``version`` names the Codex build; ``script`` is what the back end says.
 
     ``offline``: neither a back end nor a login is made, and no Codex is on PATH; for what needs only a history.
-    ``fresh``: Codex's very first start in its home; otherwise the home is a copy of one in which it was started before.
+    ``fresh``: Codex's very first start in its home, on the machine as it is; see :attr:`warm_homes`.
     """
 
     warm_homes: Path | None = None
@@ -63,10 +63,8 @@ class Lab:
     def __enter__(self) -> Lab:
         if self.offline:
             return self
-        if self.warm_homes is not None:
+        if self._short_starts:
             self._make_starts_short()
-            if not self._fresh:
-                shutil.copytree(warm_home(self.version, self.warm_homes), self.home, dirs_exist_ok=True)
         self.standin.__enter__()
         self.write_home()
         return self
@@ -98,7 +96,7 @@ class Lab:
                 "TZ": "UTC",
             }
             return {**base, **own, **coverage, "XDG_CACHE_HOME": str(self.folder / "cache")}
-        if self.warm_homes is not None:
+        if self._short_starts:
             base["PATH"] = os.pathsep.join([str(self.folder / "bin"), base["PATH"]])
             own |= {"SSL_CERT_FILE": str(root)} if (root := self.folder / "root.pem").exists() else {}
         return {**home.environment(str(self.home), self.standin.url, base), **own, **coverage}
@@ -157,7 +155,13 @@ class Lab:
         folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
         return os.pathsep.join(name for name in folders if not os.path.exists(os.path.join(name, "codex")))
 
+    @property
+    def _short_starts(self) -> bool:
+        return self.warm_homes is not None and not self._fresh
+
     def _make_starts_short(self) -> None:
+        assert self.warm_homes is not None
+        shutil.copytree(warm_home(self.version, self.warm_homes), self.home, dirs_exist_ok=True)
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
         for name in _SLOW_PROBES:

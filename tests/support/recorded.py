@@ -129,6 +129,8 @@ def for_each(recordings: Sequence[Recording]) -> Callable[[Callable[..., None]],
     157 items of pytest cost a second more than one.
     """
 
+    assert recordings, "there are none of these"
+
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         def loop(**fixtures: Any) -> None:
             failed: dict[str, BaseException] = {}
