@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     builds.ends_only = not (config.getoption("--every-build") or config.getoption("--only-ci"))
     if not _is_worker():
         os.environ[builds.RUN] = tempfile.mkdtemp(prefix="codex-imagegen-tests-")  # the workers get it, too
-    for signum in (signal.SIGHUP, signal.SIGINT):
+    for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(signum) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
             signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -87,7 +88,8 @@ def test_removed_sessions_leave_the_page(world, made):
     assert [entry["width"] for entry in entries(world)] == [44]
     assert len(files(world)) == 3
     assert "mine.txt" in files(world)
-    (count,) = sqlite3.connect(path_of(world)).execute("SELECT count(*) FROM pictures").fetchone()
+    with contextlib.closing(sqlite3.connect(path_of(world))) as base:
+        (count,) = base.execute("SELECT count(*) FROM pictures").fetchone()
     assert count == 1
 
 
