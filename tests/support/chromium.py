@@ -33,7 +33,7 @@ def browser(folder: Path) -> Iterator[Browser]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        builds.missing("playwright is not there: pip install -e '.[dev,browser]'")
+        builds.missing("playwright is not there: pip install -e '.[dev,ci]'")
     own = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
     with sync_playwright() as play:
         running = play.chromium.launch(
