@@ -21,7 +21,7 @@ from tests.support.lab import Lab
 # the same examples for everybody, and no verdict about how fast the machine is just now
 hypothesis.settings.register_profile(
     "same", deadline=None, derandomize=True, database=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=list(hypothesis.HealthCheck),
 )  # fmt: skip
 hypothesis.settings.load_profile("same")
 

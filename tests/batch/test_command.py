@@ -29,11 +29,10 @@ from tests.support.batches import (
     journal,
     pictures_asked,
     records,
-    runs_begun,
     statuses,
     write_jobs,
 )
-from tests.support.checks import made, until
+from tests.support.checks import made, turns, until
 from tests.support.inprocess import call
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
@@ -59,7 +58,7 @@ def test_batch_makes_each_picture_once(lab: Labs) -> None:
     again = world.run("batch", "jobs.txt", "--out-dir", "out", "--json")
     assert (again.code, again.err, statuses(again)) == (0, "", ["there"] * 2)
     assert [answer["images"][0]["path"] for answer in answers(again)] == sorted(done.text.splitlines())
-    assert runs_begun(world) == 2
+    assert turns(world) == 2
 
 
 def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: Labs) -> None:
@@ -109,7 +108,7 @@ def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) 
     assert "can't be read" in folder.err
     assert not (world.work / "new").exists()
     assert not journal(world).exists()
-    assert runs_begun(world) == 0
+    assert turns(world) == 0
 
 
 @pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.every_build)], ids=["recorded", "real"])
@@ -141,18 +140,18 @@ def test_existing_file_fails_its_job_unless_it_is_the_jobs_own_picture(lab: Labs
     assert (done.code, statuses(done)) == (1, ["made", "failed"])
     assert answers(done)[1]["error"]["code"] == "out-exists"
     assert done.err.startswith("codex-imagegen: line 2: ")
-    assert runs_begun(world) == 1
+    assert turns(world) == 1
     # another prompt at the place of a picture; one that was deleted
     (world.work / "0002.png").unlink()
     done = world.call("batch", write_jobs(world, "a wolf", "an owl"), "--json")
     found = answers(done)
     assert [answer["status"] for answer in found] == ["failed", "made"]
     assert [answer["error"] and answer["error"]["code"] for answer in found] == ["out-exists", None]
-    assert runs_begun(world) == 2
+    assert turns(world) == 2
     assert (world.work / "0001.png").read_bytes() == made("a fox")
     (world.work / "0002.png").unlink()
     done = world.call("batch", "jobs.txt", "--force")
-    assert (done.code, runs_begun(world)) == (0, 4)
+    assert (done.code, turns(world)) == (0, 4)
     assert [(world.work / f"{n:04d}.png").read_bytes() for n in (1, 2)] == [made("a wolf"), made("an owl")]
 
 
@@ -162,7 +161,7 @@ def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) 
     done = world.run("batch", write_jobs(world, *prompts), "--jobs", "1", "--json")
     drawn, *found = answers(done)
     assert (done.code, drawn["status"], [answer["status"] for answer in found]) == (1, "made", ["left", "left"])
-    assert runs_begun(world) == 2
+    assert turns(world) == 2
     assert {answer["error"]["code"] for answer in found} == {"usage-limit"}
     assert {answer["error"]["resets_at"] for answer in found} == {script.limit.resets_at}
     (line,) = done.err.splitlines()
@@ -186,17 +185,17 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     assert (done.code, statuses(done)) == (1, ["made", "failed"])
     error = answers(done)[1]["error"]
     assert (error["code"], error["spent"]) == ("moderation", True)
-    spent = runs_begun(world)
+    spent = turns(world)
     again = world.call("batch", "jobs.txt", "--json")
     assert (again.code, statuses(again)) == (1, ["there", "failed"])
     told = answers(again)[1]["error"]
     assert (told["code"], told["message"], told["spent"]) == ("moderation", error["message"], False)
     assert "--retry-failed" in told["hint"]
     assert len(again.err.splitlines()) == 1
-    assert runs_begun(world) == spent
+    assert turns(world) == spent
     script.blocks = False
     done = world.call("batch", "jobs.txt", "--json", "--retry-failed")
-    assert (done.code, statuses(done), runs_begun(world)) == (0, ["there", "made"], spent + 1)
+    assert (done.code, statuses(done), turns(world)) == (0, ["there", "made"], spent + 1)
 
 
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +279,7 @@ def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
     for picture in (world.home / "generated_images").rglob("*.png"):
         picture.unlink()
     done = world.call("batch", "jobs.txt", "--json")
-    assert (done.code, statuses(done), runs_begun(world)) == (0, ["made", "there"], 3)
+    assert (done.code, statuses(done), turns(world)) == (0, ["made", "there"], 3)
 
 
 class WaitsForTerminal(BatchScript):

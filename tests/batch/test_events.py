@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.batches import BatchScript, forget, pictures_asked, runs_begun, write_jobs
+from tests.support.batches import BatchScript, forget, pictures_asked, write_jobs
+from tests.support.checks import turns
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
@@ -59,4 +60,4 @@ def test_wrong_jobs_are_one_error_event(lab: Labs) -> None:
     world = lab(script=BatchScript())
     done = world.call("batch", write_jobs(world, {"promt": "b"}), "--events")
     assert (done.code, [line["event"] for line in done.events]) == (2, ["error"])
-    assert runs_begun(world) == 0
+    assert turns(world) == 0

@@ -22,11 +22,10 @@ from tests.support.batches import (
     journal,
     pictures_asked,
     records,
-    runs_begun,
     statuses,
     write_jobs,
 )
-from tests.support.checks import made, processes, until
+from tests.support.checks import made, processes, turns, until
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
@@ -48,7 +47,7 @@ def test_prompt_that_fills_a_journal_line_is_drawn_once(lab: Labs) -> None:
     assert statuses(world.run("batch", write_jobs(world, {"prompt": prompt}), "--json")) == ["made"]
     assert journal(world).stat().st_size > 4 * 1024 * 1024
     again = world.run("batch", "jobs.txt", "--json")
-    assert (again.code, statuses(again), runs_begun(world)) == (0, ["there"], 1)
+    assert (again.code, statuses(again), turns(world)) == (0, ["there"], 1)
     assert answers(again)[0]["images"][0]["revised_prompt"] == prompt
 
 
@@ -163,6 +162,6 @@ def test_batch_with_a_subcommand_of_codex_is_refused(lab: Labs) -> None:
             done = world.call("batch", *arguments, "--json")
             assert (done.code, done.json["error"]["code"]) == (2, "usage")
             assert done.json["error"]["message"].startswith(before + told)
-    assert (runs_begun(world), journal(world).exists()) == (0, False)
+    assert (turns(world), journal(world).exists()) == (0, False)
     value = ("--codex-arg", "--output-last-message", "--codex-arg", "resume")  # here it is the value of an option
     assert world.run("batch", write_jobs(world, "a fox"), *value).code == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_imagegen.batches import leftover
@@ -90,7 +90,7 @@ def write_steps(journal: Journal, steps: list[tuple[str, int]]) -> None:
                 getattr(journal, step)(KEYS[which], {"n": number})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(before=STEPS, after=STEPS, cut=st.floats(0, 1), torn=st.binary(max_size=30))
 def test_torn_journal_keeps_its_whole_lines_and_goes_on(
     before: list[tuple[str, int]], after: list[tuple[str, int]], cut: float, torn: bytes
@@ -118,7 +118,7 @@ def test_torn_journal_keeps_its_whole_lines_and_goes_on(
             assert isinstance(json.loads(line), dict)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([
     b'{"event":"started"}', b'{"event":"started","job":3}', b'{"event":"started","job":"zz"}', b"[]", b"{" * 5000,
     b'{"event":"done","job":"00000000000000000000000000000000"}', b"\0\0\0", b'{"event":[],"job":"' + b"0" * 32 + b'"}',
@@ -206,7 +206,7 @@ JUNK = st.recursive(
 FIELDS = ("at", "folder", "thread_id", "request_id", "line", "images", "error", "warnings", "codex_version", "backend")
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(st.lists(st.tuples(
     st.sampled_from(["started", "thread", "request", "done", "failed", "dropped"]),
     st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=4),

@@ -21,10 +21,9 @@ from tests.support.batches import (
     journal,
     pictures_asked,
     records,
-    runs_begun,
     write_jobs,
 )
-from tests.support.checks import made, temporary, until
+from tests.support.checks import made, temporary, turns, until
 from tests.support.lab import Lab
 
 pytestmark = pytest.mark.real
@@ -61,7 +60,7 @@ def assert_all_drawn_once(lab: Lab, jobs: dict[str, str], kills: int) -> None:
         assert (lab.work / out).read_bytes() == expected(prompt, lab.work / out), out
     assert pictures_asked(lab) == dict.fromkeys(jobs, 1)
     assert len(lab.rollouts()) >= len(jobs)
-    assert len(jobs) <= runs_begun(lab) <= len(jobs) + 2 * kills
+    assert len(jobs) <= turns(lab) <= len(jobs) + 2 * kills
     again = lab.call("batch", "jobs.txt", "--json")
     assert {answer["status"] for answer in answers(again)} == {"there"}
     assert_clean(lab)

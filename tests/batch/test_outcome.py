@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_imagegen.batches.outcome import done_before, failed_before, left, sha256, to_journal
@@ -67,7 +67,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(["images", "error", "warnings", "thread_id"]), JSON))
 def test_any_record_gives_no_result_and_does_not_raise(record: dict[str, Any]) -> None:
     assert done_before(record, "/nowhere", "codex") is None

@@ -18,7 +18,7 @@ import pytest
 
 from codex_imagegen.codex import lean, native, turn
 from codex_imagegen.demo.standin import tools
-from tests.support import builds, checks, inprocess, patched
+from tests.support import builds, checks, inprocess, patched, scripts
 from tests.support.checks import ENDS, Small, assert_failed, assert_told, made, until
 from tests.support.faulty import FaultyRun
 from tests.support.lab import COMMAND, Outcome
@@ -141,14 +141,15 @@ def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_pat
 
 
 @ENDS
-def test_run_without_file_events_delivers_and_asks_the_model_at_most_twice(lab, version):
-    """How often it asks only once is measured (``python -m tests.tools.bench --only calls``)."""
-    world = lab(version, script=Small())
+def test_run_without_file_events_does_not_wait_for_closing_words(lab, version):
+    """How often they are not even asked for is measured (``python -m tests.tools.bench --only calls``)."""
+    script = scripts.NeverCloses()
+    world = lab(version, script=script)
     with calls.without_file_events() as blind:
         done = world.run("--prompt", "a red fox", "--out", "fox.png", env=blind)
     assert done.code == 0, done
     assert (world.work / "fox.png").read_bytes() == made("a red fox")
-    assert world.model_calls in {1, 2}
+    assert script.closed == 0
 
 
 @pytest.mark.parametrize(
@@ -224,6 +225,14 @@ def test_error_with_and_without_switches_is_reported_once(lab, tmp_path):
     done = call(world, *FOX, "--codex", codex)
     answer = assert_failed(world, done, 5, "codex-failed")
     assert "config.toml" in answer["error"]["message"]
+
+
+def test_unknown_build_that_fails_in_its_turn_is_not_started_again(lab, tmp_path):
+    world = lab(script=scripts.UnknownModel())
+    codex = standalone(builds.NEWEST, tmp_path / "standalone", package=False)
+    assert native.version(native.binary(codex)) is None
+    assert_failed(world, call(world, *FOX, "--codex", codex), 5, "codex-failed")
+    assert len(world.rollouts()) == 1
 
 
 def test_build_from_source_has_no_version(tmp_path):

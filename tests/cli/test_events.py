@@ -17,25 +17,13 @@ from tests.support.inprocess import call
 from tests.support.lab import COMMAND
 from tests.support.outcome import Outcome
 from tests.support.pictures import encoded
-from tests.support.scripts import ClosesSlowly, RejectsPictureRequest, UsageLimit
+from tests.support.scripts import ClosesSlowly, FailsOnce, UsageLimit
 
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--events"]
 KEYS = {
     "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
 }  # fmt: skip
 STEPS = ["started", "thread", "drawing", "landed", "written"]
-
-
-class FailsOnce(Small, RejectsPictureRequest):
-    """Fails with the first picture, and makes the others."""
-
-    failed = False
-
-    def picture(self, call):
-        if self.failed:
-            return Small.picture(self, call)
-        self.failed = True
-        return RejectsPictureRequest.picture(self, call)
 
 
 def told(done):
@@ -64,7 +52,7 @@ def test_events_of_a_picture_name_each_step(lab, version, more):
     assert names(done) == [*STEPS, "done"]
     assert done.text == f"{world.work / 'fox.png'}\n"
     lines = told(done)
-    assert {line["thread_id"] for line in lines[1:-1]} == {world.rollouts()[0].stem[-36:]}
+    assert {line["thread_id"] for line in lines[1:-1]} == {history.thread_of(world.rollouts()[0])}
     assert [line["path"] for line in lines] == [None] * 4 + [str(world.work / "fox.png"), None]
     assert [line["index"] for line in lines] == [0] * 5 + [None]
 

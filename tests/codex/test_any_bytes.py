@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codex_imagegen.codex import failures, net, reasons, rollout, sentences, tool_errors
@@ -24,7 +24,7 @@ from codex_imagegen.pictures.verify import Broken, verify
 from tests.support import recorded
 from tests.support.recorded import Recording
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=40)
 MORE = settings(FEW, max_examples=100)
 
 PICTURES = recorded.all_of("ok", "ref1", "ref2", "view", "two", "torn-then-whole", "interrupted")

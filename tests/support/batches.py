@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from codex_imagegen.batches.journal import NAME
-from codex_imagegen.demo.standin import Call, Reply, drawn, running
-from tests.support.checks import Small, processes, temporary
+from codex_imagegen.demo.standin import Call, Reply
+from tests.support.checks import Small, asks_for_picture, processes, temporary, tool_prompts
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome
 from tests.support.scripts import MODERATION, PICTURE_RATE, UsageLimit, error
@@ -32,7 +32,7 @@ class BatchScript(Small):
         self._lock = threading.Lock()
 
     def respond(self, call: Call) -> Reply:
-        if _begins(call):
+        if asks_for_picture(call.json):
             with self._lock:
                 self.quota -= 1
                 if self.quota < 0:
@@ -71,12 +71,7 @@ def statuses(done: Outcome) -> list[str]:
 
 def pictures_asked(lab: Lab) -> Counter[str]:
     """How often each picture was asked for at the pictures endpoint (from 0.144.0)."""
-    return Counter(call.json["prompt"] for call in tuple(lab.standin.calls) if "/images/" in call.path)
-
-
-def runs_begun(lab: Lab) -> int:
-    """How many runs asked the model for a picture. Closing turns are not counted: whether there is one is luck."""
-    return sum(map(_begins, lab.standin.to("/responses")))
+    return Counter(tool_prompts(lab))
 
 
 def journal(lab: Lab, folder: str = ".") -> Path:
@@ -101,8 +96,3 @@ def assert_clean(lab: Lab) -> None:
     assert lab.leftovers == []
     assert [path for path in temporary(lab.work) if not path.endswith(NAME)] == []
     assert processes(lab) == []
-
-
-def _begins(call: Call) -> bool:
-    request = call.json
-    return not drawn(request) and running(request) is None

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.standin import Script, drawn
+from codex_imagegen.demo.standin import Script, drawn, running
 from tests.support import builds
 from tests.support.lab import Lab, Outcome
 
@@ -93,11 +93,16 @@ def requests(world: Lab) -> list[Any]:
 
 
 def turns(world: Lab) -> int:
-    """How many pictures the model was asked for, without its closing words.
+    """How many pictures the model was asked for, without its closing words and waits for a script.
 
     Those are cut off in time; on a machine that is busy enough the request for them may have been sent.
     """
-    return sum(not drawn(request) for request in requests(world))
+    return sum(map(asks_for_picture, requests(world)))
+
+
+def asks_for_picture(request: Any) -> bool:
+    """Whether a turn begins a picture: closing words and waits for a script do not."""
+    return not drawn(request) and running(request) is None
 
 
 def texts(request: Any, role: str) -> list[str]:
@@ -120,7 +125,7 @@ def edited(world: Lab) -> list[bytes]:
 
 def tool_prompts(world: Lab) -> list[str]:
     """The prompts that reached the pictures endpoint (from 0.144.0)."""
-    return [call.json["prompt"] for call in world.standin.calls if "/images/" in call.path]
+    return [call.json["prompt"] for call in tuple(world.standin.calls) if "/images/" in call.path]
 
 
 def mean_difference(one: bytes, other: bytes) -> float:

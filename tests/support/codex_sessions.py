@@ -10,6 +10,7 @@ from codex_imagegen.codex import native
 from codex_imagegen.codex.appserver import AppServer
 from codex_imagegen.interrupt import Interrupt
 from tests.support import builds
+from tests.support.history import thread_of
 from tests.support.lab import Lab
 
 
@@ -43,7 +44,7 @@ def fork(world: Lab, thread: str) -> str:
 
 def threads(world: Lab) -> set[str]:
     """Those that have a rollout."""
-    return {path.stem[-36:] for path in world.rollouts()}
+    return set(map(thread_of, world.rollouts()))
 
 
 def with_pictures(world: Lab) -> set[str]:

@@ -76,13 +76,6 @@ def run_shell(lab: Lab, block: str) -> Outcome:
     return lab.run_argv(["bash", "-euo", "pipefail", "-c", block], env=environment(lab))
 
 
-def run_python(lab: Lab, block: str) -> Outcome:
-    """Run a block as a program of its own."""
-    program = lab.tmp / "example.py"
-    program.write_text(block)
-    return lab.run_argv([sys.executable, str(program)], env=environment(lab))
-
-
 def environment(lab: Lab) -> dict[str, str]:
     """The lab's environment, with the installed command and the lab's Codex on PATH, as the pages assume."""
     folders = [builds.codex(lab.version).parent, Path(sys.executable).parent, lab.environment["PATH"]]

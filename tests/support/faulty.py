@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.support import builds, checks, inprocess, patched, restricted
+from tests.support.history import thread_of
 from tests.support.lab import COMMAND, Lab
 from tests.support.outcome import Outcome
 
@@ -127,7 +128,7 @@ class FaultyRun:
 
     @property
     def thread_id(self) -> str:
-        return self.rollout().stem[-36:]
+        return thread_of(self.rollout())
 
     def await_follower(self) -> None:
         """Wait until our process has opened the rollout."""
