@@ -17,7 +17,7 @@ from codex_imagegen._version import __version__
 if TYPE_CHECKING:
     from codex_imagegen.api import batch, edit, generate, recover
     from codex_imagegen.arguments import Job, Look, Options, StrPath
-    from codex_imagegen.batches.outcome import Outcome, Status
+    from codex_imagegen.batches.results import Outcome, Status
     from codex_imagegen.errors import (
         CodexError,
         CodexFailed,
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
         UsageLimit,
     )
     from codex_imagegen.interrupt import Interrupt
-    from codex_imagegen.model import Event, Stage
-    from codex_imagegen.outcome import ErrorInfo, Failure, Image, Result, Warning_
+    from codex_imagegen.request import Event, Stage
+    from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
 
 __all__ = [
     "CodexError", "CodexFailed", "CodexIncomplete", "CodexMissing", "CodexTooOld", "CodexUnavailable",
@@ -73,10 +73,10 @@ __all__ = [
 _HOMES = {
     "api": ("batch", "edit", "generate", "recover"),
     "arguments": ("Job", "Look", "Options", "StrPath"),
-    "batches.outcome": ("Outcome", "Status"),
+    "batches.results": ("Outcome", "Status"),
     "interrupt": ("Interrupt",),
-    "model": ("Event", "Stage"),
-    "outcome": ("ErrorInfo", "Failure", "Image", "Result", "Warning_"),
+    "request": ("Event", "Stage"),
+    "results": ("ErrorInfo", "Failure", "Image", "Result", "Warning_"),
 }
 """Where a public name lives; the others are errors."""
 

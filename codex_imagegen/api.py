@@ -31,12 +31,12 @@ from codex_imagegen import callbacks, generation, options, wishes
 from codex_imagegen.arguments import HINT, Job, StrPath, checked, one
 from codex_imagegen.errors import Interrupted, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import DEFAULT_TIMEOUT_SEC, Event
-from codex_imagegen.outcome import Result
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event
+from codex_imagegen.results import Result
 
 if TYPE_CHECKING:
     from codex_imagegen.batches.jobs import Jobs
-    from codex_imagegen.batches.outcome import Outcome
+    from codex_imagegen.batches.results import Outcome
 
 
 def generate(
@@ -152,17 +152,17 @@ def batch(
     1), ``out``, ``status`` (made, recovered, there, failed, left) and ``result``. A job that fails raises nothing.
     """
     given = dict(locals())
-    from codex_imagegen.batches import begin
+    from codex_imagegen.batches import setup
 
     defaults = checked({name: given[name] for name in _OF_A_JOB})
-    at_once = begin.workers(one("workers", workers, options.whole), defaults.get("backend"))
+    at_once = setup.workers(one("workers", workers, options.whole), defaults.get("backend"))
     folder = one("out_dir", out_dir, options.path)
 
     def work(tell: Callable[[Event], None], stop: Interrupt) -> tuple[Outcome, ...]:
         done: list[Outcome] = []
         with (
             _listed(jobs, folder, defaults) as listed,
-            begin.begun(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
+            setup.begun(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
             contextlib.closing(begun.work.outcomes()) as outcomes,
         ):
             for outcome in outcomes:
@@ -193,9 +193,9 @@ def recover(
     ``out_dir``, or in the working folder. With ``size`` and ``fit`` they are scaled and cropped. ``codex_home`` is
     where sessions are looked for, in place of the environment's CODEX_HOME.
     """
-    from codex_imagegen.codex.sessions import check_home, environment_with
+    from codex_imagegen.codex.sessions.layout import check_home, environment_with
     from codex_imagegen.recovery import story
-    from codex_imagegen.recovery.place import Place
+    from codex_imagegen.recovery.write import Place
 
     given = checked({"out": out, "force": force, "size": size, "fit": fit, "codex_home": codex_home})
     look = wishes.parse(size=given.get("size"), fit=given["fit"])
@@ -223,10 +223,10 @@ def _generate(given: dict[str, Any]) -> Result:
 
 
 def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, Any]) -> Jobs:
-    from codex_imagegen.batches import begin
+    from codex_imagegen.batches import setup
 
     if isinstance(jobs, (str, os.PathLike)):
-        return begin.listed(one("jobs", jobs, options.path), out_dir=folder, defaults=defaults)
+        return setup.listed(one("jobs", jobs, options.path), out_dir=folder, defaults=defaults)
     if isinstance(jobs, Mapping) or not isinstance(jobs, Iterable):
         raise UsageError("'jobs' must be a file, or a list of jobs", hint=HINT)
     try:
@@ -234,4 +234,4 @@ def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, A
     except (TypeError, ValueError) as error:
         raise UsageError(f"a job must be a prompt or a mapping of options: {error}", hint=HINT) from error
     source = io.BytesIO("\n".join(lines).encode())
-    return begin.listed("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)
+    return setup.listed("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)

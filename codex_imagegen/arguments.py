@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 from codex_imagegen import options
 from codex_imagegen.errors import UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import STDOUT, Event
+from codex_imagegen.request import STDOUT, Event
 
 StrPath = str | os.PathLike[str]
 HINT = "see docs/api.md"

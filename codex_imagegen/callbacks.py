@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.interrupt import SIGINT, Interrupt
-from codex_imagegen.model import Event
+from codex_imagegen.request import Event
 
 T = TypeVar("T")
 Tell = Callable[[Event], None]

@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import backends
-from codex_imagegen.codex import sessions
+from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, OutExists, UsageError
+from codex_imagegen.images import finish, output, trailing_data
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import STDOUT, Event, Request, Run, Stage
-from codex_imagegen.pictures import finish, output, trailing
+from codex_imagegen.request import STDOUT, Event, Request, Run, Stage
 
 if TYPE_CHECKING:
-    from codex_imagegen.outcome import Image, Made, Result
+    from codex_imagegen.results import Image, Made, Result
 
 NOTHING_MADE = (
     "usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in", "codex-incomplete",
@@ -53,7 +53,7 @@ def generate(
         interrupt or Interrupt(),
         tell or _nobody,
         words,
-        sessions.environment_with(request.codex_home, os.environ if environment is None else environment),
+        layout.environment_with(request.codex_home, os.environ if environment is None else environment),
     )
     try:
         check(request)
@@ -88,7 +88,7 @@ def _there(request: Request, run: Run, targets: tuple[output.Target, ...]) -> di
     """
     if not request.skip_existing:
         return {}
-    from codex_imagegen.pictures import existing
+    from codex_imagegen.images import existing
 
     there = {}
     for index, target in enumerate(targets):
@@ -110,9 +110,9 @@ def check(request: Request) -> None:
         raise UsageError(f"--count can't be {request.count}", hint=f"give a number from 1 to {MAX_COUNT}")
     if request.jobs is not None and request.jobs < 1:
         raise UsageError(f"--jobs can't be {request.jobs}", hint="give a number from 1")
-    sessions.check_home(request.codex_home)
+    layout.check_home(request.codex_home)
     if request.count > 1 and request.codex_args:
-        from codex_imagegen.codex import subcommand
+        from codex_imagegen.codex.run import subcommand
 
         subcommand.refuse_thread(request.codex_args, "--count")
     if request.skip_existing:
@@ -150,11 +150,11 @@ def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made
     wishes = request.wishes
     picture = finish.finish(made.picture, target.format, wishes)
     if wishes.size or wishes.aspect_ratio or wishes.resolution or wishes.transparent:
-        from codex_imagegen.pictures.compare import differences
+        from codex_imagegen.images.compare import differences
 
         made = replace(made, warnings=(*made.warnings, *differences(picture, wishes)))
     if picture is made.picture:
-        made = replace(made, warnings=(*made.warnings, *trailing.remarks(picture)))
+        made = replace(made, warnings=(*made.warnings, *trailing_data.remarks(picture)))
     return made, output.write(picture, target, original=picture is made.picture)
 
 
@@ -185,7 +185,7 @@ def _resumes(request: Request) -> bool:
     """Whether the run goes on with a thread."""
     if not request.codex_args:
         return False
-    from codex_imagegen.codex import subcommand
+    from codex_imagegen.codex.run import subcommand
 
     return subcommand.resumed(request.codex_args) is not None
 
@@ -214,7 +214,7 @@ def _several(request: Request, run: Run, targets: tuple[output.Target, ...], the
 
 def _result(request: Request, run: Run, images: tuple[Image, ...], *made: Made) -> Result:
     """The result of pictures that came; the thread is named where there is only one."""
-    from codex_imagegen.outcome import Result
+    from codex_imagegen.results import Result
 
     only = made[0] if len(made) == 1 and request.count == 1 else None
     return Result(

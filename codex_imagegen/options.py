@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codex_imagegen.errors import UsageError
-from codex_imagegen.model import Request
+from codex_imagegen.request import Request
 
 WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
-"""Those that say how the picture should look (see :class:`~codex_imagegen.model.Wishes`)."""
+"""Those that say how the picture should look (see :class:`~codex_imagegen.request.Wishes`)."""
 
 
 def request(options: Mapping[str, Any]) -> Request:

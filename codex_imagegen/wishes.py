@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from codex_imagegen.errors import UsageError
-from codex_imagegen.model import PictureFormat, Wishes
+from codex_imagegen.request import PictureFormat, Wishes
 
 RESOLUTIONS = ("1k", "2k", "4k")
 QUALITIES = ("low", "medium", "high")

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codex_imagegen.codex.stream import Words
+from codex_imagegen.codex.run.events import Words
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.show import PROMPT, prove
+from codex_imagegen.demo.run import PROMPT, prove
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Request
+from codex_imagegen.request import Request
 from tests.support import builds
 from tests.support.inprocess import call
 from tests.support.lab import COMMAND
@@ -116,7 +116,7 @@ def test_drawing_depends_on_the_prompt_only():
 
 def test_stand_in_codex_says_that_it_reads_its_prompt(tmp_path):
     """A Codex of unknown version that does not is waited for before it gets one."""
-    argv = [sys.executable, "-m", "codex_imagegen.demo.understudy", "-C", str(tmp_path)]
+    argv = [sys.executable, "-m", "codex_imagegen.demo.fake_codex", "-C", str(tmp_path)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / "home")}
     done = subprocess.run(argv, input=b"a fox", capture_output=True, env=environment, check=True, timeout=60)
     words = Words()

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from codex_imagegen.demo.standin import Call
+from codex_imagegen.demo.fake_openai import Call
 from tests.support import builds, recorded, scrub
 from tests.support.lab import Outcome
 from tests.support.pictures import encoded, torn

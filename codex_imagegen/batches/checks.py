@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from codex_imagegen.batches.identity import Digests
-from codex_imagegen.codex import command
+from codex_imagegen.batches.job_key import Digests
+from codex_imagegen.codex.run import command
 from codex_imagegen.errors import UsageError
-from codex_imagegen.model import Request
+from codex_imagegen.request import Request
 
 
 class Checks:

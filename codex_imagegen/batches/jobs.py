@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from codex_imagegen.batches import identity, keys
+from codex_imagegen.batches import job_key, job_options
 from codex_imagegen.batches.checks import Checks
-from codex_imagegen.batches.listing import Line, Listing, at
+from codex_imagegen.batches.job_file import Line, Listing, at
 from codex_imagegen.errors import ImagegenError, UsageError
-from codex_imagegen.model import Request
-from codex_imagegen.pictures.output import SUFFIXES
+from codex_imagegen.images.output import SUFFIXES
+from codex_imagegen.request import Request
 
 _DEFAULT_SUFFIXES = {"jpeg": ".jpg", "jpg": ".jpg", "webp": ".webp"}
 
@@ -41,8 +41,8 @@ class Jobs:
 
     def __init__(self, source: IO[bytes], name: str, *, out_dir: str, defaults: Mapping[str, Any]) -> None:
         self._name, self._out_dir = name, os.path.abspath(out_dir)
-        self._defaults = keys.defaults(defaults)
-        self._digests = identity.Digests()
+        self._defaults = job_options.defaults(defaults)
+        self._digests = job_key.Digests()
         self._checks = Checks()
         self._listing = Listing(source, name)
 
@@ -78,12 +78,12 @@ class Jobs:
 
     def job(self, line: Line) -> Job:
         """The job that a line asks for; raises :class:`UsageError`, and what its references raise."""
-        found = keys.fields(self._listing.pairs(line))
+        found = job_options.fields(self._listing.pairs(line))
         out = self._path(found.get("out", self._default_name(line, found)))
-        request = keys.request(found, self._defaults, out)
+        request = job_options.request(found, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.all(request, self._digests)
-        return Job(line.number, request, identity.key(request, self._shown(out), digests))
+        return Job(line.number, request, job_key.key(request, self._shown(out), digests))
 
     def _default_name(self, line: Line, found: Mapping[str, Any]) -> str:
         wanted = {**self._defaults, **found}.get("format", "png").lower()

@@ -20,8 +20,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from codex_imagegen.batches.lines import Lines
-from codex_imagegen.codex import sessions, workspace
+from codex_imagegen.batches.append_log import Lines
+from codex_imagegen.codex.run import workspace
+from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import UsageError
 
 NAME = ".codex-imagegen-batch.jsonl"
@@ -66,7 +67,7 @@ class Trace:
     def thread_id(self) -> str | None:
         """The thread that Codex named."""
         thread = _text(self.told.get("thread_id"))
-        return thread.lower() if thread and sessions.THREAD_ID.match(thread) else None
+        return thread.lower() if thread and layout.THREAD_ID.match(thread) else None
 
     @property
     def request_id(self) -> str | None:

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.outcome import ErrorInfo
+    from codex_imagegen.results import ErrorInfo
 
 
 class Repeatable(click.Command):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from codex_imagegen.cli import console
 
 if TYPE_CHECKING:
-    from codex_imagegen.batches.outcome import Outcome
-    from codex_imagegen.batches.run import Batch
+    from codex_imagegen.batches.results import Outcome
+    from codex_imagegen.batches.runner import Batch
 
 
 class Board:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from codex_imagegen import report
+from codex_imagegen import render
 from codex_imagegen.cli import console
 
 
@@ -24,7 +24,7 @@ def show(path: str) -> None:
         except (webbrowser.Error, OSError):
             shown = False
     if not shown:
-        console.err(report.plain(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
+        console.err(render.plain(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
 
 
 @contextlib.contextmanager

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from codex_imagegen import report
+from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, InternalError, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event
+from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
-    from codex_imagegen.cli.lines import Lines
-    from codex_imagegen.outcome import ErrorInfo, Result, Warning_
+    from codex_imagegen.cli.event_stream import Lines
+    from codex_imagegen.results import ErrorInfo, Result, Warning_
 
 
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -73,7 +73,7 @@ def telling(events: bool, started: float) -> Iterator[None]:
     if not events or sys.stderr is None:
         yield
         return
-    from codex_imagegen.cli.lines import Lines
+    from codex_imagegen.cli.event_stream import Lines
 
     before = sys.stderr
     sys.stderr = _lines = Lines(before, started)
@@ -140,7 +140,7 @@ def unprinted(error: OSError) -> int:
         hint="what was made is on disk; make room for the answer",
         spent=None,
     )
-    sentence(report.error_info(unwritable))
+    sentence(render.error_info(unwritable))
     return unwritable.exit_code
 
 
@@ -148,7 +148,7 @@ def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
     """Print a result, ``show`` its pictures on a terminal, and give back the exit code; a signal comes too late now."""
     _signals.running = True
     if json_wanted:
-        out(report.to_json(done))
+        out(render.to_json(done))
     else:
         for image in done.images:
             if image.path != "-":
@@ -156,7 +156,7 @@ def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
     for warning in done.warnings:
         remark(warning, silent=json_wanted)
     if show:
-        from codex_imagegen.cli.show import pictures
+        from codex_imagegen.cli.show_images import pictures
 
         pictures(done.images, json_wanted=json_wanted)
     if done.error:
@@ -166,23 +166,23 @@ def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
 
 def remark(warning: Warning_, *, silent: bool = False) -> None:
     """Tell a warning, to a person unless that should be ``silent``."""
-    tell(report.warning_event(warning), None if silent else report.warning_line(warning))
+    tell(render.warning_event(warning), None if silent else render.warning_line(warning))
 
 
 def shown(path: str) -> str:
     """The path as it is, unless a terminal would obey something in it."""
-    return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else report.plain(path)
+    return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else render.plain(path)
 
 
 def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     """Print a failure, as a sentence and where it was asked for as JSON; gives back its exit code."""
     _signals.running = True
-    failed = report.failed(error, elapsed_sec=time.monotonic() - started)
+    failed = render.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
-        out(report.to_json(failed))
+        out(render.to_json(failed))
     for warning in failed.warnings:
-        tell(report.warning_event(warning))
-    sentence(report.error_info(error), thread_id=error.thread_id, request_id=error.request_id)
+        tell(render.warning_event(warning))
+    sentence(render.error_info(error), thread_id=error.thread_id, request_id=error.request_id)
     return error.exit_code
 
 
@@ -200,12 +200,12 @@ def kept(error: Exception) -> InternalError:
 
 def sentence(error: ErrorInfo, **about: str | None) -> None:
     """Print the failure that ends us."""
-    tell(report.error_event(error, **about), report.error_line(error))
+    tell(render.error_event(error, **about), render.error_line(error))
 
 
 def last(error: ErrorInfo) -> None:
     """Tell the failure that ends us, of which a person has been told already."""
-    tell(report.error_event(error))
+    tell(render.error_event(error))
 
 
 def err(line: str) -> None:
@@ -265,7 +265,7 @@ def said_yes(question: str) -> bool:
 
 
 def _kill_all() -> None:
-    process = sys.modules.get("codex_imagegen.codex.process")
+    process = sys.modules.get("codex_imagegen.codex.run.process")
     if process is not None:
         process.kill_all()
 
@@ -275,11 +275,11 @@ def _last_words(json_wanted: bool, started: float) -> None:
     _kill_all()
     error = _signals.interrupt.error(spent=None)
     if json_wanted and not _answered:
-        failed = report.failed(error, elapsed_sec=time.monotonic() - started)
+        failed = render.failed(error, elapsed_sec=time.monotonic() - started)
         with contextlib.suppress(OSError):
-            os.write(1, (report.to_json(failed) + "\n").encode())
+            os.write(1, (render.to_json(failed) + "\n").encode())
     if _lines is not None:
-        _lines.last_words(report.error_event(report.error_info(error)))
+        _lines.last_words(render.error_event(render.error_info(error)))
 
 
 def _traceback_file(error: Exception) -> str | None:

@@ -14,17 +14,17 @@ from codex_imagegen.cli import console
 from codex_imagegen.errors import ImagegenError, UsageError
 
 COMMANDS = {
-    "generate": ("codex_imagegen.cli.generate", "make a picture (the default: the word can be left out)"),
-    "batch": ("codex_imagegen.cli.batch", "make many pictures, and go on where a run was cut off"),
-    "recover": ("codex_imagegen.cli.recover", "take the pictures out of past sessions; spends nothing"),
-    "gallery": ("codex_imagegen.cli.gallery", "see every picture that was made, on one page"),
-    "doctor": ("codex_imagegen.cli.doctor", "look at everything that a picture needs; spends nothing"),
-    "prune": ("codex_imagegen.cli.prune", "see what past runs take on disk, and remove the old ones"),
-    "demo": ("codex_imagegen.cli.demo", "see the whole bridge work, with no account and no network"),
-    "schema": ("codex_imagegen.cli.schema", "print the JSON Schema of what --json and --events print"),
-    "mcp": ("codex_imagegen.cli.mcp", "serve the program to agents as an MCP server"),
-    "runcomfy": ("codex_imagegen.cli.runcomfy", "sign in to RunComfy, and follow its long jobs"),
-    "skill": ("codex_imagegen.cli.skill", "print or install what an agent has to know to use this program"),
+    "generate": ("codex_imagegen.cli.commands.generate", "make a picture (the default: the word can be left out)"),
+    "batch": ("codex_imagegen.cli.commands.batch", "make many pictures, and go on where a run was cut off"),
+    "recover": ("codex_imagegen.cli.commands.recover", "take the pictures out of past sessions; spends nothing"),
+    "gallery": ("codex_imagegen.cli.commands.gallery", "see every picture that was made, on one page"),
+    "doctor": ("codex_imagegen.cli.commands.doctor", "look at everything that a picture needs; spends nothing"),
+    "prune": ("codex_imagegen.cli.commands.prune", "see what past runs take on disk, and remove the old ones"),
+    "demo": ("codex_imagegen.cli.commands.demo", "see the whole bridge work, with no account and no network"),
+    "schema": ("codex_imagegen.cli.commands.schema", "print the JSON Schema of what --json and --events print"),
+    "mcp": ("codex_imagegen.cli.commands.mcp", "serve the program to agents as an MCP server"),
+    "runcomfy": ("codex_imagegen.cli.commands.runcomfy", "sign in to RunComfy, and follow its long jobs"),
+    "skill": ("codex_imagegen.cli.commands.skill", "print or install what an agent has to know to use this program"),
 }
 """Name of each command, the module that holds it, and a line of help."""
 

@@ -7,11 +7,11 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen import report
+from codex_imagegen import render
 from codex_imagegen.cli import console
 
 if TYPE_CHECKING:
-    from codex_imagegen.model import Event
+    from codex_imagegen.request import Event
 
 
 _TOLD_ELSEWHERE = {"written", "failed"}
@@ -48,15 +48,15 @@ class Progress:
         if not self._terminal or event.stage in _TOLD_ELSEWHERE:
             return
         if not self._live_line:
-            console.err(report.event_line(event))
+            console.err(render.event_line(event))
             return
         if self._bar is None:
             self._bar, self._task = live_line()
         if event.stage == "landed":
             self._bar.stop()
-            console.err(report.event_line(event))
+            console.err(render.event_line(event))
         else:
-            self._bar.update(self._task, description=report.stage(event))
+            self._bar.update(self._task, description=render.stage(event))
 
     def words(self, chunk: bytes) -> None:
         """Show Codex's own words, line by line, with nothing in them that a terminal would obey."""
@@ -64,7 +64,7 @@ class Progress:
             *lines, rest = (bytes(self._words) + chunk).split(b"\n")
             self._words = bytearray(rest[-65536:])
         for line in lines:
-            console.err(report.plain(line.decode(errors="replace")))
+            console.err(render.plain(line.decode(errors="replace")))
 
 
 def live_line() -> tuple[Any, Any]:

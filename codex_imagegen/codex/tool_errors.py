@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from codex_imagegen.codex.reasons import Reason, clip, json_object, unix_time
+from codex_imagegen.codex.error_patterns import Reason, clip, json_object, unix_time
 
 _LIMIT_NAMES = {"usage_limit_reached", "usage_not_included", "insufficient_quota", "billing_hard_limit_reached"}
 _MODERATION_NAMES = {"moderation_blocked", "content_policy_violation"}

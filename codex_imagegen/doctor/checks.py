@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from codex_imagegen.doctor.checks_codex import check_codex, check_image_tool
+from codex_imagegen.doctor.checks_home import check_home, check_wake_ups
 from codex_imagegen.doctor.clock import check_clock
-from codex_imagegen.doctor.codex import check_codex, check_image_tool
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Finding
-from codex_imagegen.doctor.home import check_home, check_wake_ups
+from codex_imagegen.doctor.dependencies import check_parts
+from codex_imagegen.doctor.findings import Finding
 from codex_imagegen.doctor.limits import check_limits
 from codex_imagegen.doctor.live import LIVE_SEC, check_live
 from codex_imagegen.doctor.login import check_login
-from codex_imagegen.doctor.parts import check_parts
 from codex_imagegen.doctor.rollouts import check_rollouts
 from codex_imagegen.doctor.space import check_space
 from codex_imagegen.doctor.token import check_runcomfy

@@ -6,10 +6,10 @@ import os
 import tempfile
 import time
 
-from codex_imagegen.doctor import touch
+from codex_imagegen.doctor import probe
+from codex_imagegen.doctor.checks_home import folder_of
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Finding, ok, unknown, warning
-from codex_imagegen.doctor.home import folder_of
+from codex_imagegen.doctor.findings import Finding, ok, unknown, warning
 
 FIRST_YEAR, LAST_YEAR = 2026, 2050
 """Years that are no plain mistake: this program was written in the first."""
@@ -28,7 +28,7 @@ def check_clock(context: Context) -> Finding:
         return warning(f"the clock says {year}", _HINT, {"year": year})
     folder = folder_of(context.codex_home)
     try:
-        skew = touch.unnamed(folder if os.path.isdir(folder) else tempfile.gettempdir()) - now
+        skew = probe.unnamed(folder if os.path.isdir(folder) else tempfile.gettempdir()) - now
     except OSError:
         return unknown("the clock can't be compared: no file can be made in CODEX_HOME", data={"year": year})
     data = {"year": year, "skew_sec": round(skew, 1)}

@@ -7,10 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from codex_imagegen.codex import account, command, login, sessions, version
-from codex_imagegen.codex.account import Account
-from codex_imagegen.codex.ask import Answer, ask
-from codex_imagegen.codex.login import Login
+from codex_imagegen.codex.appserver import account
+from codex_imagegen.codex.appserver.account import Account
+from codex_imagegen.codex.install import login, version
+from codex_imagegen.codex.install.login import Login
+from codex_imagegen.codex.install.query import Answer, ask
+from codex_imagegen.codex.run import command
+from codex_imagegen.codex.sessions import layout
 from codex_imagegen.interrupt import Interrupt
 
 ASK_SEC = 5.0
@@ -63,7 +66,7 @@ class Context:
     @property
     def codex_home(self) -> str:
         """The Codex home, without symlinks."""
-        return sessions.home(self.environment)
+        return layout.home(self.environment)
 
     def version(self) -> str | None:
         """The version that Codex names, or None."""

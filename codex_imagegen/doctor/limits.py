@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from codex_imagegen.codex import usage, version
-from codex_imagegen.codex.account import Limit
+from codex_imagegen.codex.appserver.account import Limit
+from codex_imagegen.codex.install import version
+from codex_imagegen.codex.sessions import disk_usage
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Finding, ok, unknown, warning
+from codex_imagegen.doctor.findings import Finding, ok, unknown, warning
 
 _SPANS = {300: "5 hours", 1440: "day", 10_080: "week", 43_200: "30 days"}
 _DAY_SEC = 86_400
@@ -28,7 +29,7 @@ _OFFLINE = "check the network; inside another agent's sandbox, allow it"
 def check_limits(context: Context) -> Finding:
     """How much of each limit is left and when it begins anew, and how many pictures were made here in a day."""
     account, now = context.account(), time.time()
-    made = usage.pictures_since(context.codex_home, now - _DAY_SEC, COUNT_SEC)
+    made = disk_usage.pictures_since(context.codex_home, now - _DAY_SEC, COUNT_SEC)
     if account.limits is None:
         offline = _UNREACHED in (account.why or "")
         return unknown(

@@ -6,13 +6,13 @@ import hashlib
 import os
 import tempfile
 
-from codex_imagegen.codex import version
+from codex_imagegen.codex.install import version
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.show import PROMPT, prove
+from codex_imagegen.demo.run import PROMPT, prove
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Finding, failed, ok, unknown, warning
+from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import CodexUnavailable, DamagedPicture
-from codex_imagegen.model import Request
+from codex_imagegen.request import Request
 
 LIVE_SEC = 60.0
 """Seconds for the whole run; it takes one or two."""

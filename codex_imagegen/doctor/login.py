@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codex_imagegen.codex import version
-from codex_imagegen.codex.login import Login
+from codex_imagegen.codex.install import version
+from codex_imagegen.codex.install.login import Login
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Data, Finding, failed, ok, unknown, warning
+from codex_imagegen.doctor.findings import Data, Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import CodexFailed, ImagegenError, NotLoggedIn, ToolUnavailable
 
 _KEY_WITHOUT, _FREE_WITHOUT = "0.134.0", "0.149.1"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codex_imagegen import report
-from codex_imagegen.doctor.finding import Finding
+from codex_imagegen import render
+from codex_imagegen.doctor.findings import Finding
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
 _HOMES = re.compile(r"(/(?:home|Users)/)[^/\s'\"]+")
@@ -35,13 +35,13 @@ class Redact:
 
     def text(self, text: str) -> str:
         """The same text, clean."""
-        text = report.without_secrets(text)
+        text = render.without_secrets(text)
         for home in self._homes:
             text = home.sub("~", text)
         text = _HOMES.sub(r"\1(user)", text)
         if self._name is not None:
             text = self._name.sub("(user)", text)
-        return report.plain(_EMAIL.sub("(e-mail)", text))
+        return render.plain(_EMAIL.sub("(e-mail)", text))
 
     def _value(self, value: object) -> object:
         if isinstance(value, str):

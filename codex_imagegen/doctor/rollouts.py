@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import time
 
-from codex_imagegen.codex import history, shape, version
+from codex_imagegen.codex.install import version
+from codex_imagegen.codex.sessions import format_check, history
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Finding, ok, warning
+from codex_imagegen.doctor.findings import Finding, ok, warning
 
 NEWEST = 5
 """How many rollouts are looked through."""
@@ -19,7 +20,7 @@ def check_rollouts(context: Context) -> Finding:
     """Whether the newest rollouts hold something that a newer Codex than those tested may have begun to write."""
     deadline = time.monotonic() + LOOK_SEC
     paths = [past.path for past in _plain(context.codex_home)]
-    shapes = [seen for path in paths if path and (seen := shape.of(path, deadline)) is not None]
+    shapes = [seen for path in paths if path and (seen := format_check.of(path, deadline)) is not None]
     strange = list(dict.fromkeys(what for seen in shapes for what in seen.strange))
     named = {version.named(seen.codex_version or "") for seen in shapes}
     writers = sorted((number for number in named if number), key=version.number)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 
-from codex_imagegen.codex import usage
+from codex_imagegen.codex.sessions import disk_usage
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Finding, ok, unknown, warning
+from codex_imagegen.doctor.findings import Finding, ok, unknown, warning
 
 COUNT_SEC = 2.0
 """Seconds after which counting stops, and "more than" is said."""
@@ -18,8 +18,11 @@ LITTLE_BYTES = 256 * 1024 * 1024
 def check_space(context: Context) -> Finding:
     """How much is free, and how much rollouts and pictures take; of them nothing is read."""
     home = context.codex_home
-    free = {"CODEX_HOME": usage.free_bytes(home), "the temporary folder": usage.free_bytes(tempfile.gettempdir())}
-    taken = usage.count(home, COUNT_SEC)
+    free = {
+        "CODEX_HOME": disk_usage.free_bytes(home),
+        "the temporary folder": disk_usage.free_bytes(tempfile.gettempdir()),
+    }
+    taken = disk_usage.count(home, COUNT_SEC)
     data = {
         "free_bytes": free["CODEX_HOME"], "rollouts": taken.rollouts, "rollout_bytes": taken.rollout_bytes,
         "pictures": taken.pictures, "picture_bytes": taken.picture_bytes, "counted_all": taken.whole,

@@ -7,7 +7,7 @@ import shlex
 import stat
 
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import Finding, ok, warning
+from codex_imagegen.doctor.findings import Finding, ok, warning
 from codex_imagegen.runcomfy import settings
 
 _ASIDE = "for --backend runcomfy alone"

@@ -13,13 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 
-from codex_imagegen.codex.keepsake import Keepsake, Kept
+from codex_imagegen.codex.sessions.reader import Keepsake, Kept
 from codex_imagegen.errors import Interrupted
-from codex_imagegen.gallery.develop import develop, name_of
 from codex_imagegen.gallery.entry import Entry, bounded
 from codex_imagegen.gallery.index import Index
 from codex_imagegen.gallery.shelf import Shelf
-from codex_imagegen.gallery.source import Source
+from codex_imagegen.gallery.sources import Source
+from codex_imagegen.gallery.thumbnails import develop, name_of
 from codex_imagegen.interrupt import Interrupt
 
 WORKERS = 8

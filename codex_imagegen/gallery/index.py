@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from codex_imagegen.gallery.entry import Entry, from_json
-from codex_imagegen.gallery.source import Source
+from codex_imagegen.gallery.sources import Source
 
 _VERSION = 1
 """Of what is read and of how it is kept; an index of another version is made anew."""

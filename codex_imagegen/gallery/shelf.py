@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable
 
 from codex_imagegen.errors import OutUnwritable
-from codex_imagegen.pictures import whole
+from codex_imagegen.files import atomic
 
 _OURS = re.compile(r"[0-9a-f]{32}-(?:thumbnail|preview)\.webp\Z")
 """What may be removed again: everything else in the folder, copies of originals among it, is left alone."""
@@ -29,7 +29,7 @@ class Shelf:
         """Write a file under one of our names; raises :class:`OutUnwritable`."""
         try:
             os.makedirs(self.folder, exist_ok=True)
-            with whole.unfinished(self.folder) as (file, temporary):
+            with atomic.unfinished(self.folder) as (file, temporary):
                 file.write(data)
                 file.flush()  # and no more: it can be made anew, and thousands of them are not worth the wait
                 os.replace(temporary, os.path.join(self.folder, name))
@@ -44,7 +44,7 @@ class Shelf:
 
     def sweep(self, wanted: Iterable[str]) -> None:
         """Remove what a page no longer shows, and what a killed run left unfinished."""
-        whole.sweep(self.folder)
+        atomic.sweep(self.folder)
         for name in set(filter(_OURS.match, self._sizes)).difference(wanted):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.folder, name))

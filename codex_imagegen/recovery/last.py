@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codex_imagegen.codex import history, sessions
-from codex_imagegen.codex.history import Past
-from codex_imagegen.codex.keepsake import Keepsake, Kept
+from codex_imagegen.codex.sessions import history, layout
+from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.reader import Keepsake, Kept
 from codex_imagegen.errors import NoPicture
-from codex_imagegen.outcome import Picture, Warning_
-from codex_imagegen.pictures import trailing
-from codex_imagegen.pictures.verify import Broken, verify
+from codex_imagegen.images import trailing_data
+from codex_imagegen.images.decode import Broken, verify
 from codex_imagegen.recovery.search import Found
+from codex_imagegen.results import Picture, Warning_
 
 SLACK_SEC = 5.0
 """How long after its folder's last change a file in it may have been written to."""
@@ -74,8 +74,8 @@ def _latest_first(codex_home: str, past: Past, keepsake: Keepsake) -> Iterator[K
 
 def _copied(codex_home: str, past: Past) -> set[bytes]:
     """The digests of the pictures that a fork took over: Codex (to 0.141.0) copies their records, as of that moment."""
-    owner = sessions.owner(past.path) if past.path and not past.packed else None
-    if owner is None or not owner.forked_from or not sessions.THREAD_ID.match(owner.forked_from):
+    owner = layout.owner(past.path) if past.path and not past.packed else None
+    if owner is None or not owner.forked_from or not layout.THREAD_ID.match(owner.forked_from):
         return set()
     parent = history.find(codex_home, owner.forked_from.lower())
     return {kept.digest for kept in Keepsake(codex_home, parent).pictures()} if parent else set()
@@ -84,6 +84,6 @@ def _copied(codex_home: str, past: Past) -> set[bytes]:
 def _warnings(best: _Last, damaged: list[tuple[float, str]]) -> tuple[Warning_, ...]:
     later = [told for time, told in damaged if time >= best.time]
     if not later:
-        return trailing.remarks(best.picture)
+        return trailing_data.remarks(best.picture)
     told = f"{len(later)} that was made later is damaged and was left out: {later[0]}"
-    return (Warning_("damaged-picture", told), *trailing.remarks(best.picture))
+    return (Warning_("damaged-picture", told), *trailing_data.remarks(best.picture))

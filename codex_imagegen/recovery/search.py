@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from codex_imagegen.codex import history, net, sessions
-from codex_imagegen.codex.history import Past
-from codex_imagegen.codex.keepsake import Keepsake, Kept
+from codex_imagegen.codex.sessions import fallback, history, layout
+from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.reader import Keepsake, Kept
 from codex_imagegen.errors import DamagedPicture, ImagegenError, NoPicture, SessionMissing, UsageError
-from codex_imagegen.outcome import Picture, Session, Warning_
-from codex_imagegen.pictures import trailing
-from codex_imagegen.pictures.verify import Broken, verify
+from codex_imagegen.images import trailing_data
+from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.results import Picture, Session, Warning_
 
 _LIST = "see what there is with: codex-imagegen recover --list"
 
@@ -32,7 +32,7 @@ class Found:
 
 def resolve(codex_home: str, word: str) -> Past:
     """The session that a word of the user's means: a thread id, or a rollout file."""
-    if sessions.THREAD_ID.match(word):
+    if layout.THREAD_ID.match(word):
         found = history.find(codex_home, word.lower())
         if found is None:
             raise SessionMissing(f"no session of the thread {word} is in {codex_home!r}", hint=_LIST)
@@ -64,12 +64,12 @@ def _look(codex_home: str, past: Past) -> Found:
         _take(found, keepsake.strays())
         # the largest alone, as a run would take it: a long session may hold screenshots of other tools by the hundred
         found.pictures = sorted(found.pictures, key=lambda picture: len(picture.data))[-1:]
-        found.warnings += (net.WARNING,) if found.pictures else ()
+        found.warnings += (fallback.WARNING,) if found.pictures else ()
     if found.pictures and found.damaged:
         told = f"{len(found.damaged)} more of the session is damaged and was left out: {found.damaged[0]}"
         found.warnings += (Warning_("damaged-picture", told),)
     for picture in found.pictures:
-        found.warnings += trailing.remarks(picture)
+        found.warnings += trailing_data.remarks(picture)
     found.codex_version, found.unreadable = keepsake.codex_version, keepsake.unreadable
     return found
 
@@ -105,5 +105,5 @@ def session(codex_home: str, past: Past) -> Session | None:
     sizes = [len(kept.data) for kept in keepsake.pictures()]
     if not sizes:
         return None
-    path = past.path or sessions.pictures_folder(codex_home, past.thread_id or "")
+    path = past.path or layout.pictures_folder(codex_home, past.thread_id or "")
     return Session(past.thread_id, past.time, keepsake.prompt, len(sizes), sum(sizes), path)

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from codex_imagegen import report
-from codex_imagegen.codex import history, sessions
+from codex_imagegen import render
+from codex_imagegen.codex.sessions import history, layout
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
-from codex_imagegen.model import STDOUT, Event
-from codex_imagegen.outcome import Failure, Image, Result, Session
 from codex_imagegen.recovery import last as latest
 from codex_imagegen.recovery import search
-from codex_imagegen.recovery.place import Place, write
 from codex_imagegen.recovery.search import Found
+from codex_imagegen.recovery.write import Place, write
+from codex_imagegen.request import STDOUT, Event
+from codex_imagegen.results import Failure, Image, Result, Session
 
 NOTHING = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
 
@@ -41,7 +41,7 @@ def recover(
     if bool(wanted) + last != 1:
         raise UsageError(NOTHING, hint="see codex-imagegen recover --help")
     place.check()
-    codex_home = sessions.home(os.environ if environment is None else environment)
+    codex_home = layout.home(os.environ if environment is None else environment)
     words = list(dict.fromkeys(wanted))
     if len(words) > 1:
         if place.out == STDOUT:
@@ -53,7 +53,7 @@ def recover(
 
 def listed(limit: int, environment: Mapping[str, str] | None = None) -> Iterator[Session]:
     """The past sessions that hold a picture, newest first, ``limit`` at most (0: all). Pictures are not decoded."""
-    codex_home = sessions.home(os.environ if environment is None else environment)
+    codex_home = layout.home(os.environ if environment is None else environment)
     held = (session for past in history.newest(codex_home) if (session := search.session(codex_home, past)))
     return islice(held, limit or None)
 
@@ -87,7 +87,7 @@ def _several(
         except Interrupted:
             raise
         except ImagegenError as error:
-            info = report.error_info(error)
+            info = render.error_info(error)
             failures.append(Failure(index, info))
             elapsed = time.monotonic() - started
             tell(Event("failed", elapsed, index, thread_id=error.thread_id, message=info.message, error=info))

@@ -7,11 +7,11 @@ import threading
 from dataclasses import dataclass, field
 
 from codex_imagegen.errors import ImagegenError, RunComfyError, RunComfyRetry, RunComfyUpstream
-from codex_imagegen.runcomfy import answers, inputs
-from codex_imagegen.runcomfy.answers import Answer
-from codex_imagegen.runcomfy.patience import Patience, Slow
+from codex_imagegen.runcomfy import inputs, responses
+from codex_imagegen.runcomfy.deadline import Patience, Slow
+from codex_imagegen.runcomfy.http import Broken, Transport, Unsent, Untrusted, read
+from codex_imagegen.runcomfy.responses import Answer
 from codex_imagegen.runcomfy.token import Token
-from codex_imagegen.runcomfy.transport import Broken, Transport, Unsent, Untrusted, read
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 GET_SEC = 30.0
@@ -81,7 +81,7 @@ class Client:
         except (Broken, Slow) as error:
             why = str(error) or f"no answer within {POST_SEC:.0f} s"
             raise RunComfyRetry(f"what became of the request is unknown: {why}", hint=UNKNOWN, spent=None) from error
-        if refused := answers.refusal(answer):
+        if refused := responses.refusal(answer):
             if refused.spent is None:
                 refused.hint = UNKNOWN
             raise refused
@@ -113,17 +113,17 @@ class Client:
         answer = self._get(f"{path}?include_cost=true", patience)
         if answer.status in (400, 404, 422) and answer.error_code is None:
             answer = self._get(path, patience)  # the question for the cost is in no documentation
-        if answer.error_code == answers.NOT_READY:
+        if answer.error_code == responses.NOT_READY:
             return None
-        if answer.status == 200 and answer.state in (answers.FAILED, answers.CANCELLED):
-            raise answers.failure(answer)
-        if not (answer.status == 200 and answer.state == answers.SUCCEEDED):
+        if answer.status == 200 and answer.state in (responses.FAILED, responses.CANCELLED):
+            raise responses.failure(answer)
+        if not (answer.status == 200 and answer.state == responses.SUCCEEDED):
             _refuse(answer)
         if answer.state is None:
             raise _unreadable(answer)
-        if answer.state == answers.WAITING:
+        if answer.state == responses.WAITING:
             return None
-        return Finished(answer.fields.get("output"), answers.cost_of(answer.fields))
+        return Finished(answer.fields.get("output"), responses.cost_of(answer.fields))
 
     def cancel(self, request_id: str, patience: Patience) -> Cancelled:
         """Ask for the request to be cancelled, which only a queued one can be; raises the tree's errors."""
@@ -131,7 +131,7 @@ class Client:
             answer = self._call("POST", f"requests/{request_id}/cancel", patience)
         except (Broken, Slow) as error:
             return Cancelled(None, str(error) or "no answer came")
-        if refused := answers.refusal(answer):
+        if refused := responses.refusal(answer):
             raise refused
         said = answer.fields.get("outcome") or answer.fields.get("status")
         if said in ("cancelled", "not_cancellable"):
@@ -159,7 +159,7 @@ class Client:
                 pieces = b"".join(read(response, MAX_BODY_BYTES, abandoned))
                 if len(pieces) > MAX_BODY_BYTES:
                     pieces = b""
-                return answers.parse(response.status, pieces, response.headers.get("Retry-After"), self.hide)
+                return responses.parse(response.status, pieces, response.headers.get("Retry-After"), self.hide)
 
         return patience.call(work, limit=limit, grace=grace, spent=None if data is not None else False)
 
@@ -178,7 +178,7 @@ def _request_id(answer: Answer) -> str:
 
 def _refuse(answer: Answer) -> None:
     """Raise what a question's answer means, as a hiccup where it may pass."""
-    refused = answers.refusal(answer, spent=None)
+    refused = responses.refusal(answer, spent=None)
     if isinstance(refused, (RunComfyRetry, RunComfyUpstream)):
         raise Hiccup(refused, answer.retry_after)
     if refused is not None:

@@ -18,11 +18,11 @@ from codex_imagegen.errors import (
     RunComfyRetry,
     RunComfyUpstream,
 )
-from codex_imagegen.outcome import Picture
-from codex_imagegen.pictures import verify
-from codex_imagegen.runcomfy.addresses import Rules
-from codex_imagegen.runcomfy.patience import Patience
-from codex_imagegen.runcomfy.transport import Broken, Transport, Untrusted, read
+from codex_imagegen.images import decode
+from codex_imagegen.results import Picture
+from codex_imagegen.runcomfy.deadline import Patience
+from codex_imagegen.runcomfy.http import Broken, Transport, Untrusted, read
+from codex_imagegen.runcomfy.urls import Rules
 
 MAX_BYTES = 2 * 1024 * 1024 * 1024
 MAX_TRIES = 3
@@ -137,7 +137,7 @@ def _whole(response: urllib3.BaseHTTPResponse, abandoned: threading.Event) -> by
     with _temporary() as file:
         count = 0
         for piece in read(response, MAX_BYTES, abandoned):
-            if count == 0 and verify.kind_of(piece) is None:
+            if count == 0 and decode.kind_of(piece) is None:
                 raise DamagedPicture("what came from RunComfy is no PNG, JPEG or WebP", spent=True)
             count += len(piece)
             if count > MAX_BYTES:
@@ -173,8 +173,8 @@ def _too_large() -> NoPicture:
 
 def _verified(body: _Body) -> Picture:
     try:
-        return verify.verify(body.data)
-    except verify.Broken as error:
+        return decode.verify(body.data)
+    except decode.Broken as error:
         if not body.announced:
             raise _Again(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
         raise DamagedPicture(f"the picture that came from RunComfy is damaged: {error}", spent=True) from error

@@ -9,15 +9,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
-from codex_imagegen.pictures.output import SUFFIXES
+from codex_imagegen.images.output import SUFFIXES
 from codex_imagegen.runcomfy import references
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codex_imagegen.model import Request, Wishes
-    from codex_imagegen.outcome import Warning_
-    from codex_imagegen.pictures.references import Reference
+    from codex_imagegen.images.references import Reference
+    from codex_imagegen.request import Request, Wishes
+    from codex_imagegen.results import Warning_
 
 TEXT_TO_IMAGE = "openai/gpt-image-2/text-to-image"
 EDIT = "openai/gpt-image-2/edit"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth, RunComfyInput
-from codex_imagegen.runcomfy import answers
-from codex_imagegen.runcomfy.answers import Answer
+from codex_imagegen.runcomfy import responses
 from codex_imagegen.runcomfy.client import UNKNOWN, Cancelled, Client, Finished, Hiccup, Status
+from codex_imagegen.runcomfy.deadline import Patience, TimeUp
 from codex_imagegen.runcomfy.inputs import Order
-from codex_imagegen.runcomfy.patience import Patience, TimeUp
+from codex_imagegen.runcomfy.responses import Answer
 
 POLL_SEC = 2.0
 """Between two questions, as RunComfy's own clients leave it; the first is asked at once."""
@@ -45,7 +45,7 @@ def wait(client: Client, request_id: str, patience: Patience, tell: Callable[[St
             if status != last:
                 tell(status)
             last = status
-            if status.state != answers.WAITING and (finished := _result(client, request_id, patience, status)):
+            if status.state != responses.WAITING and (finished := _result(client, request_id, patience, status)):
                 return finished
             good = time.monotonic()
         except Hiccup as hiccup:
@@ -86,8 +86,8 @@ def fetch_hint(request_id: str) -> str:
 
 def _result(client: Client, request_id: str, patience: Patience, status: Status) -> Finished | None:
     finished = client.result(request_id, patience)
-    if finished is None and status.state in (answers.FAILED, answers.CANCELLED):
-        raise answers.failure(Answer(200, {"status": status.word}))  # a result that will not come
+    if finished is None and status.state in (responses.FAILED, responses.CANCELLED):
+        raise responses.failure(Answer(200, {"status": status.word}))  # a result that will not come
     return finished
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from codex_imagegen.errors import RunComfyAuth, RunComfyRetry, RunComfyUpstream
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.runcomfy import answers
-from codex_imagegen.runcomfy.answers import Answer
-from codex_imagegen.runcomfy.patience import Patience, Slow, TimeUp
+from codex_imagegen.runcomfy import responses
+from codex_imagegen.runcomfy.deadline import Patience, Slow, TimeUp
+from codex_imagegen.runcomfy.http import Broken, Transport, read
+from codex_imagegen.runcomfy.responses import Answer
 from codex_imagegen.runcomfy.token import Token, parse
-from codex_imagegen.runcomfy.transport import Broken, Transport, read
 
 POLL_SEC = 2.0
 CALL_SEC = 30.0
@@ -68,7 +68,7 @@ class Login:
             answer = self._post("start", patience)
         except (Broken, Slow, TimeUp) as error:
             raise RunComfyRetry(f"RunComfy can't be reached: {error}", hint="check the network") from error
-        if refused := answers.refusal(answer):
+        if refused := responses.refusal(answer):
             refused.spent = False
             raise refused
         return _code(answer, self._web)
@@ -88,7 +88,7 @@ class Login:
                 raise _expired()
         if answer.status == 410:
             raise _expired()
-        refused = answers.refusal(answer)
+        refused = responses.refusal(answer)
         if refused and not isinstance(refused, (RunComfyRetry, RunComfyUpstream)):
             raise refused
         return None
@@ -100,7 +100,7 @@ class Login:
         def work(abandoned: threading.Event) -> Answer:
             url = f"{self._web}/api/cli-auth/{step}"
             with self._transport.open("POST", url, headers, body=data, read_sec=CALL_SEC) as response:
-                return answers.parse(response.status, b"".join(read(response, _MAX_BODY_BYTES, abandoned)))
+                return responses.parse(response.status, b"".join(read(response, _MAX_BODY_BYTES, abandoned)))
 
         return patience.call(work, limit=CALL_SEC)
 
@@ -113,8 +113,8 @@ def _code(answer: Answer, web_base: str) -> Code:
     if not url.isprintable() or not url.startswith(("https://", f"{web_base}/")):
         raise RunComfyUpstream("RunComfy's sign-in names a page that is not https", hint="try again in a while")
     return Code(
-        answers.words(url, 2000),
-        answers.words(user, 100),
+        responses.words(url, 2000),
+        responses.words(user, 100),
         device,
         _between(fields.get("expires_in"), 1.0, MAX_SEC, MAX_SEC),
         _between(fields.get("poll_interval"), POLL_SEC, 30.0, POLL_SEC),

@@ -10,10 +10,10 @@ import base64
 from collections.abc import Callable, Sequence
 
 from codex_imagegen.errors import RunComfyInput
-from codex_imagegen.outcome import Warning_
-from codex_imagegen.pictures import references
-from codex_imagegen.pictures.reduce import Room, fit
-from codex_imagegen.pictures.references import Reference
+from codex_imagegen.images import references
+from codex_imagegen.images.reduce import Room, fit
+from codex_imagegen.images.references import Reference
+from codex_imagegen.results import Warning_
 
 MAX_BYTES = 6 * 1024 * 1024
 MAX_PIXELS = 32_000_000
@@ -27,7 +27,7 @@ def load(refs: Sequence[str], within: tuple[str, ...] = ()) -> list[str | Refere
     """Each reference in the order given: a URL checked, a file read; files lie ``within`` these folders, if any.
 
     Raises :class:`RunComfyInput` for a URL that RunComfy would not take, and what
-    :func:`~codex_imagegen.pictures.references.load` raises for files that can't be used.
+    :func:`~codex_imagegen.images.references.load` raises for files that can't be used.
     """
     return [_url(ref) if "://" in ref[:9] else references.load(ref, within) for ref in refs]
 

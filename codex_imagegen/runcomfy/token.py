@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from functools import cache
 
-from codex_imagegen import disk
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
+from codex_imagegen.files import sync
 from codex_imagegen.runcomfy import settings
 
 SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
@@ -165,7 +165,7 @@ def _replace(path: str, data: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
-            disk.flush(file)
+            sync.flush(file)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):

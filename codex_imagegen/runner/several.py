@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from codex_imagegen import report
+from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, Interrupted
-from codex_imagegen.model import Event, Run
-from codex_imagegen.outcome import ErrorInfo, Failure, Image, Made, Warning_
+from codex_imagegen.request import Event, Run
+from codex_imagegen.results import ErrorInfo, Failure, Image, Made, Warning_
 from codex_imagegen.runner import stops
 from codex_imagegen.runner.pool import Pool
 from codex_imagegen.runner.tries import NotStarted, Tries
@@ -36,7 +36,7 @@ class Ended:
 
     def failures(self) -> tuple[Failure, ...]:
         """Each failure as data."""
-        return tuple(Failure(index, report.error_info(error)) for index, error in self.errors.items())
+        return tuple(Failure(index, render.error_info(error)) for index, error in self.errors.items())
 
     def warnings(self) -> tuple[Warning_, ...]:
         """What the failures warn of, the same of several pictures as often as it is said."""
@@ -47,7 +47,7 @@ class Ended:
         errors = list(self.errors.values())
         count = images + len(errors)
         interrupted = next((error for error in errors if isinstance(error, Interrupted)), None)
-        info = report.error_info(interrupted or self.stopped or errors[0])
+        info = render.error_info(interrupted or self.stopped or errors[0])
         if interrupted is not None:
             message, info = f"interrupted; {images} of {count} are made", replace(info, hint="ask for the others alone")
         elif self.stopped is not None:
@@ -123,7 +123,7 @@ def _numbered(run: Run, index: int) -> Run:
 
 
 def _tell(run: Run, error: ImagegenError) -> None:
-    told = report.error_info(error)
+    told = render.error_info(error)
     elapsed = time.monotonic() - run.started
     event = Event("failed", elapsed, message=told.message, error=told)
     run.tell(replace(event, thread_id=error.thread_id, request_id=error.request_id))

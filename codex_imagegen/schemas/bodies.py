@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from codex_imagegen import report
-from codex_imagegen.batches.outcome import Status
-from codex_imagegen.doctor.finding import Status as Found
-from codex_imagegen.model import Event
-from codex_imagegen.outcome import SCHEMA, Result, Session
-from codex_imagegen.prune.tally import Some
-from codex_imagegen.prune.verdict import Reason
+from codex_imagegen import render
+from codex_imagegen.batches.results import Status
+from codex_imagegen.doctor.findings import Status as Found
+from codex_imagegen.prune.policy import Reason
+from codex_imagegen.prune.summary import Some
+from codex_imagegen.request import Event
+from codex_imagegen.results import SCHEMA, Result, Session
 from codex_imagegen.schemas import words
 from codex_imagegen.schemas.build import Schema, of, properties, record
 from codex_imagegen.skill.install import Done
@@ -24,8 +24,8 @@ def result(more: dict[str, Schema] | None = None, *, always: bool = False) -> Sc
     keys, more = properties(Result, words.RESULT) | {"schema": _VERSION}, more or {}
     keys["backend"]["examples"] = ["codex", "runcomfy"]
     body = record(
-        {key: keys[key] for key in (*report.KEYS, *report.RUNCOMFY_KEYS)} | more,
-        required=(*report.KEYS, *(more if always else ())),
+        {key: keys[key] for key in (*render.KEYS, *render.RUNCOMFY_KEYS)} | more,
+        required=(*render.KEYS, *(more if always else ())),
     )
     good: Schema = {"properties": {"error": {"type": "null"}, "failures": {"maxItems": 0}}}
     bad: Schema = {"properties": {"error": {"$ref": "#/$defs/error"}, "failures": {"minItems": 1}}}
@@ -33,7 +33,7 @@ def result(more: dict[str, Schema] | None = None, *, always: bool = False) -> Sc
         good["required"] = list(more)
     body["allOf"] = [
         {"if": {"properties": {"ok": {"const": True}}}, "then": good, "else": bad},
-        {"if": {"properties": {"backend": {"const": "runcomfy"}}}, "then": {"required": list(report.RUNCOMFY_KEYS)}},
+        {"if": {"properties": {"backend": {"const": "runcomfy"}}}, "then": {"required": list(render.RUNCOMFY_KEYS)}},
     ]
     return body
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from codex_imagegen.outcome import ErrorInfo, Warning_
+from codex_imagegen.results import ErrorInfo, Warning_
 
 Schema = dict[str, Any]
 

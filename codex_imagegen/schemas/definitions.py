@@ -7,8 +7,8 @@ import re
 from typing import Any, get_args
 
 from codex_imagegen.errors import ImagegenError
-from codex_imagegen.model import PictureFormat
-from codex_imagegen.outcome import ErrorInfo, Failure, Image, Warning_
+from codex_imagegen.request import PictureFormat
+from codex_imagegen.results import ErrorInfo, Failure, Image, Warning_
 from codex_imagegen.schemas import words
 from codex_imagegen.schemas.build import Schema, name, properties, record
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from codex_imagegen.outcome import SCHEMA
+from codex_imagegen.results import SCHEMA
 from codex_imagegen.schemas import bodies
 from codex_imagegen.schemas.build import Schema
 from codex_imagegen.schemas.definitions import definitions, needed

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codex_imagegen.errors import OutExists
-from codex_imagegen.skill import shelf
-from codex_imagegen.skill.places import Place
+from codex_imagegen.skill import store
+from codex_imagegen.skill.agents import Place
 from codex_imagegen.skill.text import is_ours, is_unedited, text
 
 _MAX_LINES = 80
@@ -34,10 +34,10 @@ def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str
     An older version of ours is replaced. Raises :class:`OutExists` for a file that is not ours or was edited, unless
     ``force`` is on, and :class:`OutUnwritable`.
     """
-    new, found = text(), [(place, shelf.read(place)) for place in places]
+    new, found = text(), [(place, store.read(place)) for place in places]
     for place, old in found:
         if old is not None and old != new:
-            for line in _difference(old, new, shelf.path(place)):
+            for line in _difference(old, new, store.path(place)):
                 show(line)
     for place, old in found:
         if old is not None and old != new and not force:
@@ -51,7 +51,7 @@ def uninstall(places: Sequence[Place], *, force: bool = False) -> list[Done]:
     Raises :class:`OutExists` for a file that is not ours or was edited, unless ``force`` is on, and
     :class:`OutUnwritable`.
     """
-    found = [(place, shelf.read(place)) for place in places]
+    found = [(place, store.read(place)) for place in places]
     for place, old in found:
         if old is not None and not force:
             _check(place, old, "removes")
@@ -60,22 +60,22 @@ def uninstall(places: Sequence[Place], *, force: bool = False) -> list[Done]:
 
 def _install(place: Place, old: bytes | None, new: bytes) -> Done:
     if old != new:
-        shelf.write(place, new)
+        store.write(place, new)
     status: Status = "installed" if old is None else "unchanged" if old == new else "updated"
-    return Done(place.agent, shelf.path(place), status)
+    return Done(place.agent, store.path(place), status)
 
 
 def _uninstall(place: Place, old: bytes | None) -> Done:
     if old is not None:
-        shelf.remove(place)
-    return Done(place.agent, shelf.path(place), "absent" if old is None else "removed")
+        store.remove(place)
+    return Done(place.agent, store.path(place), "absent" if old is None else "removed")
 
 
 def _check(place: Place, old: bytes, does: str) -> None:
     if is_unedited(old):
         return
     why = "was edited since it was installed" if is_ours(old) else "is not from this program"
-    raise OutExists(f"{shelf.path(place)!r} {why}, and was left alone", hint=f"--force {does} it")
+    raise OutExists(f"{store.path(place)!r} {why}, and was left alone", hint=f"--force {does} it")
 
 
 def _difference(old: bytes, new: bytes, path: str) -> Iterator[str]:

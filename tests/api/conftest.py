@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from codex_imagegen.demo.standin import Script
+from codex_imagegen.demo.fake_openai import Script
 from tests.support.checks import Small
 
 

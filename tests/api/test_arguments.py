@@ -8,7 +8,7 @@ import pytest
 
 import codex_imagegen
 from codex_imagegen import UsageError, arguments, options
-from codex_imagegen.cli.generate import OPTIONS
+from codex_imagegen.cli.commands.generate import OPTIONS
 
 
 def refused(call, *given, **more):

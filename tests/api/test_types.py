@@ -94,7 +94,7 @@ def test_parameters_are_those_of_the_option_types():
 
 
 def test_defaults_are_those_of_the_command():
-    from codex_imagegen.model import Request
+    from codex_imagegen.request import Request
 
     found = inspect.signature(codex_imagegen.generate).parameters
     fields = {field.name: field for field in dataclasses.fields(Request)}

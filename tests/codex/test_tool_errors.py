@@ -7,7 +7,7 @@ import json
 import pytest
 
 from codex_imagegen.codex import tool_errors
-from codex_imagegen.codex.reasons import Reason
+from codex_imagegen.codex.error_patterns import Reason
 
 
 def http(status: str, body: object) -> str:

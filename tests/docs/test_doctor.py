@@ -7,7 +7,7 @@ import re
 import pytest
 
 from codex_imagegen.doctor.checks import CHECKS, LIVE
-from codex_imagegen.doctor.words import MARKS
+from codex_imagegen.doctor.format import MARKS
 from tests.doctor.examined import KEYS
 from tests.support import docs, promised
 

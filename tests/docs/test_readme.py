@@ -10,7 +10,7 @@ import pytest
 
 from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
-from codex_imagegen.model import Stage
+from codex_imagegen.request import Stage
 from codex_imagegen.schemas.kinds import KINDS
 from tests.contract import golden
 from tests.support import docs, promised

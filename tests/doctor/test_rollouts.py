@@ -6,7 +6,7 @@ import pytest
 
 from codex_imagegen.doctor import rollouts
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.finding import failed, ok
+from codex_imagegen.doctor.findings import failed, ok
 from codex_imagegen.doctor.redact import Redact
 from codex_imagegen.errors import NotLoggedIn
 from codex_imagegen.interrupt import Interrupt

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from codex_imagegen.gallery import collect, index
-from codex_imagegen.gallery.story import Wanted, build
+from codex_imagegen.gallery.build import Wanted, build
 from codex_imagegen.interrupt import Interrupt
 from tests.gallery.page import FOX, OWL, REFERENCE, entries, entries_of, files
 from tests.support import history
@@ -195,7 +195,7 @@ def test_unreadable_rollout_is_warned_of_and_retried(world, made, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     with monkeypatch.context() as context:
-        context.setattr("codex_imagegen.codex.keepsake.Tail", denied)
+        context.setattr("codex_imagegen.codex.sessions.reader.Tail", denied)
         done = build(Wanted(), Interrupt(), lambda _: None, world.environment)
         assert [warning.code for warning in done.warnings] == ["rollout-unreadable"]
         assert "Permission denied" in done.warnings[0].message

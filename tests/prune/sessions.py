@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from codex_imagegen.codex.command import INSTRUCTIONS
+from codex_imagegen.codex.run.command import INSTRUCTIONS
 from tests.support import history
 from tests.support.lab import Lab
 

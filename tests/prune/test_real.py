@@ -13,7 +13,8 @@ from unittest import mock
 import pytest
 
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.prune import removal, story, verdict
+from codex_imagegen.prune import delete, policy
+from codex_imagegen.prune import run as story
 from tests.support import builds, checks
 from tests.support.checks import Small, until
 from tests.support.codex_sessions import fork, generate, run_codex, threads, with_pictures
@@ -113,7 +114,7 @@ def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_
     """Somebody forks it between the scan and the removal."""
     world = lab(script=Small())
     fox, owl = generate(world, "a red fox", "an owl")
-    monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + DAY))
+    monkeypatch.setattr(policy, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     options = {"interrupt": Interrupt(), "tell": lambda *_: None, "environment": world.environment}
     found = story.look(0, keep_pictures=False, **options)
     forked = fork(world, fox)
@@ -130,9 +131,9 @@ def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_
 def test_prune_with_a_signal_ends_between_two_sessions(lab, monkeypatch):
     world = lab(script=Small())
     ours = generate(world, "a red fox", "an owl")
-    assert removal.FINISH_SEC == 5.0
-    monkeypatch.setattr(removal, "FINISH_SEC", 60.0)
-    monkeypatch.setattr(verdict, "time", SimpleNamespace(time=lambda: time.time() + DAY))
+    assert delete.FINISH_SEC == 5.0
+    monkeypatch.setattr(delete, "FINISH_SEC", 60.0)
+    monkeypatch.setattr(policy, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     interrupt = Interrupt()
     found = story.look(0, keep_pictures=False, interrupt=interrupt, tell=lambda *_: None, environment=world.environment)
     done = story.remove(
@@ -186,15 +187,15 @@ KILLED = f"""
 import sys, time
 now = time.time
 time.time = lambda: now() + 40 * {DAY}
-from codex_imagegen.prune import removal
-remove_pictures, calls = removal._remove_pictures, []
+from codex_imagegen.prune import delete
+remove_pictures, calls = delete._remove_pictures, []
 def hold(*arguments):
     calls.append(arguments)
     if len(calls) == 2:
         print("held", flush=True)
         time.sleep(600)
     remove_pictures(*arguments)
-removal._remove_pictures = hold
+delete._remove_pictures = hold
 from codex_imagegen.__main__ import main
 main()
 """

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from codex_imagegen.codex.command import INSTRUCTIONS
-from codex_imagegen.prune.census import WORDS
+from codex_imagegen.codex.run.command import INSTRUCTIONS
+from codex_imagegen.prune.scan import WORDS
 from tests.prune.sessions import files, turn_end, turn_start, write_ours
 from tests.support import history
 from tests.support.pictures import encoded

@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.runcomfy.standin import TOKEN, StandIn
 from tests.support import checks
 from tests.support.inprocess import call
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome
-
-from .standin import TOKEN, StandIn
 
 __all__ = ["Outcome", "Shell", "stop_after"]
 

@@ -13,12 +13,11 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.model import Event, Request, Run, Wishes
+from codex_imagegen.request import Event, Request, Run, Wishes
 from codex_imagegen.runcomfy import download, job, login
+from tests.runcomfy.cli import Shell
+from tests.runcomfy.standin import TOKEN, StandIn
 from tests.support import checks
-
-from .cli import Shell
-from .standin import TOKEN, StandIn
 
 POLL_SEC = job.POLL_SEC
 """The program's own: tests have a shorter one."""

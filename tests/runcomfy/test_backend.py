@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.backends import load, runcomfy
+from codex_imagegen.backends import load
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth
-from codex_imagegen.runcomfy import references, token
+from codex_imagegen.runcomfy import backend, references, token
+from tests.runcomfy.conftest import Bench, picture, request, when
+from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 from tests.support.pictures import encoded
-
-from .conftest import Bench, picture, request, when
-from .standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
 EDIT = "POST /v1/models/openai/gpt-image-2/edit"
@@ -27,7 +26,7 @@ CANCEL = f"POST /v1/requests/{REQUEST_ID}/cancel"
 
 def fails(bench: Bench, **wishes: object) -> ImagegenError:
     with pytest.raises(ImagegenError) as caught:
-        runcomfy.make(request("a fox", **wishes), bench.run())
+        backend.make(request("a fox", **wishes), bench.run())
     return caught.value
 
 
@@ -47,7 +46,7 @@ def test_backend_makes_a_picture(standin: StandIn, bench: Bench) -> None:
 
 def test_backend_sends_references_in_order(standin: StandIn, bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(picture(kind="JPEG"))
-    runcomfy.make(request("edit", "https://x.test/b.png", str(tmp_path / "a.jpg")), bench.run())
+    backend.make(request("edit", "https://x.test/b.png", str(tmp_path / "a.jpg")), bench.run())
     assert standin.lines[0] == EDIT
     first, second = standin.calls[0].json["images"]
     assert (first, second[:23]) == ("https://x.test/b.png", "data:image/jpeg;base64,")
@@ -58,7 +57,7 @@ def test_backend_without_token_sends_nothing(standin: StandIn, bench: Bench, mon
     assert isinstance(fails(bench), RunComfyAuth)
     assert standin.calls == []
     token.save(token.Token(TOKEN))
-    runcomfy.make(request(), bench.run())
+    backend.make(request(), bench.run())
     assert standin.calls[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
@@ -72,7 +71,7 @@ def test_backend_warns_of_foreign_addresses_and_fetches_none(standin: StandIn, b
     with StandIn() as foreign:
         evil = f"{foreign.web}/files/out.png"
         standin.output = {"image": evil, "images": [f"{standin.web}/files/out.png", evil, "http://cdn.runcomfy.net/x"]}
-        made = runcomfy.make(request(), bench.run())
+        made = backend.make(request(), bench.run())
         assert foreign.calls == []
     assert [w.code for w in made.warnings] == ["foreign-url", "foreign-url"]
     assert evil in made.warnings[0].message
@@ -85,22 +84,22 @@ def test_backend_warns_of_a_reduced_reference(
     path = tmp_path / "large.png"
     path.write_bytes(encoded(400))
     asked = request("a fox", str(path))
-    made = runcomfy.make(asked, bench.run())
+    made = backend.make(asked, bench.run())
     assert [w.code for w in made.warnings] == ["reference-reduced"]
     (uri,) = standin.calls[0].json["images"]
     assert len(base64.b64decode(uri.partition(",")[2])) <= 400_000
-    _request_id, warnings = runcomfy.submit_only(asked, bench.run())
+    _request_id, warnings = backend.submit_only(asked, bench.run())
     assert warnings == made.warnings
     standin.next("submit", Reply(422, {"detail": "no"}))
     with pytest.raises(ImagegenError) as caught:
-        runcomfy.make(asked, bench.run())
+        backend.make(asked, bench.run())
     assert [code for code, _message in caught.value.warnings] == ["reference-reduced"]
 
 
 def test_backend_takes_the_first_of_several_pictures(standin: StandIn, bench: Bench) -> None:
     standin.files["b.png"] = picture((3, 3))
     standin.output = {"images": [f"{standin.web}/files/{name}" for name in ("b.png", "out.png", "b.png")]}
-    made = runcomfy.make(request(), bench.run())
+    made = backend.make(request(), bench.run())
     assert made.picture.width == 3
     assert [w.code for w in made.warnings] == ["more-pictures"]
     assert standin.lines.count("GET /files/b.png") == 1
@@ -154,16 +153,16 @@ def test_interrupt_during_download_cancels_nothing(standin: StandIn, bench: Benc
 
 
 def test_submit_only_and_fetch_make_a_picture_together(standin: StandIn, bench: Bench) -> None:
-    assert runcomfy.submit_only(request(), bench.run()) == (REQUEST_ID, ())
+    assert backend.submit_only(request(), bench.run()) == (REQUEST_ID, ())
     assert standin.lines == [SUBMIT]
-    assert runcomfy.status(REQUEST_ID, bench.run()).word == "completed"
-    assert runcomfy.fetch(REQUEST_ID, bench.run()).picture.width == 8
-    assert runcomfy.cancel(REQUEST_ID, bench.run()) == "cancelled"
+    assert backend.status(REQUEST_ID, bench.run()).word == "completed"
+    assert backend.fetch(REQUEST_ID, bench.run()).picture.width == 8
+    assert backend.cancel(REQUEST_ID, bench.run()) == "cancelled"
     assert standin.lines == [SUBMIT, STATUS, STATUS, RESULT, "GET /files/out.png", CANCEL]
 
 
 def test_invalid_request_id_sends_nothing(standin: StandIn, bench: Bench) -> None:
-    for call in (runcomfy.status, runcomfy.fetch, runcomfy.cancel):
+    for call in (backend.status, backend.fetch, backend.cancel):
         with pytest.raises(ImagegenError) as caught:
             call("../../models", bench.run())  # type: ignore[operator]
         assert caught.value.exit_code == 64
@@ -171,7 +170,7 @@ def test_invalid_request_id_sends_nothing(standin: StandIn, bench: Bench) -> Non
 
 
 def test_unknown_request_id_fails_as_input(standin: StandIn, bench: Bench) -> None:
-    for call in (runcomfy.status, runcomfy.fetch, runcomfy.cancel):
+    for call in (backend.status, backend.fetch, backend.cancel):
         with pytest.raises(ImagegenError) as caught:
             call("req_other", bench.run())  # type: ignore[operator]
         assert caught.value.exit_code == 65
@@ -181,13 +180,13 @@ def test_status_is_asked_once_and_fails_plainly(standin: StandIn, bench: Bench) 
     standin.next("status", Reply(503, body=b""), Reply(drop=True))
     for exit_code in (69, 75):
         with pytest.raises(ImagegenError) as caught:
-            runcomfy.status(REQUEST_ID, bench.run())
+            backend.status(REQUEST_ID, bench.run())
         assert caught.value.exit_code == exit_code
 
 
 def test_token_is_in_no_log_and_no_traceback(standin: StandIn, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        runcomfy.make(request(), bench.run())
+        backend.make(request(), bench.run())
         for reply in (Reply(500, {"error": TOKEN}), Reply(drop=True), Reply(401, {"detail": f"x {TOKEN}"})):
             standin.next("submit", reply)
             error = fails(bench)
@@ -199,7 +198,7 @@ def test_token_is_in_no_log_and_no_traceback(standin: StandIn, bench: Bench, cap
 def test_concurrent_runs_are_independent(standin: StandIn, bench: Bench) -> None:
     made: list[str | None] = []
     threads = [
-        threading.Thread(target=lambda: made.append(runcomfy.make(request(), bench.run()).request_id)) for _ in range(6)
+        threading.Thread(target=lambda: made.append(backend.make(request(), bench.run()).request_id)) for _ in range(6)
     ]
     for thread in threads:
         thread.start()

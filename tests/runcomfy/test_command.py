@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .cli import Shell, stop_after
-from .standin import REQUEST_ID, TOKEN, Reply, StandIn
+from tests.runcomfy.cli import Shell, stop_after
+from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 STATUS = f"GET /v1/requests/{REQUEST_ID}/status"
 RESULT = f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"

@@ -19,13 +19,12 @@ from codex_imagegen.errors import (
     RunComfyUpstream,
 )
 from codex_imagegen.runcomfy import download
-from codex_imagegen.runcomfy.addresses import Rules
+from codex_imagegen.runcomfy.deadline import Patience, TimeUp
 from codex_imagegen.runcomfy.download import Download
-from codex_imagegen.runcomfy.patience import Patience, TimeUp
-from codex_imagegen.runcomfy.transport import Transport, Untrusted
-
-from .conftest import Bench, picture, when
-from .standin import Reply, StandIn
+from codex_imagegen.runcomfy.http import Transport, Untrusted
+from codex_imagegen.runcomfy.urls import Rules
+from tests.runcomfy.conftest import Bench, picture, when
+from tests.runcomfy.standin import Reply, StandIn
 
 
 @pytest.fixture

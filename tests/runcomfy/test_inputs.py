@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
 from codex_imagegen.runcomfy import inputs
-
-from .conftest import picture, request
+from tests.runcomfy.conftest import picture, request
 
 URL = "https://example.org/a.png"
 

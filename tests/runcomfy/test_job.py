@@ -12,14 +12,13 @@ from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.runcomfy import client as client_module
 from codex_imagegen.runcomfy import job
 from codex_imagegen.runcomfy.client import Client, Status
+from codex_imagegen.runcomfy.deadline import Patience
+from codex_imagegen.runcomfy.http import Transport
 from codex_imagegen.runcomfy.inputs import TEXT_TO_IMAGE, Order
-from codex_imagegen.runcomfy.patience import Patience
 from codex_imagegen.runcomfy.token import Token
-from codex_imagegen.runcomfy.transport import Transport
+from tests.runcomfy.conftest import POLL_SEC, Bench, when
+from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 from tests.support.causes import chain
-
-from .conftest import POLL_SEC, Bench, when
-from .standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 ORDER = Order(TEXT_TO_IMAGE, {"prompt": "a fox"})
 HTML = b"<html><body>502 Bad Gateway</body></html>"

@@ -8,9 +8,8 @@ import pytest
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.runcomfy import login
 from codex_imagegen.runcomfy.login import Code, Login
-
-from .conftest import Bench
-from .standin import TOKEN, Reply, StandIn
+from tests.runcomfy.conftest import Bench
+from tests.runcomfy.standin import TOKEN, Reply, StandIn
 
 HTML = b"<html>maintenance</html>"
 

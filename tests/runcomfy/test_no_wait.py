@@ -6,15 +6,14 @@ import dataclasses
 
 import pytest
 
-from codex_imagegen.cli.runcomfy import submit_only
+from codex_imagegen.cli.commands.runcomfy import submit_only
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.runcomfy import references
+from tests.runcomfy.cli import Shell
+from tests.runcomfy.conftest import request
+from tests.runcomfy.standin import REQUEST_ID, Reply, StandIn
 from tests.support import promised
 from tests.support.pictures import encoded
-
-from .cli import Shell
-from .conftest import request
-from .standin import REQUEST_ID, Reply, StandIn
 
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
 

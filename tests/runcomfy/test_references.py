@@ -10,9 +10,8 @@ from PIL import Image
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage, RunComfyInput
 from codex_imagegen.runcomfy import references
+from tests.runcomfy.conftest import picture
 from tests.support.pictures import encoded
-
-from .conftest import picture
 
 CODES = ["reference-reduced"]
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from codex_imagegen.runcomfy import job
-
-from .cli import Outcome, Shell, stop_after
-from .conftest import POLL_SEC, picture
-from .standin import REQUEST_ID, TOKEN, Reply, StandIn
+from tests.runcomfy.cli import Outcome, Shell, stop_after
+from tests.runcomfy.conftest import POLL_SEC, picture
+from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
 EDIT = "POST /v1/models/openai/gpt-image-2/edit"

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from codex_imagegen import model, outcome
+from codex_imagegen import request, results
 from codex_imagegen.schemas import build, words
 
 
@@ -52,5 +52,5 @@ def test_descriptions_name_existing_fields_only(name):
     said = getattr(words, {"ErrorInfo": "ERROR", "Warning_": "WARNING"}.get(name, name.upper()))
     renamed = {"stage": "event"}
     assert {
-        renamed.get(field.name, field.name) for field in fields(getattr(model if name == "Event" else outcome, name))
+        renamed.get(field.name, field.name) for field in fields(getattr(request if name == "Event" else results, name))
     } == set(said)

@@ -8,17 +8,17 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from codex_imagegen import errors, report
-from codex_imagegen.model import Event
-from codex_imagegen.outcome import Image, Result, Warning_
+from codex_imagegen import errors, render
+from codex_imagegen.request import Event
+from codex_imagegen.results import Image, Result, Warning_
 from codex_imagegen.schemas.kinds import DIALECT, KINDS
 from tests.support import promised
 
 IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32)
 WARNING = Warning_("size-differs", "another size came")
-GOOD = json.loads(report.to_json(Result(True, "codex", (IMAGE,), warnings=(WARNING,))))
-BAD = json.loads(report.to_json(report.failed(errors.UsageLimit("the limit is reached", resets_at=5, spent=None))))
-EVENT = json.loads(report.event_json(Event("written", 1.5, path="/tmp/fox.png")))
+GOOD = json.loads(render.to_json(Result(True, "codex", (IMAGE,), warnings=(WARNING,))))
+BAD = json.loads(render.to_json(render.failed(errors.UsageLimit("the limit is reached", resets_at=5, spent=None))))
+EVENT = json.loads(render.event_json(Event("written", 1.5, path="/tmp/fox.png")))
 
 
 def faults(kind, data):

@@ -11,7 +11,7 @@ import pytest
 
 import codex_imagegen.skill
 from codex_imagegen.cli.main import COMMANDS, load
-from codex_imagegen.outcome import ErrorInfo, Image
+from codex_imagegen.results import ErrorInfo, Image
 from codex_imagegen.skill.text import NAME, is_ours, is_unedited, seal_of, text
 from tests.test_errors import CONTRACT
 

@@ -9,7 +9,7 @@ import json
 import time
 from typing import Any
 
-from codex_imagegen.demo.standin import Call, Reply
+from codex_imagegen.demo.fake_openai import Call, Reply
 from tests.support.scripts import Draws
 
 HOUR_SEC, DAY_SEC = 3600, 86_400

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_imagegen.batches.journal import NAME
-from codex_imagegen.demo.standin import Call, Reply
+from codex_imagegen.demo.fake_openai import Call, Reply
 from tests.support.checks import Small, asks_for_picture, processes, temporary, tool_prompts
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.standin import Script, drawn, running
+from codex_imagegen.demo.fake_openai import Script, drawn, running
 from tests.support import builds
 from tests.support.lab import Lab, Outcome
 

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 
-from codex_imagegen.codex import native
-from codex_imagegen.codex.appserver import AppServer
+from codex_imagegen.codex.appserver.client import AppServer
+from codex_imagegen.codex.install import npm
 from codex_imagegen.interrupt import Interrupt
 from tests.support import builds
 from tests.support.history import thread_of
@@ -37,7 +37,7 @@ def run_codex(world: Lab, *arguments: str, folder: str = "users") -> str:
 
 def fork(world: Lab, thread: str) -> str:
     """Fork a session as the user's own Codex would; gives back the fork's thread."""
-    codex = native.binary(str(builds.codex(world.version)))
+    codex = npm.binary(str(builds.codex(world.version)))
     with AppServer(codex, environment=world.environment, interrupt=Interrupt()) as server:
         return str(server.ask("thread/fork", {"threadId": thread})["thread"]["id"])
 

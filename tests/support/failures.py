@@ -1,6 +1,6 @@
 """The table of failures: what goes wrong, the exit code, ``error.code``, its cost, and where the picture is then.
 
-One test runs every row (tests/bridge/test_failures.py), with the newest build, and with the oldest one too where its
+One test runs every row (tests/generation/test_failures.py), with the newest build, and with the oldest one where its
 way differs. What CI adds is the other kind of model, and one build between of each kind of image tool.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from codex_imagegen.demo.standin import Script
+from codex_imagegen.demo.fake_openai import Script
 from tests.support import builds, checks, scripts
 from tests.support.checks import can, linux
 from tests.support.fault_injection import (

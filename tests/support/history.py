@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from codex_imagegen.codex.command import INSTRUCTIONS
+from codex_imagegen.codex.run.command import INSTRUCTIONS
 
 Record = dict[str, Any]
 PROMPT = "a red fox in the snow"

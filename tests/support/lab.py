@@ -15,7 +15,7 @@ from pathlib import Path
 import zstandard
 
 from codex_imagegen.demo import home
-from codex_imagegen.demo.standin import Script, StandIn
+from codex_imagegen.demo.fake_openai import Script, StandIn
 from tests.support import builds
 from tests.support.history import History
 from tests.support.inprocess import call

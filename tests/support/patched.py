@@ -25,7 +25,7 @@ main()
 def command(constants: Mapping[str, float] | None = None, *, time_is_up: Path | None = None) -> list[str]:
     """The beginning of a command line, which stands for ``codex-imagegen``.
 
-    ``constants`` are values by their full names (``codex_imagegen.codex.upload.MAX_BYTES``). A run's time is up when
+    ``constants`` are values by their full names (``codex_imagegen.codex.run.upload.MAX_BYTES``). Time is up when
     the file ``time_is_up`` is there, with any ``--timeout-sec`` up to 11 days.
     """
     given = json.dumps([dict(constants or {}), str(time_is_up or "")])

@@ -12,11 +12,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from codex_imagegen.codex import failures, rollout
-from codex_imagegen.codex.stream import Events
-from codex_imagegen.outcome import Picture
-from codex_imagegen.pictures import blobs
-from codex_imagegen.pictures.verify import Broken, verify
+from codex_imagegen.codex.run import failures
+from codex_imagegen.codex.run.events import Events
+from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.images import base64_images
+from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.results import Picture
 from tests.support.scrub import PICTURE_SIDE, REFERENCE_SIDE
 
 ROOT = Path(__file__).resolve().parents[2] / "fixtures" / "rollouts"
@@ -81,12 +82,12 @@ class Recording:
 
     def shown(self) -> set[bytes]:
         """The pictures that the user or a tool showed to the model: each is larger than what was made."""
-        found = {blobs.decode(match[1]) for line in self.lines for match in _DATA_URL.finditer(line)}
+        found = {base64_images.decode(match[1]) for line in self.lines for match in _DATA_URL.finditer(line)}
         return {data for data in found if data is not None and _side(data) == REFERENCE_SIDE}
 
 
 class Reading:
-    """A rollout read line by line, as a run does it; see :class:`codex_imagegen.codex.turn.Turn`."""
+    """A rollout read line by line, as a run does it; see :class:`codex_imagegen.codex.run.run.Turn`."""
 
     def __init__(self, lines: list[bytes]) -> None:
         self.records = rollout.Records()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from codex_imagegen.demo.standin import (
+from codex_imagegen.demo.fake_openai import (
     Call,
     Item,
     Reply,

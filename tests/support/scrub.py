@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from codex_imagegen.pictures.verify import Broken, verify
+from codex_imagegen.images.decode import Broken, verify
 from tests.support.pictures import encoded, torn
 
 HOME, WORK, REFERENCES, PRIVATE = "/home/user/.codex", "/tmp/codex-imagegen-run-x", "/home/user/refs", "/home/user/own"

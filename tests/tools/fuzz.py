@@ -26,17 +26,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codex_imagegen.codex import failures, reasons, rollout, tool_errors
-from codex_imagegen.codex.asked import Asked
-from codex_imagegen.codex.sessions import owner_of
-from codex_imagegen.codex.stream import Events, Words
-from codex_imagegen.codex.tail import HEAD
+from codex_imagegen.codex import error_patterns, tool_errors
+from codex_imagegen.codex.run import failures
+from codex_imagegen.codex.run.events import Events, Words
+from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions.layout import owner_of
+from codex_imagegen.codex.sessions.prompts import Asked
+from codex_imagegen.codex.sessions.tail import HEAD
 from codex_imagegen.errors import ImagegenError
-from codex_imagegen.pictures import blobs
-from codex_imagegen.pictures.verify import MAX_PIXELS, Broken, verify
-from codex_imagegen.report import error_info, error_line
-from codex_imagegen.runcomfy import answers, login
-from codex_imagegen.runcomfy.addresses import Rules
+from codex_imagegen.images import base64_images
+from codex_imagegen.images.decode import MAX_PIXELS, Broken, verify
+from codex_imagegen.render import error_info, error_line
+from codex_imagegen.runcomfy import login, responses
+from codex_imagegen.runcomfy.urls import Rules
 from tests.support import recorded
 from tests.support.pictures import encoded
 from tests.support.scrub import REFERENCE_SIDE
@@ -208,7 +210,7 @@ class Fuzz:
             if rollout.wants(line[:HEAD]):
                 for candidate in records.read(line):
                     self.accept(candidate.data, reference_allowed=False)
-            small, found = blobs.lift(line)
+            small, found = base64_images.lift(line)
             assert len(small) <= len(line) + 16 * len(found)
         for data in strays.pictures:
             # the net can't know a user's message that says it is something else: a run knows its references by bytes
@@ -267,21 +269,21 @@ class Fuzz:
             tool_errors.of_tool(text)
             tool_errors.of_hosted(text)
             tool_errors.of_tool(f"image generation failed: {text}")
-            reasons.of_turn(text, info)
-            reasons.of_start(text)
+            error_patterns.of_turn(text, info)
+            error_patterns.of_start(text)
         self.explain(recording, events, rollout.Records(), words.text)
 
     def answers(self, _lines: int) -> None:
         for original in ANSWERS:
             body = self.mutate.line(original)
             self.tally.count("answer")
-            answer = answers.parse(
+            answer = responses.parse(
                 self.dice.choice((200, 400, 401, 429, 500, 299)), body, self.dice.choice((None, "7", "x", "9" * 400))
             )
-            for error in (answers.refusal(answer), answers.failure(answer)):
+            for error in (responses.refusal(answer), responses.failure(answer)):
                 if error is not None:
                     self.told(error)
-            answers.cost_of(answer.fields)
+            responses.cost_of(answer.fields)
             for url in self.rules.sort(answer.fields.get("output")).own:
                 self.rules.next(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
             with contextlib.suppress(ImagegenError):

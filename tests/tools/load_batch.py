@@ -73,7 +73,7 @@ def _kilobytes(status: str, name: str) -> int:
 
 def _codex(folder: Path) -> str:
     path = folder / "codex"
-    path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m codex_imagegen.demo.understudy "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m codex_imagegen.demo.fake_codex "$@"\n')
     path.chmod(0o755)
     return str(path)
 

@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codex_imagegen.demo import home
-from codex_imagegen.demo.standin import Script
+from codex_imagegen.demo.fake_openai import Script
 from tests.support import builds, scripts, scrub
 from tests.support.lab import Lab
 from tests.support.pictures import encoded

@@ -35,7 +35,7 @@ from pathlib import Path
 
 from codex_imagegen import ImagegenError, generate
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.standin import Call, Reply, Script, prompt_of
+from codex_imagegen.demo.fake_openai import Call, Reply, Script, prompt_of
 from tests.support import builds, checks
 from tests.support.lab import COMMAND, Lab
 from tests.support.scripts import RATE, error

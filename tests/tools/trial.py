@@ -37,7 +37,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from codex_imagegen.demo import home
 from codex_imagegen.demo.drawing import SIDE, draw
-from codex_imagegen.demo.standin import Call, Reply, pictures
+from codex_imagegen.demo.fake_openai import Call, Reply, pictures
 from tests.support import builds
 from tests.support.lab import COMMAND, Lab
 from tests.support.scripts import BlocksPicture, Draws, PictureLimit

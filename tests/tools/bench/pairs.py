@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.standin import Script
+from codex_imagegen.demo.fake_openai import Script
 from tests.support import builds
 from tests.support.lab import COMMAND, Lab
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from codex_imagegen.codex import rollout
-from codex_imagegen.codex.tail import Tail
+from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions.tail import Tail
 from tests.tools.bench import pairs
 
 LARGE, LARGE_LINES, SMALL_LINE = 26_000_000, 4, 20_000
@@ -93,7 +93,7 @@ def _timed(function: str, path: Path) -> tuple[float, float]:
 
 def delivery(rounds: int) -> Iterator[str]:
     """From the record on disk to the picture at --out, less the decode that verifies it."""
-    from codex_imagegen.pictures.verify import verify
+    from codex_imagegen.images.decode import verify
 
     data = pairs.picture(2_000_000)
     verify(data)

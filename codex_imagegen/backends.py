@@ -1,0 +1,29 @@
+"""The two ways to a picture: one literal dict, one Protocol; a backend is imported when it is chosen."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from codex_imagegen.request import Request, Run
+    from codex_imagegen.results import Made
+
+BACKENDS = {"codex": "codex_imagegen.codex.backend", "runcomfy": "codex_imagegen.runcomfy.backend"}
+
+
+class Backend(Protocol):
+    """A module that makes one picture."""
+
+    def make(self, request: Request, run: Run) -> Made:
+        """Check the request, make its picture, decode it whole; raises the errors of the tree.
+
+        What can be refused is refused before anything is spent, ``spent`` of an error says what may have been used,
+        and :class:`~codex_imagegen.errors.Interrupted` is raised soon after ``run.interrupt`` was set.
+        """
+        ...
+
+
+def load(name: str) -> Backend:
+    """The backend of that name, which must be one of :data:`BACKENDS`."""
+    return cast("Backend", import_module(BACKENDS[name]))

@@ -1,0 +1,68 @@
+"""``--show``: the pictures on the terminal once they are written, and never a reason to fail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from codex_imagegen import render
+from codex_imagegen.cli import console
+from codex_imagegen.request import STDOUT
+from codex_imagegen.results import Warning_
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import Image
+    from codex_imagegen.terminal_image.terminal import Terminal
+
+
+def pictures(images: Iterable[Image], *, json_wanted: bool = False) -> None:
+    """Show each of the pictures that were written to a file, its name and size under it.
+
+    Nothing where stdout is no terminal, or has JSON on it: a script that is run with ``--show`` is not to notice.
+    """
+    if json_wanted or sys.stdout is None or not sys.stdout.isatty():
+        return
+    dumb, terminal = os.environ.get("TERM", "dumb") == "dumb", None
+    for image in images:
+        if image.path == STDOUT:
+            continue
+        try:
+            if not dumb:
+                terminal = terminal or _terminal()
+            shown = _drawn(image, terminal) if terminal else ""
+        except Exception as error:  # noqa: BLE001 - the picture is on disk: whatever keeps it from being shown is a remark
+            console.remark(Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}"))
+            return
+        console.out(f"{shown}{_caption(image)}")
+
+
+def _terminal() -> Terminal:
+    from codex_imagegen.terminal_image import terminal
+
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            return terminal.look(descriptor)
+        finally:
+            os.close(descriptor)
+    return terminal.Terminal()
+
+
+def _drawn(image: Image, terminal: Terminal) -> str:
+    """The picture for this terminal."""
+    from codex_imagegen.images.decode import decoded
+    from codex_imagegen.terminal_image.draw import draw
+
+    with open(image.path, "rb") as file, decoded(file.read()) as (pixels, _kind):
+        shown = draw(pixels, terminal, colours=not os.environ.get("NO_COLOR"))
+    shown.encode(sys.stdout.encoding or "ascii")
+    return shown
+
+
+def _caption(image: Image) -> str:
+    name, megabytes = render.plain(os.path.basename(image.path)), image.bytes / 1e6
+    size = f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{image.bytes / 1e3:.1f} kB"
+    return f"{name}  {image.width} × {image.height}  {size}"

@@ -1,0 +1,1 @@
+"""Codex's own JSON-RPC server, which answers questions about the account and deletes sessions."""

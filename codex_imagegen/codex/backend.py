@@ -1,0 +1,122 @@
+"""The Codex route: the user's own plan, through the Codex CLI."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from codex_imagegen.codex.install import config, npm
+from codex_imagegen.codex.run import command, features
+from codex_imagegen.codex.run.run import Turn
+from codex_imagegen.codex.run.workspace import held, workspace
+from codex_imagegen.codex.sessions import layout
+from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
+from codex_imagegen.images.references import Reference, load
+from codex_imagegen.request import Request, Run
+
+if TYPE_CHECKING:
+    from codex_imagegen.codex.run.resume import Before
+    from codex_imagegen.results import Made, Warning_
+
+
+def make(request: Request, run: Run) -> Made:
+    """Make one picture; see :class:`codex_imagegen.backends.Backend`."""
+    if request.earlier is not None:
+        from codex_imagegen.codex.run import interrupted
+
+        return interrupted.fetch(request.earlier, request.prompt, run, full_turn=request.full_turn)
+    command.check_prompt(request.prompt)
+    _check_count(request.refs)
+    codex = command.find(request.codex, run.environment)
+    references, reduced = _references(request, run)
+    codex_home = layout.home(run.environment)
+    before = _before(codex_home, request.codex_args, run)
+    folder, copies = run.closing.enter_context(workspace(references, request.folder))
+    lock = run.closing.enter_context(held(folder))
+    binary = npm.binary(codex)
+    version = npm.version(binary)
+    servers = config.servers(codex_home)
+
+    def turn(*, cautious: bool = False) -> Turn:
+        line = command.argv(
+            binary,
+            folder,
+            references=copies,
+            wishes=request.wishes,
+            model=request.model,
+            settings=features.settings(servers, version, cautious=cautious),
+            extra=request.codex_args,
+        )
+        run.interrupt.check()
+        return Turn(
+            line,
+            folder=folder,
+            run=run,
+            full_turn=request.full_turn,
+            known=[data for reference in references for data in reference.known],
+            keep=lock,
+            before=before,
+            says_when=features.is_tried(version),
+        )
+
+    try:
+        made = _made(turn, request.prompt.encode(), run, may_refuse=not features.is_tried(version))
+    except ImagegenError as error:
+        if references:
+            from codex_imagegen.codex.run import upload
+
+            upload.explain(error, references, reduced)
+        raise
+    return replace(made, warnings=(*reduced, *made.warnings)) if reduced else made
+
+
+def _references(request: Request, run: Run) -> tuple[list[Reference], tuple[Warning_, ...]]:
+    """The references as they are sent, and what is to be said of them. A run without any imports nothing for it."""
+    if not request.refs:
+        return [], ()
+    from codex_imagegen.codex.run import upload
+    from codex_imagegen.images import reduce
+
+    def check() -> None:
+        run.interrupt.check()
+        if time.monotonic() >= run.deadline:
+            raise RunTimeout("the references took all of the time", hint="give --timeout-sec more, or smaller files")
+
+    room = upload.room(request.prompt, full_turn=request.full_turn)
+    return reduce.fit([load(path, request.refs_within) for path in request.refs], room, check)
+
+
+def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: bool) -> Made:
+    """The picture of a turn; of a second one where the build has refused a switch of the first, which costs nothing."""
+    first = run.closing.enter_context(turn())
+    try:
+        return first.made(prompt)
+    except CodexFailed:
+        if not may_refuse or first.has_begun:
+            raise
+    second = turn(cautious=True)
+    second.told = first.told
+    return run.closing.enter_context(second).made(prompt)
+
+
+def _before(codex_home: str, codex_args: tuple[str, ...], run: Run) -> Before | None:
+    """What there was of the thread that the user's own arguments go on with, alone of all runs."""
+    if not codex_args:
+        return None
+    from codex_imagegen.codex.run import resume, subcommand
+
+    thread = subcommand.resumed(codex_args)
+    if thread is None:
+        return None
+    run.closing.enter_context(resume.alone(resume.before(codex_home, thread)))
+    return resume.before(codex_home, thread)  # again: another run may have ended in between
+
+
+def _check_count(paths: tuple[str, ...]) -> None:
+    if len(paths) > command.MAX_REFERENCES:
+        raise UsageError(
+            f"{len(paths)} references were given; the Codex route takes at most {command.MAX_REFERENCES}",
+            hint="leave some out, or use --backend runcomfy, which takes 10",
+        )

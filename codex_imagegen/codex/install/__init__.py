@@ -1,0 +1,1 @@
+"""The installed Codex: where it is, which version, how it is configured and logged in."""

@@ -1,0 +1,43 @@
+"""Which Codex this is, and which ones are known to work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from codex_imagegen.codex.install.query import ask
+from codex_imagegen.codex.run import features
+
+OLDEST, NEWEST = "0.111.0", "0.169.0"
+"""The oldest build that can make pictures, and the newest that the tests have run."""
+
+_SAID = re.compile(r"\b(\d{1,4}\.\d{1,4}\.\d{1,4})\b")
+
+
+def read(codex: str, environment: Mapping[str, str], timeout_sec: float) -> str | None:
+    """The version that a Codex names, or None; raises :class:`CodexMissing` where it can't be started.
+
+    No run asks this, since a run has no time for it.
+    """
+    return named(ask(codex, "--version", environment=environment, timeout_sec=timeout_sec).out)
+
+
+def named(text: str) -> str | None:
+    """The version in a text such as ``codex-cli 0.169.0``."""
+    found = _SAID.search(text)
+    return found[1] if found else None
+
+
+def number(version: str) -> tuple[int, ...]:
+    """``0.169.0`` as something that can be compared."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def is_too_old(version: str) -> bool:
+    """Whether a Codex of this version can't make pictures."""
+    return number(version) < number(OLDEST)
+
+
+def is_newer_than_tested(version: str) -> bool:
+    """Whether a Codex of this version is one that no test has run; its patches are taken to be like it."""
+    return number(version) >= features.TRIED_BEFORE

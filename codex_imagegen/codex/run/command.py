@@ -1,0 +1,133 @@
+"""The command line that Codex is started with, and the words that it is told beside the prompt."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+from codex_imagegen.errors import CodexMissing, UsageError
+from codex_imagegen.request import Wishes
+
+MAX_PROMPT_CHARS = 1_048_576
+"""Codex's own limit, in characters (measured on 0.111.0 to 0.169.0)."""
+
+MAX_REFERENCES = 5
+"""The image tool's own limit: with a sixth it makes no picture (measured on 0.144.0 to 0.169.0)."""
+
+WITHHELD = ("CODEX_API_KEY", "OPENAI_API_KEY")
+"""Variables that would make a key pay instead of the plan."""
+
+PATIENCE = '// @exec: {"yield_time_ms": 600000}'
+"""What keeps a code-mode script from being handed back to the model unfinished, at the price of a model call each time:
+after 10 s on 0.144.6, after 30 s from 0.149.1 on, where the tool itself asks the model for 120 s (measured)."""
+
+INSTRUCTIONS = (
+    "This is a run of a picture-making command; nobody reads your words. The user's message is a picture's prompt. "
+    "Call the image generation tool exactly once, at once, with the user's message as its prompt: word for word, "
+    "unchanged, not translated, shortened or embellished. {references}{wishes}A picture takes a minute or two: where "
+    "the tool is called from a script, let the script's first line be " + PATIENCE + ", and while it is still "
+    "running, wait for it in the same way. Use no other tool, ask nothing, and stop when the picture is made."
+)
+_REFERENCES = (
+    "The attached pictures are references for it: hand all {count} of them to the tool, in their order, as the "
+    "pictures to work from. "
+)
+
+
+def check_prompt(prompt: str) -> None:
+    """Raise :class:`UsageError` for a prompt that Codex would refuse, or that says nothing."""
+    if not prompt.strip():
+        raise UsageError("the prompt is empty", hint="say what to draw with --prompt")
+    if "\0" in prompt:
+        raise UsageError("the prompt has a NUL character in it", hint="take it out")
+    if len(prompt) > MAX_PROMPT_CHARS:
+        raise UsageError(
+            f"the prompt has {len(prompt):,} characters; Codex takes at most {MAX_PROMPT_CHARS:,}", hint="shorten it"
+        )
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("the prompt is not valid Unicode text", hint="give it as UTF-8") from error
+
+
+def find(given: str | None, environment: Mapping[str, str]) -> str:
+    """The absolute path of the Codex CLI: ``--codex`` (a path, or a name on PATH), else ``codex`` on PATH."""
+    name = given or "codex"
+    if os.sep in name:
+        path = os.path.abspath(os.path.expanduser(name))
+        if not os.path.isfile(path):
+            raise CodexMissing(f"there is no Codex CLI at {name!r}", hint="check the path given to --codex")
+        if not os.access(path, os.X_OK):
+            raise CodexMissing(f"{name!r} can't be executed", hint="check the path given to --codex")
+        return path
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or os.curdir, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    raise CodexMissing(
+        f"no {name!r} is on PATH",
+        hint="install the Codex CLI with: npm install -g @openai/codex, then log in with: codex login; "
+        "or see the program work without it: codex-imagegen demo",
+    )
+
+
+def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment that Codex gets: the user's, less the keys that would pay instead of the plan.
+
+    It works in another folder than we do: a CODEX_HOME that is relative to ours is made absolute.
+    """
+    given = {
+        name: value for name, value in environment.items() if name not in WITHHELD and not name.startswith("RUNCOMFY_")
+    }
+    if given.get("CODEX_HOME"):
+        given["CODEX_HOME"] = os.path.abspath(given["CODEX_HOME"])
+    return given
+
+
+def argv(
+    codex: str,
+    folder: str,
+    *,
+    references: Sequence[str] = (),
+    wishes: Wishes | None = None,
+    model: str | None = None,
+    settings: Sequence[str] = (),
+    extra: Sequence[str] = (),
+) -> list[str]:
+    """The whole command line. The prompt is not on it: it goes through stdin.
+
+    ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are those of a lean turn
+    (see :func:`lean.settings`); ``extra`` is what the user adds, last, so that it wins.
+    """
+    told = instructions(len(references), wishes or Wishes())
+    line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
+    line += ["--enable", "image_generation", "-C", folder]
+    for setting in (f"developer_instructions={json.dumps(told)}", *settings):
+        line += ["-c", setting]
+    if model:
+        line.append(f"--model={model}")
+    line += [f"--image={path}" for path in references]
+    return [*line, *extra]
+
+
+def instructions(references: int, wishes: Wishes) -> str:
+    """What the model is told beside the prompt, as a developer; the prompt itself stays as it was typed."""
+    told = _REFERENCES.format(count=references) if references else ""
+    return INSTRUCTIONS.replace("{references}", told).replace("{wishes}", wish_sentence(wishes))
+
+
+def wish_sentence(wishes: Wishes) -> str:
+    """The wishes as one plain sentence with a space after it, or nothing: the tool has no parameters for them."""
+    parts = []
+    if wishes.size:
+        parts.append(f"{wishes.size[0]} pixels wide and {wishes.size[1]} pixels high")
+    if wishes.aspect_ratio:
+        parts.append(f"of the aspect ratio {wishes.aspect_ratio} (width to height)")
+    if wishes.resolution:
+        parts.append(f"of about {wishes.resolution.upper()} resolution")
+    if wishes.quality:
+        parts.append(f"of {wishes.quality} rendering quality")
+    if wishes.transparent:
+        parts.append("on a fully transparent background (set transparent_background where the tool has it)")
+    return f"The picture should be {', '.join(parts)}. " if parts else ""

@@ -1,0 +1,90 @@
+"""How much room a Codex home takes: sizes are asked of the file system, no file is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codex_imagegen.codex.sessions import fallback, layout
+
+_ROLLOUTS = ("sessions", "archived_sessions")
+_PICTURES = ("generated_images",)
+_MAX_DEPTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Files and their bytes. ``whole`` is False where the time was up before everything was counted."""
+
+    rollouts: int
+    rollout_bytes: int
+    pictures: int
+    picture_bytes: int
+    whole: bool
+
+
+def count(codex_home: str, seconds: float) -> Usage:
+    """Count for about so many seconds at most; links are not followed, and what can't be listed is left out."""
+    deadline = time.monotonic() + seconds
+    counts = []
+    for names in (_PICTURES, _ROLLOUTS):
+        files = size = 0
+        for name in names:
+            for length in _sizes(os.path.join(codex_home, name), _MAX_DEPTH, deadline):
+                files, size = files + 1, size + length
+        counts.append((files, size))
+    (pictures, picture_bytes), (rollouts, rollout_bytes) = counts
+    return Usage(rollouts, rollout_bytes, pictures, picture_bytes, time.monotonic() <= deadline)
+
+
+def pictures_since(codex_home: str, since: float, seconds: float) -> int:
+    """How many pictures Codex saved from a Unix time of the last days on, counted for so many seconds at most.
+
+    Only threads that began in those days, and their neighbours, are looked at, however long the history is. Builds
+    that save no files (before 0.117, and 0.140 to 0.141) are not counted.
+    """
+    deadline, count = time.monotonic() + seconds, 0
+    for folder in dict.fromkeys((*layout.folders(codex_home), *layout.folders(codex_home, since))):
+        for thread in layout.threads(folder):
+            if time.monotonic() > deadline:
+                return count
+            files = fallback.files(layout.pictures_folder(codex_home, thread))
+            count += sum(status.st_mtime >= since for _path, status in files)
+    return count
+
+
+def free_bytes(folder: str) -> int | None:
+    """Bytes that we may still write to the file system of a folder, or of where it would be made; None: not told."""
+    while not os.path.exists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    if status.f_files and not status.f_favail:  # bytes are left, and no file can be made with them
+        return 0
+    return status.f_bavail * status.f_frsize
+
+
+def _sizes(folder: str, depth: int, deadline: float) -> Iterator[int]:
+    """The size of every file below a folder, until the deadline."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if time.monotonic() > deadline:
+                    return
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _sizes(entry.path, depth - 1, deadline) if depth else ()
+                elif entry.is_file(follow_symlinks=False):
+                    yield from _size(entry)
+    except OSError:
+        return
+
+
+def _size(entry: os.DirEntry[str]) -> Iterator[int]:
+    """A file's size, unless it has gone meanwhile."""
+    with contextlib.suppress(OSError):
+        yield entry.stat(follow_symlinks=False).st_size

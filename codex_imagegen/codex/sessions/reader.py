@@ -1,0 +1,140 @@
+"""What a past session still holds: its pictures, each once, and what it was asked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from codex_imagegen.codex.sessions import fallback, layout, prompts, rollout
+from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.prompts import Asked, Setting
+from codex_imagegen.codex.sessions.rollout import Candidate
+from codex_imagegen.codex.sessions.tail import HEAD, Tail
+from codex_imagegen.images import base64_images
+
+_WORTH_READING = (b'"function_call"', b'"custom_tool_call"', b'"session_meta"', b"image_gen")
+_MAX_NAMED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A picture of a past session, not decoded yet.
+
+    ``digest`` is the SHA-256 of ``data``, ``time`` when the record or the file was written in Unix seconds, and
+    ``setting`` what had been asked.
+    """
+
+    data: bytes
+    digest: bytes
+    revised_prompt: str | None
+    setting: Setting
+    time: float
+
+
+class Keepsake:
+    """Reads one past session. Its attributes are known once :meth:`pictures` has ended.
+
+    ``torn``: the rollout ends in the middle of a picture, or has one that is no whole base64, and no file of Codex's
+    makes up for it. ``unreadable``: why the rollout could not be read to its end. ``files``: digest and path of each
+    picture that Codex saved as a file, too. ``tick`` is called for each line: what it raises ends the reading.
+    """
+
+    def __init__(self, codex_home: str, past: Past, tick: Callable[[], None] | None = None) -> None:
+        self._home, self._past, self._tick = codex_home, past, tick
+        self._asked = Asked()
+        self._named: dict[str, tuple[Setting, str | None]] = {}
+        self._seen: set[bytes] = set()
+        self.files: dict[bytes, str] = {}
+        self.codex_version: str | None = None
+        self.torn = False
+        self.unreadable: str | None = None
+
+    @property
+    def prompt(self) -> str | None:
+        """The beginning of what the session was asked first."""
+        return self._asked.prompt
+
+    @property
+    def setting(self) -> Setting:
+        """What holds at the end of what has been read."""
+        return self._asked.now
+
+    def pictures(self) -> Iterator[Kept]:
+        """The pictures that the records say were made, in their order, then those that Codex saved besides."""
+        records = rollout.Records()
+        for line in self._lines():
+            self._asked.read(line)
+            if _may_hold(line):
+                for candidate in records.read(line):
+                    yield from self._recorded(candidate, line)
+        self.codex_version = records.evidence.codex_version
+        self.torn |= records.evidence.undecodable > 0
+        for kept in self._saved():
+            self.torn = False
+            yield kept
+
+    def strays(self) -> Iterator[Kept]:
+        """What the safety net finds: asked where there are no pictures at all."""
+        if self._past.path and not self._past.packed:
+            for data in fallback.strays(self._past.path, 0):
+                yield from self._new(_kept(data, None, Setting(), self._past.time))
+
+    def _recorded(self, candidate: Candidate, line: bytes) -> Iterator[Kept]:
+        """The picture of a record; one that the record does not hold is in the thread's folder, which is read too."""
+        setting = self._asked.now
+        if candidate.data is not None:
+            when = rollout.time_of(line[:HEAD]) or self._past.time
+            yield from self._new(_kept(candidate.data, candidate.revised_prompt, setting, when))
+        elif candidate.name is not None and len(self._named) < _MAX_NAMED:
+            # without the references, which are megabytes and would be held to the session's end
+            self._named[candidate.name] = replace(setting, references=()), candidate.revised_prompt
+
+    def _new(self, kept: Kept) -> Iterator[Kept]:
+        if kept.digest not in self._seen:
+            self._seen.add(kept.digest)
+            yield kept
+
+    def _saved(self) -> Iterator[Kept]:
+        """Files in the thread's own folder, whose name is proven to be an id: a path in a record is never followed."""
+        folder = layout.pictures_folder(self._home, self._past.thread_id) if self._past.thread_id else None
+        for path, status in fallback.files(folder) if folder else ():
+            data = fallback.read(path)
+            if data:
+                setting, revised = self._named.get(_stem(path), (Setting(), None))
+                kept = _kept(data, revised, setting, status.st_mtime)
+                self.files.setdefault(kept.digest, path)
+                yield from self._new(kept)
+
+    def _wants(self, head: bytes) -> bool:
+        if self._tick is not None:
+            self._tick()
+        return rollout.wants(head) or prompts.speaks(head)
+
+    def _lines(self) -> Iterator[bytes]:
+        """Each line that can say something, and what stands behind the last line feed, which a kill may have cut."""
+        if self._past.path is None or self._past.packed:
+            return
+        try:
+            with closing(Tail(self._past.path, wants=self._wants)) as tail:
+                yield from tail.lines()
+                self.torn = rollout.tears_picture(tail.rest)
+                yield tail.rest
+        except OSError as error:
+            self.unreadable = error.strerror or str(error)
+
+
+def _kept(data: bytes, revised_prompt: str | None, setting: Setting, when: float) -> Kept:
+    return Kept(data, hashlib.sha256(data).digest(), revised_prompt, setting, when)
+
+
+def _may_hold(line: bytes) -> bool:
+    """Whether a line can say something of a picture: most of a long session's lines can't, and are not parsed."""
+    head = line[:HEAD]
+    return any(word in head for word in _WORTH_READING) or base64_images.may_hold(line)
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]

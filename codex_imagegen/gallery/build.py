@@ -1,0 +1,145 @@
+"""The story of a gallery: the home's sessions listed, the changed ones read, the page written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from codex_imagegen.codex.sessions import layout
+from codex_imagegen.gallery import index, output
+from codex_imagegen.gallery.collect import Collector, Progress
+from codex_imagegen.gallery.entry import Entry
+from codex_imagegen.gallery.index import Index
+from codex_imagegen.gallery.output import Place
+from codex_imagegen.gallery.page import Page
+from codex_imagegen.gallery.shelf import Shelf
+from codex_imagegen.gallery.sources import Source, sources
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.results import Gallery, Warning_
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for: ``out`` is the page's path; older pictures than ``since`` (Unix seconds) are left out.
+
+    ``since_words`` is how the user said that: the page names it.
+    """
+
+    out: str | None = None
+    since: float = 0.0
+    since_words: str | None = None
+    originals: bool = False
+    force: bool = False
+
+
+def build(
+    wanted: Wanted,
+    interrupt: Interrupt,
+    tell: Callable[[Progress], None],
+    environment: Mapping[str, str] | None = None,
+) -> Gallery:
+    """Make or renew the page. Starts no Codex, spends nothing, and opens no connection.
+
+    Raises :class:`UsageError` for a name that is no page's, :class:`OutputError` and :class:`Interrupted`; a picture
+    or a rollout that can't be read is a warning.
+    """
+    started = time.monotonic()
+    environment = os.environ if environment is None else environment
+    codex_home = layout.home(environment)
+    target = output.place(wanted.out, force=wanted.force)
+    work = _Work(codex_home, target, wanted, interrupt, tell, started)
+    return _with_index(index.path_of(codex_home, environment), work.done)
+
+
+def _with_index(path: str, work: Callable[[Index], Gallery]) -> Gallery:
+    """Do the work with the kept index; where that fails in the middle, with one in memory."""
+    try:
+        with contextlib.closing(index.opened(path)) as kept:
+            return work(kept)
+    except sqlite3.Error as error:
+        index.drop(path, error)
+    with contextlib.closing(Index()) as kept:
+        return work(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    codex_home: str
+    target: Place
+    wanted: Wanted
+    interrupt: Interrupt
+    tell: Callable[[Progress], None]
+    started: float
+
+    def done(self, kept: Index) -> Gallery:
+        """Collect, write the page, tidy up."""
+        shelf, originals = Shelf(self.target.folder), self.wanted.originals
+        collector = Collector(
+            self.codex_home, kept, shelf, originals=originals, interrupt=self.interrupt, tell=self.tell
+        )
+        listed = _Listed(self.wanted.since)
+        collector.collect(listed.of(self.codex_home))
+        shown = _Shown()
+        for entry in kept.pictures(self.wanted.since):
+            shown.add(entry, entry.files(originals=originals))
+        page = Page(
+            lambda: kept.pictures(self.wanted.since), shown.count, os.path.basename(self.target.folder),
+            home=self.codex_home, since=self.wanted.since_words, originals=originals,
+        )  # fmt: skip
+        size = output.write(self.target.path, page.parts())
+        if not self.wanted.since:  # a page of some days leaves the other days' files for the next whole one
+            shelf.sweep(shown.names)
+            kept.forget_others()
+        return Gallery(
+            path=self.target.path, pictures=shown.count, broken=shown.broken, sessions=listed.count,
+            bytes=size + shelf.bytes(shown.names), codex_home=self.codex_home,
+            elapsed_sec=round(time.monotonic() - self.started, 3),
+            warnings=tuple(_warnings(collector, listed, shown)),
+        )  # fmt: skip
+
+
+class _Shown:
+    """What the page will show, counted."""
+
+    def __init__(self) -> None:
+        self.count = self.broken = 0
+        self.names: set[str] = set()
+
+    def add(self, entry: Entry, names: Iterable[str]) -> None:
+        self.count += 1
+        self.broken += entry.broken is not None
+        self.names.update(names)
+
+
+class _Listed:
+    """The sessions that count, counted as they are listed."""
+
+    def __init__(self, since: float) -> None:
+        self._since = since
+        self.count = self.packed = 0
+
+    def of(self, codex_home: str) -> Iterator[Source]:
+        for source in sources(codex_home):
+            if source.changed >= self._since:
+                self.count += 1
+                self.packed += source.past.packed
+                yield source
+
+
+def _warnings(collector: Collector, listed: _Listed, shown: _Shown) -> Iterator[Warning_]:
+    if shown.broken:
+        yield Warning_("damaged-picture", f"{_are(shown.broken, 'picture')} damaged, and shown as an empty tile")
+    if listed.packed:
+        told = f"{_are(listed.packed, 'rollout')} compressed (.zst) and not read; pictures that Codex saved are shown"
+        yield Warning_("rollout-compressed", told)
+    if collector.unreadable:
+        told = f"{_are(len(collector.unreadable), 'rollout')} not readable: {collector.unreadable[0]}"
+        yield Warning_("rollout-unreadable", told)
+
+
+def _are(number: int, noun: str) -> str:
+    return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"

@@ -1,0 +1,90 @@
+"""From a picture's bytes to its entry: decoded whole once, its thumbnail and preview put beside the page."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from codex_imagegen.codex.sessions.prompts import Setting
+from codex_imagegen.codex.sessions.reader import Kept
+from codex_imagegen.gallery.entry import Entry, thumbnail
+from codex_imagegen.gallery.shelf import Shelf
+from codex_imagegen.images import base64_images
+from codex_imagegen.images.decode import Broken, decoded
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+THUMBNAIL, PREVIEW = (512, 76), (1600, 82)
+"""Longest side in pixels and WebP quality; a delivered picture of 1254 × 1254 keeps every pixel in its preview."""
+MAX_REFERENCES = 10
+"""Thumbnails of references for one picture at most; Codex's tool takes five."""
+
+
+def develop(kept: Kept, thread_id: str | None, shelf: Shelf, *, originals: bool) -> Entry:
+    """The entry of a picture, with its files on the shelf; raises :class:`OutUnwritable`."""
+    setting = kept.setting
+    entry = Entry(
+        digest=name_of(kept.digest), time=kept.time, thread_id=thread_id, bytes=len(kept.data), prompt=setting.prompt,
+        revised_prompt=kept.revised_prompt, model=setting.model, references=_references(setting, shelf),
+        shown=len(setting.references),
+    )  # fmt: skip
+    try:
+        with decoded(kept.data) as (image, kind):
+            entry = replace(
+                entry, width=image.width, height=image.height, format=kind,
+                transparent=bool(image.has_transparency_data),
+            )  # fmt: skip
+            _put(shelf, thumbnail(entry.digest), image, THUMBNAIL)
+            if not originals:
+                _put(shelf, entry.full(originals=False), image, PREVIEW)
+            elif entry.full(originals=True) not in shelf:
+                shelf.put(entry.full(originals=True), kept.data)
+    except Broken as error:
+        return replace(entry, broken=str(error))
+    return entry
+
+
+def name_of(digest: bytes) -> str:
+    """The beginning of a SHA-256, which names the files."""
+    return digest.hex()[:32]
+
+
+def _references(setting: Setting, shelf: Shelf) -> tuple[str, ...]:
+    """The references that can be shown; one that is no whole picture is only counted."""
+    found = (_reference(blob, shelf) for blob in setting.references[:MAX_REFERENCES])
+    return tuple(dict.fromkeys(digest for digest in found if digest))
+
+
+def _reference(blob: base64_images.Blob, shelf: Shelf) -> str | None:
+    data = base64_images.decode(blob)
+    if data is None:
+        return None
+    digest = name_of(hashlib.sha256(data).digest())
+    if thumbnail(digest) not in shelf:
+        try:
+            with decoded(data) as (image, _kind):
+                _put(shelf, thumbnail(digest), image, THUMBNAIL)
+        except Broken:
+            return None
+    return digest
+
+
+def _put(shelf: Shelf, name: str, image: PillowImage, scale: tuple[int, int]) -> None:
+    if name not in shelf:
+        shelf.put(name, _scaled(image, *scale))
+
+
+def _scaled(image: PillowImage, side: int, quality: int) -> bytes:
+    """A WebP whose longest side has ``side`` pixels at most; never larger than the picture."""
+    from PIL import Image, ImageOps
+
+    drawn = ImageOps.exif_transpose(image)
+    drawn = drawn.convert("RGBA" if drawn.has_transparency_data else "RGB")
+    drawn.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.0)
+    target = io.BytesIO()
+    # measured at 1254 × 1254: method 1 takes a third of the time of Pillow's default 4, for the same bytes
+    drawn.save(target, "WEBP", quality=quality, method=1, icc_profile=image.info.get("icc_profile") or b"")
+    return target.getvalue()

@@ -1,0 +1,235 @@
+"""Where pictures go: names, what is refused before anything is spent, and a write that is whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
+from codex_imagegen.files import atomic, containment, sync
+from codex_imagegen.request import STDOUT, PictureFormat
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import Image, Picture
+
+SUFFIXES: dict[str, PictureFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+_MAX_DEFAULT_NAMES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place for one picture: an absolute path (or ``"-"`` for stdout) and the format its name promises.
+
+    ``format`` None: the picture's own. ``numbered``: the name is ours and may move on to the next free number.
+    ``within`` are the folders that it must not leave, if there are any (see ``pictures.bounds``).
+    """
+
+    path: str
+    format: PictureFormat | None
+    force: bool = False
+    numbered: bool = False
+    within: tuple[str, ...] = ()
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether the picture goes to stdout."""
+        return self.path == STDOUT
+
+
+def plan(
+    out: str | None,
+    *,
+    count: int = 1,
+    force: bool = False,
+    wanted: PictureFormat | None = None,
+    within: tuple[str, ...] = (),
+    may_be_there: bool = False,
+) -> tuple[Target, ...]:
+    """The targets of a request, each checked: the name's suffix, that nothing is there, that its folder takes files.
+
+    With ``may_be_there`` a name that is taken is left to the caller. ``within`` are folders that they must not leave;
+    relative names then begin in the first. Raises :class:`UsageError` for a name that can't be meant,
+    :class:`OutExists` and :class:`OutUnwritable`. Makes no folder: a run that fails leaves nothing behind.
+    """
+    if out == STDOUT and not within:
+        return (_stdout(count, wanted),)
+    if out is None:
+        suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(wanted or "png", ".png")
+        stem, numbered = os.path.join(*within[:1], time.strftime("image-%Y%m%d-%H%M%S")), True
+        path = os.path.abspath(free(stem + suffix) if count == 1 else stem + suffix)
+    else:
+        path, numbered = _absolute(containment.inside(out, within, "output") if within else out), False
+    promised = _format_of(path, wanted)
+    targets = tuple(Target(name, promised, force, numbered, within) for name in numbered_names(path, count))
+    for target in targets:
+        if not (may_be_there and os.path.lexists(target.path)):
+            check(target)
+    return targets
+
+
+def numbered_names(path: str, count: int) -> tuple[str, ...]:
+    """``path`` itself for one picture; ``stem-1.png``, ``stem-2.png``, … for more."""
+    if count == 1:
+        return (path,)
+    stem, suffix = os.path.splitext(path)
+    return tuple(f"{stem}-{index}{suffix}" for index in range(1, count + 1))
+
+
+def check(target: Target) -> None:
+    """Raise what writing to ``target`` would raise now, and leave nothing behind."""
+    if target.is_stdout:
+        return
+    if target.within:
+        containment.inside(target.path, target.within, "output")
+    _check_free(target)
+    folder = os.path.dirname(target.path)
+    while not os.path.lexists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise OutUnwritable(
+            f"{target.path!r} can't be written: {folder!r} is not a folder", hint="choose another --out"
+        )
+    try:
+        with containment.opened(folder, target.within) as at:
+            descriptor, probe = atomic.create(folder, ".codex-imagegen-probe", at)
+            os.close(descriptor)
+            os.unlink(probe, dir_fd=at)
+    except OSError as error:
+        raise _unwritable(target.path, error) from error
+
+
+def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
+    """Write the bytes as they are, whole or not at all, and say what is there now.
+
+    Raises :class:`OutExists` when something is there by now and ``force`` is off, :class:`OutUnwritable` else.
+    """
+    import hashlib
+
+    from codex_imagegen.results import Image
+
+    if target.is_stdout:
+        _write_stdout(picture.data)
+        path = STDOUT
+    else:
+        path = _write_file(picture.data, target)
+    return Image(
+        path=path,
+        format=picture.format,
+        width=picture.width,
+        height=picture.height,
+        bytes=len(picture.data),
+        sha256=hashlib.sha256(picture.data).hexdigest(),
+        original=original,
+        revised_prompt=picture.revised_prompt,
+    )
+
+
+def _stdout(count: int, wanted: PictureFormat | None) -> Target:
+    if count > 1:
+        raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
+    if sys.stdout is None:
+        raise OutUnwritable("stdout can't be written: it is closed", hint="give --out a file name")
+    if sys.stdout.isatty():
+        raise UsageError("a picture would spoil this terminal", hint="redirect stdout, or give --out a file name")
+    return Target(STDOUT, wanted)
+
+
+def _absolute(out: str) -> str:
+    if "\0" in out or not out:
+        raise UsageError("--out is no file name", hint="give --out a file name that ends in .png, .jpg or .webp")
+    path = os.path.abspath(out)
+    if out.endswith(os.sep) or os.path.isdir(path):
+        raise OutUnwritable(f"{out!r} is a folder", hint="give --out a file name")
+    return path
+
+
+def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
+    suffix = os.path.splitext(path)[1]
+    promised = SUFFIXES.get(suffix.lower())
+    if promised is None:
+        named = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
+        raise UsageError(f"--out can't be a picture with {named}", hint="end it in .png, .jpg or .webp")
+    if wanted is not None and wanted != promised:
+        raise UsageError(
+            f"--format {wanted} and a name that ends in {suffix} contradict each other", hint="leave one out"
+        )
+    return promised
+
+
+def free(name: str) -> str:
+    """The name itself, or with ``-2``, ``-3`` and so on the first that nothing has."""
+    stem, suffix = os.path.splitext(name)
+    for number in range(2, _MAX_DEFAULT_NAMES):
+        if not os.path.lexists(name):
+            return name
+        name = f"{stem}-{number}{suffix}"
+    raise OutExists("every default name is taken", hint="give --out a file name")
+
+
+def _check_free(target: Target) -> None:
+    try:
+        mode = os.lstat(target.path).st_mode
+        if target.force and stat.S_ISLNK(mode):
+            mode = os.stat(target.path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise _unwritable(target.path, error) from error
+    if not target.force:
+        raise OutExists(f"{target.path!r} is there already", hint="choose another --out, or give --force to replace it")
+    if not stat.S_ISREG(mode):
+        raise OutUnwritable(f"{target.path!r} is not a regular file", hint="choose another --out")
+
+
+def _write_file(data: bytes, target: Target) -> str:
+    # --force through a symlink replaces the file that it points to, as a shell's redirection would
+    path = os.path.realpath(target.path) if target.force else target.path
+    folder = os.path.dirname(path)
+    try:
+        with (
+            containment.opened(folder, target.within, make=True) as at,
+            atomic.unfinished(folder, at) as (file, temporary),
+        ):
+            file.write(data)
+            sync.flush(file)
+            return _publish(temporary, path, target, at)
+    except OSError as error:
+        raise _unwritable(path, error, spent=True) from error
+
+
+def _publish(temporary: str, path: str, target: Target, at: int | None) -> str:
+    if target.force:
+        _check_free(target)
+        atomic.replace(temporary, path, at)
+        return target.path
+    while True:
+        try:
+            atomic.link(temporary, path, at)
+        except FileExistsError as error:
+            if not target.numbered:
+                raise OutExists(f"{path!r} appeared during the run and was left alone", spent=True) from error
+            path = free(path)
+        else:
+            return path
+
+
+def _write_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is closed"
+        raise OutUnwritable(f"stdout can't be written: {reason}", spent=True) from error
+
+
+def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwritable:
+    return OutUnwritable(
+        f"{path!r} can't be written: {error.strerror or error}",
+        hint="choose another --out",
+        spent=spent,
+        errno=error.errno,
+    )

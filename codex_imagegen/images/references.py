@@ -1,0 +1,88 @@
+"""The user's reference pictures: read once, decoded whole, before anything is spent."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+
+from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
+from codex_imagegen.files import containment
+from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.request import PictureFormat
+
+MAX_BYTES = 64 * 1024 * 1024
+"""A larger file is refused unread: more than any picture API is known to take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reference picture: the path that the user gave, its bytes, its format, its width and height in pixels.
+
+    ``original`` is what the file holds where ``data`` is a smaller copy of it (see ``pictures.reduce``).
+    """
+
+    given: str
+    data: bytes
+    format: PictureFormat
+    size: tuple[int, int] = field(default=(0, 0), compare=False)
+    original: bytes | None = None
+
+    @property
+    def known(self) -> tuple[bytes, ...]:
+        """All bytes by which this reference is told from a picture that was made."""
+        return (self.data,) if self.original is None else (self.data, self.original)
+
+
+def load(path: str, within: tuple[str, ...] = ()) -> Reference:
+    """Read and decode one reference; ``within`` are the folders it must lie in, if there are any (``pictures.bounds``).
+
+    Raises :class:`ReferenceMissing` when it can't be read, :class:`ReferenceNotImage` when it is no whole picture, and
+    :class:`~codex_imagegen.errors.UsageError` when it lies outside.
+    """
+    data = _read(path, within)
+    try:
+        picture = verify(data)
+    except Broken as error:
+        raise ReferenceNotImage(
+            f"the reference {path!r} can't be used: {error}", hint="give a whole PNG, JPEG or WebP"
+        ) from error
+    return Reference(path, data, picture.format, (picture.width, picture.height))
+
+
+def _open(path: str, within: tuple[str, ...]) -> int:
+    # O_NONBLOCK: a fifo that nobody writes to must not hang us; it has no meaning for a regular file
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    if not within:
+        return os.open(path, flags)
+    real = os.path.realpath(containment.inside(path, within, "reference"))
+    if real in within:  # no picture, and the folder that it lies in is outside
+        return os.open(real, flags)
+    with containment.opened(os.path.dirname(real), within) as at:
+        return os.open(os.path.basename(real), flags | os.O_NOFOLLOW, dir_fd=at)
+
+
+def _read(path: str, within: tuple[str, ...]) -> bytes:
+    if path[:8].lower().startswith(("http://", "https://")) and not os.path.lexists(path):
+        raise ReferenceMissing(
+            f"the reference {path!r} is an address, and the Codex route takes files alone",
+            hint="download it first; --backend runcomfy takes https addresses, and is paid",
+        )
+    try:
+        descriptor = _open(path, within)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the name has a NUL in it"
+        raise ReferenceMissing(
+            f"the reference {path!r} can't be read: {reason}", hint="check the path given to --ref"
+        ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # Python opens no folder, and would raise an error of its own
+        os.close(descriptor)
+        raise ReferenceNotImage(f"the reference {path!r} is not a file", hint="give a PNG, JPEG or WebP file")
+    with open(descriptor, "rb") as file:
+        if status.st_size > MAX_BYTES:
+            raise ReferenceNotImage(
+                f"the reference {path!r} has {status.st_size:,} bytes, more than {MAX_BYTES:,}",
+                hint="give a smaller copy of it",
+            )
+        return file.read(MAX_BYTES + 1)

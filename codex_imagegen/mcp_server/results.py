@@ -1,0 +1,98 @@
+"""What a call is answered with: words for the model, a preview, and the promised JSON object as structured content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
+
+from codex_imagegen import render
+from codex_imagegen.errors import ImagegenError
+from codex_imagegen.images import references
+from codex_imagegen.images.preview import preview
+from codex_imagegen.mcp_server.settings import Settings
+from codex_imagegen.results import ErrorInfo, Image, Result
+
+_COMMAND = re.compile(r"codex-imagegen recover ([0-9a-f-]{36}) --out .+\Z", re.DOTALL)
+"""What a hint of the command line ends with (see ``generation``), once Codex had begun a session."""
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def of_error(error: ImagegenError, settings: Settings) -> CallToolResult:
+    """The answer of a call that failed."""
+    return of_result(render.failed(error), settings)
+
+
+def of_result(result: Result, settings: Settings) -> CallToolResult:
+    """The answer of a call that came to its end; it is an error where no picture came."""
+    failures = tuple(replace(failure, error=_hinted(failure.error)) for failure in result.failures)
+    result = replace(result, error=_hinted(result.error) if result.error else None, failures=failures)
+    blocks: list[ContentBlock] = [TextContent(text=_HALF.sub("\ufffd", "\n".join(_lines(result))))]
+    if settings.preview_kb and result.images:
+        limit = settings.preview_kb * 1000 // len(result.images)
+        blocks += [block for image in result.images if (block := _preview(image, limit, settings))]
+    return CallToolResult(
+        content=blocks, structured_content=_sound(render.envelope(result)), is_error=not result.images
+    )
+
+
+def of_checkup(report_: dict[str, Any]) -> CallToolResult:
+    """The answer of the doctor: what it found is no failure of the call."""
+    lines = [_check(check) for check in report_["checks"]]
+    lines.insert(0, "Pictures can be made here." if report_["ok"] else "No picture can be made here as it is.")
+    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content=_sound(report_))
+
+
+def _sound(value: dict[str, Any]) -> dict[str, Any]:
+    """The same without halves of surrogate pairs, which the SDK can't send; the text of a path may have some."""
+    return dict(json.loads(_HALF.sub("\ufffd", json.dumps(value, ensure_ascii=False))))
+
+
+def _check(check: dict[str, Any]) -> str:
+    hint = f" ({check['hint']})" if check["hint"] else ""
+    return render.plain(f"{check['status']}: {check['name']}: {check['message']}{hint}")
+
+
+def _hinted(error: ErrorInfo) -> ErrorInfo:
+    """The same error, whose hint has the tool instead of the command."""
+    hint = _COMMAND.sub(r'call recover_image with thread_id "\1"', error.hint) if error.hint else None
+    return replace(error, hint=hint)
+
+
+def _lines(result: Result) -> Iterator[str]:
+    yield from (image.path for image in result.images)
+    if result.error:
+        yield _failure(result.error)
+    for image in result.images:
+        yield f"{image.width} x {image.height} {image.format}, {image.bytes:,} bytes"
+    if result.thread_id:
+        yield f"thread_id {result.thread_id}"
+    for warning in result.warnings:
+        yield render.plain(f"warning: {warning.message}")
+
+
+def _failure(error: ErrorInfo) -> str:
+    spent = {True: "Quota or money was used.", False: "Nothing was spent.", None: "Something may have been spent."}
+    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+    until = f" It ends at {_when(error.resets_at)}." if error.resets_at else ""
+    return render.plain(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
+
+
+def _when(at: int) -> str:
+    return time.strftime(f"%Y-%m-%d %H:%M %Z ({at} in Unix seconds)", time.localtime(at))
+
+
+def _preview(image: Image, limit: int, settings: Settings) -> ImageContent | None:
+    """The picture that was written, unless something else is in its place by now; no answer fails for want of it."""
+    try:
+        data = references.load(image.path, settings.roots).data
+        small = preview(data, limit) if hashlib.sha256(data).hexdigest() == image.sha256 else None
+    except (ImagegenError, OSError, ValueError):
+        return None
+    return None if small is None else ImageContent(data=small[0], mime_type=small[1])

@@ -1,0 +1,121 @@
+"""The server itself, on stdin and stdout: it ends when its client goes away, or when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+import anyio
+from anyio import to_thread
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.server import Server
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+)
+
+from codex_imagegen._version import __version__
+from codex_imagegen.errors import ImagegenError
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.mcp_server import unreadable
+from codex_imagegen.mcp_server.calls import Calls
+from codex_imagegen.mcp_server.settings import Settings
+from codex_imagegen.mcp_server.tools import INSTRUCTIONS
+
+NAME = "codex-imagegen"
+
+
+def serve(settings: Settings, interrupt: Interrupt, on_defect: Callable[[Exception], ImagegenError]) -> None:
+    """Serve until stdin ends or the interrupt is set; every Codex has gone when this returns."""
+    try:
+        calls = Calls(settings, on_defect)
+        anyio.run(_serve, _server(calls), calls.refuse, interrupt)
+    except* BrokenPipeError:  # the client reads no longer: it has gone, as where stdin ends
+        pass
+
+
+def _server(calls: Calls) -> Server[Any]:
+    async def list_tools(_ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=list(calls.tools.values()))
+
+    async def call_tool(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        if params.name not in calls.tools:
+            raise MCPError(INVALID_PARAMS, f"there is no tool {params.name!r}; there are {', '.join(calls.tools)}")
+
+        async def progress(elapsed: float, message: str) -> None:
+            await ctx.session.report_progress(elapsed, message=message)
+
+        return await calls.answer(params.name, params.arguments or {}, progress)
+
+    return Server(
+        NAME,
+        version=__version__,
+        title="Codex image generation",
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+async def _serve(server: Server[Any], refuse: unreadable.Refuse, interrupt: Interrupt) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(_ending, interrupt, group.cancel_scope)
+        # the SDK's own stdin can't be cancelled while nothing comes; its stdout it keeps from everybody else
+        lines = _Lines(refuse)
+        async with stdio_server(stdin=cast("Any", lines)) as (read, write):
+            lines.answer = write.send
+            lines.opened.set()
+            await server.run(read, write, server.create_initialization_options())
+        group.cancel_scope.cancel()
+
+
+async def _ending(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
+    """End everything when the interrupt is set, by a signal handler or another thread."""
+    asked, loop = anyio.Event(), asyncio.get_running_loop()
+    unhook = interrupt.on_set(lambda: cast("None", loop.call_soon_threadsafe(asked.set)))
+    try:
+        await asked.wait()
+        scope.cancel()
+    finally:
+        unhook()
+
+
+class _Lines:
+    """Standard input, line by line, read in a thread that is left alone with it when the server ends.
+
+    A request that the SDK could not read is answered here, through ``answer``, from when ``opened`` is set.
+    """
+
+    def __init__(self, refuse: unreadable.Refuse) -> None:
+        self._refuse = refuse
+        self.opened = anyio.Event()
+        self.answer: Callable[[SessionMessage], Awaitable[None]]
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        await self.opened.wait()
+        while data := await to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True):
+            line = data.decode(errors="surrogateescape")  # other bytes than UTF-8 are half surrogate pairs then
+            answer = unreadable.answer(line, self._refuse)
+            if answer is None:
+                yield line
+            else:
+                await self.answer(SessionMessage(cast("Any", _Answer(answer))))
+
+
+class _Answer:
+    """A line as the SDK's messages are: an id may have half a surrogate pair, which no message of its own can have."""
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+
+    def model_dump_json(self, **_how: object) -> str:
+        """The line."""
+        return self._line

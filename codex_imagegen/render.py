@@ -1,0 +1,187 @@
+"""Results, errors and events as words for a person, or as the JSON envelope; pure, and blind to files and click."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from codex_imagegen.request import Event
+
+if TYPE_CHECKING:
+    from codex_imagegen.errors import ImagegenError
+    from codex_imagegen.results import ErrorInfo, Gallery, Result, Session, Warning_
+
+STAGES = {
+    "started": "starting Codex",
+    "queued": "waiting in the queue",
+    "thread": "thinking",
+    "drawing": "drawing",
+    "landed": "landed",
+    "written": "written",
+    "failed": "failed",
+}
+"""The steps of a run, in words for a person."""
+_WORDS = 80
+"""Characters of a prompt that a list shows."""
+
+_KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
+_SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
+_LOGIN = re.compile(r"://(?:[^/\s'\"<>]*|[^/:\s'\"<>]*:(?!\d*(?:[/?#]|$))[^\s'\"<>]*)@")
+"""The user's name and password in an address; the second form is one whose password has a slash in it."""
+
+_BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w\[])")
+"""The same in an address without its scheme, as Codex prints one that it can't use."""
+
+KEYS = (
+    "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+)  # fmt: skip
+RUNCOMFY_KEYS = ("cost_usd", "request_id")
+
+
+def envelope(result: Result) -> dict[str, Any]:
+    """The result as the promised JSON object: every key is in it, in the promised order."""
+    data = asdict(result)
+    return {key: data[key] for key in (*KEYS, *(RUNCOMFY_KEYS if result.backend == "runcomfy" else ()))}
+
+
+def to_json(result: Result) -> str:
+    """The envelope as one line; ASCII, so that no terminal or pipe can spoil it."""
+    return json.dumps(envelope(result))
+
+
+def answer(fields: Mapping[str, object], *, elapsed_sec: float, backend: str = "codex") -> str:
+    """The envelope of a command that makes no picture, with keys of its own, as one line."""
+    from codex_imagegen.results import Result
+
+    return json.dumps(envelope(Result(ok=True, backend=backend, elapsed_sec=round(elapsed_sec, 3))) | dict(fields))
+
+
+def error_info(error: ImagegenError) -> ErrorInfo:
+    """An exception of the tree as data."""
+    from codex_imagegen.results import ErrorInfo
+
+    message, hint = without_logins(error.message), error.hint and without_logins(error.hint)
+    return ErrorInfo(error.code, error.exit_code, message, hint, error.spent, error.resets_at)
+
+
+def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
+    """The result of a request for one picture that did not come."""
+    from codex_imagegen.results import Failure, Result, Warning_
+
+    info = error_info(error)
+    return Result(
+        ok=False,
+        backend=error.backend or "codex",
+        failures=(Failure(0, info),),
+        error=info,
+        thread_id=error.thread_id,
+        codex_version=error.codex_version,
+        request_id=error.request_id,
+        elapsed_sec=round(elapsed_sec, 3),
+        warnings=tuple(Warning_(code, message) for code, message in error.warnings),
+    )
+
+
+def sessions_json(held: Iterable[Session], *, elapsed_sec: float) -> str:
+    """A list of past sessions as one JSON object on one line."""
+    return answer({"sessions": [_session(session) for session in held]}, elapsed_sec=elapsed_sec)
+
+
+def session_cells(session: Session) -> tuple[str, str, str, str, str]:
+    """When (local time), which thread, how many pictures, their bytes, and the prompt's first words; safe to print."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
+    prompt = plain(session.prompt or "")
+    short = prompt if len(prompt) <= _WORDS else prompt[: _WORDS - 1] + "…"
+    return when, plain(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
+
+
+def gallery_json(made: Gallery) -> str:
+    """A gallery page as one JSON object on one line."""
+    return answer(asdict(made), elapsed_sec=made.elapsed_sec)
+
+
+def gallery_line(made: Gallery) -> str:
+    """What a gallery page holds, on one line that is safe to print."""
+    if not made.pictures:
+        return plain(f"codex-imagegen: no picture was found in {made.codex_home!r}, so the page is empty.")
+    pictures, sessions = (f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in (
+        (made.pictures, "picture"), (made.sessions, "session")))  # fmt: skip
+    return f"codex-imagegen: {pictures} of {sessions}; {made.bytes / 1e6:,.1f} MB on disk, in {made.elapsed_sec:.0f} s."
+
+
+def _session(session: Session) -> dict[str, Any]:
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.time)) if session.time else None
+    return {
+        "thread_id": session.thread_id, "time": when, "prompt": session.prompt, "pictures": session.pictures,
+        "bytes": session.bytes, "path": session.path,
+    }  # fmt: skip
+
+
+def error_line(error: ErrorInfo) -> str:
+    """What happened and what to do next, on one line that is safe to print."""
+    sentence = error.message.rstrip(".")
+    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+    return plain(f"codex-imagegen: {sentence}.{hint}")
+
+
+def warning_line(warning: Warning_) -> str:
+    """A warning, on one line that is safe to print."""
+    return plain(f"codex-imagegen: warning: {warning.message.rstrip('.')}.")
+
+
+def error_event(error: ErrorInfo, **about: Any) -> Event:
+    """The failure that ends a run, as an event."""
+    return Event("error", index=None, message=error.message, error=error, **about)
+
+
+def warning_event(warning: Warning_, **about: Any) -> Event:
+    """A warning as an event."""
+    return Event("warning", index=None, message=warning.message, warning=warning, **about)
+
+
+def event_line(event: Event) -> str:
+    """A step of the run and the seconds since its start, for a person who waits."""
+    return f"{stage(event)}  {event.elapsed_sec:.0f} s"
+
+
+def stage(event: Event) -> str:
+    """The step alone."""
+    return plain(f"{STAGES[event.stage]} · {event.message}" if event.message else STAGES[event.stage])
+
+
+def event_json(event: Event) -> str:
+    """An event as one line of JSON with every key; ASCII, so that no terminal or pipe can spoil it."""
+    from codex_imagegen.results import SCHEMA
+
+    data = asdict(event)
+    return json.dumps({"schema": SCHEMA, "event": data.pop("stage"), **data})
+
+
+def without_secrets(text: str) -> str:
+    """Text from outside without what looks like a key (an API key's 401 repeats the key), a password or a token."""
+    text = _BARE_LOGIN.sub("(hidden)@", without_logins(text))
+    return _KEY.sub("(key)", _SECRET.sub(r"\1=(hidden)", text))
+
+
+def without_logins(text: str) -> str:
+    """Text without the user names and passwords that stand in addresses, as in ``https://name:password@host``."""
+    return _LOGIN.sub("://(hidden)@", text) if "://" in text else text
+
+
+def plain(text: str) -> str:
+    """Text from outside on one line, with nothing in it that a terminal would obey; white space becomes one space."""
+    return " ".join(visible(text).split())
+
+
+def visible(text: str) -> str:
+    """Text from outside with nothing in it that moves a cursor, turns a line round or breaks it.
+
+    Control, format (bidirectional marks among them), surrogate and private characters become ``?``; white space of
+    every kind becomes a space.
+    """
+    return "".join(" " if c.isspace() else "?" if unicodedata.category(c).startswith("C") else c for c in text)

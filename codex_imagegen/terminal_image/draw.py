@@ -1,0 +1,110 @@
+"""A picture as what a terminal takes: scaled to it first, then in the terminal's own way."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from codex_imagegen.terminal_image.terminal import Terminal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+MAX_COLUMNS = 80
+_BELOW = 4
+"""Lines that are left for what stands around the picture."""
+
+_CHUNK = 4096
+_BACKGROUND = (128, 128, 128, 255)
+_SHADES = " ░▒▓█"
+
+
+def draw(image: Picture, terminal: Terminal, *, colours: bool = True) -> str:
+    """The picture as text and control sequences, its last line ended. ``colours`` is for blocks alone."""
+    columns, rows = fit(image.size, terminal)
+    if terminal.protocol == "blocks":
+        return _blocks(image, columns, rows, all_colours=terminal.named) if colours else _shades(image, columns, rows)
+    pixels = (columns * terminal.cell[0], rows * terminal.cell[1])
+    image = image.convert("RGBA")
+    image.thumbnail(pixels)
+    if terminal.protocol == "sixel":
+        from codex_imagegen.terminal_image import sixel
+
+        return sixel.encode(_flat(image)) + "\n"
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    inline = _kitty if terminal.protocol == "kitty" else _iterm2
+    return inline(png.getvalue(), columns, rows) + "\n"
+
+
+def fit(size: tuple[int, int], terminal: Terminal) -> tuple[int, int]:
+    """Columns and rows that the picture takes, in its own proportions: never wider or higher than the terminal."""
+    width, height = size
+    cell_width, cell_height = terminal.cell
+    columns, rows = max(1, min(terminal.columns, MAX_COLUMNS)), max(1, terminal.rows - _BELOW)
+    scale = min(columns * cell_width / width, rows * cell_height / height)
+    return max(1, int(width * scale / cell_width)), max(1, round(height * scale / cell_height))
+
+
+def _kitty(png: bytes, columns: int, rows: int) -> str:
+    """Kitty's graphics protocol: the file in chunks, shown where the cursor is; q=2: no answer."""
+    data = base64.b64encode(png).decode()
+    chunks = [data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)]
+    keys = [f"a=T,f=100,q=2,c={columns},r={rows},", *[""] * (len(chunks) - 1)]
+    last = len(chunks) - 1
+    return "".join(
+        f"\x1b_G{key}m={int(number < last)};{chunk}\x1b\\"
+        for number, (key, chunk) in enumerate(zip(keys, chunks, strict=True))
+    )
+
+
+def _iterm2(png: bytes, columns: int, rows: int) -> str:
+    """iTerm2's inline images."""
+    data = base64.b64encode(png).decode()
+    return f"\x1b]1337;File=inline=1;size={len(png)};width={columns};height={rows}:{data}\x07"
+
+
+def _blocks(image: Picture, columns: int, rows: int, *, all_colours: bool) -> str:
+    """Half-blocks, two pixels to a cell, in as many colours as rich finds that the terminal has."""
+    from rich.color import Color
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+    from rich.style import Style
+
+    system: Literal["auto", "truecolor"] = "truecolor" if all_colours else "auto"
+    console = Console(file=io.StringIO(), force_terminal=True, width=columns + 1, color_system=system)
+    if console.color_system is None:
+        return _shades(image, columns, rows)
+    small = _flat(image).resize((columns, rows * 2))
+    lines: list[Segment] = []
+    for upper, lower in _pairs(small.tobytes(), columns):
+        for at in range(0, columns * 3, 3):
+            style = Style(color=Color.from_rgb(*upper[at : at + 3]), bgcolor=Color.from_rgb(*lower[at : at + 3]))
+            lines.append(Segment("▀", style))
+        lines.append(Segment.line())
+    with console.capture() as captured:
+        console.print(Segments(lines), end="", soft_wrap=True)
+    return captured.get()
+
+
+def _shades(image: Picture, columns: int, rows: int) -> str:
+    """The brightness alone, for those who want no colours."""
+    grey = _flat(image).convert("L").resize((columns, rows)).tobytes()
+    told = "".join(_SHADES[value * len(_SHADES) // 256] for value in grey)
+    return "".join(told[at : at + columns].rstrip() + "\n" for at in range(0, len(told), columns))
+
+
+def _pairs(data: bytes, columns: int) -> Iterator[tuple[bytes, bytes]]:
+    step = columns * 3
+    for at in range(0, len(data), 2 * step):
+        yield data[at : at + step], data[at + step : at + 2 * step]
+
+
+def _flat(image: Picture) -> Picture:
+    """Without transparency, on a grey that neither a dark nor a bright picture is lost on."""
+    from PIL import Image
+
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, _BACKGROUND), rgba).convert("RGB")

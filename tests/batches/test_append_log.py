@@ -1,0 +1,89 @@
+"""The journal's lines: what was written is read again, however long it is, and what is too long costs no memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex_imagegen.batches.append_log import MAX_LINE, Lines
+
+RARE = "\U0001f98a" * 1_048_576
+"""A prompt of Codex's full length, of which each character is escaped with twelve bytes."""
+
+
+def written(path: Path, *records: dict[str, Any]) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
+    """What a journal says of records: to the one who wrote them, by their places, and to the next one."""
+    lines = Lines(str(path))
+    list(lines.records())
+    places = [lines.add(record) for record in records]
+    at = [lines.at(place) for place in places]
+    lines.close()
+    again = Lines(str(path))
+    found = list(again.records())
+    assert [again.at(place) for place, _ in found] == [record for _, record in found]
+    again.close()
+    return at, [record for _, record in found]
+
+
+@pytest.mark.parametrize("text", [RARE, "x" * (MAX_LINE - 100)], ids=["rare", "longest"])
+def test_long_record_is_read_again_as_it_was(tmp_path: Path, text: str) -> None:
+    records = [{"event": "done", "images": [{"revised_prompt": text}]}, {"event": "after"}]
+    assert written(tmp_path / "j", *records) == (records, records)
+
+
+def test_record_too_long_for_a_line_is_clipped_and_read_again(tmp_path: Path) -> None:
+    record = {"event": "done", "images": [{"sha256": "a" * 64, "revised_prompt": "狐" * 4_000_000}], "bytes": 7}
+    at, found = written(tmp_path / "j", record, {"event": "after"})
+    assert at == found
+    assert found[1] == {"event": "after"}
+    image = found[0]["images"][0]
+    assert (image["sha256"], found[0]["bytes"], set(image["revised_prompt"])) == ("a" * 64, 7, {"狐"})
+    assert len(image["revised_prompt"]) > 1_000_000
+
+
+def test_foreign_line_costs_no_more_memory_than_the_longest_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with path.open("wb") as file:
+        file.write(b'{"event":"before"}\n')
+        for _ in range(12):
+            file.write(b"x" * MAX_LINE)
+        file.write(b'\n{"event":"after"}\n')
+    lines = Lines(str(path))
+    tracemalloc.start()
+    try:
+        found = [record for _, record in lines.records()]
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_LINE
+    finally:
+        tracemalloc.stop()
+        lines.close()
+    assert found == [{"event": "before"}, {}, {"event": "after"}]
+
+
+LOW = """
+import os, sys
+from codex_imagegen.batches.append_log import Lines
+from codex_imagegen.codex.run.workspace import choose, held, workspace
+from codex_imagegen.files import atomic
+for number in range(3):
+    os.close(number)
+lines = Lines(sys.argv[1] + "/journal")
+with workspace() as (folder, _), held(folder) as kept, atomic.unfinished(sys.argv[1]) as (file, _):
+    numbers = [lines._file, *kept, file.fileno()]
+with open(sys.argv[1] + "/numbers", "w") as told:
+    told.write(repr(numbers))
+"""
+
+
+def test_locks_never_get_the_descriptors_of_standard_streams(tmp_path: Path) -> None:
+    """A host program may have closed them, and what it prints must not end up in a file of ours."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", LOW, str(tmp_path)], check=True, env=environment, timeout=60)
+    numbers = eval((tmp_path / "numbers").read_text())
+    assert len(numbers) == 3
+    assert min(numbers) > 2

@@ -1,0 +1,232 @@
+"""The list of jobs: what a line may say, and what is refused before the first run."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex_imagegen.batches.job_file import MAX_LINE
+from codex_imagegen.batches.jobs import Job, Jobs
+from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.request import Wishes
+from tests.support.pictures import encoded, torn
+
+
+@pytest.fixture(autouse=True)
+def codex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A Codex on PATH: it is looked for, and not run."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    command = folder / "codex"
+    command.write_text("#!/bin/sh\nexit 1\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.chdir(tmp_path)
+    return str(command)
+
+
+def listed(*lines: str | bytes | dict[str, Any], name: str = "jobs", **defaults: Any) -> Jobs:
+    texts = [json.dumps(line) if isinstance(line, dict) else line for line in lines]
+    source = b"\n".join(text.encode() if isinstance(text, str) else text for text in texts)
+    return Jobs(io.BytesIO(source), name, out_dir="out", defaults=defaults)
+
+
+def read(jobs: Jobs) -> list[Job]:
+    with jobs:
+        count = jobs.check(lambda: None)
+        found = [jobs.job(line) for line in jobs]
+    assert len(found) == count
+    return found
+
+
+def refused(*lines: str | bytes | dict[str, Any], name: str = "jobs", **defaults: Any) -> ImagegenError:
+    with pytest.raises(ImagegenError) as caught:
+        read(listed(*lines, name=name, **defaults))
+    assert caught.value.hint
+    return caught.value
+
+
+def test_line_of_plain_text_is_a_prompt_word_for_word(tmp_path: Path) -> None:
+    jobs = read(listed(b'\xef\xbb\xbf  a "fox", it\'s #1 \r\n', "", "   ", "[an owl]", "{no json"))
+    assert [job.request.prompt for job in jobs] == ['  a "fox", it\'s #1 ', "[an owl]", "{no json"]
+    assert [job.line for job in jobs] == [1, 5, 6]
+    assert [Path(job.out).name for job in jobs] == ["0001.png", "0005.png", "0006.png"]
+    assert Path(jobs[0].out).parent == tmp_path / "out"
+
+
+def test_job_may_have_every_option_by_its_name(codex: str, tmp_path: Path) -> None:
+    (tmp_path / "ref.png").write_bytes(encoded())
+    (job,) = read(
+        listed(
+            {
+                "prompt": "fox", "ref": "ref.png", "out": "a/fox.webp", "timeout-sec": 7, "force": True,
+                "full-turn": True, "codex": codex, "model": "m", "codex-arg": ["-c", "x=1"], "size": "10x20",
+                "aspect-ratio": "1:2", "resolution": "2K", "quality": "low", "transparent": True, "format": "webp",
+                "fit": True, "backend": "codex",
+            }
+        )
+    )  # fmt: skip
+    request = job.request
+    assert (request.prompt, request.refs, request.out) == ("fox", ("ref.png",), str(tmp_path / "out/a/fox.webp"))
+    assert (request.timeout_sec, request.force, request.full_turn) == (7.0, True, True)
+    assert (request.codex, request.model, request.codex_args) == (codex, "m", ("-c", "x=1"))
+    assert request.wishes == Wishes((10, 20), "1:2", "2k", "low", transparent=True, format="webp", fit=True)
+
+
+def test_default_holds_where_a_job_has_no_value_or_null() -> None:
+    one, two, three = read(
+        listed(
+            {"prompt": "a"},
+            {"prompt": "b", "quality": "high", "timeout_sec": 1},
+            {"prompt": "c", "quality": None, "format": "jpg"},
+            quality="low",
+            timeout_sec=9,
+            format="webp",
+        )
+    )
+    assert [job.request.wishes.quality for job in (one, two, three)] == ["low", "high", "low"]
+    assert [job.request.timeout_sec for job in (one, two, three)] == [9, 1, 9]
+    assert [Path(job.out).name for job in (one, two, three)] == ["0001.webp", "0002.webp", "0003.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ({}, "no prompt"),
+        ({"prompt": " "}, "empty"),
+        ({"prompt": 3}, "'prompt' must be a string"),
+        ({"prompt": "a", "promt": "b"}, "'promt' is no key"),
+        ({"prompt": "a", "count": 2}, "'count' can't be set for one job"),
+        ({"prompt": "a", "timeout-sec": 1, "timeout_sec": 2}, "twice"),
+        ({"prompt": "a", "timeout_sec": "1"}, "must be a number"),
+        ({"prompt": "a", "timeout_sec": True}, "must be a number"),
+        ({"prompt": "a", "timeout_sec": 0}, "--timeout-sec can't be 0"),
+        ({"prompt": "a", "timeout_sec": 10**400}, "--timeout-sec can't be"),
+        ({"prompt": "a", "force": "yes"}, "must be true or false"),
+        ({"prompt": "a", "refs": [1]}, "must be a list of strings"),
+        ({"prompt": "a", "refs": ["a.png"] * 6}, "6 references"),
+        ({"prompt": "a", "out": ""}, "'out' can't be"),
+        ({"prompt": "a", "out": "-"}, "'out' can't be"),
+        ({"prompt": "a", "out": "sub/"}, "'out' can't be"),
+        ({"prompt": "a", "out": "a\0.png"}, "'out' can't be"),
+        ({"prompt": "a", "out": "a.gif"}, "'out' can't be"),
+        ({"prompt": "a", "out": "a.png", "format": "webp"}, "contradict"),
+        ({"prompt": "a", "size": "huge"}, "--size can't be"),
+        ({"prompt": "a", "fit": True}, "--fit needs a size"),
+        ({"prompt": "a", "backend": "dall-e"}, "no backend"),
+        ({"prompt": "a\0b"}, "NUL"),
+        (b'{"prompt": "\\ud800"}', "valid Unicode"),
+        (b'{"prompt": "a", "prompt": "b"}', "twice"),
+        (b'{"prompt": "a"', "no JSON object"),
+        (b'{"prompt": "\xff"}', "no JSON object"),
+        (b"{" * 100_000, "no JSON object"),
+    ],
+)
+def test_wrong_job_is_refused_with_its_line(job: Any, words: str) -> None:
+    error = refused({"prompt": "good", "out": "good.png"}, job)
+    assert (error.code, error.exit_code, error.spent) == ("usage", 2, False)
+    assert error.message.startswith("line 2: ")
+    assert words in error.message
+
+
+def test_mistyped_key_gets_a_suggestion() -> None:
+    assert refused({"prompt": "a", "time_out_sec": 3}).hint == "did you mean 'timeout_sec'?"
+
+
+@pytest.mark.parametrize("name", ["jobs.jsonl", "JOBS.NDJSON", "jobs.json"])
+def test_file_named_as_json_is_not_read_as_text(name: str) -> None:
+    assert "no JSON object" in refused("a fox", name=name).message
+
+
+def test_list_without_jobs_is_refused() -> None:
+    assert "no jobs in 'jobs'" in refused("", "  ", "").message
+
+
+def test_line_above_the_longest_is_refused() -> None:
+    error = refused("a", b"x" * (MAX_LINE + 1))
+    assert error.message.startswith("line 2: it is longer")
+
+
+def test_first_wrong_line_is_reported_and_the_others_counted() -> None:
+    error = refused({"prompt": "a"}, {"x": 1}, {"prompt": "b"}, {"y": 1}, {"prompt": ""})
+    assert error.message.startswith("line 2: 'x' is no key")
+    assert error.message.endswith("; 2 more lines are wrong")
+
+
+def test_references_are_checked_before_the_first_run(tmp_path: Path) -> None:
+    (tmp_path / "half.png").write_bytes(torn(encoded()))
+    (tmp_path / "text.png").write_text("no picture")
+    for name, code in (("none.png", "ref-missing"), ("half.png", "ref-not-image"), ("text.png", "ref-not-image")):
+        error = refused({"prompt": "a"}, {"prompt": "b", "refs": [name]})
+        assert (error.code, error.exit_code) == (code, 4)
+        assert error.message.startswith("line 2: ")
+
+
+def test_missing_codex_is_reported_before_the_first_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    error = refused("a fox")
+    assert (error.code, error.exit_code) == ("codex-missing", 3)
+
+
+def test_two_jobs_with_one_output_are_refused_however_it_is_spelt(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    for other in ("fox.png", "./sub/../fox.png", str(tmp_path / "link/fox.png")):
+        error = refused({"prompt": "a", "out": "fox.png"}, {"prompt": "b", "out": other})
+        assert "as that of line 1" in error.message
+    assert "as that of line 1" in refused({"prompt": "a", "out": "0002.png"}, {"prompt": "b"}).message
+
+
+def test_check_passes_on_what_its_callback_raises() -> None:
+    def stop() -> None:
+        raise UsageError("stop")
+
+    with listed("a", "b") as jobs, pytest.raises(UsageError, match="stop"):
+        jobs.check(stop)
+
+
+# The key of a job
+
+
+def key(line: dict[str, Any], **defaults: Any) -> bytes:
+    return read(listed(line, **defaults))[0].key
+
+
+def test_job_key_is_the_same_for_the_same_picture_only(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(seed=1))
+    (tmp_path / "copy.png").write_bytes(encoded(seed=1))
+    (tmp_path / "b.png").write_bytes(encoded(seed=2))
+    fox = {"prompt": "a fox", "out": "x.png", "refs": ["a.png"]}
+    same = [fox, {**fox, "refs": ["copy.png"]}, {**fox, "timeout_sec": 5, "force": True}, {**fox, "out": "./x.png"}]
+    assert len({key(line) for line in same}) == 1
+    others = [
+        {**fox, "prompt": "a Fox"}, {**fox, "out": "y.png"}, {**fox, "refs": ["b.png"]}, {**fox, "refs": []},
+        {**fox, "model": "m"}, {**fox, "size": "8x8"}, {**fox, "quality": "low"}, {**fox, "full_turn": True},
+        {**fox, "codex_args": ["-c", "x=1"]}, {**fox, "refs": ["a.png", "a.png"]},
+    ]  # fmt: skip
+    assert len({key(line) for line in [fox, *others]}) == len(others) + 1
+    assert key(fox, quality="low") == key({**fox, "quality": "low"})
+
+
+def test_changed_reference_changes_the_job_key(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(seed=1))
+    with listed({"prompt": "a", "refs": ["a.png"]}) as jobs:
+        jobs.check(lambda: None)
+        (line,) = jobs
+        before = jobs.job(line).key
+        assert jobs.job(line).key == before
+        (tmp_path / "a.png").write_bytes(encoded(seed=2, side=40))
+        assert jobs.job(line).key != before
+
+
+def test_list_edited_during_the_batch_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.txt"
+    path.write_text("a fox\nan owl\n")
+    with path.open("rb") as source, Jobs(source, "jobs.txt", out_dir=".", defaults={}) as jobs:
+        path.write_text("something else\n")
+        assert jobs.check(lambda: None) == 2
+        assert [jobs.job(line).request.prompt for line in jobs] == ["a fox", "an owl"]

@@ -1,0 +1,125 @@
+"""Past sessions are found in every folder of the Codex home, newest first, by their names alone."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from codex_imagegen.codex.sessions import history as sessions
+from tests.support import history
+
+YEAR_SEC = 365 * 86_400
+
+
+@pytest.fixture
+def there(tmp_path):
+    return history.History(tmp_path / "home")
+
+
+def ids(there):
+    return [found.thread_id for found in sessions.newest(str(there.home))]
+
+
+def test_find_looks_first_in_the_days_of_the_thread_id(there, monkeypatch):
+    rollout = there.rollout(at=time.time() - YEAR_SEC)
+    monkeypatch.setattr(sessions, "everywhere", pytest.fail)
+    assert sessions.find(str(there.home), history.thread_of(rollout)) == sessions.Past(
+        history.thread_of(rollout), str(rollout)
+    )
+
+
+@pytest.mark.parametrize("where", [{"days_off": 40}, {"archived": True}, {"thread_id": history.new_thread_id(0)}])
+def test_find_looks_in_other_days_and_in_the_archive(there, where):
+    rollout = there.rollout(**where)
+    assert sessions.find(str(there.home), history.thread_of(rollout)).path == str(rollout)
+
+
+def test_find_of_a_thread_without_a_rollout_uses_its_folder_of_pictures(there):
+    thread = history.new_thread_id()
+    there.saved(thread, b"x")
+    assert sessions.find(str(there.home), thread) == sessions.Past(thread, None)
+    assert sessions.find(str(there.home), history.new_thread_id()) is None
+
+
+def test_find_prefers_a_rollout_to_a_compressed_one(there):
+    rollout = there.rollout()
+    packed = rollout.rename(f"{rollout}.zst")
+    found = sessions.find(str(there.home), history.thread_of(rollout))
+    assert (found.path, found.packed) == (str(packed), True)
+    whole = there.rollout(thread_id=history.thread_of(rollout), archived=True)
+    assert sessions.find(str(there.home), history.thread_of(rollout)).path == str(whole)
+
+
+def test_newest_orders_rollouts_and_folders_by_time(there):
+    now = time.time()
+    threads = [history.new_thread_id(now - hours * 3600) for hours in range(60)]
+    for number, thread in enumerate(threads):
+        if number % 3 == 0:
+            there.saved(thread, b"x")
+        if number % 3 != 0 or number % 2:
+            there.rollout(thread_id=thread, at=now - number * 3600, archived=number % 5 == 0)
+    assert ids(there) == threads
+
+
+def test_newest_lists_no_more_folders_than_needed(there, monkeypatch):
+    for days in range(5):
+        there.rollout(at=time.time() - days * 86_400 * 40)
+    listed = []
+    entries = sessions._entries
+    monkeypatch.setattr(sessions, "_entries", lambda folder: listed.append(folder) or entries(folder))
+    next(sessions.newest(str(there.home)))
+    assert len([folder for folder in listed if "/sessions/" in folder]) <= 3
+
+
+def test_newest_skips_files_that_are_no_rollout(there, tmp_path):
+    rollout = there.rollout()
+    day = rollout.parent
+    (day / "rollout-2026-01-01T00-00-00-../../x.jsonl".replace("/", "-")).write_text("x")
+    (day / f"rollout-2026-01-01T00-00-00-{history.new_thread_id()}.txt").write_text("x")
+    (day / f"{rollout.name[:-42]}{history.new_thread_id()}.jsonl").symlink_to("/etc/passwd")
+    os.mkfifo(day / f"rollout-2026-01-01T00-00-00-{history.new_thread_id()}.jsonl")
+    (there.home / "generated_images").mkdir()
+    (there.home / "generated_images" / history.new_thread_id()).symlink_to(tmp_path)
+    (there.home / "generated_images" / "..x").mkdir()
+    assert ids(there) == [history.thread_of(rollout)]
+
+
+def test_newest_without_a_home_is_empty(tmp_path):
+    assert list(sessions.newest(str(tmp_path / "nowhere"))) == []
+    assert sessions.find(str(tmp_path / "nowhere"), history.new_thread_id()) is None
+
+
+def test_of_file_reads_the_thread_from_record_or_name(there, tmp_path):
+    rollout = there.rollout()
+    renamed = rollout.rename(tmp_path / "mine.jsonl")
+    assert sessions.of_file(str(renamed)).thread_id == history.thread_of(rollout)
+    named = tmp_path / rollout.name
+    named.write_bytes(b"rubbish")
+    assert sessions.of_file(str(named)).thread_id == history.thread_of(rollout)
+    renamed.write_bytes(history.rollout_line(history.session_meta("../../etc")) + b"\n")
+    assert sessions.of_file(str(renamed)).thread_id is None
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_of_file_refuses_folders_and_fifos(tmp_path, make):
+    path = str(tmp_path / "x.jsonl")
+    make(path)
+    with pytest.raises(ValueError, match="no file"):
+        sessions.of_file(path)
+
+
+def test_past_without_a_time_in_its_id_takes_it_from_the_name():
+    assert sessions.Past("0" * 8 + "-0000-4000-8000-" + "0" * 12, None).time == 0.0
+    name = f"rollout-2026-01-02T03-04-05-{'0' * 8}-0000-4000-8000-{'0' * 12}.jsonl"
+    found = sessions.Past("00000000-0000-4000-8000-000000000000", f"/x/{name}")
+    assert time.localtime(found.time)[:5] == (2026, 1, 2, 3, 4)
+    odd = sessions.Past(found.thread_id, f"/x/{name.replace('01-02T', '99-99T')}")
+    assert odd.time == 0.0
+
+
+def test_newest_lists_a_rollout_and_not_its_compressed_copy(there):
+    rollout = there.rollout()
+    rollout.with_name(f"{rollout.name}.zst").write_bytes(b"")
+    assert [found.path for found in sessions.newest(str(there.home))] == [str(rollout)]

@@ -1,0 +1,99 @@
+"""Prompt, references, model and time of each picture in a past session."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions.history import of_file
+from codex_imagegen.codex.sessions.prompts import MAX_CHARS, Asked
+from codex_imagegen.codex.sessions.reader import Keepsake
+from codex_imagegen.images import base64_images
+from tests.support import history, recorded
+from tests.support.history import generated_image, user_image, user_message
+from tests.support.pictures import encoded
+
+FOX, OWL, REFERENCE = encoded(40, "fox"), encoded(44, "owl"), encoded(64, "reference")
+WRITTEN = 1767225600.0
+"""2026-01-01, the time of every record that tests.support.history writes."""
+
+
+@pytest.fixture
+def there(tmp_path):
+    return history.History(tmp_path / "home")
+
+
+def kept(there, path):
+    keepsake = Keepsake(str(there.home), of_file(str(path)))
+    return list(keepsake.pictures()), keepsake
+
+
+def context(model):
+    return {"type": "turn_context", "payload": {"turn_id": "t", "model": model}}
+
+
+def test_prompts_of_each_picture_are_those_of_its_turn(there):
+    path = there.rollout(
+        context("gpt-5.2"), user_image(REFERENCE, "as a king"), user_message("as a king"), generated_image(FOX),
+        context("gpt-6.1-sol"), user_image(b"", "now an owl"), user_message("now an owl"),
+        generated_image(OWL, call_id="2"),
+    )  # fmt: skip
+    (fox, owl), keepsake = kept(there, path)
+    assert (fox.setting.prompt, fox.setting.model, fox.time) == ("as a king", "gpt-5.2", WRITTEN)
+    assert [base64_images.decode(reference) for reference in fox.setting.references] == [REFERENCE]
+    assert (owl.setting.prompt, owl.setting.model) == ("now an owl", "gpt-6.1-sol")
+    assert [base64_images.decode(reference) for reference in owl.setting.references] == [None]
+    assert (keepsake.prompt, keepsake.setting) == ("as a king", owl.setting)
+
+
+def test_user_message_event_keeps_the_references(there):
+    path = there.rollout(user_image(REFERENCE, "guessed"), user_message(" typed "), generated_image(FOX))
+    ((fox,), _) = kept(there, path)
+    assert (fox.setting.prompt, len(fox.setting.references)) == ("typed", 1)
+
+
+def test_context_of_codex_is_no_prompt(there):
+    own = user_image(OWL, "<environment_context>x")
+    ((fox,), _) = kept(there, there.rollout(user_image(REFERENCE), own, generated_image(FOX)))
+    assert (fox.setting.prompt, len(fox.setting.references)) == (history.PROMPT, 1)
+
+
+def test_saved_file_has_the_prompt_of_its_record(there):
+    path = there.rollout(user_message("as a king"), generated_image(None, savedPath="x"))
+    folder = there.saved(history.thread_of(path), FOX, OWL)
+    (fox, owl), keepsake = kept(there, path)
+    assert (fox.setting.prompt, fox.revised_prompt) == ("as a king", f"{history.PROMPT}, revised")
+    assert (owl.setting.prompt, owl.revised_prompt) == (None, None)
+    assert owl.time == (folder / "call_2.png").stat().st_mtime
+    assert keepsake.files == {fox.digest: str(folder / "call_1.png"), owl.digest: str(folder / "call_2.png")}
+
+
+def test_long_prompt_is_cut():
+    asked = Asked()
+    asked.read(history.rollout_line(user_message("x" * (MAX_CHARS + 5))))
+    assert asked.now.prompt == "x" * MAX_CHARS
+
+
+@pytest.mark.parametrize(
+    ("head", "when"),
+    [
+        (b'{"timestamp":"2026-01-01T00:00:00.000Z","type"', WRITTEN),
+        (b'{"timestamp":"2026-01-01T01:00:00+01:00",', WRITTEN),
+        (b'{"timestamp":"2026-99-01T00:00:00.000Z"', None),
+        (b'{"type":"timestamp","timestamp":"2026-01-01T00:00:00.000Z"', None),
+        (b'{"timestamp":"0001-01-01T00:00:00.000Z",', None),
+        (b'{"timestamp":"9999-12-31T23:59:59.000Z",', None),
+        (b"", None),
+    ],
+)
+def test_record_time_is_read(head, when):
+    assert rollout.time_of(head) == when
+
+
+@recorded.for_each(recorded.all_of("ok") + recorded.all_of("ref1"))
+def test_prompt_of_every_recorded_build_is_found(recording, there):
+    pictures, keepsake = kept(there, recording.path)
+    assert {one.setting.prompt for one in pictures} == {history.PROMPT}
+    assert {len(one.setting.references) for one in pictures} == {int("ref1" in recording.name)}
+    assert all(abs(one.time - recording.run["recorded_at"]) < 60 for one in pictures)
+    assert keepsake.codex_version == recording.run["build"].split("-")[0]

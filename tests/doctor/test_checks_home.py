@@ -1,0 +1,148 @@
+"""The Codex home: unreadable, unwritable, missing, on a network; and wake-ups that come, or don't."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from codex_imagegen.codex.run import watch
+from codex_imagegen.codex.sessions import layout
+from codex_imagegen.doctor import checks_home, mounts, probe
+from codex_imagegen.doctor.context import Context
+from codex_imagegen.interrupt import Interrupt
+from tests.doctor.examined import examine, look, scripted, tree
+
+
+@pytest.fixture
+def context(tmp_path):
+    codex_home = tmp_path / "codex home"
+    (codex_home / "sessions").mkdir(parents=True)
+    return Context(None, Interrupt(), {"CODEX_HOME": str(codex_home), "PATH": ""})
+
+
+@pytest.mark.parametrize(("mode", "doing"), [(0o000, "read"), (0o500, "written")])
+def test_home_with_wrong_mode_fails(lab, mode, doing):
+    world = lab(offline=True)
+    world.home.chmod(mode)
+    try:
+        found = examine(world, powerless=True, codex=scripted(world))
+    finally:
+        world.home.chmod(0o700)
+    assert f"can't be {doing}: Permission denied" in found.checks["home"]["message"]
+    assert found.status("home") == "failed"
+    assert found.code == 5
+
+
+def test_unwritable_sessions_folder_fails_as_codex_failed(lab):
+    world = lab(offline=True)
+    today = world.home / os.path.relpath(layout.folders(str(world.home))[0], world.home)
+    today.mkdir(parents=True)
+    today.chmod(0o500)
+    try:
+        found = examine(world, powerless=True, codex=scripted(world))
+    finally:
+        today.chmod(0o700)
+    check = found.assert_failed(5, "codex-failed", "home")
+    assert "can't be written" in check["message"]
+    assert "sandbox" in check["hint"]
+
+
+def test_home_that_is_a_file_fails(lab, tmp_path):
+    (tmp_path / "file").write_text("")
+    found = look(lab(offline=True), "home", env={"CODEX_HOME": str(tmp_path / "file")})
+    assert "can't be read: Not a directory" in found.checks["home"]["message"]
+
+
+def test_missing_home_fails_and_is_not_created(lab, tmp_path):
+    found = look(lab(offline=True), "home", "wake-ups", env={"CODEX_HOME": str(tmp_path / "nowhere")})
+    assert found.checks["home"]["message"] == "CODEX_HOME names a folder that is not there"
+    assert found.status("wake-ups") == "unknown"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = checks_home.check_home(Context(None, Interrupt(), {"PATH": ""}))
+    assert (found.status, found.hint) == ("warning", "codex login makes it")
+
+
+@pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])
+def test_network_file_system_is_a_warning(context, monkeypatch, kind, status):
+    monkeypatch.setattr(mounts, "kind", lambda _path: kind)
+    found = checks_home.check_home(context)
+    assert (found.status, found.data["file_system"]) == (status, kind)
+    assert kind is None or kind in found.message
+
+
+def test_wake_up_comes_and_leaves_nothing(context):
+    assert checks_home.check_wake_ups(context).data == {"woken": True}
+    assert checks_home.check_home(context).status == "ok"
+    assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
+
+
+def test_wake_up_by_a_new_file_comes_where_times_do_not_wake(context, monkeypatch):
+    monkeypatch.setattr(probe, "times", lambda _folder: None)
+    assert checks_home.check_wake_ups(context).data == {"woken": True}
+    assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
+
+
+def test_linked_sessions_folder_is_watched(context, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    link = os.path.join(context.codex_home, "sessions")
+    os.rmdir(link)
+    os.symlink(tmp_path / "elsewhere", link)
+    assert checks_home.check_wake_ups(context).data == {"woken": True}
+    assert tree(tmp_path / "elsewhere") == set()
+
+
+def test_wake_ups_without_inotify_are_a_warning(context, monkeypatch):
+    def refuse(*_):
+        raise OSError("inotify instance limit reached")
+
+    monkeypatch.setattr(watch, "_start", refuse)
+    found = checks_home.check_wake_ups(context)
+    assert (found.status, found.data) == ("warning", {"woken": False})
+    assert "0.03 s" in found.message
+
+
+# What lies where
+
+MOUNTINFO = r"""22 1 0:21 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/a
+23 22 0:22 / /proc rw - proc proc rw
+30 22 0:30 / /home rw - nfs4 server:/home rw
+31 30 8:1 / /home/me/My\040Files rw - ext4 /dev/sda1 rw
+32 31 8:2 / /home/me/My\040Files rw master:3 - xfs /dev/sdb1 rw
+33 22 0:40 / /odd rw - a\033[2Jb none rw
+torn line"""
+MACOS = """/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse)
+//me@server/share on /Volumes/share (smbfs, nodev, nosuid, mounted by me)
+map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/x", "overlay"), ("/home/me", "nfs4"), ("/homes", "overlay"), ("/home/me/My Files/a", "xfs"),
+        ("/odd/x", "overlay"),
+    ],
+)  # fmt: skip
+def test_mountinfo_of_linux_names_the_file_system(path, kind):
+    assert mounts.longest(path, mounts.of_linux(MOUNTINFO)) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/x", "apfs"), ("/Volumes/share/a", "smbfs"), ("/System/Volumes/Data/home/me", "autofs")],
+)  # fmt: skip
+def test_mount_of_macos_names_the_file_system(path, kind):
+    assert mounts.longest(path, mounts.of_macos(MACOS)) == kind
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks stat of coreutils for the truth")
+def test_file_system_of_this_machine_is_known(tmp_path):
+    assert mounts.kind("/proc/self") == "proc"
+    assert mounts.kind(str(tmp_path)) is not None

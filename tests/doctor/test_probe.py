@@ -1,0 +1,84 @@
+"""Trying a folder: it takes files or it says why not, and nothing is left or changed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import pytest
+
+from codex_imagegen.doctor import probe
+
+TRIES = pytest.mark.parametrize("act", [probe.unnamed, probe.named])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine").write_text("mine")
+    return tmp_path / "folder"
+
+
+def state(folder):
+    return {name: os.stat(folder / name) for name in os.listdir(folder)}
+
+
+@TRIES
+def test_touch_returns_the_time_and_leaves_nothing(folder, act):
+    before = state(folder)
+    assert abs(act(str(folder)) - time.time()) < 3600
+    assert state(folder) == before
+
+
+@TRIES
+@pytest.mark.parametrize("place", ["nowhere", "mine"])
+def test_touch_of_no_folder_raises(folder, act, place):
+    with pytest.raises((FileNotFoundError, NotADirectoryError)):
+        act(str(folder / place))
+
+
+@pytest.mark.parametrize("number", sorted(probe._NO_SUCH_FILES))
+def test_touch_without_unnamed_files_uses_a_named_one(folder, monkeypatch, number):
+    real, refused = os.open, []
+
+    def refuse(path, flags, *rest):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            refused.append(path)
+            raise OSError(number, "no such files here")
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert probe.unnamed(str(folder)) > 0
+    assert refused == [str(folder)]
+    assert os.listdir(folder) == ["mine"]
+
+
+def test_touch_of_full_file_system_raises(folder, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OSError, match="quota"):
+        probe.unnamed(str(folder))
+
+
+def test_touch_without_o_tmpfile_uses_a_named_file(folder, monkeypatch):
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    assert probe.unnamed(str(folder)) > 0
+    assert os.listdir(folder) == ["mine"]
+
+
+def test_times_are_unchanged(folder):
+    os.utime(folder, ns=(1_234_567_890_123_456_789, 987_654_321_987_654_321))
+    probe.times(str(folder))
+    status = os.stat(folder)
+    assert (status.st_atime_ns, status.st_mtime_ns) == (1_234_567_890_123_456_789, 987_654_321_987_654_321)
+
+
+def test_times_of_foreign_folder_are_left_alone(folder, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    probe.times(str(folder))

@@ -1,0 +1,45 @@
+"""Recovery in the process: it can be interrupted, and holds few pictures in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_imagegen.errors import Interrupted
+from codex_imagegen.recovery import search, story
+from codex_imagegen.recovery.write import Place
+from tests.support import history
+from tests.support.pictures import encoded
+
+
+@pytest.fixture
+def threads(tmp_path, monkeypatch):
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "home"))
+    there = history.History(tmp_path / "home")
+    return [history.thread_of(there.rollout(history.generated_image(encoded(20, number)))) for number in range(3)]
+
+
+def test_recover_with_an_interrupt_ends(threads, tmp_path, monkeypatch):
+    asked = []
+
+    def interrupted(_home, found):
+        asked.append(found)
+        raise Interrupted("interrupted")
+
+    monkeypatch.setattr(search, "read", interrupted)
+    with pytest.raises(Interrupted):
+        story.recover(threads, Place(out_dir=str(tmp_path / "out")))
+    assert len(asked) == 1
+
+
+def test_recover_holds_the_pictures_of_one_session_at_a_time(threads, tmp_path, monkeypatch):
+    seen = []
+    read = search.read
+
+    def counted(home, found):
+        assert all(not earlier.pictures for earlier in seen)
+        seen.append(read(home, found))
+        return seen[-1]
+
+    monkeypatch.setattr(search, "read", counted)
+    assert story.recover(threads, Place(out_dir=str(tmp_path / "out"))).ok
+    assert len(list((tmp_path / "out").iterdir())) == len(seen) == 3

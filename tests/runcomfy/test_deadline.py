@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from codex_imagegen.errors import Interrupted
+from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.runcomfy.deadline import Patience, Slow, TimeUp
+
+
+def patience(seconds: float = 120.0, **more: bool) -> Patience:
+    return Patience(Interrupt(), time.monotonic() + seconds, **more)
+
+
+def test_call_returns_and_raises_what_the_work_does() -> None:
+    assert patience().call(lambda _: 7) == 7
+    assert patience().call(lambda _: None) is None
+    with pytest.raises(KeyError):
+        patience().call(lambda _: {}["x"])
+
+
+def test_interrupt_ends_a_call_and_tells_its_thread() -> None:
+    waiter, told = patience(), threading.Event()
+
+    def work(abandoned: threading.Event) -> None:
+        waiter.interrupt.set(15)
+        if abandoned.wait(100):
+            told.set()
+
+    with pytest.raises(Interrupted) as caught:
+        waiter.call(work, spent=None)
+    assert (caught.value.exit_code, caught.value.spent) == (143, None)
+    assert told.wait(60)
+
+
+def test_interrupt_ends_a_pause() -> None:
+    waiter = patience()
+    threading.Timer(0.05, waiter.interrupt.set).start()
+    with pytest.raises(Interrupted):
+        waiter.pause(100)
+    with pytest.raises(Interrupted):
+        waiter.pause(100)
+    with pytest.raises(Interrupted) as caught:
+        waiter.call(lambda _: 1)
+    assert caught.value.spent is False  # nothing was begun
+    assert waiter.interrupt._wakers == []
+
+
+def test_signal_handler_ends_a_call() -> None:
+    waiter = patience()
+    before = signal.signal(signal.SIGUSR1, lambda *_: waiter.interrupt.set())
+    try:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(Interrupted):
+            waiter.call(lambda abandoned: abandoned.wait(100))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_deadline_ends_calls_and_pauses() -> None:
+    with pytest.raises(TimeUp) as caught:
+        patience(0.02).pause(5, spent=None)
+    assert (caught.value.exit_code, caught.value.code, caught.value.spent) == (75, "runcomfy-retry", None)
+    with pytest.raises(TimeUp):
+        patience(0.02).call(lambda abandoned: abandoned.wait(100), limit=3)
+    with pytest.raises(TimeUp):
+        patience(-1).call(lambda _: 1)
+
+
+def test_call_over_its_limit_raises_slow() -> None:
+    with pytest.raises(Slow):
+        patience().call(lambda abandoned: abandoned.wait(100), limit=0.02)
+
+
+def test_grace_waits_for_a_late_answer() -> None:
+    waiter = patience()
+
+    def work(_: threading.Event) -> str:
+        waiter.interrupt.set()
+        time.sleep(0.05)
+        return "an id"
+
+    assert waiter.call(work, grace=60) == "an id"
+    with pytest.raises(Interrupted):
+        waiter.check()
+
+
+def test_grace_ends_after_its_seconds() -> None:
+    waiter = patience()
+
+    def work(abandoned: threading.Event) -> None:
+        waiter.interrupt.set()
+        abandoned.wait(100)
+
+    with pytest.raises(Interrupted):
+        waiter.call(work, grace=0.02)
+    with pytest.raises(TimeUp):
+        patience(0.02).call(lambda abandoned: abandoned.wait(100), grace=0.02)
+
+
+def test_only_anew_ignores_the_earlier_interrupt() -> None:
+    interrupt = Interrupt()
+    interrupt.set()
+    last = Patience(interrupt, time.monotonic() + 120, only_anew=True)
+    assert last.call(lambda _: 3) == 3
+    last.pause(0.01)
+
+    def work(abandoned: threading.Event) -> None:
+        interrupt.set()
+        abandoned.wait(100)
+
+    with pytest.raises(Interrupted):
+        last.call(work)
+    fresh = Patience(Interrupt(), time.monotonic() + 120, only_anew=True)
+    assert fresh.call(lambda _: 4) == 4

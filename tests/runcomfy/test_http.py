@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codex_imagegen.runcomfy.http import Broken, Transport, Unsent, Untrusted, read
+from tests.runcomfy.standin import Reply, StandIn
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    made = Transport()
+    yield made
+    made.close()
+
+
+def get(transport: Transport, url: str, limit: int = 1 << 20) -> tuple[int, bytes]:
+    with transport.open("GET", url, {}, read_sec=5) as response:
+        return response.status, b"".join(read(response, limit, threading.Event()))
+
+
+def test_answer_is_whole_and_redirects_are_not_followed(transport: Transport, standin: StandIn) -> None:
+    url = f"{standin.web}/files/a"
+    standin.files["a"] = b"x" * 200_000
+    assert get(transport, url) == (200, b"x" * 200_000)
+    standin.next("file", Reply(302, body=b"", headers={"Location": "/files/b"}))
+    assert get(transport, url) == (302, b"")
+    assert standin.lines == ["GET /files/a"] * 2
+    assert standin.calls[0].headers["user-agent"].startswith("codex-imagegen/")
+
+
+def test_body_is_read_up_to_its_limit(transport: Transport, standin: StandIn) -> None:
+    standin.files["a"] = b"x" * 1_000_000
+    _, body = get(transport, f"{standin.web}/files/a", limit=100)
+    assert 100 < len(body) <= 1 << 16
+    told = threading.Event()
+    told.set()
+    with transport.open("GET", f"{standin.web}/files/a", {}, read_sec=5) as response:
+        assert len(list(read(response, 1 << 30, told))) == 1
+
+
+def test_connection_is_reused(transport: Transport, standin: StandIn) -> None:
+    standin.files["a"] = b"x"
+    for _ in range(3):
+        get(transport, f"{standin.web}/files/a")
+    (pool,) = (transport._pool.pools[key] for key in transport._pool.pools.keys())  # noqa: SIM118
+    assert pool.num_connections == 1
+
+
+BROKEN = [
+    Reply(drop=True),
+    Reply(reset=True),
+    Reply(body=b"x" * 1000, cut=10),
+    Reply(body=b"x", announce="1000"),
+    Reply(raw=b"\x00\x01\x02 no http\r\n\r\n"),
+    Reply(raw=b"HTTP/1.1 abc OK\r\n\r\n"),
+    Reply(raw=b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(500)) + b"\r\n"),
+    Reply(raw=b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"),
+    Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"),
+    Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"),
+]
+
+
+@pytest.mark.parametrize("reply", BROKEN)
+def test_answer_that_is_no_http_is_broken(transport: Transport, standin: StandIn, reply: Reply) -> None:
+    standin.next("file", reply)
+    with pytest.raises(Broken) as caught:
+        get(transport, f"{standin.web}/files/a")
+    assert not isinstance(caught.value, Unsent)
+
+
+@pytest.mark.parametrize("length", ["-5", "abc", "1, 2", "9" * 5000])
+def test_invalid_content_length_is_broken(transport: Transport, standin: StandIn, length: str) -> None:
+    standin.next("file", Reply(body=b"x", announce=length))
+    try:
+        get(transport, f"{standin.web}/files/a")
+    except Broken:
+        pass
+
+
+def test_silence_is_broken(transport: Transport, standin: StandIn) -> None:
+    standin.next("file", Reply(hold=threading.Event()))
+    with (
+        pytest.raises(Broken, match="nothing came"),
+        transport.open("GET", f"{standin.web}/files/a", {}, read_sec=0.05),
+    ):
+        pass
+
+
+def test_closed_port_is_unsent(transport: Transport) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    with pytest.raises(Unsent, match="refused"):
+        get(transport, url)
+    with pytest.raises(Unsent, match="name is unknown"):
+        get(transport, "http://nowhere.invalid/")
+
+
+def test_peer_without_tls_gets_no_body(transport: Transport, standin: StandIn) -> None:
+    url = standin.web.replace("http:", "https:") + "/files/a"
+    with pytest.raises(Broken) as caught:
+        get(transport, url)
+    assert not isinstance(caught.value, Unsent)
+    with pytest.raises(Unsent), transport.open("POST", url, {}, body=b"x", read_sec=5):
+        pass
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
+    """A server's context with a certificate of its own, made for this test alone."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {certificate}"
+    subprocess.run(
+        ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate
+
+
+def test_self_signed_certificate_is_untrusted(
+    transport: Transport, standin: StandIn, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    standin.wrap(tls[0])
+    for body in (None, b"a prompt"):
+        with (
+            pytest.raises(Untrusted, match=r"self.signed"),
+            transport.open("POST", f"{standin.web}/files/a", {}, body=body, read_sec=5),
+        ):
+            pass
+    assert standin.calls == []
+
+
+def test_tls_connection_cut_after_the_body_is_not_unsent(
+    standin: StandIn, tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standin.wrap(tls[0])
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))  # Python's default context reads it, and so do we
+    transport = Transport()
+    standin.files["a"] = b"x" * 100_000
+    assert get(transport, f"{standin.web}/files/a")[0] == 200
+    for reply in (Reply(drop=True), Reply(reset=True), Reply(body=b"x" * 100_000, cut=70_000)):
+        standin.next("file", reply)
+        with (
+            pytest.raises(Broken) as caught,
+            transport.open("POST", f"{standin.web}/files/a", {}, body=b"a prompt", read_sec=5) as response,
+        ):
+            list(read(response, 1 << 20, threading.Event()))
+        assert not isinstance(caught.value, Unsent)
+    transport.close()
+
+
+def test_urls_of_any_shape_are_broken_at_worst(transport: Transport) -> None:
+    for url in ("https://[::1", "http://", "http://a b/", "http://" + "a" * 300 + ".invalid/", "http://x:99999/"):
+        with pytest.raises(Broken):
+            get(transport, url)

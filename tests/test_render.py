@@ -1,0 +1,169 @@
+"""The promise to callers: every key in every object, and lines that are safe to print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import get_args
+
+import pytest
+
+from codex_imagegen import errors, render
+from codex_imagegen.request import Event, Stage
+from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
+from tests.support import promised
+
+IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32, True, "a fox, revised")
+ERROR = ErrorInfo("usage-limit", 7, "the plan's limit is reached", "try again later", True, 1_795_300_000)
+THREAD = "01a1fbe6-1832-7db0-957e-ac10944ce8db"
+
+OK = Result(
+    True, "codex", (IMAGE,), (), None, THREAD, "0.169.0", 31.2, (Warning_("size-differs", "another size came"),)
+)
+FAILED = Result(False, "codex", (), (Failure(0, ERROR),), ERROR, THREAD, None, 4.0)
+
+GOLDEN_OK = (
+    '{"schema": 1, "ok": true, "backend": "codex", "images": [{"path": "/tmp/fox.png", "format": "png", '
+    '"width": 1254, "height": 1254, "bytes": 1470000, "sha256": "' + "ab" * 32 + '", "original": true, '
+    '"revised_prompt": "a fox, revised"}], "failures": [], "error": null, '
+    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": "0.169.0", "elapsed_sec": 31.2, '
+    '"warnings": [{"code": "size-differs", "message": "another size came"}]}'
+)
+GOLDEN_ERROR = (
+    '{"code": "usage-limit", "exit_code": 7, "message": "the plan\'s limit is reached", "hint": "try again later", '
+    '"spent": true, "resets_at": 1795300000}'
+)
+GOLDEN_FAILED = (
+    '{"schema": 1, "ok": false, "backend": "codex", "images": [], "failures": [{"index": 0, "error": '
+    f'{GOLDEN_ERROR}}}], "error": {GOLDEN_ERROR}, '
+    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": null, "elapsed_sec": 4.0, "warnings": []}'
+)
+KEYS = [
+    "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+]  # fmt: skip
+IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
+EVENT_KEYS = [
+    "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
+]  # fmt: skip
+ERROR_KEYS = ["code", "exit_code", "message", "hint", "spent", "resets_at"]
+
+LEAVES = [
+    cls for cls in vars(errors).values()
+    if isinstance(cls, type) and issubclass(cls, errors.ImagegenError) and not cls.__subclasses__()
+]  # fmt: skip
+
+
+def test_json_of_a_result_is_as_written_down():
+    assert render.to_json(OK) == GOLDEN_OK
+    assert render.to_json(FAILED) == GOLDEN_FAILED
+
+
+def test_every_object_has_every_key():
+    for result in (OK, FAILED, Result(True, "codex"), render.failed(errors.UsageError("x"))):
+        data = promised.read(render.to_json(result))
+        assert list(data) == KEYS
+        assert all(list(image) == IMAGE_KEYS for image in data["images"])
+        assert data["error"] is None or list(data["error"]) == ERROR_KEYS
+        assert all(list(failure) == ["index", "error"] for failure in data["failures"])
+        assert all(list(failure["error"]) == ERROR_KEYS for failure in data["failures"])
+        assert all(list(warning) == ["code", "message"] for warning in data["warnings"])
+
+
+def test_runcomfy_result_has_its_own_keys():
+    result = dataclasses.replace(OK, backend="runcomfy", cost_usd=0.04, request_id="r")
+    assert list(render.envelope(result))[: len(KEYS)] == KEYS
+    assert render.envelope(result)["cost_usd"] == 0.04
+
+
+def test_json_is_one_line_of_ascii():
+    odd = dataclasses.replace(IMAGE, path="/tmp/狐\n\u202e\udcff.png", revised_prompt="a\0b🦊")
+    line = render.to_json(dataclasses.replace(OK, images=(odd,)))
+    assert line.isascii()
+    assert "\n" not in line
+    assert json.loads(line)["images"][0]["path"] == odd.path
+
+
+@pytest.mark.parametrize("cls", LEAVES)
+def test_every_error_becomes_a_result(cls):
+    error = cls("it failed", hint="do this", spent=None)
+    error.thread_id, error.codex_version, error.warnings = THREAD, "0.169.0", (("w", "words"),)
+    error.resets_at = 5
+    result = render.failed(error, elapsed_sec=1.23456)
+    info = ErrorInfo(cls.code, error.exit_code, "it failed", "do this", None, 5)
+    assert (result.ok, result.error, result.failures) == (False, info, (Failure(0, info),))
+    assert (result.thread_id, result.codex_version, result.elapsed_sec) == (THREAD, "0.169.0", 1.235)
+    assert result.warnings == (Warning_("w", "words"),)
+
+
+def test_error_line_holds_message_and_hint():
+    assert render.error_line(ERROR) == "codex-imagegen: the plan's limit is reached. (try again later)"
+    assert render.error_line(ErrorInfo("x", 1, "no picture came.")) == "codex-imagegen: no picture came."
+    assert render.warning_line(Warning_("x", "look.")) == "codex-imagegen: warning: look."
+
+
+def test_event_lines_name_the_steps():
+    assert render.event_line(Event("drawing", 12.4)) == "drawing  12 s"
+    assert render.stage(Event("started")) == "starting Codex"
+    assert render.stage(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
+
+
+def test_every_event_has_every_key():
+    landed, empty = promised.event(render.event_json(Event("landed", 2.0, thread_id=THREAD))), dict.fromkeys(EVENT_KEYS)
+    assert landed == empty | {"schema": 1, "event": "landed", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
+    error = promised.event(render.event_json(render.error_event(ERROR, thread_id=THREAD)))
+    assert list(error) == list(landed) == EVENT_KEYS
+    assert list(error["error"]) == ERROR_KEYS
+    assert (error["event"], error["index"], error["message"]) == ("error", None, ERROR.message)
+    warned = promised.event(render.event_json(render.warning_event(OK.warnings[0], job=7)))
+    assert (warned["job"], warned["warning"]) == (7, {"code": "size-differs", "message": "another size came"})
+
+
+def test_every_stage_has_words():
+    assert set(render.STAGES) == set(get_args(Stage)) - {"warning", "words", "done", "error"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("a\nb\r\nc\td", "a b c d"),
+        ("\x1b[31mred\x1b[0m", "?[31mred?[0m"),
+        ("a\u202eb", "a?b"),
+        ("a\u2028b\u00a0c", "a b c"),
+        ("a\0b\x7fc", "a?b?c"),
+        ("\udcff\ue000", "??"),
+        ("狐 🦊 naïve", "狐 🦊 naïve"),
+        ("", ""),
+    ],
+)
+def test_control_characters_are_removed(text: str, shown: str):
+    assert render.plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("error sending request for url (https://me:hunter2@proxy.local/v1)", "https://(hidden)@proxy.local/v1)"),
+        ("http://me:p@ss@1.2.3.4:80/x", "http://(hidden)@1.2.3.4:80/x"),
+        ("https://me:hun/ter2@host/x", "https://(hidden)@host/x"),
+        ("https://token@host", "https://(hidden)@host"),
+        ("builder error for url (me:hunter2@127.0.0.1:1/x)", "for url ((hidden)@127.0.0.1:1/x)"),
+        ("https://host/x?api-key=hunter2&v=1", "https://host/x?api-key=(hidden)&v=1"),
+        ("Incorrect API key provided: sk-proj-hunter2hunter2.", "provided: (key)"),
+        ("Bearer eyJhbGciOiJub25lIn0.hunter2", "Bearer (key)"),
+        ("https://host:8080/a@b, http://127.0.0.1/@x", "https://host:8080/a@b, http://127.0.0.1/@x"),
+        ("at 12:30, 4:3 or a@b, /x/a:b@2x.png", "at 12:30, 4:3 or a@b, /x/a:b@2x.png"),
+        ("a sketchbook of skyscrapers, in sessions-2026", "a sketchbook of skyscrapers, in sessions-2026"),
+    ],
+)
+def test_secrets_are_hidden_in_text(text, clean):
+    told = render.without_secrets(text)
+    assert told.endswith(clean)
+    assert "hunter2" not in told
+    assert "ter2@" not in told
+
+
+def test_password_in_an_address_is_hidden_in_errors():
+    error = errors.CodexFailed("no http://me:hunter2@host", hint="see http://me:hunter2@host/x")
+    info = render.error_info(error)
+    assert (info.message, info.hint) == ("no http://(hidden)@host", "see http://(hidden)@host/x")
