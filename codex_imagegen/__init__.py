@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from codex_imagegen._version import __version__
 
 if TYPE_CHECKING:
-    from codex_imagegen.api import batch, edit, generate, recover
-    from codex_imagegen.arguments import Job, Look, Options, StrPath
+    from codex_imagegen.api import Job, Look, Options, StrPath, batch, edit, generate, recover
     from codex_imagegen.batches.results import Outcome, Status
     from codex_imagegen.errors import (
         CodexError,
@@ -71,8 +70,7 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "api": ("batch", "edit", "generate", "recover"),
-    "arguments": ("Job", "Look", "Options", "StrPath"),
+    "api": ("Job", "Look", "Options", "StrPath", "batch", "edit", "generate", "recover"),
     "batches.results": ("Outcome", "Status"),
     "interrupt": ("Interrupt",),
     "request": ("Event", "Stage"),

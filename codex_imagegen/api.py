@@ -16,6 +16,10 @@ before the interrupt was seen is a result, and no error.
 temporary is removed, and then the callback's exception reaches the caller, unchanged. Pictures that are written stay
 where they are; one that Codex had made and that was not written yet is in the Codex home: ``recover(thread_id)`` or
 ``recover(last=True)`` fetches it, and in a batch the same call does.
+
+The keyword arguments of the Python API: their types, for those who collect them, and what makes sure of them.
+
+What the callback of a caller raises: it ends the run, and reaches the caller unchanged.
 """
 
 from __future__ import annotations
@@ -25,13 +29,12 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
-from codex_imagegen import callbacks, generation, options, wishes
-from codex_imagegen.arguments import HINT, Job, StrPath, checked, one
-from codex_imagegen.errors import Interrupted, UsageError
-from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event
+from codex_imagegen import generation, options
+from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
+from codex_imagegen.interrupt import SIGINT, Interrupt
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event
 from codex_imagegen.results import Result
 
 if TYPE_CHECKING:
@@ -152,17 +155,17 @@ def batch(
     1), ``out``, ``status`` (made, recovered, there, failed, left) and ``result``. A job that fails raises nothing.
     """
     given = dict(locals())
-    from codex_imagegen.batches import setup
+    from codex_imagegen.batches import runner
 
     defaults = checked({name: given[name] for name in _OF_A_JOB})
-    at_once = setup.workers(one("workers", workers, options.whole), defaults.get("backend"))
+    at_once = runner.workers(one("workers", workers, options.whole), defaults.get("backend"))
     folder = one("out_dir", out_dir, options.path)
 
     def work(tell: Callable[[Event], None], stop: Interrupt) -> tuple[Outcome, ...]:
         done: list[Outcome] = []
         with (
             _listed(jobs, folder, defaults) as listed,
-            setup.begun(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
+            runner.begun(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
             contextlib.closing(begun.work.outcomes()) as outcomes,
         ):
             for outcome in outcomes:
@@ -174,7 +177,7 @@ def batch(
             raise Interrupted(told, signum=stop.signum, hint="the same call goes on where it was cut off", spent=None)
         return tuple(sorted(done, key=lambda outcome: outcome.line))
 
-    return callbacks.heard(work, on_event, interrupt)
+    return heard(work, on_event, interrupt)
 
 
 def recover(
@@ -194,15 +197,15 @@ def recover(
     where sessions are looked for, in place of the environment's CODEX_HOME.
     """
     from codex_imagegen.codex.sessions.layout import check_home, environment_with
-    from codex_imagegen.recovery import story
+    from codex_imagegen.recovery import write
     from codex_imagegen.recovery.write import Place
 
     given = checked({"out": out, "force": force, "size": size, "fit": fit, "codex_home": codex_home})
-    look = wishes.parse(size=given.get("size"), fit=given["fit"])
+    look = options.parse(size=given.get("size"), fit=given["fit"])
     place = Place(given.get("out"), one("out_dir", out_dir, options.path), given["force"], look)
     wanted, home = one("sessions", sessions, options.paths), given.get("codex_home")
     check_home(home)
-    return story.recover(wanted, place, last=last, environment=environment_with(home, os.environ))
+    return write.recover(wanted, place, last=last, environment=environment_with(home, os.environ))
 
 
 _OF_A_JOB = (
@@ -219,14 +222,14 @@ def _generate(given: dict[str, Any]) -> Result:
     def work(tell: Callable[[Event], None], stop: Interrupt) -> Result:
         return generation.generate(request, interrupt=stop, tell=tell)
 
-    return callbacks.heard(work, on_event, interrupt)
+    return heard(work, on_event, interrupt)
 
 
 def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, Any]) -> Jobs:
-    from codex_imagegen.batches import setup
+    from codex_imagegen.batches import runner
 
     if isinstance(jobs, (str, os.PathLike)):
-        return setup.listed(one("jobs", jobs, options.path), out_dir=folder, defaults=defaults)
+        return runner.listed(one("jobs", jobs, options.path), out_dir=folder, defaults=defaults)
     if isinstance(jobs, Mapping) or not isinstance(jobs, Iterable):
         raise UsageError("'jobs' must be a file, or a list of jobs", hint=HINT)
     try:
@@ -234,4 +237,105 @@ def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, A
     except (TypeError, ValueError) as error:
         raise UsageError(f"a job must be a prompt or a mapping of options: {error}", hint=HINT) from error
     source = io.BytesIO("\n".join(lines).encode())
-    return setup.listed("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)
+    return runner.listed("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)
+
+
+StrPath = str | os.PathLike[str]
+HINT = "see docs/api.md"
+
+
+Job = str | Mapping[str, Any]
+"""A job of a batch: a prompt, or a mapping with ``prompt`` and any option by its name."""
+
+
+class Look(TypedDict, total=False):
+    """The options that :func:`generate`, :func:`edit` and :func:`batch` share, for ``**look``."""
+
+    size: str | tuple[int, int] | None
+    aspect_ratio: str | None
+    resolution: Literal["1k", "2k", "4k"] | None
+    quality: Literal["low", "medium", "high"] | None
+    transparent: bool
+    fit: bool
+    format: Literal["png", "jpeg", "webp"] | None
+    backend: Literal["codex", "runcomfy"]
+    full_turn: bool
+    codex: StrPath | None
+    codex_home: StrPath | None
+    model: str | None
+    codex_args: Sequence[str]
+
+
+class Options(Look, total=False):
+    """The options of :func:`generate` and :func:`edit`, for ``**options``; they are explained there."""
+
+    out: StrPath | None
+    timeout_sec: float
+    count: int
+    jobs: int | None
+    force: bool
+    skip_existing: bool
+    on_event: Callable[[Event], None] | None
+    interrupt: Interrupt | None
+
+
+def one(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
+    """An argument of a type of its own, made sure of it, or None; raises :class:`UsageError`."""
+    return None if value is None else options.typed(name, value, hint=HINT, kind=kind)
+
+
+def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that were given, made sure of their types; raises :class:`UsageError`."""
+    for name in given:
+        if name not in options.TYPES:
+            raise UsageError(f"there is no argument {name!r}", hint=options.closest(name, options.TYPES))
+    found = {
+        name: options.typed(name, value, hint=HINT)
+        for name, value in given.items()
+        if value is not None or name == "prompt"
+    }
+    if found.get("out") == STDOUT:
+        raise UsageError("a program can't have a picture on its stdout", hint="give out a file name")
+    return found
+
+
+T = TypeVar("T")
+Tell = Callable[[Event], None]
+
+
+class _Raised(BaseException):
+    """A callback has raised. Not an Exception: the handlers on its way are for errors of the run itself."""
+
+
+def heard(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, interrupt: Interrupt | None) -> T:
+    """What comes of ``work``, which is given what to tell its events to, and what stops it.
+
+    It is stopped by the caller's ``interrupt``, which stays as it is otherwise, and by a callback that raises. Of
+    several that raise at once, in the threads of several pictures, the first one counts, and nothing more is told.
+    """
+    stop, raised = Interrupt(), list[Exception]()
+
+    def tell(event: Event) -> None:
+        if on_event is None or raised:
+            return
+        try:
+            on_event(event)
+        except Exception as error:  # noqa: BLE001 - raised below
+            raised.append(error)
+            stop.set()
+        if raised:
+            raise _Raised
+
+    unhook = interrupt.on_set(lambda: stop.set(interrupt.signum or SIGINT)) if interrupt else _nothing
+    try:
+        return work(tell, stop)
+    except (_Raised, ImagegenError):
+        if not raised:
+            raise
+    finally:
+        unhook()
+    raise raised[0]  # outside of the handler, so that the error keeps the causes that it had
+
+
+def _nothing() -> None:
+    """Nothing is to be undone."""

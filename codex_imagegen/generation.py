@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codex_imagegen import backends
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, OutExists, UsageError
-from codex_imagegen.images import finish, output, trailing_data
+from codex_imagegen.images import convert, output, structure
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import STDOUT, Event, Request, Run, Stage
 
@@ -88,13 +88,13 @@ def _there(request: Request, run: Run, targets: tuple[output.Target, ...]) -> di
     """
     if not request.skip_existing:
         return {}
-    from codex_imagegen.images import existing
+    from codex_imagegen.images import output
 
     there = {}
     for index, target in enumerate(targets):
         run.interrupt.check()
         if os.path.lexists(target.path):
-            there[index] = existing.image(target.path)
+            there[index] = output.image(target.path)
     for index, image in there.items():
         _tell(run, "written", index=index, path=image.path, message="made before")
     return there
@@ -112,7 +112,7 @@ def check(request: Request) -> None:
         raise UsageError(f"--jobs can't be {request.jobs}", hint="give a number from 1")
     layout.check_home(request.codex_home)
     if request.count > 1 and request.codex_args:
-        from codex_imagegen.codex.run import subcommand
+        from codex_imagegen.codex.run import command as subcommand
 
         subcommand.refuse_thread(request.codex_args, "--count")
     if request.skip_existing:
@@ -148,13 +148,13 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
 def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made, Image]:
     """Re-encode the picture where the request or its name asks for that, compare it with the wishes, write it."""
     wishes = request.wishes
-    picture = finish.finish(made.picture, target.format, wishes)
+    picture = convert.finish(made.picture, target.format, wishes)
     if wishes.size or wishes.aspect_ratio or wishes.resolution or wishes.transparent:
         from codex_imagegen.images.compare import differences
 
         made = replace(made, warnings=(*made.warnings, *differences(picture, wishes)))
     if picture is made.picture:
-        made = replace(made, warnings=(*made.warnings, *trailing_data.remarks(picture)))
+        made = replace(made, warnings=(*made.warnings, *structure.remarks(picture)))
     return made, output.write(picture, target, original=picture is made.picture)
 
 
@@ -185,7 +185,7 @@ def _resumes(request: Request) -> bool:
     """Whether the run goes on with a thread."""
     if not request.codex_args:
         return False
-    from codex_imagegen.codex.run import subcommand
+    from codex_imagegen.codex.run import command as subcommand
 
     return subcommand.resumed(request.codex_args) is not None
 

@@ -1,18 +1,27 @@
-"""The list of jobs: read twice, once to check all of it and once to run it, and never held in memory as a whole."""
+"""The list of jobs: read twice, once to check all of it and once to run it, and never held in memory as a whole.
+
+What a job may say: the default command's options by their names, checked by type, as a request.
+
+What makes a job itself: its prompt, the bytes of its references, its options, and where its picture goes.
+
+What can be refused before the first run: by each backend's own rules, and nothing is spent.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from codex_imagegen.batches import job_key, job_options
-from codex_imagegen.batches.checks import Checks
+from codex_imagegen import generation, options
 from codex_imagegen.batches.job_file import Line, Listing, at
+from codex_imagegen.codex.run import command
 from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.images import references
 from codex_imagegen.images.output import SUFFIXES
 from codex_imagegen.request import Request
 
@@ -41,8 +50,8 @@ class Jobs:
 
     def __init__(self, source: IO[bytes], name: str, *, out_dir: str, defaults: Mapping[str, Any]) -> None:
         self._name, self._out_dir = name, os.path.abspath(out_dir)
-        self._defaults = job_options.defaults(defaults)
-        self._digests = job_key.Digests()
+        self._defaults = default_options(defaults)
+        self._digests = Digests()
         self._checks = Checks()
         self._listing = Listing(source, name)
 
@@ -78,12 +87,12 @@ class Jobs:
 
     def job(self, line: Line) -> Job:
         """The job that a line asks for; raises :class:`UsageError`, and what its references raise."""
-        found = job_options.fields(self._listing.pairs(line))
+        found = fields(self._listing.pairs(line))
         out = self._path(found.get("out", self._default_name(line, found)))
-        request = job_options.request(found, self._defaults, out)
+        request = to_request(found, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.all(request, self._digests)
-        return Job(line.number, request, job_key.key(request, self._shown(out), digests))
+        return Job(line.number, request, key(request, self._shown(out), digests))
 
     def _default_name(self, line: Line, found: Mapping[str, Any]) -> str:
         wanted = {**self._defaults, **found}.get("format", "png").lower()
@@ -122,3 +131,135 @@ def _with_others(error: ImagegenError, others: int) -> ImagegenError:
         error.message = f"{error.message.rstrip('.')}; {others} more {'line is' if others == 1 else 'lines are'} wrong"
         error.args = (error.message,)
     return error
+
+
+ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
+NOT_A_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
+KEYS = {name: make_sure for name, make_sure in options.TYPES.items() if name not in NOT_A_JOBS}
+"""Every key of a job, and what makes sure of its type."""
+
+
+def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The keys and values of a job, by the names of :data:`KEYS`; null is the same as left out.
+
+    Raises :class:`UsageError` for a key that is unknown or there twice, and for a value of the wrong type.
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        name = _name(key)
+        if name in found:
+            raise UsageError(f"{key!r} is there twice", hint="leave one out")
+        found[name] = None if value is None else options.typed(name, value, hint="see the README on jobs")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def to_request(found: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> Request:
+    """The request of a job whose picture goes to ``out``; raises :class:`UsageError` for values that can't be meant."""
+    known = {**defaults, **found}
+    if "prompt" not in known:
+        raise UsageError("there is no prompt", hint='say what to draw: {"prompt": "…"}')
+    whole = options.request({**known, "out": out})
+    generation.check(whole)
+    command.refuse_thread(whole.codex_args, "a batch")
+    return whole
+
+
+def default_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of all jobs; raises :class:`UsageError` as :func:`fields` does, and for what no job may have."""
+    found = fields(list(given.items()))
+    command.refuse_thread(found.get("codex_args", ()), "a batch")
+    return found
+
+
+def _name(key: str) -> str:
+    name = key.replace("-", "_")
+    name = ALIASES.get(name, name)
+    if name in KEYS:
+        return name
+    if name in NOT_A_JOBS:
+        raise UsageError(f"{key!r} can't be set for one job", hint="leave it out")
+    raise UsageError(f"{key!r} is no key of a job", hint=options.closest(name, KEYS))
+
+
+_Seal = tuple[int, int, int, int]
+
+
+class Digests:
+    """The hash of each reference, read and decoded whole once, and again when the file has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[_Seal, bytes]] = {}
+
+    def of(self, path: str) -> bytes:
+        """The SHA-256 of a reference file; raises what :func:`references.load` raises."""
+        seal = _seal(path)
+        known = self._known.get(path)
+        if known is not None and known[0] == seal:
+            return known[1]
+        digest = hashlib.sha256(references.load(path).data).digest()
+        if seal is not None:
+            self._known[path] = seal, digest
+        return digest
+
+
+def key(request: Request, name: str, digests: Sequence[bytes]) -> bytes:
+    """16 bytes that are the same for the same job. ``name`` is where the picture goes, as the journal sees it.
+
+    Options that change no pixel are no part of it: how long it may take, whether it may replace a file, and which
+    executable Codex is.
+    """
+    parts = {
+        "prompt": request.prompt,
+        "refs": [digest.hex() for digest in digests],
+        "out": name,
+        "backend": request.backend,
+        "model": request.model,
+        "full_turn": request.full_turn,
+        "codex_args": request.codex_args,
+        "wishes": {name: value for name, value in asdict(request.wishes).items() if value},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()[:16]
+
+
+def _seal(path: str) -> _Seal | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class Checks:
+    """Remembers what need not be asked for each job: where Codex is."""
+
+    def __init__(self) -> None:
+        self._found: set[str | None] = set()
+
+    def all(self, request: Request, digests: Digests) -> list[bytes]:
+        """The references' hashes of a request that its backend would take; raises what it would refuse it with."""
+        return self._codex(request, digests) if request.backend == "codex" else _runcomfy(request)
+
+    def _codex(self, request: Request, digests: Digests) -> list[bytes]:
+        command.check_prompt(request.prompt)
+        if len(request.refs) > command.MAX_REFERENCES:
+            raise UsageError(
+                f"it has {len(request.refs)} references; the Codex route takes at most {command.MAX_REFERENCES}",
+                hint='leave some out, or give it "backend": "runcomfy", which takes 10',
+            )
+        hashes = [digests.of(path) for path in request.refs]
+        if request.codex not in self._found:
+            command.find(request.codex, os.environ)
+            self._found.add(request.codex)
+        return hashes
+
+
+def _runcomfy(request: Request) -> list[bytes]:
+    import hashlib
+
+    from codex_imagegen.runcomfy import inputs
+    from codex_imagegen.runcomfy import inputs as references
+
+    # by the files themselves: another Pillow would make another smaller copy of the same reference
+    found = inputs.checked(request).references
+    images = (ref if isinstance(ref, str) else references.as_uri(ref) for ref in found)
+    return [hashlib.sha256(image.encode()).digest() for image in images]

@@ -20,10 +20,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from codex_imagegen.batches.append_log import Lines
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import UsageError
+from codex_imagegen.files.append_log import Lines
 
 NAME = ".codex-imagegen-batch.jsonl"
 HEADER = {"journal": "codex-imagegen-batch", "schema": 1}

@@ -1,4 +1,7 @@
-"""The story of one job: what the journal knows of it, what an earlier run may have left, and then a run of its own."""
+"""The story of one job: what the journal knows of it, what an earlier run may have left, and then a run of its own.
+
+What a run that was cut off has left: its picture, in Codex's records or with RunComfy, or written already.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field, replace
 
 from codex_imagegen import generation, render
-from codex_imagegen.batches import results, resume
+from codex_imagegen.batches import results
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import Journal, Trace
 from codex_imagegen.batches.results import Outcome, Status
@@ -20,15 +23,16 @@ from codex_imagegen.errors import (
     NoPictureError,
     OutExists,
     OutputError,
+    RunComfyRetry,
     SessionMissing,
 )
 from codex_imagegen.files import atomic
 from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.request import Event, Request, Run
+from codex_imagegen.request import Earlier, Event, Request, Run
 from codex_imagegen.results import Result, Warning_
-from codex_imagegen.runner import backoff
-from codex_imagegen.runner.tries import NotStarted, Tries
+from codex_imagegen.runner import pool
+from codex_imagegen.runner.attempts import NotStarted, Tries
 
 _STATES = (2, 3, 4)
 """Exit codes of what was refused before anything was spent: looked at anew another time."""
@@ -47,13 +51,13 @@ class Attempts:
     journal: Journal
     interrupt: Interrupt
     retry_failed: bool = False
-    pauses: InitVar[backoff.Backoff | None] = None
+    pauses: InitVar[pool.Backoff | None] = None
     folders: set[str] = field(default_factory=set)
     tell: Callable[[Event], None] = lambda _event: None
     tries: Tries = field(init=False)
 
-    def __post_init__(self, pauses: backoff.Backoff | None) -> None:
-        self.tries = Tries(self.interrupt, pauses=pauses or backoff.Backoff())
+    def __post_init__(self, pauses: pool.Backoff | None) -> None:
+        self.tries = Tries(self.interrupt, pauses=pauses or pool.Backoff())
 
     @property
     def stopped(self) -> ImagegenError | None:
@@ -109,7 +113,7 @@ class Attempts:
         try:
             output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
         except OutExists as error:
-            error.hint = resume.MOVE
+            error.hint = MOVE
             raise
         folder = workspace.choose()
         try:
@@ -182,7 +186,7 @@ class Attempts:
         """The picture of a run that was cut off, written now or then; None where it made none."""
         self.folders.add(os.path.dirname(job.out))
         try:
-            return resume.fetch(job, trace, self.interrupt)
+            return fetch(job, trace, self.interrupt)
         except ImagegenError as error:
             if job.request.backend == "runcomfy":  # the request has ended, or it is asked for again another time
                 self._judge(job, error, again=False)
@@ -190,3 +194,44 @@ class Attempts:
             if isinstance(error, (NoPictureError, SessionMissing)):
                 return None
             raise
+
+
+MOVE = "move it away, give the job another out, or --force to replace it"
+
+
+def fetch(job: Job, trace: Trace, interrupt: Interrupt) -> Result:
+    """The result of the run that ``trace`` tells of, its picture written now, unless it was written then.
+
+    Nothing is spent. Raises what the backends raise where there is no picture, and :class:`OutExists` where something
+    else is in its place.
+    """
+    request = _earlier(job, trace)
+    if request.force or not os.path.lexists(job.out):
+        return generation.generate(request, interrupt=interrupt)
+    return _proven(request, job.out, interrupt)
+
+
+def _earlier(job: Job, trace: Trace) -> Request:
+    """The request that fetches instead of making."""
+    if job.request.backend == "runcomfy":
+        if trace.request_id is None:
+            raise RunComfyRetry(
+                "it was being submitted when the batch was cut off, and whether RunComfy took it is unknown",
+                hint="look at your requests on runcomfy.com; make it anew with --retry-failed",
+                spent=None,
+            )
+        return replace(job.request, request_id=trace.request_id)
+    return replace(job.request, earlier=Earlier(trace.folder, trace.started_at, trace.thread_id))
+
+
+def _proven(request: Request, out: str, interrupt: Interrupt) -> Result:
+    """The result of a run that was cut off after it had written ``out``; another file there is another's."""
+    spare = os.path.join(os.path.dirname(out), f".codex-imagegen-{os.urandom(8).hex()}{os.path.splitext(out)[1]}")
+    try:
+        result = generation.generate(replace(request, out=spare), interrupt=interrupt)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(spare)
+    if results.sha256(out) != result.images[0].sha256:
+        raise OutExists(f"{out!r} is there already", hint=MOVE)
+    return replace(result, images=(replace(result.images[0], path=out),))

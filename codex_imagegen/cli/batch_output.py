@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import render
 from codex_imagegen.batches.results import envelope
-from codex_imagegen.cli import again, console
+from codex_imagegen.cli import console, next_command
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.request import Event
 from codex_imagegen.results import ErrorInfo, Failure
-from codex_imagegen.runner import stops
+from codex_imagegen.runner import attempts
 
 if TYPE_CHECKING:
     from codex_imagegen.batches.results import Outcome
-    from codex_imagegen.cli.board import Board
+    from codex_imagegen.cli.progress import Board
     from codex_imagegen.errors import ImagegenError
 
 _BEFORE = {"recovered": "made by a run that was cut off", "there": "made before"}
@@ -65,8 +65,8 @@ class Ledger:
             left = total - good - self._counts["failed"]
             message = f"{stopped.message.rstrip('.')}; {left} of {total} jobs are left"
             code = stopped.exit_code if 2 <= stopped.exit_code <= 4 and not good else 1
-            info = replace(render.error_info(stopped), message=message, hint=stops.way_on(stopped), exit_code=code)
-            info = replace(info, hint=again.go_on(info, _again()))
+            info = replace(render.error_info(stopped), message=message, hint=attempts.way_on(stopped), exit_code=code)
+            info = replace(info, hint=next_command.go_on(info, _again()))
             console.sentence(info)
             return code
         if self._first is not None:
@@ -84,9 +84,9 @@ def _with_command(outcome: Outcome) -> Outcome:
     error = outcome.result.error
     if outcome.status != "left" or error is None:
         return outcome
-    error = replace(error, hint=again.go_on(error, _again()))
+    error = replace(error, hint=next_command.go_on(error, _again()))
     return replace(outcome, result=replace(outcome.result, error=error, failures=(Failure(0, error),)))
 
 
 def _again() -> str:
-    return again.command("batch")
+    return next_command.command("batch")

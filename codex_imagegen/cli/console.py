@@ -265,7 +265,7 @@ def said_yes(question: str) -> bool:
 
 
 def _kill_all() -> None:
-    process = sys.modules.get("codex_imagegen.codex.run.process")
+    process = sys.modules.get("codex_imagegen.codex.process")
     if process is not None:
         process.kill_all()
 

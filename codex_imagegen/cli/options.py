@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from codex_imagegen._version import __version__
-from codex_imagegen.cli.again import Repeatable
+from codex_imagegen.cli.next_command import Repeatable
 
 EVENTS = "Make stderr JSON lines: one for each step, and done or error as the last."
 

@@ -105,9 +105,9 @@ def _before(codex_home: str, codex_args: tuple[str, ...], run: Run) -> Before | 
     """What there was of the thread that the user's own arguments go on with, alone of all runs."""
     if not codex_args:
         return None
-    from codex_imagegen.codex.run import resume, subcommand
+    from codex_imagegen.codex.run import command, resume
 
-    thread = subcommand.resumed(codex_args)
+    thread = command.resumed(codex_args)
     if thread is None:
         return None
     run.closing.enter_context(resume.alone(resume.before(codex_home, thread)))

@@ -1,18 +1,30 @@
-"""The examination: every check at once, each in a thread and a time of its own, reported in their order."""
+"""The examination: every check at once, each in a thread and a time of its own, reported in their order.
+
+Every check, in the order of the report: what comes first is what a run would fail with first.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 
-from codex_imagegen.codex.run import process
+from codex_imagegen.codex import process
 from codex_imagegen.codex.run.wake import Wake
-from codex_imagegen.doctor.checks import Check
+from codex_imagegen.doctor.checks_codex import (
+    LIVE_SEC,
+    check_codex,
+    check_image_tool,
+    check_limits,
+    check_live,
+    check_login,
+)
+from codex_imagegen.doctor.checks_home import check_home, check_rollouts, check_space, check_wake_ups
+from codex_imagegen.doctor.checks_system import check_clock, check_parts, check_runcomfy
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Finding, failed, unknown
-from codex_imagegen.doctor.redact import Redact
+from codex_imagegen.doctor.report import Redact
 from codex_imagegen.errors import CodexMissing, ImagegenError, Interrupted
 
 END_SEC = 2.0
@@ -88,3 +100,39 @@ class _Examination:
             return failed(error)
         except Exception as error:  # noqa: BLE001 - one check's defect must not hide what the others found
             return unknown(f"a defect of this check: {type(error).__name__}", "please report it")
+
+
+LIMIT_SEC = 8.0
+"""Seconds after which a check is left alone: more than Codex is given, for a file system that does not answer."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A name that is promised, a function, the keys of its data (each is always there), and its time in seconds."""
+
+    name: str
+    look: Callable[[Context], Finding]
+    keys: tuple[str, ...] = ()
+    limit_sec: float = LIMIT_SEC
+
+
+CHECKS = (
+    Check("codex", check_codex, ("path", "version", "others")),
+    Check("login", check_login, ("login", "plan")),
+    Check("image-tool", check_image_tool, ("feature", "provider")),
+    Check("limits", check_limits, ("limits", "pictures_last_day")),
+    Check("home", check_home, ("path", "file_system")),
+    Check("wake-ups", check_wake_ups, ("woken",)),
+    Check("rollouts", check_rollouts, ("looked_at", "codex_versions", "strange")),
+    Check(
+        "space",
+        check_space,
+        ("free_bytes", "rollouts", "rollout_bytes", "pictures", "picture_bytes", "counted_all"),
+    ),
+    Check("clock", check_clock, ("year", "skew_sec")),
+    Check("runcomfy", check_runcomfy, ("source", "path", "mode")),
+    Check("parts", check_parts),
+)
+
+LIVE = Check("live", check_live, ("elapsed_sec",), LIVE_SEC + LIMIT_SEC)
+"""The last one, where it is asked for."""

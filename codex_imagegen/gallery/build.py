@@ -1,23 +1,28 @@
-"""The story of a gallery: the home's sessions listed, the changed ones read, the page written."""
+"""The story of a gallery: the home's sessions listed, the changed ones read, the page written.
+
+Where the page goes: its name, what is refused before anything is read, and a page that is replaced whole.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codex_imagegen.codex.sessions import layout
-from codex_imagegen.gallery import index, output
-from codex_imagegen.gallery.collect import Collector, Progress
+from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
+from codex_imagegen.files import atomic
+from codex_imagegen.gallery import index
+from codex_imagegen.gallery.collect import Collector, CollectProgress
 from codex_imagegen.gallery.entry import Entry
-from codex_imagegen.gallery.index import Index
-from codex_imagegen.gallery.output import Place
-from codex_imagegen.gallery.page import Page
-from codex_imagegen.gallery.shelf import Shelf
-from codex_imagegen.gallery.sources import Source, sources
+from codex_imagegen.gallery.index import Index, Source, sources
+from codex_imagegen.gallery.page import MARKER, Page
+from codex_imagegen.gallery.thumbnails import Shelf
+from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.results import Gallery, Warning_
 
@@ -39,7 +44,7 @@ class Wanted:
 def build(
     wanted: Wanted,
     interrupt: Interrupt,
-    tell: Callable[[Progress], None],
+    tell: Callable[[CollectProgress], None],
     environment: Mapping[str, str] | None = None,
 ) -> Gallery:
     """Make or renew the page. Starts no Codex, spends nothing, and opens no connection.
@@ -50,7 +55,7 @@ def build(
     started = time.monotonic()
     environment = os.environ if environment is None else environment
     codex_home = layout.home(environment)
-    target = output.place(wanted.out, force=wanted.force)
+    target = place(wanted.out, force=wanted.force)
     work = _Work(codex_home, target, wanted, interrupt, tell, started)
     return _with_index(index.path_of(codex_home, environment), work.done)
 
@@ -72,7 +77,7 @@ class _Work:
     target: Place
     wanted: Wanted
     interrupt: Interrupt
-    tell: Callable[[Progress], None]
+    tell: Callable[[CollectProgress], None]
     started: float
 
     def done(self, kept: Index) -> Gallery:
@@ -90,7 +95,7 @@ class _Work:
             lambda: kept.pictures(self.wanted.since), shown.count, os.path.basename(self.target.folder),
             home=self.codex_home, since=self.wanted.since_words, originals=originals,
         )  # fmt: skip
-        size = output.write(self.target.path, page.parts())
+        size = write(self.target.path, page.parts())
         if not self.wanted.since:  # a page of some days leaves the other days' files for the next whole one
             shelf.sweep(shown.names)
             kept.forget_others()
@@ -143,3 +148,70 @@ def _warnings(collector: Collector, listed: _Listed, shown: _Shown) -> Iterator[
 
 def _are(number: int, noun: str) -> str:
     return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"
+
+
+DEFAULT = "codex-gallery.html"
+_MARK, _MARK_WITHIN = f'content="{MARKER}"'.encode(), 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One page: its absolute path, and the folder of its pictures."""
+
+    path: str
+    folder: str
+
+
+def place(out: str | None, *, force: bool) -> Place:
+    """The place that ``--out`` means, checked: an hour of reading must not end in a folder that takes no files.
+
+    Raises :class:`UsageError`, :class:`OutExists` for a file that is no page of ours, and :class:`OutUnwritable`.
+    """
+    name = DEFAULT if out is None else out
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() not in {".html", ".htm"} or "\0" in name:
+        raise UsageError(f"--out {name!r} is no name of a page", hint="end it in .html")
+    found = Place(os.path.abspath(name), f"{os.path.abspath(stem)}-pictures")
+    if not force:
+        _check_ours(found.path)
+    output.check(output.Target(found.path, None, force=True))
+    if os.path.lexists(found.folder) and not os.path.isdir(found.folder):
+        raise OutUnwritable(f"{found.folder!r} is no folder", hint="choose another --out")
+    return found
+
+
+def write(path: str, parts: Iterable[str]) -> int:
+    """Put a page in its place, whole; gives back its bytes. Raises :class:`OutUnwritable`."""
+    size, real = 0, os.path.realpath(path)  # through a link, as a shell's redirection would
+    try:
+        os.makedirs(os.path.dirname(real), exist_ok=True)
+        with atomic.unfinished(os.path.dirname(real)) as (file, temporary):
+            for part in parts:
+                size += file.write(part.encode(errors="replace"))
+            atomic.flush(file)
+            atomic.replace(temporary, real)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return size
+
+
+def _check_ours(path: str) -> None:
+    """A page of ours may be renewed without asking; whatever else is there may not."""
+    try:
+        with open(path, "rb", opener=_at_once) as file:
+            ours = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _MARK in file.read(_MARK_WITHIN)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if not ours:
+        told = f"{path!r} is there already and is no gallery"
+        raise OutExists(told, hint="choose another --out, or give --force to replace it")
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a fifo that nobody writes to must not hang us
+
+
+def _unwritable(path: str, error: OSError) -> OutUnwritable:
+    return OutUnwritable(f"{path!r} can't be written: {error.strerror or error}", hint="choose another --out")

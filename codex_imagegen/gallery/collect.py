@@ -16,10 +16,8 @@ from threading import BoundedSemaphore
 from codex_imagegen.codex.sessions.reader import Keepsake, Kept
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.gallery.entry import Entry, bounded
-from codex_imagegen.gallery.index import Index
-from codex_imagegen.gallery.shelf import Shelf
-from codex_imagegen.gallery.sources import Source
-from codex_imagegen.gallery.thumbnails import develop, name_of
+from codex_imagegen.gallery.index import Index, Source
+from codex_imagegen.gallery.thumbnails import Shelf, develop, name_of
 from codex_imagegen.interrupt import Interrupt
 
 WORKERS = 8
@@ -27,7 +25,7 @@ WORKERS = 8
 
 
 @dataclass(slots=True)
-class Progress:
+class CollectProgress:
     """How far it is: bytes of rollouts that were and will be read, and the pictures so far."""
 
     done: int = 0
@@ -52,7 +50,7 @@ class Collector:
 
     def __init__(
         self, codex_home: str, index: Index, shelf: Shelf, *, originals: bool, interrupt: Interrupt,
-        tell: Callable[[Progress], None],
+        tell: Callable[[CollectProgress], None],
     ) -> None:  # fmt: skip
         self._home, self._index, self._shelf, self._originals = codex_home, index, shelf, originals
         self._interrupt, self._tell = interrupt, tell
@@ -60,7 +58,7 @@ class Collector:
         workers = min(WORKERS, os.cpu_count() or 1)
         self._room = BoundedSemaphore(2 * workers)
         self._pool = ThreadPoolExecutor(workers)
-        self.progress = Progress()
+        self.progress = CollectProgress()
         self.unreadable: list[str] = []
 
     def collect(self, sources: Iterable[Source]) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
-from codex_imagegen.codex.sessions.prompts import MAX_CHARS
+from codex_imagegen.codex.sessions.reader import MAX_CHARS
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codex_imagegen import wishes as words
+from codex_imagegen import options as words
 from codex_imagegen.images.decode import decoded
 from codex_imagegen.request import Wishes
 from codex_imagegen.results import Picture, Warning_

@@ -1,4 +1,7 @@
-"""A picture encoded anew: in another format, at another size, or both; only where the user asked for it."""
+"""A picture encoded anew: in another format, at another size, or both; only where the user asked for it.
+
+A picture in the format and the size that were promised: made over only where it is not so already.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from codex_imagegen.results import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+
+    from codex_imagegen.request import PictureFormat, Wishes
+    from codex_imagegen.results import Picture
+
 
 JPEG_QUALITY = 95
 """High enough that nobody sees it; Pillow's documentation calls more than 95 a waste."""
@@ -72,3 +79,18 @@ def _mode_for(image: PillowImage, wanted: PictureFormat) -> PillowImage:
         return image if image.mode in {"RGB", "L"} else image.convert("RGB")
     layered = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
+
+
+def finish(picture: Picture, format: PictureFormat | None, wishes: Wishes) -> Picture:  # noqa: A002 - its own name
+    """The picture in ``format`` (or the one wished for, or its own), cropped to the wished size if it shall ``fit``.
+
+    The very same object where nothing is to be done, so that its bytes are written as they came. Raises
+    :class:`OutUnwritable` when the format can't hold it.
+    """
+    wanted = format or wishes.format or picture.format
+    size = wishes.size if wishes.fit and wishes.size != (picture.width, picture.height) else None
+    if wanted == picture.format and size is None:
+        return picture
+    # it needs Pillow, and most pictures need nothing
+
+    return convert(picture, wanted, size)

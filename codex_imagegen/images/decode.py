@@ -1,6 +1,6 @@
 """Whether bytes are a whole picture: the kind by filetype, all its parts there, every pixel decoded by Pillow.
 
-The answer is the same in every program (see :mod:`~codex_imagegen.images.decoder`).
+The answer is the same in every program (see :mod:`~codex_imagegen.images.pillow_decoder`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def warm() -> None:
     """Import what :func:`verify` needs, for a caller that has time now and will have none when a picture lands."""
     import filetype  # noqa: F401
 
-    from codex_imagegen.images import decoder  # noqa: F401 - and with it Pillow, and its plug-ins for all three
+    from codex_imagegen.images import pillow_decoder  # noqa: F401 - and with it Pillow, and its plug-ins for all three
 
 
 def verify(data: bytes, *, revised_prompt: str | None = None) -> Picture:
@@ -78,6 +78,6 @@ def kind_of(data: bytes) -> PictureFormat | None:
 def _load(data: bytes, kind: PictureFormat) -> PillowImage:
     if not structure.is_structurally_whole(data):
         raise Broken("it can't be decoded whole: a part of it is missing or damaged")
-    from codex_imagegen.images import decoder
+    from codex_imagegen.images import pillow_decoder
 
-    return decoder.decode(data, kind)
+    return pillow_decoder.decode(data, kind)

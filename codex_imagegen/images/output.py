@@ -1,7 +1,11 @@
-"""Where pictures go: names, what is refused before anything is spent, and a write that is whole or not there at all."""
+"""Where pictures go: names, what is refused before anything is spent, and a write that is whole or not there at all.
+
+A picture that is there already, and is left as it is.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
@@ -10,11 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
-from codex_imagegen.files import atomic, containment, sync
+from codex_imagegen.files import atomic, containment
+from codex_imagegen.images.decode import Broken, verify
 from codex_imagegen.request import STDOUT, PictureFormat
 
 if TYPE_CHECKING:
     from codex_imagegen.results import Image, Picture
+
 
 SUFFIXES: dict[str, PictureFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 _MAX_DEFAULT_NAMES = 10_000
@@ -195,7 +201,7 @@ def _write_file(data: bytes, target: Target) -> str:
             atomic.unfinished(folder, at) as (file, temporary),
         ):
             file.write(data)
-            sync.flush(file)
+            atomic.flush(file)
             return _publish(temporary, path, target, at)
     except OSError as error:
         raise _unwritable(path, error, spent=True) from error
@@ -233,3 +239,31 @@ def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwrita
         spent=spent,
         errno=error.errno,
     )
+
+
+_HINT = "move it away, or choose another --out"
+
+
+def image(path: str) -> Image:
+    """What is at ``path``, decoded whole; raises :class:`OutExists` where that is no picture."""
+    from codex_imagegen.results import Image
+
+    data = _read(path)
+    try:
+        found = verify(data)
+    except Broken as error:
+        raise OutExists(f"{path!r} is there already and is no picture: {error}", hint=_HINT) from error
+    digest = hashlib.sha256(data).hexdigest()
+    return Image(path, found.format, found.width, found.height, len(data), digest)
+
+
+def _read(path: str) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo must not hang us
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OutExists(f"{path!r} is there already and is no picture", hint=_HINT)
+        with open(descriptor, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise OutUnwritable(f"{path!r} is there already and can't be read: {error.strerror}", hint=_HINT) from error

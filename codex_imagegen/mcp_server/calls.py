@@ -1,7 +1,16 @@
-"""The calls that the tools take: arguments made sure of, the story told by the rooms below, and its answer."""
+"""The calls that the tools take: arguments made sure of, the story told by the rooms below, and its answer.
+
+The doctor's report, asked of a process of its own.
+
+It ends every Codex of its process that is still at work when its time is up, and those of other calls must not be
+among them.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,15 +18,15 @@ from typing import Any
 import anyio
 from mcp.types import CallToolResult, Tool
 
-from codex_imagegen import generation, options, wishes
+from codex_imagegen import generation, options
 from codex_imagegen.codex.sessions import layout
-from codex_imagegen.errors import ImagegenError, NoPicture, UsageError
+from codex_imagegen.errors import ImagegenError, InternalError, NoPicture, UsageError
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.mcp_server import doctor, results, tools, unreadable
+from codex_imagegen.mcp_server import results, tools, unreadable
 from codex_imagegen.mcp_server.settings import MAX_COUNT, Settings
 from codex_imagegen.mcp_server.undelivered import Call, Owed
 from codex_imagegen.mcp_server.worker import Progress, Work, settled
-from codex_imagegen.recovery import story
+from codex_imagegen.recovery import write
 from codex_imagegen.recovery.write import Place
 from codex_imagegen.request import Event, Request
 
@@ -76,7 +85,7 @@ class Calls:
         return answer
 
     def _examining(self) -> _Work:
-        return lambda interrupt, _tell: results.of_checkup(doctor.examined(self._settings, interrupt))
+        return lambda interrupt, _tell: results.of_checkup(examined(self._settings, interrupt))
 
     def _checked(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that were given, of their types; raises :class:`UsageError`."""
@@ -125,12 +134,12 @@ class Calls:
         thread = found.get("thread_id") or self._owed.thread()
         if not layout.THREAD_ID.match(thread):
             raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
-        look = wishes.parse(size=found.get("size"), fit=found.get("fit", False))
+        look = options.parse(size=found.get("size"), fit=found.get("fit", False))
         place = Place(found.get("out"), None, found.get("force", False), look, self._settings.roots)
 
         def work(_interrupt: Interrupt, _tell: Callable[[Event], None]) -> CallToolResult:
             try:
-                result = story.recover([thread], place)
+                result = write.recover([thread], place)
             except NoPicture:
                 self._owed.settled(thread)
                 raise
@@ -145,3 +154,30 @@ def _numbered(event: Event, count: int) -> Event:
     if count == 1 or event.index is None or event.message:
         return event
     return replace(event, message=f"picture {event.index + 1} of {count}")
+
+
+LIMIT_SEC = 60.0
+"""Each of its checks has a time of its own, and they all run at once."""
+
+
+def examined(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
+    """What ``codex-imagegen doctor --json`` prints; raises :class:`Interrupted` when somebody asks to stop."""
+    # -P: a module in the working folder, which a model may write to, is no part of this program
+    argv = [sys.executable, "-P", "-m", "codex_imagegen", "doctor", "--json"]
+    argv += ["--codex", settings.codex] if settings.codex else []
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(argv, stdin=silent, stdout=subprocess.PIPE, stderr=silent) as child:
+        unhook = interrupt.on_set(child.terminate)
+        try:
+            out, _none = child.communicate(timeout=LIMIT_SEC)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise InternalError("the doctor gave no answer", hint="run: codex-imagegen doctor") from None
+        finally:
+            unhook()
+    interrupt.check()
+    try:
+        report = json.loads(out)
+    except ValueError as error:
+        raise InternalError("the doctor gave no report", hint="run: codex-imagegen doctor") from error
+    return dict(report)

@@ -1,23 +1,32 @@
-"""What a call is answered with: words for the model, a preview, and the promised JSON object as structured content."""
+"""What a call is answered with: words for the model, a preview, and the promised JSON object as structured content.
+
+A picture small enough for a message: the file itself where it is, else a copy with fewer pixels.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
 from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.images import references
-from codex_imagegen.images.preview import preview
+from codex_imagegen.images.decode import decoded
 from codex_imagegen.mcp_server.settings import Settings
 from codex_imagegen.results import ErrorInfo, Image, Result
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
 
 _COMMAND = re.compile(r"codex-imagegen recover ([0-9a-f-]{36}) --out .+\Z", re.DOTALL)
 """What a hint of the command line ends with (see ``generation``), once Codex had begun a session."""
@@ -96,3 +105,42 @@ def _preview(image: Image, limit: int, settings: Settings) -> ImageContent | Non
     except (ImagegenError, OSError, ValueError):
         return None
     return None if small is None else ImageContent(data=small[0], mime_type=small[1])
+
+
+MAX_SIDE = 1024
+"""Pixels: as large as it is shown in a conversation, and less than what models scale pictures down to."""
+
+_MIN_SIDE = 32
+_QUALITY = 85
+_STEP = 0.75
+
+
+def preview(data: bytes, limit: int) -> tuple[str, str] | None:
+    """The picture as (base64 of at most ``limit`` characters, its MIME type), or None where no copy is small enough."""
+    with decoded(data) as (image, kind):
+        if max(image.size) <= MAX_SIDE and len(text := _base64(data)) <= limit:
+            return text, f"image/{kind}"
+        side = MAX_SIDE
+        while side >= _MIN_SIDE:
+            copy, kind_of_copy = _copy(image, side)
+            if len(text := _base64(copy)) <= limit:
+                return text, kind_of_copy
+            side = int(side * _STEP)
+    return None
+
+
+def _copy(image: PillowImage, side: int) -> tuple[bytes, str]:
+    """A copy of at most so many pixels on a side: a JPEG, or a PNG where something shines through."""
+    transparent = image.has_transparency_data
+    small = image.convert("RGBA" if transparent else "RGB")
+    small.thumbnail((side, side))
+    target = io.BytesIO()
+    if transparent:
+        small.save(target, "PNG", optimize=True)
+        return target.getvalue(), "image/png"
+    small.save(target, "JPEG", quality=_QUALITY)
+    return target.getvalue(), "image/jpeg"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codex_imagegen.codex.run import workspace
-from codex_imagegen.codex.sessions import fallback, layout, turns
+from codex_imagegen.codex.sessions import fallback, inspect, layout
 from codex_imagegen.codex.sessions.history import Past
 from codex_imagegen.codex.sessions.reader import Keepsake
 from codex_imagegen.prune.scan import Own
@@ -55,7 +55,7 @@ def reason(own: Own, rule: Rule, forked: Set[str]) -> Reason | None:
 def _within(own: Own, rule: Rule) -> Reason | None:
     """What only the rollout itself can say."""
     try:
-        if turns.several(own.path):
+        if inspect.several(own.path):
             return "continued"
         return "only-copy" if rule.keep_pictures and _is_only_copy(rule.codex_home, own) else None
     except OSError:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
-from codex_imagegen.files import sync
+from codex_imagegen.files import atomic
 from codex_imagegen.runcomfy import settings
 
 SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
@@ -165,7 +165,7 @@ def _replace(path: str, data: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
-            sync.flush(file)
+            atomic.flush(file)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):

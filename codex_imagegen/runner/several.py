@@ -11,9 +11,9 @@ from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.request import Event, Run
 from codex_imagegen.results import ErrorInfo, Failure, Image, Made, Warning_
-from codex_imagegen.runner import stops
+from codex_imagegen.runner import attempts
+from codex_imagegen.runner.attempts import NotStarted, Tries
 from codex_imagegen.runner.pool import Pool
-from codex_imagegen.runner.tries import NotStarted, Tries
 
 Draw = Callable[[int, Run], tuple[Made, Image]]
 """Makes the picture of that number, counted from 0, and writes it; raises what the backends raise."""
@@ -52,7 +52,7 @@ class Ended:
             message, info = f"interrupted; {images} of {count} are made", replace(info, hint="ask for the others alone")
         elif self.stopped is not None:
             message = f"{info.message.rstrip('.')}; {images} of {count} are made"
-            info = replace(info, exit_code=1, hint=stops.way_on(self.stopped))
+            info = replace(info, exit_code=1, hint=attempts.way_on(self.stopped))
         else:
             message = f"{len(errors)} of {count} pictures failed; the first: {info.message}"
             info = replace(info, exit_code=1)
@@ -85,7 +85,7 @@ def make(wanted: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wor
     errors = {index: end for index, end in ended.items() if isinstance(end, ImagegenError)}
     for index in wanted:
         if index not in ended:  # an interrupt came before its turn
-            errors[index] = stops.not_started(run.interrupt.error())
+            errors[index] = attempts.not_started(run.interrupt.error())
             _tell(_numbered(run, index), errors[index])
     return Ended(made, dict(sorted(errors.items())), tries.stopped)
 

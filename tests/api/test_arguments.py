@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import codex_imagegen
-from codex_imagegen import UsageError, arguments, options
+from codex_imagegen import UsageError, api, options
 from codex_imagegen.cli.commands.generate import OPTIONS
 
 
@@ -117,7 +117,7 @@ def test_every_option_of_the_command_is_an_argument_where_it_makes_sense():
     """What is left to the command: where prompts come from, how things are shown, and a request without its wait."""
     of_the_command = {option.name for option in OPTIONS}
     shown = {"prompt_file", "json_wanted", "events", "quiet", "verbose", "no_wait", "show"}
-    named = arguments.Options.__annotations__.keys() | {"prompt", "refs"}
+    named = api.Options.__annotations__.keys() | {"prompt", "refs"}
     of_python_alone = {"on_event", "interrupt", "codex_home"}
     assert of_the_command - shown == named - of_python_alone
     assert named - {"on_event", "interrupt"} == options.TYPES.keys()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from codex_imagegen.batches.append_log import MAX_LINE, Lines
+from codex_imagegen.files.append_log import MAX_LINE, Lines
 
 RARE = "\U0001f98a" * 1_048_576
 """A prompt of Codex's full length, of which each character is escaped with twelve bytes."""
@@ -67,7 +67,7 @@ def test_foreign_line_costs_no_more_memory_than_the_longest_of_ours(tmp_path: Pa
 
 LOW = """
 import os, sys
-from codex_imagegen.batches.append_log import Lines
+from codex_imagegen.files.append_log import Lines
 from codex_imagegen.codex.run.workspace import choose, held, workspace
 from codex_imagegen.files import atomic
 for number in range(3):

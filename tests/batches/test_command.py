@@ -19,7 +19,7 @@ from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.demo.fake_openai import Call, Reply
 from codex_imagegen.render import envelope
 from codex_imagegen.results import Result
-from codex_imagegen.runner import backoff
+from codex_imagegen.runner import pool
 from tests.support import builds, recorded
 from tests.support.batches import (
     BatchScript,
@@ -200,10 +200,10 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
 
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
     """How long is in tests/runner; here it is short."""
-    assert next(backoff.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
+    assert next(pool.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
     pauses: list[float] = []
-    shut = backoff.Gate.shut
-    monkeypatch.setattr(backoff.Gate, "shut", lambda gate, seconds: (pauses.append(seconds), shut(gate, 0.05))[1])
+    shut = pool.Gate.shut
+    monkeypatch.setattr(pool.Gate, "shut", lambda gate, seconds: (pauses.append(seconds), shut(gate, 0.05))[1])
     world = lab(script=BatchScript(rate_limited=1))
     done = world.call("batch", write_jobs(world, "a fox"))
     assert (done.code, done.err) == (0, "")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codex_imagegen.batches import resume
+from codex_imagegen.batches import worker
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import HEADER, NAME, Journal
 from codex_imagegen.batches.results import done_before, failed_before
@@ -228,5 +228,5 @@ def test_record_with_any_values_in_its_fields_raises_no_defect(
                 json.dumps([repr(done_before(end, request.out or "", backend)), repr(failed_before(end, backend))])
             if trace and not (backend == "runcomfy" and trace.request_id):
                 with pytest.raises(ImagegenError):
-                    resume.fetch(Job(1, request, bytes.fromhex(JOB)), trace, Interrupt())
+                    worker.fetch(Job(1, request, bytes.fromhex(JOB)), trace, Interrupt())
             Attempts(journal, Interrupt()).sweep()

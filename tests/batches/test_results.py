@@ -16,7 +16,7 @@ from codex_imagegen.batches.results import done_before, failed_before, left, sha
 from codex_imagegen.errors import Moderation, UsageLimit
 from codex_imagegen.render import failed
 from codex_imagegen.results import Image, Result, Warning_
-from codex_imagegen.runner.stops import not_started
+from codex_imagegen.runner.attempts import not_started
 
 
 def through_json(result: Result) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, Request
 from codex_imagegen.results import Image, Result
-from codex_imagegen.runner.backoff import Backoff
-from codex_imagegen.runner.stops import ends_all
+from codex_imagegen.runner.attempts import ends_all
+from codex_imagegen.runner.pool import Backoff
 
 THREAD = "019a0000-0000-7000-8000-000000000001"
 KEY = b"k" * 16

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from codex_imagegen.codex import tool_errors
+from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.error_patterns import Reason
 
 
@@ -62,7 +62,7 @@ def http(status: str, body: object) -> str:
     ],
 )
 def test_tool_error_has_its_code(text: str, code: str):
-    reason = tool_errors.of_tool(text)
+    reason = error_patterns.of_tool(text)
     assert reason is not None
     assert reason.code == code
     assert bool(reason.words) is (code != "tool-unavailable")  # its sentence has said it already
@@ -70,35 +70,35 @@ def test_tool_error_has_its_code(text: str, code: str):
 
 @pytest.mark.parametrize("text", ["", "Generated image saved to x", "unsupported call: shell", "The image is ready."])
 def test_tool_output_without_an_error_has_none(text: str):
-    assert tool_errors.of_tool(text) is None
+    assert error_patterns.of_tool(text) is None
 
 
 def test_tool_error_of_a_limit_has_its_end():
     limit = {"error": {"type": "usage_limit_reached", "message": "The limit", "resets_at": 1_795_300_000}}
-    assert tool_errors.of_tool(http("429 Too Many Requests", limit)) == Reason(
+    assert error_patterns.of_tool(http("429 Too Many Requests", limit)) == Reason(
         "usage-limit", "The limit", 1_795_300_000
     )
     limit["error"]["resets_at"] = 10**20
-    assert tool_errors.of_tool(http("429 Too Many Requests", limit)) == Reason("usage-limit", "The limit")
+    assert error_patterns.of_tool(http("429 Too Many Requests", limit)) == Reason("usage-limit", "The limit")
 
 
 @pytest.mark.parametrize("error", [{"code": []}, {"type": {}}, [], "x", None, 5, {"message": 5}])
 def test_tool_error_with_any_body_is_read(error: object):
-    assert tool_errors.of_tool(http("400 Bad Request", {"error": error})) is not None
+    assert error_patterns.of_tool(http("400 Bad Request", {"error": error})) is not None
 
 
 def test_tool_error_reads_an_escaped_rust_string():
     body = r'"{\"error\":{\"message\":\"na\u{ef}ve \\\"q\\\" \'x\' \u{1f98a}\"}}"'
     quoted = f"image generation failed: http 400 Bad Request: Some({body})"
-    reason = tool_errors.of_tool(quoted)
+    reason = error_patterns.of_tool(quoted)
     assert reason is not None
     assert (reason.code, reason.words) == ("generation-failed", "naïve \"q\" 'x' 🦊")
     for odd in (r"\u{d800}", r"\u{ffffff}", r"\x", "\\u{}", '"'):
-        assert tool_errors.of_tool(f'image generation failed: http 400 Bad Request: Some("{odd}")') is not None
+        assert error_patterns.of_tool(f'image generation failed: http 400 Bad Request: Some("{odd}")') is not None
 
 
 def hint(text: str) -> str:
-    reason = tool_errors.of_tool(text)
+    reason = error_patterns.of_tool(text)
     assert reason is not None
     assert reason.code == "generation-failed"
     return reason.hint or ""
@@ -134,21 +134,21 @@ def test_hint_names_repeating_only_where_it_can_help():
     ],
 )
 def test_error_body_becomes_a_phrase(body: object, words: str):
-    reason = tool_errors.of_tool(http("502 Bad Gateway", body))
+    reason = error_patterns.of_tool(http("502 Bad Gateway", body))
     assert reason is not None
     assert reason.words == words
 
 
 def test_answer_without_a_body_has_a_phrase():
     for told in ("image generation failed: http 404 Not Found: None", "image generation failed: http 404 Not Found"):
-        reason = tool_errors.of_tool(told)
+        reason = error_patterns.of_tool(told)
         assert reason is not None
         assert reason.words == "HTTP 404 Not Found"
 
 
 def test_missing_host_is_named_with_path_and_reason():
     told = "failed to spawn code-mode host /a b/codex-code-mode-host: not found. Code mode will fail closed"
-    reason = tool_errors.of_tool(f"Code Mode is unavailable because {told}")
+    reason = error_patterns.of_tool(f"Code Mode is unavailable because {told}")
     assert reason == Reason("codex-incomplete", "/a b/codex-code-mode-host: not found")
 
 
@@ -170,5 +170,5 @@ def test_missing_host_is_named_with_path_and_reason():
     ],
 )
 def test_error_of_the_hosted_tool_is_read_from_the_models_words(said: str, code: str | None):
-    reason = tool_errors.of_hosted(said)
+    reason = error_patterns.of_hosted(said)
     assert (None if reason is None else reason.code) == code

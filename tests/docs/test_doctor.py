@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from codex_imagegen.doctor.checks import CHECKS, LIVE
-from codex_imagegen.doctor.format import MARKS
+from codex_imagegen.doctor.report import MARKS
+from codex_imagegen.doctor.runner import CHECKS, LIVE
 from tests.doctor.examined import KEYS
 from tests.support import docs, promised
 

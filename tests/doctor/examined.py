@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from codex_imagegen import render
-from codex_imagegen.doctor import format
-from codex_imagegen.doctor.checks import CHECKS, LIVE
+from codex_imagegen.doctor import report
+from codex_imagegen.doctor.checks_system import versions_beside
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.doctor.dependencies import versions_beside
 from codex_imagegen.doctor.findings import Report
+from codex_imagegen.doctor.runner import CHECKS, LIVE
 from codex_imagegen.doctor.runner import examine as run_checks
 from codex_imagegen.interrupt import Interrupt
 from tests.support import builds, checks
@@ -82,7 +82,7 @@ def look(world: Lab, *names: str, codex: str | None = None, env: Mapping[str, st
     told = Report(findings, versions_beside(findings[0].data.get("version")), 0.0)
     sentence = f"{render.error_line(render.error_info(told.error))}\n" if told.error else ""
     code = told.error.exit_code if told.error else 0
-    return Examined(Outcome(code, f"{format.to_json(told)}\n".encode(), sentence, 0.0))
+    return Examined(Outcome(code, f"{report.to_json(told)}\n".encode(), sentence, 0.0))
 
 
 def faulty(world: Lab, *cases: tuple[str, ...]) -> str:

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from codex_imagegen.codex.run import watch
+from codex_imagegen.codex.run import wake
 from codex_imagegen.codex.sessions import layout
-from codex_imagegen.doctor import checks_home, mounts, probe
+from codex_imagegen.doctor import checks_home
 from codex_imagegen.doctor.context import Context
+from codex_imagegen.files import probe
 from codex_imagegen.interrupt import Interrupt
 from tests.doctor.examined import examine, look, scripted, tree
 
@@ -70,7 +71,7 @@ def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])
 def test_network_file_system_is_a_warning(context, monkeypatch, kind, status):
-    monkeypatch.setattr(mounts, "kind", lambda _path: kind)
+    monkeypatch.setattr(checks_home, "kind", lambda _path: kind)
     found = checks_home.check_home(context)
     assert (found.status, found.data["file_system"]) == (status, kind)
     assert kind is None or kind in found.message
@@ -101,7 +102,7 @@ def test_wake_ups_without_inotify_are_a_warning(context, monkeypatch):
     def refuse(*_):
         raise OSError("inotify instance limit reached")
 
-    monkeypatch.setattr(watch, "_start", refuse)
+    monkeypatch.setattr(wake, "_start", refuse)
     found = checks_home.check_wake_ups(context)
     assert (found.status, found.data) == ("warning", {"woken": False})
     assert "0.03 s" in found.message
@@ -131,7 +132,7 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
     ],
 )  # fmt: skip
 def test_mountinfo_of_linux_names_the_file_system(path, kind):
-    assert mounts.longest(path, mounts.of_linux(MOUNTINFO)) == kind
+    assert checks_home.longest(path, checks_home.of_linux(MOUNTINFO)) == kind
 
 
 @pytest.mark.parametrize(
@@ -139,10 +140,10 @@ def test_mountinfo_of_linux_names_the_file_system(path, kind):
     [("/x", "apfs"), ("/Volumes/share/a", "smbfs"), ("/System/Volumes/Data/home/me", "autofs")],
 )  # fmt: skip
 def test_mount_of_macos_names_the_file_system(path, kind):
-    assert mounts.longest(path, mounts.of_macos(MACOS)) == kind
+    assert checks_home.longest(path, checks_home.of_macos(MACOS)) == kind
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks stat of coreutils for the truth")
 def test_file_system_of_this_machine_is_known(tmp_path):
-    assert mounts.kind("/proc/self") == "proc"
-    assert mounts.kind(str(tmp_path)) is not None
+    assert checks_home.file_system("/proc/self") == "proc"
+    assert checks_home.file_system(str(tmp_path)) is not None

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from codex_imagegen.doctor import clock, dependencies, space, token
+from codex_imagegen.doctor import checks_home, checks_system
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.errors import InternalError
 from codex_imagegen.interrupt import Interrupt
@@ -37,7 +37,7 @@ def test_space_counts_rollouts_and_pictures(past, context):
         for archived in (False, False, True)
     ]
     past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
-    found = space.check_space(context)
+    found = checks_home.check_space(context)
     assert (found.status, found.data["rollout_bytes"], found.data["counted_all"]) == ("ok", sum(sizes), True)
     assert "3 rollouts" in found.message
 
@@ -45,20 +45,20 @@ def test_space_counts_rollouts_and_pictures(past, context):
 def test_space_counted_in_part_says_so(past, context, monkeypatch):
     for _ in range(20):
         past.rollout(user_message())
-    monkeypatch.setattr(space, "COUNT_SEC", -1)
-    assert "more than 0 rollouts" in space.check_space(context).message
+    monkeypatch.setattr(checks_home, "COUNT_SEC", -1)
+    assert "more than 0 rollouts" in checks_home.check_space(context).message
 
 
 def test_little_space_is_a_warning(context, monkeypatch):
-    monkeypatch.setattr(space, "LITTLE_BYTES", 1 << 62)
-    found = space.check_space(context)
+    monkeypatch.setattr(checks_home, "LITTLE_BYTES", 1 << 62)
+    found = checks_home.check_space(context)
     assert (found.status, found.hint) == ("warning", "make room there")
 
 
 def test_missing_home_has_the_space_and_clock_of_its_parent(tmp_path):
     """It has as much room, and the same time, as what will hold it; and nothing is made there."""
     nowhere = Context(None, Interrupt(), {"CODEX_HOME": str(tmp_path / "nowhere" / "codex"), "PATH": ""})
-    assert (space.check_space(nowhere).status, clock.check_clock(nowhere).status) == ("ok", "ok")
+    assert (checks_home.check_space(nowhere).status, checks_system.check_clock(nowhere).status) == ("ok", "ok")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -67,7 +67,7 @@ def test_space_without_statvfs_is_unknown(context, monkeypatch):
         raise OSError("not implemented")
 
     monkeypatch.setattr(os, "statvfs", refuse)
-    assert space.check_space(context).status == "unknown"
+    assert checks_home.check_space(context).status == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_space_without_statvfs_is_unknown(context, monkeypatch):
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_470_000, "1.5 MB"), (74_709_225_472, "74.7 GB"), (5e15, "5000 TB")],
 )
 def test_size_is_formatted(number, words):
-    assert space.size(number) == words
+    assert checks_home.size(number) == words
 
 
 # Clock
@@ -88,7 +88,7 @@ def at(year):
 @pytest.mark.parametrize("year", [1970, 2025, 2051])
 def test_impossible_year_is_a_warning(context, monkeypatch, year):
     monkeypatch.setattr(time, "time", lambda: at(year))
-    found = clock.check_clock(context)
+    found = checks_system.check_clock(context)
     assert (found.status, found.data["year"]) == ("warning", year)
 
 
@@ -96,12 +96,12 @@ def test_impossible_year_is_a_warning(context, monkeypatch, year):
 def test_skewed_file_system_clock_is_a_warning(context, monkeypatch, skew, word):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + skew)
-    found = clock.check_clock(context)
+    found = checks_system.check_clock(context)
     assert (found.status, word in found.message) == ("warning", True)
 
 
 def test_agreeing_clocks_are_ok(context):
-    assert clock.check_clock(context).status == "ok"
+    assert checks_system.check_clock(context).status == "ok"
 
 
 # The token
@@ -129,13 +129,13 @@ def test_token_file_open_to_group_or_others_is_a_warning(context, monkeypatch, t
     path.write_text('{"access_token": "rc-secret-token"}')
     path.chmod(mode)
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path))
-    found = token.check_runcomfy(context)
+    found = checks_system.check_runcomfy(context)
     assert (found.status, found.data["mode"]) == ("warning", f"{mode:04o}")
 
 
 def test_token_in_environment_is_ok(context, monkeypatch):
     context.environment = {"RUNCOMFY_TOKEN": "rc-secret"}
-    found = token.check_runcomfy(context)
+    found = checks_system.check_runcomfy(context)
     assert (found.status, found.data["source"]) == ("ok", "environment")
     assert "secret" not in repr(found)
 
@@ -143,11 +143,11 @@ def test_token_in_environment_is_ok(context, monkeypatch):
 def test_folder_in_place_of_token_is_a_warning(context, monkeypatch, tmp_path):
     (tmp_path / "token.json").mkdir()
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path))
-    assert token.check_runcomfy(context).status == "warning"
+    assert checks_system.check_runcomfy(context).status == "warning"
 
 
 def test_missing_token_is_ok(context):
-    found = token.check_runcomfy(context)
+    found = checks_system.check_runcomfy(context)
     assert (found.status, found.data["source"], found.data["mode"]) == ("ok", None, None)
 
 
@@ -155,13 +155,13 @@ def test_missing_token_is_ok(context):
 
 
 def test_parts_have_versions(context):
-    assert dependencies.check_parts(context).status == "ok"
-    assert None not in dependencies.versions().values()
-    assert {"codex-imagegen", "python", "system", *dependencies.PARTS} == set(dependencies.versions())
+    assert checks_system.check_parts(context).status == "ok"
+    assert None not in checks_system.versions().values()
+    assert {"codex-imagegen", "python", "system", *checks_system.PARTS} == set(checks_system.versions())
 
 
 def test_missing_part_is_an_internal_error(context, monkeypatch):
-    monkeypatch.setattr(dependencies, "PARTS", ("click", "no-such-part"))
-    found = dependencies.check_parts(context)
+    monkeypatch.setattr(checks_system, "PARTS", ("click", "no-such-part"))
+    found = checks_system.check_parts(context)
     assert isinstance(found.error, InternalError)
     assert "no-such-part is not installed" in found.message

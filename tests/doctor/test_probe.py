@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from codex_imagegen.doctor import probe
+from codex_imagegen.files import probe
 
 TRIES = pytest.mark.parametrize("act", [probe.unnamed, probe.named])
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.doctor import rollouts
+from codex_imagegen.doctor import checks_home
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import failed, ok
-from codex_imagegen.doctor.redact import Redact
+from codex_imagegen.doctor.report import Redact
 from codex_imagegen.errors import NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
 from tests.support.history import History, new_thread_id, session_meta, user_message
@@ -24,7 +24,7 @@ def past(tmp_path):
 @pytest.fixture
 def look(past):
     def check():
-        return rollouts.check_rollouts(Context(None, Interrupt(), {"CODEX_HOME": str(past.home), "PATH": ""}))
+        return checks_home.check_rollouts(Context(None, Interrupt(), {"CODEX_HOME": str(past.home), "PATH": ""}))
 
     return check
 

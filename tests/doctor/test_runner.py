@@ -8,11 +8,10 @@ import threading
 
 import pytest
 
-from codex_imagegen.doctor import format
-from codex_imagegen.doctor.checks import CHECKS, LIVE, Check
+from codex_imagegen.doctor import report
 from codex_imagegen.doctor.context import Context, Once
 from codex_imagegen.doctor.findings import Report, failed, ok, unknown, warning
-from codex_imagegen.doctor.runner import examine
+from codex_imagegen.doctor.runner import CHECKS, LIVE, Check, examine
 from codex_imagegen.errors import CodexMissing, Interrupted, NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
 from tests.doctor.examined import CHECK_KEYS, KEYS, NAMES
@@ -139,12 +138,12 @@ FINDINGS = (
 
 
 def test_report_takes_its_error_from_the_first_failure():
-    report = Report(FINDINGS, {"codex": None}, 1.23456)
-    told = json.loads(format.to_json(report))
+    result = Report(FINDINGS, {"codex": None}, 1.23456)
+    told = json.loads(report.to_json(result))
     assert list(told) == KEYS
     assert [list(check) for check in told["checks"]] == [CHECK_KEYS] * len(FINDINGS)
     assert (told["ok"], told["error"]["code"], told["elapsed_sec"]) == (False, "not-logged-in", 1.235)
-    assert "\n" not in format.to_json(report)
+    assert "\n" not in report.to_json(result)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +155,9 @@ def test_report_takes_its_error_from_the_first_failure():
     ],
 )
 def test_summary_counts_each_status(findings, text):
-    assert format.summary(findings) == text
+    assert report.summary(findings) == text
 
 
 def test_line_holds_mark_message_and_hint():
-    assert format.line(warning("hm", "do it"), 5).split() == ["warn", "hm", "->", "do", "it"]
-    assert format.line(ok("fine"), 5) == "ok           fine"
+    assert report.line(warning("hm", "do it"), 5).split() == ["warn", "hm", "->", "do", "it"]
+    assert report.line(ok("fine"), 5) == "ok           fine"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import codex_imagegen
-from codex_imagegen.files import sync
+from codex_imagegen.files import atomic
 
 FULL = 51
 """F_FULLFSYNC in macOS's <sys/fcntl.h>."""
@@ -39,7 +39,7 @@ def asked(monkeypatch):
 def written(path: Path) -> None:
     with path.open("wb") as file:
         file.write(b"a picture")
-        sync.flush(file)
+        atomic.flush(file)
         assert path.read_bytes() == b"a picture"
 
 
@@ -69,7 +69,7 @@ def test_sync_raises_what_fsync_raises(asked, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", broken)
     with (tmp_path / "a").open("wb") as file, pytest.raises(OSError, match="I/O error"):
-        sync.flush(file)
+        atomic.flush(file)
 
 
 def test_fsync_is_called_in_one_module_only():
@@ -80,4 +80,4 @@ def test_fsync_is_called_in_one_module_only():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if "fsync" in (getattr(node, "attr", ""), getattr(node, "id", ""))
     }
-    assert users == {"files/sync.py"}
+    assert users == {"files/atomic.py"}

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codex_imagegen.codex.sessions.prompts import Setting
-from codex_imagegen.codex.sessions.reader import Kept
+from codex_imagegen.codex.sessions.reader import Kept, Setting
 from codex_imagegen.gallery.entry import Entry, bounded, from_json
-from codex_imagegen.gallery.shelf import Shelf
-from codex_imagegen.gallery.thumbnails import MAX_REFERENCES, develop
+from codex_imagegen.gallery.thumbnails import MAX_REFERENCES, Shelf, develop
 from tests.support import history
 from tests.support.pictures import encoded, torn
 

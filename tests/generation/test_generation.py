@@ -11,7 +11,7 @@ import pytest
 from codex_imagegen import backends
 from codex_imagegen.errors import Interrupted, NoPicture
 from codex_imagegen.generation import generate
-from codex_imagegen.images import existing
+from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, Request, Run
 from codex_imagegen.results import Made, Picture, Warning_
@@ -49,14 +49,14 @@ def test_warnings_of_failed_pictures_are_merged(tmp_path: Path, monkeypatch: pyt
 
 def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt, read = Interrupt(), []
-    image: Callable[[str], object] = existing.image
+    image: Callable[[str], object] = output.image
 
     def reading(path: str) -> object:
         read.append(path)
         interrupt.set(15)
         return image(path)
 
-    monkeypatch.setattr(existing, "image", reading)
+    monkeypatch.setattr(output, "image", reading)
     for number in (1, 2, 3):
         (tmp_path / f"fox-{number}.png").write_bytes(encoded(32, number))
     told: list[Event] = []

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from codex_imagegen.cli import console
-from codex_imagegen.codex.run import process
+from codex_imagegen.codex import process
 from codex_imagegen.codex.run import run as turn
 from codex_imagegen.codex.sessions.rollout import Records
 from tests.support import builds, checks

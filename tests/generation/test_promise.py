@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from codex_imagegen.codex.sessions import attribution
+from codex_imagegen.codex.run import attribution
 from tests.support import builds, checks, scripts
 from tests.support.checks import ENDS, Small, made
 from tests.support.lab import COMMAND
@@ -49,7 +49,7 @@ def test_run_that_fails_reads_its_rollout_and_its_folder_of_pictures_alone(lab, 
     watched.assert_kept(read=[str(own.relative_to(world.home))])
 
 
-HURRY = "from codex_imagegen.codex.sessions import attribution; attribution.NO_THREAD_SEC = 0.1"
+HURRY = "from codex_imagegen.codex.run import attribution; attribution.NO_THREAD_SEC = 0.1"
 """A run that hears of no thread looks for its rollout soon, and not after 2 s."""
 
 

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC
-from codex_imagegen.runner.backoff import Backoff
+from codex_imagegen.runner.pool import Backoff
 from tests.support import builds, checks
 from tests.support.checks import Small, can, made
 from tests.support.inprocess import call

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.images.decode import Broken
-from codex_imagegen.images.preview import preview
+from codex_imagegen.mcp_server.results import preview
 from tests.support.pictures import encoded
 
 

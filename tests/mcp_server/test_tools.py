@@ -5,7 +5,7 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from codex_imagegen import arguments, options
+from codex_imagegen import api, options
 from codex_imagegen.mcp_server.settings import Settings
 from codex_imagegen.mcp_server.tools import INSTRUCTIONS, tools
 
@@ -20,7 +20,7 @@ def named(settings):
 
 def test_arguments_of_tools_are_named_like_options():
     found = named(Settings(*ROOTS, backends=("codex", "runcomfy")))
-    look = arguments.Options.__annotations__.keys() - OWNERS
+    look = api.Options.__annotations__.keys() - OWNERS
     assert found["generate_image"].input_schema["properties"].keys() == look | {"prompt"}
     assert found["edit_image"].input_schema["properties"].keys() == look | {"prompt", "refs"}
     assert look < options.TYPES.keys()

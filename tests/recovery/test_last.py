@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen.errors import NoPicture
-from codex_imagegen.recovery import last as module
-from codex_imagegen.recovery.last import last
+from codex_imagegen.recovery import search as module
+from codex_imagegen.recovery.search import last
 from tests.support import builds, history
 from tests.support.checks import Small, made
 from tests.support.codex_sessions import fork, generate, run_codex

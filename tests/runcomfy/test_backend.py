@@ -12,7 +12,7 @@ import pytest
 
 from codex_imagegen.backends import load
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth
-from codex_imagegen.runcomfy import backend, references, token
+from codex_imagegen.runcomfy import backend, inputs, token
 from tests.runcomfy.conftest import Bench, picture, request, when
 from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 from tests.support.pictures import encoded
@@ -80,7 +80,7 @@ def test_backend_warns_of_foreign_addresses_and_fetches_none(standin: StandIn, b
 def test_backend_warns_of_a_reduced_reference(
     standin: StandIn, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(references, "MAX_BYTES", 400_000)
+    monkeypatch.setattr(inputs, "MAX_BYTES", 400_000)
     path = tmp_path / "large.png"
     path.write_bytes(encoded(400))
     asked = request("a fox", str(path))

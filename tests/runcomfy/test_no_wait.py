@@ -8,7 +8,7 @@ import pytest
 
 from codex_imagegen.cli.commands.runcomfy import submit_only
 from codex_imagegen.errors import ImagegenError, UsageError
-from codex_imagegen.runcomfy import references
+from codex_imagegen.runcomfy import inputs
 from tests.runcomfy.cli import Shell
 from tests.runcomfy.conftest import request
 from tests.runcomfy.standin import REQUEST_ID, Reply, StandIn
@@ -64,7 +64,7 @@ def test_no_wait_events_name_each_request(shell: Shell, standin: StandIn) -> Non
 
 
 def test_no_wait_warns_of_a_reduced_reference(shell: Shell, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(references, "MAX_BYTES", 400_000)
+    monkeypatch.setattr(inputs, "MAX_BYTES", 400_000)
     (shell.work / "large.png").write_bytes(encoded(400))
     words = ["-p", "a fox", "-r", "large.png", "--backend", "runcomfy", "--no-wait"]
     done = shell.call(*words)

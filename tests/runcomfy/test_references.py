@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage, RunComfyInput
-from codex_imagegen.runcomfy import references
+from codex_imagegen.runcomfy import inputs as references
 from tests.runcomfy.conftest import picture
 from tests.support.pictures import encoded
 

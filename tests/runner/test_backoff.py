@@ -15,8 +15,8 @@ from codex_imagegen.errors import (
     UsageError,
     UsageLimit,
 )
-from codex_imagegen.runner import backoff
-from codex_imagegen.runner.backoff import Backoff, Gate, passes
+from codex_imagegen.runner import pool
+from codex_imagegen.runner.pool import Backoff, Gate, passes
 
 
 def test_pauses_grow_to_their_longest() -> None:
@@ -47,7 +47,7 @@ def test_passing_errors_alone_are_tried_again(error: ImagegenError, again: bool)
 def test_shut_gate_holds_until_its_time_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     time = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.append(clock.pop() + seconds))
-    monkeypatch.setattr(backoff, "time", time)
+    monkeypatch.setattr(pool, "time", time)
     gate = Gate()
     gate.wait(lambda: None)
     assert clock == [0.0]

@@ -29,10 +29,9 @@ from codex_imagegen.errors import (
 )
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.runcomfy import job, token
-from codex_imagegen.runner import backoff
-from codex_imagegen.runner.backoff import Backoff
-from codex_imagegen.runner.stops import ends_all, not_started
-from codex_imagegen.runner.tries import NotStarted, Tries
+from codex_imagegen.runner import pool
+from codex_imagegen.runner.attempts import NotStarted, Tries, ends_all, not_started
+from codex_imagegen.runner.pool import Backoff
 
 QUICK = Backoff(0.01, 1, 1, 3)
 FULL = [OutUnwritable("full", errno=number) for number in (errno.ENOSPC, errno.EDQUOT)]
@@ -175,7 +174,7 @@ def test_shut_gate_is_left_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) 
         tries.stop(UsageLimit("used up"))
         assert len(slices) < 3, "it waits on"
 
-    monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
     tries.gate.shut(60)
     with pytest.raises(NotStarted) as caught:
         tries.make(work := Work())

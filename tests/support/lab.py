@@ -14,7 +14,7 @@ from pathlib import Path
 
 import zstandard
 
-from codex_imagegen.demo import home
+from codex_imagegen.demo import run as home
 from codex_imagegen.demo.fake_openai import Script, StandIn
 from tests.support import builds
 from tests.support.history import History
@@ -99,7 +99,7 @@ class Lab:
         if self._short_starts:
             base["PATH"] = os.pathsep.join([str(self.folder / "bin"), base["PATH"]])
             own |= {"SSL_CERT_FILE": str(root)} if (root := self.folder / "root.pem").exists() else {}
-        return {**home.environment(str(self.home), self.standin.url, base), **own, **coverage}
+        return {**home.codex_environment(str(self.home), self.standin.url, base), **own, **coverage}
 
     def argv(self, *arguments: str) -> list[str]:
         """The installed command, with this build as its Codex unless the lab is offline."""
@@ -183,7 +183,7 @@ def warm_home(version: str, folder: Path) -> Path:
             subprocess.run(
                 [codex, "exec", "--skip-git-repo-check"], input=b"", cwd=folder, timeout=60,
                 capture_output=True, check=False,
-                env=home.environment(str(fresh), home.REFUSING, {"PATH": os.environ["PATH"]}),
+                env=home.codex_environment(str(fresh), home.REFUSING, {"PATH": os.environ["PATH"]}),
             )  # fmt: skip
             for name in _WARM_LEAVES_OUT:
                 for path in fresh.glob(name):

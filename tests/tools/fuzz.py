@@ -26,12 +26,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codex_imagegen.codex import error_patterns, tool_errors
+from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events, Words
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.codex.sessions.layout import owner_of
-from codex_imagegen.codex.sessions.prompts import Asked
+from codex_imagegen.codex.sessions.reader import Asked
 from codex_imagegen.codex.sessions.tail import HEAD
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.images import base64_images
@@ -266,9 +266,9 @@ class Fuzz:
             words.feed(line + b"\n")
             text = line.decode(errors="replace")
             info = self.dice.choice((None, [], {"a": {"http_status_code": 401}}, {"a": []}, 7, "unauthorized"))
-            tool_errors.of_tool(text)
-            tool_errors.of_hosted(text)
-            tool_errors.of_tool(f"image generation failed: {text}")
+            error_patterns.of_tool(text)
+            error_patterns.of_hosted(text)
+            error_patterns.of_tool(f"image generation failed: {text}")
             error_patterns.of_turn(text, info)
             error_patterns.of_start(text)
         self.explain(recording, events, rollout.Records(), words.text)

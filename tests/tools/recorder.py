@@ -37,7 +37,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codex_imagegen.demo import home
+from codex_imagegen.demo import run as home
 from codex_imagegen.demo.fake_openai import Script
 from tests.support import builds, scripts, scrub
 from tests.support.lab import Lab

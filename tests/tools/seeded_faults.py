@@ -58,21 +58,21 @@ class Fault:
 FAULTS = (
     # the Codex route
     Fault(
-        "codex/run/process.py",
+        "codex/process.py",
         "            self._asked = True\n            self.signal(signal.SIGINT)\n",
         "            self._asked = True\n",
         "Codex is not interrupted when the picture has come, and makes a second model call",
         ("codex/run/test_process.py", "generation/test_pictures.py"),
     ),
     Fault(
-        "codex/run/process.py",
+        "codex/process.py",
         "LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))",
         "LADDER = ((signal.SIGINT, 0.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))",
         "Codex gets no time after the interrupt: it is terminated before it has closed its session",
         ("codex/run/test_process.py", "generation/test_kills.py"),
     ),
     Fault(
-        "codex/run/process.py",
+        "codex/process.py",
         "        # what the leader left behind in its group (an MCP server, say) must not outlive us\n"
         "        self.signal(signal.SIGKILL)\n",
         "",
@@ -94,14 +94,14 @@ FAULTS = (
         ("generation/test_kills.py",),
     ),
     Fault(
-        "codex/sessions/attribution.py",
+        "codex/run/attribution.py",
         'worked_here = os.path.basename(owner.cwd or "") == self._name',
         "worked_here = bool(self._name)",
         "the rollout of another run that began at the same time is taken for ours",
         ("codex/sessions/test_attribution.py",),
     ),
     Fault(
-        "codex/sessions/attribution.py",
+        "codex/run/attribution.py",
         "return Ours(path, size, owner) if owner is not None",
         "return Ours(path, 0 * size, owner) if owner is not None",
         "a resumed thread delivers a picture of an earlier turn",
@@ -122,7 +122,7 @@ FAULTS = (
         ("generation/test_resume.py",),
     ),
     Fault(
-        "codex/run/landing.py",
+        "codex/run/follow.py",
         "picture = None if data in self._known else self._verified(data, revised_prompt)",
         "picture = self._verified(data, revised_prompt)",
         "the user's own reference is delivered as the result",
@@ -178,7 +178,7 @@ FAULTS = (
         ("codex/run/test_workspace.py",),
     ),
     Fault(
-        "codex/run/evidence.py",
+        "codex/run/failures.py",
         "return None if unknown else False",
         "return False if unknown else None",
         "a run that may have cost a picture says that nothing was spent",
@@ -249,14 +249,14 @@ FAULTS = (
     ),
     # several at once, batch, the past, and the other rooms
     Fault(
-        "runner/stops.py",
+        "runner/attempts.py",
         'CODES = {"usage-limit", "not-logged-in",',
         'CODES = {"not-logged-in",',
         "after a used-up quota the rest of a batch is started all the same",
         ("runner/test_tries.py",),
     ),
     Fault(
-        "runner/backoff.py",
+        "runner/pool.py",
         'error.code == "runcomfy-retry" and error.spent is False',
         'error.code == "runcomfy-retry" and error.spent is not True',
         "a RunComfy request that may have been taken is sent, and billed, again",
@@ -282,14 +282,14 @@ FAULTS = (
         ("batches/test_worker.py", "batches/test_found_again.py"),
     ),
     Fault(
-        "batches/job_key.py",
+        "batches/jobs.py",
         '        "refs": [digest.hex() for digest in digests],\n',
         "",
         "a batch takes the picture of other references for this job's",
         ("batches/test_jobs.py",),
     ),
     Fault(
-        "recovery/last.py",
+        "recovery/search.py",
         "    found.sort(key=lambda kept: kept.time)\n",
         "    found.sort(key=lambda kept: -kept.time)\n",
         "recover --last delivers the oldest picture of a session",
@@ -304,7 +304,7 @@ FAULTS = (
     ),
     Fault(
         "prune/policy.py",
-        "        if turns.several(own.path):\n",
+        "        if inspect.several(own.path):\n",
         "        if False:\n",
         "prune removes a session that the user went on with",
         ("prune/test_whose.py", "prune/test_real.py"),

@@ -35,7 +35,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from codex_imagegen.demo import home
+from codex_imagegen.demo import run
 from codex_imagegen.demo.drawing import SIDE, draw
 from codex_imagegen.demo.fake_openai import Call, Reply, pictures
 from tests.support import builds
@@ -106,7 +106,7 @@ def furnish(world: Lab) -> Path:
         pen.ellipse((120, 120, 520, 520), colour)
         pen.text((250, 260), name, "white", ImageFont.load_default(size=90))
         image.save(world.work / f"{name}.png")
-    nowhere = {"RUNCOMFY_MODEL_API_BASE": f"{home.REFUSING}/v1", "RUNCOMFY_WEB_BASE": home.REFUSING}
+    nowhere = {"RUNCOMFY_MODEL_API_BASE": f"{run.REFUSING}/v1", "RUNCOMFY_WEB_BASE": run.REFUSING}
     told = {**world.environment, **nowhere}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in told.items() if name != "PATH"]
     lines += [f'export PATH={shlex.quote(str(folder / "bin"))}:"$PATH"', f"cd {shlex.quote(str(world.work))}"]

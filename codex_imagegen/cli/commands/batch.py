@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.again import Repeatable
 from codex_imagegen.cli.commands import generate
+from codex_imagegen.cli.next_command import Repeatable
 from codex_imagegen.cli.options import events_option
 from codex_imagegen.request import STDOUT
 
@@ -48,16 +48,16 @@ def batch(
     **options: Any,
 ) -> int:
     """Make the pictures and print where they are; gives back the exit code."""
-    from codex_imagegen.batches import setup
+    from codex_imagegen.batches import runner
     from codex_imagegen.cli.batch_output import Ledger
-    from codex_imagegen.cli.board import Board
+    from codex_imagegen.cli.progress import Board
 
-    at_once = setup.workers(workers, options["backend"])
+    at_once = runner.workers(workers, options["backend"])
     stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
     with contextlib.ExitStack() as stack:
-        listed = stack.enter_context(setup.listed(jobs, out_dir=out_dir, defaults=options, source=stdin))
+        listed = stack.enter_context(runner.listed(jobs, out_dir=out_dir, defaults=options, source=stdin))
         interrupt = stack.enter_context(console.running(to_the_end=True))
-        begun = setup.begun(listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell)
+        begun = runner.begun(listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell)
         batch = stack.enter_context(begun)
         told = Ledger(json_wanted, stack.enter_context(Board(batch.total, batch.work, quiet=quiet)))
         for outcome in batch.work.outcomes():

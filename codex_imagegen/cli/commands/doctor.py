@@ -41,19 +41,18 @@ _NARROW = 60
 
 def doctor(*, live: bool, codex: str | None, json_wanted: bool) -> int:
     """Examine, print, and give back the exit code of what a run would fail with first."""
-    from codex_imagegen.doctor import format
-    from codex_imagegen.doctor.checks import CHECKS, LIVE
+    from codex_imagegen.doctor import report
+    from codex_imagegen.doctor.checks_system import versions_beside
     from codex_imagegen.doctor.context import Context
-    from codex_imagegen.doctor.dependencies import versions_beside
     from codex_imagegen.doctor.findings import Report
-    from codex_imagegen.doctor.runner import examine
+    from codex_imagegen.doctor.runner import CHECKS, LIVE, examine
 
     began = time.monotonic()
     checks = (*CHECKS, LIVE) if live else CHECKS
     with _interrupt(live) as interrupt, contextlib.closing(examine(Context(codex, interrupt), checks)) as found:
         findings = tuple(found if json_wanted else _shown(found, max(len(check.name) for check in checks)))
     done = Report(findings, versions_beside(findings[0].data["version"]), time.monotonic() - began)
-    console.out(format.to_json(done) if json_wanted else format.summary(findings))
+    console.out(report.to_json(done) if json_wanted else report.summary(findings))
     if done.error is not None:
         console.sentence(render.error_info(done.error))
     return 0 if done.error is None else done.error.exit_code
@@ -73,14 +72,14 @@ def _interrupt(live: bool) -> Iterator[Interrupt]:
 
 def _shown(found: Iterable[Finding], name_width: int) -> Iterator[Finding]:
     """Each finding, printed as it comes."""
-    from codex_imagegen.doctor import format
+    from codex_imagegen.doctor import report
 
     terminal = sys.stdout is not None and sys.stdout.isatty()
     for finding in found:
         if terminal:
             _print(finding, name_width)
         else:
-            console.out(format.line(finding, name_width))
+            console.out(report.line(finding, name_width))
         yield finding
 
 
@@ -90,7 +89,7 @@ def _print(finding: Finding, name_width: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from codex_imagegen.doctor import format
+    from codex_imagegen.doctor import report
 
     console_ = Console(highlight=False)
     narrow = console_.width < _NARROW
@@ -105,12 +104,12 @@ def _print(finding: Finding, name_width: int) -> None:
     if not narrow:
         table.add_column(width=name_width)
     table.add_column(ratio=1, overflow="fold")
-    mark = Text(format.MARKS[finding.status], style=_STYLES[finding.status])
+    mark = Text(report.MARKS[finding.status], style=_STYLES[finding.status])
     table.add_row(*(mark, told) if narrow else (mark, Text(finding.name, style="bold"), told))
     try:
         console_.print(table)
     except UnicodeEncodeError:  # a path in letters that this terminal has not
-        console.out(format.line(finding, name_width).encode("ascii", "replace").decode())
+        console.out(report.line(finding, name_width).encode("ascii", "replace").decode())
 
 
 command = click.Command(

@@ -1,6 +1,15 @@
-"""``codex-imagegen gallery``: one page of every picture that was made."""
+"""``codex-imagegen gallery``: one page of every picture that was made.
+
+Showing a page in the user's browser, if there is one.
+"""
 
 from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -36,7 +45,7 @@ def gallery(
 ) -> int:
     """Make the page and print where it is; gives back the exit code."""
     from codex_imagegen.cli import durations
-    from codex_imagegen.cli.meter import Meter
+    from codex_imagegen.cli.progress import Meter
     from codex_imagegen.gallery import build
 
     wanted = build.Wanted(out, durations.since(since) if since is not None else 0.0, since, originals, force)
@@ -51,9 +60,7 @@ def gallery(
         if meter.terminal or not made.pictures:
             console.err(render.gallery_line(made))
     if open_wanted:
-        from codex_imagegen.cli import browser
-
-        browser.show(made.path)
+        show(made.path)
     return 0
 
 
@@ -72,3 +79,36 @@ command = click.Command(
     help=HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def show(path: str) -> None:
+    """Open a file in the browser; where that can't be done, one sentence on stderr says so, and nothing fails."""
+    import webbrowser
+
+    with _no_stdout():
+        try:
+            browser = webbrowser.get()
+            # a browser in this terminal (lynx, w3m) shows no pictures, and would take the terminal over
+            shown = type(browser) is not webbrowser.GenericBrowser and browser.open(Path(path).as_uri())
+        except (webbrowser.Error, OSError):
+            shown = False
+    if not shown:
+        console.err(render.plain(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
+
+
+@contextlib.contextmanager
+def _no_stdout() -> Iterator[None]:
+    """A context in which what a browser prints does not get between the lines of ours."""
+    if sys.stdout is None:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(nothing)
+        os.close(kept)

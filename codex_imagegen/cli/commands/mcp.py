@@ -7,7 +7,7 @@ import sys
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.codex.run import subcommand
+from codex_imagegen.codex.run import command as subcommand
 from codex_imagegen.errors import UsageError
 from codex_imagegen.mcp_server import settings
 

@@ -52,20 +52,20 @@ def recover(
     _check(list_wanted, bool(wanted) or last, limit, **where)
     if json_wanted and where["out"] == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
-    from codex_imagegen.recovery import story
+    from codex_imagegen.recovery import write
 
     if list_wanted:
         started = time.monotonic()
-        return _list(story.listed(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
-    done = story.recover(wanted, _place(**where), last=last, tell=console.tell)
+        return _list(write.listed(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
+    done = write.recover(wanted, _place(**where), last=last, tell=console.tell)
     return console.result(done, json_wanted=json_wanted, show=show)
 
 
 def _place(*, size: str | None, fit: bool, **where: Any) -> Place:
-    from codex_imagegen import wishes
+    from codex_imagegen import options
     from codex_imagegen.recovery.write import Place
 
-    return Place(**where, wishes=wishes.parse(size=size, fit=fit))
+    return Place(**where, wishes=options.parse(size=size, fit=fit))
 
 
 def _check(list_wanted: bool, named: bool, limit: int | None, *, force: bool, **where: Any) -> None:  # noqa: ARG001

@@ -13,7 +13,7 @@ import click
 from codex_imagegen import render
 from codex_imagegen.cli import console
 from codex_imagegen.errors import UsageError
-from codex_imagegen.skill import agents as places
+from codex_imagegen.skill import install as places
 
 if TYPE_CHECKING:
     from codex_imagegen.skill.install import Done

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from codex_imagegen.codex.install import npm
-from codex_imagegen.codex.run.process import BRIEF_LADDER, Process
+from codex_imagegen.codex.process import BRIEF_LADDER, Process
 
 MAX_ANSWER_BYTES = 256 * 1024
 """Bytes of stdout and of stderr that are kept; the longest answer asked for (``features list``) has 8 KB (0.169.0)."""

@@ -1,24 +1,22 @@
-"""Why there is no picture: from the records, the event stream and stderr; one sentence, and what to do next."""
+"""Why there is no picture: from the records, the event stream and stderr; one sentence, and what to do next.
+
+All that is known of a run that brought no picture, and what follows from it by itself.
+"""
 
 from __future__ import annotations
 
 import re
 import signal
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from codex_imagegen import errors
-from codex_imagegen.codex import error_messages, error_patterns, tool_errors
+from codex_imagegen.codex import error_messages, error_patterns
 from codex_imagegen.codex.error_patterns import Reason
+from codex_imagegen.codex.install import version
+from codex_imagegen.codex.install.login import Login
 from codex_imagegen.codex.run.events import Events
-from codex_imagegen.codex.run.evidence import (
-    Evidence,
-    disk_is_full,
-    has_no_room,
-    is_key_toolless,
-    is_unsaved,
-    other_provider,
-    spent,
-)
+from codex_imagegen.codex.sessions import rollout
 
 __all__ = ["Evidence", "explain", "spent"]
 
@@ -65,7 +63,7 @@ def _incomplete(evidence: Evidence) -> errors.ImagegenError | None:
     told = evidence.events.incomplete
     if told is None:
         return None
-    return error_messages.error(tool_errors.of_tool(told) or Reason("codex-incomplete", told), spent=spent(evidence))
+    return error_messages.error(error_patterns.of_tool(told) or Reason("codex-incomplete", told), spent=spent(evidence))
 
 
 def _tool(evidence: Evidence) -> errors.ImagegenError | None:
@@ -79,7 +77,7 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
         why = evidence.damaged or "it is no PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made and came damaged: {why}", hint="try again", spent=True)
     told = [*error_patterns.tool_lines(evidence.stderr), *records.tool_errors]
-    found = (tool_errors.of_tool(text) or tool_errors.of_hosted(text) for text in reversed(told))
+    found = (error_patterns.of_tool(text) or error_patterns.of_hosted(text) for text in reversed(told))
     reason = next((reason for reason in found if reason), None)
     if reason is None:
         return None
@@ -151,7 +149,7 @@ def _silence(evidence: Evidence) -> errors.ImagegenError:
     """The turn ended well, and no picture came of it."""
     records = evidence.records
     said = records.said or evidence.events.said
-    told = tool_errors.of_hosted(said) if said else None
+    told = error_patterns.of_hosted(said) if said else None
     if told is not None:
         return error_messages.error(told, spent=True)
     if records.failed_items:
@@ -225,3 +223,90 @@ def _is_offline(reason: Reason, events: Events) -> bool:
     tries = [error for error in events.errors if _is_network(error)]
     refused = [bool(_NOTHING_SENT.search(error)) for error in tries]
     return any(refused) and all(no or _MAYBE_SENT in error for no, error in zip(refused, tries, strict=True))
+
+
+LITTLE_BYTES = 1024 * 1024
+"""Less room than this on the disk of CODEX_HOME, after a session could not be written, is why."""
+
+PROVIDER_SINCE = (0, 144)
+"""From this build on Codex offers its image tool with OpenAI's own provider alone, or with one that takes
+OpenAI's login."""
+
+_KEY_SINCE = (0, 134)
+"""From this build on (the oldest that was seen to do so) Codex offers its image tool to no API key."""
+
+_UNSAVED = re.compile(
+    r"rollout writer failed|Failed to save the conversation transcript|failed to record rollout items"
+    r"|Failed to shutdown rollout recorder"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of a run that brought no picture.
+
+    ``sent``: Codex has been given the prompt. ``indexing``: it had not come to its prompt after a while. ``free_bytes``
+    is the room where CODEX_HOME is, and ``login`` asks Codex how it is logged in, which takes it some 70 ms.
+    """
+
+    exit_code: int | None
+    timed_out: bool
+    timeout_sec: float
+    thread_id: str | None
+    session_found: bool
+    damaged: str | None
+    events: Events
+    stderr: str
+    records: rollout.Evidence
+    sent: bool = False
+    indexing: bool = False
+    free_bytes: int | None = None
+    login: Callable[[], Login] = lambda: "unknown"
+
+
+def spent(evidence: Evidence) -> bool | None:
+    """Whether quota was used: True when the model answered, False when no turn began, None where nobody can know."""
+    records, events = evidence.records, evidence.events
+    answered = records.used_tokens or records.tool_called or records.said or records.answered
+    if answered or events.completed or events.said:
+        return True
+    if events.incomplete and not events.turn_started:
+        return False
+    # a Codex that fails by itself before its thread says so with an exit code
+    unknown = evidence.thread_id or (evidence.sent and (evidence.exit_code is None or evidence.exit_code <= 0))
+    return None if unknown else False
+
+
+def other_provider(evidence: Evidence) -> str | None:
+    """The provider's name, quoted, where it is the user's own and Codex keeps its image tool from such."""
+    name = evidence.records.provider
+    if name in {None, "openai"} or not _is_from(PROVIDER_SINCE, evidence):
+        return None
+    return repr(error_messages.words(str(name))[:60])
+
+
+def is_key_toolless(evidence: Evidence) -> bool:
+    """Whether this Codex offers its image tool to no API key."""
+    return _is_from(_KEY_SINCE, evidence)
+
+
+def is_unsaved(evidence: Evidence) -> bool:
+    """Whether Codex says that it could not write its session."""
+    return _UNSAVED.search("\n".join([evidence.stderr, *evidence.events.errors])) is not None
+
+
+def disk_is_full(evidence: Evidence) -> bool:
+    """Whether Codex says so, or could not write its session where there is next to no room."""
+    told = "\n".join([evidence.stderr, *evidence.events.errors])
+    return error_messages.tells_of_full_disk(told) or (has_no_room(evidence) and is_unsaved(evidence))
+
+
+def has_no_room(evidence: Evidence) -> bool:
+    """Whether there is next to no room where CODEX_HOME is."""
+    return evidence.free_bytes is not None and evidence.free_bytes < LITTLE_BYTES
+
+
+def _is_from(first: tuple[int, ...], evidence: Evidence) -> bool:
+    """Whether the Codex is as new as this; also where its version is not known, or 0.0.0: it was built from source."""
+    known = version.named(evidence.records.codex_version or "")
+    return known is None or not (0, 0, 0) < version.number(known) < first

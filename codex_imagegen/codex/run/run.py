@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
+from codex_imagegen.codex.process import EARLY_LADDER, LADDER, Process
 from codex_imagegen.codex.run import command
+from codex_imagegen.codex.run.attribution import Attribution
 from codex_imagegen.codex.run.events import Events, Words
-from codex_imagegen.codex.run.process import EARLY_LADDER, LADDER, Process
 from codex_imagegen.codex.run.wake import Wake
 from codex_imagegen.codex.sessions import layout
-from codex_imagegen.codex.sessions.attribution import Attribution
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.request import Event, Run, Stage
 
@@ -163,8 +163,7 @@ class Turn:
 
     def _read(self) -> Reading:
         """What reads the rollout, and all that it needs: imported while Codex starts."""
-        from codex_imagegen.codex.run.follow import Reading
-        from codex_imagegen.codex.run.landing import Landing
+        from codex_imagegen.codex.run.follow import Landing, Reading
         from codex_imagegen.images import decode
 
         decode.warm()

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from codex_imagegen.codex import error_patterns, tool_errors
+from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.sessions.tail import HEAD
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.base64_images import Blob
@@ -199,7 +199,7 @@ class Records:
         blob = base64_images.lifted(item.get("result"), found)
         name = _text(item.get("call_id") or item.get("id"))
         revised = _text(item.get("revised_prompt") or item.get("revisedPrompt"))
-        if isinstance(blob, str) and tool_errors.of_hosted(blob[:_MAX_TEXT]):
+        if isinstance(blob, str) and error_patterns.of_hosted(blob[:_MAX_TEXT]):
             _keep(evidence.tool_errors, blob[:_MAX_TEXT])
         elif blob:
             data = base64_images.decode(blob)
@@ -380,7 +380,7 @@ def _texts(content: object) -> Iterator[str]:
 
 
 def _is_trouble(text: str) -> bool:
-    return tool_errors.of_tool(text) is not None
+    return error_patterns.of_tool(text) is not None
 
 
 def _keep(kept: list[Any], value: Any) -> None:

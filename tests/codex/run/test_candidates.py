@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from codex_imagegen.codex.run.landing import Landing
+from codex_imagegen.codex.run.follow import Landing
 from tests.support.pictures import encoded
 
 SMALL, LARGE = encoded(16), encoded(64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codex_imagegen.codex.run.landing import Landing
+from codex_imagegen.codex.run.follow import Landing
 from tests.support.pictures import encoded
 
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from codex_imagegen.codex.run import process
-from codex_imagegen.codex.run.process import Process
+from codex_imagegen.codex import process
+from codex_imagegen.codex.process import Process
 from codex_imagegen.errors import CodexMissing
 
 

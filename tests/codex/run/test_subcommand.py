@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex.run.subcommand import NO_PICTURE, VALUED, refuse_thread, resumed
+from codex_imagegen.codex.run.command import NO_PICTURE, VALUED, refuse_thread, resumed
 from codex_imagegen.errors import UsageError
 from tests.support import builds
 from tests.support.checks import every_build

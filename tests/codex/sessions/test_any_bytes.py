@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from codex_imagegen.codex import error_messages, error_patterns, tool_errors
+from codex_imagegen.codex import error_messages, error_patterns
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events, Words
 from codex_imagegen.codex.sessions import fallback, rollout
@@ -212,8 +212,8 @@ def test_no_evidence_is_without_an_explanation(lines: list[bytes]):
 def test_any_words_give_a_reason(text: str, info: Any):
     quoted = json.dumps(text)
     for words in (text, f"image generation failed: http 400 Bad Request: Some({quoted})", f'{{"error": {quoted}}}'):
-        tool_errors.of_tool(words)
-        tool_errors.of_hosted(words)
+        error_patterns.of_tool(words)
+        error_patterns.of_hosted(words)
         error_messages.words(words)
         assert error_patterns.of_turn(words, info).code
         assert error_patterns.of_start(words).words

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex.run import resume
-from codex_imagegen.codex.sessions import attribution, layout
-from codex_imagegen.codex.sessions.attribution import Attribution
+from codex_imagegen.codex.run import attribution, resume
+from codex_imagegen.codex.run.attribution import Attribution
+from codex_imagegen.codex.sessions import layout
 
 MINE, OTHER = "01a1fbe1-83b8-73a2-83b1-f7ddcdffe422", "01a1fbe1-83b8-73a2-83b1-f7ddcdffe423"
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from codex_imagegen.codex.sessions import format_check
-from codex_imagegen.codex.sessions.format_check import Shape
+from codex_imagegen.codex.sessions import inspect
+from codex_imagegen.codex.sessions.inspect import Shape
 from tests.support import recorded
 from tests.support.history import History, generated_image, new_thread_id, rollout_line, user_image, user_message
 from tests.support.pictures import encoded
@@ -25,7 +25,7 @@ def past(tmp_path):
 
 
 def of(path):
-    return format_check.of(str(path), math.inf)
+    return inspect.of(str(path), math.inf)
 
 
 @recorded.for_each(RECORDINGS)
@@ -86,9 +86,9 @@ def test_rollout_without_a_line_is_not_judged(past, content):
 
 def test_slow_or_large_rollout_is_not_judged(past, monkeypatch):
     path = past.rollout(user_message())
-    assert format_check.of(str(path), time.monotonic() - 1) is None
+    assert inspect.of(str(path), time.monotonic() - 1) is None
     assert of(path.with_name("nowhere")) is None
-    monkeypatch.setattr(format_check, "MAX_BYTES", 10)
+    monkeypatch.setattr(inspect, "MAX_BYTES", 10)
     assert of(path) is None
 
 

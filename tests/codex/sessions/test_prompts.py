@@ -6,8 +6,7 @@ import pytest
 
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.codex.sessions.history import of_file
-from codex_imagegen.codex.sessions.prompts import MAX_CHARS, Asked
-from codex_imagegen.codex.sessions.reader import Keepsake
+from codex_imagegen.codex.sessions.reader import MAX_CHARS, Asked, Keepsake
 from codex_imagegen.images import base64_images
 from tests.support import history, recorded
 from tests.support.history import generated_image, user_image, user_message

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from codex_imagegen.errors import OutUnwritable, UsageError
-from codex_imagegen.files import atomic, sync
+from codex_imagegen.files import atomic
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of a line: a revised prompt of Codex's full length with every character escaped has 12 MB.
@@ -87,7 +87,7 @@ class Lines:
                 written = os.write(self._file, view)
                 view, self._size = view[written:], self._size + written
             self._torn = False
-            sync.sync(self._file)
+            atomic.sync(self._file)
         except OSError as error:
             raise self._unwritable(error) from error
         return place
@@ -97,7 +97,7 @@ class Lines:
         with contextlib.suppress(OSError):
             folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                sync.sync(folder)
+                atomic.sync(folder)
             finally:
                 os.close(folder)
 

@@ -1,16 +1,20 @@
-"""How a run is tried: again where its failure passes, and not at all once another's failure has ended all."""
+"""How a run is tried: again where its failure passes, and not at all once another's failure has ended all.
+
+Which failures end several runs at once, and what is told of a run that was not started for it.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from codex_imagegen.errors import ImagegenError
+from codex_imagegen.errors import CodexUnavailable, ImagegenError, OutUnwritable, RunComfyAuth
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.runner import backoff, stops
+from codex_imagegen.runner import pool
 
 T = TypeVar("T")
 _Heard = Callable[[ImagegenError, bool], None]
@@ -43,8 +47,8 @@ class Tries:
 
     interrupt: Interrupt
     same_prompt: bool = False
-    pauses: backoff.Backoff = field(default_factory=backoff.Backoff)
-    gate: backoff.Gate = field(default_factory=backoff.Gate)
+    pauses: pool.Backoff = field(default_factory=pool.Backoff)
+    gate: pool.Gate = field(default_factory=pool.Gate)
     stopped: ImagegenError | None = None
 
     def stop(self, error: ImagegenError) -> None:
@@ -53,7 +57,7 @@ class Tries:
 
     def ends_all(self, error: ImagegenError) -> bool:
         """Whether this failure is one that ends all."""
-        return error is self.stopped or stops.ends_all(error, same_prompt=self.same_prompt)
+        return error is self.stopped or ends_all(error, same_prompt=self.same_prompt)
 
     def make(self, work: Callable[[], T], hear: _Heard = _nobody, *, within_sec: float | None = None) -> T:
         """What ``work`` gives back, at the first try or a later one.
@@ -69,7 +73,7 @@ class Tries:
             try:
                 return work()
             except ImagegenError as error:
-                again = pause is not None and backoff.passes(error) and time.monotonic() + pause <= latest
+                again = pause is not None and pool.passes(error) and time.monotonic() + pause <= latest
                 _add_cost(error, last)
                 if self.ends_all(error):
                     self.stop(error)
@@ -86,9 +90,53 @@ class Tries:
         def go_on() -> None:
             self.interrupt.check(spent=last.spent if last else False)
             if self.stopped is not None:  # who would wait longer waits for nothing
-                raise NotStarted(stops.not_started(self.stopped, last))
+                raise NotStarted(not_started(self.stopped, last))
 
         self.gate.wait(go_on)
         go_on()
         if last is not None and time.monotonic() > latest:  # somebody else has kept the gate shut
             raise last
+
+
+CODES = {"usage-limit", "not-logged-in", "tool-unavailable", "runcomfy-auth"}
+"""What the next run would meet as well, beside a Codex that can't be used and a full disk."""
+
+SAME_PROMPT = {"moderation", "refused"}
+"""What the next run meets as well where it has the same prompt."""
+
+
+def ends_all(error: ImagegenError, *, same_prompt: bool = False) -> bool:
+    """Whether nothing more is started after this failure."""
+    return (
+        error.code in CODES
+        or isinstance(error, CodexUnavailable)
+        or error.is_full
+        or (same_prompt and error.code in SAME_PROMPT)
+    )
+
+
+def not_started(stopped: ImagegenError, after: ImagegenError | None = None) -> ImagegenError:
+    """The failure of a run that was not started since ``stopped`` had ended all: of the same kind, and nothing spent.
+
+    ``after`` is what an earlier try of it ended with, if there was one.
+    """
+    error = copy.copy(stopped)
+    error.message = f"{'not tried again' if after else 'not started'}: {stopped.message}"
+    error.args = (error.message,)
+    error.spent, error.warnings = (after.spent if after else False), ()
+    error.thread_id, error.codex_version, error.request_id = (
+        (after.thread_id, after.codex_version, after.request_id) if after else (None, None, None)
+    )
+    error.hint = way_on(stopped)
+    return error
+
+
+def way_on(stopped: ImagegenError) -> str | None:
+    """What to do before the rest is started; the failure's own hint may fetch the one picture that it was about."""
+    if isinstance(stopped, OutUnwritable) and stopped.is_full:
+        return "make room on the disk"
+    if isinstance(stopped, RunComfyAuth) and stopped.request_id:
+        from codex_imagegen.runcomfy.token import SIGN_IN
+
+        return SIGN_IN
+    return stopped.hint
