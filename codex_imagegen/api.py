@@ -165,7 +165,7 @@ def batch(
         done: list[Outcome] = []
         with (
             _listed(jobs, folder, defaults) as listed,
-            runner.begun(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
+            runner.prepare(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
             contextlib.closing(begun.work.outcomes()) as outcomes,
         ):
             for outcome in outcomes:
@@ -198,11 +198,11 @@ def recover(
     """
     from codex_imagegen.codex.sessions.layout import check_home, environment_with
     from codex_imagegen.recovery import write
-    from codex_imagegen.recovery.write import Place
+    from codex_imagegen.recovery.write import RecoveryOutput
 
     given = checked({"out": out, "force": force, "size": size, "fit": fit, "codex_home": codex_home})
     look = options.parse(size=given.get("size"), fit=given["fit"])
-    place = Place(given.get("out"), one("out_dir", out_dir, options.path), given["force"], look)
+    place = RecoveryOutput(given.get("out"), one("out_dir", out_dir, options.path), given["force"], look)
     wanted, home = one("sessions", sessions, options.paths), given.get("codex_home")
     check_home(home)
     return write.recover(wanted, place, last=last, environment=environment_with(home, os.environ))
@@ -229,7 +229,7 @@ def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, A
     from codex_imagegen.batches import runner
 
     if isinstance(jobs, (str, os.PathLike)):
-        return runner.listed(one("jobs", jobs, options.path), out_dir=folder, defaults=defaults)
+        return runner.open_job_file(one("jobs", jobs, options.path), out_dir=folder, defaults=defaults)
     if isinstance(jobs, Mapping) or not isinstance(jobs, Iterable):
         raise UsageError("'jobs' must be a file, or a list of jobs", hint=HINT)
     try:
@@ -237,7 +237,7 @@ def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, A
     except (TypeError, ValueError) as error:
         raise UsageError(f"a job must be a prompt or a mapping of options: {error}", hint=HINT) from error
     source = io.BytesIO("\n".join(lines).encode())
-    return runner.listed("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)
+    return runner.open_job_file("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)
 
 
 StrPath = str | os.PathLike[str]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from codex_imagegen.request import Request, Run
-    from codex_imagegen.results import Made
+    from codex_imagegen.results import BackendResult
 
 BACKENDS = {"codex": "codex_imagegen.codex.backend", "runcomfy": "codex_imagegen.runcomfy.backend"}
 
@@ -15,7 +15,7 @@ BACKENDS = {"codex": "codex_imagegen.codex.backend", "runcomfy": "codex_imagegen
 class Backend(Protocol):
     """A module that makes one picture."""
 
-    def make(self, request: Request, run: Run) -> Made:
+    def make(self, request: Request, run: Run) -> BackendResult:
         """Check the request, make its picture, decode it whole; raises the errors of the tree.
 
         What can be refused is refused before anything is spent, ``spent`` of an error says what may have been used,

@@ -18,7 +18,7 @@ from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import STDOUT, Event, Request, Run, Stage
 
 if TYPE_CHECKING:
-    from codex_imagegen.results import Image, Made, Result
+    from codex_imagegen.results import BackendResult, Image, Result
 
 NOTHING_MADE = (
     "usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in", "codex-incomplete",
@@ -63,7 +63,7 @@ def generate(
             return _several(request, run, targets, there)
         if there:
             return _result(request, run, tuple(there.values()))
-        made, image = one(request, run, targets[0])
+        made, image = generate_one(request, run, targets[0])
     except ImagegenError as error:
         error.backend = request.backend
         raise
@@ -94,7 +94,7 @@ def _there(request: Request, run: Run, targets: tuple[output.Target, ...]) -> di
     for index, target in enumerate(targets):
         run.interrupt.check()
         if os.path.lexists(target.path):
-            there[index] = output.image(target.path)
+            there[index] = output.existing_image(target.path)
     for index, image in there.items():
         _tell(run, "written", index=index, path=image.path, message="made before")
     return there
@@ -126,7 +126,7 @@ def _check_skip(request: Request) -> None:
         raise UsageError("--skip-existing needs an --out file name", hint="give the --out of the pictures before")
 
 
-def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]:
+def generate_one(request: Request, run: Run, target: output.Target) -> tuple[BackendResult, Image]:
     """Make, finish and write one picture; an error names the command that gets back what may have landed."""
     try:
         with ExitStack() as closing:
@@ -145,7 +145,7 @@ def one(request: Request, run: Run, target: output.Target) -> tuple[Made, Image]
         raise
 
 
-def _finished(request: Request, made: Made, target: output.Target) -> tuple[Made, Image]:
+def _finished(request: Request, made: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
     """Re-encode the picture where the request or its name asks for that, compare it with the wishes, write it."""
     wishes = request.wishes
     picture = convert.finish(made.picture, target.format, wishes)
@@ -187,7 +187,7 @@ def _resumes(request: Request) -> bool:
         return False
     from codex_imagegen.codex.run import command as subcommand
 
-    return subcommand.resumed(request.codex_args) is not None
+    return subcommand.resumed_thread(request.codex_args) is not None
 
 
 def _several(request: Request, run: Run, targets: tuple[output.Target, ...], there: Mapping[int, Image]) -> Result:
@@ -196,7 +196,7 @@ def _several(request: Request, run: Run, targets: tuple[output.Target, ...], the
 
     ended = several.make(
         [index for index in range(request.count) if index not in there],
-        lambda index, mine: one(request, mine, targets[index]),
+        lambda index, mine: generate_one(request, mine, targets[index]),
         run,
         timeout_sec=request.timeout_sec,
         workers=request.jobs or JOBS[request.backend],
@@ -212,7 +212,7 @@ def _several(request: Request, run: Run, targets: tuple[output.Target, ...], the
     return replace(done, ok=False, failures=ended.failures(), error=ended.summary(len(found)))
 
 
-def _result(request: Request, run: Run, images: tuple[Image, ...], *made: Made) -> Result:
+def _result(request: Request, run: Run, images: tuple[Image, ...], *made: BackendResult) -> Result:
     """The result of pictures that came; the thread is named where there is only one."""
     from codex_imagegen.results import Result
 

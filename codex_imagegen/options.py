@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import PictureFormat, Request, Wishes
+from codex_imagegen.request import ImageOptions, PictureFormat, Request
 
 WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
-"""Those that say how the picture should look (see :class:`~codex_imagegen.request.Wishes`)."""
+"""Those that say how the picture should look (see :class:`~codex_imagegen.request.ImageOptions`)."""
 
 
 def request(options: Mapping[str, Any]) -> Request:
@@ -144,9 +144,9 @@ def parse(
     transparent: bool = False,
     format: str | None = None,  # noqa: A002 - the option's own name
     fit: bool = False,
-) -> Wishes:
+) -> ImageOptions:
     """The wishes that these words mean; raises :class:`UsageError` for words that mean none."""
-    wishes = Wishes(
+    wishes = ImageOptions(
         size=_picture_size(size),
         aspect_ratio=_ratio(aspect_ratio),
         resolution=_one_of("--resolution", resolution, RESOLUTIONS),
@@ -162,7 +162,7 @@ def parse(
     return wishes
 
 
-def ratio_of(wishes: Wishes) -> float | None:
+def ratio_of(wishes: ImageOptions) -> float | None:
     """Width divided by height, where a size or a ratio was wished for."""
     if wishes.size:
         return wishes.size[0] / wishes.size[1]

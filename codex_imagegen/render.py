@@ -21,7 +21,7 @@ STAGES = {
     "queued": "waiting in the queue",
     "thread": "thinking",
     "drawing": "drawing",
-    "landed": "landed",
+    "received": "received",
     "written": "written",
     "failed": "failed",
 }

@@ -17,20 +17,20 @@ STDOUT = "-"
 
 PictureFormat = Literal["png", "jpeg", "webp"]
 Stage = Literal[
-    "started", "thread", "queued", "drawing", "landed", "written", "failed", "warning", "words", "done", "error"
+    "started", "thread", "queued", "drawing", "received", "written", "failed", "warning", "message", "done", "error"
 ]
 """What an event tells of.
 
 ``started``: Codex runs, or RunComfy has taken the request; ``thread``: the thread's id is known; ``queued``: RunComfy
-lets it wait; ``drawing``: the image tool was called; ``landed``: the record of a picture is there; ``written``: the
+lets it wait; ``drawing``: the image tool was called; ``received``: the record of a picture is there; ``written``: the
 picture is at ``path``; ``failed``: one of several did not come. The rest is told with ``--events`` alone: ``warning``,
-``words`` (what is no event: Codex's own words with ``--verbose``, a sentence for a person), and as the last line of
+``message`` (what is no event: Codex's own words with ``--verbose``, a sentence for a person), and as the last line of
 every run either ``done`` or ``error``.
 """
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImageOptions:
     """How the picture should look, beside the prompt; None means that nothing was asked.
 
     ``size`` is (width, height) in pixels. What a backend can't promise is asked for, and compared with what came.
@@ -46,7 +46,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class InterruptedRun:
     """A run that was cut off, as far as a journal knew it: where it worked, its start in Unix seconds, its thread.
 
     Its folder proves which session is its own; without one there is none to be found.
@@ -81,7 +81,7 @@ class Request:
     force: bool = False
     skip_existing: bool = False
     backend: str = "codex"
-    wishes: Wishes = field(default_factory=Wishes)
+    wishes: ImageOptions = field(default_factory=ImageOptions)
     model: str | None = None
     full_turn: bool = False
     codex: str | None = None
@@ -89,7 +89,7 @@ class Request:
     codex_args: tuple[str, ...] = ()
     request_id: str | None = None
     folder: str | None = None
-    earlier: Earlier | None = None
+    earlier: InterruptedRun | None = None
     within: tuple[str, ...] = ()
     refs_within: tuple[str, ...] = ()
 

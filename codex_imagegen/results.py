@@ -39,7 +39,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Made:
+class BackendResult:
     """What a backend gives back: the picture, where it came from, and its cost in US dollars where that was told."""
 
     picture: Picture

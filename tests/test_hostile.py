@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codex_imagegen.codex.sessions.layout import owner_of
+from codex_imagegen.codex.sessions.layout import parse_meta
 from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNotImage
 from codex_imagegen.images import references, structure
-from codex_imagegen.images.decode import verify
+from codex_imagegen.images.decode import decode_picture
 from tests.support import checks, history, scripts
 from tests.support.inprocess import call
 from tests.support.lab import COMMAND
@@ -136,7 +136,7 @@ def test_malformed_thread_id_is_ignored_and_the_picture_delivered(lab, name):
 def test_rollout_with_a_path_as_its_id_is_ignored(lab):
     world = lab(offline=True)
     evil = history.session_meta("../../../work", cwd="CWD")
-    assert owner_of(history.rollout_line(evil) + b"\n") is None
+    assert parse_meta(history.rollout_line(evil) + b"\n") is None
     (world.work / "secret.png").write_bytes(SECRET)
     codex, _thread = lying_codex(world, history.generated_image(None, savedPath="x"), says=[])
     script = Path(codex).read_text().replace('"id": "THREAD"', '"id": "../../../work"').replace(
@@ -391,11 +391,11 @@ def test_picture_with_trailing_data_that_is_converted_loses_it(lab):
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "JPEG"])
 def test_picture_without_trailing_data_measures_none(format_):
     for side in (1, 33, 64):
-        assert structure.trailing(verify(encoded(side, "clean", format_))) == 0
+        assert structure.trailing(decode_picture(encoded(side, "clean", format_))) == 0
 
 
 def test_chunk_longer_than_its_file_measures_no_trailing_data():
-    picture = verify(FOX)
+    picture = decode_picture(FOX)
     odd = picture.__class__(FOX[:8] + b"\xff\xff\xff\xffIDAT", "png", 1, 1)
     assert structure.trailing(odd) == 0
 

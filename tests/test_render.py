@@ -108,8 +108,11 @@ def test_event_lines_name_the_steps():
 
 
 def test_every_event_has_every_key():
-    landed, empty = promised.event(render.event_json(Event("landed", 2.0, thread_id=THREAD))), dict.fromkeys(EVENT_KEYS)
-    assert landed == empty | {"schema": 1, "event": "landed", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
+    landed, empty = (
+        promised.event(render.event_json(Event("received", 2.0, thread_id=THREAD))),
+        dict.fromkeys(EVENT_KEYS),
+    )
+    assert landed == empty | {"schema": 1, "event": "received", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
     error = promised.event(render.event_json(render.error_event(ERROR, thread_id=THREAD)))
     assert list(error) == list(landed) == EVENT_KEYS
     assert list(error["error"]) == ERROR_KEYS
@@ -119,7 +122,7 @@ def test_every_event_has_every_key():
 
 
 def test_every_stage_has_words():
-    assert set(render.STAGES) == set(get_args(Stage)) - {"warning", "words", "done", "error"}
+    assert set(render.STAGES) == set(get_args(Stage)) - {"warning", "message", "done", "error"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen import request as model
-from codex_imagegen.request import Request, Wishes
+from codex_imagegen.request import ImageOptions, Request
 from codex_imagegen.results import Image, Result
 
 DATA = [value for value in vars(model).values() if inspect.isclass(value) and dataclasses.is_dataclass(value)]
@@ -26,8 +26,8 @@ def test_request_needs_only_a_prompt():
     request = Request("a fox")
     assert (request.timeout_sec, request.count, request.backend) == (300.0, 1, "codex")
     assert (request.refs, request.out, request.force, request.full_turn) == ((), None, False, False)
-    assert request.wishes == Wishes()
-    assert Wishes() == Wishes(None, None, None, None, False, None)
+    assert request.wishes == ImageOptions()
+    assert ImageOptions() == ImageOptions(None, None, None, None, False, None)
 
 
 def test_result_path_is_that_of_the_first_image():

@@ -26,7 +26,7 @@ class Line:
     text: bytes
 
 
-class Listing:
+class JobFile:
     """A private copy of a list, which may come from a pipe, and may be edited while it is worked on.
 
     It is JSON Lines where its first line begins with a brace, or where its name says so; else each line is a prompt.

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 from codex_imagegen import generation, options
-from codex_imagegen.batches.job_file import Line, Listing, at
+from codex_imagegen.batches.job_file import JobFile, Line, at
 from codex_imagegen.codex.run import command
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import references
@@ -53,7 +53,7 @@ class Jobs:
         self._defaults = default_options(defaults)
         self._digests = Digests()
         self._checks = Checks()
-        self._listing = Listing(source, name)
+        self._listing = JobFile(source, name)
 
     def __enter__(self) -> Jobs:
         return self
@@ -92,7 +92,7 @@ class Jobs:
         request = to_request(found, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.all(request, self._digests)
-        return Job(line.number, request, key(request, self._shown(out), digests))
+        return Job(line.number, request, job_key(request, self._shown(out), digests))
 
     def _default_name(self, line: Line, found: Mapping[str, Any]) -> str:
         wanted = {**self._defaults, **found}.get("format", "png").lower()
@@ -202,7 +202,7 @@ class Digests:
         return digest
 
 
-def key(request: Request, name: str, digests: Sequence[bytes]) -> bytes:
+def job_key(request: Request, name: str, digests: Sequence[bytes]) -> bytes:
     """16 bytes that are the same for the same job. ``name`` is where the picture goes, as the journal sees it.
 
     Options that change no pixel are no part of it: how long it may take, whether it may replace a file, and which
@@ -248,7 +248,7 @@ class Checks:
             )
         hashes = [digests.of(path) for path in request.refs]
         if request.codex not in self._found:
-            command.find(request.codex, os.environ)
+            command.find_codex(request.codex, os.environ)
             self._found.add(request.codex)
         return hashes
 

@@ -23,7 +23,7 @@ from typing import Any
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import UsageError
-from codex_imagegen.files.append_log import Lines
+from codex_imagegen.files.append_log import AppendLog
 
 NAME = ".codex-imagegen-batch.jsonl"
 HEADER = {"journal": "codex-imagegen-batch", "schema": 1}
@@ -42,7 +42,7 @@ class _Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class JobRecord:
     """The last run of a job as the journal tells it; ``ended`` None: it was cut off."""
 
     started: dict[str, Any]
@@ -85,7 +85,7 @@ class Journal:
         self.folder, self.folders = folder, list[str]()
         self._lock = threading.Lock()
         self._jobs: dict[bytes, _Places] = {}
-        self._lines = Lines(os.path.join(folder, NAME))
+        self._lines = AppendLog(os.path.join(folder, NAME))
         try:
             self._load()
         except BaseException:
@@ -103,14 +103,14 @@ class Journal:
         """Where it is."""
         return self._lines.path
 
-    def trace(self, key: bytes) -> Trace | None:
+    def trace(self, key: bytes) -> JobRecord | None:
         """What is known of a job, or None."""
         with self._lock:
             places = self._jobs.get(key)
             if places is None:
                 return None
             started, told, ended = (self._lines.at(at) for at in (places.started, places.told, places.ended))
-        return Trace(started or {}, told or {}, ended)
+        return JobRecord(started or {}, told or {}, ended)
 
     def started(self, key: bytes, line: int, **more: Any) -> None:
         """A run of the job is about to begin: told before anything can be spent."""

@@ -14,8 +14,8 @@ from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
 
-Status = Literal["made", "recovered", "there", "failed", "left"]
-"""``recovered``: by an earlier run that was cut off; ``there``: by an earlier run, and untouched; ``left``: undone."""
+Status = Literal["made", "recovered", "skipped", "failed", "not-started"]
+"""``recovered``: made by a run that was cut off; ``skipped``: made by an earlier run, and left as it is."""
 
 
 @dataclass(frozen=True, slots=True)

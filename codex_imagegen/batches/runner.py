@@ -16,7 +16,7 @@ from codex_imagegen.batches.job_file import Line
 from codex_imagegen.batches.jobs import Jobs
 from codex_imagegen.batches.journal import Journal
 from codex_imagegen.batches.results import Outcome
-from codex_imagegen.batches.worker import Attempts
+from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.generation import JOBS
 from codex_imagegen.interrupt import Interrupt
@@ -27,7 +27,7 @@ from codex_imagegen.runner.pool import Pool
 class Batch:
     """All the jobs of a list, ``workers`` at once."""
 
-    def __init__(self, jobs: Jobs, attempts: Attempts, workers: int) -> None:
+    def __init__(self, jobs: Jobs, attempts: JobWorker, workers: int) -> None:
         self._jobs, self._attempts = jobs, attempts
         self._pool = Pool(jobs, self._outcome, workers=workers, interrupt=attempts.interrupt)
 
@@ -54,12 +54,12 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BatchSetup:
     """A batch at work: how many jobs it has, and what ends them."""
 
     total: int
     work: Batch
-    attempts: Attempts
+    attempts: JobWorker
 
 
 def workers(wanted: int | None, backend: str | None) -> int:
@@ -69,7 +69,7 @@ def workers(wanted: int | None, backend: str | None) -> int:
     return wanted or JOBS.get(backend or "codex", 2)
 
 
-def listed(name: str, *, out_dir: str, defaults: Mapping[str, Any], source: IO[bytes] | None = None) -> Jobs:
+def open_job_file(name: str, *, out_dir: str, defaults: Mapping[str, Any], source: IO[bytes] | None = None) -> Jobs:
     """The jobs of the file of that name, or of ``source``, read to its end; raises :class:`UsageError`.
 
     ``defaults`` hold for every job that does not say otherwise; one that was not given is none.
@@ -88,7 +88,7 @@ def listed(name: str, *, out_dir: str, defaults: Mapping[str, Any], source: IO[b
 
 
 @contextlib.contextmanager
-def begun(
+def prepare(
     jobs: Jobs,
     out_dir: str,
     interrupt: Interrupt,
@@ -96,12 +96,12 @@ def begun(
     workers: int,
     retry_failed: bool,
     tell: Callable[[Event], None],
-) -> Iterator[Begun]:
+) -> Iterator[BatchSetup]:
     """A context in which the jobs, each of them checked before, may be worked on; nobody else has the journal.
 
     ``tell`` hears how each job goes on.
     """
     total = jobs.check(interrupt.check)
     with Journal(os.path.abspath(out_dir)) as journal:
-        attempts = Attempts(journal, interrupt, retry_failed, folders={journal.folder}, tell=tell)
-        yield Begun(total, Batch(jobs, attempts, min(workers, total)), attempts)
+        attempts = JobWorker(journal, interrupt, retry_failed, folders={journal.folder}, tell=tell)
+        yield BatchSetup(total, Batch(jobs, attempts, min(workers, total)), attempts)

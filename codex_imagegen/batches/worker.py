@@ -14,7 +14,7 @@ from dataclasses import InitVar, dataclass, field, replace
 from codex_imagegen import generation, render
 from codex_imagegen.batches import results
 from codex_imagegen.batches.jobs import Job
-from codex_imagegen.batches.journal import Journal, Trace
+from codex_imagegen.batches.journal import JobRecord, Journal
 from codex_imagegen.batches.results import Outcome, Status
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.errors import (
@@ -29,10 +29,10 @@ from codex_imagegen.errors import (
 from codex_imagegen.files import atomic
 from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.request import Earlier, Event, Request, Run
+from codex_imagegen.request import Event, InterruptedRun, Request, Run
 from codex_imagegen.results import Result, Warning_
 from codex_imagegen.runner import pool
-from codex_imagegen.runner.attempts import NotStarted, Tries
+from codex_imagegen.runner.attempts import Attempts, NotStarted
 
 _STATES = (2, 3, 4)
 """Exit codes of what was refused before anything was spent: looked at anew another time."""
@@ -42,7 +42,7 @@ _UNSURE = {"runcomfy-retry", "runcomfy-auth", "timeout"}
 
 
 @dataclass(slots=True)
-class Attempts:
+class JobWorker:
     """Settles jobs, each in the thread that asks.
 
     ``folders`` are where a run that was killed may have left an unfinished file. ``tell`` hears how each job goes on.
@@ -54,10 +54,10 @@ class Attempts:
     pauses: InitVar[pool.Backoff | None] = None
     folders: set[str] = field(default_factory=set)
     tell: Callable[[Event], None] = lambda _event: None
-    tries: Tries = field(init=False)
+    tries: Attempts = field(init=False)
 
     def __post_init__(self, pauses: pool.Backoff | None) -> None:
-        self.tries = Tries(self.interrupt, pauses=pauses or pool.Backoff())
+        self.tries = Attempts(self.interrupt, pauses=pauses or pool.Backoff())
 
     @property
     def stopped(self) -> ImagegenError | None:
@@ -79,10 +79,10 @@ class Attempts:
         except Interrupted:
             raise
         except NotStarted as stopped:
-            status, result = "left", results.left(stopped.error, job.request.backend)
+            status, result = "not-started", results.left(stopped.error, job.request.backend)
         except ImagegenError as error:
-            status = "left" if self.tries.ends_all(error) else "failed"
-            if status == "left":  # also where an earlier run's picture was fetched
+            status = "not-started" if self.tries.ends_all(error) else "failed"
+            if status == "not-started":  # also where an earlier run's picture was fetched
                 self.tries.stop(error)
             error.backend = job.request.backend
             result = render.failed(error, elapsed_sec=time.monotonic() - started)
@@ -95,7 +95,7 @@ class Attempts:
             return None
         ended, backend = trace.ended or {}, job.request.backend
         if ended.get("event") == "done" and (done := results.done_before(ended, job.out, backend)):
-            return "there", done
+            return "skipped", done
         if ended.get("event") == "failed" and not self.retry_failed and (done := results.failed_before(ended, backend)):
             return "failed", done
         if trace.ended is None and (picked := self._picked_up(job, trace)):
@@ -182,7 +182,7 @@ class Attempts:
         """Whether the job is to be done again: the error is not its own, or nothing was spent on it."""
         return self.tries.ends_all(error) or error.exit_code in _STATES or isinstance(error, OutputError)
 
-    def _picked_up(self, job: Job, trace: Trace) -> Result | None:
+    def _picked_up(self, job: Job, trace: JobRecord) -> Result | None:
         """The picture of a run that was cut off, written now or then; None where it made none."""
         self.folders.add(os.path.dirname(job.out))
         try:
@@ -199,7 +199,7 @@ class Attempts:
 MOVE = "move it away, give the job another out, or --force to replace it"
 
 
-def fetch(job: Job, trace: Trace, interrupt: Interrupt) -> Result:
+def fetch(job: Job, trace: JobRecord, interrupt: Interrupt) -> Result:
     """The result of the run that ``trace`` tells of, its picture written now, unless it was written then.
 
     Nothing is spent. Raises what the backends raise where there is no picture, and :class:`OutExists` where something
@@ -211,7 +211,7 @@ def fetch(job: Job, trace: Trace, interrupt: Interrupt) -> Result:
     return _proven(request, job.out, interrupt)
 
 
-def _earlier(job: Job, trace: Trace) -> Request:
+def _earlier(job: Job, trace: JobRecord) -> Request:
     """The request that fetches instead of making."""
     if job.request.backend == "runcomfy":
         if trace.request_id is None:
@@ -221,7 +221,7 @@ def _earlier(job: Job, trace: Trace) -> Request:
                 spent=None,
             )
         return replace(job.request, request_id=trace.request_id)
-    return replace(job.request, earlier=Earlier(trace.folder, trace.started_at, trace.thread_id))
+    return replace(job.request, earlier=InterruptedRun(trace.folder, trace.started_at, trace.thread_id))
 
 
 def _proven(request: Request, out: str, interrupt: Interrupt) -> Result:

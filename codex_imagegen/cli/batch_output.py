@@ -17,16 +17,16 @@ from codex_imagegen.runner import attempts
 
 if TYPE_CHECKING:
     from codex_imagegen.batches.results import Outcome
-    from codex_imagegen.cli.progress import Board
+    from codex_imagegen.cli.progress import BatchProgress
     from codex_imagegen.errors import ImagegenError
 
-_BEFORE = {"recovered": "made by a run that was cut off", "there": "made before"}
+_BEFORE = {"recovered": "made by a run that was cut off", "skipped": "made before"}
 
 
-class Ledger:
+class BatchOutput:
     """Prints what becomes of each job, and at the end what is to be done."""
 
-    def __init__(self, json_wanted: bool, board: Board) -> None:
+    def __init__(self, json_wanted: bool, board: BatchProgress) -> None:
         self._json, self._board = json_wanted, board
         self._counts: Counter[str] = Counter()
         self._first: ErrorInfo | None = None
@@ -57,7 +57,7 @@ class Ledger:
 
     def end(self, total: int, stopped: ImagegenError | None, signum: int | None) -> int:
         """Say what is left to do, and give back the exit code."""
-        good = self._counts["made"] + self._counts["recovered"] + self._counts["there"]
+        good = self._counts["made"] + self._counts["recovered"] + self._counts["skipped"]
         if signum is not None:
             told = f"interrupted when {good} of {total} pictures were there"
             raise Interrupted(told, signum=signum, hint=f"go on with: {_again()}", spent=None)
@@ -65,8 +65,10 @@ class Ledger:
             left = total - good - self._counts["failed"]
             message = f"{stopped.message.rstrip('.')}; {left} of {total} jobs are left"
             code = stopped.exit_code if 2 <= stopped.exit_code <= 4 and not good else 1
-            info = replace(render.error_info(stopped), message=message, hint=attempts.way_on(stopped), exit_code=code)
-            info = replace(info, hint=next_command.go_on(info, _again()))
+            info = replace(
+                render.error_info(stopped), message=message, hint=attempts.rerun_hint(stopped), exit_code=code
+            )
+            info = replace(info, hint=next_command.rerun_hint(info, _again()))
             console.sentence(info)
             return code
         if self._first is not None:
@@ -82,9 +84,9 @@ def _about(outcome: Outcome) -> dict[str, Any]:
 def _with_command(outcome: Outcome) -> Outcome:
     """A job that was left says how to go on."""
     error = outcome.result.error
-    if outcome.status != "left" or error is None:
+    if outcome.status != "not-started" or error is None:
         return outcome
-    error = replace(error, hint=next_command.go_on(error, _again()))
+    error = replace(error, hint=next_command.rerun_hint(error, _again()))
     return replace(outcome, result=replace(outcome.result, error=error, failures=(Failure(0, error),)))
 
 

@@ -19,7 +19,7 @@ from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
-    from codex_imagegen.cli.event_stream import Lines
+    from codex_imagegen.cli.event_stream import EventStream
     from codex_imagegen.results import ErrorInfo, Result, Warning_
 
 
@@ -63,7 +63,7 @@ _MAX_ANSWER = 4096
 _signals = _Signals()
 _stdout_error: OSError | None = None
 _answered = False
-_lines: Lines | None = None
+_lines: EventStream | None = None
 
 
 @contextlib.contextmanager
@@ -73,10 +73,10 @@ def telling(events: bool, started: float) -> Iterator[None]:
     if not events or sys.stderr is None:
         yield
         return
-    from codex_imagegen.cli.event_stream import Lines
+    from codex_imagegen.cli.event_stream import EventStream
 
     before = sys.stderr
-    sys.stderr = _lines = Lines(before, started)
+    sys.stderr = _lines = EventStream(before, started)
     try:
         yield
     finally:
@@ -154,7 +154,7 @@ def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
             if image.path != "-":
                 out(shown(image.path))
     for warning in done.warnings:
-        remark(warning, silent=json_wanted)
+        warn(warning, silent=json_wanted)
     if show:
         from codex_imagegen.cli.show_images import pictures
 
@@ -164,7 +164,7 @@ def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
     return 0 if done.ok else (done.error.exit_code if done.error else 1)
 
 
-def remark(warning: Warning_, *, silent: bool = False) -> None:
+def warn(warning: Warning_, *, silent: bool = False) -> None:
     """Tell a warning, to a person unless that should be ``silent``."""
     tell(render.warning_event(warning), None if silent else render.warning_line(warning))
 
@@ -186,12 +186,12 @@ def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     return error.exit_code
 
 
-def defect(error: Exception, *, json_wanted: bool, started: float) -> int:
+def internal_error(error: Exception, *, json_wanted: bool, started: float) -> int:
     """A defect of ours: its traceback goes into a file, its name on stderr."""
-    return failure(kept(error), json_wanted=json_wanted, started=started)
+    return failure(save_traceback(error), json_wanted=json_wanted, started=started)
 
 
-def kept(error: Exception) -> InternalError:
+def save_traceback(error: Exception) -> InternalError:
     """A defect of ours as an error of the tree, its traceback kept in a file."""
     where = _traceback_file(error)
     hint = f"please report it with {where}" if where else None
@@ -252,7 +252,7 @@ def stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
-def said_yes(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Whether the person at the terminal says yes; where there is no terminal, or their input ends, nobody does."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return False

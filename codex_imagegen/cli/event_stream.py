@@ -18,9 +18,9 @@ _MAX_LINE = 65_536
 """Characters of a line that is no event; of a longer one its end is kept."""
 
 
-class Lines(io.TextIOBase):
+class EventStream(io.TextIOBase):
     """Takes stderr's place. Events become lines as they are; all other text (a sentence for a person, Codex's words,
-    a warning of Python's, the traceback of a thread) becomes lines of the kind ``words``.
+    a warning of Python's, the traceback of a thread) becomes lines of the kind ``message``.
 
     ``started`` is a reading of ``time.monotonic()`` in seconds, from which ``elapsed_sec`` counts. Nothing comes after
     the last line.
@@ -51,7 +51,7 @@ class Lines(io.TextIOBase):
             self._rest = self._rest[-_MAX_LINE:]
             for line in lines:
                 if message := render.plain(line[-_MAX_LINE:]):
-                    self.put(Event("words", index=None, message=message))
+                    self.put(Event("message", index=None, message=message))
         return len(text)
 
     def last_words(self, event: Event) -> None:

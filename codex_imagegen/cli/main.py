@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         events, json_wanted = (_asks_for(flag, name, rest) for flag in ("--events", "--json"))
     except Exception as error:  # noqa: BLE001 - a command that can't even be imported
-        return console.defect(error, json_wanted="--json" in rest, started=started)
+        return console.internal_error(error, json_wanted="--json" in rest, started=started)
     with console.telling(events, started), console.signals(json_wanted=json_wanted, started=started):
         try:
             return _guarded(name, rest, json_wanted, started)
@@ -66,7 +66,7 @@ def _guarded(name: str, rest: list[str], json_wanted: bool, started: float) -> i
             Interrupted("interrupted", hint="run it again"), json_wanted=json_wanted, started=started
         )
     except Exception as error:  # noqa: BLE001 - the boundary
-        return console.defect(error, json_wanted=json_wanted, started=started)
+        return console.internal_error(error, json_wanted=json_wanted, started=started)
 
 
 def split(argv: list[str]) -> tuple[str, list[str]]:

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from codex_imagegen.results import ErrorInfo
 
 
-def with_way_on(done: Result, request: Request) -> Result:
+def add_rerun_hint(done: Result, request: Request) -> Result:
     """The same result, whose hint names the command that goes on, where there is one."""
     error = done.error
     more = _more(done, request)
     if error is None or more is None or error.code in SAME_PROMPT:
         return done
     before = replace(error, hint=None) if error.code == Interrupted.code else error
-    return replace(done, error=replace(error, hint=go_on(before, command(more=more))))
+    return replace(done, error=replace(error, hint=rerun_hint(before, command(more=more))))
 
 
 def _more(done: Result, request: Request) -> tuple[str, ...] | None:
@@ -82,7 +82,7 @@ def command(*before: str, more: tuple[str, ...] = ()) -> str:
     return shlex.join(["codex-imagegen", *before, *words[:at], *more, *words[at:]])
 
 
-def go_on(stop: ErrorInfo | ImagegenError, again: str) -> str:
+def rerun_hint(stop: ErrorInfo | ImagegenError, again: str) -> str:
     """When to come back after what ended it, and with which command."""
     if stop.resets_at is not None:
         return time.strftime(f"after %Y-%m-%d %H:%M go on with: {again}", time.localtime(stop.resets_at))

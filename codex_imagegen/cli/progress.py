@@ -63,7 +63,7 @@ class Progress:
             return
         if self._bar is None:
             self._bar, self._task = live_line()
-        if event.stage == "landed":
+        if event.stage == "received":
             self._bar.stop()
             console.err(render.event_line(event))
         else:
@@ -101,7 +101,7 @@ _WIDE = 60
 """Columns of a terminal that has room for the bar beside the numbers."""
 
 
-class Meter:
+class ReadProgress:
     """A context that shows progress: a live bar on a terminal, a line for each tenth on a dumb one, else nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -110,7 +110,7 @@ class Meter:
         self._bar: Any = None
         self._step = 0
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> ReadProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -155,7 +155,7 @@ def _read_bar() -> Any:
     return bar
 
 
-class Board:
+class BatchProgress:
     """A context that shows a batch: a live line on a terminal, a line for each job on a dumb one, else nothing."""
 
     def __init__(self, total: int, batch: Batch, *, quiet: bool = False) -> None:
@@ -166,7 +166,7 @@ class Board:
         self._live = self._terminal and os.environ.get("TERM", "dumb") != "dumb"
         self._bar: Any = None
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> BatchProgress:
         if self._live:
             self._bar = _batch_bar(self)
             self._bar.start()
@@ -207,7 +207,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _batch_bar(board: Board) -> Any:
+def _batch_bar(board: BatchProgress) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, ProgressColumn, SpinnerColumn
     from rich.progress import Progress as Bar

@@ -34,7 +34,7 @@ def pictures(images: Iterable[Image], *, json_wanted: bool = False) -> None:
                 terminal = terminal or _terminal()
             shown = _drawn(image, terminal) if terminal else ""
         except Exception as error:  # noqa: BLE001 - the picture is on disk: whatever keeps it from being shown is a remark
-            console.remark(Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}"))
+            console.warn(Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}"))
             return
         console.out(f"{shown}{_caption(image)}")
 

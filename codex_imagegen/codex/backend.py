@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.codex.install import config, npm
 from codex_imagegen.codex.run import command, features
-from codex_imagegen.codex.run.run import Turn
+from codex_imagegen.codex.run.run import CodexRun
 from codex_imagegen.codex.run.workspace import held, workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
@@ -17,11 +17,11 @@ from codex_imagegen.images.references import Reference, load
 from codex_imagegen.request import Request, Run
 
 if TYPE_CHECKING:
-    from codex_imagegen.codex.run.resume import Before
-    from codex_imagegen.results import Made, Warning_
+    from codex_imagegen.codex.run.resume import ThreadState
+    from codex_imagegen.results import BackendResult, Warning_
 
 
-def make(request: Request, run: Run) -> Made:
+def make(request: Request, run: Run) -> BackendResult:
     """Make one picture; see :class:`codex_imagegen.backends.Backend`."""
     if request.earlier is not None:
         from codex_imagegen.codex.run import interrupted
@@ -29,9 +29,9 @@ def make(request: Request, run: Run) -> Made:
         return interrupted.fetch(request.earlier, request.prompt, run, full_turn=request.full_turn)
     command.check_prompt(request.prompt)
     _check_count(request.refs)
-    codex = command.find(request.codex, run.environment)
+    codex = command.find_codex(request.codex, run.environment)
     references, reduced = _references(request, run)
-    codex_home = layout.home(run.environment)
+    codex_home = layout.codex_home(run.environment)
     before = _before(codex_home, request.codex_args, run)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
     lock = run.closing.enter_context(held(folder))
@@ -39,7 +39,7 @@ def make(request: Request, run: Run) -> Made:
     version = npm.version(binary)
     servers = config.servers(codex_home)
 
-    def turn(*, cautious: bool = False) -> Turn:
+    def turn(*, cautious: bool = False) -> CodexRun:
         line = command.argv(
             binary,
             folder,
@@ -50,7 +50,7 @@ def make(request: Request, run: Run) -> Made:
             extra=request.codex_args,
         )
         run.interrupt.check()
-        return Turn(
+        return CodexRun(
             line,
             folder=folder,
             run=run,
@@ -84,11 +84,11 @@ def _references(request: Request, run: Run) -> tuple[list[Reference], tuple[Warn
         if time.monotonic() >= run.deadline:
             raise RunTimeout("the references took all of the time", hint="give --timeout-sec more, or smaller files")
 
-    room = upload.room(request.prompt, full_turn=request.full_turn)
+    room = upload.size_limits(request.prompt, full_turn=request.full_turn)
     return reduce.fit([load(path, request.refs_within) for path in request.refs], room, check)
 
 
-def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: bool) -> Made:
+def _made(turn: Callable[..., CodexRun], prompt: bytes, run: Run, *, may_refuse: bool) -> BackendResult:
     """The picture of a turn; of a second one where the build has refused a switch of the first, which costs nothing."""
     first = run.closing.enter_context(turn())
     try:
@@ -101,17 +101,17 @@ def _made(turn: Callable[..., Turn], prompt: bytes, run: Run, *, may_refuse: boo
     return run.closing.enter_context(second).made(prompt)
 
 
-def _before(codex_home: str, codex_args: tuple[str, ...], run: Run) -> Before | None:
+def _before(codex_home: str, codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
     """What there was of the thread that the user's own arguments go on with, alone of all runs."""
     if not codex_args:
         return None
     from codex_imagegen.codex.run import command, resume
 
-    thread = command.resumed(codex_args)
+    thread = command.resumed_thread(codex_args)
     if thread is None:
         return None
-    run.closing.enter_context(resume.alone(resume.before(codex_home, thread)))
-    return resume.before(codex_home, thread)  # again: another run may have ended in between
+    run.closing.enter_context(resume.alone(resume.thread_state(codex_home, thread)))
+    return resume.thread_state(codex_home, thread)  # again: another run may have ended in between
 
 
 def _check_count(paths: tuple[str, ...]) -> None:

@@ -15,13 +15,13 @@ from typing import Any
 
 from codex_imagegen.errors import CodexMissing
 
-LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
+STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 """Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
 
-EARLY_LADDER = LADDER[1:]
+EARLY_STOP_SIGNALS = STOP_SIGNALS[1:]
 """The same for a Codex whose turn has not begun: it ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
 
-BRIEF_LADDER = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
+BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
 """The same for a Codex that was only asked something, and has nothing to put in order."""
 
 LEAVE_SEC = 0.5
@@ -106,7 +106,7 @@ class Process:
         """Whether the process has ended within so many seconds."""
         return self._ended.wait(max(0.0, seconds))
 
-    def stop(self, ladder: Sequence[tuple[int, float]] = LADDER) -> None:
+    def stop(self, ladder: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
         """End the group: ask, tell, force. Returns when the process is gone and its streams have been read."""
         for signum, grace in ladder:
             if self._ended.is_set():

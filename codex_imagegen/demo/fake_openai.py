@@ -104,7 +104,7 @@ class Script:
         return Reply(426 if call.path.split("?")[0].endswith("/responses") else 404)
 
 
-class StandIn:
+class FakeOpenAI:
     """A context: entered, the server runs on a free port of 127.0.0.1; ``calls`` has every request so far."""
 
     def __init__(
@@ -119,7 +119,7 @@ class StandIn:
         self.calls: list[Call] = []
         self.decode = decode or (lambda body, _encoding: body)
 
-    def __enter__(self) -> StandIn:
+    def __enter__(self) -> FakeOpenAI:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.standin = self
         self.port: int = self._server.server_address[1]
@@ -142,7 +142,7 @@ class StandIn:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    standin: StandIn
+    standin: FakeOpenAI
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A Codex that was stopped cuts its connections: that is no error, and nothing for anybody's stderr."""

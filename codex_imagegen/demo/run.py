@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from codex_imagegen.codex.install import version
 from codex_imagegen.codex.run import command
 from codex_imagegen.demo.fake_codex import VERSION
-from codex_imagegen.demo.fake_openai import StandIn
+from codex_imagegen.demo.fake_openai import FakeOpenAI
 from codex_imagegen.errors import CodexMissing
 from codex_imagegen.generation import generate
 from codex_imagegen.interrupt import Interrupt
@@ -40,7 +40,7 @@ class Lead:
     real: bool
 
 
-def show(
+def run_demo(
     request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], say: Callable[[str], None]
 ) -> Result:
     """Make the request's picture on an embedded stage; ``say`` hears who plays Codex. Raises what a real run raises."""
@@ -75,7 +75,7 @@ def _stage() -> Iterator[_Stage]:
     # the resolved name: Codex and our watcher must mean the same folder
     with (
         tempfile.TemporaryDirectory(prefix="codex-imagegen-demo-", ignore_cleanup_errors=True) as temporary,
-        StandIn() as back,
+        FakeOpenAI() as back,
     ):
         folder = os.path.realpath(temporary)
         codex_home = os.path.join(folder, "home")
@@ -101,7 +101,7 @@ def _credits(lead: Lead) -> str:
 def _cast(given: str | None, stage: _Stage) -> Lead:
     """The real Codex if there is one that is new enough, else the understudy; a ``--codex`` must be there."""
     try:
-        path = command.find(given, os.environ)
+        path = command.find_codex(given, os.environ)
     except CodexMissing:
         if given is not None:
             raise

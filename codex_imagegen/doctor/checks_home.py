@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 
 from codex_imagegen.codex.install import version
 from codex_imagegen.codex.run.run import FOLLOW_TICK_SEC
-from codex_imagegen.codex.run.wake import Watch
+from codex_imagegen.codex.run.wake import FileWatcher
 from codex_imagegen.codex.sessions import disk_usage, history, inspect, layout
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
@@ -58,7 +58,7 @@ def check_wake_ups(context: Context) -> Finding:
     if not os.path.isdir(folder):
         return unknown("there is no folder to try it in yet")
     bell = threading.Event()
-    watch = Watch(folder, bell.set)
+    watch = FileWatcher(folder, bell.set)
     try:
         for stir in (probe.times, probe.named, probe.named):
             stir(folder)
@@ -69,11 +69,11 @@ def check_wake_ups(context: Context) -> Finding:
     finally:
         watch.close()
     if bell.is_set():
-        return ok("the system tells of changes beside the rollouts", data={"woken": True})
+        return ok("the system tells of changes beside the rollouts", data={"notified": True})
     told = f"the system tells of no change beside the rollouts; a run looks every {FOLLOW_TICK_SEC} s instead"
     if sys.platform == "darwin":  # where it is not asked (see codex.watch)
-        return ok(told, data={"woken": False})
-    return warning(told, "on Linux, raise fs.inotify.max_user_instances and max_user_watches", {"woken": False})
+        return ok(told, data={"notified": False})
+    return warning(told, "on Linux, raise fs.inotify.max_user_instances and max_user_watches", {"notified": False})
 
 
 def folder_of(codex_home: str) -> str:
@@ -109,11 +109,11 @@ def check_rollouts(context: Context) -> Finding:
     """Whether the newest rollouts hold something that a newer Codex than those tested may have begun to write."""
     deadline = time.monotonic() + LOOK_SEC
     paths = [past.path for past in _plain(context.codex_home)]
-    shapes = [seen for path in paths if path and (seen := inspect.of(path, deadline)) is not None]
+    shapes = [seen for path in paths if path and (seen := inspect.check_format(path, deadline)) is not None]
     strange = list(dict.fromkeys(what for seen in shapes for what in seen.strange))
     named = {version.named(seen.codex_version or "") for seen in shapes}
     writers = sorted((number for number in named if number), key=version.number)
-    data = {"looked_at": len(shapes), "codex_versions": writers, "strange": strange}
+    data = {"looked_at": len(shapes), "codex_versions": writers, "unrecognized": strange}
     if not shapes:
         return ok("there are none yet" if not paths else "none could be looked through", data=data)
     hint = "codex-imagegen doctor --live proves the bridge; then look for a newer codex-imagegen"
@@ -127,7 +127,7 @@ def check_rollouts(context: Context) -> Finding:
     return ok(f"the newest {len(shapes)}, by {by}, are of a known shape", data=data)
 
 
-def _plain(codex_home: str) -> list[history.Past]:
+def _plain(codex_home: str) -> list[history.SessionRef]:
     return list(itertools.islice((past for past in history.rollouts(codex_home) if not past.packed), NEWEST))
 
 

@@ -53,7 +53,7 @@ class Context:
     def __init__(self, given: str | None, interrupt: Interrupt, environment: Mapping[str, str] | None = None) -> None:
         self.environment = os.environ if environment is None else environment
         self.interrupt = interrupt
-        self.codex: Once[str] = Once(lambda: command.find(given, self.environment))
+        self.codex: Once[str] = Once(lambda: command.find_codex(given, self.environment))
         self.version_told: Once[Answer] = Once(self._version_told)
         self.login: Once[Login] = Once(self._login)
         self.account: Once[Account] = Once(self._account)
@@ -66,7 +66,7 @@ class Context:
     @property
     def codex_home(self) -> str:
         """The Codex home, without symlinks."""
-        return layout.home(self.environment)
+        return layout.codex_home(self.environment)
 
     def version(self) -> str | None:
         """The version that Codex names, or None."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from codex_imagegen.codex import process
-from codex_imagegen.codex.run.wake import Wake
+from codex_imagegen.codex.run.wake import WakeEvent
 from codex_imagegen.doctor.checks_codex import (
     LIVE_SEC,
     check_codex,
@@ -33,13 +33,13 @@ END_SEC = 2.0
 _PAUSE_SEC = 0.02
 
 
-def examine(context: Context, checks: Sequence[Check]) -> Generator[Finding]:
+def run_checks(context: Context, checks: Sequence[Check]) -> Generator[Finding]:
     """Every check's finding, cleaned of what is nobody's business; to be closed by whoever takes them.
 
     Raises :class:`Interrupted` when somebody asks to stop.
     """
     redact = Redact(context.environment)
-    wake = Wake()
+    wake = WakeEvent()
     examinations = [_Examination(check, context, wake) for check in checks]
     context.interrupt.on_set(wake.ring)
     try:
@@ -65,7 +65,7 @@ def _end(examinations: Sequence[_Examination]) -> None:
 class _Examination:
     """One check at work. Its thread is a daemon: a file system that never answers must not keep us."""
 
-    def __init__(self, check: Check, context: Context, wake: Wake) -> None:
+    def __init__(self, check: Check, context: Context, wake: WakeEvent) -> None:
         self._check, self._context, self._wake = check, context, wake
         self._finding: Finding | None = None
         self._deadline = time.monotonic() + check.limit_sec
@@ -122,8 +122,8 @@ CHECKS = (
     Check("image-tool", check_image_tool, ("feature", "provider")),
     Check("limits", check_limits, ("limits", "pictures_last_day")),
     Check("home", check_home, ("path", "file_system")),
-    Check("wake-ups", check_wake_ups, ("woken",)),
-    Check("rollouts", check_rollouts, ("looked_at", "codex_versions", "strange")),
+    Check("file-events", check_wake_ups, ("notified",)),
+    Check("rollouts", check_rollouts, ("looked_at", "codex_versions", "unrecognized")),
     Check(
         "space",
         check_space,
@@ -131,7 +131,7 @@ CHECKS = (
     ),
     Check("clock", check_clock, ("year", "skew_sec")),
     Check("runcomfy", check_runcomfy, ("source", "path", "mode")),
-    Check("parts", check_parts),
+    Check("dependencies", check_parts),
 )
 
 LIVE = Check("live", check_live, ("elapsed_sec",), LIVE_SEC + LIMIT_SEC)

@@ -24,7 +24,7 @@ _FIRST_READ = 4096
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-class Lines:
+class AppendLog:
     """The file, locked from now on; :meth:`records` must be read to its end before anything is added.
 
     Raises :class:`UsageError` where another process has it, and :class:`OutUnwritable` where it can't be written.

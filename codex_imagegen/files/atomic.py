@@ -29,7 +29,7 @@ _NO_LINKS = {
 
 
 @contextlib.contextmanager
-def unfinished(folder: str, at: int | None = None) -> Iterator[tuple[IO[bytes], str]]:
+def temporary_file(folder: str, at: int | None = None) -> Iterator[tuple[IO[bytes], str]]:
     """A new file, open for writing, and its name; what still bears that name when the context ends is removed."""
     descriptor, name = create(folder, ".codex-imagegen", at)
     try:

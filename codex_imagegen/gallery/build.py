@@ -19,16 +19,16 @@ from codex_imagegen.files import atomic
 from codex_imagegen.gallery import index
 from codex_imagegen.gallery.collect import Collector, CollectProgress
 from codex_imagegen.gallery.entry import Entry
-from codex_imagegen.gallery.index import Index, Source, sources
+from codex_imagegen.gallery.index import Index, SessionSource, session_sources
 from codex_imagegen.gallery.page import MARKER, Page
-from codex_imagegen.gallery.thumbnails import Shelf
+from codex_imagegen.gallery.thumbnails import ImageFolder
 from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.results import Gallery, Warning_
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class GalleryOptions:
     """What was asked for: ``out`` is the page's path; older pictures than ``since`` (Unix seconds) are left out.
 
     ``since_words`` is how the user said that: the page names it.
@@ -42,7 +42,7 @@ class Wanted:
 
 
 def build(
-    wanted: Wanted,
+    wanted: GalleryOptions,
     interrupt: Interrupt,
     tell: Callable[[CollectProgress], None],
     environment: Mapping[str, str] | None = None,
@@ -54,8 +54,8 @@ def build(
     """
     started = time.monotonic()
     environment = os.environ if environment is None else environment
-    codex_home = layout.home(environment)
-    target = place(wanted.out, force=wanted.force)
+    codex_home = layout.codex_home(environment)
+    target = plan_output(wanted.out, force=wanted.force)
     work = _Work(codex_home, target, wanted, interrupt, tell, started)
     return _with_index(index.path_of(codex_home, environment), work.done)
 
@@ -74,15 +74,15 @@ def _with_index(path: str, work: Callable[[Index], Gallery]) -> Gallery:
 @dataclass(frozen=True, slots=True)
 class _Work:
     codex_home: str
-    target: Place
-    wanted: Wanted
+    target: PageOutput
+    wanted: GalleryOptions
     interrupt: Interrupt
     tell: Callable[[CollectProgress], None]
     started: float
 
     def done(self, kept: Index) -> Gallery:
         """Collect, write the page, tidy up."""
-        shelf, originals = Shelf(self.target.folder), self.wanted.originals
+        shelf, originals = ImageFolder(self.target.folder), self.wanted.originals
         collector = Collector(
             self.codex_home, kept, shelf, originals=originals, interrupt=self.interrupt, tell=self.tell
         )
@@ -95,7 +95,7 @@ class _Work:
             lambda: kept.pictures(self.wanted.since), shown.count, os.path.basename(self.target.folder),
             home=self.codex_home, since=self.wanted.since_words, originals=originals,
         )  # fmt: skip
-        size = write(self.target.path, page.parts())
+        size = write_page(self.target.path, page.parts())
         if not self.wanted.since:  # a page of some days leaves the other days' files for the next whole one
             shelf.sweep(shown.names)
             kept.forget_others()
@@ -127,8 +127,8 @@ class _Listed:
         self._since = since
         self.count = self.packed = 0
 
-    def of(self, codex_home: str) -> Iterator[Source]:
-        for source in sources(codex_home):
+    def of(self, codex_home: str) -> Iterator[SessionSource]:
+        for source in session_sources(codex_home):
             if source.changed >= self._since:
                 self.count += 1
                 self.packed += source.past.packed
@@ -155,14 +155,14 @@ _MARK, _MARK_WITHIN = f'content="{MARKER}"'.encode(), 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageOutput:
     """One page: its absolute path, and the folder of its pictures."""
 
     path: str
     folder: str
 
 
-def place(out: str | None, *, force: bool) -> Place:
+def plan_output(out: str | None, *, force: bool) -> PageOutput:
     """The place that ``--out`` means, checked: an hour of reading must not end in a folder that takes no files.
 
     Raises :class:`UsageError`, :class:`OutExists` for a file that is no page of ours, and :class:`OutUnwritable`.
@@ -171,7 +171,7 @@ def place(out: str | None, *, force: bool) -> Place:
     stem, suffix = os.path.splitext(name)
     if suffix.lower() not in {".html", ".htm"} or "\0" in name:
         raise UsageError(f"--out {name!r} is no name of a page", hint="end it in .html")
-    found = Place(os.path.abspath(name), f"{os.path.abspath(stem)}-pictures")
+    found = PageOutput(os.path.abspath(name), f"{os.path.abspath(stem)}-pictures")
     if not force:
         _check_ours(found.path)
     output.check(output.Target(found.path, None, force=True))
@@ -180,12 +180,12 @@ def place(out: str | None, *, force: bool) -> Place:
     return found
 
 
-def write(path: str, parts: Iterable[str]) -> int:
+def write_page(path: str, parts: Iterable[str]) -> int:
     """Put a page in its place, whole; gives back its bytes. Raises :class:`OutUnwritable`."""
     size, real = 0, os.path.realpath(path)  # through a link, as a shell's redirection would
     try:
         os.makedirs(os.path.dirname(real), exist_ok=True)
-        with atomic.unfinished(os.path.dirname(real)) as (file, temporary):
+        with atomic.temporary_file(os.path.dirname(real)) as (file, temporary):
             for part in parts:
                 size += file.write(part.encode(errors="replace"))
             atomic.flush(file)

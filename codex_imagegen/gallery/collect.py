@@ -13,11 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 
-from codex_imagegen.codex.sessions.reader import Keepsake, Kept
+from codex_imagegen.codex.sessions.reader import SessionReader, StoredImage
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.gallery.entry import Entry, bounded
-from codex_imagegen.gallery.index import Index, Source
-from codex_imagegen.gallery.thumbnails import Shelf, develop, name_of
+from codex_imagegen.gallery.index import Index, SessionSource
+from codex_imagegen.gallery.thumbnails import ImageFolder, make_entry, name_of
 from codex_imagegen.interrupt import Interrupt
 
 WORKERS = 8
@@ -37,7 +37,7 @@ class CollectProgress:
 class _Reading:
     """One session that has been read, whose pictures are still at work."""
 
-    source: Source
+    source: SessionSource
     pictures: list[Future[Entry]]
     files: dict[str, str]
     codex_version: str | None
@@ -49,7 +49,7 @@ class Collector:
     """Brings the index and the shelf up to date with a home. ``unreadable`` are the rollouts that could not be read."""
 
     def __init__(
-        self, codex_home: str, index: Index, shelf: Shelf, *, originals: bool, interrupt: Interrupt,
+        self, codex_home: str, index: Index, shelf: ImageFolder, *, originals: bool, interrupt: Interrupt,
         tell: Callable[[CollectProgress], None],
     ) -> None:  # fmt: skip
         self._home, self._index, self._shelf, self._originals = codex_home, index, shelf, originals
@@ -61,7 +61,7 @@ class Collector:
         self.progress = CollectProgress()
         self.unreadable: list[str] = []
 
-    def collect(self, sources: Iterable[Source]) -> None:
+    def collect(self, sources: Iterable[SessionSource]) -> None:
         """Take every session; raises :class:`OutUnwritable` and :class:`Interrupted`, which loses no session so far."""
         try:
             changed = [source for source in sources if not self._is_known(source)]
@@ -73,7 +73,7 @@ class Collector:
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def _is_known(self, source: Source) -> bool:
+    def _is_known(self, source: SessionSource) -> bool:
         """Whether the page can be made without reading this session again."""
         self._check()
         entries = self._index.known(source)
@@ -85,10 +85,10 @@ class Collector:
         self.progress.pictures += len(entries)
         return True
 
-    def _read(self, source: Source) -> None:
+    def _read(self, source: SessionSource) -> None:
         self._check()
         self._tell(self.progress)
-        keepsake = Keepsake(self._home, source.past, self._check)
+        keepsake = SessionReader(self._home, source.past, self._check)
         pictures = []
         for kept in keepsake.pictures():
             pictures.append(self._develop(kept, source))
@@ -99,9 +99,9 @@ class Collector:
         self._readings.append(_reading(source, keepsake, pictures))
         self.progress.done += source.bytes
 
-    def _develop(self, kept: Kept, source: Source) -> Future[Entry]:
+    def _develop(self, kept: StoredImage, source: SessionSource) -> Future[Entry]:
         self._room.acquire()
-        future = self._pool.submit(develop, kept, source.past.thread_id, self._shelf, originals=self._originals)
+        future = self._pool.submit(make_entry, kept, source.past.thread_id, self._shelf, originals=self._originals)
         future.add_done_callback(lambda _: self._room.release())
         return future
 
@@ -127,7 +127,7 @@ class Collector:
             raise Interrupted(told, signum=self._interrupt.signum, hint="run it again: what was read is remembered")
 
 
-def _reading(source: Source, keepsake: Keepsake, pictures: list[Future[Entry]]) -> _Reading:
+def _reading(source: SessionSource, keepsake: SessionReader, pictures: list[Future[Entry]]) -> _Reading:
     """What is kept of a session until its pictures are done; of its records nothing, which may be large."""
     return _Reading(
         source=source, pictures=pictures, codex_version=keepsake.codex_version,
@@ -136,7 +136,7 @@ def _reading(source: Source, keepsake: Keepsake, pictures: list[Future[Entry]]) 
     )  # fmt: skip
 
 
-def _torn(source: Source, keepsake: Keepsake) -> Entry:
+def _torn(source: SessionSource, keepsake: SessionReader) -> Entry:
     """A picture of which the record is there and its bytes are not."""
     setting = keepsake.setting
     return Entry(

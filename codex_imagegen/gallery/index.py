@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codex_imagegen.codex.sessions import fallback, history, layout
-from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.gallery.entry import Entry, from_json
 
 _VERSION = 1
@@ -56,7 +56,7 @@ class Index:
         """Let the file go."""
         self._base.close()
 
-    def known(self, source: Source) -> list[Entry] | None:
+    def known(self, source: SessionSource) -> list[Entry] | None:
         """What an unchanged session held, or None."""
         thread = _key(source)
         row = self._base.execute("SELECT mark FROM sessions WHERE thread = ?", (thread,)).fetchone()
@@ -65,11 +65,11 @@ class Index:
         rows = self._base.execute("SELECT entry FROM pictures WHERE thread = ?", (thread,))
         return [_entry(text) for (text,) in rows]
 
-    def keep(self, source: Source) -> None:
+    def keep(self, source: SessionSource) -> None:
         """This session is part of the page."""
         self._base.execute("INSERT OR IGNORE INTO here VALUES (?)", (_key(source),))
 
-    def put(self, source: Source, entries: Sequence[Entry], *, whole: bool = True) -> None:
+    def put(self, source: SessionSource, entries: Sequence[Entry], *, whole: bool = True) -> None:
         """This session is part of the page and holds these; it is read again next time if it was not read ``whole``."""
         thread, base = _key(source), self._base
         rows = [(thread, entry.digest, entry.time, entry.to_json()) for entry in entries]
@@ -140,7 +140,7 @@ def _make(path: str) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
-def _key(source: Source) -> str:
+def _key(source: SessionSource) -> str:
     return source.past.thread_id or source.past.path or ""
 
 
@@ -152,37 +152,37 @@ def _entry(text: str) -> Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SessionSource:
     """A past session: ``bytes`` that its rollout has, ``changed`` when anything of it was last written (Unix seconds).
 
     ``mark`` names path, size and time of change of its rollout and of each saved picture.
     """
 
-    past: Past
+    past: SessionRef
     bytes: int
     changed: float
     mark: str
 
 
-def sources(codex_home: str) -> Iterator[Source]:
+def session_sources(codex_home: str) -> Iterator[SessionSource]:
     """Every session of a home, newest first; no contents are read."""
     for past in history.newest(codex_home):
         yield _source(codex_home, past)
 
 
-def _source(codex_home: str, past: Past) -> Source:
+def _source(codex_home: str, past: SessionRef) -> SessionSource:
     files = list(_files(codex_home, past))
     size = files[0][1].st_size if files and files[0][0] == past.path and not past.packed else 0
     changed = max([0.0, *(status.st_mtime for _path, status in files)])
     mark = json.dumps([(path, status.st_size, status.st_mtime_ns) for path, status in files])
-    return Source(past, size, changed, mark)
+    return SessionSource(past, size, changed, mark)
 
 
-def _files(codex_home: str, past: Past) -> Iterator[tuple[str, os.stat_result]]:
+def _files(codex_home: str, past: SessionRef) -> Iterator[tuple[str, os.stat_result]]:
     if past.path:
         try:
             yield past.path, os.stat(past.path, follow_symlinks=False)
         except OSError:
             pass  # it is gone by now: what reads it will say so
     if past.thread_id:
-        yield from fallback.files(layout.pictures_folder(codex_home, past.thread_id))
+        yield from fallback.saved_files(layout.pictures_folder(codex_home, past.thread_id))

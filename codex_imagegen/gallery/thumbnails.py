@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codex_imagegen.codex.sessions.reader import Kept, Setting
+from codex_imagegen.codex.sessions.reader import Setting, StoredImage
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.files import atomic
 from codex_imagegen.gallery.entry import Entry, thumbnail
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import Broken, decoded
+from codex_imagegen.images.decode import DamagedImage, decoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -32,7 +32,7 @@ MAX_REFERENCES = 10
 """Thumbnails of references for one picture at most; Codex's tool takes five."""
 
 
-def develop(kept: Kept, thread_id: str | None, shelf: Shelf, *, originals: bool) -> Entry:
+def make_entry(kept: StoredImage, thread_id: str | None, shelf: ImageFolder, *, originals: bool) -> Entry:
     """The entry of a picture, with its files on the shelf; raises :class:`OutUnwritable`."""
     setting = kept.setting
     entry = Entry(
@@ -51,7 +51,7 @@ def develop(kept: Kept, thread_id: str | None, shelf: Shelf, *, originals: bool)
                 _put(shelf, entry.full(originals=False), image, PREVIEW)
             elif entry.full(originals=True) not in shelf:
                 shelf.put(entry.full(originals=True), kept.data)
-    except Broken as error:
+    except DamagedImage as error:
         return replace(entry, broken=str(error))
     return entry
 
@@ -61,13 +61,13 @@ def name_of(digest: bytes) -> str:
     return digest.hex()[:32]
 
 
-def _references(setting: Setting, shelf: Shelf) -> tuple[str, ...]:
+def _references(setting: Setting, shelf: ImageFolder) -> tuple[str, ...]:
     """The references that can be shown; one that is no whole picture is only counted."""
     found = (_reference(blob, shelf) for blob in setting.references[:MAX_REFERENCES])
     return tuple(dict.fromkeys(digest for digest in found if digest))
 
 
-def _reference(blob: base64_images.Blob, shelf: Shelf) -> str | None:
+def _reference(blob: base64_images.Blob, shelf: ImageFolder) -> str | None:
     data = base64_images.decode(blob)
     if data is None:
         return None
@@ -76,12 +76,12 @@ def _reference(blob: base64_images.Blob, shelf: Shelf) -> str | None:
         try:
             with decoded(data) as (image, _kind):
                 _put(shelf, thumbnail(digest), image, THUMBNAIL)
-        except Broken:
+        except DamagedImage:
             return None
     return digest
 
 
-def _put(shelf: Shelf, name: str, image: PillowImage, scale: tuple[int, int]) -> None:
+def _put(shelf: ImageFolder, name: str, image: PillowImage, scale: tuple[int, int]) -> None:
     if name not in shelf:
         shelf.put(name, _scaled(image, *scale))
 
@@ -103,7 +103,7 @@ _OURS = re.compile(r"[0-9a-f]{32}-(?:thumbnail|preview)\.webp\Z")
 """What may be removed again: everything else in the folder, copies of originals among it, is left alone."""
 
 
-class Shelf:
+class ImageFolder:
     """The files beside one page, by name; made with the first file. It may be used from several threads."""
 
     def __init__(self, folder: str) -> None:
@@ -117,7 +117,7 @@ class Shelf:
         """Write a file under one of our names; raises :class:`OutUnwritable`."""
         try:
             os.makedirs(self.folder, exist_ok=True)
-            with atomic.unfinished(self.folder) as (file, temporary):
+            with atomic.temporary_file(self.folder) as (file, temporary):
                 file.write(data)
                 file.flush()  # and no more: it can be made anew, and thousands of them are not worth the wait
                 os.replace(temporary, os.path.join(self.folder, name))

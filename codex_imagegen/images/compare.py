@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from codex_imagegen import options as words
 from codex_imagegen.images.decode import decoded
-from codex_imagegen.request import Wishes
+from codex_imagegen.request import ImageOptions
 from codex_imagegen.results import Picture, Warning_
 
 RATIO_TOLERANCE = 0.02
@@ -15,12 +15,12 @@ RATIO_TOLERANCE = 0.02
 _LONG_SIDES = {"1k": 1024, "2k": 2048, "4k": 3840}
 
 
-def differences(picture: Picture, wishes: Wishes) -> tuple[Warning_, ...]:
+def differences(picture: Picture, wishes: ImageOptions) -> tuple[Warning_, ...]:
     """A warning, with both values, for each wish that the picture does not meet."""
     return tuple(_differences(picture, wishes))
 
 
-def _differences(picture: Picture, wishes: Wishes) -> Iterator[Warning_]:
+def _differences(picture: Picture, wishes: ImageOptions) -> Iterator[Warning_]:
     came = f"{picture.width}x{picture.height}"
     if wishes.size and (picture.width, picture.height) != wishes.size:
         yield _size(f"{wishes.size[0]}x{wishes.size[1]} was wished for, and {came} came")

@@ -16,7 +16,7 @@ from codex_imagegen.results import Picture
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-    from codex_imagegen.request import PictureFormat, Wishes
+    from codex_imagegen.request import ImageOptions, PictureFormat
     from codex_imagegen.results import Picture
 
 
@@ -81,7 +81,7 @@ def _mode_for(image: PillowImage, wanted: PictureFormat) -> PillowImage:
     return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
 
 
-def finish(picture: Picture, format: PictureFormat | None, wishes: Wishes) -> Picture:  # noqa: A002 - its own name
+def finish(picture: Picture, format: PictureFormat | None, wishes: ImageOptions) -> Picture:  # noqa: A002 - its own name
     """The picture in ``format`` (or the one wished for, or its own), cropped to the wished size if it shall ``fit``.
 
     The very same object where nothing is to be done, so that its bytes are written as they came. Raises

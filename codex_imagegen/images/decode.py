@@ -26,7 +26,7 @@ FORMATS: dict[str, PictureFormat] = {
 }
 
 
-class Broken(ValueError):
+class DamagedImage(ValueError):
     """Bytes that are no whole picture; the message says in some words why."""
 
 
@@ -37,7 +37,7 @@ def warm() -> None:
     from codex_imagegen.images import pillow_decoder  # noqa: F401 - and with it Pillow, and its plug-ins for all three
 
 
-def verify(data: bytes, *, revised_prompt: str | None = None) -> Picture:
+def decode_picture(data: bytes, *, revised_prompt: str | None = None) -> Picture:
     """Decode the picture whole; raises :class:`Broken` when it is no PNG, JPEG or WebP, torn, or too large."""
     from codex_imagegen.results import Picture
 
@@ -54,13 +54,13 @@ class decoded:  # noqa: N801 - reads as a verb where it is used
     def __enter__(self) -> tuple[PillowImage, PictureFormat]:
         kind = kind_of(self.data)
         if kind is None:
-            raise Broken("it is no PNG, JPEG or WebP")
+            raise DamagedImage("it is no PNG, JPEG or WebP")
         try:
             self.image = _load(self.data, kind)
-        except Broken:
+        except DamagedImage:
             raise
         except Exception as error:
-            raise Broken(f"it can't be decoded whole: {error}") from error
+            raise DamagedImage(f"it can't be decoded whole: {error}") from error
         return self.image, kind
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +77,7 @@ def kind_of(data: bytes) -> PictureFormat | None:
 
 def _load(data: bytes, kind: PictureFormat) -> PillowImage:
     if not structure.is_structurally_whole(data):
-        raise Broken("it can't be decoded whole: a part of it is missing or damaged")
+        raise DamagedImage("it can't be decoded whole: a part of it is missing or damaged")
     from codex_imagegen.images import pillow_decoder
 
     return pillow_decoder.decode(data, kind)

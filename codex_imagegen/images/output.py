@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
-from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import STDOUT, PictureFormat
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _write_file(data: bytes, target: Target) -> str:
     try:
         with (
             containment.opened(folder, target.within, make=True) as at,
-            atomic.unfinished(folder, at) as (file, temporary),
+            atomic.temporary_file(folder, at) as (file, temporary),
         ):
             file.write(data)
             atomic.flush(file)
@@ -244,14 +244,14 @@ def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwrita
 _HINT = "move it away, or choose another --out"
 
 
-def image(path: str) -> Image:
+def existing_image(path: str) -> Image:
     """What is at ``path``, decoded whole; raises :class:`OutExists` where that is no picture."""
     from codex_imagegen.results import Image
 
     data = _read(path)
     try:
-        found = verify(data)
-    except Broken as error:
+        found = decode_picture(data)
+    except DamagedImage as error:
         raise OutExists(f"{path!r} is there already and is no picture: {error}", hint=_HINT) from error
     digest = hashlib.sha256(data).hexdigest()
     return Image(path, found.format, found.width, found.height, len(data), digest)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from codex_imagegen.images import structure
-from codex_imagegen.images.decode import MAX_PIXELS, Broken
+from codex_imagegen.images.decode import MAX_PIXELS, DamagedImage
 from codex_imagegen.request import PictureFormat
 
 MAX_TEXT, MAX_TEXTS = 1024 * 1024, 64 * 1024 * 1024
@@ -48,7 +48,7 @@ def decode(data: bytes, kind: PictureFormat) -> Image.Image:
     first, second = ways[kind]
     try:
         return first(data)
-    except Broken:
+    except DamagedImage:
         raise
     except Exception:  # noqa: BLE001 - of whatever kind: whether it was the metadata shows without it
         return second(data)
@@ -120,7 +120,7 @@ def _loaded(image: ImageFile.ImageFile) -> Image.Image:
 
 def _checked(size: tuple[int, int]) -> tuple[int, int]:
     if size[0] * size[1] > MAX_PIXELS:
-        raise Broken(f"its {size[0]:,} × {size[1]:,} pixels are more than {MAX_PIXELS:,}")
+        raise DamagedImage(f"its {size[0]:,} × {size[1]:,} pixels are more than {MAX_PIXELS:,}")
     return size
 
 
@@ -133,7 +133,7 @@ def _check_texts(data: bytes) -> None:
             size = _unpacked_size(body[before.end() :])
             total += size
             if size > MAX_TEXT or total > MAX_TEXTS:
-                raise Broken("a text in it unpacks to too many bytes")
+                raise DamagedImage("a text in it unpacks to too many bytes")
 
 
 def _unpacked_size(packed: bytes) -> int:

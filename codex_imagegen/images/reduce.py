@@ -31,7 +31,7 @@ WAIT_SEC = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SizeLimits:
     """What may be sent at most: bytes of each file, bytes of all files together, pixels of each."""
 
     each: int
@@ -48,10 +48,10 @@ class _Copy:
     size: tuple[int, int]
     made: bool = False
 
-    def fits(self, level: int, room: Room) -> bool:
+    def fits(self, level: int, room: SizeLimits) -> bool:
         return len(self.data) <= level and not self.is_wide(room)
 
-    def is_wide(self, room: Room) -> bool:
+    def is_wide(self, room: SizeLimits) -> bool:
         return self.size[0] * self.size[1] > room.pixels
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ _latest: tuple[object, list[_Copy]] | None = None
 
 
 def fit(
-    references: Sequence[Reference], room: Room, check: Callable[[], None] = lambda: None
+    references: Sequence[Reference], room: SizeLimits, check: Callable[[], None] = lambda: None
 ) -> tuple[list[Reference], tuple[Warning_, ...]]:
     """The references as they are sent, and a warning for each that became smaller.
 
@@ -88,7 +88,7 @@ def _warning(reference: Reference, before: _Copy, after: _Copy) -> Warning_:
     return Warning_("reference-reduced", told)
 
 
-def _remembered(before: list[_Copy], room: Room, check: Callable[[], None]) -> list[_Copy]:
+def _remembered(before: list[_Copy], room: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
     """The copies, made once for runs that go on at the same time or one after the other."""
     global _latest  # noqa: PLW0603 - one entry: some 24 MB at most
     key = room, tuple((hashlib.sha256(copy.data).digest(), copy.size) for copy in before)
@@ -102,7 +102,7 @@ def _remembered(before: list[_Copy], room: Room, check: Callable[[], None]) -> l
         _lock.release()
 
 
-def _reduced(before: list[_Copy], room: Room, check: Callable[[], None]) -> list[_Copy]:
+def _reduced(before: list[_Copy], room: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
     """Each step is taken by all that are too large still, and what one saves is there for the others' next step."""
     now = list(before)
     for step in STEPS:
@@ -114,7 +114,7 @@ def _reduced(before: list[_Copy], room: Room, check: Callable[[], None]) -> list
     return now
 
 
-def _stepped(original: _Copy, copy: _Copy, step: Step, level: int, room: Room) -> _Copy:
+def _stepped(original: _Copy, copy: _Copy, step: Step, level: int, room: SizeLimits) -> _Copy:
     with decoded(original.data) as (image, kind):
         upright(image)
         made = step(within(image, pixels=room.pixels), kind, level)
@@ -123,7 +123,7 @@ def _stepped(original: _Copy, copy: _Copy, step: Step, level: int, room: Room) -
     return _Copy(made.data, made.format, made.size, made=True)
 
 
-def _level(copies: Sequence[_Copy], room: Room) -> int:
+def _level(copies: Sequence[_Copy], room: SizeLimits) -> int:
     """The bytes to which each is cut, so that all together have room."""
     left = room.total
     for count, size in zip(range(len(copies), 0, -1), sorted(len(copy.data) for copy in copies), strict=True):

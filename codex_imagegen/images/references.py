@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
 from codex_imagegen.files import containment
-from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import PictureFormat
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -42,8 +42,8 @@ def load(path: str, within: tuple[str, ...] = ()) -> Reference:
     """
     data = _read(path, within)
     try:
-        picture = verify(data)
-    except Broken as error:
+        picture = decode_picture(data)
+    except DamagedImage as error:
         raise ReferenceNotImage(
             f"the reference {path!r} can't be used: {error}", hint="give a whole PNG, JPEG or WebP"
         ) from error

@@ -24,10 +24,10 @@ from codex_imagegen.errors import ImagegenError, InternalError, NoPicture, Usage
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.mcp_server import results, tools, unreadable
 from codex_imagegen.mcp_server.settings import MAX_COUNT, Settings
-from codex_imagegen.mcp_server.undelivered import Call, Owed
-from codex_imagegen.mcp_server.worker import Progress, Work, settled
+from codex_imagegen.mcp_server.undelivered import Call, UndeliveredImages
+from codex_imagegen.mcp_server.worker import Progress, Work, run_work
 from codex_imagegen.recovery import write
-from codex_imagegen.recovery.write import Place
+from codex_imagegen.recovery.write import RecoveryOutput
 from codex_imagegen.request import Event, Request
 
 _Work = Work[CallToolResult]
@@ -42,7 +42,7 @@ class Calls:
         self._settings, self._on_defect = settings, on_defect
         self._paid = anyio.CapacityLimiter(settings.jobs)
         self._free = anyio.CapacityLimiter(settings.jobs)
-        self._owed = Owed()
+        self._owed = UndeliveredImages()
 
     async def answer(self, name: str, arguments: Mapping[str, Any], progress: Progress) -> CallToolResult:
         """The answer of a known tool; raises nothing but a cancellation."""
@@ -67,7 +67,7 @@ class Calls:
         return results.of_error(UsageError(told, hint="send it without half a surrogate pair"), self._settings)
 
     async def _settled(self, work: _Work, progress: Progress, limiter: anyio.CapacityLimiter) -> CallToolResult:
-        outcome = await settled(work, progress, limiter)
+        outcome = await run_work(work, progress, limiter)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -135,7 +135,7 @@ class Calls:
         if not layout.THREAD_ID.match(thread):
             raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
         look = options.parse(size=found.get("size"), fit=found.get("fit", False))
-        place = Place(found.get("out"), None, found.get("force", False), look, self._settings.roots)
+        place = RecoveryOutput(found.get("out"), None, found.get("force", False), look, self._settings.roots)
 
         def work(_interrupt: Interrupt, _tell: Callable[[Event], None]) -> CallToolResult:
             try:

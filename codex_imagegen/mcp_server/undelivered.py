@@ -77,7 +77,7 @@ class _Picture:
     thread: str | None
 
 
-class Owed:
+class UndeliveredImages:
     """The calls of a server, of which the last hundred are remembered; it may be used from several threads."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ Work = Callable[[Interrupt, Callable[[Event], None]], T]
 Progress = Callable[[float, str], Awaitable[None]]
 
 
-async def settled(work: Work[T], progress: Progress, limiter: anyio.CapacityLimiter) -> T | Exception:
+async def run_work(work: Work[T], progress: Progress, limiter: anyio.CapacityLimiter) -> T | Exception:
     """What becomes of ``work``, which waits for its turn first: what it gives back, or what it raised.
 
     Cancelled, it asks the work to end, and returns when it has: Codex is gone then, and nothing is left behind.

@@ -14,7 +14,7 @@ from codex_imagegen.codex.run import command
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, CodexMissing, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.prune.scan import Own
+from codex_imagegen.prune.scan import OwnSession
 
 HAND = "no Codex that can delete sessions was found: the files were removed, and Codex's databases still name them"
 
@@ -35,7 +35,7 @@ class Remover:
         self._server: AppServer | None = None
         self.by_hand: str | None = None
         try:
-            self._codex = npm.binary(command.find(codex, environment))
+            self._codex = npm.binary(command.find_codex(codex, environment))
         except CodexMissing:
             if codex is not None:
                 raise
@@ -59,7 +59,7 @@ class Remover:
         if self._server is not None:
             self._server.__exit__(kind, error, trace)
 
-    def remove(self, own: Own, *, keep_pictures: bool = False) -> None:
+    def remove(self, own: OwnSession, *, keep_pictures: bool = False) -> None:
         """Remove the session: by Codex first, who may refuse, and then its pictures.
 
         By hand its pictures go first, so that what a kill leaves of it is still known to be ours.

@@ -12,13 +12,13 @@ from typing import Literal
 
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import fallback, inspect, layout
-from codex_imagegen.codex.sessions.history import Past
-from codex_imagegen.codex.sessions.reader import Keepsake
-from codex_imagegen.prune.scan import Own
+from codex_imagegen.codex.sessions.history import SessionRef
+from codex_imagegen.codex.sessions.reader import SessionReader
+from codex_imagegen.prune.scan import OwnSession
 
-Reason = Literal["young", "running", "unfinished", "continued", "forked", "only-copy", "unreadable"]
+Reason = Literal["too-recent", "running", "unfinished", "continued", "forked", "only-copy", "unreadable"]
 REASONS: dict[Reason, str] = {
-    "young": "not old enough",
+    "too-recent": "not old enough",
     "running": "at work, or written to a moment ago",
     "unfinished": "cut off, and its working folder is still there",
     "continued": "somebody went on with it",
@@ -33,7 +33,7 @@ QUIET_SEC = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Policy:
     """What may go: sessions to which nothing has become for ``older_than_sec``; with or without their pictures."""
 
     codex_home: str
@@ -41,10 +41,10 @@ class Rule:
     keep_pictures: bool = False
 
 
-def reason(own: Own, rule: Rule, forked: Set[str]) -> Reason | None:
+def reason(own: OwnSession, rule: Policy, forked: Set[str]) -> Reason | None:
     """Why this session stays, or None: it may go. ``forked`` are the threads that others go on from."""
     if time.time() - own.changed < rule.older_than_sec:
-        return "young"
+        return "too-recent"
     if is_running(own, rule.codex_home):
         return "running"
     if any(os.path.lexists(folder) for folder in workspace.places(own.folder)):
@@ -52,24 +52,24 @@ def reason(own: Own, rule: Rule, forked: Set[str]) -> Reason | None:
     return "forked" if own.thread_id in forked else _within(own, rule)
 
 
-def _within(own: Own, rule: Rule) -> Reason | None:
+def _within(own: OwnSession, rule: Policy) -> Reason | None:
     """What only the rollout itself can say."""
     try:
-        if inspect.several(own.path):
+        if inspect.has_multiple_turns(own.path):
             return "continued"
         return "only-copy" if rule.keep_pictures and _is_only_copy(rule.codex_home, own) else None
     except OSError:
         return "unreadable"
 
 
-def is_running(own: Own, codex_home: str) -> bool:
+def is_running(own: OwnSession, codex_home: str) -> bool:
     """Whether a run, or somebody who goes on with the session, may be at work on it."""
     quiet = time.time() - own.changed >= QUIET_SEC
     held = any(workspace.is_held(folder) for folder in workspace.places(own.folder))
     return not quiet or held or _is_written(codex_home, own.thread_id)
 
 
-def has_changed(own: Own) -> bool:
+def has_changed(own: OwnSession) -> bool:
     """Whether the rollout is another than it was when we looked: written to, replaced, or gone behind a link."""
     try:
         now = os.lstat(own.path)
@@ -95,11 +95,11 @@ def _is_written(codex_home: str, thread_id: str) -> bool:
     return False
 
 
-def _is_only_copy(codex_home: str, own: Own) -> bool:
+def _is_only_copy(codex_home: str, own: OwnSession) -> bool:
     """Whether the rollout holds a picture that is in none of the thread's files, byte for byte."""
-    past = Past(own.thread_id, own.path)
+    past = SessionRef(own.thread_id, own.path)
     saved = {_digest(data) for data in fallback.saved(layout.pictures_folder(codex_home, own.thread_id))}
-    held = (candidate.data for candidate in Keepsake(codex_home, past).pictures())
+    held = (candidate.data for candidate in SessionReader(codex_home, past).pictures())
     return any(data is not None and _digest(data) not in saved for data in held)
 
 

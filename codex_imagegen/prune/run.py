@@ -13,9 +13,9 @@ from codex_imagegen.errors import CodexFailed, Interrupted, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.prune import policy
 from codex_imagegen.prune.delete import Remover
-from codex_imagegen.prune.policy import Rule
-from codex_imagegen.prune.scan import Census, Own, take
-from codex_imagegen.prune.summary import Tally
+from codex_imagegen.prune.policy import Policy
+from codex_imagegen.prune.scan import OwnSession, ScanResult, scan
+from codex_imagegen.prune.summary import Summary
 from codex_imagegen.prune.summary import sessions as counted
 from codex_imagegen.results import ErrorInfo, Warning_
 
@@ -26,18 +26,18 @@ Tell = Callable[[str, int], None]
 def look(
     older_than_sec: float, *, keep_pictures: bool, interrupt: Interrupt, tell: Tell,
     environment: Mapping[str, str] | None = None,
-) -> Tally:  # fmt: skip
+) -> Summary:  # fmt: skip
     """What our runs have left in the Codex home of ``environment``, and what of it may go. Nothing is changed."""
-    codex_home = layout.home(os.environ if environment is None else environment)
-    rule = Rule(codex_home, older_than_sec, keep_pictures)
+    codex_home = layout.codex_home(os.environ if environment is None else environment)
+    rule = Policy(codex_home, older_than_sec, keep_pictures)
 
     def told(what: str, number: int) -> None:
         if interrupt.signum is not None:
             raise Interrupted("interrupted; nothing was removed", signum=interrupt.signum, hint="run it again")
         tell(what, number)
 
-    census = take(codex_home, lambda number: told("looking at sessions", number))
-    tally = Tally(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(census))
+    census = scan(codex_home, lambda number: told("looking at sessions", number))
+    tally = Summary(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(census))
     for number, own in enumerate(census.own, 1):
         told("looking into our own", number)
         tally.verdicts.append((own, policy.reason(own, rule, census.forked)))
@@ -45,15 +45,15 @@ def look(
 
 
 def remove(
-    tally: Tally, *, codex: str | None, interrupt: Interrupt, tell: Tell,
+    tally: Summary, *, codex: str | None, interrupt: Interrupt, tell: Tell,
     environment: Mapping[str, str] | None = None,
-) -> Tally:  # fmt: skip
+) -> Summary:  # fmt: skip
     """Remove what may go, oldest first, each looked at once more; what became of it is in the tally.
 
     A signal ends it between two sessions. Raises :class:`CodexMissing` where ``codex`` was given and is not there.
     """
     environment = os.environ if environment is None else environment
-    rule = Rule(tally.codex_home, tally.older_than_sec, tally.keep_pictures)
+    rule = Policy(tally.codex_home, tally.older_than_sec, tally.keep_pictures)
     going = sorted(tally.going, key=lambda own: own.began)
     tally.dry_run = False
     remover = Remover(tally.codex_home, codex=codex, environment=environment, interrupt=interrupt)
@@ -75,7 +75,7 @@ def remove(
     return tally
 
 
-def _remove_one(remover: Remover, own: Own, rule: Rule, tally: Tally) -> None:
+def _remove_one(remover: Remover, own: OwnSession, rule: Policy, tally: Summary) -> None:
     if policy.has_changed(own) or policy.is_running(own, rule.codex_home):
         at = next(index for index, (other, _) in enumerate(tally.verdicts) if other is own)
         tally.verdicts[at] = (own, "running")
@@ -91,7 +91,7 @@ def _remove_one(remover: Remover, own: Own, rule: Rule, tally: Tally) -> None:
         tally.removed.append(own)
 
 
-def _failed(tally: Tally) -> ErrorInfo | None:
+def _failed(tally: Summary) -> ErrorInfo | None:
     if not tally.failures:
         return None
     first, tried = tally.failures[0][1], len(tally.failures) + len(tally.removed)
@@ -99,7 +99,7 @@ def _failed(tally: Tally) -> ErrorInfo | None:
     return replace(first, exit_code=1, message=told)
 
 
-def _warnings(census: Census) -> list[Warning_]:
+def _warnings(census: ScanResult) -> list[Warning_]:
     told = [
         Warning_("linked", f"{path!r} is a symbolic link: what is behind it is left alone") for path in census.linked
     ]

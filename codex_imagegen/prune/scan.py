@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import history, layout
-from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.tail import Tail
 
 _PLACES = ("sessions", "archived_sessions", "generated_images")
@@ -33,7 +33,7 @@ _DEVELOPER = b'"role":"developer"'
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnSession:
     """A session of our own: its rollout as it was when we looked, and what its pictures take besides.
 
     ``began`` is in Unix seconds, ``bytes`` is the rollout's size, ``picture_bytes`` that of the files in its folder of
@@ -59,23 +59,23 @@ class Own:
 
 
 @dataclass(slots=True)
-class Census:
+class ScanResult:
     """Our own sessions, newest first; of the others, how many there are and which threads some of them go on from.
 
     ``packed`` counts the compressed rollouts, of which nobody can tell here whose they are; ``linked`` are the places
     that are symbolic links, behind which nothing is looked for.
     """
 
-    own: list[Own] = field(default_factory=list)
+    own: list[OwnSession] = field(default_factory=list)
     looked: int = 0
     packed: int = 0
     forked: set[str] = field(default_factory=set)
     linked: list[str] = field(default_factory=list)
 
 
-def take(codex_home: str, tell: Callable[[int], None]) -> Census:
+def scan(codex_home: str, tell: Callable[[int], None]) -> ScanResult:
     """Look at every session; ``tell`` hears how many it were so far."""
-    census = Census()
+    census = ScanResult()
     paths = [os.path.join(codex_home, place) for place in _PLACES]
     census.linked = [path for path in paths if os.path.islink(path)]
     doubled = history.doubled(codex_home)
@@ -91,9 +91,9 @@ def take(codex_home: str, tell: Callable[[int], None]) -> Census:
     return census
 
 
-def _look(codex_home: str, past: Past, census: Census, doubled: Set[str]) -> None:
+def _look(codex_home: str, past: SessionRef, census: ScanResult, doubled: Set[str]) -> None:
     line = layout.first_line(past.path or "")
-    owner = layout.owner_of(line) if any(mark in line for mark in _MARKS) else None
+    owner = layout.parse_meta(line) if any(mark in line for mark in _MARKS) else None
     if owner is None:
         return
     if owner.forked_from:
@@ -103,7 +103,9 @@ def _look(codex_home: str, past: Past, census: Census, doubled: Set[str]) -> Non
         census.own.append(own)
 
 
-def _own(codex_home: str, past: Past, owner: layout.Owner, linked: list[str], doubled: Set[str]) -> Own | None:
+def _own(
+    codex_home: str, past: SessionRef, owner: layout.SessionMeta, linked: list[str], doubled: Set[str]
+) -> OwnSession | None:
     """The session as one of ours; None where anything about it says otherwise."""
     ours = owner.source == _SOURCE and owner.cwd is not None and workspace.is_ours(owner.cwd)
     if not ours or owner.forked_from or owner.thread_id.lower() != past.thread_id or past.path is None:
@@ -118,7 +120,7 @@ def _own(codex_home: str, past: Past, owner: layout.Owner, linked: list[str], do
         return None
     folder = layout.pictures_folder(codex_home, past.thread_id)
     pictures = 0 if os.path.dirname(folder) in linked else _size(folder)
-    return Own(past.thread_id, past.path, owner.cwd or "", past.time, status, pictures)
+    return OwnSession(past.thread_id, past.path, owner.cwd or "", past.time, status, pictures)
 
 
 def _is_told(path: str) -> bool:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 
 from codex_imagegen import render
 from codex_imagegen.prune.policy import REASONS, Reason
-from codex_imagegen.prune.scan import Own
+from codex_imagegen.prune.scan import OwnSession
 from codex_imagegen.results import ErrorInfo, Failure, Result, Warning_
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Totals:
     """A number of sessions, their bytes, and when the first and the last of them began, in UTC."""
 
     sessions: int
@@ -24,46 +24,46 @@ class Some:
 
 
 @dataclass(slots=True)
-class Tally:
+class Summary:
     """Each of our own sessions with the reason why it stays (None: it may go), and those that are gone.
 
     ``dry_run`` is True until something was to be removed. ``failures`` are (thread, error) of those that could not be.
     """
 
     codex_home: str
-    verdicts: list[tuple[Own, Reason | None]]
+    verdicts: list[tuple[OwnSession, Reason | None]]
     older_than_sec: float
     keep_pictures: bool = False
     dry_run: bool = True
-    removed: list[Own] = field(default_factory=list)
-    failures: list[tuple[Own, ErrorInfo]] = field(default_factory=list)
+    removed: list[OwnSession] = field(default_factory=list)
+    failures: list[tuple[OwnSession, ErrorInfo]] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
     error: ErrorInfo | None = None
     elapsed_sec: float = 0.0
 
     @property
-    def own(self) -> list[Own]:
+    def own(self) -> list[OwnSession]:
         """All of our sessions that were found."""
         return [own for own, _reason in self.verdicts]
 
     @property
-    def going(self) -> list[Own]:
+    def going(self) -> list[OwnSession]:
         """Those that may go."""
         return [own for own, reason in self.verdicts if reason is None]
 
-    def kept(self) -> Iterator[tuple[Reason, list[Own]]]:
+    def kept(self) -> Iterator[tuple[Reason, list[OwnSession]]]:
         """Those that stay, by reason."""
         for reason in REASONS:
             kept = [own for own, why in self.verdicts if why == reason]
             if kept:
                 yield reason, kept
 
-    def freed(self, owns: Iterable[Own]) -> int:
+    def freed(self, owns: Iterable[OwnSession]) -> int:
         """The bytes that are free when these are gone."""
         return sum(own.status.st_size if self.keep_pictures else own.bytes for own in owns)
 
 
-def to_json(tally: Tally) -> str:
+def to_json(tally: Summary) -> str:
     """The envelope of every command, with all of it in keys of its own, on one line."""
     failures = [Failure(index, error) for index, (_own, error) in enumerate(tally.failures)]
     if tally.error and not failures:
@@ -85,7 +85,7 @@ def to_json(tally: Tally) -> str:
     return json.dumps(render.envelope(result) | fields)
 
 
-def table(tally: Tally) -> list[str]:
+def table(tally: Summary) -> list[str]:
     """What there is by months, what stays and why, and what may go; at most 40 columns where words allow it."""
     lines = [f"{'month':8}{'sessions':>9}{'rollouts':>11}{'pictures':>11}"]
     rows = [(month or "?", owns) for month, owns in _months(tally.own)]
@@ -99,7 +99,7 @@ def table(tally: Tally) -> list[str]:
     return lines
 
 
-def told(tally: Tally) -> str:
+def lines(tally: Summary) -> str:
     """What was removed, in one sentence."""
     words = f"removed {sessions(len(tally.removed))}, {size(tally.freed(tally.removed))}"
     return f"{words}; {len(tally.failures):,} could not be removed" if tally.failures else words
@@ -119,9 +119,9 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _some(owns: list[Own], room: int | None = None) -> Some:
+def _some(owns: list[OwnSession], room: int | None = None) -> Totals:
     began = [own.began for own in owns if own.began]
-    return Some(
+    return Totals(
         len(owns),
         sum(own.bytes for own in owns) if room is None else room,
         _utc(min(began)) if began else None,
@@ -129,9 +129,9 @@ def _some(owns: list[Own], room: int | None = None) -> Some:
     )
 
 
-def _months(owns: Iterable[Own]) -> list[tuple[str | None, list[Own]]]:
+def _months(owns: Iterable[OwnSession]) -> list[tuple[str | None, list[OwnSession]]]:
     """The sessions by the month, in local time, in which they began; oldest first."""
-    months: dict[str, list[Own]] = {}
+    months: dict[str, list[OwnSession]] = {}
     for own in owns:
         months.setdefault(time.strftime("%Y-%m", time.localtime(own.began)) if own.began else "", []).append(own)
     return [(month or None, months[month]) for month in sorted(months)]

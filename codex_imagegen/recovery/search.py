@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from codex_imagegen.codex.sessions import fallback, history, layout
-from codex_imagegen.codex.sessions.history import Past
-from codex_imagegen.codex.sessions.reader import Keepsake, Kept
+from codex_imagegen.codex.sessions.history import SessionRef
+from codex_imagegen.codex.sessions.reader import SessionReader, StoredImage
 from codex_imagegen.errors import DamagedPicture, ImagegenError, NoPicture, SessionMissing, UsageError
 from codex_imagegen.images import structure
-from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.results import Picture, Session, Warning_
 
 _LIST = "see what there is with: codex-imagegen recover --list"
@@ -25,7 +25,7 @@ _LIST = "see what there is with: codex-imagegen recover --list"
 class Found:
     """The whole pictures of one session, and what is to be said of them."""
 
-    past: Past
+    past: SessionRef
     pictures: list[Picture] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     warnings: tuple[Warning_, ...] = ()
@@ -33,7 +33,7 @@ class Found:
     unreadable: str | None = None
 
 
-def resolve(codex_home: str, word: str) -> Past:
+def resolve(codex_home: str, word: str) -> SessionRef:
     """The session that a word of the user's means: a thread id, or a rollout file."""
     if layout.THREAD_ID.match(word):
         found = history.find(codex_home, word.lower())
@@ -43,14 +43,14 @@ def resolve(codex_home: str, word: str) -> Past:
     if not word.endswith((".jsonl", ".jsonl.zst")) and not os.path.isfile(word):
         raise UsageError(f"{word!r} is neither a thread id nor a rollout file", hint=_LIST)
     try:
-        return history.of_file(word)
+        return history.ref_of_file(word)
     except OSError as error:
         raise SessionMissing(f"the rollout {word!r} can't be read: {error.strerror}", hint=_LIST) from error
     except ValueError as error:
         raise UsageError(f"{word!r} is no rollout: {error}", hint=_LIST) from error
 
 
-def read(codex_home: str, past: Past) -> Found:
+def read(codex_home: str, past: SessionRef) -> Found:
     """The pictures of a session that was asked for; raises why there is none."""
     found = _look(codex_home, past)
     if not found.pictures:
@@ -58,8 +58,8 @@ def read(codex_home: str, past: Past) -> Found:
     return found
 
 
-def _look(codex_home: str, past: Past) -> Found:
-    keepsake, found = Keepsake(codex_home, past), Found(past)
+def _look(codex_home: str, past: SessionRef) -> Found:
+    keepsake, found = SessionReader(codex_home, past), Found(past)
     _take(found, keepsake.pictures())
     if keepsake.torn:
         found.damaged.append("it is torn")
@@ -77,11 +77,11 @@ def _look(codex_home: str, past: Past) -> Found:
     return found
 
 
-def _take(found: Found, pictures: Iterable[Kept]) -> None:
+def _take(found: Found, pictures: Iterable[StoredImage]) -> None:
     for kept in pictures:
         try:
-            found.pictures.append(verify(kept.data, revised_prompt=kept.revised_prompt))
-        except Broken as error:
+            found.pictures.append(decode_picture(kept.data, revised_prompt=kept.revised_prompt))
+        except DamagedImage as error:
             found.damaged.append(str(error))
 
 
@@ -102,9 +102,9 @@ def _nothing(found: Found) -> ImagegenError:
     return error
 
 
-def session(codex_home: str, past: Past) -> Session | None:
+def session(codex_home: str, past: SessionRef) -> Session | None:
     """The session as a list shows it, or None where it holds no picture; nothing is decoded."""
-    keepsake = Keepsake(codex_home, past)
+    keepsake = SessionReader(codex_home, past)
     sizes = [len(kept.data) for kept in keepsake.pictures()]
     if not sizes:
         return None
@@ -122,11 +122,11 @@ class _Last:
 
     time: float
     picture: Picture
-    past: Past
+    past: SessionRef
     codex_version: str | None
 
 
-def last(codex_home: str) -> Found:
+def last_picture(codex_home: str) -> Found:
     """The session of the picture that was made last, with that picture alone.
 
     The time is that of its record, or of its file where there is no record. Sessions are read from the one that was
@@ -145,15 +145,15 @@ def last(codex_home: str) -> Found:
     return Found(best.past, [best.picture], warnings=_warnings(best, damaged), codex_version=best.codex_version)
 
 
-def _better(best: _Last | None, codex_home: str, past: Past, damaged: list[tuple[float, str]]) -> _Last | None:
+def _better(best: _Last | None, codex_home: str, past: SessionRef, damaged: list[tuple[float, str]]) -> _Last | None:
     """The latest whole picture of this session if it is later than the best one so far."""
-    keepsake = Keepsake(codex_home, past)
+    keepsake = SessionReader(codex_home, past)
     for kept in _latest_first(codex_home, past, keepsake):
         if best is not None and kept.time <= best.time:
             break
         try:
-            picture = verify(kept.data, revised_prompt=kept.revised_prompt)
-        except Broken as error:
+            picture = decode_picture(kept.data, revised_prompt=kept.revised_prompt)
+        except DamagedImage as error:
             damaged.append((kept.time, f"one of the thread {past.thread_id}: {error}"))
         else:
             return _Last(kept.time, picture, past, keepsake.codex_version)
@@ -162,7 +162,7 @@ def _better(best: _Last | None, codex_home: str, past: Past, damaged: list[tuple
     return best
 
 
-def _latest_first(codex_home: str, past: Past, keepsake: Keepsake) -> Iterator[Kept]:
+def _latest_first(codex_home: str, past: SessionRef, keepsake: SessionReader) -> Iterator[StoredImage]:
     """The pictures that were made in this session; of equal times the one that is recorded last comes first."""
     found = list(keepsake.pictures())
     copied = _copied(codex_home, past) if found else set()
@@ -170,13 +170,13 @@ def _latest_first(codex_home: str, past: Past, keepsake: Keepsake) -> Iterator[K
     return (kept for kept in reversed(found) if kept.digest not in copied)
 
 
-def _copied(codex_home: str, past: Past) -> set[bytes]:
+def _copied(codex_home: str, past: SessionRef) -> set[bytes]:
     """The digests of the pictures that a fork took over: Codex (to 0.141.0) copies their records, as of that moment."""
-    owner = layout.owner(past.path) if past.path and not past.packed else None
+    owner = layout.read_meta(past.path) if past.path and not past.packed else None
     if owner is None or not owner.forked_from or not layout.THREAD_ID.match(owner.forked_from):
         return set()
     parent = history.find(codex_home, owner.forked_from.lower())
-    return {kept.digest for kept in Keepsake(codex_home, parent).pictures()} if parent else set()
+    return {kept.digest for kept in SessionReader(codex_home, parent).pictures()} if parent else set()
 
 
 def _warnings(best: _Last, damaged: list[tuple[float, str]]) -> tuple[Warning_, ...]:

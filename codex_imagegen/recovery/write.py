@@ -13,20 +13,20 @@ from itertools import islice
 
 from codex_imagegen import render
 from codex_imagegen.codex.sessions import history, layout
-from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.images import convert, output
 from codex_imagegen.recovery import search
 from codex_imagegen.recovery import search as latest
 from codex_imagegen.recovery.search import Found
-from codex_imagegen.request import STDOUT, Event, Wishes
+from codex_imagegen.request import STDOUT, Event, ImageOptions
 from codex_imagegen.results import Failure, Image, Picture, Result, Session
 
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecoveryOutput:
     """Where pictures go: ``out`` is a file (or ``"-"``), ``out_dir`` a folder; neither: the working folder.
 
     Of the ``wishes`` those count that can be met afterwards: to be cropped to a size. ``within`` are the folders that
@@ -36,7 +36,7 @@ class Place:
     out: str | None = None
     out_dir: str | None = None
     force: bool = False
-    wishes: Wishes = field(default_factory=Wishes)
+    wishes: ImageOptions = field(default_factory=ImageOptions)
     within: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -47,7 +47,7 @@ class Place:
             raise UsageError("a picture that was made has its size", hint="add --fit to scale and crop it")
 
 
-def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
+def write(found: Found, place: RecoveryOutput, before: int | None = None) -> list[Image]:
     """Write a session's pictures; ``before`` counts those of other sessions, whose row they go on with in ``--out``.
 
     Every name is checked before the first picture is written.
@@ -60,7 +60,7 @@ def write(found: Found, place: Place, before: int | None = None) -> list[Image]:
         raise
 
 
-def _targets(found: Found, place: Place, before: int | None) -> Sequence[output.Target]:
+def _targets(found: Found, place: RecoveryOutput, before: int | None) -> Sequence[output.Target]:
     count = len(found.pictures)
     if place.out is not None and before is None:
         return output.plan(place.out, count=count, force=place.force, within=place.within)
@@ -81,11 +81,11 @@ def _targets(found: Found, place: Place, before: int | None) -> Sequence[output.
     return targets
 
 
-def _stem(past: Past) -> str:
+def _stem(past: SessionRef) -> str:
     return past.thread_id or os.path.basename(past.path or "picture").split(".")[0]
 
 
-def _put(picture: Picture, target: output.Target, wishes: Wishes) -> Image:
+def _put(picture: Picture, target: output.Target, wishes: ImageOptions) -> Image:
     finished = convert.finish(picture, target.format, wishes)
     return output.write(finished, target, original=finished is picture)
 
@@ -97,7 +97,7 @@ _Write = Callable[[Found, int, int | None], list[Image]]
 
 def recover(
     wanted: Sequence[str],
-    place: Place,
+    place: RecoveryOutput,
     *,
     last: bool = False,
     environment: Mapping[str, str] | None = None,
@@ -113,24 +113,24 @@ def recover(
     if bool(wanted) + last != 1:
         raise UsageError(NOTHING, hint="see codex-imagegen recover --help")
     place.check()
-    codex_home = layout.home(os.environ if environment is None else environment)
+    codex_home = layout.codex_home(os.environ if environment is None else environment)
     words = list(dict.fromkeys(wanted))
     if len(words) > 1:
         if place.out == STDOUT:
             raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
         return _several(codex_home, words, write, tell, started)
-    found = latest.last(codex_home) if last else search.read(codex_home, search.resolve(codex_home, words[0]))
+    found = latest.last_picture(codex_home) if last else search.read(codex_home, search.resolve(codex_home, words[0]))
     return _result(started, [found], write(found, 0, None))
 
 
 def listed(limit: int, environment: Mapping[str, str] | None = None) -> Iterator[Session]:
     """The past sessions that hold a picture, newest first, ``limit`` at most (0: all). Pictures are not decoded."""
-    codex_home = layout.home(os.environ if environment is None else environment)
+    codex_home = layout.codex_home(os.environ if environment is None else environment)
     held = (session for past in history.newest(codex_home) if (session := search.session(codex_home, past)))
     return islice(held, limit or None)
 
 
-def _telling(place: Place, tell: Callable[[Event], None], started: float) -> _Write:
+def _telling(place: RecoveryOutput, tell: Callable[[Event], None], started: float) -> _Write:
     """Writes the pictures of a session to ``place``, and tells of them; ``index`` is the session's number."""
 
     def write_and_tell(found: Found, index: int, before: int | None) -> list[Image]:

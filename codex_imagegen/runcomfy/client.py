@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from codex_imagegen.errors import ImagegenError, RunComfyError, RunComfyRetry, RunComfyUpstream
 from codex_imagegen.runcomfy import inputs, responses
-from codex_imagegen.runcomfy.deadline import Patience, Slow
-from codex_imagegen.runcomfy.http import Broken, Transport, Unsent, Untrusted, read
-from codex_imagegen.runcomfy.responses import Answer
+from codex_imagegen.runcomfy.deadline import Deadline, Slow
+from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, Unsent, Untrusted, read
+from codex_imagegen.runcomfy.responses import Response
 from codex_imagegen.runcomfy.token import Token
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -24,7 +24,7 @@ GRACE_SEC = 5.0
 UNKNOWN = "look at your generations on runcomfy.com before you ask again: it may have been made and billed"
 
 
-class Hiccup(Exception):
+class TemporaryFailure(Exception):
     """A question that may be asked again; ``error`` is for the case that this does not help."""
 
     def __init__(self, error: ImagegenError, retry_after: float | None = None) -> None:
@@ -67,7 +67,7 @@ class Client:
         self.hide = token.hide
         self._token = token
 
-    def submit(self, order: inputs.Order, patience: Patience) -> str:
+    def submit(self, order: inputs.Order, patience: Deadline) -> str:
         """Submit once and give back the request's id.
 
         Raises the tree's errors; where it is unknown whether the request arrived, their ``spent`` is None.
@@ -78,7 +78,7 @@ class Client:
             raise RunComfyUpstream(f"RunComfy can't be trusted: {error}", hint="check the network's TLS") from error
         except Unsent as error:
             raise RunComfyRetry(f"RunComfy can't be reached: {error}", hint="check the network") from error
-        except (Broken, Slow) as error:
+        except (ConnectionBroken, Slow) as error:
             why = str(error) or f"no answer within {POST_SEC:.0f} s"
             raise RunComfyRetry(f"what became of the request is unknown: {why}", hint=UNKNOWN, spent=None) from error
         if refused := responses.refusal(answer):
@@ -87,10 +87,10 @@ class Client:
             raise refused
         return _request_id(answer)
 
-    def status(self, request_id: str, patience: Patience) -> Status:
+    def status(self, request_id: str, patience: Deadline) -> Status:
         """Where the request stands.
 
-        Raises :class:`Hiccup` for what may pass, and the tree's errors for what will not.
+        Raises :class:`TemporaryFailure` for what may pass, and the tree's errors for what will not.
         """
         answer = self._get(f"requests/{request_id}/status", patience)
         _refuse(answer)
@@ -104,7 +104,7 @@ class Client:
             position if known else None,  # type: ignore[arg-type]
         )
 
-    def result(self, request_id: str, patience: Patience) -> Finished | None:
+    def result(self, request_id: str, patience: Deadline) -> Finished | None:
         """What came of the request, or None while nothing has.
 
         Raises as :meth:`status` does, and the error of a job that failed.
@@ -125,11 +125,11 @@ class Client:
             return None
         return Finished(answer.fields.get("output"), responses.cost_of(answer.fields))
 
-    def cancel(self, request_id: str, patience: Patience) -> Cancelled:
+    def cancel(self, request_id: str, patience: Deadline) -> Cancelled:
         """Ask for the request to be cancelled, which only a queued one can be; raises the tree's errors."""
         try:
             answer = self._call("POST", f"requests/{request_id}/cancel", patience)
-        except (Broken, Slow) as error:
+        except (ConnectionBroken, Slow) as error:
             return Cancelled(None, str(error) or "no answer came")
         if refused := responses.refusal(answer):
             raise refused
@@ -138,14 +138,16 @@ class Client:
             return Cancelled(str(said))
         return Cancelled(None, "the answer does not say")
 
-    def _get(self, path: str, patience: Patience) -> Answer:
+    def _get(self, path: str, patience: Deadline) -> Response:
         try:
             return self._call("GET", path, patience)
-        except (Broken, Slow) as error:
+        except (ConnectionBroken, Slow) as error:
             why = str(error) or f"no answer within {GET_SEC:.0f} s"
-            raise Hiccup(RunComfyRetry(f"RunComfy can't be reached: {why}", hint="check the network")) from error
+            raise TemporaryFailure(
+                RunComfyRetry(f"RunComfy can't be reached: {why}", hint="check the network")
+            ) from error
 
-    def _call(self, method: str, path: str, patience: Patience, *, body: object = None, grace: float = 0.0) -> Answer:
+    def _call(self, method: str, path: str, patience: Deadline, *, body: object = None, grace: float = 0.0) -> Response:
         headers = {"Accept": "application/json", **self._token.header()}
         data = None
         if body is not None:
@@ -153,7 +155,7 @@ class Client:
             data = json.dumps(body).encode()
         limit = GET_SEC if data is None else POST_SEC
 
-        def work(abandoned: threading.Event) -> Answer:
+        def work(abandoned: threading.Event) -> Response:
             url = f"{self.base}/{path}"
             with self.transport.open(method, url, headers, body=data, read_sec=limit) as response:
                 pieces = b"".join(read(response, MAX_BODY_BYTES, abandoned))
@@ -164,7 +166,7 @@ class Client:
         return patience.call(work, limit=limit, grace=grace, spent=None if data is not None else False)
 
 
-def _request_id(answer: Answer) -> str:
+def _request_id(answer: Response) -> str:
     given = answer.fields.get("request_id")
     try:
         return inputs.request_id(given if isinstance(given, str) else "")
@@ -176,14 +178,14 @@ def _request_id(answer: Answer) -> str:
         ) from None
 
 
-def _refuse(answer: Answer) -> None:
+def _refuse(answer: Response) -> None:
     """Raise what a question's answer means, as a hiccup where it may pass."""
     refused = responses.refusal(answer, spent=None)
     if isinstance(refused, (RunComfyRetry, RunComfyUpstream)):
-        raise Hiccup(refused, answer.retry_after)
+        raise TemporaryFailure(refused, answer.retry_after)
     if refused is not None:
         raise refused
 
 
-def _unreadable(answer: Answer) -> Hiccup:
-    return Hiccup(RunComfyUpstream(f"RunComfy's answer makes no sense (HTTP {answer.status})", spent=None))
+def _unreadable(answer: Response) -> TemporaryFailure:
+    return TemporaryFailure(RunComfyUpstream(f"RunComfy's answer makes no sense (HTTP {answer.status})", spent=None))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class TimeUp(RunComfyRetry):
+class DeadlineExceeded(RunComfyRetry):
     """The run's deadline passed."""
 
 
@@ -38,7 +38,7 @@ class _Letter:
         self.error = error
 
 
-class Patience:
+class Deadline:
     """How long one run waits, and who may end it.
 
     ``deadline`` is a reading of ``time.monotonic()`` in seconds. With ``only_anew``, a stop that was asked
@@ -51,11 +51,11 @@ class Patience:
         self._only_anew = only_anew
 
     def check(self, *, spent: bool | None = False) -> None:
-        """Raise :class:`Interrupted` or :class:`TimeUp` where it is time to end."""
+        """Raise :class:`Interrupted` or :class:`DeadlineExceeded` where it is time to end."""
         if not self._only_anew:
             self.interrupt.check(spent=spent)
         if time.monotonic() >= self.deadline:
-            raise TimeUp("the run's time is up", spent=spent)
+            raise DeadlineExceeded("the run's time is up", spent=spent)
 
     def pause(self, seconds: float, *, spent: bool | None = None) -> None:
         """Wait that long; raises as :meth:`check` does, and as soon."""
@@ -105,7 +105,7 @@ class Patience:
         if woken:
             return self.interrupt.error(spent=spent)
         if time.monotonic() >= self.deadline:
-            return TimeUp("the run's time is up", spent=spent)
+            return DeadlineExceeded("the run's time is up", spent=spent)
         return Slow()
 
     @contextlib.contextmanager

@@ -20,8 +20,8 @@ from codex_imagegen.errors import (
 )
 from codex_imagegen.images import decode
 from codex_imagegen.results import Picture
-from codex_imagegen.runcomfy.deadline import Patience
-from codex_imagegen.runcomfy.http import Broken, Transport, Untrusted, read
+from codex_imagegen.runcomfy.deadline import Deadline
+from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, Untrusted, read
 from codex_imagegen.runcomfy.urls import Rules
 
 MAX_BYTES = 2 * 1024 * 1024 * 1024
@@ -56,7 +56,7 @@ class _Body:
 class Download:
     """Fetches by the rules of one API base."""
 
-    def __init__(self, transport: Transport, rules: Rules, patience: Patience) -> None:
+    def __init__(self, transport: Transport, rules: Rules, patience: Deadline) -> None:
         self._transport = transport
         self._rules = rules
         self._patience = patience
@@ -109,7 +109,7 @@ class Download:
                 return _Body(_whole(response, abandoned), announced)
         except Untrusted as error:
             raise RunComfyUpstream(f"the picture's host can't be trusted: {error}", spent=True) from error
-        except Broken as error:
+        except ConnectionBroken as error:
             raise _Again(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
 
     def _led_on(self, url: str, location: str | None) -> str:
@@ -173,8 +173,8 @@ def _too_large() -> NoPicture:
 
 def _verified(body: _Body) -> Picture:
     try:
-        return decode.verify(body.data)
-    except decode.Broken as error:
+        return decode.decode_picture(body.data)
+    except decode.DamagedImage as error:
         if not body.announced:
             raise _Again(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
         raise DamagedPicture(f"the picture that came from RunComfy is damaged: {error}", spent=True) from error

@@ -30,11 +30,11 @@ CHUNK = 1 << 16
 CONNECT_SEC = 10.0
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """The connection broke, or what came was no HTTP; whether the other side acted on the call is unknown."""
 
 
-class Unsent(Broken):
+class Unsent(ConnectionBroken):
     """No connection came about, so that nothing was sent."""
 
 
@@ -107,13 +107,13 @@ def _translated(sent: _Body | None) -> Iterator[None]:
     except SSLError as error:
         if isinstance(error.args[0], ssl.SSLCertVerificationError) or (sent is not None and not sent.begun):
             raise Untrusted(f"no trusted connection: {_tls_reason(error)}") from error
-        raise Broken(f"the connection broke: {_tls_reason(error)}") from error
+        raise ConnectionBroken(f"the connection broke: {_tls_reason(error)}") from error
     except (NewConnectionError, ConnectTimeoutError, NameResolutionError) as error:
         raise Unsent(f"no connection: {_reason(error)}") from error
     except ReadTimeoutError as error:
-        raise Broken("nothing came for too long") from error
+        raise ConnectionBroken("nothing came for too long") from error
     except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-        raise Broken("the connection broke, or what came was no HTTP") from error
+        raise ConnectionBroken("the connection broke, or what came was no HTTP") from error
 
 
 def _tls_reason(error: SSLError) -> str:

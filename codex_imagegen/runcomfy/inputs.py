@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
 from codex_imagegen.images import references
 from codex_imagegen.images.output import SUFFIXES
-from codex_imagegen.images.reduce import Room, fit
+from codex_imagegen.images.reduce import SizeLimits, fit
 from codex_imagegen.images.references import Reference
 from codex_imagegen.results import Warning_
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from codex_imagegen.images.references import Reference
-    from codex_imagegen.request import Request, Wishes
+    from codex_imagegen.request import ImageOptions, Request
     from codex_imagegen.results import Warning_
 
 
@@ -142,7 +142,7 @@ def _wishes(request: Request) -> dict[str, str]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _aspect_ratio(wishes: Wishes) -> str | None:
+def _aspect_ratio(wishes: ImageOptions) -> str | None:
     if wishes.size is None:
         return wishes.aspect_ratio
     meant = aspect_ratio_of(wishes.size)
@@ -198,10 +198,10 @@ def as_uri(reference: Reference) -> str:
     return _HEADER.format(format=reference.format) + base64.b64encode(reference.data).decode("ascii")
 
 
-def _room(urls: Sequence[str], count: int) -> Room:
+def _room(urls: Sequence[str], count: int) -> SizeLimits:
     """What files have room for; base64 is padded to four characters for three bytes."""
     others = sum(map(len, urls)) + count * (len(_HEADER) + 4)
-    return Room(each=MAX_BYTES, total=(MAX_TOTAL_BYTES - others) // 4 * 3, pixels=MAX_PIXELS)
+    return SizeLimits(each=MAX_BYTES, total=(MAX_TOTAL_BYTES - others) // 4 * 3, pixels=MAX_PIXELS)
 
 
 def _url(ref: str) -> str:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth, RunComfyInput
 from codex_imagegen.runcomfy import responses
-from codex_imagegen.runcomfy.client import UNKNOWN, Cancelled, Client, Finished, Hiccup, Status
-from codex_imagegen.runcomfy.deadline import Patience, TimeUp
+from codex_imagegen.runcomfy.client import UNKNOWN, Cancelled, Client, Finished, Status, TemporaryFailure
+from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded
 from codex_imagegen.runcomfy.inputs import Order
-from codex_imagegen.runcomfy.responses import Answer
+from codex_imagegen.runcomfy.responses import Response
 
 POLL_SEC = 2.0
 """Between two questions, as RunComfy's own clients leave it; the first is asked at once."""
@@ -21,17 +21,17 @@ CANCEL_SEC = 5.0
 """How long a run that was stopped takes at most to cancel its request."""
 
 
-def submit(client: Client, order: Order, patience: Patience) -> str:
+def submit(client: Client, order: Order, patience: Deadline) -> str:
     """The id of a new request; a run that is stopped meanwhile says what is known of it."""
     try:
         return client.submit(order, patience)
-    except (Interrupted, TimeUp) as stop:
+    except (Interrupted, DeadlineExceeded) as stop:
         if stop.spent is None:
             _retell(stop, "the request was on its way, and what became of it is unknown", UNKNOWN, spent=None)
         raise
 
 
-def wait(client: Client, request_id: str, patience: Patience, tell: Callable[[Status], None]) -> Finished:
+def wait(client: Client, request_id: str, patience: Deadline, tell: Callable[[Status], None]) -> Finished:
     """Ask until the request has ended well; raises the error that it ended with, or that ended the waiting.
 
     ``tell`` hears each answer that differs from the one before. What the result says decides: a request that
@@ -48,7 +48,7 @@ def wait(client: Client, request_id: str, patience: Patience, tell: Callable[[St
             if status.state != responses.WAITING and (finished := _result(client, request_id, patience, status)):
                 return finished
             good = time.monotonic()
-        except Hiccup as hiccup:
+        except TemporaryFailure as hiccup:
             if time.monotonic() - good > PATIENT_SEC:
                 _name(hiccup.error, request_id)
                 raise hiccup.error from hiccup
@@ -60,11 +60,11 @@ def wait(client: Client, request_id: str, patience: Patience, tell: Callable[[St
 
 
 @contextmanager
-def cancelling(client: Client, request_id: str, patience: Patience) -> Iterator[None]:
+def cancelling(client: Client, request_id: str, patience: Deadline) -> Iterator[None]:
     """Where the block is ended by a stop, cancel the request and have the error say what became of it."""
     try:
         yield
-    except (Interrupted, TimeUp) as stop:
+    except (Interrupted, DeadlineExceeded) as stop:
         _retell(stop, *_fate(client, request_id, patience))
         raise
 
@@ -74,7 +74,7 @@ def leaving(request_id: str) -> Iterator[None]:
     """Where the block is ended by a stop, leave the request alone and say how to get its picture."""
     try:
         yield
-    except (Interrupted, TimeUp) as stop:
+    except (Interrupted, DeadlineExceeded) as stop:
         _retell(stop, f"the request {request_id} was left to go on", fetch_hint(request_id), spent=True)
         raise
 
@@ -84,16 +84,16 @@ def fetch_hint(request_id: str) -> str:
     return f"fetch it with `codex-imagegen runcomfy wait {request_id} --out FILE`"
 
 
-def _result(client: Client, request_id: str, patience: Patience, status: Status) -> Finished | None:
+def _result(client: Client, request_id: str, patience: Deadline, status: Status) -> Finished | None:
     finished = client.result(request_id, patience)
     if finished is None and status.state in (responses.FAILED, responses.CANCELLED):
-        raise responses.failure(Answer(200, {"status": status.word}))  # a result that will not come
+        raise responses.failure(Response(200, {"status": status.word}))  # a result that will not come
     return finished
 
 
-def _fate(client: Client, request_id: str, patience: Patience) -> tuple[str, str | None, bool | None]:
+def _fate(client: Client, request_id: str, patience: Deadline) -> tuple[str, str | None, bool | None]:
     """What became of a request that was to be cancelled: in words, what to do, and what it may cost."""
-    last_words = Patience(patience.interrupt, time.monotonic() + CANCEL_SEC, only_anew=True)
+    last_words = Deadline(patience.interrupt, time.monotonic() + CANCEL_SEC, only_anew=True)
     try:
         cancelled = client.cancel(request_id, last_words)
     except ImagegenError as error:

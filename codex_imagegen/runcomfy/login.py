@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from codex_imagegen.errors import RunComfyAuth, RunComfyRetry, RunComfyUpstream
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.runcomfy import responses
-from codex_imagegen.runcomfy.deadline import Patience, Slow, TimeUp
-from codex_imagegen.runcomfy.http import Broken, Transport, read
-from codex_imagegen.runcomfy.responses import Answer
+from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded, Slow
+from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, read
+from codex_imagegen.runcomfy.responses import Response
 from codex_imagegen.runcomfy.token import Token, parse
 
 POLL_SEC = 2.0
@@ -52,32 +52,32 @@ class Login:
         """
         code = self._start()
         show(code)
-        patience = Patience(self._interrupt, time.monotonic() + code.expires_in)
+        patience = Deadline(self._interrupt, time.monotonic() + code.expires_in)
         try:
             while (found := self._poll(code, patience)) is None:
                 patience.pause(code.poll_interval, spent=False)
-        except TimeUp:
+        except DeadlineExceeded:
             raise _expired() from None
         finally:
             self._transport.close()
         return found
 
     def _start(self) -> Code:
-        patience = Patience(self._interrupt, time.monotonic() + START_SEC)
+        patience = Deadline(self._interrupt, time.monotonic() + START_SEC)
         try:
             answer = self._post("start", patience)
-        except (Broken, Slow, TimeUp) as error:
+        except (ConnectionBroken, Slow, DeadlineExceeded) as error:
             raise RunComfyRetry(f"RunComfy can't be reached: {error}", hint="check the network") from error
         if refused := responses.refusal(answer):
             refused.spent = False
             raise refused
         return _code(answer, self._web)
 
-    def _poll(self, code: Code, patience: Patience) -> Token | None:
+    def _poll(self, code: Code, patience: Deadline) -> Token | None:
         """The token, or None while nobody has confirmed; what may pass is asked again."""
         try:
             answer = self._post("poll", patience, {"device_code": code.device_code})
-        except (Broken, Slow):
+        except (ConnectionBroken, Slow):
             return None
         match answer.fields.get("status"):
             case "authorized":
@@ -93,11 +93,11 @@ class Login:
             raise refused
         return None
 
-    def _post(self, step: str, patience: Patience, body: dict[str, str] | None = None) -> Answer:
+    def _post(self, step: str, patience: Deadline, body: dict[str, str] | None = None) -> Response:
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
         data = json.dumps(body).encode() if body else None
 
-        def work(abandoned: threading.Event) -> Answer:
+        def work(abandoned: threading.Event) -> Response:
             url = f"{self._web}/api/cli-auth/{step}"
             with self._transport.open("POST", url, headers, body=data, read_sec=CALL_SEC) as response:
                 return responses.parse(response.status, b"".join(read(response, _MAX_BODY_BYTES, abandoned)))
@@ -105,7 +105,7 @@ class Login:
         return patience.call(work, limit=CALL_SEC)
 
 
-def _code(answer: Answer, web_base: str) -> Code:
+def _code(answer: Response, web_base: str) -> Code:
     fields = answer.fields
     device, user, url = (fields.get(key) for key in ("device_code", "user_code", "verify_url"))
     if not (isinstance(device, str) and isinstance(user, str) and isinstance(url, str) and device and user):

@@ -60,7 +60,7 @@ _MODERATION = ("moderation", "moderated", "safety", "content policy", "content_p
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer's status, its body as JSON (None where it was none), and the seconds of its Retry-After.
 
     The body is in no ``repr``: at a login, the token is in it. ``hide`` takes what is secret out of their words.
@@ -95,13 +95,13 @@ class Answer:
         return words([self.fields.get(key) for key in keys], limit, self.hide)
 
 
-def parse(status: int, body: bytes, retry_after: str | None = None, hide: Callable[[str], str] = str) -> Answer:
+def parse(status: int, body: bytes, retry_after: str | None = None, hide: Callable[[str], str] = str) -> Response:
     """The answer for a status, a body and a Retry-After header, whatever they are."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
-    return Answer(status, value, seconds(retry_after), hide)
+    return Response(status, value, seconds(retry_after), hide)
 
 
 def seconds(retry_after: str | None) -> float | None:
@@ -115,7 +115,7 @@ def seconds(retry_after: str | None) -> float | None:
         return None
 
 
-def refusal(answer: Answer, *, spent: bool | None = False) -> ImagegenError | None:
+def refusal(answer: Response, *, spent: bool | None = False) -> ImagegenError | None:
     """The error that an answer means, or None for one that is in order; ``spent`` is kept for 4xx alone.
 
     RunComfy's own number comes before the HTTP status: a bad token arrives as HTTP 400 as well.
@@ -132,7 +132,7 @@ def refusal(answer: Answer, *, spent: bool | None = False) -> ImagegenError | No
     return kind(f"{sentence}: {told}" if told else sentence, hint=_HINTS.get(kind), spent=None if unknown else spent)
 
 
-def failure(answer: Answer) -> ImagegenError:
+def failure(answer: Response) -> ImagegenError:
     """The error for a job that RunComfy says has failed or was cancelled, with its reason of any shape."""
     cost = cost_of(answer.fields)
     spent = None if cost is None else cost > 0

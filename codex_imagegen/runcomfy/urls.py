@@ -17,7 +17,7 @@ _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class ImageUrls:
     """The http(s) strings of an output, each once, in order: which may be fetched, and which are foreign."""
 
     own: tuple[str, ...]
@@ -56,11 +56,11 @@ class Rules:
             return None
         return target if location and self.allow(target) else None
 
-    def sort(self, output: object) -> Addresses:
+    def sort(self, output: object) -> ImageUrls:
         """The addresses in an output of any shape."""
         found = dict.fromkeys(_urls(output))
         own = tuple(url for url in found if self.allow(url))
-        return Addresses(own, tuple(url for url in found if url not in own))
+        return ImageUrls(own, tuple(url for url in found if url not in own))
 
 
 def _urls(output: object) -> list[str]:

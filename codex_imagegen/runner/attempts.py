@@ -39,7 +39,7 @@ def _add_cost(error: ImagegenError, last: ImagegenError | None) -> None:
 
 
 @dataclass(slots=True)
-class Tries:
+class Attempts:
     """What the runs of one command share: the pauses between tries, and the failure that has ended all of them.
 
     ``same_prompt``: the runs draw the same, and what is refused to one is refused to all.
@@ -48,7 +48,7 @@ class Tries:
     interrupt: Interrupt
     same_prompt: bool = False
     pauses: pool.Backoff = field(default_factory=pool.Backoff)
-    gate: pool.Gate = field(default_factory=pool.Gate)
+    gate: pool.Pause = field(default_factory=pool.Pause)
     stopped: ImagegenError | None = None
 
     def stop(self, error: ImagegenError) -> None:
@@ -127,11 +127,11 @@ def not_started(stopped: ImagegenError, after: ImagegenError | None = None) -> I
     error.thread_id, error.codex_version, error.request_id = (
         (after.thread_id, after.codex_version, after.request_id) if after else (None, None, None)
     )
-    error.hint = way_on(stopped)
+    error.hint = rerun_hint(stopped)
     return error
 
 
-def way_on(stopped: ImagegenError) -> str | None:
+def rerun_hint(stopped: ImagegenError) -> str | None:
     """What to do before the rest is started; the failure's own hint may fetch the one picture that it was about."""
     if isinstance(stopped, OutUnwritable) and stopped.is_full:
         return "make room on the disk"

@@ -111,7 +111,7 @@ def passes(error: ImagegenError) -> bool:
     return error.code in PASSING or (error.code == "runcomfy-retry" and error.spent is False)
 
 
-class Gate:
+class Pause:
     """Shut for everybody when one was told to wait, so that the others do not run into the same limit."""
 
     def __init__(self) -> None:

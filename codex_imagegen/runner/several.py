@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.request import Event, Run
-from codex_imagegen.results import ErrorInfo, Failure, Image, Made, Warning_
+from codex_imagegen.results import BackendResult, ErrorInfo, Failure, Image, Warning_
 from codex_imagegen.runner import attempts
-from codex_imagegen.runner.attempts import NotStarted, Tries
+from codex_imagegen.runner.attempts import Attempts, NotStarted
 from codex_imagegen.runner.pool import Pool
 
-Draw = Callable[[int, Run], tuple[Made, Image]]
+Draw = Callable[[int, Run], tuple[BackendResult, Image]]
 """Makes the picture of that number, counted from 0, and writes it; raises what the backends raise."""
 
 
@@ -23,7 +23,7 @@ Draw = Callable[[int, Run], tuple[Made, Image]]
 class Ended:
     """How it ended, by the pictures' numbers. ``stopped`` is the failure that ended all, if one did."""
 
-    made: dict[int, tuple[Made, Image]]
+    made: dict[int, tuple[BackendResult, Image]]
     errors: dict[int, ImagegenError]
     stopped: ImagegenError | None
 
@@ -52,7 +52,7 @@ class Ended:
             message, info = f"interrupted; {images} of {count} are made", replace(info, hint="ask for the others alone")
         elif self.stopped is not None:
             message = f"{info.message.rstrip('.')}; {images} of {count} are made"
-            info = replace(info, exit_code=1, hint=attempts.way_on(self.stopped))
+            info = replace(info, exit_code=1, hint=attempts.rerun_hint(self.stopped))
         else:
             message = f"{len(errors)} of {count} pictures failed; the first: {info.message}"
             info = replace(info, exit_code=1)
@@ -65,9 +65,9 @@ class Ended:
 
 def make(wanted: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, workers: int) -> Ended:
     """Make the pictures of these numbers, ``workers`` at once; each has ``timeout_sec`` from when its turn comes."""
-    tries = Tries(run.interrupt, same_prompt=True)
+    tries = Attempts(run.interrupt, same_prompt=True)
 
-    def work(index: int) -> tuple[int, tuple[Made, Image] | ImagegenError]:
+    def work(index: int) -> tuple[int, tuple[BackendResult, Image] | ImagegenError]:
         mine = _numbered(run, index)
         try:
             return index, _tried(tries, draw, index, mine, timeout_sec)
@@ -90,7 +90,7 @@ def make(wanted: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wor
     return Ended(made, dict(sorted(errors.items())), tries.stopped)
 
 
-def _tried(tries: Tries, draw: Draw, index: int, run: Run, timeout_sec: float) -> tuple[Made, Image]:
+def _tried(tries: Attempts, draw: Draw, index: int, run: Run, timeout_sec: float) -> tuple[BackendResult, Image]:
     """One of the pictures.
 
     Later tries are in the time of the first, and none begins when half of it is over: it would hardly end in time, and
@@ -98,7 +98,7 @@ def _tried(tries: Tries, draw: Draw, index: int, run: Run, timeout_sec: float) -
     """
     timed: list[Run] = []
 
-    def work() -> tuple[Made, Image]:
+    def work() -> tuple[BackendResult, Image]:
         if not timed:
             timed.append(_timed(run, timeout_sec))
         return draw(index, timed[0])

@@ -9,7 +9,7 @@ from codex_imagegen import render
 from codex_imagegen.batches.results import Status
 from codex_imagegen.doctor.findings import Status as Found
 from codex_imagegen.prune.policy import Reason
-from codex_imagegen.prune.summary import Some
+from codex_imagegen.prune.summary import Totals
 from codex_imagegen.request import Event
 from codex_imagegen.results import SCHEMA, Result, Session
 from codex_imagegen.schemas import words
@@ -65,7 +65,7 @@ def sessions() -> Schema:
 
 def prune() -> Schema:
     """What past runs take on disk, and what of it was removed."""
-    some, said = properties(Some, words.SOME), words.PRUNE
+    some, said = properties(Totals, words.SOME), words.PRUNE
     for key in ("oldest", "newest"):
         some[key]["format"] = "date-time"
     month = _said({"type": ["string", "null"]}, "such as 2026-11; null where nobody knows")

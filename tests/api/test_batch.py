@@ -40,14 +40,14 @@ def test_batch_returns_outcomes_in_the_order_of_the_jobs(here, capfd):
     assert outcomes[1].result.images[0].path == str(world.work / "owl.webp")
     assert checks.edited(world) == [made("a reference")]
     again = batch(jobs, out_dir=world.work / "out")
-    assert [outcome.status for outcome in again] == ["there", "there"]
+    assert [outcome.status for outcome in again] == ["skipped", "skipped"]
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")
 
 
 def test_usage_limit_is_an_outcome_and_leaves_the_rest(here):
     here(scripts.PictureLimit())
     outcomes = batch([f"fox {number}" for number in range(3)], workers=1)
-    assert [outcome.status for outcome in outcomes] == ["left"] * 3
+    assert [outcome.status for outcome in outcomes] == ["not-started"] * 3
     assert {outcome.result.error.code for outcome in outcomes} == {"usage-limit"}
 
 
@@ -79,4 +79,4 @@ def test_interrupted_batch_keeps_what_was_made_and_the_next_call_goes_on(here):
     assert "same call" in caught.value.hint
     assert_clean(world)
     script.free.set()
-    assert [outcome.status for outcome in batch(jobs)] == ["there", "made"]
+    assert [outcome.status for outcome in batch(jobs)] == ["skipped", "made"]

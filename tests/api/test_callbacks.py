@@ -42,7 +42,7 @@ def fails(error, call, *given, **more):
     assert chain(error) == [error]  # nothing of ours is hung on to it
 
 
-STAGES = ["started", "thread", "drawing", "landed", "written"]
+STAGES = ["started", "thread", "drawing", "received", "written"]
 ERRORS = [Own("a"), codex_imagegen.UsageError("b", hint="c"), codex_imagegen.Interrupted("d"), SystemExit(7)]
 CASES = [
     pytest.param(stage, error, id=f"{stage}-{type(error).__name__}", marks=marks)
@@ -70,7 +70,7 @@ def test_error_at_each_stage_reaches_the_caller_unchanged(here, stage, error):
     checks.assert_clean(world)
     if stage == "written":
         assert (world.work / "fox.png").read_bytes() == made("a fox")
-    if stage in {"landed", "written"}:
+    if stage in {"received", "written"}:
         codex_imagegen.recover(heard[-1].thread_id, out="again.png")
         assert (world.work / "again.png").read_bytes() == made("a fox")
 
@@ -108,7 +108,7 @@ def test_error_of_one_of_several_ends_them_all(here):
 
 
 @pytest.mark.parametrize(
-    "stage", [pytest.param(stage, marks=[] if stage == "landed" else MORE) for stage in STAGES if stage != "drawing"]
+    "stage", [pytest.param(stage, marks=[] if stage == "received" else MORE) for stage in STAGES if stage != "drawing"]
 )
 def test_batch_after_on_event_raised_goes_on_and_pays_nothing_twice(here, stage):
     script, error, heard = DrawsWhenSeen(), Own(stage), []
@@ -120,7 +120,7 @@ def test_batch_after_on_event_raised_goes_on_and_pays_nothing_twice(here, stage)
     script.seen.set()
     (outcome,) = codex_imagegen.batch(["a fox"], out_dir="out", codex=CODEX)
     assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
-    if stage in {"landed", "written"}:
+    if stage in {"received", "written"}:
         assert outcome.status == "recovered"
         assert len(world.standin.to("/images")) == drawn
 
@@ -150,4 +150,4 @@ def test_batch_whose_on_outcome_raises_ends(here):
     assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
     script.free.set()
     outcomes = codex_imagegen.batch(jobs[:2], out_dir="out", codex=CODEX)
-    assert [outcome.status for outcome in outcomes] in (["there", "made"], ["there", "recovered"])
+    assert [outcome.status for outcome in outcomes] in (["skipped", "made"], ["skipped", "recovered"])

@@ -74,7 +74,7 @@ def test_generate_writes_the_picture_and_reports_events_and_result(here):
     assert (result.codex_version, result.error, result.failures, result.warnings) == (builds.NEWEST, None, (), ())
     assert result.thread_id in world.rollouts()[0].name
     checks.assert_clean(world)
-    assert [event.stage for event in events] == ["started", "thread", "drawing", "landed", "written"]
+    assert [event.stage for event in events] == ["started", "thread", "drawing", "received", "written"]
     assert sorted(event.elapsed_sec for event in events) == [event.elapsed_sec for event in events]
     assert {event.thread_id for event in events[1:]} == {result.thread_id}
     assert (events[-1].path, events[-1].index) == (str(path), 0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from codex_imagegen.files.append_log import MAX_LINE, Lines
+from codex_imagegen.files.append_log import MAX_LINE, AppendLog
 
 RARE = "\U0001f98a" * 1_048_576
 """A prompt of Codex's full length, of which each character is escaped with twelve bytes."""
@@ -19,12 +19,12 @@ RARE = "\U0001f98a" * 1_048_576
 
 def written(path: Path, *records: dict[str, Any]) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
     """What a journal says of records: to the one who wrote them, by their places, and to the next one."""
-    lines = Lines(str(path))
+    lines = AppendLog(str(path))
     list(lines.records())
     places = [lines.add(record) for record in records]
     at = [lines.at(place) for place in places]
     lines.close()
-    again = Lines(str(path))
+    again = AppendLog(str(path))
     found = list(again.records())
     assert [again.at(place) for place, _ in found] == [record for _, record in found]
     again.close()
@@ -54,7 +54,7 @@ def test_foreign_line_costs_no_more_memory_than_the_longest_of_ours(tmp_path: Pa
         for _ in range(12):
             file.write(b"x" * MAX_LINE)
         file.write(b'\n{"event":"after"}\n')
-    lines = Lines(str(path))
+    lines = AppendLog(str(path))
     tracemalloc.start()
     try:
         found = [record for _, record in lines.records()]
@@ -67,13 +67,13 @@ def test_foreign_line_costs_no_more_memory_than_the_longest_of_ours(tmp_path: Pa
 
 LOW = """
 import os, sys
-from codex_imagegen.files.append_log import Lines
+from codex_imagegen.files.append_log import AppendLog
 from codex_imagegen.codex.run.workspace import choose, held, workspace
 from codex_imagegen.files import atomic
 for number in range(3):
     os.close(number)
-lines = Lines(sys.argv[1] + "/journal")
-with workspace() as (folder, _), held(folder) as kept, atomic.unfinished(sys.argv[1]) as (file, _):
+lines = AppendLog(sys.argv[1] + "/journal")
+with workspace() as (folder, _), held(folder) as kept, atomic.temporary_file(sys.argv[1]) as (file, _):
     numbers = [lines._file, *kept, file.fileno()]
 with open(sys.argv[1] + "/numbers", "w") as told:
     told.write(repr(numbers))

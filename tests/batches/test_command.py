@@ -56,7 +56,7 @@ def test_batch_makes_each_picture_once(lab: Labs) -> None:
     assert sorted(done.text.splitlines()) == [str(world.work / f"out/{n:04d}.png") for n in (1, 2)]
     assert_each_drawn_once(world, prompts, "out")
     again = world.run("batch", "jobs.txt", "--out-dir", "out", "--json")
-    assert (again.code, again.err, statuses(again)) == (0, "", ["there"] * 2)
+    assert (again.code, again.err, statuses(again)) == (0, "", ["skipped"] * 2)
     assert [answer["images"][0]["path"] for answer in answers(again)] == sorted(done.text.splitlines())
     assert turns(world) == 2
 
@@ -124,7 +124,7 @@ def test_codex_that_is_too_old_leaves_all_jobs(lab: Labs, real: bool) -> None:
     done = call(
         *("batch", jobs, "--json", "--jobs", "1", "--codex", given), environment=world.environment, folder=world.work
     )
-    assert (done.code, statuses(done)) == (3, ["left"] * 3)
+    assert (done.code, statuses(done)) == (3, ["not-started"] * 3)
     assert real or started.read_text() == "\n"
     assert {answer["error"]["code"] for answer in answers(done)} == {"codex-too-old"}
     assert "3 of 3 jobs are left" in done.err
@@ -160,7 +160,11 @@ def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) 
     world, prompts = lab(script=script), [f"picture {n}" for n in range(3)]
     done = world.run("batch", write_jobs(world, *prompts), "--jobs", "1", "--json")
     drawn, *found = answers(done)
-    assert (done.code, drawn["status"], [answer["status"] for answer in found]) == (1, "made", ["left", "left"])
+    assert (done.code, drawn["status"], [answer["status"] for answer in found]) == (
+        1,
+        "made",
+        ["not-started", "not-started"],
+    )
     assert turns(world) == 2
     assert {answer["error"]["code"] for answer in found} == {"usage-limit"}
     assert {answer["error"]["resets_at"] for answer in found} == {script.limit.resets_at}
@@ -174,7 +178,7 @@ def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) 
     words = shlex.split(told[1])
     assert words[0] == "codex-imagegen"
     done = world.run_argv([COMMAND, *words[1:]])
-    assert (done.code, statuses(done)) == (0, ["there", "made", "made"])
+    assert (done.code, statuses(done)) == (0, ["skipped", "made", "made"])
     assert_each_drawn_once(world, prompts)
 
 
@@ -187,7 +191,7 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     assert (error["code"], error["spent"]) == ("moderation", True)
     spent = turns(world)
     again = world.call("batch", "jobs.txt", "--json")
-    assert (again.code, statuses(again)) == (1, ["there", "failed"])
+    assert (again.code, statuses(again)) == (1, ["skipped", "failed"])
     told = answers(again)[1]["error"]
     assert (told["code"], told["message"], told["spent"]) == ("moderation", error["message"], False)
     assert "--retry-failed" in told["hint"]
@@ -195,15 +199,15 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     assert turns(world) == spent
     script.blocks = False
     done = world.call("batch", "jobs.txt", "--json", "--retry-failed")
-    assert (done.code, statuses(done), turns(world)) == (0, ["there", "made"], spent + 1)
+    assert (done.code, statuses(done), turns(world)) == (0, ["skipped", "made"], spent + 1)
 
 
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
     """How long is in tests/runner; here it is short."""
     assert next(pool.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
     pauses: list[float] = []
-    shut = pool.Gate.shut
-    monkeypatch.setattr(pool.Gate, "shut", lambda gate, seconds: (pauses.append(seconds), shut(gate, 0.05))[1])
+    shut = pool.Pause.shut
+    monkeypatch.setattr(pool.Pause, "shut", lambda gate, seconds: (pauses.append(seconds), shut(gate, 0.05))[1])
     world = lab(script=BatchScript(rate_limited=1))
     done = world.call("batch", write_jobs(world, "a fox"))
     assert (done.code, done.err) == (0, "")
@@ -279,7 +283,7 @@ def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
     for picture in (world.home / "generated_images").rglob("*.png"):
         picture.unlink()
     done = world.call("batch", "jobs.txt", "--json")
-    assert (done.code, statuses(done), turns(world)) == (0, ["made", "there"], 3)
+    assert (done.code, statuses(done), turns(world)) == (0, ["made", "skipped"], 3)
 
 
 class WaitsForTerminal(BatchScript):

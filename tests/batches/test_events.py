@@ -12,7 +12,7 @@ from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
 pytestmark = pytest.mark.real
-STEPS = ["started", "thread", "drawing", "landed", "written"]
+STEPS = ["started", "thread", "drawing", "received", "written"]
 
 
 def by_job(done) -> dict[int, list[str]]:

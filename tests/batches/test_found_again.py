@@ -47,7 +47,7 @@ def test_prompt_that_fills_a_journal_line_is_drawn_once(lab: Labs) -> None:
     assert statuses(world.run("batch", write_jobs(world, {"prompt": prompt}), "--json")) == ["made"]
     assert journal(world).stat().st_size > 4 * 1024 * 1024
     again = world.run("batch", "jobs.txt", "--json")
-    assert (again.code, statuses(again), turns(world)) == (0, ["there"], 1)
+    assert (again.code, statuses(again), turns(world)) == (0, ["skipped"], 1)
     assert answers(again)[0]["images"][0]["revised_prompt"] == prompt
 
 
@@ -76,7 +76,7 @@ def test_batch_killed_without_standard_streams_draws_once(lab: Labs, closed: tup
     assert journal(world).read_bytes().startswith(before)
     assert (world.work / "0001.png").read_bytes() == made("a fox")
     until(lambda: not processes(world, wait=False), "the Codex that was left behind to end")
-    assert statuses(world.call("batch", "jobs.txt", "--json")) == ["there"]
+    assert statuses(world.call("batch", "jobs.txt", "--json")) == ["skipped"]
     assert_clean(world)
 
 
@@ -142,7 +142,7 @@ def test_only_folders_proven_to_be_ours_are_swept(lab: Labs) -> None:
     with journal(world).open("a") as file:
         for number, path in enumerate([*named, left]):
             file.write(json.dumps({"event": "started", "job": f"{number:032x}", "folder": str(path)}) + "\n")
-    assert statuses(world.call("batch", "jobs.txt", "--json")) == ["there"]
+    assert statuses(world.call("batch", "jobs.txt", "--json")) == ["skipped"]
     assert all((folder / "mine.txt").exists() for folder in folders)
     assert all(os.path.lexists(path) for path in named)
     assert not left.exists()

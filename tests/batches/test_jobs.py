@@ -12,7 +12,7 @@ import pytest
 from codex_imagegen.batches.job_file import MAX_LINE
 from codex_imagegen.batches.jobs import Job, Jobs
 from codex_imagegen.errors import ImagegenError, UsageError
-from codex_imagegen.request import Wishes
+from codex_imagegen.request import ImageOptions
 from tests.support.pictures import encoded, torn
 
 
@@ -74,7 +74,7 @@ def test_job_may_have_every_option_by_its_name(codex: str, tmp_path: Path) -> No
     assert (request.prompt, request.refs, request.out) == ("fox", ("ref.png",), str(tmp_path / "out/a/fox.webp"))
     assert (request.timeout_sec, request.force, request.full_turn) == (7.0, True, True)
     assert (request.codex, request.model, request.codex_args) == (codex, "m", ("-c", "x=1"))
-    assert request.wishes == Wishes((10, 20), "1:2", "2k", "low", transparent=True, format="webp", fit=True)
+    assert request.wishes == ImageOptions((10, 20), "1:2", "2k", "low", transparent=True, format="webp", fit=True)
 
 
 def test_default_holds_where_a_job_has_no_value_or_null() -> None:

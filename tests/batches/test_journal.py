@@ -16,7 +16,7 @@ from codex_imagegen.batches import worker
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import HEADER, NAME, Journal
 from codex_imagegen.batches.results import done_before, failed_before
-from codex_imagegen.batches.worker import Attempts
+from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.codex.run.workspace import PREFIX
 from codex_imagegen.errors import ImagegenError, OutUnwritable, UsageError
 from codex_imagegen.interrupt import Interrupt
@@ -229,4 +229,4 @@ def test_record_with_any_values_in_its_fields_raises_no_defect(
             if trace and not (backend == "runcomfy" and trace.request_id):
                 with pytest.raises(ImagegenError):
                     worker.fetch(Job(1, request, bytes.fromhex(JOB)), trace, Interrupt())
-            Attempts(journal, Interrupt()).sweep()
+            JobWorker(journal, Interrupt()).sweep()

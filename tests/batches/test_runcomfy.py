@@ -68,7 +68,7 @@ def test_runcomfy_job_is_submitted_once_and_journalled(run: Runner, standin: Sta
     assert (run.world.work / "fox.png").read_bytes() == PICTURE
     assert [event["event"] for event in records(run.world)] == ["started", "request", "done"]
     assert records(run.world)[1]["request_id"] == REQUEST_ID
-    assert run().json["status"] == "there"
+    assert run().json["status"] == "skipped"
     assert standin.submitted == 1
 
 
@@ -96,7 +96,7 @@ def test_reduced_reference_is_a_warning_and_the_job_stays_the_same(run: Runner, 
     run.write(refs=["large.png"])
     done = run()
     assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["reference-reduced"])
-    assert run().json["status"] == "there"
+    assert run().json["status"] == "skipped"
     assert standin.submitted == 1
 
 
@@ -128,7 +128,7 @@ def test_submit_of_unknown_end_is_not_repeated_unasked(run: Runner, standin: Sta
 def test_jobs_without_a_token_are_left_not_failed(run: Runner, standin: StandIn) -> None:
     token = run.env.pop("RUNCOMFY_TOKEN")
     done = run()
-    assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-auth", "left")
+    assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-auth", "not-started")
     assert "go on with: codex-imagegen batch jobs.jsonl --json" in done.json["error"]["hint"]
     run.env["RUNCOMFY_TOKEN"] = token
     assert run().json["status"] == "made"

@@ -13,7 +13,7 @@ from codex_imagegen.batches.job_file import Line
 from codex_imagegen.batches.jobs import Jobs
 from codex_imagegen.batches.results import Outcome
 from codex_imagegen.batches.runner import Batch
-from codex_imagegen.batches.worker import Attempts
+from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.errors import ReferenceMissing
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.results import Result
@@ -49,7 +49,7 @@ class Attempted:
 
 
 def batch(count: int, attempts: Attempted, workers: int = 3) -> Batch:
-    return Batch(cast(Jobs, Listed(count)), cast(Attempts, attempts), workers)
+    return Batch(cast(Jobs, Listed(count)), cast(JobWorker, attempts), workers)
 
 
 def test_each_job_ends_once_with_so_many_at_a_time() -> None:

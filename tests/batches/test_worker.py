@@ -13,7 +13,7 @@ from codex_imagegen import generation
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import Journal
 from codex_imagegen.batches.results import Outcome
-from codex_imagegen.batches.worker import Attempts
+from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.errors import (
     CodexMissing,
     ImagegenError,
@@ -68,9 +68,9 @@ class Bench:
         self.journal = Journal(str(folder))
         self.attempts = self.fresh()
 
-    def fresh(self, *, retry_failed: bool = False) -> Attempts:
+    def fresh(self, *, retry_failed: bool = False) -> JobWorker:
         """As after another start."""
-        return Attempts(self.journal, Interrupt(), retry_failed, pauses=Backoff(0.01, 1, 1, 3))
+        return JobWorker(self.journal, Interrupt(), retry_failed, pauses=Backoff(0.01, 1, 1, 3))
 
     def settle(self, *errors: ImagegenError, force: bool = False) -> Outcome:
         self.backend.errors = list(errors)
@@ -112,7 +112,7 @@ def test_journal_has_the_folder_before_the_run_and_the_thread_from_its_start(ben
     assert trace is not None
     assert trace.told["thread_id"] == THREAD
     assert bench.ended == "done"
-    assert bench.settle().status == "there"
+    assert bench.settle().status == "skipped"
     assert len(bench.backend.requests) == 1
 
 
@@ -139,7 +139,7 @@ def test_failure_is_reported_again_without_spending(bench: Bench) -> None:
 def test_error_that_ends_all_leaves_the_rest_and_fails_nothing(bench: Bench, error: ImagegenError) -> None:
     assert ends_all(error)
     first, second = bench.settle(error), bench.settle()
-    assert (first.status, second.status, code(second)) == ("left", "left", error.code)
+    assert (first.status, second.status, code(second)) == ("not-started", "not-started", error.code)
     assert (len(bench.backend.requests), bench.ended) == (1, "dropped")
     assert second.result.error is not None
     assert second.result.error.spent is False
@@ -175,7 +175,7 @@ def test_prompt_that_fills_a_journal_line_is_known_again(bench: Bench) -> None:
     assert bench.settle().status == "made"
     assert Path(bench.journal.path).stat().st_size > 4 * 1024 * 1024
     again = bench.settle()
-    assert (again.status, len(bench.backend.requests)) == ("there", 1)
+    assert (again.status, len(bench.backend.requests)) == ("skipped", 1)
     assert again.result.images[0].revised_prompt == bench.backend.revised_prompt
 
 
@@ -188,7 +188,7 @@ def test_picture_that_could_not_be_written_is_recovered_next_time(bench: Bench, 
     earlier = bench.backend.requests[-1].earlier
     assert earlier is not None
     assert (earlier.thread_id, earlier.folder) == (THREAD, bench.backend.requests[0].folder)
-    assert bench.settle().status == "there"
+    assert bench.settle().status == "skipped"
 
 
 def test_interrupt_leaves_the_job_open(bench: Bench) -> None:
@@ -224,7 +224,7 @@ def test_journal_that_takes_no_start_means_nothing_is_spent(bench: Bench, monkey
 
     monkeypatch.setattr(bench.journal, "started", full)
     first, second = bench.settle(), bench.settle()
-    assert (first.status, second.status, bench.backend.requests) == ("left", "left", [])
+    assert (first.status, second.status, bench.backend.requests) == ("not-started", "not-started", [])
 
 
 def test_journal_that_takes_no_end_is_a_warning_of_a_made_picture(
@@ -255,7 +255,7 @@ def full(spent: bool) -> OutUnwritable:
 def test_full_disk_ends_all_and_the_picture_is_recovered_next_time(bench: Bench) -> None:
     first = bench.settle(full(spent=True))
     second = bench.attempts.settle(Job(2, Request("an owl", out=str(bench.out) + "2"), b"o" * 16))
-    assert (first.status, second.status, len(bench.backend.requests)) == ("left", "left", 1)
+    assert (first.status, second.status, len(bench.backend.requests)) == ("not-started", "not-started", 1)
     assert second.result.error is not None
     assert (second.result.error.hint, second.result.error.spent) == ("make room on the disk", False)
     bench.attempts = bench.fresh()
@@ -265,14 +265,14 @@ def test_full_disk_ends_all_and_the_picture_is_recovered_next_time(bench: Bench)
 def test_full_disk_during_recovery_ends_all(bench: Bench) -> None:
     with pytest.raises(Interrupted):
         bench.settle(Interrupted("stop"))
-    assert bench.settle(full(spent=True)).status == "left"
+    assert bench.settle(full(spent=True)).status == "not-started"
     assert bench.attempts.stopped is not None
     bench.attempts = bench.fresh()
     assert bench.settle().status == "recovered"
 
 
 def test_full_temporary_folder_drops_the_job_unspent(bench: Bench) -> None:
-    assert bench.settle(full(spent=False)).status == "left"
+    assert bench.settle(full(spent=False)).status == "not-started"
     assert bench.ended == "dropped"
     bench.attempts = bench.fresh()
     assert bench.settle().status == "made"

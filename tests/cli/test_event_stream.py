@@ -7,7 +7,7 @@ import json
 import threading
 import time
 
-from codex_imagegen.cli.event_stream import Lines
+from codex_imagegen.cli.event_stream import EventStream
 from codex_imagegen.request import Event
 
 
@@ -17,29 +17,29 @@ def lines(stream):
 
 def test_text_in_pieces_becomes_words_events():
     stream = io.StringIO()
-    shown = Lines(stream, time.monotonic())
+    shown = EventStream(stream, time.monotonic())
     print("a warn\x1b[1ming\n\n  ", file=shown, end="")
     print("of", 3, "parts", file=shown)
     assert [(line["event"], line["message"]) for line in lines(stream)] == [
-        ("words", "a warn?[1ming"),
-        ("words", "of 3 parts"),
+        ("message", "a warn?[1ming"),
+        ("message", "of 3 parts"),
     ]
 
 
 def test_unfinished_line_precedes_the_last_event_and_nothing_follows():
     stream = io.StringIO()
-    shown = Lines(stream, time.monotonic())
+    shown = EventStream(stream, time.monotonic())
     shown.write("half")
     shown.put(Event("done", index=None))
     shown.write("late\n")
     shown.put(Event("error", index=None))
     shown.last_words(Event("error", index=None))
-    assert [line["event"] for line in lines(stream)] == ["words", "done"]
+    assert [line["event"] for line in lines(stream)] == ["message", "done"]
 
 
 def test_endless_line_is_cut_to_a_bounded_length():
     stream = io.StringIO()
-    shown = Lines(stream, time.monotonic())
+    shown = EventStream(stream, time.monotonic())
     for _ in range(40):
         shown.write("x" * 10_000)
     shown.write("end\n")
@@ -50,7 +50,7 @@ def test_endless_line_is_cut_to_a_bounded_length():
 
 def test_closed_stream_raises_nothing():
     stream = io.StringIO()
-    shown = Lines(stream, time.monotonic())
+    shown = EventStream(stream, time.monotonic())
     stream.close()
     shown.put(Event("started"))
     shown.last_words(Event("error"))
@@ -58,12 +58,12 @@ def test_closed_stream_raises_nothing():
 
 def test_concurrent_threads_write_whole_lines_in_time_order():
     stream = io.StringIO()
-    shown = Lines(stream, time.monotonic())
+    shown = EventStream(stream, time.monotonic())
 
     def work(number):
         for _ in range(200):
             shown.put(Event("drawing", index=number))
-            print("words", number, file=shown)
+            print("message", number, file=shown)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -23,7 +23,7 @@ FOX = ["--prompt", "a red fox", "--out", "fox.png", "--events"]
 KEYS = {
     "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
 }  # fmt: skip
-STEPS = ["started", "thread", "drawing", "landed", "written"]
+STEPS = ["started", "thread", "drawing", "received", "written"]
 
 
 def told(done):
@@ -74,7 +74,7 @@ def test_events_of_several_pictures_carry_their_index_and_failures(lab):
 def test_events_carry_warnings_and_what_codex_says(lab):
     done = lab(script=Small()).run(*FOX, "--size", "5x5", "--verbose")
     lines = told(done)
-    assert any("stdin" in line["message"] for line in lines if line["event"] == "words")
+    assert any("stdin" in line["message"] for line in lines if line["event"] == "message")
     (warning,) = [line for line in lines if line["event"] == "warning"]
     assert warning["warning"] == {"code": "size-differs", "message": warning["message"]}
 
@@ -110,7 +110,7 @@ def test_events_as_an_option_value_is_not_the_flag(before):
 def test_events_of_an_interrupted_run_end_with_error(lab, signum):
     world = lab(script=ClosesSlowly())
     run = world.start(*FOX, "--full-turn")
-    before = heard(run, "landed")
+    before = heard(run, "received")
     run.send_signal(signum)
     done = ended(run)
     done = replace(done, err=before + done.err)
@@ -177,7 +177,7 @@ def test_events_carry_defects_thread_failures_and_python_warnings(lab):
     done = world.run_argv([sys.executable, "-W", "always", "-c", BROKEN, *FOX, "--json"])
     messages = [line["message"] for line in told(done)]
     assert done.code == 70
-    assert names(done) == ["words"] * (len(messages) - 1) + ["error"]
+    assert names(done) == ["message"] * (len(messages) - 1) + ["error"]
     assert any(message.endswith("UserWarning: careful") for message in messages)
     assert "ZeroDivisionError: division by zero" in messages
     assert messages[-2:] == ["half a line", "a defect of this program: RuntimeError"]
@@ -213,5 +213,5 @@ def test_events_of_recover_name_written_and_failed_sessions(lab):
 @pytest.mark.real
 def test_events_of_the_demo_name_each_step(lab):
     done = lab(builds.OLDEST).run("demo", "--events", "--out", "hills.png")
-    assert names(done) == ["words", *STEPS, "done"]
+    assert names(done) == ["message", *STEPS, "done"]
     assert told(done)[0]["message"].startswith("demo: the real Codex")

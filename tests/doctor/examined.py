@@ -13,8 +13,7 @@ from codex_imagegen.doctor import report
 from codex_imagegen.doctor.checks_system import versions_beside
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Report
-from codex_imagegen.doctor.runner import CHECKS, LIVE
-from codex_imagegen.doctor.runner import examine as run_checks
+from codex_imagegen.doctor.runner import CHECKS, LIVE, run_checks
 from codex_imagegen.interrupt import Interrupt
 from tests.support import builds, checks
 from tests.support.lab import COMMAND, Lab
@@ -23,7 +22,8 @@ from tests.support.outcome import Outcome
 KEYS = [*checks.KEYS, "checks", "versions"]
 CHECK_KEYS = ["name", "status", "message", "hint", "data"]
 NAMES = [
-    "codex", "login", "image-tool", "limits", "home", "wake-ups", "rollouts", "space", "clock", "runcomfy", "parts",
+    "codex", "login", "image-tool", "limits", "home", "file-events", "rollouts", "space", "clock", "runcomfy",
+    "dependencies",
 ]  # fmt: skip
 HANGING = ("trap '' INT TERM", "sleep 1000 & wait", "wait", "wait")
 """Shell lines that neither end nor listen."""

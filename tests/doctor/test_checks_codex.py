@@ -31,7 +31,7 @@ def test_no_codex_fails_as_codex_missing(lab):
     found = examine(world, codex="", env=without_codex(world))
     assert re.search("npm install|--codex /", found.assert_failed(3, "codex-missing", "codex")["hint"])
     assert {found.status(name) for name in ("login", "image-tool", "limits")} == {"unknown"}
-    assert {found.status(name) for name in ("clock", "runcomfy", "parts")} == {"ok"}
+    assert {found.status(name) for name in ("clock", "runcomfy", "dependencies")} == {"ok"}
     assert list(found.json) == KEYS
     assert [list(check) for check in found.json["checks"]] == [CHECK_KEYS] * len(NAMES)
     assert found.checks["limits"]["data"] == {"limits": None, "pictures_last_day": None}

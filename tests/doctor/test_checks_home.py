@@ -57,9 +57,9 @@ def test_home_that_is_a_file_fails(lab, tmp_path):
 
 
 def test_missing_home_fails_and_is_not_created(lab, tmp_path):
-    found = look(lab(offline=True), "home", "wake-ups", env={"CODEX_HOME": str(tmp_path / "nowhere")})
+    found = look(lab(offline=True), "home", "file-events", env={"CODEX_HOME": str(tmp_path / "nowhere")})
     assert found.checks["home"]["message"] == "CODEX_HOME names a folder that is not there"
-    assert found.status("wake-ups") == "unknown"
+    assert found.status("file-events") == "unknown"
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -71,21 +71,21 @@ def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])
 def test_network_file_system_is_a_warning(context, monkeypatch, kind, status):
-    monkeypatch.setattr(checks_home, "kind", lambda _path: kind)
+    monkeypatch.setattr(checks_home, "file_system", lambda _path: kind)
     found = checks_home.check_home(context)
     assert (found.status, found.data["file_system"]) == (status, kind)
     assert kind is None or kind in found.message
 
 
 def test_wake_up_comes_and_leaves_nothing(context):
-    assert checks_home.check_wake_ups(context).data == {"woken": True}
+    assert checks_home.check_wake_ups(context).data == {"notified": True}
     assert checks_home.check_home(context).status == "ok"
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
 def test_wake_up_by_a_new_file_comes_where_times_do_not_wake(context, monkeypatch):
     monkeypatch.setattr(probe, "times", lambda _folder: None)
-    assert checks_home.check_wake_ups(context).data == {"woken": True}
+    assert checks_home.check_wake_ups(context).data == {"notified": True}
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
@@ -94,7 +94,7 @@ def test_linked_sessions_folder_is_watched(context, tmp_path):
     link = os.path.join(context.codex_home, "sessions")
     os.rmdir(link)
     os.symlink(tmp_path / "elsewhere", link)
-    assert checks_home.check_wake_ups(context).data == {"woken": True}
+    assert checks_home.check_wake_ups(context).data == {"notified": True}
     assert tree(tmp_path / "elsewhere") == set()
 
 
@@ -104,7 +104,7 @@ def test_wake_ups_without_inotify_are_a_warning(context, monkeypatch):
 
     monkeypatch.setattr(wake, "_start", refuse)
     found = checks_home.check_wake_ups(context)
-    assert (found.status, found.data) == ("warning", {"woken": False})
+    assert (found.status, found.data) == ("warning", {"notified": False})
     assert "0.03 s" in found.message
 
 

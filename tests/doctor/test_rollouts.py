@@ -39,14 +39,14 @@ def test_no_rollouts_are_ok(look):
 
 def test_known_records_are_ok(past, look):
     past.rollout(user_message())
-    assert look().data == {"looked_at": 1, "codex_versions": ["0.169.0"], "strange": []}
+    assert look().data == {"looked_at": 1, "codex_versions": ["0.169.0"], "unrecognized": []}
     assert look().status == "ok"
 
 
 def test_unknown_records_are_a_warning(past, look):
     strange(past, 0)
     found = look()
-    assert (found.status, found.data["strange"]) == ("warning", ["records of the kind turn_summary"])
+    assert (found.status, found.data["unrecognized"]) == ("warning", ["records of the kind turn_summary"])
     assert "turn_summary" in found.message
     assert "doctor --live" in found.hint
 

@@ -11,7 +11,7 @@ import pytest
 from codex_imagegen.doctor import report
 from codex_imagegen.doctor.context import Context, Once
 from codex_imagegen.doctor.findings import Report, failed, ok, unknown, warning
-from codex_imagegen.doctor.runner import CHECKS, LIVE, Check, examine
+from codex_imagegen.doctor.runner import CHECKS, LIVE, Check, run_checks
 from codex_imagegen.errors import CodexMissing, Interrupted, NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
 from tests.doctor.examined import CHECK_KEYS, KEYS, NAMES
@@ -23,7 +23,7 @@ def context(tmp_path):
 
 
 def found(context, *checks):
-    return tuple(examine(context, checks))
+    return tuple(run_checks(context, checks))
 
 
 def raising(error):
@@ -69,7 +69,7 @@ def test_check_that_never_ends_is_unknown(context):
         return ok("at last")
 
     checks = Check("hang", hang, ("a",), limit_sec=0.2), Check("fine", lambda _context: ok("fine"))
-    with contextlib.closing(examine(context, checks)) as findings:
+    with contextlib.closing(run_checks(context, checks)) as findings:
         stuck, fine = next(findings), next(findings)
         release.set()
     assert (stuck.status, stuck.data, fine.status) == ("unknown", {"a": None}, "ok")

@@ -9,10 +9,10 @@ import pytest
 from codex_imagegen.errors import OutExists, OutUnwritable, ReferenceMissing, UsageError
 from codex_imagegen.files import containment
 from codex_imagegen.images import output, references
-from codex_imagegen.images.decode import verify
+from codex_imagegen.images.decode import decode_picture
 from tests.support.pictures import encoded
 
-PICTURE = verify(encoded(), revised_prompt="a fox")
+PICTURE = decode_picture(encoded(), revised_prompt="a fox")
 
 
 @pytest.fixture

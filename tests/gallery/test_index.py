@@ -12,7 +12,7 @@ import time
 import pytest
 
 from codex_imagegen.gallery import collect, index
-from codex_imagegen.gallery.build import Wanted, build
+from codex_imagegen.gallery.build import GalleryOptions, build
 from codex_imagegen.interrupt import Interrupt
 from tests.gallery.page import FOX, OWL, REFERENCE, entries, entries_of, files
 from tests.support import history
@@ -28,17 +28,17 @@ def made(world, monkeypatch):
     monkeypatch.chdir(world.work)
     monkeypatch.setenv("TZ", "UTC")
     read = []
-    keepsake = collect.Keepsake
+    keepsake = collect.SessionReader
 
     def counted(home, found, tick):
         read.append(found)
         return keepsake(home, found, tick)
 
-    monkeypatch.setattr(collect, "Keepsake", counted)
+    monkeypatch.setattr(collect, "SessionReader", counted)
 
     def make(**wanted):
         read.clear()
-        done = build(Wanted(**wanted), Interrupt(), lambda _: None, world.environment)
+        done = build(GalleryOptions(**wanted), Interrupt(), lambda _: None, world.environment)
         assert done.pictures == len(entries(world, os.path.basename(done.path)))
         return len(read)
 
@@ -196,7 +196,7 @@ def test_unreadable_rollout_is_warned_of_and_retried(world, made, monkeypatch):
 
     with monkeypatch.context() as context:
         context.setattr("codex_imagegen.codex.sessions.reader.Tail", denied)
-        done = build(Wanted(), Interrupt(), lambda _: None, world.environment)
+        done = build(GalleryOptions(), Interrupt(), lambda _: None, world.environment)
         assert [warning.code for warning in done.warnings] == ["rollout-unreadable"]
         assert "Permission denied" in done.warnings[0].message
         assert done.pictures == 1

@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codex_imagegen.codex.sessions.reader import Kept, Setting
+from codex_imagegen.codex.sessions.reader import Setting, StoredImage
 from codex_imagegen.gallery.entry import Entry, bounded, from_json
-from codex_imagegen.gallery.thumbnails import MAX_REFERENCES, Shelf, develop
+from codex_imagegen.gallery.thumbnails import MAX_REFERENCES, ImageFolder, make_entry
 from tests.support import history
 from tests.support.pictures import encoded, torn
 
 
 @pytest.fixture
 def shelf(tmp_path):
-    return Shelf(str(tmp_path / "shelf"))
+    return ImageFolder(str(tmp_path / "shelf"))
 
 
 def kept(data, *references):
-    return Kept(
+    return StoredImage(
         data, b"\x01" * 32, "revised", Setting("prompt", tuple(map(history.data_url, references)), "model"), 1.5
     )
 
@@ -38,7 +38,7 @@ def files(shelf):
 def test_large_picture_gets_preview_and_thumbnail(shelf):
     target = io.BytesIO()
     Image.new("RGB", (1700, 340), "teal").save(target, "PNG")
-    entry = develop(kept(target.getvalue()), None, shelf, originals=False)
+    entry = make_entry(kept(target.getvalue()), None, shelf, originals=False)
     assert (entry.width, entry.height, entry.format, entry.broken) == (1700, 340, "png", None)
     assert [one.size for one in files(shelf).values()] == [(1600, 320), (512, 102)]
     assert {one.format for one in files(shelf).values()} == {"WEBP"}
@@ -46,13 +46,13 @@ def test_large_picture_gets_preview_and_thumbnail(shelf):
 
 
 def test_small_picture_is_not_enlarged(shelf):
-    develop(kept(encoded(40)), None, shelf, originals=False)
+    make_entry(kept(encoded(40)), None, shelf, originals=False)
     assert [one.size for one in files(shelf).values()] == [(40, 40), (40, 40)]
 
 
 @pytest.mark.parametrize(("mode", "transparent"), [("RGBA", True), ("RGB", False), ("L", False)])
 def test_transparency_is_kept(shelf, mode, transparent):
-    entry = develop(kept(encoded(40, mode=mode)), None, shelf, originals=False)
+    entry = make_entry(kept(encoded(40, mode=mode)), None, shelf, originals=False)
     assert entry.transparent == transparent
     assert {one.mode for one in files(shelf).values()} == {"RGBA" if transparent else "RGB"}
 
@@ -69,7 +69,7 @@ def bomb():
 
 @pytest.mark.parametrize("data", [torn(encoded(60)), b"", b"\x89PNG\r\n\x1a\n", bomb()])
 def test_broken_picture_leaves_no_file(shelf, data):
-    entry = develop(kept(data), "thread", shelf, originals=False)
+    entry = make_entry(kept(data), "thread", shelf, originals=False)
     assert entry.broken
     assert (entry.prompt, entry.thread_id, entry.width) == ("prompt", "thread", 0)
     assert files(shelf) == {}
@@ -77,7 +77,7 @@ def test_broken_picture_leaves_no_file(shelf, data):
 
 
 def test_whole_references_get_thumbnails(shelf):
-    entry = develop(
+    entry = make_entry(
         kept(encoded(40), encoded(64), torn(encoded(70)), encoded(64), bomb()), None, shelf, originals=False
     )
     assert (entry.shown, len(entry.references)) == (4, 1)
@@ -85,12 +85,12 @@ def test_whole_references_get_thumbnails(shelf):
 
 
 def test_references_are_limited(shelf):
-    entry = develop(kept(encoded(40), *(encoded(9, n) for n in range(30))), None, shelf, originals=False)
+    entry = make_entry(kept(encoded(40), *(encoded(9, n) for n in range(30))), None, shelf, originals=False)
     assert (entry.shown, len(entry.references)) == (30, MAX_REFERENCES)
 
 
 def test_entry_round_trips_through_json(shelf):
-    entry = develop(kept(encoded(40), encoded(64)), "thread", shelf, originals=False)
+    entry = make_entry(kept(encoded(40), encoded(64)), "thread", shelf, originals=False)
     assert from_json(entry.to_json()) == entry
 
 

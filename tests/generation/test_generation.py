@@ -14,17 +14,17 @@ from codex_imagegen.generation import generate
 from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, Request, Run
-from codex_imagegen.results import Made, Picture, Warning_
+from codex_imagegen.results import BackendResult, Picture, Warning_
 from tests.support.pictures import encoded
 
 REDUCED, OWN = Warning_("reference-reduced", "smaller"), Warning_("own", "of one picture alone")
 
 
-def drawing(monkeypatch: pytest.MonkeyPatch, *ends: Made | NoPicture) -> None:
+def drawing(monkeypatch: pytest.MonkeyPatch, *ends: BackendResult | NoPicture) -> None:
     """Have the backend end its runs like this, one after the other."""
     left = list(ends)
 
-    def make(_request: Request, _run: Run) -> Made:
+    def make(_request: Request, _run: Run) -> BackendResult:
         end = left.pop(0)
         if isinstance(end, NoPicture):
             raise end
@@ -41,7 +41,7 @@ def failing(*warnings: Warning_) -> NoPicture:
 
 @pytest.mark.parametrize("came", [True, False])
 def test_warnings_of_failed_pictures_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, came: bool) -> None:
-    first = Made(Picture(encoded(), "png", 32, 32), warnings=(REDUCED,)) if came else failing(REDUCED)
+    first = BackendResult(Picture(encoded(), "png", 32, 32), warnings=(REDUCED,)) if came else failing(REDUCED)
     drawing(monkeypatch, first, failing(REDUCED), failing(REDUCED, OWN))
     done = generate(Request("a fox", count=3, jobs=1, out=str(tmp_path / "fox.png")))
     assert (len(done.images), len(done.failures), done.warnings) == (came, 3 - came, (REDUCED, OWN))
@@ -49,14 +49,14 @@ def test_warnings_of_failed_pictures_are_merged(tmp_path: Path, monkeypatch: pyt
 
 def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt, read = Interrupt(), []
-    image: Callable[[str], object] = output.image
+    image: Callable[[str], object] = output.existing_image
 
     def reading(path: str) -> object:
         read.append(path)
         interrupt.set(15)
         return image(path)
 
-    monkeypatch.setattr(output, "image", reading)
+    monkeypatch.setattr(output, "existing_image", reading)
     for number in (1, 2, 3):
         (tmp_path / f"fox-{number}.png").write_bytes(encoded(32, number))
     told: list[Event] = []

@@ -178,8 +178,8 @@ HURRIED = """
 import os, signal, sys
 from codex_imagegen.cli import console
 from codex_imagegen.codex.run import events as stream, run
-run.LADDER = ((signal.SIGINT, float(sys.argv[1])), (signal.SIGTERM, 0.3), (signal.SIGKILL, 5.0))
-run.EARLY_LADDER = run.LADDER[1:]
+run.STOP_SIGNALS = ((signal.SIGINT, float(sys.argv[1])), (signal.SIGTERM, 0.3), (signal.SIGKILL, 5.0))
+run.EARLY_STOP_SIGNALS = run.STOP_SIGNALS[1:]
 console.REPEAT_SEC = float(sys.argv[2])
 del sys.argv[1:3]
 feed = stream.Events.feed
@@ -204,10 +204,14 @@ def start(world, codex, *arguments, interrupt_sec=0.3, repeat_sec=console.REPEAT
 
 
 def test_steps_to_end_codex_are_interrupt_then_terminate_then_kill():
-    assert [signum for signum, _ in process.LADDER] == [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
-    assert process.LADDER[1:] == process.EARLY_LADDER
-    assert [seconds for _, seconds in process.LADDER] == [3.0, 2.0, 5.0]
-    assert (turn.LADDER, turn.EARLY_LADDER, console.REPEAT_SEC) == (process.LADDER, process.EARLY_LADDER, 1.0)
+    assert [signum for signum, _ in process.STOP_SIGNALS] == [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+    assert process.STOP_SIGNALS[1:] == process.EARLY_STOP_SIGNALS
+    assert [seconds for _, seconds in process.STOP_SIGNALS] == [3.0, 2.0, 5.0]
+    assert (turn.STOP_SIGNALS, turn.EARLY_STOP_SIGNALS, console.REPEAT_SEC) == (
+        process.STOP_SIGNALS,
+        process.EARLY_STOP_SIGNALS,
+        1.0,
+    )
 
 
 STUBBORN = [

@@ -14,7 +14,7 @@ from PIL import Image
 from codex_imagegen import __version__
 from codex_imagegen.codex.run.command import instructions
 from codex_imagegen.demo.fake_openai import function_call, hosted, prompt_of, said, script_call, stream, tool_of
-from codex_imagegen.request import Wishes
+from codex_imagegen.request import ImageOptions
 from tests.support import builds, checks
 from tests.support.checks import ENDS, Small, made
 from tests.support.pictures import encoded
@@ -39,7 +39,7 @@ def assert_asked(world, prompt, references=0):
     """The prompt reached the model word for word, as the user's last words; ours came as the developer's."""
     request = checks.requests(world)[0]
     assert checks.texts(request, "user")[-1] == prompt_of(request) == prompt
-    assert instructions(references, Wishes()) in checks.texts(request, "developer")
+    assert instructions(references, ImageOptions()) in checks.texts(request, "developer")
     assert checks.tool_prompts(world) in ([], [prompt])
 
 

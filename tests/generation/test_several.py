@@ -215,10 +215,10 @@ def test_batch_on_a_full_disk_stops_and_continues_with_what_was_made(lab):
     first, second, size = re.split(r"^=\d\n", done.text, flags=re.MULTILINE)
     told = [[json.loads(line) for line in part.splitlines()] for part in (first, second)]
     assert re.findall(r"^=\d", done.text, flags=re.MULTILINE) == ["=1", "=0"]
-    assert [answer["status"] for answer in told[0]] == ["made", "left", "left"]
+    assert [answer["status"] for answer in told[0]] == ["made", "not-started", "not-started"]
     assert {answer["error"]["code"] for answer in told[0][1:]} == {"out-unwritable"}
     assert [answer["error"]["spent"] for answer in told[0][1:]] == [True, False]
-    assert [answer["status"] for answer in told[1]] == ["there", "recovered", "made"]
+    assert [answer["status"] for answer in told[1]] == ["skipped", "recovered", "made"]
     assert int(size) == sum(len(Large().draw(f"picture {n}")) for n in range(3))
     assert checks.turns(world) == 3
 

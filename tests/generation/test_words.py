@@ -168,7 +168,7 @@ def test_full_disk_under_codex_home_ends_the_other_pictures(lab, words):
     assert world.model_calls <= 2, done
     assert "the model answered" not in done.err
     if words[0] == "batch":
-        assert [answer["status"] for answer in done.answers] == ["left"] * 4, done
+        assert [answer["status"] for answer in done.answers] == ["not-started"] * 4, done
 
 
 @SMALL_DISK

@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.images.convert import convert
-from codex_imagegen.images.decode import verify
+from codex_imagegen.images.decode import decode_picture
 from codex_imagegen.results import Picture
 from tests.support.pictures import encoded, image
 
@@ -21,7 +21,7 @@ def opened(picture: Picture) -> Image.Image:
 def saved(source: Image.Image, format_: str, **options: object) -> Picture:
     target = io.BytesIO()
     source.save(target, format_, **options)
-    return verify(target.getvalue(), revised_prompt="a fox")
+    return decode_picture(target.getvalue(), revised_prompt="a fox")
 
 
 MODES = ("RGB", "RGBA", "L", "P", "LA", "I;16", "1")
@@ -33,7 +33,7 @@ def test_conversion_between_all_formats_keeps_the_picture(wanted, format_, mode)
     source = image(24, mode="RGBA").convert("L").convert(mode) if mode in {"I;16", "1"} else image(24).convert(mode)
     done = convert(saved(source, format_), wanted)
     assert (done.format, done.width, done.height, done.revised_prompt) == (wanted, 24, 24, "a fox")
-    assert verify(done.data).format == wanted
+    assert decode_picture(done.data).format == wanted
 
 
 def test_conversion_to_jpeg_puts_transparency_on_white():
@@ -69,4 +69,4 @@ def test_conversion_of_a_picture_too_large_for_the_format_raises():
 
 
 def test_encoded_is_what_the_tests_think():
-    assert verify(encoded(32)).width == 32
+    assert decode_picture(encoded(32)).width == 32

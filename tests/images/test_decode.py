@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.images import decode as module
-from codex_imagegen.images.decode import Broken, kind_of, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture, kind_of
 from codex_imagegen.results import Picture
 from tests.support.pictures import encoded, image, torn
 
@@ -29,7 +29,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 @pytest.mark.parametrize(("format_", "name"), FORMATS)
 def test_whole_picture_is_verified(format_: str, name: str):
     data = encoded(40, format=format_)
-    assert verify(data, revised_prompt="a fox") == Picture(data, name, 40, 40, "a fox")
+    assert decode_picture(data, revised_prompt="a fox") == Picture(data, name, 40, 40, "a fox")
     assert kind_of(data) == name
 
 
@@ -37,64 +37,64 @@ def test_whole_picture_is_verified(format_: str, name: str):
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9, 0.99])
 def test_torn_picture_is_broken(format_: str, _name: str, share: float):
     data = encoded(200, format=format_)
-    with pytest.raises(Broken):
-        verify(data[: int(len(data) * share)])
+    with pytest.raises(DamagedImage):
+        decode_picture(data[: int(len(data) * share)])
 
 
 def test_flipped_bit_is_broken():
     data = bytearray(encoded(60))
     data[len(data) // 2] ^= 1
-    with pytest.raises(Broken, match="decoded whole"):
-        verify(bytes(data))
+    with pytest.raises(DamagedImage, match="decoded whole"):
+        decode_picture(bytes(data))
 
 
 @pytest.mark.parametrize("cut", [1, 4, 12])
 def test_png_without_its_end_is_broken(cut: int):
-    with pytest.raises(Broken):
-        verify(encoded(60)[:-cut])
+    with pytest.raises(DamagedImage):
+        decode_picture(encoded(60)[:-cut])
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"hello" * 99, b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF0000WEBP"])
 def test_other_bytes_are_broken(data: bytes):
-    with pytest.raises(Broken):
-        verify(data)
+    with pytest.raises(DamagedImage):
+        decode_picture(data)
 
 
 @pytest.mark.parametrize("format_", ["GIF", "BMP", "TIFF", "ICO"])
 def test_other_formats_are_refused(format_: str):
-    with pytest.raises(Broken, match="no PNG, JPEG or WebP"):
-        verify(encoded(format=format_))
+    with pytest.raises(DamagedImage, match="no PNG, JPEG or WebP"):
+        decode_picture(encoded(format=format_))
 
 
 @pytest.mark.parametrize("side", [12_000, 100_000])
 def test_bomb_is_refused_by_its_size(side: int):
     bomb = png(side, side, (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b""))
-    with pytest.raises(Broken, match="pixels"):
-        verify(bomb)
+    with pytest.raises(DamagedImage, match="pixels"):
+        decode_picture(bomb)
 
 
 def test_text_chunk_that_unpacks_to_gigabytes_is_refused():
     squeezed = zlib.compress(b"\0" * (80 * 1024 * 1024))
     pixels = (b"IDAT", zlib.compress(b"\0\1\2\3"))
-    with pytest.raises(Broken):
-        verify(png(1, 1, (b"zTXt", b"x\0\0" + squeezed), pixels, (b"IEND", b"")))
+    with pytest.raises(DamagedImage):
+        decode_picture(png(1, 1, (b"zTXt", b"x\0\0" + squeezed), pixels, (b"IEND", b"")))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_every_mode_is_verified(mode: str):
-    assert verify(encoded(20, mode=mode)).width == 20
+    assert decode_picture(encoded(20, mode=mode)).width == 20
 
 
 def test_animation_is_a_picture():
     target = io.BytesIO()
     image(30).save(target, "WEBP", save_all=True, append_images=[image(30, 1)], duration=10)
-    assert verify(target.getvalue()).format == "webp"
+    assert decode_picture(target.getvalue()).format == "webp"
 
 
 def test_tall_picture_is_verified():
     target = io.BytesIO()
     Image.new("RGB", (7, 300)).save(target, "PNG")
-    assert (verify(target.getvalue()).width, verify(target.getvalue()).height) == (7, 300)
+    assert (decode_picture(target.getvalue()).width, decode_picture(target.getvalue()).height) == (7, 300)
 
 
 def test_pictures_are_verified_concurrently():
@@ -103,8 +103,8 @@ def test_pictures_are_verified_concurrently():
 
     def look(data: bytes) -> None:
         try:
-            found.append(verify(data).data == data)
-        except Broken:
+            found.append(decode_picture(data).data == data)
+        except DamagedImage:
             found.append(False)
 
     threads = [threading.Thread(target=look, args=(data,)) for data in (good, bad) * 8]

@@ -18,11 +18,11 @@ from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
 from codex_imagegen.files.atomic import sweep
 from codex_imagegen.images import output
-from codex_imagegen.images.decode import verify
+from codex_imagegen.images.decode import decode_picture
 from codex_imagegen.images.output import Target, check, numbered_names, plan, write
 from tests.support.pictures import encoded
 
-PICTURE = verify(encoded(), revised_prompt="a fox")
+PICTURE = decode_picture(encoded(), revised_prompt="a fox")
 
 
 @pytest.fixture(autouse=True)

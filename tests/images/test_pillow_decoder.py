@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
 from codex_imagegen.images import decode as module
-from codex_imagegen.images.decode import Broken, decoded, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture, decoded
 from tests.support.pictures import encoded, image
 
 KINDS = ["PNG", "JPEG", "WEBP"]
@@ -92,7 +92,7 @@ _HOST = """
 import json, sys, warnings
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 exec(sys.argv[1])
-from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture
 def known():
     return (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK,
             dict(Image.OPEN), dict(Image.SAVE), list(warnings.filters), warnings.showwarning)
@@ -101,9 +101,9 @@ for path in sys.argv[2:]:
     with open(path, "rb") as file:
         data = file.read()
     try:
-        picture = verify(data)
+        picture = decode_picture(data)
         found[path] = [picture.width, picture.height]
-    except Broken as error:
+    except DamagedImage as error:
         found[path] = "broken"
 print(json.dumps([found, known() == before]))
 """
@@ -125,8 +125,8 @@ def test_host_settings_change_no_verdict(tmp_path: Path, host: str):
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_picture_is_broken_while_host_passes_over_errors(monkeypatch, name: str):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    with pytest.raises(Broken):
-        verify(BROKEN[name]())
+    with pytest.raises(DamagedImage):
+        decode_picture(BROKEN[name]())
 
 
 @pytest.mark.parametrize("format_", KINDS)
@@ -164,24 +164,24 @@ def test_another_pillow_without_the_decoder_of_webp(monkeypatch):
     from PIL import _webp
 
     monkeypatch.delattr(_webp, "WebPAnimDecoder")
-    with pytest.raises(Broken):
-        verify(encoded(41, format="WEBP"))
+    with pytest.raises(DamagedImage):
+        decode_picture(encoded(41, format="WEBP"))
     monkeypatch.undo()
     monkeypatch.setattr("codex_imagegen.images.structure.webp_size", lambda _data: (1000, 1000))
-    assert verify(encoded(41, format="WEBP")).width == 41  # by Pillow's own class
+    assert decode_picture(encoded(41, format="WEBP")).width == 41  # by Pillow's own class
 
 
 def test_limit_is_kept_where_host_has_none(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    with pytest.raises(Broken, match=f"more than {module.MAX_PIXELS:,}"):
-        verify(BROKEN["bomb"]())
+    with pytest.raises(DamagedImage, match=f"more than {module.MAX_PIXELS:,}"):
+        decode_picture(BROKEN["bomb"]())
 
 
 def test_decoder_never_uses_catch_warnings(monkeypatch):
     """It swaps a list of the whole process: two threads in it leave the filters changed for good."""
     monkeypatch.setattr("warnings.catch_warnings", None)
     for data in WHOLE.values():
-        verify(data())
+        decode_picture(data())
 
 
 def test_warm_has_loaded_what_each_format_needs():
@@ -191,7 +191,7 @@ from codex_imagegen.images import decode
 decode.warm()
 before = set(sys.modules)
 for data in map(bytes.fromhex, sys.argv[1:]):
-    decode.verify(data)
+    decode.decode_picture(data)
 assert {"PIL._webp", "PIL._imaging"} <= before
 print(*sorted(name for name in set(sys.modules) - before if name.startswith("PIL")))
 """

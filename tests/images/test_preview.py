@@ -8,7 +8,7 @@ import io
 import pytest
 from PIL import Image
 
-from codex_imagegen.images.decode import Broken
+from codex_imagegen.images.decode import DamagedImage
 from codex_imagegen.mcp_server.results import preview
 from tests.support.pictures import encoded
 
@@ -52,5 +52,5 @@ def test_preview_without_room_is_none():
 
 
 def test_preview_of_no_picture_is_none():
-    with pytest.raises(Broken):
+    with pytest.raises(DamagedImage):
         preview(b"nothing", 100)

@@ -10,8 +10,8 @@ from PIL import Image, ImageCms
 
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.images import reduce
-from codex_imagegen.images.decode import verify
-from codex_imagegen.images.reduce import Room, fit
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.reduce import SizeLimits, fit
 from codex_imagegen.images.references import Reference
 from tests.support.pictures import encoded, image
 
@@ -25,7 +25,7 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reference(data: bytes, given: str = "a.png") -> Reference:
-    picture = verify(data)
+    picture = decode_picture(data)
     return Reference(given, data, picture.format, (picture.width, picture.height))
 
 
@@ -48,13 +48,13 @@ def smooth(side: int, mode: str = "RGB") -> Image.Image:
 
 def one(data: bytes, each: int, **more: int) -> Reference:
     """A single reference where there is room for so many bytes."""
-    sent, warnings = fit([reference(data)], Room(each, each, **more))
+    sent, warnings = fit([reference(data)], SizeLimits(each, each, **more))
     assert [warning.code for warning in warnings] == ["reference-reduced"]
     assert len(sent[0].data) <= each
     assert sent[0].original == data
     assert set(sent[0].known) == {data, sent[0].data}
     assert sent[0].size == opened(sent[0]).size
-    assert verify(sent[0].data).format == sent[0].format
+    assert decode_picture(sent[0].data).format == sent[0].format
     return sent[0]
 
 
@@ -63,7 +63,7 @@ def one(data: bytes, each: int, **more: int) -> Reference:
 
 def test_references_that_fit_are_unchanged_without_a_warning() -> None:
     refs = [reference(encoded(40, seed)) for seed in range(5)]
-    room = Room(len(refs[0].data), sum(len(ref.data) for ref in refs))
+    room = SizeLimits(len(refs[0].data), sum(len(ref.data) for ref in refs))
     assert fit(refs, room) == (refs, ())
     assert all(sent is ref for sent, ref in zip(fit(refs, room)[0], refs, strict=True))
     assert refs[0].known == (refs[0].data,)
@@ -71,7 +71,7 @@ def test_references_that_fit_are_unchanged_without_a_warning() -> None:
 
 def test_small_references_stay_beside_a_large_one() -> None:
     small, large = [reference(encoded(60, seed), f"{seed}.png") for seed in range(3)], reference(encoded(400), "l.png")
-    room = Room(10**9, 100_000)
+    room = SizeLimits(10**9, 100_000)
     sent, warnings = fit([small[0], large, *small[1:]], room)
     assert [sent[index] for index in (0, 2, 3)] == small
     assert sum(len(ref.data) for ref in sent) <= room.total
@@ -84,7 +84,7 @@ def test_small_references_stay_beside_a_large_one() -> None:
 
 def test_large_references_are_reduced_to_one_size() -> None:
     refs = [reference(encoded(side, side)) for side in (300, 350, 400, 450)]
-    sent, warnings = fit(refs, Room(10**9, 400_000))
+    sent, warnings = fit(refs, SizeLimits(10**9, 400_000))
     assert len(warnings) == 4
     assert all(50_000 < len(ref.data) <= 100_000 for ref in sent)
 
@@ -92,7 +92,7 @@ def test_large_references_are_reduced_to_one_size() -> None:
 def test_bytes_saved_by_one_reference_go_to_the_others() -> None:
     """Two of 480 KB, of which one is nothing but badly packed, have room for 500 KB: both keep every pixel."""
     flat, noise = saved(Image.new("RGB", (400, 400), "teal"), compress_level=0), encoded(400)
-    sent, warnings = fit([reference(flat), reference(noise)], Room(10**9, len(noise) + 5_000))
+    sent, warnings = fit([reference(flat), reference(noise)], SizeLimits(10**9, len(noise) + 5_000))
     assert opened(sent[1]).tobytes() == image(400).tobytes()
     assert len(warnings) == 2
     assert list(opened(sent[0]).convert("RGB").getcolors() or []) == [(160_000, (0, 128, 128))]
@@ -102,12 +102,12 @@ def test_same_references_are_reduced_once(monkeypatch: pytest.MonkeyPatch) -> No
     calls = []
     work = reduce._reduced
     monkeypatch.setattr(reduce, "_reduced", lambda *what: calls.append(what) or work(*what))
-    refs, room = [reference(encoded(200))], Room(50_000, 50_000)
+    refs, room = [reference(encoded(200))], SizeLimits(50_000, 50_000)
     first, again = fit(refs, room), fit([reference(encoded(200), "another name.png")], room)
     assert len(calls) == 1
     assert first[0][0].data == again[0][0].data
     assert "another name.png" in again[1][0].message
-    fit(refs, Room(40_000, 40_000))
+    fit(refs, SizeLimits(40_000, 40_000))
     assert len(calls) == 2
 
 
@@ -116,8 +116,8 @@ def test_reduction_stops_when_asked() -> None:
         raise Interrupted("stop")
 
     with pytest.raises(Interrupted):
-        fit([reference(encoded(200))], Room(50_000, 50_000), check)
-    fit([reference(encoded(200))], Room(50_000, 50_000))  # and holds up nobody else
+        fit([reference(encoded(200))], SizeLimits(50_000, 50_000), check)
+    fit([reference(encoded(200))], SizeLimits(50_000, 50_000))  # and holds up nobody else
 
 
 # How

@@ -198,7 +198,7 @@ def test_progress_is_repeated_while_a_step_lasts(monkeypatch):
         return enough.wait(60)
 
     async def main():
-        return await worker.settled(work, note, anyio.CapacityLimiter(1))
+        return await worker.run_work(work, note, anyio.CapacityLimiter(1))
 
     assert client.run_async(main) is True
     assert [step for step, _ in itertools.groupby(heard)] == ["at work", heard[-1]]

@@ -133,7 +133,7 @@ def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch
         pass
 
     async def main():
-        calls = Calls(Settings((str(world.work),), (str(world.work),)), console.kept)
+        calls = Calls(Settings((str(world.work),), (str(world.work),)), console.save_traceback)
         return await calls.answer("generate_image", {"prompt": "a"}, silent)
 
     monkeypatch.setattr(generation, "generate", broken)

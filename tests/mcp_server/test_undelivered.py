@@ -16,7 +16,7 @@ from codex_imagegen.errors import (
     RunTimeout,
     UsageError,
 )
-from codex_imagegen.mcp_server.undelivered import Owed
+from codex_imagegen.mcp_server.undelivered import UndeliveredImages
 from codex_imagegen.request import Event
 from codex_imagegen.results import ErrorInfo, Failure, Result
 from tests.mcp_server.raw_client import RawClient, texts
@@ -26,7 +26,7 @@ from tests.support.checks import Small, made
 A, B, C = (history.new_thread_id(1767225600.0 + number) for number in range(3))
 
 
-def asked(owed: Owed, *threads: str | None, prompt: str = "a fox"):
+def asked(owed: UndeliveredImages, *threads: str | None, prompt: str = "a fox"):
     """A call at work for one picture a thread; None has no session yet."""
     call = owed.begun(prompt, len(threads))
     for index, thread in enumerate(threads):
@@ -39,32 +39,32 @@ def deliver(call, *failures: Failure):
     call.answered()
 
 
-def unclear(owed: Owed) -> str:
+def unclear(owed: UndeliveredImages) -> str:
     with pytest.raises(UsageError) as caught:
         owed.thread()
     return f"{caught.value.message}; {caught.value.hint}"
 
 
 def test_recovery_without_any_call_says_no_picture_yet():
-    assert "no picture yet" in unclear(Owed())
+    assert "no picture yet" in unclear(UndeliveredImages())
 
 
 def test_single_call_is_recovered_whatever_its_end():
     for end in (deliver, lambda call: call.failed(RunTimeout("x", spent=True)), lambda call: None):
-        owed = Owed()
+        owed = UndeliveredImages()
         end(asked(owed, A))
         assert owed.thread() == A
 
 
 def test_last_of_sequential_calls_is_recovered():
-    owed = Owed()
+    owed = UndeliveredImages()
     deliver(asked(owed, A))
     deliver(asked(owed, B))
     assert owed.thread() == B
 
 
 def test_failed_call_is_recovered_before_delivered_ones():
-    owed = Owed()
+    owed = UndeliveredImages()
     first, second = asked(owed, A), asked(owed, B)
     deliver(second)
     first.failed(Interrupted("x"))
@@ -76,7 +76,7 @@ def test_failed_call_is_recovered_before_delivered_ones():
 
 
 def test_two_failed_calls_are_listed():
-    owed = Owed()
+    owed = UndeliveredImages()
     first, second = asked(owed, A, prompt="a red fox"), asked(owed, B, prompt="an owl\n" + "x" * 99)
     first.failed(RunTimeout("x", spent=None))
     second.failed(Interrupted("x"))
@@ -92,7 +92,7 @@ def test_two_failed_calls_are_listed():
 
 def test_failed_call_beside_one_at_work_is_unclear():
     """A host that waits no longer does not always say so."""
-    owed = Owed()
+    owed = UndeliveredImages()
     first, second = asked(owed, A), asked(owed, B)
     first.failed(RunTimeout("x", spent=None))
     assert A in unclear(owed)
@@ -101,7 +101,7 @@ def test_failed_call_beside_one_at_work_is_unclear():
 
 
 def test_call_without_a_session_gets_no_other_calls_picture():
-    owed = Owed()
+    owed = UndeliveredImages()
     deliver(asked(owed, A))
     waiting = asked(owed, None)
     assert A not in unclear(owed)
@@ -112,7 +112,7 @@ def test_call_without_a_session_gets_no_other_calls_picture():
 
 
 def test_unspent_call_without_session_owes_nothing():
-    owed = Owed()
+    owed = UndeliveredImages()
     deliver(asked(owed, A))
     asked(owed, None).failed(NetworkError("x", spent=False))
     assert owed.thread() == A
@@ -121,7 +121,7 @@ def test_unspent_call_without_session_owes_nothing():
 
 
 def test_unspent_pictures_without_session_among_several_owe_nothing():
-    owed = Owed()
+    owed = UndeliveredImages()
     free, unknown = ErrorInfo("network", 5, "x", spent=False), ErrorInfo("network", 5, "x", spent=None)
     deliver(asked(owed, A, B, None), Failure(1, unknown), Failure(2, free))
     assert owed.thread() == B
@@ -136,7 +136,7 @@ def test_unspent_pictures_without_session_among_several_owe_nothing():
     lambda call: deliver(call, Failure(0, ErrorInfo("runcomfy-retry", 75, "x", spent=None))),
 ])  # fmt: skip
 def test_call_to_runcomfy_has_no_session_to_recover(end):
-    owed = Owed()
+    owed = UndeliveredImages()
     deliver(asked(owed, A))
     call = owed.begun("a fox", 1, "runcomfy")
     assert "no session" in unclear(owed)  # while it is at work, nobody else's
@@ -145,7 +145,7 @@ def test_call_to_runcomfy_has_no_session_to_recover(end):
 
 
 def test_refused_call_owes_nothing_and_moderated_call_its_own_session():
-    owed = Owed()
+    owed = UndeliveredImages()
     deliver(asked(owed, A))
     asked(owed, None).failed(OutExists("x"))
     assert owed.thread() == A
@@ -155,7 +155,7 @@ def test_refused_call_owes_nothing_and_moderated_call_its_own_session():
 
 
 def test_concurrent_delivered_calls_are_listed():
-    owed = Owed()
+    owed = UndeliveredImages()
     first, second = asked(owed, A), asked(owed, B)
     deliver(first)
     deliver(second)
@@ -164,20 +164,20 @@ def test_concurrent_delivered_calls_are_listed():
 
 
 def test_missing_picture_of_several_is_recovered():
-    owed = Owed()
+    owed = UndeliveredImages()
     call = asked(owed, A, B, C)
     deliver(call, Failure(1, ErrorInfo("timeout", 5, "x")), Failure(2, ErrorInfo("moderation", 7, "x")))
     assert owed.thread() == B
 
 
 def test_several_pictures_of_one_call_are_listed():
-    owed = Owed()
+    owed = UndeliveredImages()
     deliver(asked(owed, A, B))
     assert A in unclear(owed)
 
 
 def test_calls_from_many_threads_leave_the_last_one_recoverable():
-    owed = Owed()
+    owed = UndeliveredImages()
 
     def work(number: int) -> None:
         for _ in range(50):

@@ -58,7 +58,7 @@ def test_prune_with_json_prints_the_promised_object(world):
     assert answer["total"]["bytes"] == room + young.stat().st_size
     assert answer["prunable"] == {**answer["prunable"], "sessions": 1, "bytes": room}
     assert [entry["sessions"] for entry in answer["months"]] == [1, 1]
-    assert answer["kept"][0]["reason"] == "young"
+    assert answer["kept"][0]["reason"] == "too-recent"
     began = time.strptime(answer["total"]["oldest"], "%Y-%m-%dT%H:%M:%SZ")
     assert abs(time.time() - 100 * 86_400 - time.mktime(began) + time.timezone) < 3600 * 3
     done = world.call("prune", "--yes", "--json").json

@@ -6,7 +6,7 @@ import pytest
 
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.recovery import search, write
-from codex_imagegen.recovery.write import Place
+from codex_imagegen.recovery.write import RecoveryOutput
 from tests.support import history
 from tests.support.pictures import encoded
 
@@ -27,7 +27,7 @@ def test_recover_with_an_interrupt_ends(threads, tmp_path, monkeypatch):
 
     monkeypatch.setattr(search, "read", interrupted)
     with pytest.raises(Interrupted):
-        write.recover(threads, Place(out_dir=str(tmp_path / "out")))
+        write.recover(threads, RecoveryOutput(out_dir=str(tmp_path / "out")))
     assert len(asked) == 1
 
 
@@ -41,5 +41,5 @@ def test_recover_holds_the_pictures_of_one_session_at_a_time(threads, tmp_path, 
         return seen[-1]
 
     monkeypatch.setattr(search, "read", counted)
-    assert write.recover(threads, Place(out_dir=str(tmp_path / "out"))).ok
+    assert write.recover(threads, RecoveryOutput(out_dir=str(tmp_path / "out"))).ok
     assert len(list((tmp_path / "out").iterdir())) == len(seen) == 3

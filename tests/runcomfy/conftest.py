@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.request import Event, Request, Run, Wishes
+from codex_imagegen.request import Event, ImageOptions, Request, Run
 from codex_imagegen.runcomfy import download, job, login
 from tests.runcomfy.cli import Shell
 from tests.runcomfy.standin import TOKEN, StandIn
@@ -53,7 +53,7 @@ def when(standin: StandIn, words: str, *acts: Callable[[], object]) -> None:
 
 
 def request(prompt: str = "a fox", *refs: str, model: str | None = None, **wishes: object) -> Request:
-    return Request(prompt, refs=refs, backend="runcomfy", model=model, wishes=Wishes(**wishes))  # type: ignore[arg-type]
+    return Request(prompt, refs=refs, backend="runcomfy", model=model, wishes=ImageOptions(**wishes))  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ def test_backend_makes_a_picture(standin: StandIn, bench: Bench) -> None:
     assert standin.lines == [SUBMIT, STATUS, STATUS, STATUS, RESULT, "GET /files/out.png"]
     assert standin.calls[0].json == {"prompt": "a fox", "resolution": "4k"}
     assert [(event.stage, event.message) for event in bench.events] == [
-        ("started", None), ("queued", "position 2"), ("drawing", None), ("landed", None)
+        ("started", None), ("queued", "position 2"), ("drawing", None), ("received", None)
     ]  # fmt: skip
     assert {event.request_id for event in bench.events} == {REQUEST_ID}
 

@@ -206,7 +206,7 @@ def test_events_of_wait_name_the_request(shell: Shell, standin: StandIn) -> None
     standin.states.extendleft(["in_progress", "in_queue 2"])
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--events")
     assert [(line["event"], line["message"]) for line in done.events] == [
-        ("started", None), ("queued", "position 2"), ("drawing", None), ("landed", None), ("written", None),
+        ("started", None), ("queued", "position 2"), ("drawing", None), ("received", None), ("written", None),
         ("done", None),
     ]  # fmt: skip
     assert {line["request_id"] for line in done.events[:-1]} == {REQUEST_ID}

@@ -9,11 +9,11 @@ import pytest
 
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.runcomfy.deadline import Patience, Slow, TimeUp
+from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded, Slow
 
 
-def patience(seconds: float = 120.0, **more: bool) -> Patience:
-    return Patience(Interrupt(), time.monotonic() + seconds, **more)
+def patience(seconds: float = 120.0, **more: bool) -> Deadline:
+    return Deadline(Interrupt(), time.monotonic() + seconds, **more)
 
 
 def test_call_returns_and_raises_what_the_work_does() -> None:
@@ -62,12 +62,12 @@ def test_signal_handler_ends_a_call() -> None:
 
 
 def test_deadline_ends_calls_and_pauses() -> None:
-    with pytest.raises(TimeUp) as caught:
+    with pytest.raises(DeadlineExceeded) as caught:
         patience(0.02).pause(5, spent=None)
     assert (caught.value.exit_code, caught.value.code, caught.value.spent) == (75, "runcomfy-retry", None)
-    with pytest.raises(TimeUp):
+    with pytest.raises(DeadlineExceeded):
         patience(0.02).call(lambda abandoned: abandoned.wait(100), limit=3)
-    with pytest.raises(TimeUp):
+    with pytest.raises(DeadlineExceeded):
         patience(-1).call(lambda _: 1)
 
 
@@ -98,14 +98,14 @@ def test_grace_ends_after_its_seconds() -> None:
 
     with pytest.raises(Interrupted):
         waiter.call(work, grace=0.02)
-    with pytest.raises(TimeUp):
+    with pytest.raises(DeadlineExceeded):
         patience(0.02).call(lambda abandoned: abandoned.wait(100), grace=0.02)
 
 
 def test_only_anew_ignores_the_earlier_interrupt() -> None:
     interrupt = Interrupt()
     interrupt.set()
-    last = Patience(interrupt, time.monotonic() + 120, only_anew=True)
+    last = Deadline(interrupt, time.monotonic() + 120, only_anew=True)
     assert last.call(lambda _: 3) == 3
     last.pause(0.01)
 
@@ -115,5 +115,5 @@ def test_only_anew_ignores_the_earlier_interrupt() -> None:
 
     with pytest.raises(Interrupted):
         last.call(work)
-    fresh = Patience(Interrupt(), time.monotonic() + 120, only_anew=True)
+    fresh = Deadline(Interrupt(), time.monotonic() + 120, only_anew=True)
     assert fresh.call(lambda _: 4) == 4

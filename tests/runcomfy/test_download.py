@@ -19,7 +19,7 @@ from codex_imagegen.errors import (
     RunComfyUpstream,
 )
 from codex_imagegen.runcomfy import download
-from codex_imagegen.runcomfy.deadline import Patience, TimeUp
+from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded
 from codex_imagegen.runcomfy.download import Download
 from codex_imagegen.runcomfy.http import Transport, Untrusted
 from codex_imagegen.runcomfy.urls import Rules
@@ -30,7 +30,7 @@ from tests.runcomfy.standin import Reply, StandIn
 @pytest.fixture
 def fetcher(standin: StandIn, bench: Bench) -> Iterator[Download]:
     transport = Transport()
-    yield Download(transport, Rules(standin.base), Patience(bench.interrupt, time.monotonic() + 60))
+    yield Download(transport, Rules(standin.base), Deadline(bench.interrupt, time.monotonic() + 60))
     transport.close()
 
 
@@ -266,8 +266,8 @@ def test_deadline_ends_a_slow_download(standin: StandIn, url: str, bench: Bench)
     gate = threading.Event()
     standin.next("file", Reply(hold=gate))
     transport = Transport()
-    with pytest.raises(TimeUp):
-        Download(transport, Rules(standin.base), Patience(bench.interrupt, time.monotonic() + 0.05)).first((url,))
+    with pytest.raises(DeadlineExceeded):
+        Download(transport, Rules(standin.base), Deadline(bench.interrupt, time.monotonic() + 0.05)).first((url,))
     gate.set()
     transport.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.runcomfy.http import Broken, Transport, Unsent, Untrusted, read
+from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, Unsent, Untrusted, read
 from tests.runcomfy.standin import Reply, StandIn
 
 
@@ -71,7 +71,7 @@ BROKEN = [
 @pytest.mark.parametrize("reply", BROKEN)
 def test_answer_that_is_no_http_is_broken(transport: Transport, standin: StandIn, reply: Reply) -> None:
     standin.next("file", reply)
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(ConnectionBroken) as caught:
         get(transport, f"{standin.web}/files/a")
     assert not isinstance(caught.value, Unsent)
 
@@ -81,14 +81,14 @@ def test_invalid_content_length_is_broken(transport: Transport, standin: StandIn
     standin.next("file", Reply(body=b"x", announce=length))
     try:
         get(transport, f"{standin.web}/files/a")
-    except Broken:
+    except ConnectionBroken:
         pass
 
 
 def test_silence_is_broken(transport: Transport, standin: StandIn) -> None:
     standin.next("file", Reply(hold=threading.Event()))
     with (
-        pytest.raises(Broken, match="nothing came"),
+        pytest.raises(ConnectionBroken, match="nothing came"),
         transport.open("GET", f"{standin.web}/files/a", {}, read_sec=0.05),
     ):
         pass
@@ -106,7 +106,7 @@ def test_closed_port_is_unsent(transport: Transport) -> None:
 
 def test_peer_without_tls_gets_no_body(transport: Transport, standin: StandIn) -> None:
     url = standin.web.replace("http:", "https:") + "/files/a"
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(ConnectionBroken) as caught:
         get(transport, url)
     assert not isinstance(caught.value, Unsent)
     with pytest.raises(Unsent), transport.open("POST", url, {}, body=b"x", read_sec=5):
@@ -152,7 +152,7 @@ def test_tls_connection_cut_after_the_body_is_not_unsent(
     for reply in (Reply(drop=True), Reply(reset=True), Reply(body=b"x" * 100_000, cut=70_000)):
         standin.next("file", reply)
         with (
-            pytest.raises(Broken) as caught,
+            pytest.raises(ConnectionBroken) as caught,
             transport.open("POST", f"{standin.web}/files/a", {}, body=b"a prompt", read_sec=5) as response,
         ):
             list(read(response, 1 << 20, threading.Event()))
@@ -162,5 +162,5 @@ def test_tls_connection_cut_after_the_body_is_not_unsent(
 
 def test_urls_of_any_shape_are_broken_at_worst(transport: Transport) -> None:
     for url in ("https://[::1", "http://", "http://a b/", "http://" + "a" * 300 + ".invalid/", "http://x:99999/"):
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionBroken):
             get(transport, url)

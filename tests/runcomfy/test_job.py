@@ -12,7 +12,7 @@ from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.runcomfy import client as client_module
 from codex_imagegen.runcomfy import job
 from codex_imagegen.runcomfy.client import Client, Status
-from codex_imagegen.runcomfy.deadline import Patience
+from codex_imagegen.runcomfy.deadline import Deadline
 from codex_imagegen.runcomfy.http import Transport
 from codex_imagegen.runcomfy.inputs import TEXT_TO_IMAGE, Order
 from codex_imagegen.runcomfy.token import Token
@@ -28,7 +28,7 @@ class Room:
     def __init__(self, standin: StandIn, bench: Bench, seconds: float) -> None:
         self.transport = Transport()
         self.client = Client(standin.base, Token(TOKEN), self.transport)
-        self.patience = Patience(bench.interrupt, time.monotonic() + seconds)
+        self.patience = Deadline(bench.interrupt, time.monotonic() + seconds)
         self.told: list[Status] = []
 
     def submit(self) -> str:

@@ -144,14 +144,14 @@ def test_message_is_found_in_any_shape() -> None:
     ],
 )
 def test_failed_job_has_its_reason(error: object, code: str) -> None:
-    found = responses.failure(responses.Answer(200, {"status": "failed", "error": error}))
+    found = responses.failure(responses.Response(200, {"status": "failed", "error": error}))
     assert (found.code, found.exit_code, found.spent) == (code, 7, None)
 
 
 def test_failed_job_has_its_cost() -> None:
-    assert responses.failure(responses.Answer(200, {"status": "failed", "cost": 0})).spent is False
-    assert responses.failure(responses.Answer(200, {"status": "failed", "cost": 0.1})).spent is True
-    assert responses.failure(responses.Answer(200, {"status": "cancelled"})).code == "no-picture"
+    assert responses.failure(responses.Response(200, {"status": "failed", "cost": 0})).spent is False
+    assert responses.failure(responses.Response(200, {"status": "failed", "cost": 0.1})).spent is True
+    assert responses.failure(responses.Response(200, {"status": "cancelled"})).code == "no-picture"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.runner import pool
-from codex_imagegen.runner.pool import Backoff, Gate, passes
+from codex_imagegen.runner.pool import Backoff, Pause, passes
 
 
 def test_pauses_grow_to_their_longest() -> None:
@@ -48,7 +48,7 @@ def test_shut_gate_holds_until_its_time_and_can_be_left(monkeypatch: pytest.Monk
     clock = [0.0]
     time = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.append(clock.pop() + seconds))
     monkeypatch.setattr(pool, "time", time)
-    gate = Gate()
+    gate = Pause()
     gate.wait(lambda: None)
     assert clock == [0.0]
     gate.shut(0.7)

@@ -30,7 +30,7 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.runcomfy import job, token
 from codex_imagegen.runner import pool
-from codex_imagegen.runner.attempts import NotStarted, Tries, ends_all, not_started
+from codex_imagegen.runner.attempts import Attempts, NotStarted, ends_all, not_started
 from codex_imagegen.runner.pool import Backoff
 
 QUICK = Backoff(0.01, 1, 1, 3)
@@ -57,7 +57,7 @@ class Work:
 ])  # fmt: skip
 @pytest.mark.parametrize("same_prompt", [True, False])
 def test_error_that_ends_all_starts_nothing_more(error: ImagegenError, same_prompt: bool) -> None:
-    tries = Tries(Interrupt(), same_prompt, pauses=QUICK)
+    tries = Attempts(Interrupt(), same_prompt, pauses=QUICK)
     with pytest.raises(type(error)):
         tries.make(Work(error))
     after = Work()
@@ -106,7 +106,7 @@ def test_not_started_run_names_no_request_of_another() -> None:
 def test_passing_error_is_tried_again_and_each_failure_reported() -> None:
     heard: list[tuple[str, bool]] = []
     work = Work(RateLimited("a"), NetworkError("b"))
-    tries = Tries(Interrupt(), pauses=QUICK)
+    tries = Attempts(Interrupt(), pauses=QUICK)
     assert tries.make(work, lambda error, again: heard.append((error.message, again))) == "done"
     assert (heard, work.calls) == ([("a", True), ("b", True)], 3)
     with pytest.raises(NetworkError, match="c"):
@@ -117,7 +117,7 @@ def test_passing_error_is_tried_again_and_each_failure_reported() -> None:
 
 
 def test_pause_beyond_the_limit_ends_the_tries() -> None:
-    tries = Tries(Interrupt(), pauses=Backoff(60, 1, 60, 3))
+    tries = Attempts(Interrupt(), pauses=Backoff(60, 1, 60, 3))
     work = Work(RateLimited("a"))
     with pytest.raises(RateLimited):
         tries.make(work, within_sec=30)
@@ -125,7 +125,7 @@ def test_pause_beyond_the_limit_ends_the_tries() -> None:
 
 
 def test_gate_kept_shut_beyond_the_limit_ends_the_tries() -> None:
-    tries = Tries(Interrupt(), pauses=Backoff(0.01, 1, 1, 3))
+    tries = Attempts(Interrupt(), pauses=Backoff(0.01, 1, 1, 3))
     work = Work(RateLimited("a"), then=lambda: tries.gate.shut(0.3))
     with pytest.raises(RateLimited):
         tries.make(work, within_sec=0.2)
@@ -133,14 +133,14 @@ def test_gate_kept_shut_beyond_the_limit_ends_the_tries() -> None:
 
 
 def test_stop_between_tries_reports_the_cost_of_the_first() -> None:
-    tries = Tries(Interrupt(), pauses=QUICK)
+    tries = Attempts(Interrupt(), pauses=QUICK)
     work = Work(RateLimited("a", spent=True), then=lambda: tries.stop(UsageLimit("used up")))
     with pytest.raises(NotStarted) as caught:
         tries.make(work)
     assert (caught.value.error.message, caught.value.error.spent) == ("not tried again: used up", True)
     interrupt = Interrupt()
     with pytest.raises(Interrupted) as stopped:
-        Tries(interrupt, pauses=QUICK).make(Work(RateLimited("a", spent=True), then=interrupt.set))
+        Attempts(interrupt, pauses=QUICK).make(Work(RateLimited("a", spent=True), then=interrupt.set))
     assert stopped.value.spent is True
 
 
@@ -153,20 +153,20 @@ def test_last_error_reports_the_cost_of_all_tries(costs: tuple[bool | None, ...]
     *first, last = (NetworkError("x", spent=spent) for spent in costs)
     last = NoPicture("x", spent=last.spent)
     with pytest.raises(NoPicture) as caught:
-        Tries(Interrupt(), pauses=QUICK).make(Work(*first, last), lambda error, _again: heard.append(error.spent))
+        Attempts(Interrupt(), pauses=QUICK).make(Work(*first, last), lambda error, _again: heard.append(error.spent))
     assert (caught.value.spent, heard[-1]) == (told, told)
 
 
 def test_interrupt_in_a_later_try_reports_the_cost_of_the_first() -> None:
     work = Work(RateLimited("a", spent=True), Interrupted("stop", spent=False))
     with pytest.raises(Interrupted) as caught:
-        Tries(Interrupt(), pauses=QUICK).make(work)
+        Attempts(Interrupt(), pauses=QUICK).make(work)
     assert (caught.value.spent, work.calls) == (True, 2)
 
 
 def test_shut_gate_is_left_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time stands still, so that the gate never opens; another run meets the limit while this one waits."""
-    tries = Tries(Interrupt())
+    tries = Attempts(Interrupt())
     slices: list[float] = []
 
     def sleep(seconds: float) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import zstandard
 
 from codex_imagegen.demo import run as home
-from codex_imagegen.demo.fake_openai import Script, StandIn
+from codex_imagegen.demo.fake_openai import FakeOpenAI, Script
 from tests.support import builds
 from tests.support.history import History
 from tests.support.inprocess import call
@@ -57,7 +57,7 @@ class Lab:
             path.mkdir(parents=True, exist_ok=True)
         self.errors: list[BaseException] = []
         """What the back end's script raised: a mistake of the test, which the fixture ``lab`` tells."""
-        self.standin = StandIn(script, decode=_decode, on_error=self.errors.append)
+        self.standin = FakeOpenAI(script, decode=_decode, on_error=self.errors.append)
         self._extra, self._fresh = extra_config, fresh
 
     def __enter__(self) -> Lab:

@@ -16,7 +16,7 @@ from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.results import Picture
 from tests.support.scrub import PICTURE_SIDE, REFERENCE_SIDE
 
@@ -87,7 +87,7 @@ class Recording:
 
 
 class Reading:
-    """A rollout read line by line, as a run does it; see :class:`codex_imagegen.codex.run.run.Turn`."""
+    """A rollout read line by line, as a run does it; see :class:`codex_imagegen.codex.run.run.CodexRun`."""
 
     def __init__(self, lines: list[bytes]) -> None:
         self.records = rollout.Records()
@@ -104,14 +104,14 @@ class Reading:
         if candidate.data is None:
             return
         try:
-            self.pictures.append(verify(candidate.data, revised_prompt=candidate.revised_prompt))
-        except Broken as error:
+            self.pictures.append(decode_picture(candidate.data, revised_prompt=candidate.revised_prompt))
+        except DamagedImage as error:
             self.damaged = str(error)
 
 
 def strays(lines: list[bytes]) -> list[bytes]:
     """What the safety net finds in these lines."""
-    reader = rollout.Strays()
+    reader = rollout.UnrecognizedImages()
     for line in lines:
         reader.read(line)
     return reader.pictures
@@ -160,6 +160,6 @@ def one(name: str) -> Recording:
 
 def _side(data: bytes) -> int:
     try:
-        return verify(data).width
-    except Broken:
+        return decode_picture(data).width
+    except DamagedImage:
         return PICTURE_SIDE

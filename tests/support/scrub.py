@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture
 from tests.support.pictures import encoded, torn
 
 HOME, WORK, REFERENCES, PRIVATE = "/home/user/.codex", "/tmp/codex-imagegen-run-x", "/home/user/refs", "/home/user/own"
@@ -153,7 +153,7 @@ def long_words(text: str) -> Iterable[str]:
 
 def _is_whole(blob: str) -> bool:
     try:
-        verify(base64.b64decode(blob, validate=True))
-    except (Broken, binascii.Error, Image.DecompressionBombError):
+        decode_picture(base64.b64decode(blob, validate=True))
+    except (DamagedImage, binascii.Error, Image.DecompressionBombError):
         return False
     return True

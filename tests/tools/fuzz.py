@@ -30,12 +30,12 @@ from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events, Words
 from codex_imagegen.codex.sessions import rollout
-from codex_imagegen.codex.sessions.layout import owner_of
-from codex_imagegen.codex.sessions.reader import Asked
+from codex_imagegen.codex.sessions.layout import parse_meta
+from codex_imagegen.codex.sessions.reader import PromptReader
 from codex_imagegen.codex.sessions.tail import HEAD
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import MAX_PIXELS, Broken, verify
+from codex_imagegen.images.decode import MAX_PIXELS, DamagedImage, decode_picture
 from codex_imagegen.render import error_info, error_line
 from codex_imagegen.runcomfy import login, responses
 from codex_imagegen.runcomfy.urls import Rules
@@ -195,7 +195,7 @@ class Fuzz:
     def rollouts(self, _lines: int) -> None:
         """One recording, each of its lines mutated or not, through the readers of a run."""
         recording = self.dice.choice(self.recordings)
-        records, strays, asked, events = rollout.Records(), rollout.Strays(), Asked(), Events()
+        records, strays, asked, events = rollout.Records(), rollout.UnrecognizedImages(), PromptReader(), Events()
         viewing = recording.scenario == "view"
         for original in recording.lines:
             line = original
@@ -203,7 +203,7 @@ class Fuzz:
             if self.dice.random() < 0.8 and not (viewing and b"_call" in original[:HEAD] + original[-HEAD:]):
                 line = self.mutate.line(original)
                 self.tally.count("rollout")
-            owner_of(line + b"\n")
+            parse_meta(line + b"\n")
             rollout.tears_picture(line)
             asked.read(line)
             strays.read(line)
@@ -222,8 +222,8 @@ class Fuzz:
         if data is None:
             return
         try:
-            picture = verify(data)
-        except Broken:
+            picture = decode_picture(data)
+        except DamagedImage:
             self.tally.broken += 1
             return
         self.tally.whole += 1

@@ -66,8 +66,8 @@ FAULTS = (
     ),
     Fault(
         "codex/process.py",
-        "LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))",
-        "LADDER = ((signal.SIGINT, 0.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))",
+        "STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))",
+        "STOP_SIGNALS = ((signal.SIGINT, 0.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))",
         "Codex gets no time after the interrupt: it is terminated before it has closed its session",
         ("codex/run/test_process.py", "generation/test_kills.py"),
     ),
@@ -102,8 +102,8 @@ FAULTS = (
     ),
     Fault(
         "codex/run/attribution.py",
-        "return Ours(path, size, owner) if owner is not None",
-        "return Ours(path, 0 * size, owner) if owner is not None",
+        "            OwnedRollout(path, size, owner)\n",
+        "            OwnedRollout(path, 0 * size, owner)\n",
         "a resumed thread delivers a picture of an earlier turn",
         ("codex/sessions/test_attribution.py", "generation/test_resume.py"),
     ),
@@ -304,7 +304,7 @@ FAULTS = (
     ),
     Fault(
         "prune/policy.py",
-        "        if inspect.several(own.path):\n",
+        "        if inspect.has_multiple_turns(own.path):\n",
         "        if False:\n",
         "prune removes a session that the user went on with",
         ("prune/test_whose.py", "prune/test_real.py"),

@@ -49,17 +49,19 @@ def batch(
 ) -> int:
     """Make the pictures and print where they are; gives back the exit code."""
     from codex_imagegen.batches import runner
-    from codex_imagegen.cli.batch_output import Ledger
-    from codex_imagegen.cli.progress import Board
+    from codex_imagegen.cli.batch_output import BatchOutput
+    from codex_imagegen.cli.progress import BatchProgress
 
     at_once = runner.workers(workers, options["backend"])
     stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
     with contextlib.ExitStack() as stack:
-        listed = stack.enter_context(runner.listed(jobs, out_dir=out_dir, defaults=options, source=stdin))
+        listed = stack.enter_context(runner.open_job_file(jobs, out_dir=out_dir, defaults=options, source=stdin))
         interrupt = stack.enter_context(console.running(to_the_end=True))
-        begun = runner.begun(listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell)
+        begun = runner.prepare(
+            listed, out_dir, interrupt, workers=at_once, retry_failed=retry_failed, tell=console.tell
+        )
         batch = stack.enter_context(begun)
-        told = Ledger(json_wanted, stack.enter_context(Board(batch.total, batch.work, quiet=quiet)))
+        told = BatchOutput(json_wanted, stack.enter_context(BatchProgress(batch.total, batch.work, quiet=quiet)))
         for outcome in batch.work.outcomes():
             told.tell(outcome)
     return told.end(batch.total, batch.attempts.stopped, interrupt.signum)

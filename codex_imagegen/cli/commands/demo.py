@@ -23,7 +23,7 @@ def demo(
 ) -> int:
     """Make the demonstration's picture and print where it is."""
     from codex_imagegen.demo.run import PROMPT
-    from codex_imagegen.demo.run import show as play
+    from codex_imagegen.demo.run import run_demo as play
 
     if json_wanted and out == STDOUT:
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")

@@ -45,11 +45,11 @@ def doctor(*, live: bool, codex: str | None, json_wanted: bool) -> int:
     from codex_imagegen.doctor.checks_system import versions_beside
     from codex_imagegen.doctor.context import Context
     from codex_imagegen.doctor.findings import Report
-    from codex_imagegen.doctor.runner import CHECKS, LIVE, examine
+    from codex_imagegen.doctor.runner import CHECKS, LIVE, run_checks
 
     began = time.monotonic()
     checks = (*CHECKS, LIVE) if live else CHECKS
-    with _interrupt(live) as interrupt, contextlib.closing(examine(Context(codex, interrupt), checks)) as found:
+    with _interrupt(live) as interrupt, contextlib.closing(run_checks(Context(codex, interrupt), checks)) as found:
         findings = tuple(found if json_wanted else _shown(found, max(len(check.name) for check in checks)))
     done = Report(findings, versions_beside(findings[0].data["version"]), time.monotonic() - began)
     console.out(report.to_json(done) if json_wanted else report.summary(findings))

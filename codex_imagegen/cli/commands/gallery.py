@@ -45,11 +45,11 @@ def gallery(
 ) -> int:
     """Make the page and print where it is; gives back the exit code."""
     from codex_imagegen.cli import durations
-    from codex_imagegen.cli.progress import Meter
+    from codex_imagegen.cli.progress import ReadProgress
     from codex_imagegen.gallery import build
 
-    wanted = build.Wanted(out, durations.since(since) if since is not None else 0.0, since, originals, force)
-    with console.running() as interrupt, Meter(quiet=quiet or json_wanted) as meter:
+    wanted = build.GalleryOptions(out, durations.since(since) if since is not None else 0.0, since, originals, force)
+    with console.running() as interrupt, ReadProgress(quiet=quiet or json_wanted) as meter:
         made = build.build(wanted, interrupt, meter.tell)
     if json_wanted:
         console.out(render.gallery_json(made))

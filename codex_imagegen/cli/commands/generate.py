@@ -93,9 +93,9 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     with console.running(to_the_end=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
         done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
     if request.count > 1 and done.error is not None:
-        from codex_imagegen.cli.next_command import with_way_on
+        from codex_imagegen.cli.next_command import add_rerun_hint
 
-        done = with_way_on(done, request)
+        done = add_rerun_hint(done, request)
     return console.result(done, json_wanted=json_wanted, show=show)
 
 

@@ -58,7 +58,7 @@ def mcp(
             "codex-imagegen: this speaks MCP, and is for an agent's host to start; see docs/mcp.md. Ctrl-C ends it."
         )
     with console.running() as interrupt:
-        server.serve(allowed, interrupt, console.kept)
+        server.serve(allowed, interrupt, console.save_traceback)
         if interrupt.signum is not None:
             raise interrupt.error()
     return 0

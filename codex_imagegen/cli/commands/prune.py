@@ -17,7 +17,7 @@ from codex_imagegen.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from codex_imagegen.prune.run import Tell
-    from codex_imagegen.prune.summary import Tally
+    from codex_imagegen.prune.summary import Summary
 
 HELP = """Show what this program's own runs have left in Codex's home, and remove the old ones.
 
@@ -61,7 +61,7 @@ def prune(*, older_than: str, keep_pictures: bool, yes: bool, codex: str | None,
     return _end(found, json_wanted=json_wanted)
 
 
-def _end(found: Tally, *, json_wanted: bool) -> int:
+def _end(found: Summary, *, json_wanted: bool) -> int:
     from codex_imagegen.prune import summary
 
     if json_wanted:
@@ -69,30 +69,30 @@ def _end(found: Tally, *, json_wanted: bool) -> int:
     elif found.dry_run:
         console.out(_advice(found))
     else:
-        console.out(f"{summary.told(found)}.")
+        console.out(f"{summary.lines(found)}.")
     for warning in found.warnings:
-        console.remark(warning, silent=json_wanted)
+        console.warn(warning, silent=json_wanted)
     if found.error:
         console.sentence(found.error)
     return found.error.exit_code if found.error else 0
 
 
-def _advice(found: Tally) -> str:
+def _advice(found: Summary) -> str:
     if not found.going:
         return "nothing to remove."
     return "nothing was removed; --yes removes what may go."
 
 
-def _said_yes(found: Tally) -> bool:
+def _said_yes(found: Summary) -> bool:
     try:
-        return console.said_yes(_question(found))
+        return console.confirm(_question(found))
     except Interrupted as error:
         raise Interrupted(
             "interrupted; nothing was removed", signum=error.exit_code - 128, hint="run it again"
         ) from error
 
 
-def _question(found: Tally) -> str:
+def _question(found: Summary) -> str:
     from codex_imagegen.prune.summary import sessions, size
 
     count, room = len(found.going), size(found.freed(found.going))

@@ -17,7 +17,7 @@ from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Session
 
 if TYPE_CHECKING:
-    from codex_imagegen.recovery.write import Place
+    from codex_imagegen.recovery.write import RecoveryOutput
 
 HELP = """Take pictures out of past sessions of Codex: nothing is spent, no Codex is started, nothing is sent.
 
@@ -61,11 +61,11 @@ def recover(
     return console.result(done, json_wanted=json_wanted, show=show)
 
 
-def _place(*, size: str | None, fit: bool, **where: Any) -> Place:
+def _place(*, size: str | None, fit: bool, **where: Any) -> RecoveryOutput:
     from codex_imagegen import options
-    from codex_imagegen.recovery.write import Place
+    from codex_imagegen.recovery.write import RecoveryOutput
 
-    return Place(**where, wishes=options.parse(size=size, fit=fit))
+    return RecoveryOutput(**where, wishes=options.parse(size=size, fit=fit))
 
 
 def _check(list_wanted: bool, named: bool, limit: int | None, *, force: bool, **where: Any) -> None:  # noqa: ARG001

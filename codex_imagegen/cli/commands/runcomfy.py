@@ -164,7 +164,7 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
     fields = {"request_id": ids[0] if len(ids) == 1 else None, "request_ids": ids}
     told = [asdict(warning) for warning in warnings]
     for warning in warnings:
-        console.remark(warning, silent=json_wanted)
+        console.warn(warning, silent=json_wanted)
     _print("\n".join(ids), {**fields, "warnings": told}, run, json_wanted)
     return 0
 

@@ -17,7 +17,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from codex_imagegen._version import __version__
-from codex_imagegen.codex.process import BRIEF_LADDER, LADDER, Process
+from codex_imagegen.codex.process import BRIEF_STOP_SIGNALS, STOP_SIGNALS, Process
 from codex_imagegen.codex.run import command, features
 from codex_imagegen.codex.run.events import Words
 from codex_imagegen.errors import CodexFailed
@@ -79,7 +79,7 @@ class AppServer:
             self._send({"method": "initialized"})
         except BaseException as error:
             if self._brief or isinstance(error, CodexFailed):
-                self._process.stop(BRIEF_LADDER if self._brief else LADDER)
+                self._process.stop(BRIEF_STOP_SIGNALS if self._brief else STOP_SIGNALS)
             else:  # it may be indexing the sessions of the home, and hold a lease that a kill would leave behind
                 self._process.leave()
             raise
@@ -88,7 +88,7 @@ class AppServer:
     def __exit__(self, *_: object) -> None:
         self._process.send(b"")  # the end of its input ends it, its databases in good order
         self._process.wait(min(_BRIEF_CLOSING_SEC, self._left()) if self._brief else _CLOSING_SEC)
-        self._process.stop(BRIEF_LADDER if self._brief else LADDER)
+        self._process.stop(BRIEF_STOP_SIGNALS if self._brief else STOP_SIGNALS)
 
     def ask(self, method: str, params: dict[str, Any] | None, *, finish_sec: float = 0.0) -> dict[str, Any]:
         """What Codex answers to one question; raises :class:`Refused` in its words where that is an error.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from codex_imagegen.codex.install import npm
-from codex_imagegen.codex.process import BRIEF_LADDER, Process
+from codex_imagegen.codex.process import BRIEF_STOP_SIGNALS, Process
 
 MAX_ANSWER_BYTES = 256 * 1024
 """Bytes of stdout and of stderr that are kept; the longest answer asked for (``features list``) has 8 KB (0.169.0)."""
@@ -40,7 +40,7 @@ def ask(codex: str, *words: str, environment: Mapping[str, str], timeout_sec: fl
         process.send(b"")
         ended = process.wait(timeout_sec)
     finally:
-        process.stop(BRIEF_LADDER)
+        process.stop(BRIEF_STOP_SIGNALS)
     return Answer(process.exit_code if ended else None, out.text, err.text)
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from codex_imagegen.errors import CodexMissing, UsageError
-from codex_imagegen.request import Wishes
+from codex_imagegen.request import ImageOptions
 
 MAX_PROMPT_CHARS = 1_048_576
 """Codex's own limit, in characters (measured on 0.111.0 to 0.169.0)."""
@@ -21,7 +21,7 @@ MAX_REFERENCES = 5
 WITHHELD = ("CODEX_API_KEY", "OPENAI_API_KEY")
 """Variables that would make a key pay instead of the plan."""
 
-PATIENCE = '// @exec: {"yield_time_ms": 600000}'
+EXEC_TIMEOUT_PRAGMA = '// @exec: {"yield_time_ms": 600000}'
 """What keeps a code-mode script from being handed back to the model unfinished, at the price of a model call each time:
 after 10 s on 0.144.6, after 30 s from 0.149.1 on, where the tool itself asks the model for 120 s (measured)."""
 
@@ -29,7 +29,9 @@ INSTRUCTIONS = (
     "This is a run of a picture-making command; nobody reads your words. The user's message is a picture's prompt. "
     "Call the image generation tool exactly once, at once, with the user's message as its prompt: word for word, "
     "unchanged, not translated, shortened or embellished. {references}{wishes}A picture takes a minute or two: where "
-    "the tool is called from a script, let the script's first line be " + PATIENCE + ", and while it is still "
+    "the tool is called from a script, let the script's first line be "
+    + EXEC_TIMEOUT_PRAGMA
+    + ", and while it is still "
     "running, wait for it in the same way. Use no other tool, ask nothing, and stop when the picture is made."
 )
 _REFERENCES = (
@@ -54,7 +56,7 @@ def check_prompt(prompt: str) -> None:
         raise UsageError("the prompt is not valid Unicode text", hint="give it as UTF-8") from error
 
 
-def find(given: str | None, environment: Mapping[str, str]) -> str:
+def find_codex(given: str | None, environment: Mapping[str, str]) -> str:
     """The absolute path of the Codex CLI: ``--codex`` (a path, or a name on PATH), else ``codex`` on PATH."""
     name = given or "codex"
     if os.sep in name:
@@ -93,7 +95,7 @@ def argv(
     folder: str,
     *,
     references: Sequence[str] = (),
-    wishes: Wishes | None = None,
+    wishes: ImageOptions | None = None,
     model: str | None = None,
     settings: Sequence[str] = (),
     extra: Sequence[str] = (),
@@ -103,7 +105,7 @@ def argv(
     ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are those of a lean turn
     (see :func:`lean.settings`); ``extra`` is what the user adds, last, so that it wins.
     """
-    told = instructions(len(references), wishes or Wishes())
+    told = instructions(len(references), wishes or ImageOptions())
     line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
     line += ["--enable", "image_generation", "-C", folder]
     for setting in (f"developer_instructions={json.dumps(told)}", *settings):
@@ -114,13 +116,13 @@ def argv(
     return [*line, *extra]
 
 
-def instructions(references: int, wishes: Wishes) -> str:
+def instructions(references: int, wishes: ImageOptions) -> str:
     """What the model is told beside the prompt, as a developer; the prompt itself stays as it was typed."""
     told = _REFERENCES.format(count=references) if references else ""
-    return INSTRUCTIONS.replace("{references}", told).replace("{wishes}", wish_sentence(wishes))
+    return INSTRUCTIONS.replace("{references}", told).replace("{wishes}", options_sentence(wishes))
 
 
-def wish_sentence(wishes: Wishes) -> str:
+def options_sentence(wishes: ImageOptions) -> str:
     """The wishes as one plain sentence with a space after it, or nothing: the tool has no parameters for them."""
     parts = []
     if wishes.size:
@@ -147,7 +149,7 @@ VALUED = {
 """The options of ``codex exec`` whose value is the next word (0.111.0 to 0.169.0)."""
 
 
-def resumed(arguments: Sequence[str]) -> str | None:
+def resumed_thread(arguments: Sequence[str]) -> str | None:
     """The thread that the arguments go on with; ``""`` where they do not say which, and None where there is none.
 
     Raises :class:`UsageError` for a subcommand that makes no picture, and for a prompt: Codex would draw that one, also
@@ -163,7 +165,7 @@ def resumed(arguments: Sequence[str]) -> str | None:
 
 def refuse_thread(arguments: Sequence[str], where: str) -> None:
     """Raise :class:`UsageError` for arguments that go on with a thread, ``where`` several pictures are made."""
-    if resumed(arguments) is not None:
+    if resumed_thread(arguments) is not None:
         raise UsageError(
             f"--codex-arg resume goes on with one thread, and {where} is for several pictures",
             hint="make the pictures of a thread one at a time, by the default command without --count",

@@ -46,8 +46,8 @@ setting                                                     taken from    saves,
 ==========================================================  ============  ==============  ==============
 
 The first leaves no sub-agents, the second no ``apply_patch``: from 0.148.0 on, the image tool is all that is offered in
-code mode, but for the means to wait for it. The third is the model's patience (see ``command.PATIENCE``), in case it
-does not do as it is told.
+code mode, but for the means to wait for it. The third is the default timeout of ``exec`` (see
+``command.EXEC_TIMEOUT_PRAGMA``), in case the model does not do as it is told.
 
 The others save nothing that was measured, and are there because what they switch off could run or be reached: hooks,
 the user's AGENTS.md, browsers, memories, MCP servers. Left alone on purpose: ``skills.bundled.enabled`` (on 0.118.0 it

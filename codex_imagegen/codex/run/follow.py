@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.process import Process
-from codex_imagegen.codex.run.attribution import Attribution, Ours
+from codex_imagegen.codex.run.attribution import Attribution, OwnedRollout
 from codex_imagegen.codex.run.events import Events, Words
-from codex_imagegen.codex.run.wake import Watch
+from codex_imagegen.codex.run.wake import FileWatcher
 from codex_imagegen.codex.sessions import fallback, layout, rollout
 from codex_imagegen.codex.sessions.tail import Tail
 from codex_imagegen.images import decode
@@ -22,7 +22,7 @@ from codex_imagegen.request import Stage
 from codex_imagegen.results import Picture
 
 if TYPE_CHECKING:
-    from codex_imagegen.codex.run.resume import Before
+    from codex_imagegen.codex.run.resume import ThreadState
 
 
 _IMAGE_TOOL = "image generation failed"
@@ -33,7 +33,7 @@ FINAL = ("moderation", "usage-limit")
 the news, and perhaps a picture."""
 
 
-class Reading:
+class RolloutFollower:
     """The records of one run, read as they are written. ``landing`` takes the pictures, ``tell`` hears of
     each stage, and ``ring`` is rung when the rollout may have grown. ``over``: there is nothing to wait for any more.
     """
@@ -44,7 +44,7 @@ class Reading:
         events: Events,
         words: Words,
         attribution: Attribution,
-        landing: Landing,
+        landing: Candidates,
         *,
         codex_home: str,
         tell: Callable[[Stage], None],
@@ -56,9 +56,9 @@ class Reading:
         self.evidence = self._records.evidence
         self.landing = landing
         self._failed = False
-        self._ours: Ours | None = None
+        self._ours: OwnedRollout | None = None
         self._tail: Tail | None = None
-        self._watch: Watch | None = None
+        self._watch: FileWatcher | None = None
 
     def close(self) -> None:
         """Let go of the rollout."""
@@ -140,7 +140,7 @@ class Reading:
         except OSError:  # gone again
             return None
         self._ours, self.evidence.codex_version = ours, ours.owner.codex_version
-        self._watch = self._watch or Watch(os.path.dirname(ours.path), self._ring)
+        self._watch = self._watch or FileWatcher(os.path.dirname(ours.path), self._ring)
         return tail
 
     def _read(self, lines: Iterable[bytes]) -> None:
@@ -168,7 +168,7 @@ class Reading:
             self._process.ask()
         if self.landing.chosen:
             self._tell("drawing")
-            self._tell("landed")
+            self._tell("received")
 
     def _has_failed(self) -> bool:
         """Whether the image tool has failed for good, as the records tell, or a moment earlier Codex's log."""
@@ -179,13 +179,13 @@ class Reading:
         return limited or any(reason.code in FINAL for reason in found)
 
 
-class Landing:
+class Candidates:
     """The pictures so far. With ``full_turn`` the largest wins, else the first; ``known``: the references' bytes.
 
     ``before`` is what Codex had saved for the thread already, where this run goes on with one.
     """
 
-    def __init__(self, *, full_turn: bool, known: Sequence[bytes] = (), before: Before | None = None) -> None:
+    def __init__(self, *, full_turn: bool, known: Sequence[bytes] = (), before: ThreadState | None = None) -> None:
         self.damaged: str | None = None
         self.full_turn, self._known, self._before = full_turn, known, before
         self._pictures: list[Picture] = []
@@ -222,13 +222,13 @@ class Landing:
 
     def stray(self, path: str, offset: int) -> Picture | None:
         """The safety net: the largest picture in records of unknown shapes that is none of the references."""
-        strays = (data for data in fallback.strays(path, offset) if data not in self._known)
+        strays = (data for data in fallback.unrecognized_images(path, offset) if data not in self._known)
         return _largest(picture for data in strays if (picture := self._verified(data)))
 
     def _verified(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         try:
-            return decode.verify(data, revised_prompt=revised_prompt)
-        except decode.Broken as error:
+            return decode.decode_picture(data, revised_prompt=revised_prompt)
+        except decode.DamagedImage as error:
             self.damaged = str(error)
             return None
 

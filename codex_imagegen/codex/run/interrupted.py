@@ -9,13 +9,13 @@ from contextlib import closing
 
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import history, layout, rollout
-from codex_imagegen.codex.sessions.history import Past
-from codex_imagegen.codex.sessions.reader import Keepsake
+from codex_imagegen.codex.sessions.history import SessionRef
+from codex_imagegen.codex.sessions.reader import SessionReader
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.errors import NoPicture, RunTimeout
-from codex_imagegen.images.decode import Broken, verify
-from codex_imagegen.request import Earlier, Event, Run, Stage
-from codex_imagegen.results import Made, Picture
+from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.request import Event, InterruptedRun, Run, Stage
+from codex_imagegen.results import BackendResult, Picture
 
 TICK_SEC = 0.2
 QUIET_SEC = 600.0
@@ -27,13 +27,13 @@ PIPE_BYTES = 65_536
 """A prompt of this size is in Codex's stdin whole or not at all; of a longer one a part may have got there."""
 
 
-def fetch(earlier: Earlier, prompt: str, run: Run, *, full_turn: bool = False) -> Made:
+def fetch(earlier: InterruptedRun, prompt: str, run: Run, *, full_turn: bool = False) -> BackendResult:
     """The picture that the earlier run made of ``prompt``, once it has landed.
 
     Raises :class:`NoPicture` when that Codex has gone and no picture is there, and :class:`RunTimeout` when it is
     still at work at the end of our time.
     """
-    search = _Search(layout.home(run.environment), earlier)
+    search = _Search(layout.codex_home(run.environment), earlier)
     _tell(run, "started", earlier.thread_id, "an earlier run is looked for")
     while True:
         held = workspace.held_by_somebody(earlier.folder) if earlier.folder else False
@@ -42,7 +42,7 @@ def fetch(earlier: Earlier, prompt: str, run: Run, *, full_turn: bool = False) -
         past = past or (search.anywhere() if gone else None)
         made = _made(search.codex_home, past, prompt, full_turn) if past and (gone or not full_turn) else None
         if made is not None:
-            _tell(run, "landed", made.thread_id)
+            _tell(run, "received", made.thread_id)
             return made
         if gone:
             raise NoPicture("the earlier run made no picture", hint="make it anew", spent=None)
@@ -60,7 +60,7 @@ def _pause(run: Run) -> None:
     time.sleep(TICK_SEC)
 
 
-def _is_quiet(earlier: Earlier, past: Past | None) -> bool:
+def _is_quiet(earlier: InterruptedRun, past: SessionRef | None) -> bool:
     """Whether nothing has become of the run for so long that nobody can be at work on it, by whichever clock."""
     try:
         last = os.stat(past.path).st_mtime if past and past.path else earlier.started_at or 0.0
@@ -76,11 +76,11 @@ class _Search:
     time zone, of summer time or of the clock has it elsewhere than where the journal's time says.
     """
 
-    def __init__(self, codex_home: str, earlier: Earlier) -> None:
+    def __init__(self, codex_home: str, earlier: InterruptedRun) -> None:
         self.codex_home, self._earlier = codex_home, earlier
         self._name = os.path.basename(earlier.folder or "")
 
-    def near(self) -> Past | None:
+    def near(self) -> SessionRef | None:
         """The session, looked for by its thread, or in the days about the run's start and about now."""
         if self._earlier.thread_id:
             found = history.find(self.codex_home, self._earlier.thread_id)
@@ -89,21 +89,21 @@ class _Search:
         folders = dict.fromkeys(folder for start in starts for folder in layout.folders(self.codex_home, start))
         return self._first(layout.snapshot(folders))
 
-    def anywhere(self) -> Past | None:
+    def anywhere(self) -> SessionRef | None:
         """The session, looked for in the whole home: 0.16 ms for each rollout, once a batch, and not paid for twice."""
         return self._first(past.path for past in history.newest(self.codex_home) if past.path)
 
-    def _first(self, paths: Iterable[str]) -> Past | None:
+    def _first(self, paths: Iterable[str]) -> SessionRef | None:
         if not self._name:
             return None
-        return next((Past(owner.thread_id, path) for path in paths if (owner := self._owner(path))), None)
+        return next((SessionRef(owner.thread_id, path) for path in paths if (owner := self._owner(path))), None)
 
-    def _owner(self, path: str) -> layout.Owner | None:
+    def _owner(self, path: str) -> layout.SessionMeta | None:
         """What the first record says, where it names the folder of this run."""
         known = _folders.get(path)
         if known is None or known == self._name:
             line = layout.first_line(path)
-            owner = layout.owner_of(line) if workspace.PREFIX.encode() in line else None
+            owner = layout.parse_meta(line) if workspace.PREFIX.encode() in line else None
             name = os.path.basename(owner.cwd or "") if owner and not owner.forked_from else ""
             if line.endswith(b"\n"):  # else it is not whole yet
                 _folders[path] = name
@@ -115,25 +115,25 @@ _folders: dict[str, str] = {}
 """The name of the folder that a rollout's first record says, which never changes; empty where it is no run of ours."""
 
 
-def _made(codex_home: str, past: Past, prompt: str, full_turn: bool) -> Made | None:
+def _made(codex_home: str, past: SessionRef, prompt: str, full_turn: bool) -> BackendResult | None:
     """The first whole picture of the session (with ``full_turn`` the largest), as the run itself would have taken."""
-    keepsake = Keepsake(codex_home, past)
+    keepsake = SessionReader(codex_home, past)
     whole = (p for candidate in keepsake.pictures() if (p := _whole(candidate.data, candidate.revised_prompt)))
     picture = max(whole, key=lambda p: len(p.data), default=None) if full_turn else next(whole, None)
     if picture is None or not _was_asked(past, prompt):
         return None
-    owner = layout.owner(past.path or "")
-    return Made(picture, past.thread_id, owner.codex_version if owner else None)
+    owner = layout.read_meta(past.path or "")
+    return BackendResult(picture, past.thread_id, owner.codex_version if owner else None)
 
 
 def _whole(data: bytes | None, revised_prompt: str | None) -> Picture | None:
     try:
-        return verify(data, revised_prompt=revised_prompt) if data else None
-    except Broken:
+        return decode_picture(data, revised_prompt=revised_prompt) if data else None
+    except DamagedImage:
         return None
 
 
-def _was_asked(past: Past, prompt: str) -> bool:
+def _was_asked(past: SessionRef, prompt: str) -> bool:
     """Whether the session was asked for all of the prompt: we may have been killed in the middle of handing it over."""
     if len(prompt.encode()) <= PIPE_BYTES or past.path is None:
         return True

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from codex_imagegen.codex.sessions import fallback, history, layout
-from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.errors import UsageError
 
 SavedFile = tuple[str, int, int, int]
@@ -17,7 +17,7 @@ SavedFile = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class ThreadState:
     """``rollouts``: path and size in bytes of each rollout that may be gone on with, by its thread; ``files``: what lay
     in the folders of their pictures.
     """
@@ -30,7 +30,7 @@ class Before:
         return _saved(path, status) not in self.files
 
 
-def before(codex_home: str, thread: str) -> Before:
+def thread_state(codex_home: str, thread: str) -> ThreadState:
     """What there is of a thread, or of all where ``thread`` is a name or empty (``resume --last``).
 
     Raises :class:`UsageError` for one whose rollout is compressed: new and old could not be told apart in it.
@@ -46,7 +46,7 @@ def before(codex_home: str, thread: str) -> Before:
 
 
 @contextlib.contextmanager
-def alone(before: Before) -> Iterator[None]:
+def alone(before: ThreadState) -> Iterator[None]:
     """A context in which no other run of ours goes on with the same thread: what is new in it is this run's.
 
     Raises :class:`UsageError` where another one does. Only a thread that is named can be told from others.
@@ -67,7 +67,7 @@ def _lock(descriptor: int) -> None:
         raise UsageError("another run is going on with this thread", hint="wait until it has ended") from error
 
 
-def _of(codex_home: str, pasts: Iterable[Past]) -> Before:
+def _of(codex_home: str, pasts: Iterable[SessionRef]) -> ThreadState:
     rollouts: dict[str, tuple[str, int]] = {}
     files: set[SavedFile] = set()
     for past in pasts:
@@ -75,8 +75,8 @@ def _of(codex_home: str, pasts: Iterable[Past]) -> Before:
             continue
         if past.path is not None and not past.packed:
             rollouts[past.thread_id] = past.path, _size(past.path)
-        files.update(_saved(*file) for file in fallback.files(layout.pictures_folder(codex_home, past.thread_id)))
-    return Before(rollouts, frozenset(files))
+        files.update(_saved(*file) for file in fallback.saved_files(layout.pictures_folder(codex_home, past.thread_id)))
+    return ThreadState(rollouts, frozenset(files))
 
 
 def _saved(path: str, status: os.stat_result) -> SavedFile:

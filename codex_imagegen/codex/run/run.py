@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from codex_imagegen.codex.process import EARLY_LADDER, LADDER, Process
+from codex_imagegen.codex.process import EARLY_STOP_SIGNALS, STOP_SIGNALS, Process
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.run.attribution import Attribution
 from codex_imagegen.codex.run.events import Events, Words
-from codex_imagegen.codex.run.wake import Wake
+from codex_imagegen.codex.run.wake import WakeEvent
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.request import Event, Run, Stage
 
 if TYPE_CHECKING:
     from codex_imagegen.codex.run import failures
-    from codex_imagegen.codex.run.follow import Reading
-    from codex_imagegen.codex.run.resume import Before
-    from codex_imagegen.results import Made, Warning_
+    from codex_imagegen.codex.run.follow import RolloutFollower
+    from codex_imagegen.codex.run.resume import ThreadState
+    from codex_imagegen.results import BackendResult, Warning_
 
 TICK_SEC = 0.2
 """How long a change that nobody rang for may stay unseen before the rollout is found, for which folders are listed."""
@@ -41,7 +41,7 @@ UNKNOWN_BUILD_SEC = 3.0
 _INDEXING = "indexing"
 
 
-class Turn:
+class CodexRun:
     """A context: entered, Codex is running; left, it has gone, whatever happened.
 
     ``folder`` is the private working folder, which no other run has; ``known`` are the bytes of the references;
@@ -59,19 +59,19 @@ class Turn:
         full_turn: bool = False,
         known: Sequence[bytes] = (),
         keep: Sequence[int] = (),
-        before: Before | None = None,
+        before: ThreadState | None = None,
         says_when: bool = False,
     ) -> None:
-        self._argv, self._folder, self._home = argv, folder, layout.home(run.environment)
+        self._argv, self._folder, self._home = argv, folder, layout.codex_home(run.environment)
         self._run, self._full_turn, self._keep = run, full_turn, keep
-        self._wake = Wake()
+        self._wake = WakeEvent()
         self._events, self._words = Events(), Words()
         self._known, self._before, self._says_when = known, before, says_when
         self._sent = False
-        self._reading: Reading | None = None
+        self._reading: RolloutFollower | None = None
         self.told: set[str] = set()
 
-    def __enter__(self) -> Turn:
+    def __enter__(self) -> CodexRun:
         self._attribution = Attribution(self._home, self._folder, self._before)
         self._unhook = self._run.interrupt.on_set(self._wake.ring)
         try:
@@ -102,7 +102,7 @@ class Turn:
             if self._reading is not None:
                 self._reading.close()
 
-    def made(self, prompt: bytes) -> Made:
+    def made(self, prompt: bytes) -> BackendResult:
         """Send the prompt, and wait for its picture; raises what went wrong, with what it may have cost.
 
         When this returns, Codex may still be shutting down: the picture can be written meanwhile.
@@ -133,7 +133,7 @@ class Turn:
         if not self._sent and self._process.exit_code is None:
             self._process.leave()
         else:
-            self._process.stop(LADDER if self._events.turn_started else EARLY_LADDER)
+            self._process.stop(STOP_SIGNALS if self._events.turn_started else EARLY_STOP_SIGNALS)
 
     def _hand_over(self, prompt: bytes) -> bool:
         """Send the prompt when Codex reads it; False where the run's time is up before that."""
@@ -161,24 +161,24 @@ class Turn:
         said = self._words.reads_stdin or self._events.thread_id is not None
         return said or (not self._says_when and time.monotonic() - began > UNKNOWN_BUILD_SEC)
 
-    def _read(self) -> Reading:
+    def _read(self) -> RolloutFollower:
         """What reads the rollout, and all that it needs: imported while Codex starts."""
-        from codex_imagegen.codex.run.follow import Landing, Reading
+        from codex_imagegen.codex.run.follow import Candidates, RolloutFollower
         from codex_imagegen.images import decode
 
         decode.warm()
-        return Reading(
+        return RolloutFollower(
             self._process,
             self._events,
             self._words,
             self._attribution,
-            Landing(full_turn=self._full_turn, known=self._known, before=self._before),
+            Candidates(full_turn=self._full_turn, known=self._known, before=self._before),
             codex_home=self._home,
             tell=self._tell,
             ring=self._wake.ring,
         )
 
-    def _follow(self, reading: Reading) -> bool:
+    def _follow(self, reading: RolloutFollower) -> bool:
         """Look at every wake-up until a picture is there, or none will come, or Codex has gone; False: time is up."""
         while True:
             gone = self._process.exit_code is not None
@@ -192,9 +192,9 @@ class Turn:
                 return False
             self._wake.sleep(min(_tick(reading), left))
 
-    def _made(self, reading: Reading, *, timed_out: bool) -> Made:
+    def _made(self, reading: RolloutFollower, *, timed_out: bool) -> BackendResult:
         from codex_imagegen.codex.sessions import fallback
-        from codex_imagegen.results import Made
+        from codex_imagegen.results import BackendResult
 
         warnings: tuple[Warning_, ...] = ()
         picture = reading.landing.chosen or reading.saved() or reading.anew()
@@ -204,17 +204,17 @@ class Turn:
             from codex_imagegen.codex.run import failures
 
             raise failures.explain(self._evidence(reading, timed_out=timed_out))
-        self._tell("landed")
-        return Made(picture, reading.thread_id, reading.evidence.codex_version, warnings)
+        self._tell("received")
+        return BackendResult(picture, reading.thread_id, reading.evidence.codex_version, warnings)
 
-    def _interrupted(self, reading: Reading) -> Interrupted:
+    def _interrupted(self, reading: RolloutFollower) -> Interrupted:
         from codex_imagegen.codex.run import failures
 
         self._stop()
         reading.look()  # as after a timeout: what was made and spent is known when nothing can be written any more
         return self._run.interrupt.error(spent=failures.spent(self._evidence(reading, timed_out=False)))
 
-    def _evidence(self, reading: Reading, *, timed_out: bool) -> failures.Evidence:
+    def _evidence(self, reading: RolloutFollower, *, timed_out: bool) -> failures.Evidence:
         from codex_imagegen.codex.install import login
         from codex_imagegen.codex.run import failures
         from codex_imagegen.codex.sessions import disk_usage
@@ -256,7 +256,7 @@ class Turn:
         self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=thread_id, message=message))
 
 
-def _tick(reading: Reading) -> float:
+def _tick(reading: RolloutFollower) -> float:
     """How long a change may stay unseen, in seconds."""
     if not reading.follows:
         return TICK_SEC

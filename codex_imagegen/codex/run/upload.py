@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codex_imagegen.errors import ImagegenError
-from codex_imagegen.images.reduce import Room
+from codex_imagegen.images.reduce import SizeLimits
 from codex_imagegen.images.references import Reference
 from codex_imagegen.results import Warning_
 
@@ -32,12 +32,12 @@ _PICTURE_BYTES = 8_000_000
 """The picture that was made, which a whole turn sends back to the model; most have 2 MB and become a third more."""
 
 
-def room(prompt: str, *, full_turn: bool) -> Room:
+def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:
     """What there is room for in a run of this prompt; a whole turn shows the model everything once more."""
     times = 3 if full_turn else 2
     words = times * (len(prompt.encode(errors="replace")) + _WORDS_BYTES) + (_PICTURE_BYTES if full_turn else 0)
     total = _bytes_of((MAX_BYTES - words) // times)
-    return Room(each=_bytes_of(MAX_DATA_URL - _HEADER), total=total // _STEP_BYTES * _STEP_BYTES)
+    return SizeLimits(each=_bytes_of(MAX_DATA_URL - _HEADER), total=total // _STEP_BYTES * _STEP_BYTES)
 
 
 def explain(error: ImagegenError, references: Sequence[Reference], reduced: Sequence[Warning_]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import logging
 
 
-class Wake:
+class WakeEvent:
     """Rings are remembered and merged. A SimpleQueue, since its ``put`` may interrupt itself in a signal handler."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Wake:
             pass
 
 
-class Watch:
+class FileWatcher:
     """Rings ``wake`` whenever something in the folder changes, as far as the system tells. ``heard``: it has told."""
 
     def __init__(self, folder: str, wake: Callable[[], None]) -> None:

@@ -51,7 +51,7 @@ def pictures_since(codex_home: str, since: float, seconds: float) -> int:
         for thread in layout.threads(folder):
             if time.monotonic() > deadline:
                 return count
-            files = fallback.files(layout.pictures_folder(codex_home, thread))
+            files = fallback.saved_files(layout.pictures_folder(codex_home, thread))
             count += sum(status.st_mtime >= since for _path, status in files)
     return count
 

@@ -20,7 +20,7 @@ WARNING = Warning_(
 )
 
 
-def files(folder: str) -> list[tuple[str, os.stat_result]]:
+def saved_files(folder: str) -> list[tuple[str, os.stat_result]]:
     """Path and status of each regular file in a thread's own pictures folder, oldest first; links are not followed."""
     try:
         if stat.S_ISLNK(os.lstat(folder).st_mode):
@@ -35,15 +35,15 @@ def files(folder: str) -> list[tuple[str, os.stat_result]]:
 
 def saved(folder: str, wants: Callable[[str, os.stat_result], bool] | None = None) -> Iterator[bytes]:
     """The bytes of each of these files, or of those that are wanted."""
-    for path, status in files(folder):
+    for path, status in saved_files(folder):
         data = read(path) if wants is None or wants(path, status) else None
         if data:
             yield data
 
 
-def strays(path: str, offset: int) -> Iterator[bytes]:
-    """Every stray picture of a rollout from an offset on (see :class:`rollout.Strays`)."""
-    reader = rollout.Strays()
+def unrecognized_images(path: str, offset: int) -> Iterator[bytes]:
+    """Every stray picture of a rollout from an offset on (see :class:`rollout.UnrecognizedImages`)."""
+    reader = rollout.UnrecognizedImages()
     for line in lines(path, offset):
         reader.read(line)
     yield from reader.pictures

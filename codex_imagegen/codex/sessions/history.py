@@ -28,7 +28,7 @@ _END_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SessionRef:
     """A past session: ``path`` is its rollout, or None where nothing but its folder of pictures is left."""
 
     thread_id: str | None
@@ -42,7 +42,7 @@ class Past:
     @property
     def time(self) -> float:
         """When it began, in Unix seconds: what the thread's id says, else the rollout's name, else 0."""
-        born = layout.born(self.thread_id) if self.thread_id else None
+        born = layout.created_at(self.thread_id) if self.thread_id else None
         named = _NAME.search(os.path.basename(self.path)) if self.path and born is None else None
         if named is not None:
             try:
@@ -52,9 +52,9 @@ class Past:
         return born or 0.0
 
 
-def find(codex_home: str, thread_id: str) -> Past | None:
+def find(codex_home: str, thread_id: str) -> SessionRef | None:
     """The session of a thread: looked for in the days that its id names, then everywhere; None: nowhere."""
-    born = layout.born(thread_id)
+    born = layout.created_at(thread_id)
     days = layout.folders(codex_home, born) if born is not None else []
     for folder in days:
         found = _of_thread(_walk(folder, depth=0), thread_id)
@@ -62,22 +62,22 @@ def find(codex_home: str, thread_id: str) -> Past | None:
             return found
     found = _of_thread(everywhere(codex_home), thread_id)
     if found is None and _is_folder(layout.pictures_folder(codex_home, thread_id)):
-        return Past(thread_id, None)
+        return SessionRef(thread_id, None)
     return found
 
 
-def of_file(path: str) -> Past:
+def ref_of_file(path: str) -> SessionRef:
     """The session of a rollout file; raises OSError where there is none, :class:`ValueError` where it is no file."""
     path = os.path.abspath(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError("it is no file")
     named = _NAME.match(os.path.basename(path))
-    owner = None if path.endswith(".zst") else layout.owner(path)
+    owner = None if path.endswith(".zst") else layout.read_meta(path)
     thread = owner.thread_id if owner else named["thread"] if named else None
-    return Past(thread if thread and layout.THREAD_ID.match(thread) else None, path)
+    return SessionRef(thread if thread and layout.THREAD_ID.match(thread) else None, path)
 
 
-def newest(codex_home: str) -> Iterator[Past]:
+def newest(codex_home: str) -> Iterator[SessionRef]:
     """Every past session, newest first, each once; folders are listed as they are come to."""
     named = rollouts(codex_home)
     # for equal times, which a thread's rollout and its pictures have, the first of these wins
@@ -88,7 +88,7 @@ def newest(codex_home: str) -> Iterator[Past]:
             yield past if past.path else _with_rollout(codex_home, past)
 
 
-def changed(codex_home: str) -> list[tuple[float, Past]]:
+def changed(codex_home: str) -> list[tuple[float, SessionRef]]:
     """Every rollout, and every folder of pictures without one, with when it was last changed; the latest first.
 
     In Unix seconds. A session that is gone on with keeps its name and its place, and changes all the same: so each is
@@ -98,11 +98,11 @@ def changed(codex_home: str) -> list[tuple[float, Past]]:
     pasts = list(everywhere(codex_home))
     alone = folders.keys() - {past.thread_id for past in pasts}
     found = [(max(_mtime(past.path or ""), folders.get(past.thread_id, 0.0), past.time), past) for past in pasts]
-    found += [(folders[thread], Past(thread, None)) for thread in alone]
+    found += [(folders[thread], SessionRef(thread, None)) for thread in alone]
     return sorted(found, key=lambda one: (one[0], one[1].time), reverse=True)
 
 
-def ended(codex_home: str, past: Past, changed: float) -> float:
+def ended(codex_home: str, past: SessionRef, changed: float) -> float:
     """When the last record or picture of a session was written; ``changed`` where its rollout does not tell.
 
     A copy or a backup may have changed the rollout since.
@@ -123,26 +123,26 @@ def doubled(codex_home: str) -> set[str]:
     return {thread_id for thread_id, count in counted.items() if count > 1}
 
 
-def rollouts(codex_home: str) -> Iterator[Past]:
+def rollouts(codex_home: str) -> Iterator[SessionRef]:
     """The rollouts in ``sessions/`` by their names, latest first; folders are listed as they are come to."""
     return _walk(_sessions(codex_home), _DEPTH)
 
 
-def _time(past: Past) -> float:
+def _time(past: SessionRef) -> float:
     return past.time
 
 
-def _archived(codex_home: str) -> list[Past]:
+def _archived(codex_home: str) -> list[SessionRef]:
     return sorted(_walk(_archive(codex_home), depth=_DEPTH), key=_time, reverse=True)
 
 
-def _pictures(codex_home: str) -> list[Past]:
+def _pictures(codex_home: str) -> list[SessionRef]:
     """The folders of pictures, whose rollouts may be gone."""
     names = [name for name, is_folder, _ in _entries(os.path.join(codex_home, "generated_images")) if is_folder]
-    return sorted((Past(name, None) for name in names if layout.THREAD_ID.match(name)), key=_time, reverse=True)
+    return sorted((SessionRef(name, None) for name in names if layout.THREAD_ID.match(name)), key=_time, reverse=True)
 
 
-def _pictures_changed(codex_home: str, past: Past) -> float:
+def _pictures_changed(codex_home: str, past: SessionRef) -> float:
     return _mtime(layout.pictures_folder(codex_home, past.thread_id)) if past.thread_id else 0.0
 
 
@@ -153,9 +153,9 @@ def _mtime(path: str) -> float:
         return 0.0
 
 
-def _with_rollout(codex_home: str, past: Past) -> Past:
+def _with_rollout(codex_home: str, past: SessionRef) -> SessionRef:
     """The same with its rollout, where a change of the clock put their names in another order."""
-    return Past(past.thread_id, layout.named(layout.folders(codex_home, past.time), past.thread_id or ""))
+    return SessionRef(past.thread_id, layout.named(layout.folders(codex_home, past.time), past.thread_id or ""))
 
 
 def _sessions(codex_home: str) -> str:
@@ -166,13 +166,13 @@ def _archive(codex_home: str) -> str:
     return os.path.join(codex_home, "archived_sessions")
 
 
-def everywhere(codex_home: str) -> Iterator[Past]:
+def everywhere(codex_home: str) -> Iterator[SessionRef]:
     """Every rollout, in no order across its two places; compressed copies too."""
     yield from _walk(_sessions(codex_home), _DEPTH)
     yield from _walk(_archive(codex_home), _DEPTH)
 
 
-def _of_thread(pasts: Iterator[Past], thread_id: str) -> Past | None:
+def _of_thread(pasts: Iterator[SessionRef], thread_id: str) -> SessionRef | None:
     """The rollout of a thread; one that is compressed only where there is no other."""
     packed = None
     for past in pasts:
@@ -183,13 +183,13 @@ def _of_thread(pasts: Iterator[Past], thread_id: str) -> Past | None:
     return packed
 
 
-def _walk(folder: str, depth: int) -> Iterator[Past]:
+def _walk(folder: str, depth: int) -> Iterator[SessionRef]:
     """The rollouts in a folder, latest name first, each before its compressed copy; links are not followed."""
     for name, is_folder, is_file in sorted(_entries(folder), key=_latest, reverse=True):
         path = os.path.join(folder, name)
         named = _NAME.match(name) if is_file else None
         if named is not None and layout.THREAD_ID.match(named["thread"]):
-            yield Past(named["thread"].lower(), path)
+            yield SessionRef(named["thread"].lower(), path)
         elif is_folder and depth:
             yield from _walk(path, depth - 1)
 

@@ -29,7 +29,7 @@ class Shape:
     strange: tuple[str, ...] = ()
 
 
-def of(path: str, deadline: float) -> Shape | None:
+def check_format(path: str, deadline: float) -> Shape | None:
     """The shape of a rollout, or None: it is empty, too large, can't be read, or ``time.monotonic()`` passed."""
     try:
         with closing(Tail(path)) as tail:
@@ -39,7 +39,7 @@ def of(path: str, deadline: float) -> Shape | None:
 
 
 def _look(path: str, tail: Tail, deadline: float) -> Shape | None:
-    records, strays = rollout.Records(), rollout.Strays()
+    records, strays = rollout.Records(), rollout.UnrecognizedImages()
     kinds: dict[str, None] = {}
     made, empty = 0, True
     for line in tail.lines():
@@ -56,9 +56,9 @@ def _look(path: str, tail: Tail, deadline: float) -> Shape | None:
     return Shape(records.evidence.codex_version, tuple(_strange(path, kinds, made, strays)))
 
 
-def _strange(path: str, kinds: dict[str, None], made: int, strays: rollout.Strays) -> list[str]:
+def _strange(path: str, kinds: dict[str, None], made: int, strays: rollout.UnrecognizedImages) -> list[str]:
     found = []
-    if layout.owner(path) is None:
+    if layout.read_meta(path) is None:
         found.append("a first record that names no thread")
     if kinds:
         found.append(f"records of the kind {', '.join(kinds)}")
@@ -87,7 +87,7 @@ _END_BYTES = 256 * 1024
 """What is read of each end of a rollout: the first turn begins behind some 20 KB, the last one ends the file."""
 
 
-def several(path: str) -> bool:
+def has_multiple_turns(path: str) -> bool:
     """Whether the rollout has more than one turn; raises OSError where it can't be read.
 
     The first turn named at its beginning and the last one named at its end are compared; all of it is read only where

@@ -23,7 +23,7 @@ _PREFIX, _SUFFIX = "rollout-", ".jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class SessionMeta:
     """What a rollout's first record says: whose it is, where that run worked, and which Codex wrote it.
 
     ``source`` is the kind of Codex that began it: ``exec``, ``cli``, ``vscode``; None where it is of another shape.
@@ -37,7 +37,7 @@ class Owner:
     forked_from: str | None = None
 
 
-def home(environment: Mapping[str, str]) -> str:
+def codex_home(environment: Mapping[str, str]) -> str:
     """The Codex home as an absolute path without symlinks (a watcher on a symlink sees nothing)."""
     return os.path.realpath(environment.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex"))
 
@@ -94,9 +94,9 @@ def threads(folder: str) -> Iterator[str]:
             yield thread
 
 
-def owner(path: str) -> Owner | None:
+def read_meta(path: str) -> SessionMeta | None:
     """What the first record says, or None while it is not there whole, or where it is no ``session_meta``."""
-    return owner_of(first_line(path))
+    return parse_meta(first_line(path))
 
 
 def first_line(path: str) -> bytes:
@@ -108,7 +108,7 @@ def first_line(path: str) -> bytes:
         return b""
 
 
-def owner_of(line: bytes) -> Owner | None:
+def parse_meta(line: bytes) -> SessionMeta | None:
     """The owner that a first line states."""
     if not line.endswith(b"\n"):
         return None
@@ -120,10 +120,10 @@ def owner_of(line: bytes) -> Owner | None:
     thread = payload.get("id") if isinstance(payload, dict) else None
     if payload is None or not isinstance(thread, str) or not THREAD_ID.match(thread):
         return None  # it becomes part of a path: no id, no owner
-    return Owner(thread, *(_text(payload.get(key)) for key in ("cwd", "cli_version", "source", "forked_from_id")))
+    return SessionMeta(thread, *(_text(payload.get(key)) for key in ("cwd", "cli_version", "source", "forked_from_id")))
 
 
-def born(thread_id: str) -> float | None:
+def created_at(thread_id: str) -> float | None:
     """When a thread began, in Unix seconds: Codex's ids are UUIDs of version 7, which begin with the milliseconds."""
     digits = thread_id.replace("-", "")
     return int(digits[:12], 16) / 1000 if digits[12:13] == "7" else None

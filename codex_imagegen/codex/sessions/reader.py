@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from codex_imagegen.codex.sessions import fallback, layout, rollout
-from codex_imagegen.codex.sessions.history import Past
+from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.rollout import Candidate
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.images import base64_images
@@ -25,7 +25,7 @@ _MAX_NAMED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredImage:
     """A picture of a past session, not decoded yet.
 
     ``digest`` is the SHA-256 of ``data``, ``time`` when the record or the file was written in Unix seconds, and
@@ -39,7 +39,7 @@ class Kept:
     time: float
 
 
-class Keepsake:
+class SessionReader:
     """Reads one past session. Its attributes are known once :meth:`pictures` has ended.
 
     ``torn``: the rollout ends in the middle of a picture, or has one that is no whole base64, and no file of Codex's
@@ -47,9 +47,9 @@ class Keepsake:
     picture that Codex saved as a file, too. ``tick`` is called for each line: what it raises ends the reading.
     """
 
-    def __init__(self, codex_home: str, past: Past, tick: Callable[[], None] | None = None) -> None:
+    def __init__(self, codex_home: str, past: SessionRef, tick: Callable[[], None] | None = None) -> None:
         self._home, self._past, self._tick = codex_home, past, tick
-        self._asked = Asked()
+        self._asked = PromptReader()
         self._named: dict[str, tuple[Setting, str | None]] = {}
         self._seen: set[bytes] = set()
         self.files: dict[bytes, str] = {}
@@ -67,7 +67,7 @@ class Keepsake:
         """What holds at the end of what has been read."""
         return self._asked.now
 
-    def pictures(self) -> Iterator[Kept]:
+    def pictures(self) -> Iterator[StoredImage]:
         """The pictures that the records say were made, in their order, then those that Codex saved besides."""
         records = rollout.Records()
         for line in self._lines():
@@ -81,13 +81,13 @@ class Keepsake:
             self.torn = False
             yield kept
 
-    def strays(self) -> Iterator[Kept]:
+    def strays(self) -> Iterator[StoredImage]:
         """What the safety net finds: asked where there are no pictures at all."""
         if self._past.path and not self._past.packed:
-            for data in fallback.strays(self._past.path, 0):
+            for data in fallback.unrecognized_images(self._past.path, 0):
                 yield from self._new(_kept(data, None, Setting(), self._past.time))
 
-    def _recorded(self, candidate: Candidate, line: bytes) -> Iterator[Kept]:
+    def _recorded(self, candidate: Candidate, line: bytes) -> Iterator[StoredImage]:
         """The picture of a record; one that the record does not hold is in the thread's folder, which is read too."""
         setting = self._asked.now
         if candidate.data is not None:
@@ -97,15 +97,15 @@ class Keepsake:
             # without the references, which are megabytes and would be held to the session's end
             self._named[candidate.name] = replace(setting, references=()), candidate.revised_prompt
 
-    def _new(self, kept: Kept) -> Iterator[Kept]:
+    def _new(self, kept: StoredImage) -> Iterator[StoredImage]:
         if kept.digest not in self._seen:
             self._seen.add(kept.digest)
             yield kept
 
-    def _saved(self) -> Iterator[Kept]:
+    def _saved(self) -> Iterator[StoredImage]:
         """Files in the thread's own folder, whose name is proven to be an id: a path in a record is never followed."""
         folder = layout.pictures_folder(self._home, self._past.thread_id) if self._past.thread_id else None
-        for path, status in fallback.files(folder) if folder else ():
+        for path, status in fallback.saved_files(folder) if folder else ():
             data = fallback.read(path)
             if data:
                 setting, revised = self._named.get(_stem(path), (Setting(), None))
@@ -131,8 +131,8 @@ class Keepsake:
             self.unreadable = error.strerror or str(error)
 
 
-def _kept(data: bytes, revised_prompt: str | None, setting: Setting, when: float) -> Kept:
-    return Kept(data, hashlib.sha256(data).digest(), revised_prompt, setting, when)
+def _kept(data: bytes, revised_prompt: str | None, setting: Setting, when: float) -> StoredImage:
+    return StoredImage(data, hashlib.sha256(data).digest(), revised_prompt, setting, when)
 
 
 def _may_hold(line: bytes) -> bool:
@@ -168,7 +168,7 @@ class Setting:
     model: str | None = None
 
 
-class Asked:
+class PromptReader:
     """Reads a rollout's lines. ``prompt`` is what was asked first, ``now`` what holds at the place that is reached.
 
     The event of the user's message (``user_message``, from 0.148.0 an item ``UserMessage``) has the typed words alone

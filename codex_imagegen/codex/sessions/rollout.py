@@ -285,7 +285,7 @@ def parse(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
     return (record, found) if isinstance(record, dict) else ({}, [])
 
 
-class Strays:
+class UnrecognizedImages:
     """The safety net: every picture in a record of no known shape, but for what was shown to the model.
 
     Left out: messages to the model, also where a compacted history repeats them; what ``view_image`` brought in; and

@@ -9,7 +9,7 @@ import pytest
 
 from codex_imagegen.codex.run import command
 from codex_imagegen.errors import CodexMissing, UsageError
-from codex_imagegen.request import Wishes
+from codex_imagegen.request import ImageOptions
 
 
 def executable(path, mode: int = 0o755):
@@ -48,9 +48,9 @@ def test_codex_is_found_on_path(tmp_path):
     first = executable(tmp_path / "first" / "codex")
     executable(tmp_path / "second" / "codex")
     path = ":".join(str(tmp_path / name) for name in ("none", "not", "folder", "first", "second"))
-    assert command.find(None, {"PATH": path}) == str(first)
+    assert command.find_codex(None, {"PATH": path}) == str(first)
     executable(tmp_path / "second" / "codex-next")
-    assert command.find("codex-next", {"PATH": path}).endswith("second/codex-next")
+    assert command.find_codex("codex-next", {"PATH": path}).endswith("second/codex-next")
 
 
 def test_codex_is_found_by_path(tmp_path, monkeypatch):
@@ -58,20 +58,20 @@ def test_codex_is_found_by_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     for given in (str(codex), "./my codex", "~/my codex"):
-        assert command.find(given, {"PATH": ""}) == str(codex)
+        assert command.find_codex(given, {"PATH": ""}) == str(codex)
 
 
 def test_codex_that_is_missing_raises(tmp_path):
     with pytest.raises(CodexMissing, match="no 'codex' is on PATH") as caught:
-        command.find(None, {"PATH": str(tmp_path)})
+        command.find_codex(None, {"PATH": str(tmp_path)})
     assert "npm install -g @openai/codex" in str(caught.value.hint)
     with pytest.raises(CodexMissing, match="there is no Codex CLI at"):
-        command.find(str(tmp_path / "none"), {})
+        command.find_codex(str(tmp_path / "none"), {})
     with pytest.raises(CodexMissing, match="there is no Codex CLI at"):
-        command.find(str(tmp_path), {})
+        command.find_codex(str(tmp_path), {})
     executable(tmp_path / "plain", 0o644)
     with pytest.raises(CodexMissing, match="can't be executed"):
-        command.find(str(tmp_path / "plain"), {})
+        command.find_codex(str(tmp_path / "plain"), {})
 
 
 def test_environment_leaves_out_keys_that_would_be_billed():
@@ -112,7 +112,7 @@ def test_arguments_of_the_user_come_last():
 
 
 def test_instructions_are_a_toml_string():
-    wishes = Wishes(aspect_ratio="16:9", quality="high", transparent=True, size=(1024, 768), resolution="2k")
+    wishes = ImageOptions(aspect_ratio="16:9", quality="high", transparent=True, size=(1024, 768), resolution="2k")
     told = settings(command.argv("codex", "/f", references=["/a"] * 3, wishes=wishes))["developer_instructions"]
     words = tomllib.loads(f"x = {told}")["x"]
     assert json.loads(told) == words
@@ -121,11 +121,11 @@ def test_instructions_are_a_toml_string():
 
 
 def test_instructions_name_only_options_that_were_given():
-    words = command.instructions(0, Wishes())
+    words = command.instructions(0, ImageOptions())
     assert "reference" not in words
     assert "The picture should" not in words
     assert "  " not in words
-    assert "{" not in words.replace(command.PATIENCE, "")
+    assert "{" not in words.replace(command.EXEC_TIMEOUT_PRAGMA, "")
 
 
 def test_relative_codex_home_is_made_absolute(tmp_path, monkeypatch):

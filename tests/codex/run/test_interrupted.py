@@ -18,8 +18,8 @@ from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.run.interrupted import PIPE_BYTES, QUIET_SEC, fetch
 from codex_imagegen.errors import Interrupted, NoPicture, RunTimeout
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.request import Earlier, Event, Run
-from codex_imagegen.results import Made
+from codex_imagegen.request import Event, InterruptedRun, Run
+from codex_imagegen.results import BackendResult
 from tests.support.pictures import encoded, torn
 
 THREAD = "019a0000-0000-7000-8000-00000000000{}"
@@ -81,14 +81,14 @@ def run(
     prompt: str = "a fox",
     full_turn: bool = False,
     interrupt: Interrupt | None = None,
-) -> Made:
+) -> BackendResult:
     now = time.monotonic()
     told: list[Event] = []
     env = {"CODEX_HOME": str(home.path)}
     wanted = Run(now, now + seconds, interrupt or Interrupt(), told.append, environment=env)
-    earlier = Earlier(folder, home.started, THREAD.format(number) if number else None)
+    earlier = InterruptedRun(folder, home.started, THREAD.format(number) if number else None)
     made = fetch(earlier, prompt, wanted, full_turn=full_turn)
-    assert [event.stage for event in told] == ["started", "landed"]
+    assert [event.stage for event in told] == ["started", "received"]
     return made
 
 
@@ -219,7 +219,7 @@ def test_run_without_a_folder_has_no_session(home: Home) -> None:
     wanted = Run(now, now + 5, Interrupt(), lambda _event: None, environment={"CODEX_HOME": str(home.path)})
     for thread in (None, THREAD.format(1)):
         with pytest.raises(NoPicture):
-            fetch(Earlier(None, home.started, thread), "a fox", wanted)
+            fetch(InterruptedRun(None, home.started, thread), "a fox", wanted)
 
 
 def test_run_without_locks_is_waited_for_until_it_is_quiet(

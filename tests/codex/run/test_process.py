@@ -108,7 +108,7 @@ def test_process_is_interrupted_once(start):
 def test_stop_ends_a_process_that_ignores_signals(start, deaf):
     child = start("/bin/sh", "-c", f"trap '' {deaf}; while :; do sleep 0.05; done")
     time.sleep(0.3)
-    child.stop([(signum, 0.3) for signum, _ in process.LADDER[:2]] + [process.LADDER[2]])
+    child.stop([(signum, 0.3) for signum, _ in process.STOP_SIGNALS[:2]] + [process.STOP_SIGNALS[2]])
     assert child.exit_code is not None
     assert child.exit_code < 0
 
@@ -199,5 +199,5 @@ def test_brief_stop_ends_a_process_that_ignores_signals(start):
     child = start("/bin/sh", "-c", "trap '' INT TERM; echo deaf; while :; do sleep 1; done", heard=heard)
     while not heard.out:
         time.sleep(0.01)
-    child.stop(process.BRIEF_LADDER)
+    child.stop(process.BRIEF_STOP_SIGNALS)
     assert child.exit_code == -signal.SIGKILL

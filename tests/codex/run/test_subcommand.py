@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex.run.command import NO_PICTURE, VALUED, refuse_thread, resumed
+from codex_imagegen.codex.run.command import NO_PICTURE, VALUED, refuse_thread, resumed_thread
 from codex_imagegen.errors import UsageError
 from tests.support import builds
 from tests.support.checks import every_build
@@ -21,7 +21,7 @@ from tests.support.checks import every_build
     (("-c", "resume", "resume", "x"), "x"), (("--color", "never"), None),
 ])  # fmt: skip
 def test_resumed_thread_is_read_from_the_arguments(arguments: tuple[str, ...], thread: str | None) -> None:
-    assert resumed(arguments) == thread
+    assert resumed_thread(arguments) == thread
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ def test_resumed_thread_is_read_from_the_arguments(arguments: tuple[str, ...], t
 )
 def test_prompt_among_codex_arguments_is_refused(arguments: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="can't be a prompt"):
-        resumed(arguments)
+        resumed_thread(arguments)
 
 
 @pytest.mark.parametrize("word", NO_PICTURE)
 def test_subcommand_that_makes_no_picture_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match=word):
-        resumed(("-m", "x", word, "y"))
+        resumed_thread(("-m", "x", word, "y"))
 
 
 def test_several_pictures_with_one_thread_are_refused() -> None:

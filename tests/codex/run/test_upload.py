@@ -26,7 +26,7 @@ def as_base64(size: int) -> int:
 @pytest.mark.parametrize("prompt", ["a fox", "狐" * 1_000_000])
 @pytest.mark.parametrize(("full_turn", "times"), [(False, 2), (True, 3)])
 def test_upload_stays_under_64_megabytes(prompt, full_turn, times):
-    room = upload.room(prompt, full_turn=full_turn)
+    room = upload.size_limits(prompt, full_turn=full_turn)
     words = len(prompt.encode()) + 200_000
     assert times * (as_base64(room.total) + words) < 64_000_000
     assert len("data:image/jpeg;base64,") + as_base64(room.each) <= 20_971_520
@@ -36,7 +36,7 @@ def test_upload_stays_under_64_megabytes(prompt, full_turn, times):
 @pytest.mark.parametrize(("full_turn", "total"), [(False, 23_000_000), (True, 13_000_000)])
 def test_upload_room_is_the_same_for_prompts_of_a_batch(full_turn, total):
     """Smaller copies are remembered with the room that they were made for."""
-    rooms = {upload.room("x" * length, full_turn=full_turn) for length in (0, 5, 100, 5_000, 500_000)}
+    rooms = {upload.size_limits("x" * length, full_turn=full_turn) for length in (0, 5, 100, 5_000, 500_000)}
     assert [room.total for room in rooms] == [total]
 
 

@@ -5,27 +5,27 @@ from __future__ import annotations
 import threading
 import time
 
-from codex_imagegen.codex.run.wake import Wake
+from codex_imagegen.codex.run.wake import WakeEvent
 
 
-def slept(wake: Wake, seconds: float) -> float:
+def slept(wake: WakeEvent, seconds: float) -> float:
     began = time.monotonic()
     wake.sleep(seconds)
     return time.monotonic() - began
 
 
 def test_sleep_without_a_wake_up_lasts_its_time():
-    assert 0.05 <= slept(Wake(), 0.05) < 2
+    assert 0.05 <= slept(WakeEvent(), 0.05) < 2
 
 
 def test_wake_up_before_sleep_is_remembered():
-    wake = Wake()
+    wake = WakeEvent()
     wake.ring()
     assert slept(wake, 30) < 5
 
 
 def test_wake_up_ends_sleep():
-    wake = Wake()
+    wake = WakeEvent()
     timer = threading.Timer(0.05, wake.ring)
     timer.start()
     assert slept(wake, 30) < 5
@@ -33,7 +33,7 @@ def test_wake_up_ends_sleep():
 
 
 def test_wake_ups_are_merged():
-    wake = Wake()
+    wake = WakeEvent()
     for _ in range(1000):
         wake.ring()
     assert slept(wake, 30) < 5
@@ -41,5 +41,5 @@ def test_wake_ups_are_merged():
 
 
 def test_sleep_of_no_time_returns():
-    assert slept(Wake(), 0) < 1
-    assert slept(Wake(), -5) < 1
+    assert slept(WakeEvent(), 0) < 1
+    assert slept(WakeEvent(), -5) < 1

@@ -22,7 +22,7 @@ from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.codex.sessions import tail as tail_module
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import Broken, verify
+from codex_imagegen.images.decode import DamagedImage, decode_picture
 from tests.support import recorded
 from tests.support.recorded import Recording
 
@@ -62,8 +62,8 @@ def whole(candidates: list[bytes]) -> set[bytes]:
     """What is left of candidates when each is decoded whole."""
     good = set()
     for data in candidates:
-        with contextlib.suppress(Broken):
-            good.add(verify(data).data)
+        with contextlib.suppress(DamagedImage):
+            good.add(decode_picture(data).data)
     return good
 
 
@@ -225,8 +225,8 @@ def test_any_words_give_a_reason(text: str, info: Any):
 @given(st.sampled_from(PICTURES), st.integers(0, 10**6))
 def test_cut_picture_is_never_whole(recording: Recording, at: int):
     for picture in recorded.Reading(recording.lines).pictures[:1]:
-        with pytest.raises(Broken):
-            verify(picture.data[: at % len(picture.data)])
+        with pytest.raises(DamagedImage):
+            decode_picture(picture.data[: at % len(picture.data)])
 
 
 @MORE
@@ -325,8 +325,8 @@ def test_any_event_raises_nothing(values: list[Any], items: list[Any]):
 def test_fallback_reads_any_file(case: tuple[Recording, list[bytes]]):
     recording, lines = case
     with file_of(b"\n".join(lines) + b"\n") as path:
-        assert not set(fallback.strays(path, 0)) & recording.shown()
-        assert list(fallback.strays(path, len(b"\n".join(lines)))) == []
+        assert not set(fallback.unrecognized_images(path, 0)) & recording.shown()
+        assert list(fallback.unrecognized_images(path, len(b"\n".join(lines)))) == []
 
 
 def test_wants_takes_every_line_that_matters():

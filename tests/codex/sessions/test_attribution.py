@@ -82,7 +82,7 @@ def test_resumed_rollout_is_ours_from_its_new_part_on(world, age_days, which):
     home, folder = world
     path = write(home, MINE, "/first/run", now=time.time() - age_days * 86_400)
     size = os.path.getsize(path)
-    ours = Attribution(home, folder, resume.before(home, which))
+    ours = Attribution(home, folder, resume.thread_state(home, which))
     with open(path, "a") as file:
         file.write('{"type":"turn_context","payload":{}}\n')
     found = ours.find(MINE, ended=False)
@@ -94,7 +94,7 @@ def test_resumed_rollout_is_ours_from_its_new_part_on(world, age_days, which):
 def test_resume_that_began_a_new_thread_uses_that_rollout(world):
     """``resume --last`` does so where there is nothing to go on with."""
     home, folder = world
-    ours = Attribution(home, folder, resume.before(home, ""))
+    ours = Attribution(home, folder, resume.thread_state(home, ""))
     path = write(home, MINE, folder)
     found = ours.find(MINE, ended=False)
     assert found is not None

@@ -55,18 +55,18 @@ def test_strays_begin_at_an_offset(tmp_path):
     )
     path = tmp_path / "rollout.jsonl"
     path.write_bytes(first + second)
-    assert list(fallback.strays(str(path), 0)) == [encoded(40), encoded(50)]
-    assert list(fallback.strays(str(path), len(first))) == [encoded(50)]
-    assert list(fallback.strays(str(tmp_path / "none"), 0)) == []
+    assert list(fallback.unrecognized_images(str(path), 0)) == [encoded(40), encoded(50)]
+    assert list(fallback.unrecognized_images(str(path), len(first))) == [encoded(50)]
+    assert list(fallback.unrecognized_images(str(tmp_path / "none"), 0)) == []
 
 
 def test_strays_of_recordings_are_no_references():
     for recording in recorded.all_of("ref1", "ref2", "view"):
-        found = set(fallback.strays(str(recording.path), 0))
+        found = set(fallback.unrecognized_images(str(recording.path), 0))
         assert found, recording.name
         assert not found & recording.shown(), recording.name
 
 
 def test_strays_of_failed_recordings_are_none():
     for recording in recorded.all_of("refused", "silent", "img-moderation", "usage-today", "not-offered"):
-        assert list(fallback.strays(str(recording.path), 0)) == [], recording.name
+        assert list(fallback.unrecognized_images(str(recording.path), 0)) == [], recording.name

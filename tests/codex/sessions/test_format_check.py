@@ -25,7 +25,7 @@ def past(tmp_path):
 
 
 def of(path):
-    return inspect.of(str(path), math.inf)
+    return inspect.check_format(str(path), math.inf)
 
 
 @recorded.for_each(RECORDINGS)
@@ -86,7 +86,7 @@ def test_rollout_without_a_line_is_not_judged(past, content):
 
 def test_slow_or_large_rollout_is_not_judged(past, monkeypatch):
     path = past.rollout(user_message())
-    assert inspect.of(str(path), time.monotonic() - 1) is None
+    assert inspect.check_format(str(path), time.monotonic() - 1) is None
     assert of(path.with_name("nowhere")) is None
     monkeypatch.setattr(inspect, "MAX_BYTES", 10)
     assert of(path) is None

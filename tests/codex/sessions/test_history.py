@@ -25,7 +25,7 @@ def ids(there):
 def test_find_looks_first_in_the_days_of_the_thread_id(there, monkeypatch):
     rollout = there.rollout(at=time.time() - YEAR_SEC)
     monkeypatch.setattr(sessions, "everywhere", pytest.fail)
-    assert sessions.find(str(there.home), history.thread_of(rollout)) == sessions.Past(
+    assert sessions.find(str(there.home), history.thread_of(rollout)) == sessions.SessionRef(
         history.thread_of(rollout), str(rollout)
     )
 
@@ -39,7 +39,7 @@ def test_find_looks_in_other_days_and_in_the_archive(there, where):
 def test_find_of_a_thread_without_a_rollout_uses_its_folder_of_pictures(there):
     thread = history.new_thread_id()
     there.saved(thread, b"x")
-    assert sessions.find(str(there.home), thread) == sessions.Past(thread, None)
+    assert sessions.find(str(there.home), thread) == sessions.SessionRef(thread, None)
     assert sessions.find(str(there.home), history.new_thread_id()) is None
 
 
@@ -94,12 +94,12 @@ def test_newest_without_a_home_is_empty(tmp_path):
 def test_of_file_reads_the_thread_from_record_or_name(there, tmp_path):
     rollout = there.rollout()
     renamed = rollout.rename(tmp_path / "mine.jsonl")
-    assert sessions.of_file(str(renamed)).thread_id == history.thread_of(rollout)
+    assert sessions.ref_of_file(str(renamed)).thread_id == history.thread_of(rollout)
     named = tmp_path / rollout.name
     named.write_bytes(b"rubbish")
-    assert sessions.of_file(str(named)).thread_id == history.thread_of(rollout)
+    assert sessions.ref_of_file(str(named)).thread_id == history.thread_of(rollout)
     renamed.write_bytes(history.rollout_line(history.session_meta("../../etc")) + b"\n")
-    assert sessions.of_file(str(renamed)).thread_id is None
+    assert sessions.ref_of_file(str(renamed)).thread_id is None
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
@@ -107,15 +107,15 @@ def test_of_file_refuses_folders_and_fifos(tmp_path, make):
     path = str(tmp_path / "x.jsonl")
     make(path)
     with pytest.raises(ValueError, match="no file"):
-        sessions.of_file(path)
+        sessions.ref_of_file(path)
 
 
 def test_past_without_a_time_in_its_id_takes_it_from_the_name():
-    assert sessions.Past("0" * 8 + "-0000-4000-8000-" + "0" * 12, None).time == 0.0
+    assert sessions.SessionRef("0" * 8 + "-0000-4000-8000-" + "0" * 12, None).time == 0.0
     name = f"rollout-2026-01-02T03-04-05-{'0' * 8}-0000-4000-8000-{'0' * 12}.jsonl"
-    found = sessions.Past("00000000-0000-4000-8000-000000000000", f"/x/{name}")
+    found = sessions.SessionRef("00000000-0000-4000-8000-000000000000", f"/x/{name}")
     assert time.localtime(found.time)[:5] == (2026, 1, 2, 3, 4)
-    odd = sessions.Past(found.thread_id, f"/x/{name.replace('01-02T', '99-99T')}")
+    odd = sessions.SessionRef(found.thread_id, f"/x/{name.replace('01-02T', '99-99T')}")
     assert odd.time == 0.0
 
 

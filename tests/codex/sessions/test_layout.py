@@ -42,12 +42,12 @@ def test_home_follows_symlinks(tmp_path):
     real, link = tmp_path / "real", tmp_path / "link"
     real.mkdir()
     link.symlink_to(real)
-    assert layout.home({"CODEX_HOME": str(link)}) == os.path.realpath(real)
+    assert layout.codex_home({"CODEX_HOME": str(link)}) == os.path.realpath(real)
 
 
 def test_home_without_its_variable_is_the_default(own_home):
     expected = os.path.realpath(own_home / ".codex")
-    assert layout.home({}) == layout.home({"CODEX_HOME": ""}) == expected
+    assert layout.codex_home({}) == layout.codex_home({"CODEX_HOME": ""}) == expected
 
 
 def test_folders_begin_with_today():
@@ -115,7 +115,7 @@ def test_named_finds_a_thread_by_the_end_of_the_name(tmp_path):
 
 @recorded.for_each([one for one in recorded.all_of() if one.lines])
 def test_owner_of_every_recording(recording):
-    owner = layout.owner(str(recording.path))
+    owner = layout.read_meta(str(recording.path))
     assert owner is not None
     assert owner.thread_id == recording.events().thread_id
     assert owner.cwd == "/tmp/codex-imagegen-run-x"
@@ -125,11 +125,11 @@ def test_owner_of_every_recording(recording):
 def test_owner_needs_the_whole_first_line(tmp_path):
     first = recorded.one("0.169.0-fn-ok").lines[0]
     path = rollout(tmp_path, data=first)
-    assert layout.owner(path) is None
+    assert layout.read_meta(path) is None
     path = rollout(tmp_path, data=first + b"\n{torn")
-    assert layout.owner(path) is not None
-    assert layout.owner(str(tmp_path / "none")) is None
-    assert layout.owner(str(tmp_path)) is None
+    assert layout.read_meta(path) is not None
+    assert layout.read_meta(str(tmp_path / "none")) is None
+    assert layout.read_meta(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -148,29 +148,29 @@ def test_owner_needs_the_whole_first_line(tmp_path):
     ],
 )
 def test_owner_of_another_record_is_none(line):
-    assert layout.owner_of(line) is None
+    assert layout.parse_meta(line) is None
 
 
 def test_owner_without_folder_or_version_has_none():
     meta = {"type": "session_meta", "payload": {"id": THREAD, "cwd": 5, "cli_version": None}}
-    assert layout.owner_of(json.dumps(meta).encode() + b"\n") == layout.Owner(THREAD, None, None)
+    assert layout.parse_meta(json.dumps(meta).encode() + b"\n") == layout.SessionMeta(THREAD, None, None)
 
 
 def test_owner_reads_no_more_than_the_first_record(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "MAX_FIRST_RECORD", 100)
-    assert layout.owner(rollout(tmp_path, data=b"x" * 1000 + b"\n")) is None
+    assert layout.read_meta(rollout(tmp_path, data=b"x" * 1000 + b"\n")) is None
 
 
 def test_born_is_the_time_in_the_thread_id():
-    born = layout.born(THREAD)
+    born = layout.created_at(THREAD)
     assert born is not None
     assert time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(born)) == "2026-11-21 02:18:43"
-    assert layout.born("01a1fbe6-1832-4db0-957e-ac10944ce8db") is None
+    assert layout.created_at("01a1fbe6-1832-4db0-957e-ac10944ce8db") is None
 
 
 def test_born_is_when_the_recording_was_made():
     for recording in recorded.all_of("ok"):
-        born = layout.born(str(recording.events().thread_id))
+        born = layout.created_at(str(recording.events().thread_id))
         assert born is not None
         assert abs(born - recording.run["recorded_at"]) < 60
 
@@ -188,9 +188,9 @@ def test_thread_id_is_only_a_uuid(text):
 def test_owner_has_source_and_fork():
     told = {"id": THREAD, "cwd": "/x", "cli_version": "0.169.0", "source": "exec", "forked_from_id": THREAD}
     line = json.dumps({"type": "session_meta", "payload": told}).encode() + b"\n"
-    assert layout.owner_of(line) == layout.Owner(THREAD, "/x", "0.169.0", "exec", THREAD)
+    assert layout.parse_meta(line) == layout.SessionMeta(THREAD, "/x", "0.169.0", "exec", THREAD)
     odd = (
         json.dumps({"type": "session_meta", "payload": {**told, "source": {"subagent": "x"}, "cwd": 7}}).encode()
         + b"\n"
     )
-    assert layout.owner_of(odd) == layout.Owner(THREAD, None, "0.169.0", None, THREAD)
+    assert layout.parse_meta(odd) == layout.SessionMeta(THREAD, None, "0.169.0", None, THREAD)

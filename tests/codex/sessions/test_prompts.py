@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from codex_imagegen.codex.sessions import rollout
-from codex_imagegen.codex.sessions.history import of_file
-from codex_imagegen.codex.sessions.reader import MAX_CHARS, Asked, Keepsake
+from codex_imagegen.codex.sessions.history import ref_of_file
+from codex_imagegen.codex.sessions.reader import MAX_CHARS, PromptReader, SessionReader
 from codex_imagegen.images import base64_images
 from tests.support import history, recorded
 from tests.support.history import generated_image, user_image, user_message
@@ -23,7 +23,7 @@ def there(tmp_path):
 
 
 def kept(there, path):
-    keepsake = Keepsake(str(there.home), of_file(str(path)))
+    keepsake = SessionReader(str(there.home), ref_of_file(str(path)))
     return list(keepsake.pictures()), keepsake
 
 
@@ -68,7 +68,7 @@ def test_saved_file_has_the_prompt_of_its_record(there):
 
 
 def test_long_prompt_is_cut():
-    asked = Asked()
+    asked = PromptReader()
     asked.read(history.rollout_line(user_message("x" * (MAX_CHARS + 5))))
     assert asked.now.prompt == "x" * MAX_CHARS
 

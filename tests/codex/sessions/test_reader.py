@@ -7,7 +7,7 @@ import json
 import pytest
 
 from codex_imagegen.codex.sessions import reader, tail
-from codex_imagegen.codex.sessions.history import Past, of_file
+from codex_imagegen.codex.sessions.history import SessionRef, ref_of_file
 from tests.support import history
 from tests.support.pictures import encoded, torn
 
@@ -20,7 +20,7 @@ def there(tmp_path):
 
 
 def read(there, rollout):
-    kept = reader.Keepsake(str(there.home), of_file(str(rollout)))
+    kept = reader.SessionReader(str(there.home), ref_of_file(str(rollout)))
     return [candidate.data for candidate in kept.pictures()], kept
 
 
@@ -135,7 +135,7 @@ def test_damaged_picture_is_given_to_the_decoder(there):
 def test_saved_files_are_read_where_the_rollout_cannot_be(there):
     thread = history.new_thread_id()
     there.saved(thread, FOX)
-    kept = reader.Keepsake(str(there.home), Past(thread, str(there.home / "gone.jsonl")))
+    kept = reader.SessionReader(str(there.home), SessionRef(thread, str(there.home / "gone.jsonl")))
     assert [candidate.data for candidate in kept.pictures()] == [FOX]
     assert kept.unreadable == "No such file or directory"
 

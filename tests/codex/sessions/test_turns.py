@@ -14,7 +14,7 @@ RECORDINGS = [recorded.Recording(folder) for folder in sorted(recorded.ROOT.iter
 
 @recorded.for_each([r for r in RECORDINGS if r.lines])
 def test_recordings_have_one_turn(recording):
-    assert not inspect.several(str(recording.path))
+    assert not inspect.has_multiple_turns(str(recording.path))
 
 
 def record(kind, turn, **more):
@@ -45,7 +45,7 @@ def test_turns_are_counted_by_ends_or_the_whole_file(tmp_path, lines, several):
             line + b"\n" for line in [history.rollout_line(history.session_meta(history.new_thread_id(0))), *lines]
         )
     )
-    assert inspect.several(str(path)) is several
+    assert inspect.has_multiple_turns(str(path)) is several
 
 
 def test_words_like_a_turn_are_not_counted(tmp_path):
@@ -57,4 +57,4 @@ def test_words_like_a_turn_are_not_counted(tmp_path):
         record("task_complete", ONE),
     ]
     path.write_bytes(b"\n".join(lines))
-    assert not inspect.several(str(path))
+    assert not inspect.has_multiple_turns(str(path))
