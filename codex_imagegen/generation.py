@@ -75,7 +75,7 @@ def _targets(request: Request) -> tuple[output.Target, ...]:
         request.out,
         count=request.count,
         force=request.force,
-        wanted=request.wishes.format,
+        wanted=request.image_options.format,
         within=request.within,
         may_be_there=request.skip_existing,
     )
@@ -147,12 +147,12 @@ def generate_one(request: Request, run: Run, target: output.Target) -> tuple[Bac
 
 def _finished(request: Request, made: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
     """Re-encode the picture where the request or its name asks for that, compare it with the wishes, write it."""
-    wishes = request.wishes
-    picture = convert.finish(made.picture, target.format, wishes)
-    if wishes.size or wishes.aspect_ratio or wishes.resolution or wishes.transparent:
+    image_options = request.image_options
+    picture = convert.finish(made.picture, target.format, image_options)
+    if image_options.size or image_options.aspect_ratio or image_options.resolution or image_options.transparent:
         from codex_imagegen.images.compare import differences
 
-        made = replace(made, warnings=(*made.warnings, *differences(picture, wishes)))
+        made = replace(made, warnings=(*made.warnings, *differences(picture, image_options)))
     if picture is made.picture:
         made = replace(made, warnings=(*made.warnings, *structure.remarks(picture)))
     return made, output.write(picture, target, original=picture is made.picture)

@@ -15,16 +15,16 @@ from typing import Any
 from codex_imagegen.errors import UsageError
 from codex_imagegen.request import ImageOptions, PictureFormat, Request
 
-WISHES = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
+IMAGE_OPTIONS = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
 """Those that say how the picture should look (see :class:`~codex_imagegen.request.ImageOptions`)."""
 
 
 def request(options: Mapping[str, Any]) -> Request:
-    """The request that options of the right types mean; raises :class:`UsageError` for wishes that mean nothing."""
-    plain = {name: value for name, value in options.items() if name not in WISHES}
-    wished = {name: options[name] for name in WISHES if options.get(name) not in (None, False)}
+    """The request that options of the right types mean; raises :class:`UsageError` for options that mean nothing."""
+    plain = {name: value for name, value in options.items() if name not in IMAGE_OPTIONS}
+    wished = {name: options[name] for name in IMAGE_OPTIONS if options.get(name) not in (None, False)}
     if wished:
-        plain["wishes"] = parse(**wished)
+        plain["image_options"] = parse(**wished)
     return Request(**plain)
 
 
@@ -145,8 +145,8 @@ def parse(
     format: str | None = None,  # noqa: A002 - the option's own name
     fit: bool = False,
 ) -> ImageOptions:
-    """The wishes that these words mean; raises :class:`UsageError` for words that mean none."""
-    wishes = ImageOptions(
+    """The options as typed, parsed; raises :class:`UsageError` for a value that is none of its kind."""
+    image_options = ImageOptions(
         size=_picture_size(size),
         aspect_ratio=_ratio(aspect_ratio),
         resolution=_one_of("--resolution", resolution, RESOLUTIONS),
@@ -155,19 +155,19 @@ def parse(
         format=_format(format),
         fit=fit,
     )
-    if wishes.fit and wishes.size is None:
+    if image_options.fit and image_options.size is None:
         raise UsageError("--fit needs a size to fit", hint="give --size WxH too")
-    if wishes.transparent and wishes.format == "jpeg":
+    if image_options.transparent and image_options.format == "jpeg":
         raise UsageError("a JPEG can't be transparent", hint="use --format png or webp")
-    return wishes
+    return image_options
 
 
-def ratio_of(wishes: ImageOptions) -> float | None:
+def ratio_of(image_options: ImageOptions) -> float | None:
     """Width divided by height, where a size or a ratio was wished for."""
-    if wishes.size:
-        return wishes.size[0] / wishes.size[1]
-    if wishes.aspect_ratio:
-        width, height = wishes.aspect_ratio.split(":")
+    if image_options.size:
+        return image_options.size[0] / image_options.size[1]
+    if image_options.aspect_ratio:
+        width, height = image_options.aspect_ratio.split(":")
         return int(width) / int(height)
     return None
 

@@ -81,7 +81,7 @@ class Request:
     force: bool = False
     skip_existing: bool = False
     backend: str = "codex"
-    wishes: ImageOptions = field(default_factory=ImageOptions)
+    image_options: ImageOptions = field(default_factory=ImageOptions)
     model: str | None = None
     full_turn: bool = False
     codex: str | None = None

@@ -26,7 +26,7 @@ def test_request_needs_only_a_prompt():
     request = Request("a fox")
     assert (request.timeout_sec, request.count, request.backend) == (300.0, 1, "codex")
     assert (request.refs, request.out, request.force, request.full_turn) == ((), None, False, False)
-    assert request.wishes == ImageOptions()
+    assert request.image_options == ImageOptions()
     assert ImageOptions() == ImageOptions(None, None, None, None, False, None)
 
 

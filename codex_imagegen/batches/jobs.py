@@ -119,7 +119,7 @@ class Jobs:
 
 def _check_suffix(request: Request) -> None:
     suffix = os.path.splitext(request.out or "")[1]
-    promised, wanted = SUFFIXES.get(suffix.lower()), request.wishes.format
+    promised, wanted = SUFFIXES.get(suffix.lower()), request.image_options.format
     if promised is None:
         raise UsageError(f"'out' can't be {request.out!r}", hint="end it in .png, .jpg or .webp")
     if wanted not in (None, promised):
@@ -216,7 +216,7 @@ def job_key(request: Request, name: str, digests: Sequence[bytes]) -> bytes:
         "model": request.model,
         "full_turn": request.full_turn,
         "codex_args": request.codex_args,
-        "wishes": {name: value for name, value in asdict(request.wishes).items() if value},
+        "image_options": {name: value for name, value in asdict(request.image_options).items() if value},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()[:16]
 

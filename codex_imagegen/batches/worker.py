@@ -111,7 +111,7 @@ class JobWorker:
     def _run(self, job: Job) -> Result:
         self.folders.add(os.path.dirname(job.out))
         try:
-            output.plan(job.out, force=job.request.force, wanted=job.request.wishes.format)
+            output.plan(job.out, force=job.request.force, wanted=job.request.image_options.format)
         except OutExists as error:
             error.hint = MOVE
             raise

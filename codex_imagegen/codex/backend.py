@@ -44,7 +44,7 @@ def make(request: Request, run: Run) -> BackendResult:
             binary,
             folder,
             references=copies,
-            wishes=request.wishes,
+            image_options=request.image_options,
             model=request.model,
             settings=features.settings(servers, version, cautious=cautious),
             extra=request.codex_args,

@@ -15,20 +15,20 @@ RATIO_TOLERANCE = 0.02
 _LONG_SIDES = {"1k": 1024, "2k": 2048, "4k": 3840}
 
 
-def differences(picture: Picture, wishes: ImageOptions) -> tuple[Warning_, ...]:
+def differences(picture: Picture, image_options: ImageOptions) -> tuple[Warning_, ...]:
     """A warning, with both values, for each wish that the picture does not meet."""
-    return tuple(_differences(picture, wishes))
+    return tuple(_differences(picture, image_options))
 
 
-def _differences(picture: Picture, wishes: ImageOptions) -> Iterator[Warning_]:
+def _differences(picture: Picture, image_options: ImageOptions) -> Iterator[Warning_]:
     came = f"{picture.width}x{picture.height}"
-    if wishes.size and (picture.width, picture.height) != wishes.size:
-        yield _size(f"{wishes.size[0]}x{wishes.size[1]} was wished for, and {came} came")
-    elif wishes.aspect_ratio and _is_off(picture, words.ratio_of(wishes)):
-        yield _size(f"the aspect ratio {wishes.aspect_ratio} was wished for, and {came} came")
-    if wishes.resolution and max(picture.width, picture.height) < 0.9 * _LONG_SIDES[wishes.resolution]:
-        yield _size(f"about {_LONG_SIDES[wishes.resolution]} pixels were wished for, and {came} came")
-    if wishes.transparent and not _is_transparent(picture):
+    if image_options.size and (picture.width, picture.height) != image_options.size:
+        yield _size(f"{image_options.size[0]}x{image_options.size[1]} was wished for, and {came} came")
+    elif image_options.aspect_ratio and _is_off(picture, words.ratio_of(image_options)):
+        yield _size(f"the aspect ratio {image_options.aspect_ratio} was wished for, and {came} came")
+    if image_options.resolution and max(picture.width, picture.height) < 0.9 * _LONG_SIDES[image_options.resolution]:
+        yield _size(f"about {_LONG_SIDES[image_options.resolution]} pixels were wished for, and {came} came")
+    if image_options.transparent and not _is_transparent(picture):
         yield Warning_("alpha-missing", "a transparent background was wished for, and no pixel is transparent")
 
 

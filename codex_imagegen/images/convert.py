@@ -81,14 +81,14 @@ def _mode_for(image: PillowImage, wanted: PictureFormat) -> PillowImage:
     return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
 
 
-def finish(picture: Picture, format: PictureFormat | None, wishes: ImageOptions) -> Picture:  # noqa: A002 - its own name
+def finish(picture: Picture, format: PictureFormat | None, image_options: ImageOptions) -> Picture:  # noqa: A002 - its own name
     """The picture in ``format`` (or the one wished for, or its own), cropped to the wished size if it shall ``fit``.
 
     The very same object where nothing is to be done, so that its bytes are written as they came. Raises
     :class:`OutUnwritable` when the format can't hold it.
     """
-    wanted = format or wishes.format or picture.format
-    size = wishes.size if wishes.fit and wishes.size != (picture.width, picture.height) else None
+    wanted = format or image_options.format or picture.format
+    size = image_options.size if image_options.fit and image_options.size != (picture.width, picture.height) else None
     if wanted == picture.format and size is None:
         return picture
     # it needs Pillow, and most pictures need nothing

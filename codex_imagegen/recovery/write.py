@@ -36,14 +36,14 @@ class RecoveryOutput:
     out: str | None = None
     out_dir: str | None = None
     force: bool = False
-    wishes: ImageOptions = field(default_factory=ImageOptions)
+    image_options: ImageOptions = field(default_factory=ImageOptions)
     within: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise :class:`UsageError` for what contradicts itself."""
         if self.out is not None and self.out_dir is not None:
             raise UsageError("--out and --out-dir contradict each other", hint="give one of them")
-        if self.wishes.size is not None and not self.wishes.fit:
+        if self.image_options.size is not None and not self.image_options.fit:
             raise UsageError("a picture that was made has its size", hint="add --fit to scale and crop it")
 
 
@@ -54,7 +54,9 @@ def write(found: Found, place: RecoveryOutput, before: int | None = None) -> lis
     """
     try:
         targets = _targets(found, place, before)
-        return [_put(picture, target, place.wishes) for picture, target in zip(found.pictures, targets, strict=True)]
+        return [
+            _put(picture, target, place.image_options) for picture, target in zip(found.pictures, targets, strict=True)
+        ]
     except ImagegenError as error:
         error.spent, error.thread_id, error.codex_version = False, found.past.thread_id, found.codex_version
         raise
@@ -85,8 +87,8 @@ def _stem(past: SessionRef) -> str:
     return past.thread_id or os.path.basename(past.path or "picture").split(".")[0]
 
 
-def _put(picture: Picture, target: output.Target, wishes: ImageOptions) -> Image:
-    finished = convert.finish(picture, target.format, wishes)
+def _put(picture: Picture, target: output.Target, image_options: ImageOptions) -> Image:
+    finished = convert.finish(picture, target.format, image_options)
     return output.write(finished, target, original=finished is picture)
 
 

@@ -130,25 +130,25 @@ def aspect_ratio_of(size: tuple[int, int]) -> str:
 
 
 def _wishes(request: Request) -> dict[str, str]:
-    wishes = request.wishes
-    if wishes.transparent:
+    image_options = request.image_options
+    if image_options.transparent:
         raise RunComfyInput("RunComfy has no transparent background", hint="leave --transparent out")
     asked = {
-        "aspect_ratio": _allowed("--aspect-ratio", _aspect_ratio(wishes), ASPECT_RATIOS),
-        "resolution": _allowed("--resolution", wishes.resolution, RESOLUTIONS),
-        "quality": _allowed("--quality", wishes.quality, QUALITIES),
-        "output_format": _allowed("--format", wishes.format or _named_format(request.out), FORMATS),
+        "aspect_ratio": _allowed("--aspect-ratio", _aspect_ratio(image_options), ASPECT_RATIOS),
+        "resolution": _allowed("--resolution", image_options.resolution, RESOLUTIONS),
+        "quality": _allowed("--quality", image_options.quality, QUALITIES),
+        "output_format": _allowed("--format", image_options.format or _named_format(request.out), FORMATS),
     }
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _aspect_ratio(wishes: ImageOptions) -> str | None:
-    if wishes.size is None:
-        return wishes.aspect_ratio
-    meant = aspect_ratio_of(wishes.size)
-    if wishes.aspect_ratio not in (None, meant):
+def _aspect_ratio(image_options: ImageOptions) -> str | None:
+    if image_options.size is None:
+        return image_options.aspect_ratio
+    meant = aspect_ratio_of(image_options.size)
+    if image_options.aspect_ratio not in (None, meant):
         raise RunComfyInput(
-            f"--size means the aspect ratio {meant}, and --aspect-ratio says {wishes.aspect_ratio}",
+            f"--size means the aspect ratio {meant}, and --aspect-ratio says {image_options.aspect_ratio}",
             hint="give one of the two",
         )
     return meant

@@ -74,7 +74,9 @@ def test_job_may_have_every_option_by_its_name(codex: str, tmp_path: Path) -> No
     assert (request.prompt, request.refs, request.out) == ("fox", ("ref.png",), str(tmp_path / "out/a/fox.webp"))
     assert (request.timeout_sec, request.force, request.full_turn) == (7.0, True, True)
     assert (request.codex, request.model, request.codex_args) == (codex, "m", ("-c", "x=1"))
-    assert request.wishes == ImageOptions((10, 20), "1:2", "2k", "low", transparent=True, format="webp", fit=True)
+    assert request.image_options == ImageOptions(
+        (10, 20), "1:2", "2k", "low", transparent=True, format="webp", fit=True
+    )
 
 
 def test_default_holds_where_a_job_has_no_value_or_null() -> None:
@@ -88,7 +90,7 @@ def test_default_holds_where_a_job_has_no_value_or_null() -> None:
             format="webp",
         )
     )
-    assert [job.request.wishes.quality for job in (one, two, three)] == ["low", "high", "low"]
+    assert [job.request.image_options.quality for job in (one, two, three)] == ["low", "high", "low"]
     assert [job.request.timeout_sec for job in (one, two, three)] == [9, 1, 9]
     assert [Path(job.out).name for job in (one, two, three)] == ["0001.webp", "0002.webp", "0003.jpg"]
 

@@ -52,8 +52,8 @@ def when(standin: StandIn, words: str, *acts: Callable[[], object]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def request(prompt: str = "a fox", *refs: str, model: str | None = None, **wishes: object) -> Request:
-    return Request(prompt, refs=refs, backend="runcomfy", model=model, wishes=ImageOptions(**wishes))  # type: ignore[arg-type]
+def request(prompt: str = "a fox", *refs: str, model: str | None = None, **image_options: object) -> Request:
+    return Request(prompt, refs=refs, backend="runcomfy", model=model, image_options=ImageOptions(**image_options))  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,9 @@ RESULT = f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
 CANCEL = f"POST /v1/requests/{REQUEST_ID}/cancel"
 
 
-def fails(bench: Bench, **wishes: object) -> ImagegenError:
+def fails(bench: Bench, **image_options: object) -> ImagegenError:
     with pytest.raises(ImagegenError) as caught:
-        backend.make(request("a fox", **wishes), bench.run())
+        backend.make(request("a fox", **image_options), bench.run())
     return caught.value
 
 
@@ -62,8 +62,8 @@ def test_backend_without_token_sends_nothing(standin: StandIn, bench: Bench, mon
 
 
 def test_backend_refuses_options_without_schema(standin: StandIn, bench: Bench) -> None:
-    for wishes in ({"quality": "best"}, {"transparent": True}, {"size": (5, 1)}):
-        assert fails(bench, **wishes).exit_code == 65
+    for image_options in ({"quality": "best"}, {"transparent": True}, {"size": (5, 1)}):
+        assert fails(bench, **image_options).exit_code == 65
     assert standin.calls == []
 
 

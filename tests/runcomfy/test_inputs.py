@@ -93,7 +93,7 @@ def test_any_size_is_translated_exactly_or_refused(width: int, height: int) -> N
 
 
 @pytest.mark.parametrize(
-    "wishes",
+    "image_options",
     [
         {"aspect_ratio": "2:1"},
         {"aspect_ratio": "4:6"},
@@ -107,9 +107,9 @@ def test_any_size_is_translated_exactly_or_refused(width: int, height: int) -> N
         {"size": (1024, 1024), "aspect_ratio": "2:3"},
     ],
 )
-def test_values_outside_the_schema_are_refused(wishes: dict[str, object]) -> None:
+def test_values_outside_the_schema_are_refused(image_options: dict[str, object]) -> None:
     with pytest.raises(RunComfyInput) as caught:
-        inputs.order(request("a", **wishes))
+        inputs.order(request("a", **image_options))
     assert (caught.value.exit_code, caught.value.spent) == (65, False)
 
 

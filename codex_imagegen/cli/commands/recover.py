@@ -65,7 +65,7 @@ def _place(*, size: str | None, fit: bool, **where: Any) -> RecoveryOutput:
     from codex_imagegen import options
     from codex_imagegen.recovery.write import RecoveryOutput
 
-    return RecoveryOutput(**where, wishes=options.parse(size=size, fit=fit))
+    return RecoveryOutput(**where, image_options=options.parse(size=size, fit=fit))
 
 
 def _check(list_wanted: bool, named: bool, limit: int | None, *, force: bool, **where: Any) -> None:  # noqa: ARG001

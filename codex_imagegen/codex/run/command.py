@@ -95,7 +95,7 @@ def argv(
     folder: str,
     *,
     references: Sequence[str] = (),
-    wishes: ImageOptions | None = None,
+    image_options: ImageOptions | None = None,
     model: str | None = None,
     settings: Sequence[str] = (),
     extra: Sequence[str] = (),
@@ -105,7 +105,7 @@ def argv(
     ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are those of a lean turn
     (see :func:`lean.settings`); ``extra`` is what the user adds, last, so that it wins.
     """
-    told = instructions(len(references), wishes or ImageOptions())
+    told = instructions(len(references), image_options or ImageOptions())
     line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
     line += ["--enable", "image_generation", "-C", folder]
     for setting in (f"developer_instructions={json.dumps(told)}", *settings):
@@ -116,24 +116,24 @@ def argv(
     return [*line, *extra]
 
 
-def instructions(references: int, wishes: ImageOptions) -> str:
+def instructions(references: int, image_options: ImageOptions) -> str:
     """What the model is told beside the prompt, as a developer; the prompt itself stays as it was typed."""
     told = _REFERENCES.format(count=references) if references else ""
-    return INSTRUCTIONS.replace("{references}", told).replace("{wishes}", options_sentence(wishes))
+    return INSTRUCTIONS.replace("{references}", told).replace("{wishes}", options_sentence(image_options))
 
 
-def options_sentence(wishes: ImageOptions) -> str:
+def options_sentence(image_options: ImageOptions) -> str:
     """The wishes as one plain sentence with a space after it, or nothing: the tool has no parameters for them."""
     parts = []
-    if wishes.size:
-        parts.append(f"{wishes.size[0]} pixels wide and {wishes.size[1]} pixels high")
-    if wishes.aspect_ratio:
-        parts.append(f"of the aspect ratio {wishes.aspect_ratio} (width to height)")
-    if wishes.resolution:
-        parts.append(f"of about {wishes.resolution.upper()} resolution")
-    if wishes.quality:
-        parts.append(f"of {wishes.quality} rendering quality")
-    if wishes.transparent:
+    if image_options.size:
+        parts.append(f"{image_options.size[0]} pixels wide and {image_options.size[1]} pixels high")
+    if image_options.aspect_ratio:
+        parts.append(f"of the aspect ratio {image_options.aspect_ratio} (width to height)")
+    if image_options.resolution:
+        parts.append(f"of about {image_options.resolution.upper()} resolution")
+    if image_options.quality:
+        parts.append(f"of {image_options.quality} rendering quality")
+    if image_options.transparent:
         parts.append("on a fully transparent background (set transparent_background where the tool has it)")
     return f"The picture should be {', '.join(parts)}. " if parts else ""
 

@@ -112,8 +112,12 @@ def test_arguments_of_the_user_come_last():
 
 
 def test_instructions_are_a_toml_string():
-    wishes = ImageOptions(aspect_ratio="16:9", quality="high", transparent=True, size=(1024, 768), resolution="2k")
-    told = settings(command.argv("codex", "/f", references=["/a"] * 3, wishes=wishes))["developer_instructions"]
+    image_options = ImageOptions(
+        aspect_ratio="16:9", quality="high", transparent=True, size=(1024, 768), resolution="2k"
+    )
+    told = settings(command.argv("codex", "/f", references=["/a"] * 3, image_options=image_options))[
+        "developer_instructions"
+    ]
     words = tomllib.loads(f"x = {told}")["x"]
     assert json.loads(told) == words
     for part in ("word for word", "all 3", "16:9", "high", "transparent", "1024", "768", "2K"):
