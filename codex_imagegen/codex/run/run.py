@@ -217,7 +217,7 @@ class CodexRun:
     def _evidence(self, reading: RolloutFollower, *, timed_out: bool) -> failures.Evidence:
         from codex_imagegen.codex.install import login
         from codex_imagegen.codex.run import failures
-        from codex_imagegen.codex.sessions import disk_usage
+        from codex_imagegen.platform import disk
 
         return failures.Evidence(
             exit_code=self._process.exit_code,
@@ -231,7 +231,7 @@ class CodexRun:
             records=reading.evidence,
             sent=self._sent,
             indexing=_INDEXING in self.told and not self._sent,
-            free_bytes=disk_usage.free_bytes(self._home),
+            free_bytes=disk.free_bytes(self._home),
             login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
 
