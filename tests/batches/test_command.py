@@ -225,7 +225,7 @@ def test_second_batch_on_the_same_journal_is_refused(lab: Labs) -> None:
     until(lambda: pictures_asked(world), "the picture to be asked for")
     second = world.run("batch", "jobs.txt", "--json")
     assert (second.code, second.json["error"]["code"]) == (2, "usage")
-    assert "another batch is at work" in second.err
+    assert "another batch is running" in second.err
     assert len(second.err.splitlines()) == 1
     script.free.set()
     _out, err = first.communicate(timeout=60)
