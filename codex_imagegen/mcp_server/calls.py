@@ -34,11 +34,11 @@ _Work = Work[CallToolResult]
 _HINT = "see the schema of the tool"
 
 
-class Calls:
+class CallHandler:
     """Answers calls. ``on_defect`` makes an error of the tree out of any other exception, and keeps its traceback."""
 
     def __init__(self, settings: Settings, on_defect: Callable[[Exception], ImagegenError]) -> None:
-        self.tools: dict[str, Tool] = {tool.name: tool for tool in tools.tools(settings)}
+        self.tools: dict[str, Tool] = {tool.name: tool for tool in tools.build_tools(settings)}
         self._settings, self._on_defect = settings, on_defect
         self._paid = anyio.CapacityLimiter(settings.jobs)
         self._free = anyio.CapacityLimiter(settings.jobs)
@@ -54,17 +54,17 @@ class Calls:
                 return await self._settled(self._recovering(found), progress, self._free)
             return await self._drawn(found, name, progress)
         except ImagegenError as error:
-            return results.of_error(error, self._settings)
+            return results.format_error(error, self._settings)
         except Exception as error:  # noqa: BLE001 - the boundary
-            return results.of_error(self._on_defect(error), self._settings)
+            return results.format_error(self._on_defect(error), self._settings)
 
     def refuse(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult | None:
         """The answer of a call whose arguments are not valid Unicode; None where there is no such tool."""
         if name not in self.tools:
             return None
-        odd = ", ".join(repr(key) for key, value in arguments.items() if not unreadable.is_text({key: value}))
+        odd = ", ".join(repr(key) for key, value in arguments.items() if not unreadable.is_valid_unicode({key: value}))
         told = f"{odd or 'the request'} must be valid Unicode text"
-        return results.of_error(UsageError(told, hint="send it without half a surrogate pair"), self._settings)
+        return results.format_error(UsageError(told, hint="send it without half a surrogate pair"), self._settings)
 
     async def _settled(self, work: _Work, progress: Progress, limiter: anyio.CapacityLimiter) -> CallToolResult:
         outcome = await run_work(work, progress, limiter)
@@ -85,7 +85,7 @@ class Calls:
         return answer
 
     def _examining(self) -> _Work:
-        return lambda interrupt, _tell: results.of_checkup(examined(self._settings, interrupt))
+        return lambda interrupt, _tell: results.format_doctor_report(run_doctor(self._settings, interrupt))
 
     def _checked(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that were given, of their types; raises :class:`UsageError`."""
@@ -123,10 +123,10 @@ class Calls:
         def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> CallToolResult:
             def hear(event: Event) -> None:
                 call.hear(event)
-                tell(_numbered(event, request.count))
+                tell(_add_number(event, request.count))
 
             call.result = generation.generate(request, interrupt=interrupt, tell=hear)
-            return results.of_result(call.result, self._settings)
+            return results.format_result(call.result, self._settings)
 
         return work
 
@@ -144,23 +144,23 @@ class Calls:
                 self._owed.settled(thread)
                 raise
             self._owed.settled(thread)
-            return results.of_result(result, self._settings)
+            return results.format_result(result, self._settings)
 
         return work
 
 
-def _numbered(event: Event, count: int) -> Event:
+def _add_number(event: Event, count: int) -> Event:
     """The event with the picture that it tells of, where there are several."""
     if count == 1 or event.index is None or event.message:
         return event
     return replace(event, message=f"picture {event.index + 1} of {count}")
 
 
-LIMIT_SEC = 60.0
+DOCTOR_LIMIT_SEC = 60.0
 """Each of its checks has a time of its own, and they all run at once."""
 
 
-def examined(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
+def run_doctor(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
     """What ``codex-imagegen doctor --json`` prints; raises :class:`Interrupted` when somebody asks to stop."""
     # -P: a module in the working folder, which a model may write to, is no part of this program
     argv = [sys.executable, "-P", "-m", "codex_imagegen", "doctor", "--json"]
@@ -169,7 +169,7 @@ def examined(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
     with subprocess.Popen(argv, stdin=silent, stdout=subprocess.PIPE, stderr=silent) as child:
         unhook = interrupt.on_set(child.terminate)
         try:
-            out, _none = child.communicate(timeout=LIMIT_SEC)
+            out, _none = child.communicate(timeout=DOCTOR_LIMIT_SEC)
         except subprocess.TimeoutExpired:
             child.kill()
             raise InternalError("the doctor gave no answer", hint="run: codex-imagegen doctor") from None

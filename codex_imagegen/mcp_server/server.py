@@ -26,7 +26,7 @@ from codex_imagegen._version import __version__
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.mcp_server import unreadable
-from codex_imagegen.mcp_server.calls import Calls
+from codex_imagegen.mcp_server.calls import CallHandler
 from codex_imagegen.mcp_server.settings import Settings
 from codex_imagegen.mcp_server.tools import INSTRUCTIONS
 
@@ -36,13 +36,13 @@ NAME = "codex-imagegen"
 def serve(settings: Settings, interrupt: Interrupt, on_defect: Callable[[Exception], ImagegenError]) -> None:
     """Serve until stdin ends or the interrupt is set; every Codex has gone when this returns."""
     try:
-        calls = Calls(settings, on_defect)
+        calls = CallHandler(settings, on_defect)
         anyio.run(_serve, _server(calls), calls.refuse, interrupt)
     except* BrokenPipeError:  # the client reads no longer: it has gone, as where stdin ends
         pass
 
 
-def _server(calls: Calls) -> Server[Any]:
+def _server(calls: CallHandler) -> Server[Any]:
     async def list_tools(_ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=list(calls.tools.values()))
 
@@ -65,11 +65,11 @@ def _server(calls: Calls) -> Server[Any]:
     )
 
 
-async def _serve(server: Server[Any], refuse: unreadable.Refuse, interrupt: Interrupt) -> None:
+async def _serve(server: Server[Any], refuse: unreadable.RefuseCall, interrupt: Interrupt) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_ending, interrupt, group.cancel_scope)
+        group.start_soon(_cancel_on_interrupt, interrupt, group.cancel_scope)
         # the SDK's own stdin can't be cancelled while nothing comes; its stdout it keeps from everybody else
-        lines = _Lines(refuse)
+        lines = _StdinLines(refuse)
         async with stdio_server(stdin=cast("Any", lines)) as (read, write):
             lines.answer = write.send
             lines.opened.set()
@@ -77,7 +77,7 @@ async def _serve(server: Server[Any], refuse: unreadable.Refuse, interrupt: Inte
         group.cancel_scope.cancel()
 
 
-async def _ending(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
+async def _cancel_on_interrupt(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
     """End everything when the interrupt is set, by a signal handler or another thread."""
     asked, loop = anyio.Event(), asyncio.get_running_loop()
     unhook = interrupt.on_set(lambda: cast("None", loop.call_soon_threadsafe(asked.set)))
@@ -88,13 +88,13 @@ async def _ending(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
         unhook()
 
 
-class _Lines:
+class _StdinLines:
     """Standard input, line by line, read in a thread that is left alone with it when the server ends.
 
     A request that the SDK could not read is answered here, through ``answer``, from when ``opened`` is set.
     """
 
-    def __init__(self, refuse: unreadable.Refuse) -> None:
+    def __init__(self, refuse: unreadable.RefuseCall) -> None:
         self._refuse = refuse
         self.opened = anyio.Event()
         self.answer: Callable[[SessionMessage], Awaitable[None]]
@@ -107,10 +107,10 @@ class _Lines:
             if answer is None:
                 yield line
             else:
-                await self.answer(SessionMessage(cast("Any", _Answer(answer))))
+                await self.answer(SessionMessage(cast("Any", _RawMessage(answer))))
 
 
-class _Answer:
+class _RawMessage:
     """A line as the SDK's messages are: an id may have half a surrogate pair, which no message of its own can have."""
 
     def __init__(self, line: str) -> None:

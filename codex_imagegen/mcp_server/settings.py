@@ -54,16 +54,16 @@ def folders(roots: Sequence[str], more_for_refs: Sequence[str]) -> tuple[tuple[s
 
     Raises :class:`UsageError` for what is no folder, and where the working folder would be no bounds at all.
     """
-    out = tuple(_folder("--root", root) for root in roots) or (_working_folder(),)
-    refs = tuple(_folder("--ref-root", root) for root in more_for_refs)
+    out = tuple(_resolve_folder("--root", root) for root in roots) or (_working_folder(),)
+    refs = tuple(_resolve_folder("--ref-root", root) for root in more_for_refs)
     return out, tuple(dict.fromkeys((*out, *refs)))
 
 
-def _folder(option: str, path: str) -> str:
+def _resolve_folder(option: str, path: str) -> str:
     real = os.path.realpath(os.path.expanduser(path)) if path and "\0" not in path else path
     if not os.path.isdir(real):
         raise UsageError(f"{option} {path!r} is no folder", hint="name a folder that is there")
-    return _nameable(real)
+    return _check_unicode(real)
 
 
 def _working_folder() -> str:
@@ -73,10 +73,10 @@ def _working_folder() -> str:
             f"the working folder is {here!r}, and a model should not write all over it",
             hint="name the folders for its pictures: codex-imagegen mcp --root DIR",
         )
-    return _nameable(here)
+    return _check_unicode(here)
 
 
-def _nameable(folder: str) -> str:
+def _check_unicode(folder: str) -> str:
     """The folder; raises :class:`UsageError` for one that no message of the protocol can name."""
     try:
         folder.encode()

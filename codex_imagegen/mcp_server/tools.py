@@ -17,12 +17,12 @@ from codex_imagegen.runcomfy.inputs import MAX_REFERENCES as MAX_RUNCOMFY
 from codex_imagegen.schemas.kinds import KINDS
 
 
-def _flowing(text: str) -> str:
+def _join_lines(text: str) -> str:
     """The text with its paragraphs as lines: the breaks inside them are of this file alone."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-INSTRUCTIONS = _flowing("""
+INSTRUCTIONS = _join_lines("""
 Makes pictures with GPT Image 2 through the user's own ChatGPT plan, and saves them as files. generate_image draws from
 words, edit_image works from pictures that are there. A picture takes 30 to 90 seconds and uses up the user's quota:
 call once, wait for the answer, and never repeat a call to see whether it works. When a call fails or is cut off, call
@@ -67,19 +67,19 @@ usage-limit, or when the user asks how much is left; then tell the user what to 
 """
 
 
-def tools(settings: Settings) -> list[Tool]:
+def build_tools(settings: Settings) -> list[Tool]:
     """The tools with exact schemas; what the owner has not allowed is not in them."""
-    prompt, refs, look = prompt_schema(), refs_schema(settings), look_schemas(settings)
+    prompt, refs, look = prompt_schema(), refs_schema(settings), option_schemas(settings)
     return [
         _tool("generate_image", "Generate an image", _GENERATE, prompt | look, ["prompt"]),
         _tool("edit_image", "Edit images", _EDIT, prompt | refs | look, ["prompt", "refs"]),
-        _tool("recover_image", "Recover an image", _RECOVER, found_schemas(settings), [], paid=False),
+        _tool("recover_image", "Recover an image", _RECOVER, recovery_schemas(settings), [], paid=False),
         Tool(
             name="doctor",
             title="Check the setup",
-            description=_flowing(_DOCTOR),
+            description=_join_lines(_DOCTOR),
             input_schema={"type": "object", "properties": {}, "required": [], "additionalProperties": False},
-            output_schema=_answered("doctor"),
+            output_schema=_output_schema("doctor"),
             annotations=ToolAnnotations(title="Check the setup", read_only_hint=True, open_world_hint=True),
         ),
     ]
@@ -95,14 +95,14 @@ def _tool(
     return Tool(
         name=name,
         title=title,
-        description=_flowing(description),
+        description=_join_lines(description),
         input_schema=schema,
-        output_schema=_answered("result"),
+        output_schema=_output_schema("result"),
         annotations=hints,
     )
 
 
-def _answered(kind: str) -> dict[str, Any]:
+def _output_schema(kind: str) -> dict[str, Any]:
     """The schema of ``--json``, without what clients stumble over that know one dialect, or one schema of an id."""
     whole = KINDS[kind].schema(kind)
     return {key: _portable(value) for key, value in whole.items() if key not in {"$schema", "$id"}}
@@ -126,13 +126,13 @@ _SIZE = r"^\d{1,5}x\d{1,5}$"
 
 def prompt_schema() -> Schemas:
     """What is to be drawn."""
-    return {"prompt": _text("What to draw, sent word for word.", minLength=1, maxLength=MAX_PROMPT_CHARS)}
+    return {"prompt": _text_schema("What to draw, sent word for word.", minLength=1, maxLength=MAX_PROMPT_CHARS)}
 
 
 def refs_schema(settings: Settings) -> Schemas:
     """What it is to be drawn from."""
     most = MAX_RUNCOMFY if "runcomfy" in settings.backends else MAX_REFERENCES
-    where = f"inside {_listed(settings.ref_roots)}; relative ones begin in {settings.ref_roots[0]}"
+    where = f"inside {_join_folders(settings.ref_roots)}; relative ones begin in {settings.ref_roots[0]}"
     told = f"Paths of the reference pictures (PNG, JPEG, WebP), at most {MAX_REFERENCES}, {where}."
     if "runcomfy" in settings.backends:
         told += f" With runcomfy at most {most}, and https URLs too."
@@ -141,73 +141,73 @@ def refs_schema(settings: Settings) -> Schemas:
     }
 
 
-def found_schemas(settings: Settings) -> Schemas:
+def recovery_schemas(settings: Settings) -> Schemas:
     """Which picture is to be found again, and where it goes."""
-    thread = _text(
+    thread = _text_schema(
         "The thread_id of the failure or the result; left out: the picture that this server still owes, or its last."
     )
-    size = _text("Width and height in pixels, such as 1024x1536; needs fit.", pattern=_SIZE)
-    return {"thread_id": thread, **_out(settings), **_force(), "size": size, "fit": _fit()}
+    size = _text_schema("Width and height in pixels, such as 1024x1536; needs fit.", pattern=_SIZE)
+    return {"thread_id": thread, **_out_schema(settings), **_force_schema(), "size": size, "fit": _fit_schema()}
 
 
-def _out(settings: Settings) -> Schemas:
+def _out_schema(settings: Settings) -> Schemas:
     first = settings.roots[0]
-    where = f"inside {_listed(settings.roots)}; relative ones begin in {first}"
+    where = f"inside {_join_folders(settings.roots)}; relative ones begin in {first}"
     told = f"Where to save it: a path that ends in .png, .jpg or .webp, {where}. Missing folders are made."
-    return {"out": _text(f"{told} Left out: a new name in {first}.")}
+    return {"out": _text_schema(f"{told} Left out: a new name in {first}.")}
 
 
-def _force() -> Schemas:
-    return {"force": _flag("Replace the file at out if there is one; without it an existing file is an error.")}
+def _force_schema() -> Schemas:
+    return {"force": _flag_schema("Replace the file at out if there is one; without it an existing file is an error.")}
 
 
-def _fit() -> dict[str, Any]:
-    return _flag("Scale and crop the picture to size exactly, around its centre; needs size.")
+def _fit_schema() -> dict[str, Any]:
+    return _flag_schema("Scale and crop the picture to size exactly, around its centre; needs size.")
 
 
-def look_schemas(settings: Settings) -> Schemas:
+def option_schemas(settings: Settings) -> Schemas:
     """How it should look, and where it goes: what the owner has not allowed is not among it."""
     schemas = {
-        **_out(settings),
-        **_force(),
-        "count": _number(
+        **_out_schema(settings),
+        **_force_schema(),
+        "count": _number_schema(
             "How many pictures of this prompt; more than one are saved as stem-1.png, stem-2.png and so on.",
             type="integer", minimum=1, maximum=MAX_COUNT, default=1,
         ),
-        "size": _text(
+        "size": _text_schema(
             "Wished width and height in pixels, such as 1024x1536. A wish: what comes may differ, and a warning says"
             " so. With fit it is exact.",
             pattern=_SIZE,
         ),
-        "aspect_ratio": _text("Wished width to height, such as 16:9.", pattern=r"^\d{1,3}:\d{1,3}$"),
-        "fit": _fit(),
-        "resolution": _text("Wished resolution.", enum=list(RESOLUTIONS)),
-        "quality": _text("Wished quality.", enum=list(QUALITIES)),
-        "transparent": _flag("Wish for a transparent background: for icons, logos, stickers."),
-        "format": _text("File format; left out: by the suffix of out, else png.", enum=["png", "jpeg", "webp"]),
-        "timeout_sec": _number(
+        "aspect_ratio": _text_schema("Wished width to height, such as 16:9.", pattern=r"^\d{1,3}:\d{1,3}$"),
+        "fit": _fit_schema(),
+        "resolution": _text_schema("Wished resolution.", enum=list(RESOLUTIONS)),
+        "quality": _text_schema("Wished quality.", enum=list(QUALITIES)),
+        "transparent": _flag_schema("Wish for a transparent background: for icons, logos, stickers."),
+        "format": _text_schema("File format; left out: by the suffix of out, else png.", enum=["png", "jpeg", "webp"]),
+        "timeout_sec": _number_schema(
             "Seconds for the whole call; less than 120 is unkind.",
             type="number", exclusiveMinimum=0, default=DEFAULT_TIMEOUT_SEC,
         ),
-        "model": _text("Which model calls the image tool; leave it out unless the user names one."),
+        "model": _text_schema("Which model calls the image tool; leave it out unless the user names one."),
     }  # fmt: skip
     if len(settings.backends) > 1:
         told = "Who makes it; runcomfy costs the user money: choose it only when asked to."
-        schemas["backend"] = _text(told, enum=list(settings.backends), default=settings.backends[0])
+        schemas["backend"] = _text_schema(told, enum=list(settings.backends), default=settings.backends[0])
     return schemas
 
 
-def _text(description: str, **more: Any) -> dict[str, Any]:
+def _text_schema(description: str, **more: Any) -> dict[str, Any]:
     return {"type": "string", "description": description, **more}
 
 
-def _flag(description: str) -> dict[str, Any]:
+def _flag_schema(description: str) -> dict[str, Any]:
     return {"type": "boolean", "description": description, "default": False}
 
 
-def _number(description: str, **more: Any) -> dict[str, Any]:
+def _number_schema(description: str, **more: Any) -> dict[str, Any]:
     return {"description": description, **more}
 
 
-def _listed(folders: tuple[str, ...]) -> str:
+def _join_folders(folders: tuple[str, ...]) -> str:
     return " or ".join(folders)

@@ -19,8 +19,8 @@ from codex_imagegen.results import ErrorInfo, Result
 
 _MAX_CALLS = 100
 _PROMPT_CHARS = 40
-_NONE = "this server has made no picture yet, so there is no last one"
-_NAME_IT = "give the thread_id; the user can run: codex-imagegen recover --list"
+_NO_PICTURE = "this server has made no picture yet, so there is no last one"
+_THREAD_HINT = "give the thread_id; the user can run: codex-imagegen recover --list"
 
 
 @dataclass(eq=False)
@@ -68,7 +68,7 @@ class Call:
             return False
         if error is None or error.code == Interrupted.code:
             return True
-        return _may_be_there(error) and (index in self.threads or error.spent is not False)
+        return _may_exist(error) and (index in self.threads or error.spent is not False)
 
 
 @dataclass(frozen=True)
@@ -112,30 +112,30 @@ class UndeliveredImages:
             pictures = [_Picture(call, thread) for call in last for thread in tuple(call.threads.values())]
         if len(pictures) == 1 and pictures[0].thread:
             return pictures[0].thread
-        raise _unclear([picture for picture in pictures if picture.thread], len(pictures))
+        raise _ambiguous([picture for picture in pictures if picture.thread], len(pictures))
 
     def _all(self) -> list[Call]:
         with self._lock:
             return list(self._calls)
 
 
-def _may_be_there(error: ImagegenError | ErrorInfo) -> bool:
+def _may_exist(error: ImagegenError | ErrorInfo) -> bool:
     """Whether a picture may have landed all the same: not where Codex never ran, or says that it made none."""
     was_refused = 2 <= error.exit_code <= 4 or (error.exit_code == 73 and error.spent is False)
     return error.code not in NOTHING_MADE and not was_refused
 
 
-def _unclear(pictures: list[_Picture], number: int) -> UsageError:
+def _ambiguous(pictures: list[_Picture], number: int) -> UsageError:
     if not number:
-        return UsageError(_NONE, hint=_NAME_IT)
+        return UsageError(_NO_PICTURE, hint=_THREAD_HINT)
     if not pictures:
         told = "the picture that was not delivered has no session yet, or never had one"
-        return UsageError(f"{told}, so there is nothing to recover", hint=_NAME_IT)
+        return UsageError(f"{told}, so there is nothing to recover", hint=_THREAD_HINT)
     told = f"which picture is meant is not certain: {number} that this server was asked for may be"
-    return UsageError(told, hint=f"give the thread_id of yours: {'; '.join(_listed(pictures))}")
+    return UsageError(told, hint=f"give the thread_id of yours: {'; '.join(_describe(pictures))}")
 
 
-def _listed(pictures: list[_Picture]) -> Iterator[str]:
+def _describe(pictures: list[_Picture]) -> Iterator[str]:
     for picture in reversed(pictures):
         prompt = " ".join(picture.call.prompt[: _PROMPT_CHARS * 4].split())
         short = prompt if len(prompt) <= _PROMPT_CHARS else prompt[:_PROMPT_CHARS].rstrip() + "…"

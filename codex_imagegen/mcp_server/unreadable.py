@@ -12,13 +12,13 @@ from typing import Any
 from mcp.types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, CallToolResult, JSONRPCRequest
 from mcp.types import jsonrpc_message_adapter as adapter
 
-Refuse = Callable[[str, Mapping[str, Any]], CallToolResult | None]
+RefuseCall = Callable[[str, Mapping[str, Any]], CallToolResult | None]
 """Answers a call of the named tool whose arguments can't be read; None where there is no such tool."""
 
-_TEXT = "the request has text that is not valid Unicode"
+_INVALID_TEXT = "the request has text that is not valid Unicode"
 
 
-def answer(line: str, refuse: Refuse) -> str | None:
+def answer(line: str, refuse: RefuseCall) -> str | None:
     """The answer to a request that the SDK would drop, as a line of ASCII; None for all that it reads, or nobody can.
 
     An id that is no number and no string is answered as null, as JSON-RPC has it. A notification gets no answer.
@@ -31,18 +31,18 @@ def answer(line: str, refuse: Refuse) -> str | None:
     try:
         message = json.loads(line)
     except RecursionError:
-        return _line(None, error=_error(PARSE_ERROR, "the request is nested too deeply"))
+        return _encode(None, error=_error(PARSE_ERROR, "the request is nested too deeply"))
     except ValueError:
         return None
     if not isinstance(message, dict) or "method" not in message or message.get("id") is None:
         return None
     number = message["id"]
     named = number if isinstance(number, (str, int)) and not isinstance(number, bool) else None
-    return _line(named, **_refusal(message, refuse))
+    return _encode(named, **_reject(message, refuse))
 
 
-def _refusal(message: dict[str, Any], refuse: Refuse) -> dict[str, Any]:
-    if is_text(message):
+def _reject(message: dict[str, Any], refuse: RefuseCall) -> dict[str, Any]:
+    if is_valid_unicode(message):
         return {"error": _error(INVALID_REQUEST, "the request is not one of JSON-RPC 2.0")}
     params = message.get("params")
     if message["method"] == "tools/call" and isinstance(params, dict) and isinstance(params.get("name"), str):
@@ -50,10 +50,10 @@ def _refusal(message: dict[str, Any], refuse: Refuse) -> dict[str, Any]:
         refused = refuse(params["name"], arguments if isinstance(arguments, dict) else {})
         if refused is not None:
             return {"result": refused.model_dump(mode="json", by_alias=True, exclude_none=True)}
-    return {"error": _error(INVALID_PARAMS, _TEXT)}
+    return {"error": _error(INVALID_PARAMS, _INVALID_TEXT)}
 
 
-def is_text(value: Any) -> bool:
+def is_valid_unicode(value: Any) -> bool:
     """Whether all the text in a value of JSON is valid Unicode."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
@@ -66,5 +66,5 @@ def _error(code: int, message: str) -> dict[str, Any]:
     return {"code": code, "message": message}
 
 
-def _line(number: str | int | None, **outcome: Any) -> str:
+def _encode(number: str | int | None, **outcome: Any) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": number, **outcome})

@@ -14,7 +14,7 @@ from codex_imagegen import render
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event
 
-BEAT_SEC = 5.0
+HEARTBEAT_SEC = 5.0
 """How often a client hears that its call is still at work: many end a call that is silent for a minute."""
 
 T = TypeVar("T")
@@ -27,7 +27,10 @@ async def run_work(work: Work[T], progress: Progress, limiter: anyio.CapacityLim
 
     Cancelled, it asks the work to end, and returns when it has: Codex is gone then, and nothing is left behind.
     """
-    interrupt, pulse = Interrupt(), _Pulse(progress, "at work" if limiter.available_tokens else "waiting for its turn")
+    interrupt, pulse = (
+        Interrupt(),
+        _ProgressReporter(progress, "at work" if limiter.available_tokens else "waiting for its turn"),
+    )
     loop = asyncio.get_running_loop()
 
     def tell(event: Event) -> None:  # in whatever thread makes the picture
@@ -41,14 +44,14 @@ async def run_work(work: Work[T], progress: Progress, limiter: anyio.CapacityLim
             return error
 
     async with anyio.create_task_group() as group:
-        group.start_soon(_stopping, interrupt)
+        group.start_soon(_interrupt_on_cancel, interrupt)
         group.start_soon(pulse.beat)
         outcome = await to_thread.run_sync(attempt, limiter=limiter)
         group.cancel_scope.cancel()
     return outcome
 
 
-async def _stopping(interrupt: Interrupt) -> None:
+async def _interrupt_on_cancel(interrupt: Interrupt) -> None:
     """Set the flag when this is cancelled: the thread, which no cancellation reaches, ends by it."""
     try:
         await anyio.sleep_forever()
@@ -56,7 +59,7 @@ async def _stopping(interrupt: Interrupt) -> None:
         interrupt.set()
 
 
-class _Pulse:
+class _ProgressReporter:
     """Tells of each step at once, and of the last one again and again; ``progress`` gets the seconds since the call."""
 
     def __init__(self, progress: Progress, step: str) -> None:
@@ -75,5 +78,5 @@ class _Pulse:
             self._heard = anyio.Event()
             elapsed = time.monotonic() - self._began
             await self._progress(elapsed, f"{self._step}, {elapsed:.0f} s")
-            with anyio.move_on_after(BEAT_SEC):
+            with anyio.move_on_after(HEARTBEAT_SEC):
                 await self._heard.wait()

@@ -119,7 +119,7 @@ def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch
 
     from codex_imagegen import generation
     from codex_imagegen.cli import console
-    from codex_imagegen.mcp_server.calls import Calls
+    from codex_imagegen.mcp_server.calls import CallHandler
     from codex_imagegen.mcp_server.settings import Settings
 
     world = lab(offline=True)
@@ -133,7 +133,7 @@ def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch
         pass
 
     async def main():
-        calls = Calls(Settings((str(world.work),), (str(world.work),)), console.save_traceback)
+        calls = CallHandler(Settings((str(world.work),), (str(world.work),)), console.save_traceback)
         return await calls.answer("generate_image", {"prompt": "a"}, silent)
 
     monkeypatch.setattr(generation, "generate", broken)

@@ -89,7 +89,7 @@ def test_preview_limit_of_zero_gives_no_preview(tmp_path, limit, kinds):
     (tmp_path / "fox.png").write_bytes(data)
     image = ImageInfo(str(tmp_path / "fox.png"), "png", 160, 160, len(data), hashlib.sha256(data).hexdigest())
     settings = Settings((str(tmp_path),), (str(tmp_path),), preview_kb=limit)
-    answer = results.of_result(Result(ok=True, backend="codex", images=(image,)), settings)
+    answer = results.format_result(Result(ok=True, backend="codex", images=(image,)), settings)
     assert [block.type for block in answer.content] == kinds
 
 

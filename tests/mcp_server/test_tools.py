@@ -7,7 +7,7 @@ import pytest
 
 from codex_imagegen import api, options
 from codex_imagegen.mcp_server.settings import Settings
-from codex_imagegen.mcp_server.tools import INSTRUCTIONS, tools
+from codex_imagegen.mcp_server.tools import INSTRUCTIONS, build_tools
 
 ROOTS = ("/root-of-pictures",), ("/root-of-pictures", "/more")
 OWNERS = {"codex_home", "codex", "codex_args", "jobs", "full_turn", "skip_existing", "on_event", "interrupt"}
@@ -15,7 +15,7 @@ OWNERS = {"codex_home", "codex", "codex_args", "jobs", "full_turn", "skip_existi
 
 
 def named(settings):
-    return {tool.name: tool for tool in tools(settings)}
+    return {tool.name: tool for tool in build_tools(settings)}
 
 
 def test_arguments_of_tools_are_named_like_options():
@@ -32,7 +32,7 @@ def test_paid_backend_is_offered_only_when_the_owner_said_so():
     assert found["properties"]["backend"]["enum"] == ["codex", "runcomfy"]
 
 
-@pytest.mark.parametrize("tool", tools(Settings(*ROOTS)), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", build_tools(Settings(*ROOTS)), ids=lambda tool: tool.name)
 def test_schema_is_exact_and_describes_every_argument(tool):
     jsonschema.Draft202012Validator.check_schema(tool.input_schema)
     assert tool.input_schema["additionalProperties"] is False

@@ -143,8 +143,8 @@ def test_answer_with_half_a_surrogate_pair_can_be_sent():
     settings = Settings(("/tmp",), ("/tmp",))
     error = SessionMissing("no session in '/tmp/\udcff'", hint="\ud800")
     for answer in (
-        results.of_error(error, settings),
-        results.of_checkup(
+        results.format_error(error, settings),
+        results.format_doctor_report(
             {"ok": False, "checks": [{"status": "fail", "name": "\ud800", "message": "x", "hint": None}]}
         ),
     ):
