@@ -1,4 +1,4 @@
-"""The server itself, on stdin and stdout: it ends when its client goes away, or when it is told to."""
+"""The MCP server on stdin and stdout: it ends when its client disconnects, or on a signal."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ NAME = "codex-imagegen"
 
 
 def serve(settings: Settings, interrupt: Interrupt, on_defect: Callable[[Exception], ImagegenError]) -> None:
-    """Serve until stdin ends or the interrupt is set; every Codex has gone when this returns."""
+    """Serve until stdin ends or the interrupt is set; every Codex has ended when this returns."""
     try:
         calls = CallHandler(settings, on_defect)
         anyio.run(_serve, _server(calls), calls.refuse, interrupt)
-    except* BrokenPipeError:  # the client reads no longer: it has gone, as where stdin ends
+    except* BrokenPipeError:  # the client no longer reads: it has disconnected, as when stdin ends
         pass
 
 
@@ -68,41 +68,41 @@ def _server(calls: CallHandler) -> Server[Any]:
 async def _serve(server: Server[Any], refuse: unreadable.RefuseCall, interrupt: Interrupt) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_cancel_on_interrupt, interrupt, group.cancel_scope)
-        # the SDK's own stdin can't be cancelled while nothing comes; its stdout it keeps from everybody else
+        # a read of the SDK's own stdin can't be cancelled; its stdout is closed to everything else in this process
         lines = _StdinLines(refuse)
         async with stdio_server(stdin=cast("Any", lines)) as (read, write):
             lines.answer = write.send
-            lines.opened.set()
+            lines.is_ready.set()
             await server.run(read, write, server.create_initialization_options())
         group.cancel_scope.cancel()
 
 
 async def _cancel_on_interrupt(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
-    """End everything when the interrupt is set, by a signal handler or another thread."""
-    asked, loop = anyio.Event(), asyncio.get_running_loop()
-    unhook = interrupt.on_set(lambda: cast("None", loop.call_soon_threadsafe(asked.set)))
+    """Cancel everything when the interrupt is set, by a signal handler or another thread."""
+    is_set, loop = anyio.Event(), asyncio.get_running_loop()
+    unsubscribe = interrupt.on_set(lambda: cast("None", loop.call_soon_threadsafe(is_set.set)))
     try:
-        await asked.wait()
+        await is_set.wait()
         scope.cancel()
     finally:
-        unhook()
+        unsubscribe()
 
 
 class _StdinLines:
-    """Standard input, line by line, read in a thread that is left alone with it when the server ends.
+    """The lines of stdin, read in a thread that is abandoned when the server ends.
 
-    A request that the SDK could not read is answered here, through ``answer``, from when ``opened`` is set.
+    A request that the SDK can't read is answered here, through ``answer``. Nothing is read before ``is_ready`` is set.
     """
 
     def __init__(self, refuse: unreadable.RefuseCall) -> None:
         self._refuse = refuse
-        self.opened = anyio.Event()
+        self.is_ready = anyio.Event()
         self.answer: Callable[[SessionMessage], Awaitable[None]]
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        await self.opened.wait()
+        await self.is_ready.wait()
         while data := await to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True):
-            line = data.decode(errors="surrogateescape")  # other bytes than UTF-8 are half surrogate pairs then
+            line = data.decode(errors="surrogateescape")  # bytes that are not UTF-8 become half surrogate pairs
             answer = unreadable.answer(line, self._refuse)
             if answer is None:
                 yield line
@@ -111,11 +111,11 @@ class _StdinLines:
 
 
 class _RawMessage:
-    """A line as the SDK's messages are: an id may have half a surrogate pair, which no message of its own can have."""
+    """A line in the form of the SDK's messages, which can't have an id with half a surrogate pair."""
 
     def __init__(self, line: str) -> None:
         self._line = line
 
-    def model_dump_json(self, **_how: object) -> str:
-        """The line."""
+    def model_dump_json(self, **_options: object) -> str:
+        """Return the line."""
         return self._line

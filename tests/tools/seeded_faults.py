@@ -318,8 +318,8 @@ FAULTS = (
     ),
     Fault(
         "mcp_server/undelivered.py",
-        "self.owes = {index for index in self.owes if self._may_owe(index, told)}",
-        "self.owes = set()",
+        "self.undelivered = {index for index in self.undelivered if self._may_have(index, known_error)}",
+        "self.undelivered = set()",
         "after a call that was cancelled, recover_image delivers another call's picture",
         ("mcp_server/test_undelivered.py",),
     ),
