@@ -103,7 +103,10 @@ def _tool(
 
 
 def _output_schema(kind: str) -> dict[str, Any]:
-    """The schema of ``--json`` without ``$schema`` and ``$id``: some clients support one dialect only, or one use of an id."""
+    """The schema of ``--json``, without ``$schema`` and ``$id``.
+
+    Some clients support only one dialect, or reject a second schema with the same id.
+    """
     schema = KINDS[kind].schema(kind)
     return {key: _make_portable(value) for key, value in schema.items() if key not in {"$schema", "$id"}}
 
