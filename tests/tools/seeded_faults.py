@@ -318,8 +318,8 @@ FAULTS = (
     ),
     Fault(
         "mcp_server/undelivered.py",
-        "self.owes = {index for index in self.owes if self._may_owe(index, told)}",
-        "self.owes = set()",
+        "self.undelivered = {index for index in self.undelivered if self._may_have(index, known_error)}",
+        "self.undelivered = set()",
         "after a call that was cancelled, recover_image delivers another call's picture",
         ("mcp_server/test_undelivered.py",),
     ),
@@ -332,7 +332,7 @@ FAULTS = (
     ),
     Fault(
         "runcomfy/urls.py",
-        "return target if location and self.allow(target) else None",
+        "return target if location and self.is_allowed(target) else None",
         "return target if location else None",
         "a redirect of RunComfy's leads to any host, this machine's network among them",
         ("runcomfy/test_urls.py", "runcomfy/test_download.py"),
