@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,8 +35,9 @@ class Page:
         return Page(self.name, self.text.partition(words)[0])
 
     def blocks(self, kind: str = r"\w*") -> list[str]:
-        """The fenced blocks of one kind, such as ``sh`` or ``python``, or of any."""
-        return re.findall(rf"^```{kind}\n(.*?)^```", self.text, re.MULTILINE | re.DOTALL)
+        """The fenced blocks of one kind, such as ``sh`` or ``python``, or of any; those in lists are dedented."""
+        found = re.findall(rf"^( *)```{kind}\n(.*?)^\1```", self.text, re.MULTILINE | re.DOTALL)
+        return [textwrap.dedent(block) for _indent, block in found]
 
     def marked(self, kind: str) -> list[tuple[str, str]]:
         """(name, block) for each block that follows a marker ``<!-- kind: name -->``."""
@@ -68,7 +70,12 @@ def page(name: str) -> Page:
     return Page(name, (ROOT / name).read_text())
 
 
-PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
 
 
 def run_shell(lab: Lab, block: str) -> Outcome:
