@@ -1,8 +1,8 @@
-"""Forty small faults, put into the core one at a time: does the default test command find them?
+"""Seeds forty small faults into the core, one at a time, and checks that the default tests find each.
 
 ``python -m tests.tools.seeded_faults [--only N,N] [--jobs 2] [--first-only] [--list]``, by hand, in a tree without
-changes. Each fault is put into its file, the tests that should find it soonest are run, and only if these pass the
-whole default set; then the file is restored. A fault counts as found by a test that passes without it.
+changes. Each fault is put into its file, the tests that should find it first are run, and if these pass, all default
+tests; then the file is restored. A test has found a fault if it fails with the fault and passes without.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDER_SEC, ALL_SEC = 240, 1200
-"""Seconds after which the tests of some files, and all tests, are ended: a fault may make them hang, which is found."""
+"""Time limits for the tests of some files, and for all tests: a hang counts as a failure."""
 
 _ITSELF = "tests/test_seeded_faults.py"
-"""It fails whenever a fault is in its file."""
+"""This test fails with every fault."""
 
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``old`` stands once in ``file`` (below ``codex_imagegen/``), and is replaced by ``new``.
+    """``old`` occurs once in ``file`` (below ``codex_imagegen/``), and is replaced by ``new``.
 
-    ``harm`` is what it does to a user; ``first`` are the tests, below ``tests/``, that should find it soonest.
+    ``harm``: the effect on a user; ``first``: the tests, below ``tests/``, that should find it first.
     """
 
     file: str
@@ -44,11 +44,11 @@ class Fault:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The path of the file."""
         return ROOT / "codex_imagegen" / self.file
 
     def applied(self) -> str:
-        """The text of the file with the fault in it; raises ValueError unless the old text stands there once."""
+        """The text of the file with the fault; raises ValueError unless the old text occurs exactly once."""
         text = self.path.read_text(encoding="utf-8")
         if text.count(self.old) != 1:
             raise ValueError(f"{self.file} has the text of the fault {text.count(self.old)} times: {self.harm}")
@@ -349,7 +349,7 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of a fault: the test that found it, or None and why not; and the seconds that this took."""
+    """The result for a fault: the test that found it, or None and why not, and the duration in seconds."""
 
     number: int
     found_by: str | None
@@ -362,8 +362,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.seeded_faults", description=__doc__)
     parser.add_argument("--only", metavar="N,N", help="the numbers of the faults to try")
     parser.add_argument("--jobs", type=int, default=2, help="workers of pytest")
-    parser.add_argument("--first-only", action="store_true", help="do not run all tests where the first ones pass")
-    parser.add_argument("--list", action="store_true", help="print the faults, and try none")
+    parser.add_argument("--first-only", action="store_true", help="do not run all tests if the first ones pass")
+    parser.add_argument("--list", action="store_true", help="only print the faults")
     given = parser.parse_args()
     numbers = [int(n) for n in given.only.split(",")] if given.only else range(1, len(FAULTS) + 1)
     if given.list:
@@ -373,10 +373,10 @@ def main() -> int:
     if changes := _changes():
         print(f"the tree has changes, so nothing was tried:\n{changes}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the file is restored then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # restores the file on SIGTERM as well
     found = 0
     for number in numbers:
-        finding = tried(number, jobs=given.jobs, first_only=given.first_only)
+        finding = try_fault(number, jobs=given.jobs, first_only=given.first_only)
         found += finding.found_by is not None
         harm = FAULTS[number - 1].harm
         print(
@@ -387,8 +387,8 @@ def main() -> int:
     return 0 if found == len(numbers) else 1
 
 
-def tried(number: int, *, jobs: int, first_only: bool) -> Finding:
-    """Put one fault in, and look for a test that fails with it, and passes without."""
+def try_fault(number: int, *, jobs: int, first_only: bool) -> Finding:
+    """Seed one fault, and find a test that fails with it and passes without."""
     fault, began = FAULTS[number - 1], time.monotonic()
     rounds = [(tuple(f"tests/{name}" for name in fault.first), FOLDER_SEC)]
     rounds += [] if first_only else [((), ALL_SEC)]
@@ -396,7 +396,7 @@ def tried(number: int, *, jobs: int, first_only: bool) -> Finding:
         failed = next((test for tests, limit in rounds if (test := _failing(tests, jobs, limit))), None)
     remark = ""
     if failed is not None and failed.startswith("tests/") and _failing((failed,), 1, FOLDER_SEC) is not None:
-        remark, failed = f", for {failed} fails without the fault, too", None
+        remark, failed = f", because {failed} also fails without the fault", None
     return Finding(number, failed, remark, time.monotonic() - began)
 
 
@@ -413,15 +413,15 @@ def seeded(fault: Fault) -> Iterator[None]:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Write a file in place; its time differs from what it was, so that no compiled module of another text is used."""
+    """Write a file in place with a new modification time, so that no stale bytecode is used."""
     mtime = path.stat().st_mtime
     path.write_bytes(data)
-    later = max(time.time(), mtime + 2)  # a .pyc knows whole seconds, and the size
+    later = max(time.time(), mtime + 2)  # a .pyc records whole seconds, and the size
     os.utime(path, (later, later))
 
 
 def _failing(tests: Sequence[str], jobs: int, limit_sec: float) -> str | None:
-    """The first test that fails, or None; how the run ended where no test is named."""
+    """The first test that fails, or None; if pytest names none, how its run ended."""
     line = [
         sys.executable,
         "-m",
@@ -441,7 +441,7 @@ def _failing(tests: Sequence[str], jobs: int, limit_sec: float) -> str | None:
         process_group=0,
     )  # fmt: skip
     try:
-        told, _ = running.communicate(timeout=limit_sec)
+        output, _ = running.communicate(timeout=limit_sec)
     except subprocess.TimeoutExpired:
         return f"the tests did not end within {limit_sec} s"
     finally:
@@ -450,8 +450,8 @@ def _failing(tests: Sequence[str], jobs: int, limit_sec: float) -> str | None:
             running.communicate()
     if running.returncode == 0:
         return None
-    named = _FAILED.search(told)
-    return named[1] if named else f"pytest ended with exit code {running.returncode}: {told[-300:].strip()}"
+    match = _FAILED.search(output)
+    return match[1] if match else f"pytest ended with exit code {running.returncode}: {output[-300:].strip()}"
 
 
 def _changes() -> str:
