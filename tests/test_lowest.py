@@ -1,4 +1,4 @@
-"""Every package that the program imports has a lower bound, and it is tried by .ci/run."""
+"""Every package that the program imports has a lower bound, which .ci/run tests."""
 
 from __future__ import annotations
 

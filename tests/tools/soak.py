@@ -5,8 +5,8 @@
     python -m tests.tools.soak --runs 200 --jobs 12 --seed 1
 
 Uses the real Codex of the newest build, a fake OpenAI on loopback, and a temporary folder. A tenth of the runs is
-killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth times out, a tenth is
-refused by the back end. All but the killed ones run in this process, through the Python API, so that leaks show.
+killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth times out, a tenth
+is refused by the back end. All but the killed ones run in this process, through the Python API, so that leaks show.
 
 Checked: every completed run has its own picture, no killed run leaves half of one, memory does not grow, and no
 descriptor, thread, process or temporary file is left, except the empty folder of a run that was killed with SIGKILL and
@@ -41,7 +41,7 @@ from tests.support.lab import COMMAND, Lab
 from tests.support.scripts import RATE, error
 
 SIDE = 720
-"""Pixels; its base64 is long enough for Codex to be suspended while the picture is decoded."""
+"""Pixels of each picture."""
 
 SLOW_SEC, SHORT_SEC, LONG_SEC = 30.0, 4.0, 60.0
 MIB = 1024 * 1024
