@@ -1,4 +1,4 @@
-"""The README tells the truth: its options are those of ``--help``, its codes the errors', and its commands exist."""
+"""README.md agrees with the program: options with ``--help``, codes with the errors, and its commands exist."""
 
 from __future__ import annotations
 
