@@ -250,8 +250,8 @@ FAULTS = (
     # several at once, batch, the past, and the other rooms
     Fault(
         "runner/attempts.py",
-        'CODES = {"usage-limit", "not-logged-in",',
-        'CODES = {"not-logged-in",',
+        'STOP_CODES = {"usage-limit", "not-logged-in",',
+        'STOP_CODES = {"not-logged-in",',
         "after a used-up quota the rest of a batch is started all the same",
         ("runner/test_tries.py",),
     ),
@@ -266,18 +266,18 @@ FAULTS = (
         "batches/worker.py",
         "        try:\n"
         "            self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)\n"
-        "        except ImagegenError as error:  # without a journal nothing may be spent\n"
-        "            self.tries.stop(error)\n            raise\n"
-        "        result = self._generated(job, replace(job.request, folder=folder))\n",
-        "        result = self._generated(job, replace(job.request, folder=folder))\n"
+        "        except ImagegenError as error:  # nothing may be spent that the journal does not know\n"
+        "            self.attempts.stop(error)\n            raise\n"
+        "        result = self._generate(job, replace(job.request, folder=folder))\n",
+        "        result = self._generate(job, replace(job.request, folder=folder))\n"
         "        self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)\n",
         "a batch that is killed does not know of its runs, and pays for their pictures again",
         ("batches/test_worker.py",),
     ),
     Fault(
         "batches/worker.py",
-        "if trace.ended is None and (picked := self._picked_up(job, trace)):",
-        "if trace.ended is not None and (picked := self._picked_up(job, trace)):",
+        "if record.ended is None and (resumed := self._resume(job, record)):",
+        "if record.ended is not None and (resumed := self._resume(job, record)):",
         "a batch that goes on pays again for pictures that landed when it was killed",
         ("batches/test_worker.py", "batches/test_found_again.py"),
     ),
