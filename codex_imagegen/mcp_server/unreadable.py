@@ -12,6 +12,8 @@ from typing import Any
 from mcp.types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, CallToolResult, JSONRPCRequest
 from mcp.types import jsonrpc_message_adapter as adapter
 
+from codex_imagegen.values import as_object, as_text
+
 RefuseCall = Callable[[str, Mapping[str, Any]], CallToolResult | None]
 """Refuses a call of the named tool whose arguments can't be read; returns None if there is no such tool."""
 
@@ -44,10 +46,10 @@ def answer(line: str, refuse: RefuseCall) -> str | None:
 def _reject(message: dict[str, Any], refuse: RefuseCall) -> dict[str, Any]:
     if is_valid_unicode(message):
         return {"error": _error(INVALID_REQUEST, "the request is not valid JSON-RPC 2.0")}
-    params = message.get("params")
-    if message["method"] == "tools/call" and isinstance(params, dict) and isinstance(params.get("name"), str):
-        arguments = params.get("arguments")
-        result = refuse(params["name"], arguments if isinstance(arguments, dict) else {})
+    params = as_object(message.get("params"))
+    name = as_text(params.get("name"))
+    if message["method"] == "tools/call" and name is not None:
+        result = refuse(name, as_object(params.get("arguments")))
         if result is not None:
             return {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
     return {"error": _error(INVALID_PARAMS, _INVALID_TEXT)}

@@ -19,10 +19,8 @@ from codex_imagegen.images import convert, output
 from codex_imagegen.recovery import search
 from codex_imagegen.recovery import search as latest
 from codex_imagegen.recovery.search import Found
-from codex_imagegen.request import STDOUT, Event, ImageOptions
+from codex_imagegen.request import STDOUT, SUFFIXES, Event, ImageOptions
 from codex_imagegen.results import Failure, Image, Picture, Result, Session
-
-_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def _targets(found: Found, place: RecoveryOutput, before: int | None) -> Sequenc
     folder = os.path.abspath(os.path.join(*place.within[:1], place.out_dir or os.curdir))
     names = output.numbered_names(os.path.join(folder, _stem(found.past)), count)
     targets = [
-        output.Target(name + _SUFFIXES[picture.format], picture.format, place.force, within=place.within)
+        output.Target(name + SUFFIXES[picture.format], picture.format, place.force, within=place.within)
         for name, picture in zip(names, found.pictures, strict=True)
     ]
     for target in targets:
@@ -168,7 +166,7 @@ def _several(
     done = _result(started, all_found, images)
     if not failures:
         return done
-    told = f"{len(failures)} of {len(wanted)} sessions failed; the first: {failures[0].error.message}"
+    told = render.partial_failure(len(failures), len(wanted), "session", failures[0].error.message)
     summary = replace(failures[0].error, exit_code=1, message=told)
     return replace(done, ok=False, failures=tuple(failures), error=summary)
 

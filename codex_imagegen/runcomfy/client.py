@@ -12,6 +12,7 @@ from codex_imagegen.runcomfy.deadline import CallTimeout, Deadline
 from codex_imagegen.runcomfy.http import ConnectFailed, ConnectionBroken, Transport, UntrustedCertificate, read_body
 from codex_imagegen.runcomfy.responses import Response
 from codex_imagegen.runcomfy.token import Token
+from codex_imagegen.values import as_text
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 GET_SEC = 30.0
@@ -169,9 +170,9 @@ class Client:
 
 
 def _read_request_id(answer: Response) -> str:
-    given = answer.fields.get("request_id")
+    given = as_text(answer.fields.get("request_id"))
     try:
-        return inputs.check_request_id(given if isinstance(given, str) else "")
+        return inputs.check_request_id(given or "")
     except RunComfyError:
         raise RunComfyUpstream(
             f"RunComfy accepted the request, but returned no usable id (HTTP {answer.status})",

@@ -9,7 +9,6 @@ here are theirs. Neither was tested on a live account.
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
 from codex_imagegen.images import references
-from codex_imagegen.images.output import SUFFIXES
 from codex_imagegen.images.reduce import SizeLimits, fit
 from codex_imagegen.images.references import Reference
+from codex_imagegen.request import SUFFIXES, format_of
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ MAX_TOTAL_BYTES = 64 * 1024 * 1024
 ASPECT_RATIOS = ("1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 RESOLUTIONS = ("1k", "2k", "4k")
 QUALITIES = ("low", "medium", "high")
-FORMATS = ("png", "jpeg", "webp")
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*){1,7}", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}", re.ASCII)  # RunComfy's own clients take [A-Za-z0-9_-]{1,128}
@@ -134,11 +132,14 @@ def _option_fields(request: Request) -> dict[str, str]:
     image_options = request.image_options
     if image_options.transparent:
         raise RunComfyInput("RunComfy has no transparent background", hint="leave --transparent out")
+    format_ = image_options.format or _format_of_name(request.out)
     fields = {
         "aspect_ratio": _check_value("--aspect-ratio", _aspect_ratio(image_options), ASPECT_RATIOS),
         "resolution": _check_value("--resolution", image_options.resolution, RESOLUTIONS),
         "quality": _check_value("--quality", image_options.quality, QUALITIES),
-        "output_format": _check_value("--format", image_options.format or _format_of_name(request.out), FORMATS),
+        "output_format": _check_value(
+            "--format", image_options.format or _format_of_name(request.out), tuple(SUFFIXES)
+        ),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -157,7 +158,7 @@ def _aspect_ratio(image_options: ImageOptions) -> str | None:
 
 def _format_of_name(out: str | None) -> str | None:
     """The format that a name like fox.jpg implies; None for png, the default."""
-    format_ = SUFFIXES.get(os.path.splitext(out or "")[1].lower())
+    format_ = format_of(out or "")
     return None if format_ == "png" else format_
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -22,6 +20,8 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.runcomfy.token import SIGN_IN
+from codex_imagegen.values import as_number, as_object, as_text
+from codex_imagegen.values import parse as parse_json
 
 MAX_TEXT_CHARS = 300
 """How many characters of RunComfy's own text a message repeats."""
@@ -74,7 +74,7 @@ class Response:
     @property
     def fields(self) -> dict[str, object]:
         """The body if it is an object, and an empty dict if not."""
-        return self.body if isinstance(self.body, dict) else {}
+        return as_object(self.body)
 
     @property
     def error_code(self) -> int | None:
@@ -87,8 +87,8 @@ class Response:
     @property
     def state(self) -> str | None:
         """The body's ``status`` as one of the four states; an unknown one is waiting, and a missing one None."""
-        word = self.fields.get("status")
-        return STATES.get(word.lower(), WAITING) if isinstance(word, str) and word else None
+        word = as_text(self.fields.get("status"))
+        return STATES.get(word.lower(), WAITING) if word else None
 
     def text(self, *keys: str, limit: int = MAX_TEXT_CHARS) -> str:
         """RunComfy's own text under these keys, fit to be repeated in a message."""
@@ -97,11 +97,7 @@ class Response:
 
 def parse(status: int, body: bytes, retry_after: str | None = None, hide: Callable[[str], str] = str) -> Response:
     """Make a response of a status, a body and a Retry-After header of any shape."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    return Response(status, value, parse_retry_after(retry_after), hide)
+    return Response(status, parse_json(body), parse_retry_after(retry_after), hide)
 
 
 def parse_retry_after(retry_after: str | None) -> float | None:
@@ -151,10 +147,8 @@ def failure(answer: Response) -> ImagegenError:
 
 def cost_of(fields: dict[str, object]) -> float | None:
     """The cost of the request in US dollars, if the result reports it."""
-    cost = fields.get("cost")
-    if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < math.inf:
-        return float(cost)
-    return None
+    cost = as_number(fields.get("cost"))
+    return float(cost) if cost is not None and cost >= 0 else None
 
 
 _MESSAGE_KEYS = ("error_message", "message", "error", "detail")

@@ -206,8 +206,8 @@ def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) ->
     """How long is in tests/runner; here it is short."""
     assert next(pool.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
     pauses: list[float] = []
-    shut = pool.Pause.shut
-    monkeypatch.setattr(pool.Pause, "shut", lambda gate, seconds: (pauses.append(seconds), shut(gate, 0.05))[1])
+    start = pool.Pause.start
+    monkeypatch.setattr(pool.Pause, "start", lambda pause, seconds: (pauses.append(seconds), start(pause, 0.05))[1])
     world = lab(script=BatchScript(rate_limited=1))
     done = world.call("batch", write_jobs(world, "a fox"))
     assert (done.code, done.err) == (0, "")

@@ -137,8 +137,8 @@ FAULTS = (
     ),
     Fault(
         "codex/sessions/rollout.py",
-        'if isinstance(window, dict) and (_number(window.get("used_percent")) or 0) >= 100:',
-        'if isinstance(window, dict) and (_number(window.get("used_percent")) or 0) > 100:',
+        'if (as_number(window.get("used_percent")) or 0) >= 100:',
+        'if (as_number(window.get("used_percent")) or 0) > 100:',
         "a usage limit is not reported with its exact reset time",
         ("codex/sessions/test_rollout.py", "generation/test_failures.py"),
     ),
@@ -193,8 +193,8 @@ FAULTS = (
     ),
     Fault(
         "codex/sessions/layout.py",
-        "or not isinstance(thread, str) or not THREAD_ID.match(thread):",
-        "or not isinstance(thread, str):",
+        "if thread is None or not THREAD_ID.match(thread):",
+        "if thread is None:",
         "a path in place of a thread id leads out of the Codex home",
         ("codex/sessions/test_layout.py", "test_hostile.py"),
     ),
@@ -250,8 +250,8 @@ FAULTS = (
     # several pictures, batches, past sessions, and the other rooms
     Fault(
         "runner/attempts.py",
-        'CODES = {"usage-limit", "not-logged-in",',
-        'CODES = {"not-logged-in",',
+        'STOP_CODES = {"usage-limit", "not-logged-in",',
+        'STOP_CODES = {"not-logged-in",',
         "after a usage limit the rest of a batch is started all the same",
         ("runner/test_tries.py",),
     ),
@@ -266,18 +266,18 @@ FAULTS = (
         "batches/worker.py",
         "        try:\n"
         "            self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)\n"
-        "        except ImagegenError as error:  # without a journal nothing may be spent\n"
-        "            self.tries.stop(error)\n            raise\n"
-        "        result = self._generated(job, replace(job.request, folder=folder))\n",
-        "        result = self._generated(job, replace(job.request, folder=folder))\n"
+        "        except ImagegenError as error:  # nothing may be spent that the journal does not know\n"
+        "            self.attempts.stop(error)\n            raise\n"
+        "        result = self._generate(job, replace(job.request, folder=folder))\n",
+        "        result = self._generate(job, replace(job.request, folder=folder))\n"
         "        self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)\n",
         "a killed batch does not know its runs, and pays for their pictures again",
         ("batches/test_worker.py",),
     ),
     Fault(
         "batches/worker.py",
-        "if trace.ended is None and (picked := self._picked_up(job, trace)):",
-        "if trace.ended is not None and (picked := self._picked_up(job, trace)):",
+        "if record.ended is None and (resumed := self._resume(job, record)):",
+        "if record.ended is not None and (resumed := self._resume(job, record)):",
         "a batch that goes on pays again for pictures that were made while it was being killed",
         ("batches/test_worker.py", "batches/test_found_again.py"),
     ),
