@@ -29,7 +29,7 @@ from typing import Any
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events, Words
-from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.codex.sessions.layout import parse_meta
 from codex_imagegen.codex.sessions.reader import PromptReader
 from codex_imagegen.codex.sessions.tail import HEAD
@@ -195,7 +195,7 @@ class Fuzz:
     def rollouts(self, _lines: int) -> None:
         """One recording, each of its lines mutated or not, through the readers of a run."""
         recording = self.dice.choice(self.recordings)
-        records, strays, asked, events = rollout.Records(), rollout.UnrecognizedImages(), PromptReader(), Events()
+        records, strays, asked, events = rollout.Records(), fallback.UnrecognizedImages(), PromptReader(), Events()
         viewing = recording.scenario == "view"
         for original in recording.lines:
             line = original

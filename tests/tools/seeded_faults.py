@@ -130,8 +130,8 @@ FAULTS = (
     ),
     Fault(
         "codex/sessions/rollout.py",
-        "        if not self._calls.get(called) or called in self._done:\n",
-        "        if called in self._done:\n",
+        "        if not self._calls.get(call_id) or call_id in self._received:\n",
+        "        if call_id in self._received:\n",
         "a picture that the model has looked at is delivered as one that was made",
         ("codex/sessions/test_rollout.py",),
     ),

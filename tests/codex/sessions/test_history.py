@@ -106,7 +106,7 @@ def test_of_file_reads_the_thread_from_record_or_name(there, tmp_path):
 def test_of_file_refuses_folders_and_fifos(tmp_path, make):
     path = str(tmp_path / "x.jsonl")
     make(path)
-    with pytest.raises(ValueError, match="no file"):
+    with pytest.raises(ValueError, match="not a file"):
         sessions.ref_of_file(path)
 
 
