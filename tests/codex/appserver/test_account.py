@@ -151,7 +151,7 @@ def test_account_of_a_wrong_shape_has_no_plan(serve, odd):
 )  # fmt: skip
 def test_account_with_limits_of_a_wrong_shape_has_none(serve, odd):
     told = serve(who(planType="plus"), {"result": odd})
-    assert (told.plan, told.limits, told.error) == ("plus", None, "Codex told no limits")
+    assert (told.plan, told.limits, told.error) == ("plus", None, "Codex reports no limits")
 
 
 @pytest.mark.parametrize("odd", [{"windowDurationMins": "x", "resetsAt": 1e99}, {"windowDurationMins": 0}])
@@ -175,7 +175,7 @@ def test_account_bounds_and_cleans_names_of_limits(serve):
 )  # fmt: skip
 def test_account_of_a_server_that_prints_rubbish_says_it_ended(script, lines):
     told = ask(script(f"#!/bin/sh\n{lines}\n"))
-    assert told == Account(error="Codex's own server has ended")
+    assert told == Account(error="Codex's app server has ended")
 
 
 def test_account_of_a_deeply_nested_answer_has_no_limits(script):
@@ -188,14 +188,14 @@ def test_account_of_a_deeply_nested_answer_has_no_limits(script):
 def test_account_of_an_endless_answer_is_cut_off(script, line, monkeypatch):
     assert client.MAX_ANSWER_BYTES == 4 * 1024 * 1024
     monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 100_000)
-    assert ask(script(f"#!/bin/sh\n{line}\n")).error == "Codex's own server says far more than was asked"
+    assert ask(script(f"#!/bin/sh\n{line}\n")).error == "Codex's app server writes far more than an answer"
 
 
 def test_account_of_a_silent_server_ends_it_at_the_timeout(script):
     codex = script("\n".join(["#!/bin/sh", 'echo $$ > "$PIDS"', *HANGING, ""]))
     pids = os.path.join(os.path.dirname(codex), "pids")
     told = ask(codex, 0.5, {"PATH": os.environ["PATH"], "PIDS": pids})
-    assert told.error == "Codex's own server does not answer"
+    assert told.error == "Codex's app server does not answer"
     with open(pids) as file, pytest.raises(ProcessLookupError):
         await_gone(int(file.read()))
 
