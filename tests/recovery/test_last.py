@@ -10,7 +10,7 @@ import pytest
 
 from codex_imagegen.errors import NoPicture
 from codex_imagegen.recovery import search as module
-from codex_imagegen.recovery.search import last_picture
+from codex_imagegen.recovery.search import find_last_picture
 from tests.support import builds, history
 from tests.support.checks import Small, made
 from tests.support.codex_sessions import fork, generate, run_codex
@@ -57,7 +57,7 @@ def gone_on_with(path, *records, hours=0.0):
 
 
 def pictures(there):
-    return [picture.data for picture in last_picture(str(there.home)).pictures]
+    return [picture.data for picture in find_last_picture(str(there.home)).pictures]
 
 
 # With the real Codex
@@ -129,9 +129,9 @@ def test_last_uses_the_time_of_a_saved_file_without_rollout(there, rollout):
 def test_last_warns_of_a_later_damaged_picture(there):
     session(there, FOX, hours=9)
     session(there, torn(OWL), hours=12)
-    assert last_picture(str(there.home)).warnings == ()
+    assert find_last_picture(str(there.home)).warnings == ()
     later = session(there, torn(OWL), hours=5)
-    found = last_picture(str(there.home))
+    found = find_last_picture(str(there.home))
     assert [picture.data for picture in found.pictures] == [FOX]
     assert [warning.code for warning in found.warnings] == ["damaged-picture"]
     assert history.thread_of(later) in found.warnings[0].message
@@ -141,7 +141,7 @@ def test_last_warns_of_a_later_torn_rollout(there):
     session(there, FOX, hours=9)
     path = session(there, OWL, hours=5)
     path.write_bytes(path.read_bytes()[:-60])
-    found = last_picture(str(there.home))
+    found = find_last_picture(str(there.home))
     assert [picture.data for picture in found.pictures] == [FOX]
     assert [warning.code for warning in found.warnings] == ["damaged-picture"]
 
@@ -178,4 +178,4 @@ def test_last_reads_few_rollouts_where_all_were_touched(there, read):
 
 def test_last_without_sessions_raises_no_picture(there):
     with pytest.raises(NoPicture):
-        last_picture(str(there.home))
+        find_last_picture(str(there.home))

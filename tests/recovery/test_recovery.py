@@ -25,7 +25,7 @@ def test_recover_with_an_interrupt_ends(threads, tmp_path, monkeypatch):
         asked.append(found)
         raise Interrupted("interrupted")
 
-    monkeypatch.setattr(search, "read", interrupted)
+    monkeypatch.setattr(search, "read_session", interrupted)
     with pytest.raises(Interrupted):
         write.recover(threads, RecoveryOutput(out_dir=str(tmp_path / "out")))
     assert len(asked) == 1
@@ -33,13 +33,13 @@ def test_recover_with_an_interrupt_ends(threads, tmp_path, monkeypatch):
 
 def test_recover_holds_the_pictures_of_one_session_at_a_time(threads, tmp_path, monkeypatch):
     seen = []
-    read = search.read
+    read = search.read_session
 
     def counted(home, found):
         assert all(not earlier.pictures for earlier in seen)
         seen.append(read(home, found))
         return seen[-1]
 
-    monkeypatch.setattr(search, "read", counted)
+    monkeypatch.setattr(search, "read_session", counted)
     assert write.recover(threads, RecoveryOutput(out_dir=str(tmp_path / "out"))).ok
     assert len(list((tmp_path / "out").iterdir())) == len(seen) == 3

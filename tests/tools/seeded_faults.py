@@ -290,8 +290,8 @@ FAULTS = (
     ),
     Fault(
         "recovery/search.py",
-        "    found.sort(key=lambda kept: kept.time)\n",
-        "    found.sort(key=lambda kept: -kept.time)\n",
+        "    images.sort(key=lambda image: image.time)\n",
+        "    images.sort(key=lambda image: -image.time)\n",
         "recover --last delivers the oldest picture of a session",
         ("recovery/test_last.py",),
     ),

@@ -71,8 +71,8 @@ class AppServer:
 
     def __enter__(self) -> AppServer:
         self._process = Process(
-            self._argv, folder="/", environment=self._environment, on_stdout=self._on_stdout, on_stderr=self._words.feed,
-            on_change=lambda: None,
+            self._argv, folder="/", environment=self._environment,
+            on_stdout=self._on_stdout, on_stderr=self._words.feed, on_change=lambda: None,
         )  # fmt: skip
         try:
             self.request("initialize", {"clientInfo": _CLIENT})
