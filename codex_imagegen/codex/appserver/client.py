@@ -81,7 +81,7 @@ class AppServer:
             if self._is_brief or isinstance(error, CodexFailed):
                 self._process.stop(BRIEF_STOP_SIGNALS if self._is_brief else STOP_SIGNALS)
             else:  # it may be indexing the sessions of the home, with a lease that a kill would leave behind
-                self._process.leave()
+                self._process.detach()
             raise
         return self
 
