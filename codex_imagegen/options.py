@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import ImageOptions, PictureFormat, Request
+from codex_imagegen.request import FORMATS, ImageOptions, PictureFormat, Request
 
 IMAGE_OPTIONS = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
 """Those that say how the picture should look (see :class:`~codex_imagegen.request.ImageOptions`)."""
@@ -127,7 +127,6 @@ TYPES: dict[str, Callable[[Any], Any]] = {
 
 RESOLUTIONS = ("1k", "2k", "4k")
 QUALITIES = ("low", "medium", "high")
-FORMATS: dict[str, PictureFormat] = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_SIDE = 9459
 """Pixels: the side of the largest square that is decoded here (see ``pictures.verify.MAX_PIXELS``)."""
 

@@ -16,6 +16,10 @@ DEFAULT_TIMEOUT_SEC = 300.0
 STDOUT = "-"
 
 PictureFormat = Literal["png", "jpeg", "webp"]
+FORMATS: dict[str, PictureFormat] = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
+"""Formats by the names that ``--format`` takes. With a dot before it, each name is a suffix of a file's name too."""
+SUFFIXES: dict[str, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+"""The suffix for each format in file names that this program chooses."""
 Stage = Literal[
     "started", "thread", "queued", "drawing", "received", "written", "failed", "warning", "message", "done", "error"
 ]
@@ -27,6 +31,11 @@ picture is at ``path``; ``failed``: one of several did not come. The rest is tol
 ``message`` (what is no event: Codex's own words with ``--verbose``, a sentence for a person), and as the last line of
 every run either ``done`` or ``error``.
 """
+
+
+def format_of(path: str) -> PictureFormat | None:
+    """The format that a file name's suffix stands for, or None."""
+    return FORMATS.get(os.path.splitext(path)[1].lower().removeprefix("."))
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,8 @@ from codex_imagegen.batches.job_file import JobFile, Line, at
 from codex_imagegen.codex.run import command
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import references
-from codex_imagegen.images.output import SUFFIXES
 from codex_imagegen.platform import system
-from codex_imagegen.request import Request
-
-_DEFAULT_SUFFIXES = {"jpeg": ".jpg", "jpg": ".jpg", "webp": ".webp"}
+from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Jobs:
 
     def _default_name(self, line: Line, found: Mapping[str, Any]) -> str:
         wanted = {**self._defaults, **found}.get("format", "png").lower()
-        return f"{line.number:04d}{_DEFAULT_SUFFIXES.get(wanted, '.png')}"
+        return f"{line.number:04d}{SUFFIXES[FORMATS.get(wanted, 'png')]}"
 
     def _path(self, out: str) -> str:
         if "\0" in out or not out.strip() or out == "-" or out.endswith(os.sep):
@@ -119,7 +116,7 @@ class Jobs:
 
 def _check_suffix(request: Request) -> None:
     suffix = os.path.splitext(request.out or "")[1]
-    promised, wanted = SUFFIXES.get(suffix.lower()), request.image_options.format
+    promised, wanted = format_of(request.out or ""), request.image_options.format
     if promised is None:
         raise UsageError(f"'out' can't be {request.out!r}", hint="end it in .png, .jpg or .webp")
     if wanted not in (None, promised):

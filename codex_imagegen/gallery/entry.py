@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 from codex_imagegen.codex.sessions.reader import MAX_CHARS
-
-SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+from codex_imagegen.request import SUFFIXES
 
 _MAX_NAME = 100
 """Characters of a model's or a version's name."""

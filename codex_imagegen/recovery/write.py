@@ -15,12 +15,10 @@ from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.images import convert, output
 from codex_imagegen.recovery import search
 from codex_imagegen.recovery.search import FoundImages
-from codex_imagegen.request import STDOUT, Event, ImageOptions
+from codex_imagegen.request import STDOUT, SUFFIXES, Event, ImageOptions
 from codex_imagegen.results import Failure, Image, Picture, Result, Session
 
 NOTHING = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
-
-_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def _targets(found: FoundImages, destination: RecoveryOutput, before: int | None
     folder = os.path.abspath(os.path.join(*destination.within[:1], destination.out_dir or os.curdir))
     names = output.numbered_names(os.path.join(folder, _stem(found.ref)), count)
     targets = [
-        output.Target(name + _SUFFIXES[picture.format], picture.format, destination.force, within=destination.within)
+        output.Target(name + SUFFIXES[picture.format], picture.format, destination.force, within=destination.within)
         for name, picture in zip(names, found.pictures, strict=True)
     ]
     for target in targets:
@@ -169,8 +167,8 @@ def _recover_several(
     result = _result(started, all_found, images)
     if not failures:
         return result
-    told = f"{len(failures)} of {len(wanted)} sessions failed; the first: {failures[0].error.message}"
-    summary = replace(failures[0].error, exit_code=1, message=told)
+    message = render.partial_failure(len(failures), len(wanted), "session", failures[0].error.message)
+    summary = replace(failures[0].error, exit_code=1, message=message)
     return replace(result, ok=False, failures=tuple(failures), error=summary)
 
 

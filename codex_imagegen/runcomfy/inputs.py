@@ -9,7 +9,6 @@ their limits are those. Nobody here has seen either work on a live account.
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
 from codex_imagegen.images import references
-from codex_imagegen.images.output import SUFFIXES
 from codex_imagegen.images.reduce import SizeLimits, fit
 from codex_imagegen.images.references import Reference
+from codex_imagegen.request import SUFFIXES, format_of
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ MAX_REFERENCES = 10
 ASPECT_RATIOS = ("1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 RESOLUTIONS = ("1k", "2k", "4k")
 QUALITIES = ("low", "medium", "high")
-FORMATS = ("png", "jpeg", "webp")
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*){1,7}", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}", re.ASCII)  # their own clients take [A-Za-z0-9_-]{1,128}
@@ -137,7 +135,7 @@ def _wishes(request: Request) -> dict[str, str]:
         "aspect_ratio": _allowed("--aspect-ratio", _aspect_ratio(image_options), ASPECT_RATIOS),
         "resolution": _allowed("--resolution", image_options.resolution, RESOLUTIONS),
         "quality": _allowed("--quality", image_options.quality, QUALITIES),
-        "output_format": _allowed("--format", image_options.format or _named_format(request.out), FORMATS),
+        "output_format": _allowed("--format", image_options.format or _named_format(request.out), tuple(SUFFIXES)),
     }
     return {name: value for name, value in asked.items() if value is not None}
 
@@ -156,7 +154,7 @@ def _aspect_ratio(image_options: ImageOptions) -> str | None:
 
 def _named_format(out: str | None) -> str | None:
     """The format that a name like fox.jpg asks for; png is what comes unasked."""
-    named = SUFFIXES.get(os.path.splitext(out or "")[1].lower())
+    named = format_of(out or "")
     return None if named == "png" else named
 
 

@@ -22,6 +22,7 @@ from codex_imagegen.codex.run import command, features
 from codex_imagegen.codex.run.events import Words
 from codex_imagegen.errors import CodexFailed
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.values import as_object, as_text, parse_object
 
 ANSWER_SEC = 600.0
 """Time limit of an answer in seconds: at its first start in a home, Codex indexes every rollout, 25 s for 5,600."""
@@ -104,10 +105,10 @@ class AppServer:
             if answer.get("id") == self._request_id and "method" not in answer:
                 break
         if isinstance(answer.get("result"), dict):
-            return as_dict(answer["result"])
+            return as_object(answer["result"])
         error = answer.get("error")
-        message = as_dict(error).get("message") if isinstance(error, dict) else error
-        raise Refused(message if isinstance(message, str) and message else "an answer without a result")
+        message = error.get("message") if isinstance(error, dict) else error
+        raise Refused(as_text(message) or "an answer without a result")
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
@@ -122,15 +123,14 @@ class AppServer:
         while True:
             has_ended = self._process.exit_code is not None
             try:
-                answer = json.loads(self._lines.get(timeout=max(0.0, min(_TICK_SEC, limit - time.monotonic()))))
+                line = self._lines.get(timeout=max(0.0, min(_TICK_SEC, limit - time.monotonic())))
             except Empty:
                 self._check_interrupt(finish_sec)
                 if has_ended or time.monotonic() >= limit:
                     raise self._failed("has ended" if has_ended else "does not answer") from None
-            except (ValueError, RecursionError):
-                pass
             else:
-                if isinstance(answer, dict):
+                answer = parse_object(line)
+                if answer is not None:
                     return answer
             if self._received_bytes > MAX_ANSWER_BYTES:
                 raise self._failed("writes far more than an answer")
@@ -157,8 +157,3 @@ class AppServer:
         last_line = self._words.text.strip().splitlines()[-1:]
         message = f"Codex's app server {problem}" + (f": {last_line[0]}" if last_line else "")
         return CodexFailed(message, hint="check that codex works by itself: codex --version")
-
-
-def as_dict(value: object) -> dict[str, Any]:
-    """A JSON object, or an empty one for anything else."""
-    return value if isinstance(value, dict) else {}

@@ -7,11 +7,11 @@ in the scripts of 0.111.0, 0.144.6 and 0.169.0). Every other kind of ``codex`` i
 
 from __future__ import annotations
 
-import json
 import os
 import re
 
 from codex_imagegen.platform import system
+from codex_imagegen.values import as_object, parse
 
 _SCRIPT = os.path.join("@openai", "codex", "bin", "codex.js")
 _PLACES = (("bin", "codex"), ("codex", "codex"))
@@ -56,7 +56,7 @@ def _packaged_version(package: str) -> tuple[int, ...] | None:
     """Read the version in a package's JSON file."""
     try:
         with open(package, "rb") as file:
-            return _parse_version(json.loads(file.read(_MAX_PACKAGE_BYTES))["version"])
+            return _parse_version(as_object(parse(file.read(_MAX_PACKAGE_BYTES))).get("version"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

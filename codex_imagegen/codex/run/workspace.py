@@ -16,12 +16,12 @@ from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.files.locks import is_locked
 from codex_imagegen.images.references import Reference
 from codex_imagegen.platform import locks, opening
+from codex_imagegen.request import SUFFIXES
 
 PREFIX = "codex-imagegen-run-"
 _NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}")
 _SHELF = "codex-imagegen-ref-"
 _COPY = re.compile(r"\d{1,2}\.(?:png|jpg|webp)")
-_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
 _UNSAFE = frozenset(',"<>\\&')
 """``-i`` splits at commas; the model is shown ``<image … path="…">``, and repeats the path in JSON."""
@@ -188,7 +188,7 @@ def _make(path: str, made: list[str]) -> str:
 
 
 def _copy(shelf: str, index: int, reference: Reference) -> str:
-    path = os.path.join(shelf, f"{index}{_SUFFIXES[reference.format]}")
+    path = os.path.join(shelf, f"{index}{SUFFIXES[reference.format]}")
     with open(path, "xb") as file:
         file.write(reference.data)
     return path

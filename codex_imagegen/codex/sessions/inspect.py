@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from codex_imagegen.codex.sessions import fallback, layout, rollout
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
+from codex_imagegen.values import as_text
 
 MAX_BYTES = 32 * 1024 * 1024
 """The format of a larger rollout is not checked."""
@@ -91,8 +92,8 @@ def _unknown_kind(line: bytes) -> str | None:
     record, _pictures = rollout.parse(line)
     if not record:
         return None  # a torn line has no kind
-    kind = record.get("type")
-    if not isinstance(kind, str) or not _WORD.fullmatch(kind):
+    kind = as_text(record.get("type"))
+    if kind is None or not _WORD.fullmatch(kind):
         return "(without a name)"
     return None if kind in rollout.KINDS else kind
 

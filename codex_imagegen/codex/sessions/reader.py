@@ -16,6 +16,7 @@ from codex_imagegen.codex.sessions.rollout import Candidate
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.base64_images import Blob
+from codex_imagegen.values import as_list, as_object
 
 MAX_CHARS = 8000
 """Characters of a prompt that are kept; Codex takes up to 1,048,576."""
@@ -221,8 +222,8 @@ def _user_text(message: dict[str, Any]) -> str | None:
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:
     content = message.get("content")
-    for part in content[:100] if isinstance(content, list) else ():
-        text = _clip(part.get("text")) if isinstance(part, dict) else None
+    for part in as_list(content)[:100]:
+        text = _clip(as_object(part).get("text"))
         if text:
             yield text
 
