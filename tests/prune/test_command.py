@@ -41,8 +41,8 @@ def test_prune_prints_a_table_of_months_and_reasons(world):
     text = world.call("prune").text
     months = {time.strftime("%Y-%m", time.gmtime(time.time() - days * 86_400)) for days in (1, 2, 100)}
     assert all(month in text for month in months)
-    assert "stay            2  not old enough" in text
-    assert "may go          1" in text
+    assert "kept            2  not old enough" in text
+    assert "prunable        1" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

@@ -13,8 +13,7 @@ from unittest import mock
 import pytest
 
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.prune import delete, policy
-from codex_imagegen.prune import run as story
+from codex_imagegen.prune import delete, policy, run
 from tests.support import builds, checks
 from tests.support.checks import Small, until
 from tests.support.codex_sessions import fork, generate, run_codex, threads, with_pictures
@@ -116,11 +115,11 @@ def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_
     fox, owl = generate(world, "a red fox", "an owl")
     monkeypatch.setattr(policy, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     options = {"interrupt": Interrupt(), "tell": lambda *_: None, "environment": world.environment}
-    found = story.look(0, keep_pictures=False, **options)
+    found = run.look(0, keep_pictures=False, **options)
     forked = fork(world, fox)
-    done = story.remove(found, codex=str(builds.codex(world.version)), **options)
-    assert [own.thread_id for own in done.removed] == [owl]
-    assert [own.thread_id for own, _error in done.failures] == [fox]
+    done = run.remove(found, codex=str(builds.codex(world.version)), **options)
+    assert [session.thread_id for session in done.removed] == [owl]
+    assert [session.thread_id for session, _error in done.failures] == [fox]
     assert (done.error.exit_code, done.error.code) == (1, "codex-failed")
     assert "1 of 2 sessions could not be removed" in done.error.message
     assert threads(world) == {fox, forked}
@@ -135,13 +134,13 @@ def test_prune_with_a_signal_ends_between_two_sessions(lab, monkeypatch):
     monkeypatch.setattr(delete, "FINISH_SEC", 60.0)
     monkeypatch.setattr(policy, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     interrupt = Interrupt()
-    found = story.look(0, keep_pictures=False, interrupt=interrupt, tell=lambda *_: None, environment=world.environment)
-    done = story.remove(
+    found = run.look(0, keep_pictures=False, interrupt=interrupt, tell=lambda *_: None, environment=world.environment)
+    done = run.remove(
         found, codex=str(builds.codex(world.version)), interrupt=interrupt, environment=world.environment,
         tell=lambda _what, number: interrupt.set(15) if number == 1 else None,
     )  # fmt: skip
     assert (done.error.code, done.error.exit_code) == ("interrupted", 143)
-    assert "when 1 of 2 sessions" in done.error.message
+    assert "after 1 of 2 sessions" in done.error.message
     assert threads(world) == with_pictures(world) == {ours[-1]}
 
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from codex_imagegen.codex.run.command import INSTRUCTIONS
-from codex_imagegen.prune.scan import WORDS
+from codex_imagegen.prune import scan
 from tests.prune.sessions import files, turn_end, turn_start, write_ours
 from tests.support import history
 from tests.support.pictures import encoded
@@ -70,7 +70,7 @@ def test_prune_ignores_sessions_that_quote_our_instructions(world):
 
 
 def test_instructions_begin_with_the_words_that_prune_knows():
-    assert INSTRUCTIONS.encode().startswith(WORDS)
+    assert INSTRUCTIONS.encode().startswith(scan.INSTRUCTIONS)
 
 
 @pytest.mark.parametrize("where", ["temporary folder", "elsewhere"])

@@ -297,14 +297,14 @@ FAULTS = (
     ),
     Fault(
         "prune/policy.py",
-        "if time.time() - own.changed < rule.older_than_sec:",
-        "if time.time() - own.changed < 0:",
+        "if time.time() - session.changed_at < rule.older_than_sec:",
+        "if time.time() - session.changed_at < 0:",
         "prune removes sessions that are younger than the user said",
         ("prune/test_whose.py", "prune/test_real.py", "prune/test_command.py"),
     ),
     Fault(
         "prune/policy.py",
-        "        if inspect.has_multiple_turns(own.path):\n",
+        "        if inspect.has_multiple_turns(session.path):\n",
         "        if False:\n",
         "prune removes a session that the user went on with",
         ("prune/test_whose.py", "prune/test_real.py"),
