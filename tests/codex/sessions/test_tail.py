@@ -1,4 +1,4 @@
-"""Following a growing file: whole lines, each once."""
+"""Reading a growing file: complete lines, each once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def append(file, data: bytes) -> None:
         stream.write(data)
 
 
-def test_line_comes_when_it_is_whole(file, follow):
+def test_line_is_read_when_it_is_complete(file, follow):
     tail = follow()
     assert list(tail.lines()) == []
     append(file, b"one\ntw")
@@ -63,10 +63,10 @@ def test_tail_in_any_chunks_gives_the_same_lines(file, follow, monkeypatch, chun
 
 @pytest.mark.parametrize("chunk", [1, 5, 10_000])
 def test_unwanted_line_is_not_kept(file, follow, monkeypatch, chunk):
-    asked = []
+    heads = []
 
     def wants(head: bytes) -> bool:
-        asked.append(head)
+        heads.append(head)
         return not head.startswith(b"no")
 
     monkeypatch.setattr(module, "_CHUNK", chunk)
@@ -74,7 +74,7 @@ def test_unwanted_line_is_not_kept(file, follow, monkeypatch, chunk):
     tail = follow(wants=wants)
     assert list(tail.lines()) == [b"yes"]
     assert tail.partial_line == b""
-    assert {len(head) for head in asked} == {HEAD, 3, 2}
+    assert {len(head) for head in heads} == {HEAD, 3, 2}
     append(file, b"\nyes again\n")
     assert list(tail.lines()) == [b"yes again"]
 
