@@ -137,9 +137,7 @@ def _option_fields(request: Request) -> dict[str, str]:
         "aspect_ratio": _check_value("--aspect-ratio", _aspect_ratio(image_options), ASPECT_RATIOS),
         "resolution": _check_value("--resolution", image_options.resolution, RESOLUTIONS),
         "quality": _check_value("--quality", image_options.quality, QUALITIES),
-        "output_format": _check_value(
-            "--format", image_options.format or _format_of_name(request.out), tuple(SUFFIXES)
-        ),
+        "output_format": _check_value("--format", format_, tuple(SUFFIXES)),
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -324,7 +324,7 @@ def test_hanging_app_server_leaves_only_limits_unknown(lab, monkeypatch):
     world = lab(script=Account())
     found = look(world, "login", "limits", codex=faulty(world, ("*app-server*", *HANGING)))
     assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
-    assert "Codex's own server does not answer" in found.checks["limits"]["message"]
+    assert "Codex's app server does not answer" in found.checks["limits"]["message"]
     assert "which plan can't be known" in found.checks["login"]["message"]
     assert given == [context.ASK_SEC]
 
