@@ -60,7 +60,7 @@ def _start(evidence: Evidence) -> errors.ImagegenError | None:
 
 def _incomplete(evidence: Evidence) -> errors.ImagegenError | None:
     """Codex said before its turn that it has no code-mode host."""
-    told = evidence.events.incomplete
+    told = evidence.events.missing_host
     if told is None:
         return None
     return error_messages.error(error_patterns.of_tool(told) or Reason("codex-incomplete", told), spent=spent(evidence))
@@ -89,7 +89,7 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
 def _killed(evidence: Evidence) -> errors.ImagegenError | None:
     """Codex ended in the middle of its turn, without a word why: the out-of-memory killer, a user, a limit."""
     code, events = evidence.exit_code, evidence.events
-    if code is None or evidence.timed_out or events.failed or events.completed or evidence.records.completed:
+    if code is None or evidence.timed_out or events.turn_error or events.turn_completed or evidence.records.completed:
         return None
     if code >= 0 and any(error_patterns.of_turn(words).code != "codex-failed" for words in events.errors):
         return None
@@ -104,8 +104,8 @@ def _killed(evidence: Evidence) -> errors.ImagegenError | None:
 def _turn(evidence: Evidence) -> errors.ImagegenError | None:
     """The turn failed, or was still failing when its time was up."""
     events, records = evidence.events, evidence.records
-    words = events.failed or (events.errors[-1] if events.errors and not events.completed else None)
-    if words is None or (evidence.timed_out and not events.failed and not _is_network(words)):
+    words = events.turn_error or (events.errors[-1] if events.errors and not events.turn_completed else None)
+    if words is None or (evidence.timed_out and not events.turn_error and not _is_network(words)):
         return None
     reason = error_patterns.of_turn(words, records.error_info)
     cost = spent(evidence)
@@ -148,7 +148,7 @@ def _timeout(evidence: Evidence) -> errors.ImagegenError | None:
 def _silence(evidence: Evidence) -> errors.ImagegenError:
     """The turn ended well, and no picture came of it."""
     records = evidence.records
-    said = records.said or evidence.events.said
+    said = records.said or evidence.events.agent_message
     told = error_patterns.of_hosted(said) if said else None
     if told is not None:
         return error_messages.error(told, spent=True)
@@ -268,9 +268,9 @@ def spent(evidence: Evidence) -> bool | None:
     """Whether quota was used: True when the model answered, False when no turn began, None where nobody can know."""
     records, events = evidence.records, evidence.events
     answered = records.used_tokens or records.tool_called or records.said or records.answered
-    if answered or events.completed or events.said:
+    if answered or events.turn_completed or events.agent_message:
         return True
-    if events.incomplete and not events.turn_started:
+    if events.missing_host and not events.turn_started:
         return False
     # a Codex that fails by itself before its thread says so with an exit code
     unknown = evidence.thread_id or (evidence.sent and (evidence.exit_code is None or evidence.exit_code <= 0))

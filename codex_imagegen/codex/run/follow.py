@@ -84,7 +84,7 @@ class RolloutFollower:
     @property
     def is_told(self) -> bool:
         """Whether the system tells of changes beside the rollout."""
-        return self._watch is not None and self._watch.heard
+        return self._watch is not None and self._watch.has_reported
 
     @property
     def over(self) -> bool:

@@ -183,7 +183,7 @@ class CodexRun:
         while True:
             gone = self._process.exit_code is not None
             reading.look()
-            if reading.over or gone or self._events.incomplete:
+            if reading.over or gone or self._events.missing_host:
                 return True
             if self._run.interrupt.signum is not None:
                 raise self._interrupted(reading)
@@ -237,7 +237,7 @@ class CodexRun:
 
     def _stdout(self, chunk: bytes) -> None:
         self._events.feed(chunk)
-        if self._events.incomplete and not self._events.turn_started and self._sent:
+        if self._events.missing_host and not self._events.turn_started and self._sent:
             # here and now: its turn begins some 10 ms later, and costs two model calls
             self._process.signal(SIGTERM)
 
