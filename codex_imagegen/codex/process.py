@@ -24,7 +24,7 @@ EARLY_STOP_SIGNALS = STOP_SIGNALS[1:]
 BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
 """The same for a Codex that was only asked something, and has nothing to put in order."""
 
-LEAVE_SEC = 0.5
+DETACH_SEC = 0.5
 """How long a Codex that is left alone may take to end: one that is not busy needs some 50 ms."""
 
 _CHUNK = 65536
@@ -34,7 +34,7 @@ _live: set[Process] = set()
 
 class Process:
     """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in the pumps' threads; ``on_change`` is rung after
-    each of them and when the process has ended. ``keep`` are descriptors that it inherits.
+    each of them and when the process has ended. ``inherited`` are descriptors that it inherits.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Process:
         on_stdout: Callable[[bytes], None],
         on_stderr: Callable[[bytes], None],
         on_change: Callable[[], None],
-        keep: Sequence[int] = (),
+        inherited: Sequence[int] = (),
     ) -> None:
         self._on_change = on_change
         self._ended = threading.Event()
         self._sent = False
-        self._asked = False
+        self._interrupted = False
         self._reaped, self._lock = False, threading.RLock()  # a signal handler may interrupt who holds it
         try:
             self._child = subprocess.Popen(
@@ -63,7 +63,7 @@ class Process:
                 cwd=folder,
                 env=environment,
                 process_group=0,
-                pass_fds=keep,
+                pass_fds=inherited,
                 preexec_fn=_unblock if _blocked() else None,  # noqa: PLW1509 - one system call, and seldom
             )
         except (OSError, ValueError) as error:
@@ -96,7 +96,7 @@ class Process:
         stdin: Any = self._child.stdin
         os.write(stdin.fileno(), data)
 
-    def signal(self, signum: int) -> None:
+    def send_signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""
         with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
             if not self._reaped:  # its number may be somebody else's by now
@@ -106,28 +106,28 @@ class Process:
         """Whether the process has ended within so many seconds."""
         return self._ended.wait(max(0.0, seconds))
 
-    def stop(self, ladder: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
-        """End the group: ask, tell, force. Returns when the process is gone and its streams have been read."""
-        for signum, grace in ladder:
+    def stop(self, stop_signals: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
+        """End the group: interrupt, terminate, kill. Returns when the process is gone and its output has been read."""
+        for signum, grace in stop_signals:
             if self._ended.is_set():
                 break
             if signum == signal.SIGINT:
-                self.ask()
+                self.interrupt()
             else:
-                self.signal(signum)
-                self.signal(signal.SIGCONT)
+                self.send_signal(signum)
+                self.send_signal(signal.SIGCONT)
             self.wait(grace)
         self.drain()
 
-    def ask(self) -> None:
+    def interrupt(self) -> None:
         """Ask the group to end in good order, once: a second SIGINT would mean "at once". Does not wait."""
-        if not self._asked:
-            self._asked = True
-            self.signal(signal.SIGINT)
+        if not self._interrupted:
+            self._interrupted = True
+            self.send_signal(signal.SIGINT)
         # a stopped process takes no other signal than SIGKILL before it is continued
-        self.signal(signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Close stdin, send no signal, and let the process end by itself, also after us; it is reaped when it has.
 
         Only for one that was given no prompt: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
@@ -135,7 +135,7 @@ class Process:
         if not self._sent:
             _live.discard(self)
             self.send(b"")
-            self.wait(LEAVE_SEC)
+            self.wait(DETACH_SEC)
 
     def drain(self) -> None:
         """Wait, for a moment, until what the process wrote last has been read."""
@@ -165,7 +165,7 @@ class Process:
     def _reap(self) -> None:
         _await_exit(self._child)
         # what the leader left behind in its group (an MCP server, say) must not outlive us
-        self.signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         with self._lock:
             self._reaped = True
             self._child.wait()
@@ -179,7 +179,7 @@ class Process:
 def kill_all() -> None:
     """End every group at once; for a second Ctrl-C, when nothing may be waited for."""
     for process in tuple(_live):
-        process.signal(signal.SIGKILL)
+        process.send_signal(signal.SIGKILL)
 
 
 def _blocked() -> bool:

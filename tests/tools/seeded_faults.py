@@ -59,8 +59,8 @@ FAULTS = (
     # the Codex route
     Fault(
         "codex/process.py",
-        "            self._asked = True\n            self.signal(signal.SIGINT)\n",
-        "            self._asked = True\n",
+        "            self._interrupted = True\n            self.send_signal(signal.SIGINT)\n",
+        "            self._interrupted = True\n",
         "Codex is not interrupted when the picture has come, and makes a second model call",
         ("codex/run/test_process.py", "generation/test_pictures.py"),
     ),
@@ -74,15 +74,15 @@ FAULTS = (
     Fault(
         "codex/process.py",
         "        # what the leader left behind in its group (an MCP server, say) must not outlive us\n"
-        "        self.signal(signal.SIGKILL)\n",
+        "        self.send_signal(signal.SIGKILL)\n",
         "",
         "what Codex started, such as an MCP server, lives on after a run",
         ("codex/run/test_process.py", "generation/test_kills.py"),
     ),
     Fault(
         "codex/run/run.py",
-        "        if not self._sent and self._process.exit_code is None:\n            self._process.leave()\n",
-        "        if self._process.exit_code is not None:\n            self._process.leave()\n",
+        "        if not self._sent and self._process.exit_code is None:\n            self._process.detach()\n",
+        "        if self._process.exit_code is not None:\n            self._process.detach()\n",
         "a Codex that indexes its home is killed: the next ones wait 30 s for its lease",
         ("generation/test_setups.py", "generation/test_input.py"),
     ),
