@@ -281,9 +281,9 @@ def test_message_makes_one_short_line_of_long_words():
     ],
 )
 def test_spent_is_what_is_known_of_the_cost(records: rollout.Evidence, spent: bool | None):
-    assert failures.spent(nothing(records=records)) is spent
-    assert failures.spent(nothing(thread_id=None)) is False
-    assert failures.spent(nothing(events=events(turn_completed=True))) is True
+    assert failures.has_spent(nothing(records=records)) is spent
+    assert failures.has_spent(nothing(thread_id=None)) is False
+    assert failures.has_spent(nothing(events=events(turn_completed=True))) is True
 
 
 def test_codex_killed_in_its_turn_is_named():
