@@ -23,6 +23,7 @@ from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import InternalError
 from codex_imagegen.files import probe
 from codex_imagegen.runcomfy import settings
+from codex_imagegen.values import as_text
 
 FIRST_YEAR, LAST_YEAR = 2026, 2050
 """Years that are no plain mistake: this program was written in the first."""
@@ -77,7 +78,7 @@ def versions() -> dict[str, str | None]:
 
 def versions_beside(codex: object) -> dict[str, str | None]:
     """The same with Codex's, as far as it is known."""
-    return {"codex": codex if isinstance(codex, str) else None, **versions()}
+    return {"codex": as_text(codex), **versions()}
 
 
 def _version(name: str) -> str | None:

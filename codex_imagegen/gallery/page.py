@@ -19,6 +19,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
+from codex_imagegen import render
 from codex_imagegen._version import __version__
 from codex_imagegen.gallery.entry import Entry, thumbnail
 
@@ -60,7 +61,8 @@ class Page:
         policy = _POLICY.format(style=_hash(style), script=_hash(script))
         whole = Template(_text("page.html")).substitute(
             generator=MARKER, policy=policy, title="Pictures made with Codex", style=style, script=script,
-            folder=escape(self._folder), count=_plural(count), about=self._about(), pictures="\0", data="\0",
+            folder=escape(self._folder), count=render.plural(count, "picture"), about=self._about(), pictures="\0",
+            data="\0",
         )  # fmt: skip
         before, between, after = whole.split("\0")
         yield before
@@ -116,7 +118,7 @@ class Page:
             "width": entry.width,
             "height": entry.height,
             "size": f"{entry.width} × {entry.height}" if whole else None,
-            "weight": f"{(entry.format or '').upper()}, {_bytes(entry.bytes)}" if whole else None,
+            "weight": f"{(entry.format or '').upper()}, {render.size(entry.bytes)}" if whole else None,
             "transparent": entry.transparent,
             "full": entry.full(originals=self._originals) if whole else None,
             "saved": "file://" + quote(os.fsencode(entry.file)) if entry.file else None,
@@ -162,11 +164,3 @@ def _clean(text: str | None) -> str | None:
         return None
     kept = (c for c in text if c in _KEPT or not (c < " " or "\x7f" <= c < "\xa0"))
     return "".join(kept).encode(errors="replace").decode()
-
-
-def _plural(count: int) -> str:
-    return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} KB"

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import signal
 import sqlite3
 import stat
@@ -319,7 +320,7 @@ def terminal(world, *arguments, columns=80, term="xterm"):
 def test_gallery_on_a_terminal_tells_what_the_page_holds(world):
     made(world, history.user_message())
     seen = terminal(world)
-    assert "codex-imagegen: 1 picture of 1 session; 0.0 MB on disk" in seen
+    assert re.search(r"codex-imagegen: 1 picture of 1 session; [\d.]+ kB on disk", seen)
     assert "1 pictures" not in terminal(world, "--quiet")
     dumb = terminal(world, term="dumb")
     assert "\x1b" not in dumb

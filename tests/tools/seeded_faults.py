@@ -137,8 +137,8 @@ FAULTS = (
     ),
     Fault(
         "codex/sessions/rollout.py",
-        'if isinstance(window, dict) and (_number(window.get("used_percent")) or 0) >= 100:',
-        'if isinstance(window, dict) and (_number(window.get("used_percent")) or 0) > 100:',
+        'if (as_number(window.get("used_percent")) or 0) >= 100:',
+        'if (as_number(window.get("used_percent")) or 0) > 100:',
         "a used-up quota does not say to the second when it is reset",
         ("codex/sessions/test_rollout.py", "generation/test_failures.py"),
     ),
@@ -193,8 +193,8 @@ FAULTS = (
     ),
     Fault(
         "codex/sessions/layout.py",
-        "or not isinstance(thread, str) or not THREAD_ID.match(thread):",
-        "or not isinstance(thread, str):",
+        "if thread is None or not THREAD_ID.match(thread):",
+        "if thread is None:",
         "a path in place of a thread's id leads out of the Codex home",
         ("codex/sessions/test_layout.py", "test_hostile.py"),
     ),

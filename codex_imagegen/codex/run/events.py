@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from codex_imagegen.codex.sessions.layout import THREAD_ID
+from codex_imagegen.values import as_text, parse_object
 
 _MAX_LINE = 256 * 1024
 _MAX_ERRORS = 20
@@ -59,11 +59,8 @@ class Events:
     def _read(self, line: bytes) -> None:
         if not line.strip():
             return
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            event = None
-        if isinstance(event, dict):
+        event = parse_object(line)
+        if event is not None:
             self._event(event)
         elif self.invalid_line is None:
             self.invalid_line = line[:500].decode(errors="replace")
@@ -71,8 +68,8 @@ class Events:
     def _event(self, event: dict[str, Any]) -> None:
         kind, item = event.get("type"), event.get("item")
         if kind == "thread.started":
-            thread = event.get("thread_id")
-            if self.thread_id is None and isinstance(thread, str) and THREAD_ID.match(thread):
+            thread = as_text(event.get("thread_id"))
+            if self.thread_id is None and thread is not None and THREAD_ID.match(thread):
                 self.thread_id = thread
         elif kind == "turn.started":
             self.turn_started = True
