@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from codex_imagegen.errors import CodexMissing
+from codex_imagegen.platform import processes
+from codex_imagegen.platform.processes import KILL
 
-STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
+STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (KILL, 5.0))
 """Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
 
 EARLY_STOP_SIGNALS = STOP_SIGNALS[1:]
 """The same for a Codex whose turn has not begun: it ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
 
-BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
+BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (KILL, 5.0))
 """The same for a Codex that was only asked something, and has nothing to put in order."""
 
 DETACH_SEC = 0.5
@@ -62,9 +62,8 @@ class Process:
                 bufsize=0,
                 cwd=folder,
                 env=environment,
-                process_group=0,
                 pass_fds=inherited,
-                preexec_fn=_unblock if _blocked() else None,  # noqa: PLW1509 - one system call, and seldom
+                **processes.group_options(),
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -100,7 +99,7 @@ class Process:
         """Send a signal to the whole group, if it is still there."""
         with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
             if not self._reaped:  # its number may be somebody else's by now
-                os.killpg(self.pid, signum)
+                processes.signal_group(self.pid, signum)
 
     def wait(self, seconds: float) -> bool:
         """Whether the process has ended within so many seconds."""
@@ -115,7 +114,7 @@ class Process:
                 self.interrupt()
             else:
                 self.send_signal(signum)
-                self.send_signal(signal.SIGCONT)
+                self.send_signal(processes.CONTINUE)
             self.wait(grace)
         self.drain()
 
@@ -125,7 +124,7 @@ class Process:
             self._interrupted = True
             self.send_signal(signal.SIGINT)
         # a stopped process takes no other signal than SIGKILL before it is continued
-        self.send_signal(signal.SIGCONT)
+        self.send_signal(processes.CONTINUE)
 
     def detach(self) -> None:
         """Close stdin, send no signal, and let the process end by itself, also after us; it is reaped when it has.
@@ -163,9 +162,9 @@ class Process:
                 view = view[os.write(stdin.fileno(), view[:_CHUNK]) :]
 
     def _reap(self) -> None:
-        _await_exit(self._child)
+        processes.wait_until_exit(self.pid)
         # what the leader left behind in its group (an MCP server, say) must not outlive us
-        self.send_signal(signal.SIGKILL)
+        self.send_signal(KILL)
         with self._lock:
             self._reaped = True
             self._child.wait()
@@ -179,30 +178,4 @@ class Process:
 def kill_all() -> None:
     """End every group at once; for a second Ctrl-C, when nothing may be waited for."""
     for process in tuple(_live):
-        process.send_signal(signal.SIGKILL)
-
-
-def _blocked() -> bool:
-    """Whether the calling thread blocks signals: Codex would inherit that, and be deaf to them."""
-    return bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-
-
-def _unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _await_exit(child: subprocess.Popen[bytes]) -> None:
-    """Wait until the child has ended, and leave it unreaped: until then its group's number can't become another's.
-
-    macOS has no waitid for Python before 3.13; there kqueue tells of the exit. (Not run on a Mac.)
-    """
-    if hasattr(os, "waitid"):
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    elif sys.platform == "darwin":
-        exit_event = select.kevent(
-            child.pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
-        )
-        # it has ended already where the kernel knows no such process any more
-        with contextlib.suppress(ProcessLookupError), contextlib.closing(select.kqueue()) as queue:
-            queue.control([exit_event], 1)
+        process.send_signal(KILL)

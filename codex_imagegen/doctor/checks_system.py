@@ -67,11 +67,10 @@ def check_parts(_context: Context) -> Finding:
 
 def versions() -> dict[str, str | None]:
     """This program, Python, the system, and each part with its version, or None where it is missing."""
-    system = os.uname()
     own = {
         "codex-imagegen": __version__,
         "python": platform.python_version(),
-        "system": f"{system.sysname} {system.release} {system.machine}",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
     return {**own, **{name: _version(name) for name in PARTS}}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from codex_imagegen import render
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.gallery import index
 from codex_imagegen.gallery.collect import Collector, CollectProgress
 from codex_imagegen.gallery.entry import Entry
@@ -199,19 +199,17 @@ def write_page(path: str, parts: Iterable[str]) -> int:
 def _check_ours(path: str) -> None:
     """A page of ours may be renewed without asking; whatever else is there may not."""
     try:
-        with open(path, "rb", opener=_at_once) as file:
-            ours = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _MARK in file.read(_MARK_WITHIN)
+        with open_regular(path) as file:
+            ours = _MARK in file.read(_MARK_WITHIN)
     except FileNotFoundError:
         return
+    except NotRegularFile:
+        ours = False
     except OSError as error:
         raise _unwritable(path, error) from error
     if not ours:
         told = f"{path!r} is there already and is no gallery"
         raise OutExists(told, hint="choose another --out, or give --force to replace it")
-
-
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a fifo that nobody writes to must not hang us
 
 
 def _unwritable(path: str, error: OSError) -> OutUnwritable:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 
+from codex_imagegen.platform import system
 from codex_imagegen.values import as_object, parse
 
 _SCRIPT = os.path.join("@openai", "codex", "bin", "codex.js")
@@ -67,9 +68,9 @@ def _number(told: object) -> tuple[int, ...] | None:
 
 
 def _platform_package() -> str:
-    system = os.uname()
-    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(system.machine.lower(), "")
-    return f"codex-{system.sysname.lower()}-{machine}"
+    name, machine = system.name_and_machine()
+    suffix = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(machine, "")
+    return f"codex-{name}-{suffix}"
 
 
 def _binaries(vendor: str) -> list[str]:

@@ -213,7 +213,7 @@ class CodexRun:
     def _evidence(self, follower: RolloutFollower, *, timed_out: bool) -> failures.Evidence:
         from codex_imagegen.codex.install import login
         from codex_imagegen.codex.run import failures
-        from codex_imagegen.codex.sessions import disk_usage
+        from codex_imagegen.platform import disk
 
         return failures.Evidence(
             exit_code=self._process.exit_code,
@@ -227,7 +227,7 @@ class CodexRun:
             records=follower.evidence,
             prompt_sent=self._prompt_sent,
             is_indexing=_INDEXING in self.reported and not self._prompt_sent,
-            free_bytes=disk_usage.free_bytes(self._codex_home),
+            free_bytes=disk.free_bytes(self._codex_home),
             login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
 

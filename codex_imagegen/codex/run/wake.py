@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+from codex_imagegen.platform import system
 
 if TYPE_CHECKING:
     import logging
@@ -49,7 +50,7 @@ class FileWatcher:
         self.has_reported = False
         self._on_change = on_change
         self._observer: Any = None
-        if sys.platform != "darwin":
+        if system.has_file_events():
             with contextlib.suppress(Exception):
                 self._observer = _start(folder, self._report)
 
