@@ -14,7 +14,7 @@ MAX_WORDS = 300
 SANDBOX_HINT = (
     "if this runs inside another agent's sandbox, allow it the network and to write to CODEX_HOME (usually ~/.codex)"
 )
-DISK_HINT = "make room on the disk that holds CODEX_HOME (usually ~/.codex), and on that of the temporary folder"
+DISK_HINT = "free some space on the disk that holds CODEX_HOME (usually ~/.codex), and on that of the temporary folder"
 PROVIDER_HINT = """with a ChatGPT login, add: --codex-arg=-c --codex-arg='model_provider="openai"'"""
 LONG_HINT = (
     "it broke while the picture was drawn: take fewer or smaller references, a simpler prompt, or an older Codex with "

@@ -135,7 +135,7 @@ def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_pat
         assert run.returncode == code
         mark.unlink(missing_ok=True)
         if code:
-            assert "Codex was still indexing the sessions of its home" in json.loads(out)["error"]["message"]
+            assert "Codex was still indexing its sessions" in json.loads(out)["error"]["message"]
     assert json.loads(out)["ok"]
 
 

@@ -51,7 +51,7 @@ class CodexRun:
     ``folder`` is the private working folder, which no other run has; ``reference_images`` are the bytes of the
     references; ``inherited`` are descriptors that Codex gets. ``before`` is the state of the thread that the run
     resumes. ``announces_stdin``: this build is known to print when it reads its prompt, however long that takes.
-    ``reported`` are the stages that were reported.
+    ``reported`` are the stages that were reported already.
     """
 
     def __init__(

@@ -366,7 +366,7 @@ def test_message_shortens_a_strange_provider():
     ],
 )
 def test_full_disk_is_named_wherever_codex_stopped(stderr):
-    disk = "make room on the disk"
+    disk = "free some space on the disk"
     cases = [
         nothing(stderr=stderr, session_found=False),
         nothing(stderr=stderr, session_found=False, thread_id=None, exit_code=1),
@@ -385,7 +385,7 @@ def test_full_disk_is_named_wherever_codex_stopped(stderr):
 def test_missing_session_on_a_full_disk_names_the_disk():
     unsaved = nothing(session_found=False, stderr="failed to record rollout items: channel closed")
     assert "sandbox" in str(explained(unsaved).hint)
-    assert "make room" in str(explained(replace(unsaved, free_bytes=4096)).hint)
+    assert "free some space" in str(explained(replace(unsaved, free_bytes=4096)).hint)
     assert "sandbox" in str(explained(replace(unsaved, free_bytes=10**9)).hint)
     assert "--ephemeral" in str(explained(nothing(session_found=False, free_bytes=0)).hint)
 
