@@ -133,7 +133,7 @@ def test_reason_of_a_failed_start_is_the_error_line():
     )
     assert error_patterns.of_start(stderr) == Reason("codex-failed", "error: unexpected argument '--nonsense' found")
     assert error_patterns.of_start("a\nb\n").message == "b"
-    assert error_patterns.of_start("").message == "it said nothing"
+    assert error_patterns.of_start("").message == "nothing"
     assert error_patterns.of_start("Error: Unknown feature flag: image_generation").code == "codex-too-old"
     assert error_patterns.of_start("Error: Failed to load cloud config bundle").code == "network"
 

@@ -115,7 +115,7 @@ def test_hint_names_repeating_only_where_it_can_help():
     later = [hint(http("500 Internal Server Error", "x")), hint(http("502 Bad Gateway", "<html>"))]
     later.append(hint("image generation failed: stream error: failed to decode image generation response: x"))
     later.append(hint("ServerError\nEncountered exception: <class 'oai_errors.errors.ServerError'>"))
-    assert set(later) == {"that is on OpenAI's side: try again later"}
+    assert set(later) == {"a problem on OpenAI's side: try again later"}
 
 
 @pytest.mark.parametrize(
