@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 VERSION = "0.169.0"
 """The build whose records it writes."""
 
-SIDE_VARIABLE = "CODEX_IMAGEGEN_UNDERSTUDY_SIDE"
+SIDE_VARIABLE = "CODEX_IMAGEGEN_FAKE_CODEX_SIDE"
 """Names the pixels of a side, for load tests that need many small pictures."""
 
 

@@ -50,7 +50,7 @@ class Reply:
 
     status: int = 200
     body: bytes = b"{}"
-    kind: str = "application/json"
+    content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -135,7 +135,7 @@ class FakeOpenAI:
         """Scheme, host and port."""
         return f"http://127.0.0.1:{self.port}"
 
-    def to(self, ending: str, method: str = "POST") -> list[Call]:
+    def calls_to(self, ending: str, method: str = "POST") -> list[Call]:
         """The calls so far whose path ends like this."""
         return [c for c in tuple(self.calls) if c.method == method and c.path.split("?")[0].endswith(ending)]
 
@@ -186,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
-        self.send_header("content-type", reply.kind)
+        self.send_header("content-type", reply.content_type)
         self.send_header("content-length", str(len(reply.body)))
         for name, value in reply.headers:
             self.send_header(name, value)
@@ -206,7 +206,7 @@ def stream(items: Iterable[Item]) -> Reply:
 def events_reply(events: Iterable[Item]) -> Reply:
     """Any server-sent events."""
     text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
-    return Reply(body=text.encode(), kind="text/event-stream")
+    return Reply(body=text.encode(), content_type="text/event-stream")
 
 
 def pictures(drawn: Iterable[bytes]) -> Reply:

@@ -41,12 +41,12 @@ class Lead:
 
 
 def run_demo(
-    request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], say: Callable[[str], None]
+    request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], announce: Callable[[str], None]
 ) -> Result:
-    """Make the request's picture on an embedded stage; ``say`` hears who plays Codex. Raises what a real run raises."""
+    """Make the request's picture; ``announce`` gets a line that names the Codex used. Raises what a real run raises."""
     with _stage() as stage:
         lead = _cast(request.codex, stage)
-        say(_credits(lead))
+        announce(_credits(lead))
         return _play(request, lead, stage, interrupt=interrupt, tell=tell)
 
 
