@@ -27,7 +27,7 @@ from codex_imagegen.codex.install.query import Answer, ask
 from codex_imagegen.codex.run.failures import PROVIDER_SINCE
 from codex_imagegen.codex.sessions import disk_usage
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.run import PROMPT, prove
+from codex_imagegen.demo.run import PROMPT, run_real_codex
 from codex_imagegen.doctor.context import ASK_SEC, Context
 from codex_imagegen.doctor.findings import Data, Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import (
@@ -248,7 +248,7 @@ def check_live(context: Context) -> Finding:
     with tempfile.TemporaryDirectory(prefix="codex-imagegen-doctor-", ignore_cleanup_errors=True) as folder:
         out = os.path.join(folder, "live.png")
         request = Request(prompt=PROMPT, out=out, codex=codex, timeout_sec=LIVE_SEC)
-        made = prove(request, known, interrupt=context.interrupt)
+        made = run_real_codex(request, known, interrupt=context.interrupt)
     if made.error is not None or not made.images:
         return unknown("the run ended without a picture and without a reason")
     if made.images[0].sha256 != hashlib.sha256(draw(PROMPT)).hexdigest():
