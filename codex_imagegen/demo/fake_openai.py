@@ -112,7 +112,7 @@ class FakeOpenAI:
         decode: Callable[[bytes, str], bytes] | None = None,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """``decode(body, encoding)`` decompresses a body; ``on_error`` gets a script's exceptions (default: print them)."""
+        """``decode(body, encoding)`` decompresses a body; ``on_error`` gets a script's exceptions (else printed)."""
         self.script = script or Script()
         self.on_error = on_error
         self.calls: list[Call] = []
