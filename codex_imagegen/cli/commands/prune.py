@@ -54,7 +54,7 @@ def prune(*, older_than: str, keep_pictures: bool, yes: bool, codex: str | None,
         if not json_wanted:
             for line in summary.table(found):
                 console.out(line)
-    if found.going and (yes or (not json_wanted and _said_yes(found))):
+    if found.prunable and (yes or (not json_wanted and _said_yes(found))):
         with console.running() as interrupt, _counting() as tell:
             run.remove(found, codex=codex, interrupt=interrupt, tell=tell)
     found.elapsed_sec = round(time.monotonic() - started, 3)
@@ -78,7 +78,7 @@ def _end(found: Summary, *, json_wanted: bool) -> int:
 
 
 def _advice(found: Summary) -> str:
-    if not found.going:
+    if not found.prunable:
         return "nothing to remove."
     return "nothing was removed; --yes removes what may go."
 
@@ -95,7 +95,7 @@ def _said_yes(found: Summary) -> bool:
 def _question(found: Summary) -> str:
     from codex_imagegen.prune.summary import sessions, size
 
-    count, room = len(found.going), size(found.freed(found.going))
+    count, room = len(found.prunable), size(found.freed_bytes(found.prunable))
     what = ("its rollout" if count == 1 else "their rollouts") + ("" if found.keep_pictures else " and pictures")
     return f"Remove {sessions(count)}, {what} ({room})? It can't be undone."
 
