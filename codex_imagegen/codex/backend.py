@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from codex_imagegen.codex import features
 from codex_imagegen.codex.install import config, npm
-from codex_imagegen.codex.run import command, features
+from codex_imagegen.codex.run import command
 from codex_imagegen.codex.run.run import CodexRun
 from codex_imagegen.codex.run.workspace import held, workspace
 from codex_imagegen.codex.sessions import layout

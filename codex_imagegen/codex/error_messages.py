@@ -66,7 +66,7 @@ _SENTENCES = {
 def error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
     """The error of the reason's name, with its words and its hint."""
     sentence, _usual = _SENTENCES[reason.code]
-    told = words(reason.words)
+    told = words(reason.message)
     at = None if reason.resets_at is None else time.localtime(reason.resets_at)
     when = "later" if at is None else time.strftime("after %Y-%m-%d %H:%M %Z", at).rstrip()
     return _ERRORS[reason.code](
@@ -93,11 +93,11 @@ def hint_of(reason: Reason) -> str:
     """What to do: the reason's own hint, one for what its words say, or that of its name."""
     if reason.hint:
         return reason.hint
-    if tells_of_full_disk(reason.words):
+    if tells_of_full_disk(reason.message):
         return DISK_HINT
-    if _SANDBOX.search(reason.words):
+    if _SANDBOX.search(reason.message):
         return SANDBOX_HINT
-    if _NO_PLAN in reason.words:
+    if _NO_PLAN in reason.message:
         return "it takes a ChatGPT plan with Codex; without one there is --backend runcomfy, which is paid"
     return _SENTENCES[reason.code][1]
 

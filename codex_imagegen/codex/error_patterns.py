@@ -74,7 +74,7 @@ class Reason:
     """
 
     code: str
-    words: str
+    message: str
     resets_at: int | None = None
     hint: str | None = None
 

@@ -98,7 +98,7 @@ def _nameless(path: str, answer: Answer) -> CodexFailed:
     """What to say of a Codex that can't even tell its version: what it says itself."""
     if answer.exit_code is None:
         return CodexFailed(f"{path} names no version within {ASK_SEC:.0f} s", hint="see what codex --version does")
-    said = words(error_patterns.of_start(answer.stderr or answer.stdout).words)
+    said = words(error_patterns.of_start(answer.stderr or answer.stdout).message)
     told = f"{path} --version ended with exit code {answer.exit_code} and said: {said}"
     return CodexFailed(told, hint="install it anew: npm install -g @openai/codex")
 

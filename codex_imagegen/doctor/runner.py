@@ -41,7 +41,7 @@ def run_checks(context: Context, checks: Sequence[Check]) -> Generator[Finding]:
     redact = Redact(context.environment)
     wake = WakeEvent()
     examinations = [_Examination(check, context, wake) for check in checks]
-    context.interrupt.on_set(wake.ring)
+    context.interrupt.on_set(wake.set)
     try:
         for one in examinations:
             one.begin()
@@ -82,14 +82,14 @@ class _Examination:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 break
-            self._wake.sleep(left)
+            self._wake.wait(left)
         found = self._finding or unknown(f"no answer within {self._check.limit_sec:.0f} s")
         return replace(found, name=self._check.name, data={key: found.data.get(key) for key in self._check.keys})
 
     def _run(self) -> None:
         self._finding = self._look()
         self.at_work = False
-        self._wake.ring()
+        self._wake.set()
 
     def _look(self) -> Finding:
         try:

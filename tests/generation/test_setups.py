@@ -16,8 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from codex_imagegen.codex import features
 from codex_imagegen.codex.install import npm as native
-from codex_imagegen.codex.run import features
 from codex_imagegen.codex.run import run as turn
 from codex_imagegen.demo.fake_openai import tools
 from tests.support import builds, checks, inprocess, patched, scripts

@@ -26,7 +26,7 @@ class OwnedRollout:
 
     path: str
     offset: int
-    owner: layout.SessionMeta
+    meta: layout.SessionMeta
 
 
 class Attribution:
@@ -57,7 +57,7 @@ class Attribution:
         new = (path for path, _size in layout.grown(self._folders(None), self._there) if path not in self._foreign)
         return next((ours for path in new if (ours := self._proven(path, None))), None)
 
-    def named(self, thread_id: str) -> str | None:
+    def find_by_name(self, thread_id: str) -> str | None:
         """The new rollout that bears our thread's name, also where its first record was lost meanwhile."""
         path = layout.named(self._folders(thread_id), thread_id)
         if path is None or self.before is not None or path in self._there:

@@ -103,7 +103,7 @@ def argv(
     """The whole command line. The prompt is not on it: it goes through stdin.
 
     ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are those of a lean turn
-    (see :func:`lean.settings`); ``extra`` is what the user adds, last, so that it wins.
+    (see :mod:`codex_imagegen.codex.features`); ``extra`` is what the user adds, last, so that it wins.
     """
     told = instructions(len(references), image_options or ImageOptions())
     line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]

@@ -52,9 +52,9 @@ def _start(evidence: Evidence) -> errors.ImagegenError | None:
         return errors.SessionMissing(
             "Codex ended in good order, and named no session", hint="see what it says with --verbose", spent=None
         )
-    ended = f"it {_end(evidence.exit_code)} and said: {reason.words}"
+    ended = f"it {_end(evidence.exit_code)} and said: {reason.message}"
     return error_messages.error(
-        Reason(reason.code, ended if reason.code == "codex-failed" else reason.words), spent=False
+        Reason(reason.code, ended if reason.code == "codex-failed" else reason.message), spent=False
     )
 
 
@@ -203,7 +203,7 @@ def _about_time(reason: Reason, evidence: Evidence) -> Reason:
     seconds = evidence.records.drawing_sec
     if reason.code != "network" or seconds is None or seconds < LONG_SEC:
         return reason
-    return replace(reason, words=f"after {seconds:.0f} s, {reason.words}", hint=error_messages.LONG_HINT)
+    return replace(reason, message=f"after {seconds:.0f} s, {reason.message}", hint=error_messages.LONG_HINT)
 
 
 def _end(exit_code: int | None) -> str:

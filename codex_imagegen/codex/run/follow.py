@@ -74,7 +74,7 @@ class RolloutFollower:
     @property
     def thread_id(self) -> str | None:
         """The thread, as Codex's output or the rollout names it."""
-        return self._events.thread_id or (self._ours.owner.thread_id if self._ours else None)
+        return self._events.thread_id or (self._ours.meta.thread_id if self._ours else None)
 
     @property
     def follows(self) -> bool:
@@ -111,7 +111,9 @@ class RolloutFollower:
     def anew(self) -> Picture | None:
         """Read this run's part of a rollout once more that was cut short or replaced, or lacks its last line feed."""
         thread, ours = self.thread_id, self._ours
-        path, offset = (ours.path, ours.offset) if ours else (self._attribution.named(thread) if thread else None, 0)
+        path, offset = (
+            (ours.path, ours.offset) if ours else (self._attribution.find_by_name(thread) if thread else None, 0)
+        )
         if path is None:
             return None
         records = rollout.Records()
@@ -139,7 +141,7 @@ class RolloutFollower:
             tail = Tail(ours.path, ours.offset, rollout.wants)
         except OSError:  # gone again
             return None
-        self._ours, self.evidence.codex_version = ours, ours.owner.codex_version
+        self._ours, self.evidence.codex_version = ours, ours.meta.codex_version
         self._watch = self._watch or FileWatcher(os.path.dirname(ours.path), self._ring)
         return tail
 

@@ -73,7 +73,7 @@ class CodexRun:
 
     def __enter__(self) -> CodexRun:
         self._attribution = Attribution(self._home, self._folder, self._before)
-        self._unhook = self._run.interrupt.on_set(self._wake.ring)
+        self._unhook = self._run.interrupt.on_set(self._wake.set)
         try:
             self._process = Process(
                 self._argv,
@@ -81,7 +81,7 @@ class CodexRun:
                 environment=command.environment_of(self._run.environment),
                 on_stdout=self._stdout,
                 on_stderr=self._stderr,
-                on_change=self._wake.ring,
+                on_change=self._wake.set,
                 keep=self._keep,
             )
         except BaseException:
@@ -151,7 +151,7 @@ class CodexRun:
             if self._says_when and now - began > INDEXING_SEC and _INDEXING not in self.told:
                 self.told.add(_INDEXING)
                 self._tell_now("started", "Codex indexes the sessions of its home, once")
-            self._wake.sleep(min(TICK_SEC, self._run.deadline - now))
+            self._wake.wait(min(TICK_SEC, self._run.deadline - now))
         self._sent = True
         self._process.send(prompt)
         return True
@@ -175,7 +175,7 @@ class CodexRun:
             Candidates(full_turn=self._full_turn, known=self._known, before=self._before),
             codex_home=self._home,
             tell=self._tell,
-            ring=self._wake.ring,
+            ring=self._wake.set,
         )
 
     def _follow(self, reading: RolloutFollower) -> bool:
@@ -190,7 +190,7 @@ class CodexRun:
             left = self._run.deadline - time.monotonic()
             if left <= 0:
                 return False
-            self._wake.sleep(min(_tick(reading), left))
+            self._wake.wait(min(_tick(reading), left))
 
     def _made(self, reading: RolloutFollower, *, timed_out: bool) -> BackendResult:
         from codex_imagegen.codex.sessions import fallback

@@ -26,11 +26,11 @@ class WakeEvent:
     def __init__(self) -> None:
         self._rings: SimpleQueue[None] = SimpleQueue()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Wake the sleeper, now or when it next sleeps."""
         self._rings.put(None)
 
-    def sleep(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Sleep until somebody rings, or for so many seconds."""
         try:
             self._rings.get(timeout=max(0.0, seconds))

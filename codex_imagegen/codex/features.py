@@ -34,7 +34,7 @@ all of them                                          18,472   23,135       33,56
 
 There are three more, which older builds refuse. Each was given to 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0,
 0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1, 0.162.0, 0.166.0 and 0.169.0, to find the first that takes it. A
-build that is newer, or whose version nobody knows (see ``native.version``), gets them too: one that refuses a switch
+build that is newer, or whose version nobody knows (see ``npm.version``), gets them too: one that refuses a switch
 says so before its thread begins, at no cost, and is started once more without them:
 
 ==========================================================  ============  ==============  ==============
