@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
@@ -23,6 +22,7 @@ from codex_imagegen.codex.run import command
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import references
 from codex_imagegen.images.output import SUFFIXES
+from codex_imagegen.platform import system
 from codex_imagegen.request import Request
 
 _DEFAULT_SUFFIXES = {"jpeg": ".jpg", "jpg": ".jpg", "webp": ".webp"}
@@ -110,7 +110,7 @@ class Jobs:
 
     def _unique(self, job: Job, takers: dict[bytes, int]) -> None:
         path = os.path.realpath(job.out)
-        if sys.platform == "darwin":  # whose file system takes A.png for a.png
+        if system.ignores_case():
             path = path.casefold()
         first = takers.setdefault(hashlib.sha256(os.fsencode(path)).digest()[:12], job.line)
         if first != job.line:

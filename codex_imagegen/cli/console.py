@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, InternalError, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.platform import processes
 from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from codex_imagegen.results import ErrorInfo, Result, Warning_
 
 
-HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+HEARD = processes.EXIT_SIGNALS
 """The signals that are ours. Python's own answer to SIGQUIT would be to die and leave Codex behind, drawing."""
 
 REPEAT_SEC = 1.0
@@ -231,7 +231,9 @@ def out(line: str) -> None:
         if isinstance(error, OSError) and error.errno not in {errno.EPIPE, errno.EBADF}:
             _stdout_error = _stdout_error or error
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from codex_imagegen.platform import opening
+
+            os.dup2(opening.open_null(), sys.stdout.fileno())
 
 
 def stdin(limit: int) -> Iterator[bytes]:
@@ -241,9 +243,11 @@ def stdin(limit: int) -> Iterator[bytes]:
     """
     if sys.stdin is None:
         return
+    from codex_imagegen.platform import terminals
+
     descriptor = sys.stdin.fileno()
     while limit > 0:
-        if not select.select([descriptor], [], [], _TICK_SEC)[0]:
+        if not terminals.is_readable(descriptor, _TICK_SEC):
             continue
         piece = os.read(descriptor, min(limit, 65536))
         if not piece:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,6 +11,7 @@ import click
 
 from codex_imagegen.cli import console
 from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.platform import system
 
 COMMANDS = {
     "generate": ("codex_imagegen.cli.commands.generate", "make a picture (the default: the word can be left out)"),
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _guarded(name: str, rest: list[str], json_wanted: bool, started: float) -> int:
     try:
-        if sys.platform == "win32":
+        if system.is_windows():
             raise UsageError("Windows is not supported", hint="run it inside WSL")
         asked = os.environ.get(COMPLETION)
         return console.ended(_complete(asked) if asked else _call(name, rest))

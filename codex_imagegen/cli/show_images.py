@@ -40,10 +40,11 @@ def pictures(images: Iterable[Image], *, json_wanted: bool = False) -> None:
 
 
 def _terminal() -> Terminal:
+    from codex_imagegen.platform import terminals
     from codex_imagegen.terminal_image import terminal
 
     with contextlib.suppress(OSError):
-        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = terminals.open_terminal()
         try:
             return terminal.look(descriptor)
         finally:

@@ -57,7 +57,7 @@ def make(request: Request, run: Run) -> BackendResult:
             run=run,
             full_turn=request.full_turn,
             known=[data for reference in references for data in reference.known],
-            keep=lock,
+            inherited=lock,
             before=before,
             says_when=features.is_tried(version),
         )

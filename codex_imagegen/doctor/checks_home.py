@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from codex_imagegen.codex.install import version
 from codex_imagegen.codex.run.run import FOLLOW_TICK_SEC
@@ -20,6 +17,7 @@ from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import CodexFailed
 from codex_imagegen.files import probe
+from codex_imagegen.platform import disk, system
 
 _SANDBOX_HINT = "inside another agent's sandbox, allow it to read and write there"
 _EVENT_SEC = 0.6
@@ -31,7 +29,7 @@ def check_home(context: Context) -> Finding:
     home = context.codex_home
     if not os.path.lexists(home):
         return _home_missing(context)
-    kind = file_system(sessions_folder(home))
+    kind = disk.file_system(sessions_folder(home))
     data = {"path": home, "file_system": kind}
     today = layout.folders(home)[0]  # it may belong to root, after "sudo codex"
     for folder in dict.fromkeys((home, sessions_folder(home), today if os.path.isdir(today) else home)):
@@ -64,7 +62,7 @@ def check_file_events(context: Context) -> Finding:
     if notified.is_set():
         return ok("file change notifications work in the sessions folder", data={"notified": True})
     message = f"no file change notifications in the sessions folder; a run checks every {FOLLOW_TICK_SEC} s instead"
-    if sys.platform == "darwin":  # where FileWatcher does not use them
+    if not system.has_file_events():
         return ok(message, data={"notified": False})
     return warning(message, "on Linux, raise fs.inotify.max_user_instances and max_user_watches", {"notified": False})
 
@@ -136,8 +134,8 @@ def check_disk_space(context: Context) -> Finding:
     """Check the free disk space, and count rollouts, pictures and their bytes without reading them."""
     home = context.codex_home
     free = {
-        "CODEX_HOME": disk_usage.free_bytes(home),
-        "the temporary folder": disk_usage.free_bytes(tempfile.gettempdir()),
+        "CODEX_HOME": disk.free_bytes(home),
+        "the temporary folder": disk.free_bytes(tempfile.gettempdir()),
     }
     taken = disk_usage.count(home, COUNT_SEC)
     data = {
@@ -172,52 +170,3 @@ NETWORK = frozenset({
     "nfs4", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav",
 })  # fmt: skip
 """Kinds that are served by another machine, or by the host of a virtual one (WSL's /mnt/c is 9p)."""
-
-_MAX_TABLE = 1024 * 1024
-_ASK_SEC = 2
-_NAME = re.compile(r"[\w.+-]{1,32}")
-_MACOS = re.compile(r"^.* on (/.*) \((\w+)[,)]", re.MULTILINE)
-
-
-def file_system(path: str) -> str | None:
-    """The kind's name, such as ``ext4`` or ``apfs``, or None where the system does not tell."""
-    try:
-        mounts = of_linux(_proc()) if sys.platform.startswith("linux") else of_macos(_mount())
-        return longest(os.path.realpath(path), mounts)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-
-
-def of_linux(table: str) -> Iterator[tuple[str, str]]:
-    """(mount point, kind) of each line of ``/proc/self/mountinfo`` (proc_pid_mountinfo(5))."""
-    for line in table.splitlines():
-        before, _, after = line.partition(" - ")
-        words, kinds = before.split(" "), after.split(" ")
-        if len(words) > 4:
-            yield re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), words[4]), kinds[0]
-
-
-def of_macos(table: str) -> Iterator[tuple[str, str]]:
-    """The same of what ``mount`` prints on macOS: ``/dev/disk3s5 on /System/Volumes/Data (apfs, local, …)``."""
-    for found in _MACOS.finditer(table):
-        yield found[1], found[2]
-
-
-def longest(path: str, mounts: Iterator[tuple[str, str]]) -> str | None:
-    """The kind at the longest mount point above ``path``; of several at the same one, the last was mounted last."""
-    best, name = "", None
-    for point, kind_ in mounts:
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best) and _NAME.fullmatch(kind_):
-            best, name = point, kind_
-    return name
-
-
-def _proc() -> str:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return file.read(_MAX_TABLE)
-
-
-def _mount() -> str:
-    done = subprocess.run(["/sbin/mount"], capture_output=True, timeout=_ASK_SEC, check=True, stdin=subprocess.DEVNULL)
-    return done.stdout.decode(errors="replace")[:_MAX_TABLE]

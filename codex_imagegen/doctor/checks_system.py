@@ -93,11 +93,10 @@ def check_dependencies(_context: Context) -> Finding:
 
 def versions() -> dict[str, str | None]:
     """The versions of this program, Python, the system and each dependency; None for a missing one."""
-    system = os.uname()
     own = {
         "codex-imagegen": __version__,
         "python": platform.python_version(),
-        "system": f"{system.sysname} {system.release} {system.machine}",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
     return {**own, **{name: _version(name) for name in DEPENDENCIES}}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import stat
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from codex_imagegen.errors import OutUnwritable, UsageError
-from codex_imagegen.files import atomic
+from codex_imagegen.platform import disk, locks, opening
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of a line: a revised prompt of Codex's full length with every character escaped has 12 MB.
@@ -21,7 +20,6 @@ No longer line is written, and a longer one is no record: what is known of a job
 
 _CHUNK = 1024 * 1024
 _FIRST_READ = 4096
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class AppendLog:
@@ -35,7 +33,7 @@ class AppendLog:
         self._size, self._torn = 0, False
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            self._file = atomic.beyond_streams(os.open(path, _FLAGS, 0o600))
+            self._file = opening.beyond_streams(opening.open_log(path))
         except OSError as error:
             raise self._unwritable(error) from error
         try:
@@ -51,7 +49,7 @@ class AppendLog:
     def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Place and content of each whole line, empty where it is no object; what is behind the last one is torn."""
         line, place = _Gathered(), 0
-        while chunk := os.pread(self._file, _CHUNK, self._size):
+        while chunk := opening.read_at(self._file, _CHUNK, self._size):
             self._size += len(chunk)
             *ends, rest = chunk.split(b"\n")
             for end in ends:
@@ -69,7 +67,7 @@ class AppendLog:
         found, end = bytearray(), -1
         while end < 0 and len(found) <= MAX_LINE:
             seen = len(found)
-            chunk = os.pread(self._file, max(_FIRST_READ, seen), place + seen)
+            chunk = opening.read_at(self._file, max(_FIRST_READ, seen), place + seen)
             if not chunk:
                 break
             found += chunk
@@ -87,7 +85,7 @@ class AppendLog:
                 written = os.write(self._file, view)
                 view, self._size = view[written:], self._size + written
             self._torn = False
-            atomic.sync(self._file)
+            disk.sync(self._file)
         except OSError as error:
             raise self._unwritable(error) from error
         return place
@@ -95,17 +93,13 @@ class AppendLog:
     def keep_name(self) -> None:
         """Make the file's name as lasting as its lines."""
         with contextlib.suppress(OSError):
-            folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                atomic.sync(folder)
-            finally:
-                os.close(folder)
+            disk.sync_folder(os.path.dirname(self.path))
 
     def _claim(self) -> None:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
             raise OutUnwritable(f"the journal {self.path!r} is not a regular file", hint="move it away")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.lock(self._file)
         except BlockingIOError as error:
             raise UsageError(
                 f"another batch is at work in {os.path.dirname(self.path)!r}",

@@ -11,8 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import UsageError
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from codex_imagegen.platform import opening
 
 
 class Outside(OSError):
@@ -49,7 +48,7 @@ def opened(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[i
     root = _root(real, roots)
     if root is None:
         raise Outside
-    at = os.open(root, _FOLDER)
+    at = opening.open_folder(root)
     try:
         for part in os.path.relpath(real, root).split(os.sep):
             if part != os.curdir:
@@ -63,8 +62,8 @@ def _enter(at: int, part: str, make: bool) -> None:
     """Let the descriptor ``at`` be of the folder of that name in the folder that it is of."""
     if make:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(part, dir_fd=at)
-    below = os.open(part, _FOLDER, dir_fd=at)
+            opening.make_folder(part, at=at)
+    below = opening.open_folder(part, at=at)
     os.dup2(below, at, inheritable=False)
     os.close(below)
 

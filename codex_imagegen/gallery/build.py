@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.gallery import index
 from codex_imagegen.gallery.collect import Collector, CollectProgress
 from codex_imagegen.gallery.entry import Entry
@@ -196,19 +196,17 @@ def write_page(path: str, parts: Iterable[str]) -> int:
 def _check_existing(path: str) -> None:
     """Allow an existing gallery to be replaced, and refuse any other file."""
     try:
-        with open(path, "rb", opener=_at_once) as file:
-            is_gallery = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _MARKER in file.read(_MARKER_MAX_OFFSET)
+        with open_regular(path) as file:
+            is_gallery = _MARKER in file.read(_MARKER_MAX_OFFSET)
     except FileNotFoundError:
         return
+    except NotRegularFile:
+        is_gallery = False
     except OSError as error:
         raise _unwritable(path, error) from error
     if not is_gallery:
         message = f"{path!r} already exists and is not a gallery"
         raise OutExists(message, hint="choose another --out, or give --force to replace it")
-
-
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a fifo that nobody writes to must not hang us
 
 
 def _unwritable(path: str, error: OSError) -> OutUnwritable:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.gallery.entry import Entry, from_json
+from codex_imagegen.platform import opening
 
 _VERSION = 2
 """Version of the tables and of the entries; an index with another version is created again."""
@@ -139,7 +140,7 @@ def delete_index(path: str, error: sqlite3.Error) -> bool:
 
 def _create(path: str) -> None:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    opening.create_missing_file(path)
 
 
 def _key(source: SessionSource) -> str:

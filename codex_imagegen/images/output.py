@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import STDOUT, PictureFormat
 
@@ -101,9 +102,7 @@ def check(target: Target) -> None:
         )
     try:
         with containment.opened(folder, target.within) as at:
-            descriptor, probe = atomic.create(folder, ".codex-imagegen-probe", at)
-            os.close(descriptor)
-            os.unlink(probe, dir_fd=at)
+            atomic.check_writable(folder, at)
     except OSError as error:
         raise _unwritable(target.path, error) from error
 
@@ -259,11 +258,9 @@ def existing_image(path: str) -> Image:
 
 def _read(path: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo must not hang us
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OutExists(f"{path!r} is there already and is no picture", hint=_HINT)
-        with open(descriptor, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
+    except NotRegularFile as error:
+        raise OutExists(f"{path!r} is there already and is no picture", hint=_HINT) from error
     except OSError as error:
         raise OutUnwritable(f"{path!r} is there already and can't be read: {error.strerror}", hint=_HINT) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
@@ -14,6 +13,7 @@ from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import fallback, inspect, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader
+from codex_imagegen.files.locks import is_locked
 from codex_imagegen.prune.scan import OwnSession
 
 Reason = Literal["too-recent", "running", "unfinished", "continued", "forked", "only-copy", "unreadable"]
@@ -81,18 +81,8 @@ def has_changed(own: OwnSession) -> bool:
 
 def _is_written(codex_home: str, thread_id: str) -> bool:
     """Whether a Codex has the thread open to write; from 0.149.0 on it holds a lock while it does."""
-    try:
-        path = os.path.join(codex_home, "thread-writer-locks", f"{thread_id}.lock")
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    path = os.path.join(codex_home, "thread-writer-locks", f"{thread_id}.lock")
+    return is_locked(path, shared=True) is not False
 
 
 def _is_only_copy(codex_home: str, own: OwnSession) -> bool:

@@ -18,13 +18,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
+from codex_imagegen.files.reading import NotRegularFile, open_regular
+from codex_imagegen.platform import opening
 from codex_imagegen.skill.text import FILE, NAME, is_ours, is_unedited, text
 
 _MAX_LINES = 80
@@ -172,7 +173,6 @@ def _home(agent: _Agent, environment: Mapping[str, str], *below: str) -> str:
     return os.path.abspath(os.path.join(moved or os.path.join(os.path.expanduser("~"), agent.home), *below))
 
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MAX_BYTES = 1 << 20
 
 
@@ -186,7 +186,7 @@ def read(place: Place) -> bytes | None:
     with _trouble(place):
         try:
             with _skills(place) as skills, _folder(NAME, skills) as folder:
-                return _content(place, os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder))
+                return _content(place, folder)
         except FileNotFoundError:
             return None
 
@@ -196,16 +196,16 @@ def write(place: Place, data: bytes) -> None:
     with _trouble(place):
         os.makedirs(place.root, exist_ok=True)
         with _skills(place, make=True) as skills, _folder(NAME, skills, make=True) as folder:
-            _replace(folder, data)
+            atomic.write_file(FILE, data, folder)
 
 
 def remove(place: Place) -> None:
     """Take the file away, and its folder if nothing else is in it."""
     with _trouble(place), _skills(place) as skills:
         with _folder(NAME, skills) as folder:
-            os.unlink(FILE, dir_fd=folder)
+            opening.remove_file(FILE, at=folder)
         with contextlib.suppress(OSError):
-            os.rmdir(NAME, dir_fd=skills)
+            opening.remove_folder(NAME, at=skills)
 
 
 @contextlib.contextmanager
@@ -217,7 +217,7 @@ def _skills(place: Place, *, make: bool = False) -> Iterator[int]:
             f"{place.folder!r} leads out of {place.root!r} by a symbolic link", hint="say with --dir where you want it"
         )
     with contextlib.ExitStack() as stack:
-        folder = os.open(root, _FOLDER)
+        folder = opening.open_folder(root)
         stack.callback(os.close, folder)
         for name in os.path.relpath(real, root).split(os.sep):
             folder = stack.enter_context(_folder(name, folder, make=make))
@@ -228,33 +228,22 @@ def _skills(place: Place, *, make: bool = False) -> Iterator[int]:
 def _folder(name: str, above: int, *, make: bool = False) -> Iterator[int]:
     if make:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(name, dir_fd=above)
-    folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+            opening.make_folder(name, at=above)
+    folder = opening.open_folder(name, at=above)
     try:
         yield folder
     finally:
         os.close(folder)
 
 
-def _content(place: Place, descriptor: int) -> bytes:
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-            raise OutUnwritable(f"{path(place)!r} is no skill's file", hint="move it out of the way")
-        return file.read(_MAX_BYTES)
-
-
-def _replace(folder: int, data: bytes) -> None:
-    temporary = f".{NAME}-{os.urandom(8).hex()}.tmp"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=folder)
+def _content(place: Place, folder: int) -> bytes:
     try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            atomic.flush(file)
-        os.replace(temporary, FILE, src_dir_fd=folder, dst_dir_fd=folder)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=folder)
+        with open_regular(FILE, follow=False, at=folder) as file:
+            if os.fstat(file.fileno()).st_size <= _MAX_BYTES:
+                return file.read(_MAX_BYTES)
+    except NotRegularFile:
+        pass
+    raise OutUnwritable(f"{path(place)!r} is no skill's file", hint="move it out of the way")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import pytest
 
@@ -71,7 +70,7 @@ def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])
 def test_network_file_system_is_a_warning(context, monkeypatch, kind, status):
-    monkeypatch.setattr(checks_home, "file_system", lambda _path: kind)
+    monkeypatch.setattr(checks_home.disk, "file_system", lambda _path: kind)
     found = checks_home.check_home(context)
     assert (found.status, found.data["file_system"]) == (status, kind)
     assert kind is None or kind in found.message
@@ -106,44 +105,3 @@ def test_missing_file_events_are_a_warning(context, monkeypatch):
     found = checks_home.check_file_events(context)
     assert (found.status, found.data) == ("warning", {"notified": False})
     assert "0.03 s" in found.message
-
-
-# The file system of a folder
-
-MOUNTINFO = r"""22 1 0:21 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/a
-23 22 0:22 / /proc rw - proc proc rw
-30 22 0:30 / /home rw - nfs4 server:/home rw
-31 30 8:1 / /home/me/My\040Files rw - ext4 /dev/sda1 rw
-32 31 8:2 / /home/me/My\040Files rw master:3 - xfs /dev/sdb1 rw
-33 22 0:40 / /odd rw - a\033[2Jb none rw
-torn line"""
-MACOS = """/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
-/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse)
-//me@server/share on /Volumes/share (smbfs, nodev, nosuid, mounted by me)
-map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/x", "overlay"), ("/home/me", "nfs4"), ("/homes", "overlay"), ("/home/me/My Files/a", "xfs"),
-        ("/odd/x", "overlay"),
-    ],
-)  # fmt: skip
-def test_mountinfo_of_linux_names_the_file_system(path, kind):
-    assert checks_home.longest(path, checks_home.of_linux(MOUNTINFO)) == kind
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("/x", "apfs"), ("/Volumes/share/a", "smbfs"), ("/System/Volumes/Data/home/me", "autofs")],
-)  # fmt: skip
-def test_mount_of_macos_names_the_file_system(path, kind):
-    assert checks_home.longest(path, checks_home.of_macos(MACOS)) == kind
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-def test_file_system_of_this_machine_is_known(tmp_path):
-    assert checks_home.file_system("/proc/self") == "proc"
-    assert checks_home.file_system(str(tmp_path)) is not None

@@ -15,6 +15,7 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
+from codex_imagegen.platform import opening
 
 HELP = """Make one HTML page of every picture that this Codex home holds, newest first, to look through and to search.
 
@@ -104,7 +105,7 @@ def _no_stdout() -> Iterator[None]:
         return
     sys.stdout.flush()
     kept = os.dup(1)
-    nothing = os.open(os.devnull, os.O_WRONLY)
+    nothing = opening.open_null()
     try:
         os.dup2(nothing, 1)
         yield

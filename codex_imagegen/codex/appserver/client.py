@@ -82,7 +82,7 @@ class AppServer:
             if self._brief or isinstance(error, CodexFailed):
                 self._process.stop(BRIEF_STOP_SIGNALS if self._brief else STOP_SIGNALS)
             else:  # it may be indexing the sessions of the home, and hold a lease that a kill would leave behind
-                self._process.leave()
+                self._process.detach()
             raise
         return self
 

@@ -11,6 +11,8 @@ import json
 import os
 import re
 
+from codex_imagegen.platform import system
+
 _SCRIPT = os.path.join("@openai", "codex", "bin", "codex.js")
 _PLACES = (("bin", "codex"), ("codex", "codex"))
 """Where the binary lies below ``vendor/<target>``: from 0.134.0, and before."""
@@ -66,9 +68,9 @@ def _number(told: object) -> tuple[int, ...] | None:
 
 
 def _platform_package() -> str:
-    system = os.uname()
-    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(system.machine.lower(), "")
-    return f"codex-{system.sysname.lower()}-{machine}"
+    name, machine = system.name_and_machine()
+    suffix = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(machine, "")
+    return f"codex-{name}-{suffix}"
 
 
 def _binaries(vendor: str) -> list[str]:

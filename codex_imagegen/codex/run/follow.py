@@ -101,7 +101,7 @@ class RolloutFollower:
             self._read(self._tail.lines())
         if not self.landing.full_turn and not self.over and self._has_failed():
             self._failed = True
-            self._process.ask()
+            self._process.interrupt()
 
     def saved(self, revised_prompt: str | None = None) -> Picture | None:
         """The picture that Codex saved in the folder of this thread, where no record holds one."""
@@ -164,10 +164,10 @@ class RolloutFollower:
             self.saved(candidate.revised_prompt)
         else:
             if not self.landing.full_turn and self.landing.is_whole(candidate.data):
-                self._process.ask()
+                self._process.interrupt()
             self.landing.add(candidate.data, candidate.revised_prompt)
         if self.landing.enough:
-            self._process.ask()
+            self._process.interrupt()
         if self.landing.chosen:
             self._tell("drawing")
             self._tell("received")

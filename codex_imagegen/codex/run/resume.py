@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.errors import UsageError
+from codex_imagegen.platform import locks, opening
 
 SavedFile = tuple[str, int, int, int]
 """A file as it was: path, inode, size in bytes, time of the last change in nanoseconds."""
@@ -54,7 +54,7 @@ def alone(before: ThreadState) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for path, _size in before.rollouts.values() if len(before.rollouts) == 1 else ():
             with contextlib.suppress(OSError):  # a file system that knows no locks
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = opening.open_file(path)
                 stack.callback(os.close, descriptor)
                 _lock(descriptor)
         yield
@@ -62,7 +62,7 @@ def alone(before: ThreadState) -> Iterator[None]:
 
 def _lock(descriptor: int) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.lock(descriptor)
     except BlockingIOError as error:
         raise UsageError("another run is going on with this thread", hint="wait until it has ended") from error
 

@@ -45,7 +45,7 @@ class CodexRun:
     """A context: entered, Codex is running; left, it has gone, whatever happened.
 
     ``folder`` is the private working folder, which no other run has; ``known`` are the bytes of the references;
-    ``keep`` are descriptors that Codex inherits. ``before`` is what there was of a thread that the run goes on with.
+    ``inherited`` are descriptors that Codex gets. ``before`` is what there was of a thread that the run goes on with.
     ``says_when``: this build is known to say when it reads its prompt, however long that takes. ``told`` are the stages
     that were told of.
     """
@@ -58,12 +58,12 @@ class CodexRun:
         run: Run,
         full_turn: bool = False,
         known: Sequence[bytes] = (),
-        keep: Sequence[int] = (),
+        inherited: Sequence[int] = (),
         before: ThreadState | None = None,
         says_when: bool = False,
     ) -> None:
         self._argv, self._folder, self._home = argv, folder, layout.codex_home(run.environment)
-        self._run, self._full_turn, self._keep = run, full_turn, keep
+        self._run, self._full_turn, self._inherited = run, full_turn, inherited
         self._wake = WakeEvent()
         self._events, self._words = Events(), Words()
         self._known, self._before, self._says_when = known, before, says_when
@@ -82,7 +82,7 @@ class CodexRun:
                 on_stdout=self._stdout,
                 on_stderr=self._stderr,
                 on_change=self._wake.set,
-                keep=self._keep,
+                inherited=self._inherited,
             )
         except BaseException:
             self._unhook()
@@ -131,7 +131,7 @@ class CodexRun:
         killed then leaves every later Codex waiting for 30 s. So it gets no prompt and no signal, and ends by itself.
         """
         if not self._sent and self._process.exit_code is None:
-            self._process.leave()
+            self._process.detach()
         else:
             self._process.stop(STOP_SIGNALS if self._events.turn_started else EARLY_STOP_SIGNALS)
 
@@ -217,7 +217,7 @@ class CodexRun:
     def _evidence(self, reading: RolloutFollower, *, timed_out: bool) -> failures.Evidence:
         from codex_imagegen.codex.install import login
         from codex_imagegen.codex.run import failures
-        from codex_imagegen.codex.sessions import disk_usage
+        from codex_imagegen.platform import disk
 
         return failures.Evidence(
             exit_code=self._process.exit_code,
@@ -231,7 +231,7 @@ class CodexRun:
             records=reading.evidence,
             sent=self._sent,
             indexing=_INDEXING in self.told and not self._sent,
-            free_bytes=disk_usage.free_bytes(self._home),
+            free_bytes=disk.free_bytes(self._home),
             login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
 
@@ -239,7 +239,7 @@ class CodexRun:
         self._events.feed(chunk)
         if self._events.incomplete and not self._events.turn_started and self._sent:
             # here and now: its turn begins some 10 ms later, and costs two model calls
-            self._process.signal(SIGTERM)
+            self._process.send_signal(SIGTERM)
 
     def _stderr(self, chunk: bytes) -> None:
         self._words.feed(chunk)

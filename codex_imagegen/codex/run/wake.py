@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+from codex_imagegen.platform import system
 
 if TYPE_CHECKING:
     import logging
@@ -47,7 +48,7 @@ class FileWatcher:
         self.heard = False
         self._wake = wake
         self._observer: Any = None
-        if sys.platform != "darwin":
+        if system.has_file_events():
             with contextlib.suppress(Exception):
                 self._observer = _start(folder, self._hear)
 

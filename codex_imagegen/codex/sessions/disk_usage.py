@@ -56,19 +56,6 @@ def pictures_since(codex_home: str, since: float, seconds: float) -> int:
     return count
 
 
-def free_bytes(folder: str) -> int | None:
-    """Bytes that we may still write to the file system of a folder, or of where it would be made; None: not told."""
-    while not os.path.exists(folder) and folder != os.path.dirname(folder):
-        folder = os.path.dirname(folder)
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return None
-    if status.f_files and not status.f_favail:  # bytes are left, and no file can be made with them
-        return 0
-    return status.f_bavail * status.f_frsize
-
-
 def _sizes(folder: str, depth: int, deadline: float) -> Iterator[int]:
     """The size of every file below a folder, until the deadline."""
     try:

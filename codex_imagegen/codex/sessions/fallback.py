@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.codex.sessions.tail import Tail
+from codex_imagegen.files.reading import open_regular
 from codex_imagegen.results import Warning_
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -60,8 +61,7 @@ def lines(path: str, offset: int) -> Iterator[bytes]:
 def read(path: str) -> bytes | None:
     """The bytes of one of these files, or None where it can't be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        with open_regular(path, follow=False) as file:
             return file.read(MAX_FILE_BYTES)
     except OSError:
         return None

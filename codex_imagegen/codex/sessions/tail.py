@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
+from codex_imagegen.platform import opening
+
 _CHUNK = 1024 * 1024
 HEAD = 512
 """Bytes of a line that decide whether it is wanted; a wanted line is handed on whole, another is never gathered."""
@@ -26,7 +28,7 @@ class Tail:
     """
 
     def __init__(self, path: str, offset: int = 0, wants: Callable[[bytes], bool] = _all) -> None:
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = opening.open_file(path)
         self._wants, self._begin = wants, offset
         self._restart()
 
@@ -40,7 +42,7 @@ class Tail:
         """Every wanted line that has become whole since the last call, without its line feed."""
         if os.fstat(self._file).st_size < self._offset:
             self._restart()
-        while chunk := os.pread(self._file, _CHUNK, self._offset):
+        while chunk := opening.read_at(self._file, _CHUNK, self._offset):
             self._offset += len(chunk)
             yield from self._split(chunk)
 
