@@ -24,6 +24,7 @@ from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import UsageError
 from codex_imagegen.files.append_log import AppendLog
+from codex_imagegen.values import as_number, as_text
 
 NAME = ".codex-imagegen-batch.jsonl"
 HEADER = {"journal": "codex-imagegen-batch", "schema": 1}
@@ -54,25 +55,25 @@ class JobRecord:
     @property
     def folder(self) -> str | None:
         """The private working folder of the run, if a run can have had that one."""
-        folder = _text(self.started.get("folder"))
+        folder = _path(self.started.get("folder"))
         return folder if folder and workspace.is_ours(folder) else None
 
     @property
     def started_at(self) -> float | None:
         """When it began, in Unix seconds."""
-        at = self.started.get("at")
-        return float(at) if isinstance(at, (int, float)) and 0 <= at < _LATEST else None
+        at = as_number(self.started.get("at"))
+        return float(at) if at is not None and 0 <= at < _LATEST else None
 
     @property
     def thread_id(self) -> str | None:
         """The thread that Codex named."""
-        thread = _text(self.told.get("thread_id"))
+        thread = as_text(self.told.get("thread_id"))
         return thread.lower() if thread and layout.THREAD_ID.match(thread) else None
 
     @property
     def request_id(self) -> str | None:
         """RunComfy's id of it."""
-        return _text(self.told.get("request_id")) or None
+        return as_text(self.told.get("request_id"))
 
 
 class Journal:
@@ -149,7 +150,7 @@ class Journal:
             self._lines.keep_name()
 
     def _left(self, folder: object) -> None:
-        name = _text(folder)
+        name = _path(folder)
         if name and workspace.is_ours(name) and os.path.isdir(name):
             self.folders.append(name)
 
@@ -171,19 +172,17 @@ class Journal:
             self._note(self._lines.add(record), record)
 
 
-def _text(value: object) -> str | None:
-    """A string that can also be part of a path."""
-    if not isinstance(value, str) or "\0" in value:
-        return None
+def _path(value: object) -> str | None:
+    """The value if it is text that a path can hold, else None."""
+    path = as_text(value)
     try:
-        os.fsencode(value)
+        return path if path and b"\0" not in os.fsencode(path) else None
     except UnicodeEncodeError:
         return None
-    return value
 
 
 def _key(value: object) -> bytes | None:
     try:
-        return bytes.fromhex(value) if isinstance(value, str) and len(value) == 32 else None
+        return bytes.fromhex(text) if (text := as_text(value)) and len(text) == 32 else None
     except ValueError:
         return None

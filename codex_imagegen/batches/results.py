@@ -12,6 +12,7 @@ from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.files.reading import open_regular
 from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
+from codex_imagegen.values import as_list
 
 Status = Literal["made", "recovered", "skipped", "failed", "not-started"]
 """``recovered``: made by a run that was cut off; ``skipped``: made by an earlier run, and left as it is."""
@@ -46,17 +47,15 @@ def to_journal(result: Result) -> dict[str, Any]:
 
 def done_before(record: Mapping[str, Any], out: str, backend: str) -> Result | None:
     """The result of a ``done`` record whose bytes are still at ``out``, or None; a record may be of any shape."""
-    images = record.get("images")
-    image = images[0] if isinstance(images, list) and len(images) == 1 else None
+    images = as_list(record.get("images"))
+    image = images[0] if len(images) == 1 else None
     if not _fits(image, Image) or image["sha256"] != sha256(out):
         return None
-    warnings = record.get("warnings")
-    kept = warnings if isinstance(warnings, list) else []
     return Result(
         ok=True,
         backend=backend,
         images=(Image(**{**image, "path": out}),),
-        warnings=tuple(Warning_(**warning) for warning in kept if _fits(warning, Warning_)),
+        warnings=tuple(Warning_(**warning) for warning in as_list(record.get("warnings")) if _fits(warning, Warning_)),
         **_names(record),
     )
 

@@ -72,7 +72,7 @@ class BatchOutput:
             console.sentence(info)
             return code
         if self._first is not None:
-            message = f"{total - good} of {total} jobs failed; the first: {self._first.message}"
+            message = render.partial_failure(total - good, total, "job", self._first.message)
             console.last(replace(self._first, message=message, exit_code=1))
         return 0 if good == total else 1
 

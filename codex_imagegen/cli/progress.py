@@ -134,7 +134,8 @@ class ReadProgress:
         step = _STEPS * progress.done // progress.total
         if step > self._step:
             self._step = step
-            console.err(f"{progress.done / 1e9:.1f} of {progress.total / 1e9:.1f} GB  {progress.pictures:,} pictures")
+            pictures = render.plural(progress.pictures, "picture")
+            console.err(f"{render.size(progress.done)} of {render.size(progress.total)}  {pictures}")
 
 
 def _read_bar() -> Any:

@@ -64,6 +64,5 @@ def _drawn(image: Image, terminal: Terminal) -> str:
 
 
 def _caption(image: Image) -> str:
-    name, megabytes = render.plain(os.path.basename(image.path)), image.bytes / 1e6
-    size = f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{image.bytes / 1e3:.1f} kB"
-    return f"{name}  {image.width} × {image.height}  {size}"
+    name = render.plain(os.path.basename(image.path))
+    return f"{name}  {image.width} × {image.height}  {render.size(image.bytes)}"

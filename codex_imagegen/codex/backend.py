@@ -56,10 +56,10 @@ def make(request: Request, run: Run) -> BackendResult:
             folder=folder,
             run=run,
             full_turn=request.full_turn,
-            known=[data for reference in references for data in reference.known],
+            reference_images=[data for reference in references for data in reference.known],
             inherited=lock,
             before=before,
-            says_when=features.is_tried(version),
+            announces_stdin=features.is_tried(version),
         )
 
     try:
@@ -93,13 +93,13 @@ def _made(turn: Callable[..., CodexRun], prompt: bytes, run: Run, *, may_refuse:
     """The picture of a turn; of a second one where the build has refused a switch of the first, which costs nothing."""
     first = run.closing.enter_context(turn())
     try:
-        return first.made(prompt)
+        return first.draw(prompt)
     except CodexFailed:
-        if not may_refuse or first.has_begun:
+        if not may_refuse or first.may_have_spent:
             raise
     second = turn(cautious=True)
-    second.told = first.told
-    return run.closing.enter_context(second).made(prompt)
+    second.reported = first.reported
+    return run.closing.enter_context(second).draw(prompt)
 
 
 def _before(codex_home: str, codex_args: tuple[str, ...], run: Run) -> ThreadState | None:

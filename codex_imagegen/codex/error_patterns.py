@@ -19,6 +19,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from codex_imagegen.values import as_object, parse_object
+
 _TURN_INFO = {
     "usage_limit_exceeded": "usage-limit",
     "unauthorized": "not-logged-in",
@@ -138,8 +140,8 @@ def unix_time(value: object) -> int | None:
 def _of_info(info: object) -> str | None:
     if isinstance(info, str):
         return _TURN_INFO.get(info)
-    for value in info.values() if isinstance(info, dict) else ():
-        status = value.get("http_status_code") if isinstance(value, dict) else None
+    for value in as_object(info).values():
+        status = as_object(value).get("http_status_code")
         if isinstance(status, int):
             return {401: "not-logged-in", 429: "rate-limited"}.get(status) or ("network" if status >= 500 else None)
     return None
@@ -147,20 +149,10 @@ def _of_info(info: object) -> str | None:
 
 def _body_message(text: str) -> str:
     """The message inside a turn error that is nothing but the back end's JSON; else the text itself."""
-    body = json_object(text)
+    body = parse_object(text)
     if not body:
         return text
-    error = body.get("error")
-    return clip(body.get("detail") or (error.get("message") if isinstance(error, dict) else None)) or text
-
-
-def json_object(text: str) -> dict[str, Any]:
-    """The JSON object that a text is, or an empty one."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return clip(body.get("detail") or as_object(body.get("error")).get("message")) or text
 
 
 def clip(value: object) -> str:
@@ -278,7 +270,7 @@ def _message(body: str, error: dict[str, Any]) -> str:
     """What the body says for a person; nothing where it is a web page, or JSON that says nothing."""
     if error.get("message"):
         return clip(error["message"])
-    fields = json_object(body)
+    fields = parse_object(body)
     if fields:
         return next((clip(fields[key]) for key in ("detail", "message", "error") if clip(fields.get(key))), "")
     return "" if _HTML.match(body) else clip(body).strip()
@@ -293,8 +285,8 @@ def _body(told: str) -> str:
 
 
 def _error_of(body: str) -> dict[str, Any]:
-    error = json_object(body).get("error")
-    return error if isinstance(error, dict) and all(_is_plain(error.get(key)) for key in ("code", "type")) else {}
+    error = as_object((parse_object(body) or {}).get("error"))
+    return error if all(_is_plain(error.get(key)) for key in ("code", "type")) else {}
 
 
 def _is_plain(value: object) -> bool:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from codex_imagegen import render
 from codex_imagegen.codex.install import version
 from codex_imagegen.codex.run.run import FOLLOW_TICK_SEC
 from codex_imagegen.codex.run.wake import FileWatcher
@@ -145,24 +146,15 @@ def check_disk_space(context: Context) -> Finding:
     if free["CODEX_HOME"] is None:
         return unknown("the file system of CODEX_HOME does not report its free space", data=data)
     more = "" if taken.is_complete else "more than "
+    rollout_size, picture_size = render.size(taken.rollout_bytes), render.size(taken.picture_bytes)
     message = (
-        f"{size(free['CODEX_HOME'])} free; {more}{taken.rollouts:,} rollouts take {more}{size(taken.rollout_bytes)}, "
-        f"{taken.pictures:,} pictures {more}{size(taken.picture_bytes)}"
+        f"{render.size(free['CODEX_HOME'])} free; {more}{taken.rollouts:,} rollouts take {more}{rollout_size}, "
+        f"{taken.pictures:,} pictures {more}{picture_size}"
     )
     low = [place for place, left in free.items() if left is not None and left < LOW_SPACE_BYTES]
     if low:
         return warning(f"low disk space in {' and '.join(low)}: {message}", "free some disk space there", data=data)
     return ok(message, data=data)
-
-
-def size(number: int | None) -> str:
-    """Bytes for a person, in decimal units."""
-    value = float(number or 0)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit in {"B", "kB"} or value >= 100 else f"{value:.1f} {unit}"
 
 
 NETWORK = frozenset({

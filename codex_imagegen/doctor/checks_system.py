@@ -18,6 +18,7 @@ from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import InternalError
 from codex_imagegen.files import probe
 from codex_imagegen.runcomfy import settings
+from codex_imagegen.values import as_text
 
 FIRST_YEAR, LAST_YEAR = 2026, 2050
 """Plausible years: this program was written in the first one."""
@@ -103,7 +104,7 @@ def versions() -> dict[str, str | None]:
 
 def versions_beside(codex: object) -> dict[str, str | None]:
     """The same with the version of Codex, if it is known."""
-    return {"codex": codex if isinstance(codex, str) else None, **versions()}
+    return {"codex": as_text(codex), **versions()}
 
 
 def _version(name: str) -> str | None:

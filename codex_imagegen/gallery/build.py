@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from codex_imagegen import render
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
@@ -145,7 +146,7 @@ def _warnings(collector: Collector, sessions: _SessionList, contents: _PageConte
 
 
 def _are(number: int, noun: str) -> str:
-    return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"
+    return f"{render.plural(number, noun)} {'is' if number == 1 else 'are'}"
 
 
 DEFAULT_NAME = "codex-gallery.html"

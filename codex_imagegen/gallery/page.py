@@ -19,6 +19,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
+from codex_imagegen import render
 from codex_imagegen._version import __version__
 from codex_imagegen.gallery.entry import Entry, thumbnail_name
 
@@ -60,7 +61,8 @@ class Page:
         policy = _POLICY.format(style=_hash(style), script=_hash(script))
         html = Template(_web_file("page.html")).substitute(
             generator=MARKER, policy=policy, title="Pictures made with Codex", style=style, script=script,
-            folder=escape(self._folder), count=_plural(count), about=self._about(), pictures="\0", data="\0",
+            folder=escape(self._folder), count=render.plural(count, "picture"), about=self._about(), pictures="\0",
+            data="\0",
         )  # fmt: skip
         head, middle, tail = html.split("\0")
         yield head
@@ -117,7 +119,7 @@ class Page:
             "width": entry.width,
             "height": entry.height,
             "size": f"{entry.width} × {entry.height}" if is_whole else None,
-            "file": f"{(entry.format or '').upper()}, {_bytes(entry.bytes)}" if is_whole else None,
+            "file": f"{(entry.format or '').upper()}, {render.size(entry.bytes)}" if is_whole else None,
             "transparent": entry.transparent,
             "full": entry.full_name(originals=self._originals) if is_whole else None,
             "saved": "file://" + quote(os.fsencode(entry.saved_path)) if entry.saved_path else None,
@@ -163,11 +165,3 @@ def _clean(text: str | None) -> str | None:
         return None
     allowed = (c for c in text if c in _ALLOWED_CONTROLS or not (c < " " or "\x7f" <= c < "\xa0"))
     return "".join(allowed).encode(errors="replace").decode()
-
-
-def _plural(count: int) -> str:
-    return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} KB"

@@ -8,7 +8,6 @@ among them.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ from codex_imagegen.mcp_server.worker import Progress, Work, run_work
 from codex_imagegen.recovery import write
 from codex_imagegen.recovery.write import RecoveryOutput
 from codex_imagegen.request import Event, Request
+from codex_imagegen.values import parse_object
 
 _Work = Work[CallToolResult]
 _HINT = "see the schema of the tool"
@@ -176,8 +176,7 @@ def examined(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
         finally:
             unhook()
     interrupt.check()
-    try:
-        report = json.loads(out)
-    except ValueError as error:
-        raise InternalError("the doctor gave no report", hint="run: codex-imagegen doctor") from error
-    return dict(report)
+    report = parse_object(out)
+    if report is None:
+        raise InternalError("the doctor gave no report", hint="run: codex-imagegen doctor")
+    return report

@@ -12,6 +12,8 @@ from typing import Any
 from mcp.types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, CallToolResult, JSONRPCRequest
 from mcp.types import jsonrpc_message_adapter as adapter
 
+from codex_imagegen.values import as_object, as_text
+
 Refuse = Callable[[str, Mapping[str, Any]], CallToolResult | None]
 """Answers a call of the named tool whose arguments can't be read; None where there is no such tool."""
 
@@ -44,10 +46,10 @@ def answer(line: str, refuse: Refuse) -> str | None:
 def _refusal(message: dict[str, Any], refuse: Refuse) -> dict[str, Any]:
     if is_text(message):
         return {"error": _error(INVALID_REQUEST, "the request is not one of JSON-RPC 2.0")}
-    params = message.get("params")
-    if message["method"] == "tools/call" and isinstance(params, dict) and isinstance(params.get("name"), str):
-        arguments = params.get("arguments")
-        refused = refuse(params["name"], arguments if isinstance(arguments, dict) else {})
+    params = as_object(message.get("params"))
+    name = as_text(params.get("name"))
+    if message["method"] == "tools/call" and name is not None:
+        refused = refuse(name, as_object(params.get("arguments")))
         if refused is not None:
             return {"result": refused.model_dump(mode="json", by_alias=True, exclude_none=True)}
     return {"error": _error(INVALID_PARAMS, _TEXT)}

@@ -16,7 +16,6 @@ from codex_imagegen.prune.delete import Remover
 from codex_imagegen.prune.policy import Policy
 from codex_imagegen.prune.scan import OwnSession, ScanResult, scan
 from codex_imagegen.prune.summary import Summary
-from codex_imagegen.prune.summary import sessions as counted
 from codex_imagegen.results import ErrorInfo, Warning_
 
 Tell = Callable[[str, int], None]
@@ -61,10 +60,10 @@ def remove(
         with remover:
             for number, own in enumerate(going, 1):
                 interrupt.check()
-                tell(f"removing {counted(len(going))}", number)
+                tell(f"removing {render.plural(len(going), 'session')}", number)
                 _remove_one(remover, own, rule, tally)
     except Interrupted as error:
-        done = f"interrupted when {len(tally.removed):,} of {counted(len(going))} were removed"
+        done = f"interrupted when {len(tally.removed):,} of {render.plural(len(going), 'session')} were removed"
         tally.error = render.error_info(Interrupted(done, signum=error.exit_code - 128, hint="run it again to go on"))
     except CodexFailed as error:
         tally.error = render.error_info(error)
@@ -95,7 +94,7 @@ def _failed(tally: Summary) -> ErrorInfo | None:
     if not tally.failures:
         return None
     first, tried = tally.failures[0][1], len(tally.failures) + len(tally.removed)
-    told = f"{len(tally.failures):,} of {counted(tried)} could not be removed; the first: {first.message}"
+    told = render.partial_failure(len(tally.failures), tried, "session", first.message, verb="could not be removed")
     return replace(first, exit_code=1, message=told)
 
 
@@ -104,6 +103,7 @@ def _warnings(census: ScanResult) -> list[Warning_]:
         Warning_("linked", f"{path!r} is a symbolic link: what is behind it is left alone") for path in census.linked
     ]
     if census.packed:
-        packed = f"{counted(census.packed)} compressed: whose that is can't be told, and it is left alone"
+        count = render.plural(census.packed, "session")
+        packed = f"{count} compressed: whose that is can't be told, and it is left alone"
         told.append(Warning_("compressed", packed))
     return told

@@ -91,32 +91,18 @@ def table(tally: Summary) -> list[str]:
     rows = [(month or "?", owns) for month, owns in _months(tally.sessions)]
     for name, owns in [*rows, ("all", tally.sessions)]:
         rollouts, pictures = sum(o.status.st_size for o in owns), sum(o.picture_bytes for o in owns)
-        lines.append(f"{name:8}{len(owns):>9,}{size(rollouts):>11}{size(pictures):>11}")
+        lines.append(f"{name:8}{len(owns):>9,}{render.size(rollouts):>11}{render.size(pictures):>11}")
     lines.append("")
     lines += [f"{'stay':8}{len(owns):>9,}  {REASONS[reason]}" for reason, owns in tally.kept()]
     going = tally.prunable
-    lines.append(f"{'may go':8}{len(going):>9,}{size(tally.freed_bytes(going)):>11}")
+    lines.append(f"{'may go':8}{len(going):>9,}{render.size(tally.freed_bytes(going)):>11}")
     return lines
 
 
 def lines(tally: Summary) -> str:
     """What was removed, in one sentence."""
-    words = f"removed {sessions(len(tally.removed))}, {size(tally.freed_bytes(tally.removed))}"
+    words = f"removed {render.plural(len(tally.removed), 'session')}, {render.size(tally.freed_bytes(tally.removed))}"
     return f"{words}; {len(tally.failures):,} could not be removed" if tally.failures else words
-
-
-def sessions(count: int) -> str:
-    """``1 session``, ``2,000 sessions``."""
-    return f"{count:,} session" + ("" if count == 1 else "s")
-
-
-def size(count: float) -> str:
-    """Bytes for a person: ``1.5 GB``, in powers of ten."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def _some(owns: list[OwnSession], room: int | None = None) -> Totals:

@@ -168,7 +168,7 @@ def _several(
     done = _result(started, all_found, images)
     if not failures:
         return done
-    told = f"{len(failures)} of {len(wanted)} sessions failed; the first: {failures[0].error.message}"
+    told = render.partial_failure(len(failures), len(wanted), "session", failures[0].error.message)
     summary = replace(failures[0].error, exit_code=1, message=told)
     return replace(done, ok=False, failures=tuple(failures), error=summary)
 

@@ -12,6 +12,7 @@ from codex_imagegen.runcomfy.deadline import Deadline, Slow
 from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, Unsent, Untrusted, read
 from codex_imagegen.runcomfy.responses import Response
 from codex_imagegen.runcomfy.token import Token
+from codex_imagegen.values import as_text
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 GET_SEC = 30.0
@@ -167,9 +168,9 @@ class Client:
 
 
 def _request_id(answer: Response) -> str:
-    given = answer.fields.get("request_id")
+    given = as_text(answer.fields.get("request_id"))
     try:
-        return inputs.request_id(given if isinstance(given, str) else "")
+        return inputs.request_id(given or "")
     except RunComfyError:
         raise RunComfyUpstream(
             f"RunComfy took the request and gave no usable id for it (HTTP {answer.status})",

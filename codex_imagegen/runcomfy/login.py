@@ -15,6 +15,7 @@ from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded, Slow
 from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, read
 from codex_imagegen.runcomfy.responses import Response
 from codex_imagegen.runcomfy.token import Token, parse
+from codex_imagegen.values import as_text
 
 POLL_SEC = 2.0
 CALL_SEC = 30.0
@@ -107,8 +108,8 @@ class Login:
 
 def _code(answer: Response, web_base: str) -> Code:
     fields = answer.fields
-    device, user, url = (fields.get(key) for key in ("device_code", "user_code", "verify_url"))
-    if not (isinstance(device, str) and isinstance(user, str) and isinstance(url, str) and device and user):
+    device, user, url = (as_text(fields.get(key)) for key in ("device_code", "user_code", "verify_url"))
+    if device is None or user is None or url is None:
         raise RunComfyUpstream("RunComfy's answer to the sign-in makes no sense", hint="try again in a while")
     if not url.isprintable() or not url.startswith(("https://", f"{web_base}/")):
         raise RunComfyUpstream("RunComfy's sign-in names a page that is not https", hint="try again in a while")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -22,6 +20,8 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.runcomfy.token import SIGN_IN
+from codex_imagegen.values import as_number, as_object, as_text
+from codex_imagegen.values import parse as parse_json
 
 MAX_WORDS = 300
 """How many characters of the other side's own words are repeated."""
@@ -74,7 +74,7 @@ class Response:
     @property
     def fields(self) -> dict[str, object]:
         """The body's keys, and none where it is no object."""
-        return self.body if isinstance(self.body, dict) else {}
+        return as_object(self.body)
 
     @property
     def error_code(self) -> int | None:
@@ -87,8 +87,8 @@ class Response:
     @property
     def state(self) -> str | None:
         """The word of ``status`` as one of ours; an unknown word is waiting, and None is no word at all."""
-        word = self.fields.get("status")
-        return STATES.get(word.lower(), WAITING) if isinstance(word, str) and word else None
+        word = as_text(self.fields.get("status"))
+        return STATES.get(word.lower(), WAITING) if word else None
 
     def words(self, *keys: str, limit: int = MAX_WORDS) -> str:
         """What the other side says under these keys, fit to be repeated."""
@@ -97,11 +97,7 @@ class Response:
 
 def parse(status: int, body: bytes, retry_after: str | None = None, hide: Callable[[str], str] = str) -> Response:
     """The answer for a status, a body and a Retry-After header, whatever they are."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    return Response(status, value, seconds(retry_after), hide)
+    return Response(status, parse_json(body), seconds(retry_after), hide)
 
 
 def seconds(retry_after: str | None) -> float | None:
@@ -150,10 +146,8 @@ def failure(answer: Response) -> ImagegenError:
 
 def cost_of(fields: dict[str, object]) -> float | None:
     """What the request cost in US dollars, where the result says so."""
-    cost = fields.get("cost")
-    if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < math.inf:
-        return float(cost)
-    return None
+    cost = as_number(fields.get("cost"))
+    return float(cost) if cost is not None and cost >= 0 else None
 
 
 _TELLING = ("error_message", "message", "error", "detail")

@@ -54,7 +54,7 @@ class Ended:
             message = f"{info.message.rstrip('.')}; {images} of {count} are made"
             info = replace(info, exit_code=1, hint=attempts.rerun_hint(self.stopped))
         else:
-            message = f"{len(errors)} of {count} pictures failed; the first: {info.message}"
+            message = render.partial_failure(len(errors), count, "picture", info.message)
             info = replace(info, exit_code=1)
         return replace(info, message=message, spent=self._spent())
 

@@ -70,14 +70,6 @@ def test_space_without_statvfs_is_unknown(context, monkeypatch):
     assert checks_home.check_disk_space(context).status == "unknown"
 
 
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_470_000, "1.5 MB"), (74_709_225_472, "74.7 GB"), (5e15, "5000 TB")],
-)
-def test_size_is_formatted(number, words):
-    assert checks_home.size(number) == words
-
-
 # Clock
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from codex_imagegen import render
 from tests.support import builds, checks, patched, scripts
 from tests.support.checks import Small, made
 from tests.support.pictures import encoded
@@ -135,7 +136,7 @@ def test_references_larger_than_their_limit_together_are_all_reduced(lab):
     assert [warning["code"] for warning in done.json["warnings"]] == ["reference-reduced"] * 5
     for number, warning in enumerate(done.json["warnings"]):
         assert f"ref-{number}.png" in warning["message"]
-        assert f"{len(references[number]):,} bytes (PNG, 290 × 290)" in warning["message"]
+        assert f"{render.size(len(references[number]))} (PNG, 290 × 290)" in warning["message"]
     sent = checks.shown(checks.requests(world)[0])
     assert sum(map(len, sent)) <= 1_000_000
     assert [pixels(one)[0] for one in sent] == ["JPEG"] * 5

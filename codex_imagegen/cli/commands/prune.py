@@ -93,11 +93,11 @@ def _said_yes(found: Summary) -> bool:
 
 
 def _question(found: Summary) -> str:
-    from codex_imagegen.prune.summary import sessions, size
+    from codex_imagegen import render
 
-    count, room = len(found.prunable), size(found.freed_bytes(found.prunable))
+    count, room = len(found.prunable), render.size(found.freed_bytes(found.prunable))
     what = ("its rollout" if count == 1 else "their rollouts") + ("" if found.keep_pictures else " and pictures")
-    return f"Remove {sessions(count)}, {what} ({room})? It can't be undone."
+    return f"Remove {render.plural(count, 'session')}, {what} ({room})? It can't be undone."
 
 
 @contextlib.contextmanager

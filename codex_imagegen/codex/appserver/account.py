@@ -33,11 +33,12 @@ from typing import Any
 
 from codex_imagegen import render
 from codex_imagegen.codex import error_patterns
-from codex_imagegen.codex.appserver.client import AppServer, Refused, as_dict
+from codex_imagegen.codex.appserver.client import AppServer, Refused
 from codex_imagegen.codex.install import npm
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.errors import CodexFailed, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.values import as_number, as_object
 
 MAX_LIMITS = 8
 _PLAN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -86,13 +87,13 @@ def _account(server: AppServer) -> Account:
     plan, limits, why = None, None, None
     try:
         told = server.request("account/read", {"refreshToken": False})
-        plan = _plan(as_dict(told.get("account")).get("planType"))
+        plan = _plan(as_object(told.get("account")).get("planType"))
     except Refused as error:
         why = _said(error)
     try:
         told = server.request("account/rateLimits/read", None)
         limits = _limits(told)
-        plan = plan or _plan(as_dict(told.get("rateLimits")).get("planType"))
+        plan = plan or _plan(as_object(told.get("rateLimits")).get("planType"))
         why = None if limits else "Codex told no limits"
     except Refused as error:
         why = _said(error)
@@ -106,8 +107,8 @@ def _said(error: Refused) -> str:
 
 def _limits(told: dict[str, Any]) -> tuple[Limit, ...]:
     """Each window of each limit: of those by id where there are any, else of the only one."""
-    by_id = as_dict(told.get("rateLimitsByLimitId")) or {"codex": told.get("rateLimits")}
-    found = [limit for name, windows in by_id.items() for limit in _windows(str(name), as_dict(windows))]
+    by_id = as_object(told.get("rateLimitsByLimitId")) or {"codex": told.get("rateLimits")}
+    found = [limit for name, windows in by_id.items() for limit in _windows(str(name), as_object(windows))]
     return tuple(sorted(found, key=lambda limit: (limit.name != "codex", limit.name)))[:MAX_LIMITS]
 
 
@@ -116,9 +117,9 @@ def _windows(limit_id: str, windows: dict[str, Any]) -> list[Limit]:
     name = name if isinstance(name, str) and _NAME.fullmatch(name) else "another"
     found = []
     for which in ("primary", "secondary"):
-        window = as_dict(windows.get(which))
-        used = window.get("usedPercent")
-        if isinstance(used, (int, float)) and not isinstance(used, bool) and 0 <= used <= 1000:
+        window = as_object(windows.get(which))
+        used = as_number(window.get("usedPercent"))
+        if used is not None and 0 <= used <= 1000:
             minutes = window.get("windowDurationMins")
             minutes = minutes if type(minutes) is int and 0 < minutes < 10**7 else None
             found.append(Limit(name, float(used), minutes, error_patterns.unix_time(window.get("resetsAt"))))

@@ -23,6 +23,7 @@ from codex_imagegen.codex.run import command
 from codex_imagegen.codex.run.events import Words
 from codex_imagegen.errors import CodexFailed
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.values import as_object, as_text, parse_object
 
 ANSWER_SEC = 600.0
 """How long an answer may take: at its first start in a home Codex indexes every rollout there, 25 s for 5,600."""
@@ -105,10 +106,10 @@ class AppServer:
             if answer.get("id") == self._asked and "method" not in answer:
                 break
         if isinstance(answer.get("result"), dict):
-            return as_dict(answer["result"])
+            return as_object(answer["result"])
         error = answer.get("error")
-        words = as_dict(error).get("message") if isinstance(error, dict) else error
-        raise Refused(words if isinstance(words, str) and words else "something that is no answer")
+        words = error.get("message") if isinstance(error, dict) else error
+        raise Refused(as_text(words) or "something that is no answer")
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
@@ -123,15 +124,14 @@ class AppServer:
         while True:
             gone = self._process.exit_code is not None
             try:
-                answer = json.loads(self._lines.get(timeout=max(0.0, min(_TICK_SEC, limit - time.monotonic()))))
+                line = self._lines.get(timeout=max(0.0, min(_TICK_SEC, limit - time.monotonic())))
             except Empty:
                 self._check_interrupt(finish_sec)
                 if gone or time.monotonic() >= limit:
                     raise self._failed("has ended" if gone else "does not answer") from None
-            except (ValueError, RecursionError):
-                pass
             else:
-                if isinstance(answer, dict):
+                answer = parse_object(line)
+                if answer is not None:
                     return answer
             if self._heard > MAX_ANSWER_BYTES:
                 raise self._failed("says far more than was asked")
@@ -158,8 +158,3 @@ class AppServer:
         said = self._words.text.strip().splitlines()[-1:]
         told = f"Codex's own server {what}" + (f": {said[0]}" if said else "")
         return CodexFailed(told, hint="see whether codex works by itself: codex --version")
-
-
-def as_dict(value: object) -> dict[str, Any]:
-    """An object of JSON's, or an empty one for anything else."""
-    return value if isinstance(value, dict) else {}

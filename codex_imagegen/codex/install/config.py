@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from codex_imagegen.values import as_object, as_text
+
 MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -20,7 +22,7 @@ class Provider:
 def servers(codex_home: str) -> tuple[str, ...]:
     """The names of the configured MCP servers. A config that can't be read costs the switch, not the run: none then."""
     tables = _config(codex_home, b"mcp_servers").get("mcp_servers")
-    return tuple(name for name, table in tables.items() if isinstance(table, dict)) if isinstance(tables, dict) else ()
+    return tuple(name for name, table in as_object(tables).items() if isinstance(table, dict))
 
 
 def provider(codex_home: str) -> Provider | None:
@@ -29,11 +31,10 @@ def provider(codex_home: str) -> Provider | None:
     Profiles are left out: from 0.134.0 on none is chosen by config.toml, and older builds offer their tool to everyone.
     """
     config = _config(codex_home, b"model_provider")
-    name, tables = config.get("model_provider"), config.get("model_providers")
-    if not isinstance(name, str) or name in {"", "openai"}:
+    name, tables = as_text(config.get("model_provider")), as_object(config.get("model_providers"))
+    if name is None or name == "openai":
         return None
-    table = tables.get(name) if isinstance(tables, dict) else None
-    return Provider(name, isinstance(table, dict) and table.get("requires_openai_auth") is True)
+    return Provider(name, as_object(tables.get(name)).get("requires_openai_auth") is True)
 
 
 def _config(codex_home: str, mark: bytes) -> dict[str, Any]:

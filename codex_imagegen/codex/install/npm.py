@@ -7,11 +7,11 @@ update itself (read in the scripts of 0.111.0, 0.144.6 and 0.169.0). Every other
 
 from __future__ import annotations
 
-import json
 import os
 import re
 
 from codex_imagegen.platform import system
+from codex_imagegen.values import as_object, parse
 
 _SCRIPT = os.path.join("@openai", "codex", "bin", "codex.js")
 _PLACES = (("bin", "codex"), ("codex", "codex"))
@@ -56,8 +56,8 @@ def _told(package: str) -> tuple[int, ...] | None:
     """The version that a package's file names."""
     try:
         with open(package, "rb") as file:
-            return _number(json.loads(file.read(_MAX_PACKAGE_BYTES))["version"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return _number(as_object(parse(file.read(_MAX_PACKAGE_BYTES))).get("version"))
+    except OSError:
         return None
 
 

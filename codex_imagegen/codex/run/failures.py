@@ -18,7 +18,7 @@ from codex_imagegen.codex.install.login import Login
 from codex_imagegen.codex.run.events import Events
 from codex_imagegen.codex.sessions import rollout
 
-__all__ = ["Evidence", "explain", "spent"]
+__all__ = ["Evidence", "explain", "has_spent"]
 
 LONG_SEC = 180.0
 """From so many seconds of drawing on, a connection that breaks is mostly not the user's network: those that were told
@@ -60,10 +60,12 @@ def _start(evidence: Evidence) -> errors.ImagegenError | None:
 
 def _incomplete(evidence: Evidence) -> errors.ImagegenError | None:
     """Codex said before its turn that it has no code-mode host."""
-    told = evidence.events.incomplete
+    told = evidence.events.missing_host
     if told is None:
         return None
-    return error_messages.error(error_patterns.of_tool(told) or Reason("codex-incomplete", told), spent=spent(evidence))
+    return error_messages.error(
+        error_patterns.of_tool(told) or Reason("codex-incomplete", told), spent=has_spent(evidence)
+    )
 
 
 def _tool(evidence: Evidence) -> errors.ImagegenError | None:
@@ -89,7 +91,7 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
 def _killed(evidence: Evidence) -> errors.ImagegenError | None:
     """Codex ended in the middle of its turn, without a word why: the out-of-memory killer, a user, a limit."""
     code, events = evidence.exit_code, evidence.events
-    if code is None or evidence.timed_out or events.failed or events.completed or evidence.records.completed:
+    if code is None or evidence.timed_out or events.turn_error or events.turn_completed or evidence.records.completed:
         return None
     if code >= 0 and any(error_patterns.of_turn(words).code != "codex-failed" for words in events.errors):
         return None
@@ -98,17 +100,17 @@ def _killed(evidence: Evidence) -> errors.ImagegenError | None:
     hint = "try again; if nobody killed it, the machine may be short of memory or disk space"
     if disk_is_full(evidence):
         hint = error_messages.DISK_HINT
-    return errors.CodexFailed(f"Codex {_end(evidence.exit_code)} in its turn", hint=hint, spent=spent(evidence))
+    return errors.CodexFailed(f"Codex {_end(evidence.exit_code)} in its turn", hint=hint, spent=has_spent(evidence))
 
 
 def _turn(evidence: Evidence) -> errors.ImagegenError | None:
     """The turn failed, or was still failing when its time was up."""
     events, records = evidence.events, evidence.records
-    words = events.failed or (events.errors[-1] if events.errors and not events.completed else None)
-    if words is None or (evidence.timed_out and not events.failed and not _is_network(words)):
+    words = events.turn_error or (events.errors[-1] if events.errors and not events.turn_completed else None)
+    if words is None or (evidence.timed_out and not events.turn_error and not _is_network(words)):
         return None
     reason = error_patterns.of_turn(words, records.error_info)
-    cost = spent(evidence)
+    cost = has_spent(evidence)
     refused = reason.code in _UNSPENT and not _OF_TOOL.search(words)  # else a turn had begun
     if cost is None and (refused or _is_offline(reason, events)):
         cost = False
@@ -121,12 +123,12 @@ def _session(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     if disk_is_full(evidence):
         return error_messages.error(
-            Reason("session-missing", "no space is left", hint=error_messages.DISK_HINT), spent=spent(evidence)
+            Reason("session-missing", "no space is left", hint=error_messages.DISK_HINT), spent=has_spent(evidence)
         )
     if is_unsaved(evidence):
-        return error_messages.error(Reason("session-missing", ""), spent=spent(evidence))
+        return error_messages.error(Reason("session-missing", ""), spent=has_spent(evidence))
     return errors.SessionMissing(
-        "Codex ran, and no session of this run can be found", hint="leave out --ephemeral", spent=spent(evidence)
+        "Codex ran, and no session of this run can be found", hint="leave out --ephemeral", spent=has_spent(evidence)
     )
 
 
@@ -135,20 +137,20 @@ def _timeout(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     stage = "drawing" if evidence.records.tool_called else "thinking" if evidence.thread_id else "starting"
     hint = "give it longer with --timeout-sec"
-    if evidence.indexing:
+    if evidence.is_indexing:
         stage = "indexing the sessions of its home"
         hint = "run it again in a moment: Codex does that once, and now finishes it by itself"
     return errors.RunTimeout(
         f"no picture came within {evidence.timeout_sec:g} seconds; Codex was still {stage}",
         hint=hint,
-        spent=spent(evidence),
+        spent=has_spent(evidence),
     )
 
 
 def _silence(evidence: Evidence) -> errors.ImagegenError:
     """The turn ended well, and no picture came of it."""
     records = evidence.records
-    said = records.message or evidence.events.said
+    said = records.message or evidence.events.agent_message
     told = error_patterns.of_hosted(said) if said else None
     if told is not None:
         return error_messages.error(told, spent=True)
@@ -158,7 +160,7 @@ def _silence(evidence: Evidence) -> errors.ImagegenError:
     in_words = bool(said) and not records.tool_called
     if disk_is_full(evidence) or has_no_room(evidence):  # before its words: it may have drawn, and could not keep it
         no_space = "Codex kept no picture: no space is left"
-        return errors.NoPicture(no_space, hint=error_messages.DISK_HINT, spent=spent(evidence))
+        return errors.NoPicture(no_space, hint=error_messages.DISK_HINT, spent=has_spent(evidence))
     toolless = _toolless(evidence, sure=sure) if sure or (in_words and records.is_tool_offered is None) else None
     return toolless or (_refused(said or "", evidence) if in_words else _nothing(evidence))
 
@@ -168,7 +170,7 @@ def _toolless(evidence: Evidence, *, sure: bool) -> errors.ImagegenError | None:
 
     Where that is not ``sure``, the model answered in words, and it is only told if there is such a reason.
     """
-    records, cost = evidence.records, spent(evidence)
+    records, cost = evidence.records, has_spent(evidence)
     provider = other_provider(evidence)
     if provider:
         told = f"the model_provider {provider} has none"
@@ -183,7 +185,7 @@ def _toolless(evidence: Evidence, *, sure: bool) -> errors.ImagegenError | None:
 
 def _nothing(evidence: Evidence) -> errors.ImagegenError:
     """Nobody said anything."""
-    return errors.NoPicture("Codex ended its turn and made no picture", hint="try again", spent=spent(evidence))
+    return errors.NoPicture("Codex ended its turn and made no picture", hint="try again", spent=has_spent(evidence))
 
 
 def _refused(said: str, evidence: Evidence) -> errors.ImagegenError:
@@ -245,8 +247,8 @@ _UNSAVED = re.compile(
 class Evidence:
     """All that is known of a run that brought no picture.
 
-    ``sent``: Codex has been given the prompt. ``indexing``: it had not come to its prompt after a while. ``free_bytes``
-    is the room where CODEX_HOME is, and ``login`` asks Codex how it is logged in, which takes it some 70 ms.
+    ``prompt_sent``: Codex was sent the prompt. ``is_indexing``: it had not read its prompt after a while.
+    ``free_bytes`` is the free space where CODEX_HOME is. ``login`` asks Codex how it is logged in, which takes 70 ms.
     """
 
     exit_code: int | None
@@ -258,22 +260,22 @@ class Evidence:
     events: Events
     stderr: str
     records: rollout.Evidence
-    sent: bool = False
-    indexing: bool = False
+    prompt_sent: bool = False
+    is_indexing: bool = False
     free_bytes: int | None = None
     login: Callable[[], Login] = lambda: "unknown"
 
 
-def spent(evidence: Evidence) -> bool | None:
+def has_spent(evidence: Evidence) -> bool | None:
     """Whether quota was used: True when the model answered, False when no turn began, None where nobody can know."""
     records, events = evidence.records, evidence.events
     answered = records.used_tokens or records.tool_called or records.message or records.called_tools
-    if answered or events.completed or events.said:
+    if answered or events.turn_completed or events.agent_message:
         return True
-    if events.incomplete and not events.turn_started:
+    if events.missing_host and not events.turn_started:
         return False
     # a Codex that fails by itself before its thread says so with an exit code
-    unknown = evidence.thread_id or (evidence.sent and (evidence.exit_code is None or evidence.exit_code <= 0))
+    unknown = evidence.thread_id or (evidence.prompt_sent and (evidence.exit_code is None or evidence.exit_code <= 0))
     return None if unknown else False
 
 

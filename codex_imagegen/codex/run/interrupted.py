@@ -16,6 +16,7 @@ from codex_imagegen.errors import NoPicture, RunTimeout
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import Event, InterruptedRun, Run, Stage
 from codex_imagegen.results import BackendResult, Picture
+from codex_imagegen.values import as_list, as_object, as_text
 
 TICK_SEC = 0.2
 QUIET_SEC = 600.0
@@ -142,6 +143,5 @@ def _was_asked(past: SessionRef, prompt: str) -> bool:
 
 
 def _texts(line: bytes) -> list[str]:
-    payload = rollout.parse(line)[0].get("payload")
-    content = payload.get("content") if isinstance(payload, dict) else None
-    return [part["text"] for part in content or [] if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    content = as_object(rollout.parse(line)[0].get("payload")).get("content")
+    return [text for part in as_list(content) if (text := as_text(as_object(part).get("text")))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.images.reduce import SizeLimits
 from codex_imagegen.images.references import Reference
@@ -45,7 +46,7 @@ def explain(error: ImagegenError, references: Sequence[Reference], reduced: Sequ
     error.warnings = (*((warning.code, warning.message) for warning in reduced), *error.warnings)
     size = sum(len(reference.data) for reference in references)
     if error.code in _MAY_BE_LARGE and size >= LARGE_BYTES and "smaller references" not in (error.hint or ""):
-        told = f"smaller references may help, too: these have {size / 1e6:.1f} MB"
+        told = f"smaller references may help, too: these have {render.size(size)}"
         error.hint = f"{error.hint}; {told}" if error.hint else told
 
 

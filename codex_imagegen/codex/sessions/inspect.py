@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from codex_imagegen.codex.sessions import layout, rollout
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
+from codex_imagegen.values import as_text
 
 MAX_BYTES = 32 * 1024 * 1024
 """A larger rollout is not looked through."""
@@ -74,8 +75,8 @@ def _new_kind(line: bytes) -> str | None:
     record, _pictures = rollout.parse(line)
     if not record:
         return None  # torn, which is no shape
-    kind = record.get("type")
-    if not isinstance(kind, str) or not _WORD.fullmatch(kind):
+    kind = as_text(record.get("type"))
+    if kind is None or not _WORD.fullmatch(kind):
         return "(without a name)"
     return None if kind in rollout.KINDS else kind
 

@@ -6,7 +6,6 @@ history is. Of a rollout that turns out to be another run's, only the first reco
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codex_imagegen.errors import UsageError
+from codex_imagegen.values import as_object, as_text, parse_object
 
 MAX_FIRST_RECORD = 4 * 1024 * 1024
 """Bytes of a first record that are read at most; the largest seen has 23 KB (0.169.0)."""
@@ -112,15 +112,14 @@ def parse_meta(line: bytes) -> SessionMeta | None:
     """The owner that a first line states."""
     if not line.endswith(b"\n"):
         return None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    payload = record.get("payload") if isinstance(record, dict) and record.get("type") == "session_meta" else None
-    thread = payload.get("id") if isinstance(payload, dict) else None
-    if payload is None or not isinstance(thread, str) or not THREAD_ID.match(thread):
+    record = parse_object(line) or {}
+    payload = as_object(record.get("payload") if record.get("type") == "session_meta" else None)
+    thread = as_text(payload.get("id"))
+    if thread is None or not THREAD_ID.match(thread):
         return None  # it becomes part of a path: no id, no owner
-    return SessionMeta(thread, *(_text(payload.get(key)) for key in ("cwd", "cli_version", "source", "forked_from_id")))
+    return SessionMeta(
+        thread, *(as_text(payload.get(key)) for key in ("cwd", "cli_version", "source", "forked_from_id"))
+    )
 
 
 def created_at(thread_id: str) -> float | None:
@@ -152,7 +151,3 @@ def _names(folder: str) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -19,6 +19,7 @@ from codex_imagegen.codex.sessions.rollout import Candidate
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.base64_images import Blob
+from codex_imagegen.values import as_list, as_object
 
 _WORTH_READING = (b'"function_call"', b'"custom_tool_call"', b'"session_meta"', b"image_gen")
 _MAX_NAMED = 10_000
@@ -224,8 +225,8 @@ def _first(message: dict[str, Any]) -> str | None:
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:
     content = message.get("content")
-    for part in content[:100] if isinstance(content, list) else ():
-        text = _clip(part.get("text")) if isinstance(part, dict) else None
+    for part in as_list(content)[:100]:
+        text = _clip(as_object(part).get("text"))
         if text:
             yield text
 

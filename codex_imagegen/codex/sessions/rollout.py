@@ -25,6 +25,7 @@ from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.sessions.tail import HEAD
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.base64_images import Blob
+from codex_imagegen.values import as_list, as_number, as_object, as_text, parse_object
 
 KINDS = frozenset({
     "session_meta", "response_item", "event_msg", "turn_context", "world_state", "compacted", "token_usage_record",
@@ -149,12 +150,12 @@ class Records:
             self._meta(payload)
             return []
         if record.get("type") == "turn_context":
-            self.evidence.model = _text(payload.get("model"))
+            self.evidence.model = as_text(payload.get("model"))
             return []
         return list(self._payload(payload, found))
 
     def _payload(self, payload: dict[str, Any], found: list[memoryview]) -> Iterator[Candidate]:
-        kind = _text(payload.get("type"))
+        kind = as_text(payload.get("type"))
         if kind in _MADE_TYPES:
             yield from self._made(payload, found)
         elif kind in {"item_completed", "item_started"}:
@@ -168,8 +169,8 @@ class Records:
 
     def _meta(self, payload: dict[str, Any]) -> None:
         evidence = self.evidence
-        evidence.codex_version = evidence.codex_version or _text(payload.get("cli_version"))
-        evidence.provider = _text(payload.get("model_provider"))
+        evidence.codex_version = evidence.codex_version or as_text(payload.get("cli_version"))
+        evidence.provider = as_text(payload.get("model_provider"))
         if "account_scoped" in payload or "creator_user_id" in payload:  # from 0.160.1
             evidence.has_account = bool(payload.get("creator_account_id"))
 
@@ -197,8 +198,8 @@ class Records:
         if isinstance(failure, dict):
             _keep(evidence.failures, {key: _clip(value) for key, value in failure.items()})
         blob = base64_images.lifted(item.get("result"), found)
-        name = _text(item.get("call_id") or item.get("id"))
-        revised = _text(item.get("revised_prompt") or item.get("revisedPrompt"))
+        name = as_text(item.get("call_id") or item.get("id"))
+        revised = as_text(item.get("revised_prompt") or item.get("revisedPrompt"))
         if isinstance(blob, str) and error_patterns.of_hosted(blob[:_MAX_TEXT]):
             _keep(evidence.tool_errors, blob[:_MAX_TEXT])
         elif blob:
@@ -206,13 +207,13 @@ class Records:
             evidence.image_count += data is not None
             evidence.undecodable_count += data is None
             if data is not None:
-                self._done |= {called for key in ("id", "call_id") if (called := _text(item.get(key)))}
+                self._done |= {called for key in ("id", "call_id") if (called := as_text(item.get(key)))}
                 yield Candidate(data, revised, name)
         elif item.get("saved_path") or item.get("savedPath") or item.get("status") == "completed":
             yield Candidate(None, revised, name)
 
     def _call(self, payload: dict[str, Any]) -> None:
-        name, called = _text(payload.get("name")), payload.get("call_id")
+        name, called = as_text(payload.get("name")), payload.get("call_id")
         script = payload.get("input") if payload.get("type") == "custom_tool_call" else None
         self.evidence.called_tools = True
         ours = name in _TOOL_NAMES or (isinstance(script, str) and "image_gen" in script)
@@ -255,17 +256,16 @@ class Records:
             self._limits(payload.get("rate_limits"))
         elif kind in {"task_complete", "turn_complete"}:
             evidence.completed = True
-            error = payload.get("error")
-            evidence.error_info = error.get("codex_error_info") if isinstance(error, dict) else None
+            evidence.error_info = as_object(payload.get("error")).get("codex_error_info")
         elif kind == "turn_aborted":
-            evidence.aborted = _text(payload.get("reason")) or "interrupted"
+            evidence.aborted = as_text(payload.get("reason")) or "interrupted"
 
     def _limits(self, limits: object) -> None:
         """When the limit that is used up ends: to the second, where Codex's sentence has minutes only."""
-        for name in ("primary", "secondary") if isinstance(limits, dict) else ():
-            window = limits.get(name)  # type: ignore[attr-defined]
-            if isinstance(window, dict) and (_number(window.get("used_percent")) or 0) >= 100:
-                resets = error_patterns.unix_time(int(_number(window.get("resets_at")) or 0))
+        for name in ("primary", "secondary"):
+            window = as_object(as_object(limits).get(name))
+            if (as_number(window.get("used_percent")) or 0) >= 100:
+                resets = error_patterns.unix_time(int(as_number(window.get("resets_at")) or 0))
                 if resets is not None:
                     self.evidence.limit_resets_at = max(self.evidence.limit_resets_at or 0, resets)
 
@@ -278,11 +278,8 @@ class Records:
 def parse(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
     """A record as JSON with its picture strings lifted out (see :func:`blobs.lift`); empty where it is no object."""
     small, found = base64_images.lift(line)
-    try:
-        record = json.loads(small)
-    except (ValueError, RecursionError):
-        return {}, []
-    return (record, found) if isinstance(record, dict) else ({}, [])
+    record = parse_object(small)
+    return ({}, []) if record is None else (record, found)
 
 
 class UnrecognizedImages:
@@ -333,14 +330,14 @@ def _told(record: dict[str, Any]) -> Iterator[tuple[str | None, str]]:
         elif isinstance(value, list):
             rest += [(call, inner) for inner in value]
         elif isinstance(value, dict) and not _shown(value):
-            if _text(value.get("type")) in _OUTPUTS:
+            if as_text(value.get("type")) in _OUTPUTS:
                 call = str(value.get("call_id"))
             rest += [(call, inner) for inner in value.values()]
 
 
 def _shown(part: dict[str, Any]) -> bool:
     """Whether a part of a record holds what was shown to the model, and not what was made."""
-    return _text(part.get("role")) in _SHOWN_BY or _text(part.get("type")) in _SHOWN_AS
+    return as_text(part.get("role")) in _SHOWN_BY or as_text(part.get("type")) in _SHOWN_AS
 
 
 def time_of(head: bytes) -> float | None:
@@ -361,8 +358,8 @@ def pictures_of(message: dict[str, Any], found: list[memoryview]) -> Iterator[Bl
 
 
 def _image_urls(output: object, found: list[memoryview]) -> Iterator[Blob]:
-    for part in output if isinstance(output, list) else []:
-        url = part.get("image_url") if isinstance(part, dict) else None
+    for part in as_list(output):
+        url = as_object(part).get("image_url")
         blob = base64_images.lifted(url.get("url") if isinstance(url, dict) else url, found)
         if blob:
             yield blob
@@ -392,11 +389,3 @@ def _clip(value: object) -> object:
     if isinstance(value, str):
         return value[:_MAX_TEXT]
     return value if isinstance(value, (int, float, bool)) or value is None else json.dumps(value)[:_MAX_TEXT]
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12 else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
