@@ -29,7 +29,7 @@ def demo(
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
     request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
     with console.running(to_the_end=True) as interrupt, Progress(quiet=quiet) as progress:
-        done = play(request, interrupt=interrupt, tell=progress.tell, say=console.err)
+        done = play(request, interrupt=interrupt, tell=progress.tell, announce=console.err)
     return console.result(done, json_wanted=json_wanted, show=show)
 
 
