@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 import subprocess
@@ -12,20 +11,12 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen._version import __version__
-from codex_imagegen.cli import completion
-from codex_imagegen.cli.completion import PROGRAM
-from codex_imagegen.cli.main import COMMANDS, COMPLETION, load
+from codex_imagegen.cli.main import COMMANDS, COMPLETION, PROGRAM
 from tests.support import docs
 from tests.support.inprocess import call
 from tests.support.keyboard import Keyboard
 
 KILL_LINE = "\x15"
-
-
-@pytest.fixture(autouse=True)
-def commands_of_its_own(monkeypatch):
-    """Completion changes the commands, which nobody sees where its process ends; here others use them afterwards."""
-    monkeypatch.setattr(completion, "load", lambda name: copy.deepcopy(load(name)))
 
 
 @pytest.fixture
@@ -106,7 +97,7 @@ def test_zsh_completes_commands_options_and_files(environment, folder):
             keyboard.type(f"{KILL_LINE}{PROGRAM} {typed}\t")
             keyboard.until(completed)
         keyboard.type(f"{KILL_LINE}{PROGRAM} \t")
-        assert "take the pictures out of past sessions" in keyboard.until("sign in to RunComfy")
+        assert "extract pictures from past sessions" in keyboard.until("sign in to RunComfy")
 
 
 def test_fish_completes_commands_options_and_files(environment, folder):

@@ -7,6 +7,7 @@ import json
 import click
 
 from codex_imagegen.cli import console
+from codex_imagegen.cli.options import Argument, Option
 from codex_imagegen.errors import UsageError
 
 HELP = """Print the JSON Schema (2020-12) of what --json and --events print; without NAME, say which there are.
@@ -40,10 +41,9 @@ def schema(*, called: str | None, json_wanted: bool) -> int:
 command = click.Command(
     "schema",
     params=[
-        click.Argument(["called"], required=False, metavar="[NAME]"),
-        click.Option(["--json", "json_wanted"], is_flag=True, help="On one line; without NAME, all in one object."),
+        Argument(["called"], required=False, metavar="[NAME]"),
+        Option(["--json", "json_wanted"], is_flag=True, help="On one line; without NAME, all in one object."),
     ],
     callback=schema,
     help=HELP,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
