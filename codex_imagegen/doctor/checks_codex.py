@@ -27,7 +27,7 @@ from codex_imagegen.codex.install.query import Answer, ask
 from codex_imagegen.codex.run.failures import PROVIDER_SINCE
 from codex_imagegen.codex.sessions import disk_usage
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.run import PROMPT, prove
+from codex_imagegen.demo.run import PROMPT, run_real_codex
 from codex_imagegen.doctor.context import ASK_SEC, Context
 from codex_imagegen.doctor.findings import Data, Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import (
@@ -72,7 +72,7 @@ def check_codex(context: Context) -> Finding:
 def check_image_tool(context: Context) -> Finding:
     """Whether this Codex knows the feature that every run switches on."""
     answer = ask(context.codex(), "features", "list", environment=context.codex_environment, timeout_sec=ASK_SEC)
-    rows = [line.split() for line in answer.out.splitlines()]
+    rows = [line.split() for line in answer.stdout.splitlines()]
     row = next((row for row in rows if row[:1] == ["image_generation"]), None)
     if answer.exit_code != 0 or not rows:
         return unknown("codex features list gave no answer")
@@ -98,7 +98,7 @@ def _nameless(path: str, answer: Answer) -> CodexFailed:
     """What to say of a Codex that can't even tell its version: what it says itself."""
     if answer.exit_code is None:
         return CodexFailed(f"{path} names no version within {ASK_SEC:.0f} s", hint="see what codex --version does")
-    said = words(error_patterns.of_start(answer.err or answer.out).words)
+    said = words(error_patterns.of_start(answer.stderr or answer.stdout).words)
     told = f"{path} --version ended with exit code {answer.exit_code} and said: {said}"
     return CodexFailed(told, hint="install it anew: npm install -g @openai/codex")
 
@@ -198,9 +198,9 @@ def check_limits(context: Context) -> Finding:
     account, now = context.account(), time.time()
     made = disk_usage.pictures_since(context.codex_home, now - _DAY_SEC, COUNT_SEC)
     if account.limits is None:
-        offline = _UNREACHED in (account.why or "")
+        offline = _UNREACHED in (account.error or "")
         return unknown(
-            f"what is left of the plan's limits can't be known: {account.why}",
+            f"what is left of the plan's limits can't be known: {account.error}",
             _OFFLINE if offline else None,
             data={"pictures_last_day": made},
         )
@@ -248,7 +248,7 @@ def check_live(context: Context) -> Finding:
     with tempfile.TemporaryDirectory(prefix="codex-imagegen-doctor-", ignore_cleanup_errors=True) as folder:
         out = os.path.join(folder, "live.png")
         request = Request(prompt=PROMPT, out=out, codex=codex, timeout_sec=LIVE_SEC)
-        made = prove(request, known, interrupt=context.interrupt)
+        made = run_real_codex(request, known, interrupt=context.interrupt)
     if made.error is not None or not made.images:
         return unknown("the run ended without a picture and without a reason")
     if made.images[0].sha256 != hashlib.sha256(draw(PROMPT)).hexdigest():

@@ -110,7 +110,7 @@ def check_rollouts(context: Context) -> Finding:
     deadline = time.monotonic() + LOOK_SEC
     paths = [past.path for past in _plain(context.codex_home)]
     shapes = [seen for path in paths if path and (seen := inspect.check_format(path, deadline)) is not None]
-    strange = list(dict.fromkeys(what for seen in shapes for what in seen.strange))
+    strange = list(dict.fromkeys(what for seen in shapes for what in seen.problems))
     named = {version.named(seen.codex_version or "") for seen in shapes}
     writers = sorted((number for number in named if number), key=version.number)
     data = {"looked_at": len(shapes), "codex_versions": writers, "unrecognized": strange}
@@ -128,7 +128,7 @@ def check_rollouts(context: Context) -> Finding:
 
 
 def _plain(codex_home: str) -> list[history.SessionRef]:
-    return list(itertools.islice((past for past in history.rollouts(codex_home) if not past.packed), NEWEST))
+    return list(itertools.islice((past for past in history.rollouts(codex_home) if not past.is_compressed), NEWEST))
 
 
 COUNT_SEC = 2.0
@@ -148,11 +148,11 @@ def check_space(context: Context) -> Finding:
     taken = disk_usage.count(home, COUNT_SEC)
     data = {
         "free_bytes": free["CODEX_HOME"], "rollouts": taken.rollouts, "rollout_bytes": taken.rollout_bytes,
-        "pictures": taken.pictures, "picture_bytes": taken.picture_bytes, "counted_all": taken.whole,
+        "pictures": taken.pictures, "picture_bytes": taken.picture_bytes, "counted_all": taken.is_complete,
     }  # fmt: skip
     if free["CODEX_HOME"] is None:
         return unknown("the file system of CODEX_HOME does not tell", data=data)
-    more = "" if taken.whole else "more than "
+    more = "" if taken.is_complete else "more than "
     message = (
         f"{size(free['CODEX_HOME'])} free; {more}{taken.rollouts:,} rollouts take {more}{size(taken.rollout_bytes)}, "
         f"{taken.pictures:,} pictures {more}{size(taken.picture_bytes)}"

@@ -70,7 +70,7 @@ class Context:
 
     def version(self) -> str | None:
         """The version that Codex names, or None."""
-        return version.named(self.version_told().out)
+        return version.named(self.version_told().stdout)
 
     def _version_told(self) -> Answer:
         return ask(self.codex(), "--version", environment=self.codex_environment, timeout_sec=ASK_SEC)
@@ -82,9 +82,9 @@ class Context:
         """Not asked for nothing: it takes two starts."""
         match self.login():
             case "none" | "api-key":
-                return Account(why="only a ChatGPT login has any")
+                return Account(error="only a ChatGPT login has any")
             case "unknown" | "no-config":
-                return Account(why="Codex does not say how it is logged in")
+                return Account(error="Codex does not say how it is logged in")
         if not os.path.isdir(self.codex_home):
-            return Account(why="there is no CODEX_HOME yet")
+            return Account(error="there is no CODEX_HOME yet")
         return account.read(self.codex(), self.codex_environment, ASK_SEC)

@@ -131,7 +131,7 @@ class _Listed:
         for source in session_sources(codex_home):
             if source.changed >= self._since:
                 self.count += 1
-                self.packed += source.past.packed
+                self.packed += source.past.is_compressed
                 yield source
 
 

@@ -132,15 +132,15 @@ def _reading(source: SessionSource, keepsake: SessionReader, pictures: list[Futu
     return _Reading(
         source=source, pictures=pictures, codex_version=keepsake.codex_version,
         files={name_of(digest): path for digest, path in keepsake.files.items()},
-        torn=_torn(source, keepsake) if keepsake.torn else None, whole=keepsake.unreadable is None,
+        torn=_torn(source, keepsake) if keepsake.is_damaged else None, whole=keepsake.unreadable is None,
     )  # fmt: skip
 
 
 def _torn(source: SessionSource, keepsake: SessionReader) -> Entry:
     """A picture of which the record is there and its bytes are not."""
-    setting = keepsake.setting
+    setting = keepsake.context
     return Entry(
-        digest=name_of(hashlib.sha256(source.mark.encode()).digest()), time=source.past.time,
+        digest=name_of(hashlib.sha256(source.mark.encode()).digest()), time=source.past.created_at,
         thread_id=source.past.thread_id, prompt=setting.prompt, model=setting.model, shown=len(setting.references),
         codex_version=keepsake.codex_version, broken="its record is torn or no base64",
     )  # fmt: skip

@@ -172,7 +172,7 @@ def session_sources(codex_home: str) -> Iterator[SessionSource]:
 
 def _source(codex_home: str, past: SessionRef) -> SessionSource:
     files = list(_files(codex_home, past))
-    size = files[0][1].st_size if files and files[0][0] == past.path and not past.packed else 0
+    size = files[0][1].st_size if files and files[0][0] == past.path and not past.is_compressed else 0
     changed = max([0.0, *(status.st_mtime for _path, status in files)])
     mark = json.dumps([(path, status.st_size, status.st_mtime_ns) for path, status in files])
     return SessionSource(past, size, changed, mark)

@@ -34,7 +34,7 @@ MAX_REFERENCES = 10
 
 def make_entry(kept: StoredImage, thread_id: str | None, shelf: ImageFolder, *, originals: bool) -> Entry:
     """The entry of a picture, with its files on the shelf; raises :class:`OutUnwritable`."""
-    setting = kept.setting
+    setting = kept.context
     entry = Entry(
         digest=name_of(kept.digest), time=kept.time, thread_id=thread_id, bytes=len(kept.data), prompt=setting.prompt,
         revised_prompt=kept.revised_prompt, model=setting.model, references=_references(setting, shelf),

@@ -86,9 +86,9 @@ class Remover:
 
     def _ask(self, server: AppServer, thread_id: str) -> None:
         try:
-            server.ask("thread/delete", {"threadId": thread_id}, finish_sec=FINISH_SEC)
+            server.request("thread/delete", {"threadId": thread_id}, finish_sec=FINISH_SEC)
         except Refused as error:
-            if not error.unknown:
+            if not error.is_unknown_method:
                 raise
             self.__exit__(None, None, None)
             self._server, self.by_hand = None, HAND

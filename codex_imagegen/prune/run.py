@@ -40,7 +40,7 @@ def look(
     tally = Summary(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(census))
     for number, own in enumerate(census.own, 1):
         told("looking into our own", number)
-        tally.verdicts.append((own, policy.reason(own, rule, census.forked)))
+        tally.decisions.append((own, policy.reason(own, rule, census.forked)))
     return tally
 
 
@@ -54,7 +54,7 @@ def remove(
     """
     environment = os.environ if environment is None else environment
     rule = Policy(tally.codex_home, tally.older_than_sec, tally.keep_pictures)
-    going = sorted(tally.going, key=lambda own: own.began)
+    going = sorted(tally.prunable, key=lambda own: own.began)
     tally.dry_run = False
     remover = Remover(tally.codex_home, codex=codex, environment=environment, interrupt=interrupt)
     try:
@@ -77,8 +77,8 @@ def remove(
 
 def _remove_one(remover: Remover, own: OwnSession, rule: Policy, tally: Summary) -> None:
     if policy.has_changed(own) or policy.is_running(own, rule.codex_home):
-        at = next(index for index, (other, _) in enumerate(tally.verdicts) if other is own)
-        tally.verdicts[at] = (own, "running")
+        at = next(index for index, (other, _) in enumerate(tally.decisions) if other is own)
+        tally.decisions[at] = (own, "running")
         return
     try:
         remover.remove(own, keep_pictures=rule.keep_pictures)

@@ -84,7 +84,7 @@ def scan(codex_home: str, tell: Callable[[int], None]) -> ScanResult:
             continue
         census.looked += 1
         tell(census.looked)
-        if past.packed:
+        if past.is_compressed:
             census.packed += 1
         else:
             _look(codex_home, past, census, doubled)
@@ -120,7 +120,7 @@ def _own(
         return None
     folder = layout.pictures_folder(codex_home, past.thread_id)
     pictures = 0 if os.path.dirname(folder) in linked else _size(folder)
-    return OwnSession(past.thread_id, past.path, owner.cwd or "", past.time, status, pictures)
+    return OwnSession(past.thread_id, past.path, owner.cwd or "", past.created_at, status, pictures)
 
 
 def _is_told(path: str) -> bool:

@@ -31,7 +31,7 @@ class Summary:
     """
 
     codex_home: str
-    verdicts: list[tuple[OwnSession, Reason | None]]
+    decisions: list[tuple[OwnSession, Reason | None]]
     older_than_sec: float
     keep_pictures: bool = False
     dry_run: bool = True
@@ -42,23 +42,23 @@ class Summary:
     elapsed_sec: float = 0.0
 
     @property
-    def own(self) -> list[OwnSession]:
+    def sessions(self) -> list[OwnSession]:
         """All of our sessions that were found."""
-        return [own for own, _reason in self.verdicts]
+        return [own for own, _reason in self.decisions]
 
     @property
-    def going(self) -> list[OwnSession]:
+    def prunable(self) -> list[OwnSession]:
         """Those that may go."""
-        return [own for own, reason in self.verdicts if reason is None]
+        return [own for own, reason in self.decisions if reason is None]
 
     def kept(self) -> Iterator[tuple[Reason, list[OwnSession]]]:
         """Those that stay, by reason."""
         for reason in REASONS:
-            kept = [own for own, why in self.verdicts if why == reason]
+            kept = [own for own, why in self.decisions if why == reason]
             if kept:
                 yield reason, kept
 
-    def freed(self, owns: Iterable[OwnSession]) -> int:
+    def freed_bytes(self, owns: Iterable[OwnSession]) -> int:
         """The bytes that are free when these are gone."""
         return sum(own.status.st_size if self.keep_pictures else own.bytes for own in owns)
 
@@ -76,11 +76,11 @@ def to_json(tally: Summary) -> str:
         "dry_run": tally.dry_run,
         "older_than_sec": tally.older_than_sec,
         "keep_pictures": tally.keep_pictures,
-        "total": asdict(_some(tally.own)),
-        "months": [{"month": month, **asdict(_some(owns))} for month, owns in _months(tally.own)],
+        "total": asdict(_some(tally.sessions)),
+        "months": [{"month": month, **asdict(_some(owns))} for month, owns in _months(tally.sessions)],
         "kept": [{"reason": reason, **asdict(_some(owns))} for reason, owns in tally.kept()],
-        "prunable": asdict(_some(tally.going, tally.freed(tally.going))),
-        "removed": asdict(_some(tally.removed, tally.freed(tally.removed))),
+        "prunable": asdict(_some(tally.prunable, tally.freed_bytes(tally.prunable))),
+        "removed": asdict(_some(tally.removed, tally.freed_bytes(tally.removed))),
     }
     return json.dumps(render.envelope(result) | fields)
 
@@ -88,20 +88,20 @@ def to_json(tally: Summary) -> str:
 def table(tally: Summary) -> list[str]:
     """What there is by months, what stays and why, and what may go; at most 40 columns where words allow it."""
     lines = [f"{'month':8}{'sessions':>9}{'rollouts':>11}{'pictures':>11}"]
-    rows = [(month or "?", owns) for month, owns in _months(tally.own)]
-    for name, owns in [*rows, ("all", tally.own)]:
+    rows = [(month or "?", owns) for month, owns in _months(tally.sessions)]
+    for name, owns in [*rows, ("all", tally.sessions)]:
         rollouts, pictures = sum(o.status.st_size for o in owns), sum(o.picture_bytes for o in owns)
         lines.append(f"{name:8}{len(owns):>9,}{size(rollouts):>11}{size(pictures):>11}")
     lines.append("")
     lines += [f"{'stay':8}{len(owns):>9,}  {REASONS[reason]}" for reason, owns in tally.kept()]
-    going = tally.going
-    lines.append(f"{'may go':8}{len(going):>9,}{size(tally.freed(going)):>11}")
+    going = tally.prunable
+    lines.append(f"{'may go':8}{len(going):>9,}{size(tally.freed_bytes(going)):>11}")
     return lines
 
 
 def lines(tally: Summary) -> str:
     """What was removed, in one sentence."""
-    words = f"removed {sessions(len(tally.removed))}, {size(tally.freed(tally.removed))}"
+    words = f"removed {sessions(len(tally.removed))}, {size(tally.freed_bytes(tally.removed))}"
     return f"{words}; {len(tally.failures):,} could not be removed" if tally.failures else words
 
 

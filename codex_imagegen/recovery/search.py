@@ -61,10 +61,10 @@ def read(codex_home: str, past: SessionRef) -> Found:
 def _look(codex_home: str, past: SessionRef) -> Found:
     keepsake, found = SessionReader(codex_home, past), Found(past)
     _take(found, keepsake.pictures())
-    if keepsake.torn:
+    if keepsake.is_damaged:
         found.damaged.append("it is torn")
     if not found.pictures and not found.damaged:
-        _take(found, keepsake.strays())
+        _take(found, keepsake.unrecognized_images())
         # the largest alone, as a run would take it: a long session may hold screenshots of other tools by the hundred
         found.pictures = sorted(found.pictures, key=lambda picture: len(picture.data))[-1:]
         found.warnings += (fallback.WARNING,) if found.pictures else ()
@@ -93,7 +93,7 @@ def _nothing(found: Found) -> ImagegenError:
         )
     elif found.unreadable:
         error = SessionMissing(f"the rollout {path!r} can't be read: {found.unreadable}", hint=_LIST)
-    elif found.past.packed and path:
+    elif found.past.is_compressed and path:
         again = f"unpack it with: zstd -d {shlex.quote(path)}, then: codex-imagegen recover {shlex.quote(path[:-4])}"
         error = SessionMissing(f"the rollout {path!r} is compressed", hint=again)
     else:
@@ -109,7 +109,7 @@ def session(codex_home: str, past: SessionRef) -> Session | None:
     if not sizes:
         return None
     path = past.path or layout.pictures_folder(codex_home, past.thread_id or "")
-    return Session(past.thread_id, past.time, keepsake.prompt, len(sizes), sum(sizes), path)
+    return Session(past.thread_id, past.created_at, keepsake.prompt, len(sizes), sum(sizes), path)
 
 
 SLACK_SEC = 5.0
@@ -157,7 +157,7 @@ def _better(best: _Last | None, codex_home: str, past: SessionRef, damaged: list
             damaged.append((kept.time, f"one of the thread {past.thread_id}: {error}"))
         else:
             return _Last(kept.time, picture, past, keepsake.codex_version)
-    if keepsake.torn:
+    if keepsake.is_damaged:
         damaged.append((history.ended(codex_home, past, 0.0), f"one of the thread {past.thread_id}: it is torn"))
     return best
 
@@ -172,7 +172,7 @@ def _latest_first(codex_home: str, past: SessionRef, keepsake: SessionReader) ->
 
 def _copied(codex_home: str, past: SessionRef) -> set[bytes]:
     """The digests of the pictures that a fork took over: Codex (to 0.141.0) copies their records, as of that moment."""
-    owner = layout.read_meta(past.path) if past.path and not past.packed else None
+    owner = layout.read_meta(past.path) if past.path and not past.is_compressed else None
     if owner is None or not owner.forked_from or not layout.THREAD_ID.match(owner.forked_from):
         return set()
     parent = history.find(codex_home, owner.forked_from.lower())

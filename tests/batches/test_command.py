@@ -79,7 +79,7 @@ def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: La
         assert image.format == "JPEG"
     with Image.open(world.work / "0002.png") as image:
         assert image.size == (100, 50)
-    assert len(world.standin.to("/images/edits")) == 1
+    assert len(world.standin.calls_to("/images/edits")) == 1
 
 
 def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) -> None:

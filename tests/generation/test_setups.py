@@ -196,13 +196,13 @@ def test_standalone_installation_asks_for_as_little_as_npms(lab, tmp_path, versi
     """Where nothing tells the version, too: the switches are tried. (0.145.0 would refuse one of them.)"""
     world = lab(version, script=Small())
     assert world.call(*FOX).code == 0
-    npm = world.standin.to("/responses")[0]
+    npm = world.standin.calls_to("/responses")[0]
     for package in packages:
         codex = standalone(version, tmp_path / f"standalone-{package}", package=package)
         assert (native.version(codex) is not None) is package
         world.standin.calls.clear()
         assert call(world, *FOX, "--force", "--codex", codex).code == 0
-        other = world.standin.to("/responses")[0]
+        other = world.standin.calls_to("/responses")[0]
         assert len(other.body) <= 1.05 * len(npm.body)
         assert [tool for _space, tool in tools(other.json)] == [tool for _space, tool in tools(npm.json)]
 

@@ -139,7 +139,7 @@ class Lab:
     @property
     def model_calls(self) -> int:
         """Turns of the model that the back end was asked for."""
-        return len(self.standin.to("/responses"))
+        return len(self.standin.calls_to("/responses"))
 
     @property
     def leftovers(self) -> list[str]:

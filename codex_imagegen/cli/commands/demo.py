@@ -27,7 +27,7 @@ def demo(
         raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
     request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
     with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet) as progress:
-        result = run_demo(request, interrupt=interrupt, tell=progress.show, say=console.err)
+        result = run_demo(request, interrupt=interrupt, tell=progress.show, announce=console.err)
     return console.print_result(result, json_wanted=json_wanted, show=show)
 
 

@@ -48,7 +48,7 @@ def prune(*, older_than: str, keep_pictures: bool, yes: bool, codex: str | None,
         if not json_wanted:
             for line in summary.table(found):
                 console.out(line)
-    if found.going and (yes or (not json_wanted and _confirm(found))):
+    if found.prunable and (yes or (not json_wanted and _confirm(found))):
         with console.defer_signals() as interrupt, CountProgress() as progress:
             run.remove(found, codex=codex, interrupt=interrupt, tell=progress.show)
     found.elapsed_sec = round(time.monotonic() - started, 3)
@@ -72,7 +72,7 @@ def _print(found: Summary, *, json_wanted: bool) -> int:
 
 
 def _dry_run_line(found: Summary) -> str:
-    if not found.going:
+    if not found.prunable:
         return "nothing to remove."
     return "nothing was removed; --yes removes what may go."
 
@@ -89,7 +89,7 @@ def _confirm(found: Summary) -> bool:
 def _question(found: Summary) -> str:
     from codex_imagegen.prune.summary import sessions, size
 
-    count, freed = len(found.going), size(found.freed(found.going))
+    count, freed = len(found.prunable), size(found.freed(found.prunable))
     what = ("its rollout" if count == 1 else "their rollouts") + ("" if found.keep_pictures else " and pictures")
     return f"Remove {sessions(count)}, {what} ({freed})? It can't be undone."
 

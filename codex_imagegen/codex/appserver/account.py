@@ -60,11 +60,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What was told. ``limits`` is None where nothing is known of them, and ``why`` says why."""
+    """What was told. ``limits`` is None where nothing is known of them, and ``error`` says why."""
 
     plan: str | None = None
     limits: tuple[Limit, ...] | None = None
-    why: str | None = None
+    error: str | None = None
 
 
 def read(codex: str, environment: Mapping[str, str], timeout_sec: float, interrupt: Interrupt | None = None) -> Account:
@@ -78,19 +78,19 @@ def read(codex: str, environment: Mapping[str, str], timeout_sec: float, interru
             with server(environment=environment) as asked:
                 return _account(asked)
     except (CodexFailed, OutUnwritable) as error:
-        return Account(why=error.message)
+        return Account(error=error.message)
 
 
 def _account(server: AppServer) -> Account:
     """The two answers; each may be an error without the other."""
     plan, limits, why = None, None, None
     try:
-        told = server.ask("account/read", {"refreshToken": False})
+        told = server.request("account/read", {"refreshToken": False})
         plan = _plan(as_dict(told.get("account")).get("planType"))
     except Refused as error:
         why = _said(error)
     try:
-        told = server.ask("account/rateLimits/read", None)
+        told = server.request("account/rateLimits/read", None)
         limits = _limits(told)
         plan = plan or _plan(as_dict(told.get("rateLimits")).get("planType"))
         why = None if limits else "Codex told no limits"

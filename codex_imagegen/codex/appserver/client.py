@@ -34,10 +34,10 @@ _CLIENT = {"name": "codex-imagegen", "title": "codex-imagegen", "version": __ver
 
 
 class Refused(Exception):
-    """Codex said no, in its own words. ``unknown``: this build does not know the method."""
+    """Codex said no, in its own words. ``is_unknown_method``: this build does not know the method."""
 
     @property
-    def unknown(self) -> bool:
+    def is_unknown_method(self) -> bool:
         """Whether it is the method that was not understood."""
         return "unknown variant" in str(self)
 
@@ -75,7 +75,7 @@ class AppServer:
             on_change=lambda: None,
         )  # fmt: skip
         try:
-            self.ask("initialize", {"clientInfo": _CLIENT})
+            self.request("initialize", {"clientInfo": _CLIENT})
             self._send({"method": "initialized"})
         except BaseException as error:
             if self._brief or isinstance(error, CodexFailed):
@@ -90,7 +90,7 @@ class AppServer:
         self._process.wait(min(_BRIEF_CLOSING_SEC, self._left()) if self._brief else _CLOSING_SEC)
         self._process.stop(BRIEF_STOP_SIGNALS if self._brief else STOP_SIGNALS)
 
-    def ask(self, method: str, params: dict[str, Any] | None, *, finish_sec: float = 0.0) -> dict[str, Any]:
+    def request(self, method: str, params: dict[str, Any] | None, *, finish_sec: float = 0.0) -> dict[str, Any]:
         """What Codex answers to one question; raises :class:`Refused` in its words where that is an error.
 
         An interrupt ends the wait ``finish_sec`` seconds later: for a question whose answer must not be missed.

@@ -41,9 +41,9 @@ def status(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Lo
     """The kind of login; raises :class:`CodexMissing` where Codex can't be started."""
     answer = ask(codex, "login", "status", environment=environment, timeout_sec=timeout_sec)
     for kind, words in _KINDS:
-        if words.search(answer.err) or words.search(answer.out):
+        if words.search(answer.stderr) or words.search(answer.stdout):
             return kind
-    return "other" if answer.exit_code == 0 and "ogged in" in answer.err + answer.out else "unknown"
+    return "other" if answer.exit_code == 0 and "ogged in" in answer.stderr + answer.stdout else "unknown"
 
 
 def after_failure(codex: str, environment: Mapping[str, str]) -> Login:

@@ -18,8 +18,8 @@ class Answer:
     """What Codex said. ``exit_code`` is None where it did not end in time and was ended."""
 
     exit_code: int | None
-    out: str
-    err: str
+    stdout: str
+    stderr: str
 
 
 def ask(codex: str, *words: str, environment: Mapping[str, str], timeout_sec: float) -> Answer:

@@ -19,7 +19,7 @@ def read(codex: str, environment: Mapping[str, str], timeout_sec: float) -> str 
 
     No run asks this, since a run has no time for it.
     """
-    return named(ask(codex, "--version", environment=environment, timeout_sec=timeout_sec).out)
+    return named(ask(codex, "--version", environment=environment, timeout_sec=timeout_sec).stdout)
 
 
 def named(text: str) -> str | None:

@@ -73,7 +73,7 @@ def _tool(evidence: Evidence) -> errors.ImagegenError | None:
         if failure.get("type") == "usageLimitExceeded":
             resets = error_patterns.unix_time(failure.get("resetsAt"))
             return error_messages.error(Reason("usage-limit", "the limit for pictures", resets), spent=True)
-    if evidence.damaged or records.undecodable:
+    if evidence.damaged or records.undecodable_count:
         why = evidence.damaged or "it is no PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made and came damaged: {why}", hint="try again", spent=True)
     told = [*error_patterns.tool_lines(evidence.stderr), *records.tool_errors]
@@ -148,18 +148,18 @@ def _timeout(evidence: Evidence) -> errors.ImagegenError | None:
 def _silence(evidence: Evidence) -> errors.ImagegenError:
     """The turn ended well, and no picture came of it."""
     records = evidence.records
-    said = records.said or evidence.events.said
+    said = records.message or evidence.events.said
     told = error_patterns.of_hosted(said) if said else None
     if told is not None:
         return error_messages.error(told, spent=True)
     if records.failed_items:
         return error_messages.error(Reason("generation-failed", "it did not say why"), spent=True)
-    sure = records.offered is False or records.account is False
+    sure = records.is_tool_offered is False or records.has_account is False
     in_words = bool(said) and not records.tool_called
     if disk_is_full(evidence) or has_no_room(evidence):  # before its words: it may have drawn, and could not keep it
         no_space = "Codex kept no picture: no space is left"
         return errors.NoPicture(no_space, hint=error_messages.DISK_HINT, spent=spent(evidence))
-    toolless = _toolless(evidence, sure=sure) if sure or (in_words and records.offered is None) else None
+    toolless = _toolless(evidence, sure=sure) if sure or (in_words and records.is_tool_offered is None) else None
     return toolless or (_refused(said or "", evidence) if in_words else _nothing(evidence))
 
 
@@ -173,7 +173,7 @@ def _toolless(evidence: Evidence, *, sure: bool) -> errors.ImagegenError | None:
     if provider:
         told = f"the model_provider {provider} has none"
         return error_messages.error(Reason("tool-unavailable", told, hint=error_messages.PROVIDER_HINT), spent=cost)
-    login = "chatgpt" if records.account else evidence.login()
+    login = "chatgpt" if records.has_account else evidence.login()
     if login == "none":
         return error_messages.error(Reason("not-logged-in", ""), spent=cost)
     if login == "api-key" and (sure or is_key_toolless(evidence)):
@@ -267,7 +267,7 @@ class Evidence:
 def spent(evidence: Evidence) -> bool | None:
     """Whether quota was used: True when the model answered, False when no turn began, None where nobody can know."""
     records, events = evidence.records, evidence.events
-    answered = records.used_tokens or records.tool_called or records.said or records.answered
+    answered = records.used_tokens or records.tool_called or records.message or records.called_tools
     if answered or events.completed or events.said:
         return True
     if events.incomplete and not events.turn_started:

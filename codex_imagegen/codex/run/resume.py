@@ -38,7 +38,7 @@ def thread_state(codex_home: str, thread: str) -> ThreadState:
     if not layout.THREAD_ID.match(thread):
         return _of(codex_home, history.everywhere(codex_home))
     found = history.find(codex_home, thread.lower())
-    if found is not None and found.packed:
+    if found is not None and found.is_compressed:
         raise UsageError(
             f"the rollout of the thread {thread} is compressed: {found.path!r}", hint="unpack it first, with zstd -d"
         )
@@ -73,7 +73,7 @@ def _of(codex_home: str, pasts: Iterable[SessionRef]) -> ThreadState:
     for past in pasts:
         if past.thread_id is None:
             continue
-        if past.path is not None and not past.packed:
+        if past.path is not None and not past.is_compressed:
             rollouts[past.thread_id] = past.path, _size(past.path)
         files.update(_saved(*file) for file in fallback.saved_files(layout.pictures_folder(codex_home, past.thread_id)))
     return ThreadState(rollouts, frozenset(files))

@@ -17,13 +17,13 @@ _MAX_DEPTH = 6
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Files and their bytes. ``whole`` is False where the time was up before everything was counted."""
+    """Files and their bytes. ``is_complete`` is False where the time was up before everything was counted."""
 
     rollouts: int
     rollout_bytes: int
     pictures: int
     picture_bytes: int
-    whole: bool
+    is_complete: bool
 
 
 def count(codex_home: str, seconds: float) -> Usage:

@@ -53,8 +53,8 @@ def lines(path: str, offset: int) -> Iterator[bytes]:
     """The lines of a rollout from an offset on, and what follows the last line feed; none where it can't be read."""
     with contextlib.suppress(OSError), contextlib.closing(Tail(path, offset)) as tail:
         yield from tail.lines()
-        if tail.rest:
-            yield tail.rest
+        if tail.partial_line:
+            yield tail.partial_line
 
 
 def read(path: str) -> bytes | None:

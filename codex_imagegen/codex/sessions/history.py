@@ -35,12 +35,12 @@ class SessionRef:
     path: str | None
 
     @property
-    def packed(self) -> bool:
+    def is_compressed(self) -> bool:
         """Whether the rollout is compressed, as Codex does with cold ones."""
         return self.path is not None and self.path.endswith(".zst")
 
     @property
-    def time(self) -> float:
+    def created_at(self) -> float:
         """When it began, in Unix seconds: what the thread's id says, else the rollout's name, else 0."""
         born = layout.created_at(self.thread_id) if self.thread_id else None
         named = _NAME.search(os.path.basename(self.path)) if self.path and born is None else None
@@ -58,7 +58,7 @@ def find(codex_home: str, thread_id: str) -> SessionRef | None:
     days = layout.folders(codex_home, born) if born is not None else []
     for folder in days:
         found = _of_thread(_walk(folder, depth=0), thread_id)
-        if found and not found.packed:
+        if found and not found.is_compressed:
             return found
     found = _of_thread(everywhere(codex_home), thread_id)
     if found is None and _is_folder(layout.pictures_folder(codex_home, thread_id)):
@@ -97,9 +97,9 @@ def changed(codex_home: str) -> list[tuple[float, SessionRef]]:
     folders = {past.thread_id: _pictures_changed(codex_home, past) for past in _pictures(codex_home)}
     pasts = list(everywhere(codex_home))
     alone = folders.keys() - {past.thread_id for past in pasts}
-    found = [(max(_mtime(past.path or ""), folders.get(past.thread_id, 0.0), past.time), past) for past in pasts]
+    found = [(max(_mtime(past.path or ""), folders.get(past.thread_id, 0.0), past.created_at), past) for past in pasts]
     found += [(folders[thread], SessionRef(thread, None)) for thread in alone]
-    return sorted(found, key=lambda one: (one[0], one[1].time), reverse=True)
+    return sorted(found, key=lambda one: (one[0], one[1].created_at), reverse=True)
 
 
 def ended(codex_home: str, past: SessionRef, changed: float) -> float:
@@ -129,7 +129,7 @@ def rollouts(codex_home: str) -> Iterator[SessionRef]:
 
 
 def _time(past: SessionRef) -> float:
-    return past.time
+    return past.created_at
 
 
 def _archived(codex_home: str) -> list[SessionRef]:
@@ -155,7 +155,7 @@ def _mtime(path: str) -> float:
 
 def _with_rollout(codex_home: str, past: SessionRef) -> SessionRef:
     """The same with its rollout, where a change of the clock put their names in another order."""
-    return SessionRef(past.thread_id, layout.named(layout.folders(codex_home, past.time), past.thread_id or ""))
+    return SessionRef(past.thread_id, layout.named(layout.folders(codex_home, past.created_at), past.thread_id or ""))
 
 
 def _sessions(codex_home: str) -> str:
@@ -177,7 +177,7 @@ def _of_thread(pasts: Iterator[SessionRef], thread_id: str) -> SessionRef | None
     packed = None
     for past in pasts:
         if past.thread_id == thread_id:
-            if not past.packed:
+            if not past.is_compressed:
                 return past
             packed = past
     return packed

@@ -26,7 +26,7 @@ class Shape:
     """What a rollout looks like: who wrote it, and what in it is strange, in words."""
 
     codex_version: str | None
-    strange: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def check_format(path: str, deadline: float) -> Shape | None:

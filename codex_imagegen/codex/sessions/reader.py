@@ -29,22 +29,22 @@ class StoredImage:
     """A picture of a past session, not decoded yet.
 
     ``digest`` is the SHA-256 of ``data``, ``time`` when the record or the file was written in Unix seconds, and
-    ``setting`` what had been asked.
+    ``context`` what had been asked.
     """
 
     data: bytes
     digest: bytes
     revised_prompt: str | None
-    setting: Setting
+    context: Setting
     time: float
 
 
 class SessionReader:
     """Reads one past session. Its attributes are known once :meth:`pictures` has ended.
 
-    ``torn``: the rollout ends in the middle of a picture, or has one that is no whole base64, and no file of Codex's
-    makes up for it. ``unreadable``: why the rollout could not be read to its end. ``files``: digest and path of each
-    picture that Codex saved as a file, too. ``tick`` is called for each line: what it raises ends the reading.
+    ``is_damaged``: the rollout ends in the middle of a picture, or has one that is not valid base64, and Codex saved no
+    file of it. ``unreadable``: why the rollout could not be read to its end. ``files``: digest and path of each picture
+    that Codex also saved as a file. ``tick`` is called for each line; an exception from it ends the reading.
     """
 
     def __init__(self, codex_home: str, past: SessionRef, tick: Callable[[], None] | None = None) -> None:
@@ -54,7 +54,7 @@ class SessionReader:
         self._seen: set[bytes] = set()
         self.files: dict[bytes, str] = {}
         self.codex_version: str | None = None
-        self.torn = False
+        self.is_damaged = False
         self.unreadable: str | None = None
 
     @property
@@ -63,9 +63,9 @@ class SessionReader:
         return self._asked.prompt
 
     @property
-    def setting(self) -> Setting:
+    def context(self) -> Setting:
         """What holds at the end of what has been read."""
-        return self._asked.now
+        return self._asked.context
 
     def pictures(self) -> Iterator[StoredImage]:
         """The pictures that the records say were made, in their order, then those that Codex saved besides."""
@@ -76,22 +76,22 @@ class SessionReader:
                 for candidate in records.read(line):
                     yield from self._recorded(candidate, line)
         self.codex_version = records.evidence.codex_version
-        self.torn |= records.evidence.undecodable > 0
+        self.is_damaged |= records.evidence.undecodable_count > 0
         for kept in self._saved():
-            self.torn = False
+            self.is_damaged = False
             yield kept
 
-    def strays(self) -> Iterator[StoredImage]:
+    def unrecognized_images(self) -> Iterator[StoredImage]:
         """What the safety net finds: asked where there are no pictures at all."""
-        if self._past.path and not self._past.packed:
+        if self._past.path and not self._past.is_compressed:
             for data in fallback.unrecognized_images(self._past.path, 0):
-                yield from self._new(_kept(data, None, Setting(), self._past.time))
+                yield from self._new(_kept(data, None, Setting(), self._past.created_at))
 
     def _recorded(self, candidate: Candidate, line: bytes) -> Iterator[StoredImage]:
         """The picture of a record; one that the record does not hold is in the thread's folder, which is read too."""
-        setting = self._asked.now
+        setting = self._asked.context
         if candidate.data is not None:
-            when = rollout.time_of(line[:HEAD]) or self._past.time
+            when = rollout.time_of(line[:HEAD]) or self._past.created_at
             yield from self._new(_kept(candidate.data, candidate.revised_prompt, setting, when))
         elif candidate.name is not None and len(self._named) < _MAX_NAMED:
             # without the references, which are megabytes and would be held to the session's end
@@ -120,13 +120,13 @@ class SessionReader:
 
     def _lines(self) -> Iterator[bytes]:
         """Each line that can say something, and what stands behind the last line feed, which a kill may have cut."""
-        if self._past.path is None or self._past.packed:
+        if self._past.path is None or self._past.is_compressed:
             return
         try:
             with closing(Tail(self._past.path, wants=self._wants)) as tail:
                 yield from tail.lines()
-                self.torn = rollout.tears_picture(tail.rest)
-                yield tail.rest
+                self.is_damaged = rollout.tears_picture(tail.partial_line)
+                yield tail.partial_line
         except OSError as error:
             self.unreadable = error.strerror or str(error)
 
@@ -169,14 +169,14 @@ class Setting:
 
 
 class PromptReader:
-    """Reads a rollout's lines. ``prompt`` is what was asked first, ``now`` what holds at the place that is reached.
+    """Reads a rollout's lines. ``prompt`` is what was asked first, ``context`` what holds at the place that is reached.
 
     The event of the user's message (``user_message``, from 0.148.0 an item ``UserMessage``) has the typed words alone
     and is believed first; without one, the user's message with a text that Codex did not add.
     """
 
     def __init__(self) -> None:
-        self.now = Setting()
+        self.context = Setting()
         self._sure: str | None = None
         self._likely: str | None = None
 
@@ -195,13 +195,13 @@ class PromptReader:
         if not isinstance(payload, dict):
             return
         if record.get("type") == "turn_context":
-            self.now = replace(self.now, model=_clip(payload.get("model")))
+            self.context = replace(self.context, model=_clip(payload.get("model")))
         elif typed := _typed(payload):
             self._sure = self._sure or typed
-            self.now = replace(self.now, prompt=typed)
+            self.context = replace(self.context, prompt=typed)
         elif payload.get("role") == "user" and (likely := _first(payload)):
             self._likely = self._likely or likely
-            self.now = replace(self.now, prompt=likely, references=tuple(rollout.pictures_of(payload, found)))
+            self.context = replace(self.context, prompt=likely, references=tuple(rollout.pictures_of(payload, found)))
 
 
 def speaks(head: bytes) -> bool:

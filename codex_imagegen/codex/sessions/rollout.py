@@ -80,17 +80,17 @@ class Evidence:
     drawing_sec: float | None = None
     tool_called: bool = False
     used_tokens: bool = False
-    answered: bool = False
-    made: int = 0
-    undecodable: int = 0
+    called_tools: bool = False
+    image_count: int = 0
+    undecodable_count: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
     tool_errors: list[str] = field(default_factory=list)
     failed_items: int = 0
     error_info: object = None
     limit_resets_at: int | None = None
-    account: bool | None = None
-    offered: bool | None = None
-    said: str | None = None
+    has_account: bool | None = None
+    is_tool_offered: bool | None = None
+    message: str | None = None
     completed: bool = False
     aborted: str | None = None
 
@@ -171,12 +171,12 @@ class Records:
         evidence.codex_version = evidence.codex_version or _text(payload.get("cli_version"))
         evidence.provider = _text(payload.get("model_provider"))
         if "account_scoped" in payload or "creator_user_id" in payload:  # from 0.160.1
-            evidence.account = bool(payload.get("creator_account_id"))
+            evidence.has_account = bool(payload.get("creator_account_id"))
 
     def _offer(self, line: bytes) -> None:
         """The tools that a code-mode model is offered, tens of kilobytes of them: not worth parsing."""
         if b'"exec"' in line:
-            self.evidence.offered = b"image_gen" in line
+            self.evidence.is_tool_offered = b"image_gen" in line
 
     def _item(self, item: object, found: list[memoryview]) -> Iterator[Candidate]:
         if not isinstance(item, dict):
@@ -203,8 +203,8 @@ class Records:
             _keep(evidence.tool_errors, blob[:_MAX_TEXT])
         elif blob:
             data = base64_images.decode(blob)
-            evidence.made += data is not None
-            evidence.undecodable += data is None
+            evidence.image_count += data is not None
+            evidence.undecodable_count += data is None
             if data is not None:
                 self._done |= {called for key in ("id", "call_id") if (called := _text(item.get(key)))}
                 yield Candidate(data, revised, name)
@@ -214,7 +214,7 @@ class Records:
     def _call(self, payload: dict[str, Any]) -> None:
         name, called = _text(payload.get("name")), payload.get("call_id")
         script = payload.get("input") if payload.get("type") == "custom_tool_call" else None
-        self.evidence.answered = True
+        self.evidence.called_tools = True
         ours = name in _TOOL_NAMES or (isinstance(script, str) and "image_gen" in script)
         if ours:
             self.evidence.tool_called, self._called_at = True, time_of(self._head)
@@ -235,7 +235,7 @@ class Records:
         for blob in _image_urls(output, found):
             data = base64_images.decode(blob)
             if data is not None:
-                self.evidence.made += 1
+                self.evidence.image_count += 1
                 yield Candidate(data, name=called)
 
     def _failed(self) -> None:
@@ -272,7 +272,7 @@ class Records:
     def _said(self, content: object) -> None:
         said = " ".join(_texts(content)).strip()
         if said:
-            self.evidence.said = said[:_MAX_TEXT]
+            self.evidence.message = said[:_MAX_TEXT]
 
 
 def parse(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:

@@ -50,7 +50,7 @@ class Tail:
         return os.fstat(self._file).st_size - self._offset
 
     @property
-    def rest(self) -> bytes:
+    def partial_line(self) -> bytes:
         """The wanted part of a line that has not been ended: torn, or still being written."""
         return b"".join(self._parts)
 

@@ -93,7 +93,7 @@ def test_account_without_limits_has_the_plan(lab, version):
     world = lab(version)  # 404 for everything
     told = ask(str(builds.codex(version)), environment=world.environment)
     assert told.limits is None
-    assert told.why.startswith("Codex said: ")
+    assert told.error.startswith("Codex said: ")
     assert told.plan == ("plus" if version == builds.OLDEST else None)
 
 
@@ -112,7 +112,7 @@ def test_account_makes_no_database_in_the_users_home(lab, version):
 
 def test_account_with_an_unwritable_temporary_folder_says_why(script, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
-    assert "the temporary folder" in ask(script("#!/bin/sh\n")).why
+    assert "the temporary folder" in ask(script("#!/bin/sh\n")).error
 
 
 # Servers that never were
@@ -151,7 +151,7 @@ def test_account_of_a_wrong_shape_has_no_plan(serve, odd):
 )  # fmt: skip
 def test_account_with_limits_of_a_wrong_shape_has_none(serve, odd):
     told = serve(who(planType="plus"), {"result": odd})
-    assert (told.plan, told.limits, told.why) == ("plus", None, "Codex told no limits")
+    assert (told.plan, told.limits, told.error) == ("plus", None, "Codex told no limits")
 
 
 @pytest.mark.parametrize("odd", [{"windowDurationMins": "x", "resetsAt": 1e99}, {"windowDurationMins": 0}])
@@ -175,7 +175,7 @@ def test_account_bounds_and_cleans_names_of_limits(serve):
 )  # fmt: skip
 def test_account_of_a_server_that_prints_rubbish_says_it_ended(script, lines):
     told = ask(script(f"#!/bin/sh\n{lines}\n"))
-    assert told == Account(why="Codex's own server has ended")
+    assert told == Account(error="Codex's own server has ended")
 
 
 def test_account_of_a_deeply_nested_answer_has_no_limits(script):
@@ -188,14 +188,14 @@ def test_account_of_a_deeply_nested_answer_has_no_limits(script):
 def test_account_of_an_endless_answer_is_cut_off(script, line, monkeypatch):
     assert client.MAX_ANSWER_BYTES == 4 * 1024 * 1024
     monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 100_000)
-    assert ask(script(f"#!/bin/sh\n{line}\n")).why == "Codex's own server says far more than was asked"
+    assert ask(script(f"#!/bin/sh\n{line}\n")).error == "Codex's own server says far more than was asked"
 
 
 def test_account_of_a_silent_server_ends_it_at_the_timeout(script):
     codex = script("\n".join(["#!/bin/sh", 'echo $$ > "$PIDS"', *HANGING, ""]))
     pids = os.path.join(os.path.dirname(codex), "pids")
     told = ask(codex, 0.5, {"PATH": os.environ["PATH"], "PIDS": pids})
-    assert told.why == "Codex's own server does not answer"
+    assert told.error == "Codex's own server does not answer"
     with open(pids) as file, pytest.raises(ProcessLookupError):
         await_gone(int(file.read()))
 
@@ -214,4 +214,4 @@ def test_account_of_a_missing_codex_raises(tmp_path):
 def test_account_hides_passwords_in_quoted_words(serve):
     words = "failed to fetch: error for url (https://" + "x" * 70 + ":hunter2hunter2@host/x)"
     for refused in ({"error": {"message": words}}, {"error": {"message": words.replace("https://", "")}}):
-        assert "hunter2" not in str(serve(refused, refused).why)
+        assert "hunter2" not in str(serve(refused, refused).error)

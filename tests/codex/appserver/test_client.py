@@ -42,12 +42,12 @@ def test_unknown_method_is_refused_and_the_server_goes_on(lab, version):
     with server(world) as asked:
         for _ in range(2):
             with pytest.raises(Refused) as refused:
-                asked.ask("no/such/method", {})
-            assert refused.value.unknown
+                asked.request("no/such/method", {})
+            assert refused.value.is_unknown_method
         with pytest.raises(Refused) as refused:
-            asked.ask("thread/resume", {"threadId": "01a1fd90-6d88-77b0-8e4a-134f213fd3f2"})
-        assert not refused.value.unknown
-        assert "thread" in asked.ask("thread/start", {"cwd": "/"})
+            asked.request("thread/resume", {"threadId": "01a1fd90-6d88-77b0-8e4a-134f213fd3f2"})
+        assert not refused.value.is_unknown_method
+        assert "thread" in asked.request("thread/start", {"cwd": "/"})
     assert checks.processes(world) == []
 
 
@@ -93,9 +93,9 @@ def test_signal_lets_a_question_that_must_be_finished_have_its_answer(silly):
     interrupt = Interrupt()
     with server(world, codex, interrupt) as asked:
         interrupt.set()
-        assert asked.ask("slow", {}, finish_sec=60) == {"method": "slow"}
+        assert asked.request("slow", {}, finish_sec=60) == {"method": "slow"}
         with pytest.raises(Interrupted):
-            asked.ask("slow", {}, finish_sec=0.1)
+            asked.request("slow", {}, finish_sec=0.1)
 
 
 def test_server_that_cannot_be_started_raises(lab):

@@ -34,11 +34,11 @@ def question(codex, *words, seconds=20.0):
 
 def test_query_returns_output_and_exit_code(script):
     answer = question(script('echo "out $1 $2"', "echo err >&2", "exit 3"), "login", "status")
-    assert (answer.exit_code, answer.out, answer.err) == (3, "out login status\n", "err\n")
+    assert (answer.exit_code, answer.stdout, answer.stderr) == (3, "out login status\n", "err\n")
 
 
 def test_query_runs_with_empty_stdin_outside_of_projects(script):
-    assert question(script("cat", "pwd")).out == "/\n"
+    assert question(script("cat", "pwd")).stdout == "/\n"
 
 
 def test_query_that_hangs_is_ended_with_its_children(script):
@@ -46,7 +46,7 @@ def test_query_that_hangs_is_ended_with_its_children(script):
     answer = question(codex, seconds=0.5)
     assert answer.exit_code is None
     with pytest.raises(ProcessLookupError):
-        await_gone(int(answer.out))
+        await_gone(int(answer.stdout))
 
 
 def await_gone(pid):
@@ -57,11 +57,11 @@ def await_gone(pid):
 
 def test_query_keeps_the_beginning_of_long_output(script):
     answer = question(script("head -c 3000000 /dev/zero | tr '\\0' x"))
-    assert answer.out == "x" * MAX_ANSWER_BYTES
+    assert answer.stdout == "x" * MAX_ANSWER_BYTES
 
 
 def test_query_accepts_output_that_is_no_text(script):
-    assert "�" in question(script(r"printf '\377\376'")).out
+    assert "�" in question(script(r"printf '\377\376'")).stdout
 
 
 def test_query_of_what_cannot_be_started_is_none(tmp_path):

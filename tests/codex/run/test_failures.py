@@ -276,8 +276,8 @@ def test_message_makes_one_short_line_of_long_words():
         (rollout.Evidence(), None),
         (rollout.Evidence(used_tokens=True), True),
         (rollout.Evidence(tool_called=True), True),
-        (rollout.Evidence(said="x"), True),
-        (rollout.Evidence(answered=True), True),
+        (rollout.Evidence(message="x"), True),
+        (rollout.Evidence(called_tools=True), True),
     ],
 )
 def test_spent_is_what_is_known_of_the_cost(records: rollout.Evidence, spent: bool | None):
@@ -306,17 +306,17 @@ def test_message_says_nothing_twice():
         )
 
 
-WORDS = rollout.Evidence(said="No.", codex_version="0.169.0", model="gpt-x", completed=True)
+WORDS = rollout.Evidence(message="No.", codex_version="0.169.0", model="gpt-x", completed=True)
 
 
 @pytest.mark.parametrize(
     ("records", "login", "code"),
     [
-        (replace(WORDS, account=False), "none", "not-logged-in"),
-        (replace(WORDS, account=False), "api-key", "tool-unavailable"),
-        (replace(WORDS, account=False), "unknown", "tool-unavailable"),
-        (replace(WORDS, offered=False), "none", "not-logged-in"),
-        (replace(WORDS, offered=False), "chatgpt", "tool-unavailable"),
+        (replace(WORDS, has_account=False), "none", "not-logged-in"),
+        (replace(WORDS, has_account=False), "api-key", "tool-unavailable"),
+        (replace(WORDS, has_account=False), "unknown", "tool-unavailable"),
+        (replace(WORDS, is_tool_offered=False), "none", "not-logged-in"),
+        (replace(WORDS, is_tool_offered=False), "chatgpt", "tool-unavailable"),
         (WORDS, "none", "not-logged-in"),
         (WORDS, "api-key", "tool-unavailable"),
         (WORDS, "chatgpt", "refused"),
@@ -337,9 +337,9 @@ def test_login_is_queried_where_no_record_tells(records, login, code):
 @pytest.mark.parametrize(
     "records",
     [
-        replace(WORDS, account=True, offered=False),
-        replace(WORDS, offered=True, provider="proxy"),
-        replace(WORDS, said=None),
+        replace(WORDS, has_account=True, is_tool_offered=False),
+        replace(WORDS, is_tool_offered=True, provider="proxy"),
+        replace(WORDS, message=None),
     ],
 )
 def test_login_is_not_queried_where_a_record_tells(records):

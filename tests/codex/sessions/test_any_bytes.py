@@ -278,7 +278,7 @@ def test_tail_in_any_chunks_gives_the_same_lines(lengths: list[int], chunk: int,
                     file.write(data[:end])
                 found += list(tail.lines())
             assert found == [line for line in lines if wants(line)]
-            assert tail.rest == b"torn"
+            assert tail.partial_line == b"torn"
         finally:
             tail.close()
 

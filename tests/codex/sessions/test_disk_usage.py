@@ -27,7 +27,7 @@ def test_usage_counts_rollouts_and_pictures(past):
     (past.home / "state_5.sqlite").write_bytes(b"x" * 5000)
     (past.home / "sessions" / "loop").symlink_to(past.home)
     os.mkfifo(past.home / "sessions" / "fifo")
-    assert count(str(past.home), 60) == Usage(3, sum(sizes), 2, 2 * len(FOX), whole=True)
+    assert count(str(past.home), 60) == Usage(3, sum(sizes), 2, 2 * len(FOX), is_complete=True)
 
 
 def test_usage_opens_no_file(past, monkeypatch):
@@ -38,7 +38,7 @@ def test_usage_opens_no_file(past, monkeypatch):
 
 
 def test_usage_leaves_out_unreadable_folders(past):
-    assert count(str(past.home / "nowhere"), 60) == Usage(0, 0, 0, 0, whole=True)
+    assert count(str(past.home / "nowhere"), 60) == Usage(0, 0, 0, 0, is_complete=True)
 
 
 def test_usage_leaves_out_a_file_that_vanishes(past, monkeypatch):
@@ -69,4 +69,4 @@ class _Entries(list):
 
 def test_usage_ends_at_its_time_limit(past):
     past.rollout(user_message())
-    assert count(str(past.home), -1) == Usage(0, 0, 0, 0, whole=False)
+    assert count(str(past.home), -1) == Usage(0, 0, 0, 0, is_complete=False)

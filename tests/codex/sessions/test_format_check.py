@@ -31,7 +31,7 @@ def of(path):
 @recorded.for_each(RECORDINGS)
 def test_recordings_have_a_known_format(recording):
     seen = of(recording.path)
-    assert seen is None or seen.strange == (), seen
+    assert seen is None or seen.problems == (), seen
 
 
 def test_ordinary_rollout_has_a_known_format(past):
@@ -42,20 +42,20 @@ def test_unknown_record_type_is_named(past):
     path = past.rollout(
         user_message(), {"type": "turn_summary", "payload": {}}, {"type": "picture", "payload": {"type": "x"}}
     )
-    assert of(path).strange == ("records of the kind turn_summary, picture",)
+    assert of(path).problems == ("records of the kind turn_summary, picture",)
 
 
 def test_picture_in_an_unknown_record_is_named(past):
     picture = generated_image(FOX)["payload"]["item"]["result"]
     record = {"type": "event_msg", "payload": {"type": "canvas_painted", "canvas": {"bits": picture}}}
-    assert of(past.rollout(user_message(), record)).strange == ("a picture in a record of no known kind",)
+    assert of(past.rollout(user_message(), record)).problems == ("a picture in a record of no known kind",)
 
 
 @pytest.mark.parametrize(
     "odd", [{}, {"type": 7}, {"type": ["session_meta"]}, {"type": {"a": 1}}, {"type": "a b\x1b[2J"}]
 )
 def test_record_without_a_type_is_named(past, odd):
-    assert of(past.rollout(odd)).strange == ("records of the kind (without a name)",)
+    assert of(past.rollout(odd)).problems == ("records of the kind (without a name)",)
 
 
 def test_first_record_without_a_thread_is_named(past):
@@ -93,7 +93,7 @@ def test_slow_or_large_rollout_is_not_judged(past, monkeypatch):
 
 
 def test_many_unknown_types_are_named_in_part(past):
-    kinds = of(past.rollout(*({"type": f"new_{number}", "payload": {}} for number in range(100)))).strange[0]
+    kinds = of(past.rollout(*({"type": f"new_{number}", "payload": {}} for number in range(100)))).problems[0]
     assert kinds.count("new_") == 5
 
 

@@ -47,7 +47,7 @@ def test_find_prefers_a_rollout_to_a_compressed_one(there):
     rollout = there.rollout()
     packed = rollout.rename(f"{rollout}.zst")
     found = sessions.find(str(there.home), history.thread_of(rollout))
-    assert (found.path, found.packed) == (str(packed), True)
+    assert (found.path, found.is_compressed) == (str(packed), True)
     whole = there.rollout(thread_id=history.thread_of(rollout), archived=True)
     assert sessions.find(str(there.home), history.thread_of(rollout)).path == str(whole)
 
@@ -111,12 +111,12 @@ def test_of_file_refuses_folders_and_fifos(tmp_path, make):
 
 
 def test_past_without_a_time_in_its_id_takes_it_from_the_name():
-    assert sessions.SessionRef("0" * 8 + "-0000-4000-8000-" + "0" * 12, None).time == 0.0
+    assert sessions.SessionRef("0" * 8 + "-0000-4000-8000-" + "0" * 12, None).created_at == 0.0
     name = f"rollout-2026-01-02T03-04-05-{'0' * 8}-0000-4000-8000-{'0' * 12}.jsonl"
     found = sessions.SessionRef("00000000-0000-4000-8000-000000000000", f"/x/{name}")
-    assert time.localtime(found.time)[:5] == (2026, 1, 2, 3, 4)
+    assert time.localtime(found.created_at)[:5] == (2026, 1, 2, 3, 4)
     odd = sessions.SessionRef(found.thread_id, f"/x/{name.replace('01-02T', '99-99T')}")
-    assert odd.time == 0.0
+    assert odd.created_at == 0.0
 
 
 def test_newest_lists_a_rollout_and_not_its_compressed_copy(there):

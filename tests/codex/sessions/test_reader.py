@@ -31,7 +31,12 @@ def test_pictures_come_in_order_of_records_then_files_each_once(there):
     there.saved(history.thread_of(rollout), OWL, encoded(8))
     pictures, kept = read(there, rollout)
     assert pictures == [FOX, OWL, encoded(8)]
-    assert (kept.prompt, kept.codex_version, kept.torn, kept.unreadable) == (history.PROMPT, "0.169.0", False, None)
+    assert (kept.prompt, kept.codex_version, kept.is_damaged, kept.unreadable) == (
+        history.PROMPT,
+        "0.169.0",
+        False,
+        None,
+    )
 
 
 def test_tool_output_copy_of_a_recorded_picture_is_no_second_picture(there):
@@ -58,7 +63,7 @@ def test_references_of_the_user_are_no_pictures(there):
     )
     pictures, kept = read(there, rollout)
     assert pictures == []
-    assert list(kept.strays()) == []
+    assert list(kept.unrecognized_images()) == []
 
 
 def test_last_line_without_line_feed_is_read(there):
@@ -71,7 +76,7 @@ def test_torn_last_line_is_reported(there, cut):
     rollout.write_bytes(rollout.read_bytes()[:-cut])
     pictures, kept = read(there, rollout)
     assert pictures == [OWL]
-    assert kept.torn
+    assert kept.is_damaged
 
 
 def test_saved_file_replaces_a_torn_record(there):
@@ -80,13 +85,13 @@ def test_saved_file_replaces_a_torn_record(there):
     there.saved(history.thread_of(rollout), FOX)
     pictures, kept = read(there, rollout)
     assert pictures == [FOX]
-    assert not kept.torn
+    assert not kept.is_damaged
 
 
 def test_torn_reference_is_not_reported(there):
     rollout = there.rollout(history.user_image(REFERENCE), end=b"")
     rollout.write_bytes(rollout.read_bytes()[:-100])
-    assert not read(there, rollout)[1].torn
+    assert not read(there, rollout)[1].is_damaged
 
 
 def test_saved_file_replaces_a_blank_record(there):
@@ -102,7 +107,7 @@ def test_path_in_a_record_is_never_opened(there, tmp_path, lost):
     rollout = there.rollout(history.generated_image(None, **{lost: str(secret)}))
     pictures, kept = read(there, rollout)
     assert pictures == []
-    assert list(kept.strays()) == []
+    assert list(kept.unrecognized_images()) == []
 
 
 def test_links_in_the_folder_of_pictures_are_not_followed(there, tmp_path):
@@ -121,7 +126,7 @@ def test_unknown_record_is_left_to_the_fallback(there):
     rollout = there.rollout({"type": "new", "payload": {"type": "picture", "bytes": history.data_url(FOX)}})
     pictures, kept = read(there, rollout)
     assert pictures == []
-    assert [candidate.data for candidate in kept.strays()] == [FOX]
+    assert [candidate.data for candidate in kept.unrecognized_images()] == [FOX]
 
 
 def test_damaged_picture_is_given_to_the_decoder(there):
@@ -129,7 +134,7 @@ def test_damaged_picture_is_given_to_the_decoder(there):
         there, there.rollout(history.generated_image(torn(FOX)), history.generated_image("iVBORw0KGgo!"))
     )
     assert pictures == [torn(FOX)]
-    assert kept.torn
+    assert kept.is_damaged
 
 
 def test_saved_files_are_read_where_the_rollout_cannot_be(there):
@@ -179,4 +184,4 @@ def test_rollout_of_rubbish_has_no_pictures(there):
     rollout = there.rollout()
     rollout.write_bytes(b"\xff\xfe\n[]\n" + json.dumps({"payload": [1]}).encode() + b'\n"role":"user"\n\n')
     pictures, kept = read(there, rollout)
-    assert (pictures, kept.prompt, kept.torn) == ([], None, False)
+    assert (pictures, kept.prompt, kept.is_damaged) == ([], None, False)

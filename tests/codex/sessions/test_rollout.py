@@ -209,17 +209,17 @@ def test_records_without_meaning_are_not_read():
 
 def test_evidence_has_version_and_account():
     meta = {"id": "x", "cli_version": "0.169.0"}
-    assert evidence(line("session_meta", **meta)).account is None
-    assert evidence(line("session_meta", **meta, account_scoped=True)).account is False
-    assert evidence(line("session_meta", **meta, account_scoped=True, creator_account_id="a")).account is True
+    assert evidence(line("session_meta", **meta)).has_account is None
+    assert evidence(line("session_meta", **meta, account_scoped=True)).has_account is False
+    assert evidence(line("session_meta", **meta, account_scoped=True, creator_account_id="a")).has_account is True
     assert evidence(line("session_meta", **meta)).codex_version == "0.169.0"
 
 
 def test_evidence_has_the_offer_of_the_tool():
     exec_ = {"type": "custom", "name": "exec", "description": "tools.image_gen__imagegen(...)"}
-    assert evidence(line("response_item", type="additional_tools", tools=[exec_])).offered is True
-    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "exec"}])).offered is False
-    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "wait"}])).offered is None
+    assert evidence(line("response_item", type="additional_tools", tools=[exec_])).is_tool_offered is True
+    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "exec"}])).is_tool_offered is False
+    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "wait"}])).is_tool_offered is None
 
 
 def test_evidence_of_limits_takes_the_latest_that_is_used_up():
@@ -249,8 +249,8 @@ def test_evidence_is_bounded():
     assert (len(told.failures), len(told.tool_errors)) == (20, 20)
     assert len(str(told.failures[0])) < 9000
     assert len(told.tool_errors[0]) == 4000
-    assert told.said is not None
-    assert len(told.said) == 4000
+    assert told.message is not None
+    assert len(told.message) == 4000
 
 
 def test_evidence_has_provider_model_and_time():
@@ -276,4 +276,4 @@ def test_words_instead_of_a_hosted_picture_are_no_damage():
     item = {"type": "image_generation_call", "id": "ig", "status": "failed"}
     for result in ("ServerError <class 'oai_errors.errors.ServerError'>", "aGVsbG8gd29ybGQ="):
         records.read(json.dumps({"type": "response_item", "payload": {**item, "result": result}}).encode())
-    assert (len(records.evidence.tool_errors), records.evidence.undecodable) == (1, 1)
+    assert (len(records.evidence.tool_errors), records.evidence.undecodable_count) == (1, 1)
