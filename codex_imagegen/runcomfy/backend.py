@@ -110,7 +110,7 @@ def _plainly() -> Iterator[None]:
 
 def _fetched(client: Client, request_id: str, finished: Finished, run: Run) -> BackendResult:
     rules = Rules(client.base)
-    addresses = rules.sort(finished.output)
+    addresses = rules.classify(finished.output)
     warnings = _not_fetched(addresses, client.hide)
     try:
         with job.leaving(request_id):
@@ -144,7 +144,7 @@ def _teller(run: Run, request_id: str) -> Callable[[Status], None]:
     def tell(status: Status) -> None:
         if status.state != responses.WAITING:
             return
-        if status.word == "in_queue":
+        if status.name == "in_queue":
             place = None if status.position is None else f"position {status.position}"
             _tell(run, "queued", request_id, place)
         else:

@@ -35,9 +35,9 @@ class TemporaryFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a request stands: RunComfy's own word, its meaning, and the place in the queue."""
+    """Where a request stands: RunComfy's own name for its state, its meaning, and the place in the queue."""
 
-    word: str
+    name: str
     state: str
     position: int | None = None
 

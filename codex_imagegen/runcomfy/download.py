@@ -113,7 +113,7 @@ class Download:
             raise _Again(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
 
     def _led_on(self, url: str, location: str | None) -> str:
-        target = self._rules.next(url, location)
+        target = self._rules.resolve_redirect(url, location)
         if target is None:
             foreign = NoPicture("the picture's address leads on to one that may not be fetched", spent=True)
             foreign.warnings = (("foreign-url", f"not fetched, as it is not RunComfy's: {(location or '')[:300]}"),)

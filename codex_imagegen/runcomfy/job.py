@@ -87,7 +87,7 @@ def fetch_hint(request_id: str) -> str:
 def _result(client: Client, request_id: str, patience: Deadline, status: Status) -> Finished | None:
     finished = client.result(request_id, patience)
     if finished is None and status.state in (responses.FAILED, responses.CANCELLED):
-        raise responses.failure(Response(200, {"status": status.word}))  # a result that will not come
+        raise responses.failure(Response(200, {"status": status.name}))  # a result that will not come
     return finished
 
 

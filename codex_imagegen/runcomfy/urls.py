@@ -31,7 +31,7 @@ class Rules:
         base = parse_url(api_base)
         self._origin = _origin(base) if is_loopback(base.host) else None
 
-    def allow(self, url: str) -> bool:
+    def is_allowed(self, url: str) -> bool:
         """Whether ``url`` may be fetched."""
         if len(url) > MAX_LENGTH or not url.isprintable() or "\\" in url:
             return False
@@ -48,18 +48,18 @@ class Rules:
             return False
         return parts.scheme == "https" and host.endswith(HOST_SUFFIXES) and bool(_HOST.fullmatch(host))
 
-    def next(self, url: str, location: str | None) -> str | None:
+    def resolve_redirect(self, url: str, location: str | None) -> str | None:
         """Where a redirect from ``url`` leads, or None where that may not be fetched."""
         try:
             target = urljoin(url, location or "")
         except ValueError:
             return None
-        return target if location and self.allow(target) else None
+        return target if location and self.is_allowed(target) else None
 
-    def sort(self, output: object) -> ImageUrls:
+    def classify(self, output: object) -> ImageUrls:
         """The addresses in an output of any shape."""
         found = dict.fromkeys(_urls(output))
-        own = tuple(url for url in found if self.allow(url))
+        own = tuple(url for url in found if self.is_allowed(url))
         return ImageUrls(own, tuple(url for url in found if url not in own))
 
 

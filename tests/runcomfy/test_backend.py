@@ -155,7 +155,7 @@ def test_interrupt_during_download_cancels_nothing(standin: StandIn, bench: Benc
 def test_submit_only_and_fetch_make_a_picture_together(standin: StandIn, bench: Bench) -> None:
     assert backend.submit_only(request(), bench.run()) == (REQUEST_ID, ())
     assert standin.lines == [SUBMIT]
-    assert backend.status(REQUEST_ID, bench.run()).word == "completed"
+    assert backend.status(REQUEST_ID, bench.run()).name == "completed"
     assert backend.fetch(REQUEST_ID, bench.run()).picture.width == 8
     assert backend.cancel(REQUEST_ID, bench.run()) == "cancelled"
     assert standin.lines == [SUBMIT, STATUS, STATUS, RESULT, "GET /files/out.png", CANCEL]

@@ -193,7 +193,7 @@ def test_wait_tells_each_change_of_state(room: Room, standin: StandIn) -> None:
     finished = room.wait()
     assert finished.cost_usd == 0.04
     assert standin.lines == [STATUS] * 6 + [RESULT]
-    assert [(s.word, s.position) for s in room.told] == [
+    assert [(s.name, s.position) for s in room.told] == [
         ("in_queue", 3), ("in_queue", 1), ("in_progress", None), ("completed", None)
     ]  # fmt: skip
 

@@ -284,8 +284,8 @@ class Fuzz:
                 if error is not None:
                     self.told(error)
             responses.cost_of(answer.fields)
-            for url in self.rules.sort(answer.fields.get("output")).own:
-                self.rules.next(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
+            for url in self.rules.classify(answer.fields.get("output")).own:
+                self.rules.resolve_redirect(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
             with contextlib.suppress(ImagegenError):
                 login._code(answer, "https://www.example.com")
 

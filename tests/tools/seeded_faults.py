@@ -332,7 +332,7 @@ FAULTS = (
     ),
     Fault(
         "runcomfy/urls.py",
-        "return target if location and self.allow(target) else None",
+        "return target if location and self.is_allowed(target) else None",
         "return target if location else None",
         "a redirect of RunComfy's leads to any host, this machine's network among them",
         ("runcomfy/test_urls.py", "runcomfy/test_download.py"),

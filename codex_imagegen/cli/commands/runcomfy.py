@@ -57,8 +57,8 @@ def status(request_id: str, json_wanted: bool) -> None:
         run = _run(interrupt)
         found = backend.status(request_id, run)
     place = "" if found.position is None else f" (position {found.position})"
-    fields = {"request_id": request_id, "status": found.word, "queue_position": found.position}
-    _print(found.word + place, fields, run, json_wanted)
+    fields = {"request_id": request_id, "status": found.name, "queue_position": found.position}
+    _print(found.name + place, fields, run, json_wanted)
 
 
 @command.command()
