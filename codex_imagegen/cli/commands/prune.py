@@ -89,7 +89,7 @@ def _confirm(found: Summary) -> bool:
 def _question(found: Summary) -> str:
     from codex_imagegen.prune.summary import sessions, size
 
-    count, freed = len(found.prunable), size(found.freed(found.prunable))
+    count, freed = len(found.prunable), size(found.freed_bytes(found.prunable))
     what = ("its rollout" if count == 1 else "their rollouts") + ("" if found.keep_pictures else " and pictures")
     return f"Remove {sessions(count)}, {what} ({freed})? It can't be undone."
 
