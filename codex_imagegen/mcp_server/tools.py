@@ -14,7 +14,7 @@ from codex_imagegen.mcp_server.settings import MAX_COUNT, Settings
 from codex_imagegen.options import QUALITIES, RESOLUTIONS
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC
 from codex_imagegen.runcomfy.inputs import MAX_REFERENCES as MAX_RUNCOMFY
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 
 
 def _flowing(text: str) -> str:
@@ -104,7 +104,7 @@ def _tool(
 
 def _answered(kind: str) -> dict[str, Any]:
     """The schema of ``--json``, without what clients stumble over that know one dialect, or one schema of an id."""
-    whole = KINDS[kind].schema(kind)
+    whole = load_schemas()[kind]
     return {key: _portable(value) for key, value in whole.items() if key not in {"$schema", "$id"}}
 
 

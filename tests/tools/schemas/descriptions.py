@@ -1,4 +1,4 @@
-"""What each key means, by dataclass and by field: the descriptions of the schemas. A test holds them to the fields."""
+"""The description of each key, by dataclass and field. A test compares them with the fields."""
 
 from __future__ import annotations
 
@@ -65,12 +65,14 @@ BATCH = {
     "status": "what became of the job: made; recovered, by an earlier run that was cut off; there, made by an earlier "
     "run; failed; left, since the batch had to stop",
 }
-SOME = {
+TOTALS = {
     "sessions": "how many sessions of this program's own",
     "bytes": "what they take on disk; of those that may go or are gone, what that frees",
     "oldest": "when the first of them began, in UTC",
     "newest": "when the last of them began, in UTC",
 }
+MONTH = "such as 2026-11; null where nobody knows"
+REASON = "why they stay"
 PRUNE = {
     "dry_run": "true where nothing was to be removed",
     "older_than_sec": "the age at which a session may go, in seconds",
