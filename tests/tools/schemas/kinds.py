@@ -167,8 +167,8 @@ def _error_codes(cls: type[ImagegenError]) -> list[str]:
 _RequestStatus = Literal["in_queue", "in_progress", "completed", "cancelled", "failed"]
 
 KINDS = {
-    "result": Kind("what --json prints, of a success and of every failure", result),
-    "error": Kind("what failed: error of a result, and of each of its failures", lambda: _definitions()["error"]),
+    "result": Kind("what --json prints for success and every failure", result),
+    "error": Kind("an error, in a result and in each of its failures", lambda: _definitions()["error"]),
     "batch": Kind("what batch --json prints for each job", batch),
     "event": Kind("a line of stderr with --events", event),
     "sessions": Kind("what recover --list --json prints", sessions),
@@ -178,33 +178,33 @@ KINDS = {
             path=(str, "absolute path of the page"),
             pictures=(int, "how many pictures it shows"),
             broken=(int, "how many of them are damaged"),
-            sessions=(int, "how many sessions were looked at"),
+            sessions=(int, "how many sessions were read"),
             bytes=(int, "what the page and the files beside it take on disk"),
-            codex_home=(str, "the Codex home whose pictures they are"),
+            codex_home=(str, "the Codex home that holds the pictures"),
         ),
     ),
-    "doctor": Kind("what doctor --json prints, also of a check that failed", checks),
+    "doctor": Kind("what doctor --json prints, also if a check failed", checks),
     "prune": Kind("what prune --json prints", prune),
     "no-wait": Kind(
         "what --no-wait --json prints",
-        result_with(request_ids=(tuple[str, ...], "RunComfy's requests, in the order in which they were submitted")),
+        result_with(request_ids=(tuple[str, ...], "RunComfy's requests, in the order of submission")),
     ),
     "runcomfy-status": Kind(
         "what runcomfy status --json prints",
         result_with(
-            status=(_RequestStatus, "where the request stands, in RunComfy's word"),
-            queue_position=(int | None, "its place in the queue, where that was said"),
+            status=(_RequestStatus, "RunComfy's status of the request"),
+            queue_position=(int | None, "its place in the queue, if known"),
         ),
     ),
     "runcomfy-cancel": Kind(
         "what runcomfy cancel --json prints",
-        result_with(outcome=(Literal["cancelled", "not_cancellable"], "what became of it, in RunComfy's word")),
+        result_with(outcome=(Literal["cancelled", "not_cancellable"], "RunComfy's outcome of the cancellation")),
     ),
     "runcomfy-login": Kind(
         "what runcomfy login --json and logout --json print",
-        result_with(token_file=(str | None, "the file that holds the token, or held it; null where there was none")),
+        result_with(token_file=(str | None, "the file that holds the token, or held it; null if there was none")),
     ),
-    "skill": Kind("what skill --json prints", result_with(skill=(str, "the skill's whole text"))),
+    "skill": Kind("what skill --json prints", result_with(skill=(str, "the skill's text"))),
     "skill-install": Kind("what skill install --json and uninstall --json print", skills),
 }
 """Every object that this program prints, by the name that ``codex-imagegen schema`` knows."""
