@@ -14,7 +14,7 @@ from codex_imagegen.mcp_server.settings import MAX_COUNT, Settings
 from codex_imagegen.options import QUALITIES, RESOLUTIONS
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC
 from codex_imagegen.runcomfy.inputs import MAX_REFERENCES as MAX_RUNCOMFY
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 
 
 def _join_lines(text: str) -> str:
@@ -107,7 +107,7 @@ def _output_schema(kind: str) -> dict[str, Any]:
 
     Some clients support only one dialect, or reject a second schema with the same id.
     """
-    schema = KINDS[kind].schema(kind)
+    schema = load_schemas()[kind]
     return {key: _make_portable(value) for key, value in schema.items() if key not in {"$schema", "$id"}}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 from tests.mcp_server.client import run_async
 from tests.mcp_server.raw_client import texts
 from tests.support import scripts
 from tests.support.checks import KEYS, Small, made
 
-SCHEMA = jsonschema.Draft202012Validator(KINDS["result"].schema("result"))
+SCHEMA = jsonschema.Draft202012Validator(load_schemas()["result"])
 
 
 def assert_refused(answer, code, *excerpts, spent=False):
