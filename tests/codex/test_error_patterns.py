@@ -79,10 +79,10 @@ def test_reason_of_a_turn_prefers_the_record(info: object, code: str):
 
 
 def test_reason_of_a_turn_takes_the_message_out_of_a_body():
-    assert error_patterns.of_turn('{"detail": "The model is not supported"}').words == "The model is not supported"
-    assert error_patterns.of_turn('{"error": {"message": "no", "code": "x"}}').words == "no"
-    assert error_patterns.of_turn('{"other": 1}').words == '{"other": 1}'
-    assert error_patterns.of_turn('{"detail": {"code": "x"}}').words == '{"detail": {"code": "x"}}'
+    assert error_patterns.of_turn('{"detail": "The model is not supported"}').message == "The model is not supported"
+    assert error_patterns.of_turn('{"error": {"message": "no", "code": "x"}}').message == "no"
+    assert error_patterns.of_turn('{"other": 1}').message == '{"other": 1}'
+    assert error_patterns.of_turn('{"detail": {"code": "x"}}').message == '{"detail": {"code": "x"}}'
 
 
 @pytest.mark.parametrize("name", ["UTC", "America/New_York", "Asia/Kolkata"])
@@ -132,8 +132,8 @@ def test_reason_of_a_failed_start_is_the_error_line():
         "For more information, try '--help'.\n"
     )
     assert error_patterns.of_start(stderr) == Reason("codex-failed", "error: unexpected argument '--nonsense' found")
-    assert error_patterns.of_start("a\nb\n").words == "b"
-    assert error_patterns.of_start("").words == "it said nothing"
+    assert error_patterns.of_start("a\nb\n").message == "b"
+    assert error_patterns.of_start("").message == "nothing"
     assert error_patterns.of_start("Error: Unknown feature flag: image_generation").code == "codex-too-old"
     assert error_patterns.of_start("Error: Failed to load cloud config bundle").code == "network"
 

@@ -65,7 +65,7 @@ def test_tool_error_has_its_code(text: str, code: str):
     reason = error_patterns.of_tool(text)
     assert reason is not None
     assert reason.code == code
-    assert bool(reason.words) is (code != "tool-unavailable")  # its sentence has said it already
+    assert bool(reason.message) is (code != "tool-unavailable")  # its sentence has said it already
 
 
 @pytest.mark.parametrize("text", ["", "Generated image saved to x", "unsupported call: shell", "The image is ready."])
@@ -92,7 +92,7 @@ def test_tool_error_reads_an_escaped_rust_string():
     quoted = f"image generation failed: http 400 Bad Request: Some({body})"
     reason = error_patterns.of_tool(quoted)
     assert reason is not None
-    assert (reason.code, reason.words) == ("generation-failed", "naïve \"q\" 'x' 🦊")
+    assert (reason.code, reason.message) == ("generation-failed", "naïve \"q\" 'x' 🦊")
     for odd in (r"\u{d800}", r"\u{ffffff}", r"\x", "\\u{}", '"'):
         assert error_patterns.of_tool(f'image generation failed: http 400 Bad Request: Some("{odd}")') is not None
 
@@ -115,7 +115,7 @@ def test_hint_names_repeating_only_where_it_can_help():
     later = [hint(http("500 Internal Server Error", "x")), hint(http("502 Bad Gateway", "<html>"))]
     later.append(hint("image generation failed: stream error: failed to decode image generation response: x"))
     later.append(hint("ServerError\nEncountered exception: <class 'oai_errors.errors.ServerError'>"))
-    assert set(later) == {"that is on OpenAI's side: try again later"}
+    assert set(later) == {"a problem on OpenAI's side: try again later"}
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_hint_names_repeating_only_where_it_can_help():
 def test_error_body_becomes_a_phrase(body: object, words: str):
     reason = error_patterns.of_tool(http("502 Bad Gateway", body))
     assert reason is not None
-    assert reason.words == words
+    assert reason.message == words
 
 
 def test_answer_without_a_body_has_a_phrase():
     for told in ("image generation failed: http 404 Not Found: None", "image generation failed: http 404 Not Found"):
         reason = error_patterns.of_tool(told)
         assert reason is not None
-        assert reason.words == "HTTP 404 Not Found"
+        assert reason.message == "HTTP 404 Not Found"
 
 
 def test_missing_host_is_named_with_path_and_reason():

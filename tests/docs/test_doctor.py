@@ -1,4 +1,4 @@
-"""docs/doctor.md tells the truth: every check with its keys and what it fails with, and every word of a status."""
+"""docs/doctor.md agrees with the program: every check with its keys, and every status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor says of Codex itself: none, too old, too new, hanging, elsewhere, not logged in, a key, a plan."""
+"""Findings on Codex itself: missing, too old, too new, hanging, not on PATH, not logged in, with a key, with a plan."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_codex_without_version_fails_as_codex_failed(lab):
     assert "and said: hello" in found.assert_failed(5, "codex-failed", "codex")["message"]
 
 
-def test_npm_script_without_binary_fails_with_its_own_words(lab, tmp_path):
-    """As npm leaves it where optional packages are left out, or on another machine."""
+def test_npm_script_without_binary_fails_with_its_own_message(lab, tmp_path):
+    """As npm installs it without optional packages, or copied from another machine."""
     world = lab(script=Account())
     package = builds.codex(world.version).resolve().parents[1]
     alone = tmp_path / "node_modules" / "@openai" / "codex"
@@ -121,9 +121,9 @@ def test_npm_script_without_binary_fails_with_its_own_words(lab, tmp_path):
     ],
 )
 def test_codex_without_code_mode_host_agrees_with_live_run(lab, tmp_path, version, status):
-    """``--live`` fails and makes its picture on the very same builds."""
+    """``--live`` fails, or makes its picture, on the same builds."""
     world = lab(version, script=Account())
-    put_alone(npm.binary(str(builds.codex(version))), tmp_path / "codex")
+    copy_binary(npm.binary(str(builds.codex(version))), tmp_path / "codex")
     found = look(world, "codex", "live", codex=str(tmp_path / "codex"))
     assert found.status("codex") == status
     assert found.status("live") == ("failed" if status == "failed" else "ok")
@@ -132,8 +132,8 @@ def test_codex_without_code_mode_host_agrees_with_live_run(lab, tmp_path, versio
         found.assert_failed(3, "codex-incomplete", "codex")
 
 
-def put_alone(binary, path):
-    """The program without what lies beside it; as a hard link where that can be, since it has 200 MB."""
+def copy_binary(binary, path):
+    """Copy the program without the files next to it; as a hard link where possible, since it has 200 MB."""
     try:
         os.link(binary, path)
     except OSError:
@@ -144,7 +144,7 @@ def put_alone(binary, path):
     "checks", [("codex",), pytest.param(("codex", "live"), marks=pytest.mark.every_build)], ids=len
 )
 def test_linked_codex_with_code_mode_host_is_ok(lab, tmp_path, checks):
-    """A link to a binary that has its parts beside itself."""
+    """A symlink to a binary that has its other programs next to it."""
     world = lab()
     (tmp_path / "codex").symlink_to(npm.binary(str(builds.codex(world.version))))
     found = look(world, *checks, codex=str(tmp_path / "codex"))
@@ -173,7 +173,7 @@ def test_custom_provider_without_login_is_a_warning(lab, version, more, status):
 @pytest.mark.parametrize(
     ("version", "address"),
     [
-        (builds.NEWEST, "somebody:hunter2@127.0.0.1:1"),  # it can't use it, and prints it as it is
+        (builds.NEWEST, "somebody:hunter2@127.0.0.1:1"),  # not a URL: Codex prints it unchanged
         pytest.param("0.149.1", "http://somebody:hunter2@127.0.0.1:1", marks=pytest.mark.every_build),
     ],
 )
@@ -187,7 +187,7 @@ def test_password_in_address_is_hidden(lab, version, address):
 
 
 def test_hanging_codex_fails_as_codex_failed(lab, monkeypatch):
-    """Each question has five seconds; here they are short."""
+    """Each question has a timeout of five seconds, shortened here."""
     assert context.ASK_SEC == checks_codex.ASK_SEC == 5.0
     for module in (context, checks_codex):
         monkeypatch.setattr(module, "ASK_SEC", 0.3)
@@ -273,12 +273,12 @@ def test_free_plan_depends_on_the_build(lab, version, code):
     assert found.status("login") == ("failed" if code else "warning")
 
 
-@pytest.mark.parametrize(("plan", "told"), [("pro", "pro"), ("a_plan_of_tomorrow", None)])
-def test_plan_is_told_if_known_and_ok_anyway(lab, plan, told):
+@pytest.mark.parametrize(("plan", "reported"), [("pro", "pro"), ("a_plan_of_tomorrow", None)])
+def test_plan_is_reported_if_known_and_ok_anyway(lab, plan, reported):
     world = lab(script=Account(plan=plan))
     world.write_home(plan=plan)
     found = look(world, "login")
-    assert (found.status("login"), found.checks["login"]["data"]["plan"]) == ("ok", told)
+    assert (found.status("login"), found.checks["login"]["data"]["plan"]) == ("ok", reported)
 
 
 def test_unknown_login_is_a_warning(lab):
@@ -299,7 +299,7 @@ def test_removed_feature_is_a_warning(lab):
 def test_feature_off_in_config_is_ok(lab):
     world = lab(script=Account(), extra_config="[features]\nimage_generation = false")
     check = look(world, "image-tool").checks["image-tool"]
-    assert (check["status"], "off by itself" in check["message"]) == ("ok", True)
+    assert (check["status"], "off by default" in check["message"]) == ("ok", True)
 
 
 def test_missing_feature_list_is_unknown(lab):
@@ -319,14 +319,14 @@ def test_missing_home_is_not_created(lab, version):
 
 
 def test_hanging_app_server_leaves_only_limits_unknown(lab, monkeypatch):
-    read, given = account.read, []
-    monkeypatch.setattr(account, "read", lambda *asked: (given.append(asked[2]), read(*asked[:2], 0.5))[1])
+    read, timeouts = account.read, []
+    monkeypatch.setattr(account, "read", lambda *args: (timeouts.append(args[2]), read(*args[:2], 0.5))[1])
     world = lab(script=Account())
     found = look(world, "login", "limits", codex=faulty(world, ("*app-server*", *HANGING)))
     assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
     assert "Codex's app server does not answer" in found.checks["limits"]["message"]
-    assert "which plan can't be known" in found.checks["login"]["message"]
-    assert given == [context.ASK_SEC]
+    assert "plan unknown" in found.checks["login"]["message"]
+    assert timeouts == [context.ASK_SEC]
 
 
 def test_app_server_without_json_leaves_only_limits_unknown(lab):
@@ -340,18 +340,18 @@ def test_limits_count_pictures_of_the_last_day(lab):
     past = world.history
     saved = past.saved(thread_of(past.rollout(user_message(), at=time.time())), FOX, FOX, FOX)
     os.utime(saved / sorted(os.listdir(saved))[0], (time.time() - 2 * 86_400,) * 2)
-    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX)  # of a thread of long ago, or of no rollout
+    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX)  # of an old thread, or one without a rollout
     check = look(world, "limits").checks["limits"]
     assert check["message"].endswith(
-        "; pictures have a daily limit of their own, which nobody can ask for (2 were made here in the last 24 hours)"
+        "; pictures have their own daily limit, which Codex does not report (2 were made here in the last 24 hours)"
     )
     assert check["data"]["pictures_last_day"] == 2
 
 
 @pytest.mark.parametrize(("version", "pictures"), [(builds.OLDEST, None), (builds.NEWEST, 20)])
-def test_limits_with_pictures_in_them_count_none(lab, version, pictures):
+def test_limits_that_include_pictures_count_none(lab, version, pictures):
     check = look(lab(version, script=Account(pictures=pictures)), "limits").checks["limits"]
-    assert "of their own" not in check["message"]
+    assert "their own daily limit" not in check["message"]
     assert check["data"]["pictures_last_day"] == 0
 
 

@@ -1,4 +1,4 @@
-"""The Codex home: unreadable, unwritable, missing, on a network; and wake-ups that come, or don't."""
+"""Findings on the Codex home: unreadable, unwritable, missing, on a network drive, without file events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_home_that_is_a_file_fails(lab, tmp_path):
 
 def test_missing_home_fails_and_is_not_created(lab, tmp_path):
     found = look(lab(offline=True), "home", "file-events", env={"CODEX_HOME": str(tmp_path / "nowhere")})
-    assert found.checks["home"]["message"] == "CODEX_HOME names a folder that is not there"
+    assert found.checks["home"]["message"] == "CODEX_HOME names a folder that does not exist"
     assert found.status("file-events") == "unknown"
     assert not (tmp_path / "nowhere").exists()
 
@@ -65,7 +65,7 @@ def test_missing_home_fails_and_is_not_created(lab, tmp_path):
 def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     found = checks_home.check_home(Context(None, Interrupt(), {"PATH": ""}))
-    assert (found.status, found.hint) == ("warning", "codex login makes it")
+    assert (found.status, found.hint) == ("warning", "codex login creates it")
 
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])
@@ -76,15 +76,15 @@ def test_network_file_system_is_a_warning(context, monkeypatch, kind, status):
     assert kind is None or kind in found.message
 
 
-def test_wake_up_comes_and_leaves_nothing(context):
-    assert checks_home.check_wake_ups(context).data == {"notified": True}
+def test_file_events_work_and_leave_no_file(context):
+    assert checks_home.check_file_events(context).data == {"notified": True}
     assert checks_home.check_home(context).status == "ok"
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
-def test_wake_up_by_a_new_file_comes_where_times_do_not_wake(context, monkeypatch):
+def test_file_events_work_where_only_new_files_are_reported(context, monkeypatch):
     monkeypatch.setattr(probe, "times", lambda _folder: None)
-    assert checks_home.check_wake_ups(context).data == {"notified": True}
+    assert checks_home.check_file_events(context).data == {"notified": True}
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
@@ -93,15 +93,15 @@ def test_linked_sessions_folder_is_watched(context, tmp_path):
     link = os.path.join(context.codex_home, "sessions")
     os.rmdir(link)
     os.symlink(tmp_path / "elsewhere", link)
-    assert checks_home.check_wake_ups(context).data == {"notified": True}
+    assert checks_home.check_file_events(context).data == {"notified": True}
     assert tree(tmp_path / "elsewhere") == set()
 
 
-def test_wake_ups_without_inotify_are_a_warning(context, monkeypatch):
+def test_missing_file_events_are_a_warning(context, monkeypatch):
     def refuse(*_):
         raise OSError("inotify instance limit reached")
 
     monkeypatch.setattr(wake, "_start", refuse)
-    found = checks_home.check_wake_ups(context)
+    found = checks_home.check_file_events(context)
     assert (found.status, found.data) == ("warning", {"notified": False})
     assert "0.03 s" in found.message

@@ -1,4 +1,4 @@
-"""``doctor --live``: the installed Codex makes a picture, or the bridge says why not; nobody's home is touched."""
+"""``doctor --live``: the installed Codex makes a picture, or the finding says why not; no other home is changed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def test_live_run_delivers_the_picture_unchanged(lab, version):
 
 
 def test_live_run_without_tool_fails_as_tool_unavailable(lab):
-    """The real Codex, logged in with a key in its throw-away home: it makes no picture."""
+    """The real Codex, logged in with a key in its temporary home, makes no picture."""
     world = lab(script=Account())
     login = json.dumps(KEY)
-    says = f"printf '%s' '{login}' > \"$CODEX_HOME/auth.json\""
-    codex = faulty(world, ("exec*", says, f'exec {real(world)} "$@"'))
+    set_login = f"printf '%s' '{login}' > \"$CODEX_HOME/auth.json\""
+    codex = faulty(world, ("exec*", set_login, f'exec {real(world)} "$@"'))
     found = look(world, "login", "live", codex=codex)
     error = found.json["error"]
     assert (found.code, error["code"], error["exit_code"]) == (7, "tool-unavailable", 7)
@@ -56,7 +56,7 @@ def test_live_run_of_codex_that_exits_fails_as_codex_failed(lab):
 
 
 def test_live_run_with_unknown_records_is_a_warning(lab):
-    """The real Codex, but its records are renamed before anybody sees them: the safety net has the picture."""
+    """The records of the real Codex are renamed before they are read; the fallback still finds the picture."""
     world = lab(script=Account())
     codex = faulty(
         world,

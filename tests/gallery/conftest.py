@@ -1,4 +1,4 @@
-"""A lab to make galleries in, and the browser that shows them, which only CI has to have."""
+"""A lab for galleries, and the browser that shows them, which only CI needs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def shown(running: Browser) -> Iterator[Callable[..., Watched]]:
-    """Opens a page: ``shown(path, width=390, color_scheme="dark")``; at the end nothing may have gone wrong."""
+    """Open a page: ``shown(path, width=390, color_scheme="dark")``. The page must have had no errors at the end."""
     from tests.support.chromium import Watched
 
     with ExitStack() as stack:

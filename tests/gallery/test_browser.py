@@ -1,4 +1,4 @@
-"""The page in a real Chromium: what a person does with it by mouse, keyboard and finger, and what must never happen."""
+"""The page in a real Chromium: mouse, keyboard, touch, accessibility, and hostile text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOW = time.time()
 
 
 def expect(found):
-    """Playwright's own, imported only where a browser runs."""
+    """Playwright's ``expect``, imported only if a browser runs."""
     from playwright.sync_api import expect as expected
 
     return expected(found)
@@ -60,7 +60,7 @@ def test_enter_opens_and_arrows_move(three, shown):
     expect(page.locator("#prompt")).to_have_text("a red fox")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#damage")).to_contain_text("This picture is damaged")
-    expect(page.locator("#recover-part")).to_be_hidden()
+    expect(page.locator("#recover-section")).to_be_hidden()
     expect(page.locator("#next")).to_be_disabled()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
@@ -69,7 +69,7 @@ def test_enter_opens_and_arrows_move(three, shown):
     expect(page.locator("#previous")).to_be_disabled()
 
 
-def test_view_shows_what_is_known_of_a_picture(three, shown):
+def test_view_shows_the_details_of_a_picture(three, shown):
     page = shown(page_of(three)).page
     page.get_by_role("link", name="a red fox").click()
     expect(page.locator("#revised")).to_have_text("a fox, drawn\nin two lines", use_inner_text=True)
@@ -88,7 +88,7 @@ def test_buttons_copy_prompts_and_command(three, shown):
         ("Copy command", f"codex-imagegen recover {entries(three)[1]['thread']}"),
     ):
         page.get_by_role("button", name=button).click()
-        expect(page.locator("#said")).to_have_text("Copied")
+        expect(page.locator("#message")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == copied
 
 
@@ -97,7 +97,7 @@ def test_copy_without_clipboard_permission_works(three, shown):
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     page.get_by_role("link", name="a red fox").click()
     page.get_by_role("button", name="Copy prompt").click()
-    expect(page.locator("#said")).to_have_text("Copied")
+    expect(page.locator("#message")).to_have_text("Copied")
 
 
 def test_search_requires_every_word(three, shown):
@@ -209,7 +209,9 @@ def test_rows_fill_the_width_and_crop_nothing(world, shown):
         )
     assert gallery(world).code == 0
     page = shown(page_of(world)).page
-    boxes = page.evaluate("rows.map((row) => row.numbers.map((n) => [boxes.get(n).left, boxes.get(n).wide, row.high]))")
+    boxes = page.evaluate(
+        "rows.map((row) => row.numbers.map((n) => [boxes.get(n).left, boxes.get(n).width, row.height]))"
+    )
     width = page.evaluate("document.querySelector('footer p').clientWidth")
     assert width <= 1200 - 40
     for row in boxes[:-1]:

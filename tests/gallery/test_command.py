@@ -1,4 +1,4 @@
-"""``codex-imagegen gallery`` as it is installed: what it prints, where it writes, what it refuses, what it leaves."""
+"""The installed ``codex-imagegen gallery``: its output, the files it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_gallery_prints_only_the_path(world):
     assert [name.split("-", 1)[1] for name in files(world)] == ["preview.webp", "thumbnail.webp"]
 
 
-def test_gallery_page_holds_what_is_known(world):
+def test_gallery_page_has_the_metadata(world):
     context = {"type": "turn_context", "payload": {"model": "gpt-5.2"}}
     thread = made(world, context, history.user_image(REFERENCE), history.user_message(), at=1760000000)
     assert gallery(world).code == 0
@@ -48,7 +48,12 @@ def test_gallery_page_holds_what_is_known(world):
         f"{history.PROMPT}, revised",
     )
     assert (entry["date"], entry["when"]) == ("2025-10-09", "9 October 2025, 08:53")
-    assert (entry["model"], entry["codex"], entry["size"], entry["shown"]) == ("gpt-5.2", "0.169.0", "40 × 40", 1)
+    assert (entry["model"], entry["codex"], entry["size"], entry["referenceCount"]) == (
+        "gpt-5.2",
+        "0.169.0",
+        "40 × 40",
+        1,
+    )
     assert f"{entry['references'][0]}-thumbnail.webp" in files(world)
 
 
@@ -82,7 +87,7 @@ def test_gallery_of_empty_home_succeeds(world):
     assert files(world) == []
 
 
-def test_gallery_renews_its_own_page_and_refuses_others(world):
+def test_gallery_updates_its_own_page_and_refuses_others(world):
     made(world, history.user_message())
     assert gallery(world).code == 0
     made(world, data=OWL)
@@ -167,7 +172,7 @@ def test_gallery_damaged_pictures_are_entries_and_a_warning(world):
     done = gallery(world)
     assert (done.code, done.err.count("\n")) == (0, 1)
     assert "2 pictures are damaged" in done.err
-    assert [bool(entry["broken"]) for entry in entries(world)] == [True, False, True]
+    assert [bool(entry["damage"]) for entry in entries(world)] == [True, False, True]
     assert entries(world)[2]["prompt"] == "half"
 
 
@@ -209,7 +214,8 @@ def test_gallery_on_full_disk_keeps_the_old_page(world):
     before = page(world).read_bytes()
     made(world, data=encoded(300))
     line = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", COMMAND, "gallery", "--json"]
-    done = subprocess.run(line, cwd=world.work, env=world.environment, capture_output=True, check=False, timeout=60)
+    environment = {**world.environment, "PYTHONDONTWRITEBYTECODE": "1"}  # Python would leave truncated .pyc files
+    done = subprocess.run(line, cwd=world.work, env=environment, capture_output=True, check=False, timeout=60)
     assert done.returncode == 73
     assert b"out-unwritable" in done.stdout
     assert page(world).read_bytes() == before
@@ -224,15 +230,15 @@ def browser(world, body):
 
 
 def test_gallery_open_starts_the_browser_and_keeps_stdout_clean(world):
-    told = world.work.parent / "told"
+    opened = world.work.parent / "opened"
     done = world.run(
         "gallery",
         "--open",
-        env={"BROWSER": browser(world, f'echo noise; echo "$1" > {told}.part; mv {told}.part {told}')},
+        env={"BROWSER": browser(world, f'echo noise; echo "$1" > {opened}.part; mv {opened}.part {opened}')},
     )
     assert (done.code, done.text) == (0, f"{page(world)}\n")
-    checks.until(told.exists, "the browser")
-    assert told.read_text() == f"{page(world).as_uri()}\n"
+    checks.until(opened.exists, "the browser")
+    assert opened.read_text() == f"{page(world).as_uri()}\n"
 
 
 def test_gallery_open_without_browser_succeeds_with_one_sentence(world, tmp_path):
@@ -258,7 +264,7 @@ def test_gallery_interrupted_keeps_what_was_read_and_writes_no_page(world):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert b'"interrupted"' in out
-    assert b"interrupted before the page was made" in err
+    assert b"interrupted before the page was written" in err
     assert not page(world).exists()
     read = process_reads(world)
     assert gallery(world, "--json").json["pictures"] == 6
@@ -266,8 +272,8 @@ def test_gallery_interrupted_keeps_what_was_read_and_writes_no_page(world):
 
 
 def process_reads(world):
-    """How many sessions the index remembers."""
-    with contextlib.closing(sqlite3.connect(index.path_of(os.path.realpath(world.home), world.environment))) as base:
+    """How many pictures the index has."""
+    with contextlib.closing(sqlite3.connect(index.index_path(os.path.realpath(world.home), world.environment))) as base:
         return base.execute("SELECT count(*) FROM pictures").fetchone()[0]
 
 
@@ -285,7 +291,7 @@ def waits(self, source):
     global count
     count += 1
     if count == 3:
-        self._finish(waiting=True)
+        self._store_finished(wait=True)
         open(marker, "w").close()
         while console._signals.interrupt.signum is None:
             time.sleep(0.01)
@@ -294,11 +300,11 @@ def waits(self, source):
 collect.Collector._read = waits
 __main__.main()
 """
-"""The gallery, but for a wait for a signal before the third session, when the first two are in the index."""
+"""The gallery, waiting for a signal before the third session, when the first two are in the index."""
 
 
 def terminal(world, *arguments, columns=80, term="xterm"):
-    """What a person sees: stderr (and stdout) on a pseudo-terminal."""
+    """What a user sees on stderr, a pseudo-terminal."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -317,7 +323,7 @@ def terminal(world, *arguments, columns=80, term="xterm"):
     return seen.decode()
 
 
-def test_gallery_on_a_terminal_tells_what_the_page_holds(world):
+def test_gallery_on_a_terminal_prints_a_summary(world):
     made(world, history.user_message())
     seen = terminal(world)
     assert re.search(r"codex-imagegen: 1 picture of 1 session; [\d.]+ kB on disk", seen)

@@ -1,4 +1,4 @@
-"""What is remembered of a home: nothing is read twice, and a broken memory costs time and no picture."""
+"""The index: unchanged sessions are not read again, and a damaged index loses no picture."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ NOW = time.time()
 
 @pytest.fixture
 def made(world, monkeypatch):
-    """Makes the page in this process, and gives back how many sessions were read for it."""
+    """Make the page in this process and return how many sessions were read."""
     monkeypatch.chdir(world.work)
     monkeypatch.setenv("TZ", "UTC")
     read = []
-    keepsake = collect.SessionReader
+    reader = collect.SessionReader
 
     def counted(home, found, tick):
         read.append(found)
-        return keepsake(home, found, tick)
+        return reader(home, found, tick)
 
     monkeypatch.setattr(collect, "SessionReader", counted)
 
-    def make(**wanted):
+    def make(**options):
         read.clear()
-        done = build(GalleryOptions(**wanted), Interrupt(), lambda _: None, world.environment)
+        done = build(GalleryOptions(**options), Interrupt(), lambda _: None, world.environment)
         assert done.pictures == len(entries(world, os.path.basename(done.path)))
         return len(read)
 
@@ -46,7 +46,7 @@ def made(world, monkeypatch):
 
 
 def path_of(world):
-    return index.path_of(os.path.realpath(world.home), world.environment)
+    return index.index_path(os.path.realpath(world.home), world.environment)
 
 
 def test_unchanged_sessions_are_not_read_again(world, made):
@@ -129,12 +129,12 @@ def test_index_is_readable_by_its_owner_only(world, made):
 
 
 def test_each_home_has_its_own_index(world):
-    assert index.path_of("/a", world.environment) != index.path_of("/b", world.environment)
-    assert index.path_of("/a", {"XDG_CACHE_HOME": "relative"}).startswith(os.path.expanduser("~/.cache/"))
+    assert index.index_path("/a", world.environment) != index.index_path("/b", world.environment)
+    assert index.index_path("/a", {"XDG_CACHE_HOME": "relative"}).startswith(os.path.expanduser("~/.cache/"))
 
 
 @pytest.mark.parametrize("damage", ["rubbish", "truncated", "table", "entry", "version"])
-def test_damaged_index_is_made_anew(world, made, damage):
+def test_damaged_index_is_created_again(world, made, damage):
     world.history.rollout(history.generated_image(FOX))
     assert made() == 1
     path = path_of(world)
@@ -158,7 +158,7 @@ def test_damaged_index_is_made_anew(world, made, damage):
 
 def test_index_without_cache_folder_is_in_memory(world, made):
     world.history.rollout(history.generated_image(FOX))
-    (world.folder / "cache").write_bytes(b"a file where the folder should be")
+    (world.folder / "cache").write_bytes(b"a file instead of the folder")
     assert made() == 1
     assert made() == 1
 
@@ -171,7 +171,7 @@ def test_locked_index_is_left_alone(world, made, monkeypatch):
     other = connect(path_of(world), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     os.utime(rollout)
-    assert made() == 2  # and once more with an index in memory
+    assert made() == 2  # the second time with an index in memory
     other.execute("COMMIT")
     other.close()
     assert os.path.exists(path_of(world))

@@ -199,7 +199,7 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert not_started(told) == [2, 3]
     assert checks.turns(world) == 2
     assert "1 of 4 are made" in told["error"]["message"]
-    assert told["error"]["hint"].startswith("make room on the disk; then go on with: codex-imagegen ")
+    assert told["error"]["hint"].startswith("free disk space; then go on with: codex-imagegen ")
     thread = re.search(r"codex-imagegen recover (\S+)", told["failures"][0]["error"]["hint"])
     assert world.run_argv([COMMAND, "recover", thread[1], "--out", "fox-2.png"]).code == 0
     assert (world.work / "fox-2.png").read_bytes() == Large().draw("a fox")

@@ -152,7 +152,7 @@ class Slow(Small):
 def test_prune_keeps_a_run_at_work_and_one_that_was_killed_until_its_folder_is_gone(lab, version):
     world = lab(version, script=Slow())
     run = world.start("--prompt", "a red fox", "--out", "fox.png")
-    until(lambda: world.standin.to("/responses"), "the model")
+    until(lambda: world.standin.calls_to("/responses"), "the model")
     assert kept(prune(world, "--older-than", "0", "--yes", "--json", days=0)) == {"running": 1}
     assert len(threads(world)) == 1
     run.kill()

@@ -17,8 +17,8 @@ CODES = ["reference-reduced"]
 
 
 def inputs(*refs: str) -> tuple[list[str], list[str]]:
-    """What is sent of references, and the codes of the warnings."""
-    uris, warnings = references.as_inputs(references.load(refs))
+    """The strings that are sent for references, and the codes of the warnings."""
+    uris, warnings = references.encode_references(references.load_references(refs))
     return uris, [warning.code for warning in warnings]
 
 
@@ -53,7 +53,7 @@ def test_reference_is_sent_unchanged(tmp_path: Path) -> None:
 )
 def test_reference_url_other_than_https_is_refused(url: str) -> None:
     with pytest.raises(RunComfyInput) as caught:
-        references.load((url,))
+        references.load_references((url,))
     assert caught.value.exit_code == 65
 
 
@@ -64,10 +64,10 @@ def test_https_reference_is_passed_on() -> None:
 
 def test_unusable_reference_file_fails(tmp_path: Path) -> None:
     with pytest.raises(ReferenceMissing):
-        references.load((str(tmp_path / "none.png"),))
+        references.load_references((str(tmp_path / "none.png"),))
     (tmp_path / "half.png").write_bytes(picture()[:-20])
     with pytest.raises(ReferenceNotImage):
-        references.load((str(tmp_path / "half.png"),))
+        references.load_references((str(tmp_path / "half.png"),))
 
 
 def test_reference_up_to_six_mebibytes_is_sent_unchanged(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_reference_with_too_many_pixels_is_reduced(tmp_path: Path, monkeypatch: 
     width, height = size(uri)
     assert warned == CODES
     assert 310_000 < width * height <= references.MAX_PIXELS
-    assert uri.startswith("data:image/webp;base64,")  # nothing but pixels was too much: without loss
+    assert uri.startswith("data:image/webp;base64,")  # only the pixels were too many: lossless
 
 
 def test_references_together_are_kept_below_the_total(tmp_path: Path) -> None:

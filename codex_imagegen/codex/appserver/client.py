@@ -17,8 +17,9 @@ from queue import Empty, Queue
 from typing import Any
 
 from codex_imagegen._version import __version__
+from codex_imagegen.codex import features
 from codex_imagegen.codex.process import BRIEF_STOP_SIGNALS, STOP_SIGNALS, Process
-from codex_imagegen.codex.run import command, features
+from codex_imagegen.codex.run import command
 from codex_imagegen.codex.run.events import Words
 from codex_imagegen.errors import CodexFailed
 from codex_imagegen.interrupt import Interrupt

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from codex_imagegen.codex import features
 from codex_imagegen.codex.install.query import ask
-from codex_imagegen.codex.run import features
 
 OLDEST, NEWEST = "0.111.0", "0.169.0"
 """The oldest build that can make pictures, and the newest that the tests have run."""

@@ -251,20 +251,20 @@ def test_timeout_with_network_errors_is_a_network_failure():
 
 
 def test_error_event_of_a_turn_that_ended_well_is_ignored():
-    fine = events(errors=["Model metadata for `x` not found."], completed=True, said="No.")
+    fine = events(errors=["Model metadata for `x` not found."], turn_completed=True, agent_message="No.")
     assert explained(nothing(events=fine)).code == "refused"
 
 
 def test_message_never_repeats_a_key():
     words = "unexpected status 401 Unauthorized: Incorrect API key provided: sk-proj-abcdefghijkl."
-    error = explained(nothing(events=events(failed=words)))
+    error = explained(nothing(events=events(turn_error=words)))
     assert error.code == "not-logged-in"
     assert "sk-proj" not in error.message
     assert "(key)" in error.message
 
 
 def test_message_makes_one_short_line_of_long_words():
-    error = explained(nothing(events=events(failed="a\n\n b\t" + "c" * 9000)))
+    error = explained(nothing(events=events(turn_error="a\n\n b\t" + "c" * 9000)))
     assert error.message.startswith("Codex failed: a b ccc")
     assert error.message.endswith("…")
     assert "\n" not in error.message
@@ -281,9 +281,9 @@ def test_message_makes_one_short_line_of_long_words():
     ],
 )
 def test_spent_is_what_is_known_of_the_cost(records: rollout.Evidence, spent: bool | None):
-    assert failures.spent(nothing(records=records)) is spent
-    assert failures.spent(nothing(thread_id=None)) is False
-    assert failures.spent(nothing(events=events(completed=True))) is True
+    assert failures.has_spent(nothing(records=records)) is spent
+    assert failures.has_spent(nothing(thread_id=None)) is False
+    assert failures.has_spent(nothing(events=events(turn_completed=True))) is True
 
 
 def test_codex_killed_in_its_turn_is_named():
@@ -366,26 +366,26 @@ def test_message_shortens_a_strange_provider():
     ],
 )
 def test_full_disk_is_named_wherever_codex_stopped(stderr):
-    disk = "make room on the disk"
+    disk = "free some space on the disk"
     cases = [
         nothing(stderr=stderr, session_found=False),
         nothing(stderr=stderr, session_found=False, thread_id=None, exit_code=1),
         nothing(stderr=stderr, exit_code=101),
         nothing(stderr=stderr),
-        nothing(events=events(failed=stderr)),
+        nothing(events=events(turn_error=stderr)),
     ]
     for evidence in cases:
         error = explained(evidence)
         assert disk in str(error.hint), error.message
         assert "sandbox" not in str(error.hint)
-    limit = events(failed="You've hit your usage limit.")
+    limit = events(turn_error="You've hit your usage limit.")
     assert explained(nothing(stderr=stderr, events=limit)).code == "usage-limit"
 
 
 def test_missing_session_on_a_full_disk_names_the_disk():
     unsaved = nothing(session_found=False, stderr="failed to record rollout items: channel closed")
     assert "sandbox" in str(explained(unsaved).hint)
-    assert "make room" in str(explained(replace(unsaved, free_bytes=4096)).hint)
+    assert "free some space" in str(explained(replace(unsaved, free_bytes=4096)).hint)
     assert "sandbox" in str(explained(replace(unsaved, free_bytes=10**9)).hint)
     assert "--ephemeral" in str(explained(nothing(session_found=False, free_bytes=0)).hint)
 
@@ -420,13 +420,13 @@ HOST = "Code Mode is unavailable because failed to spawn code-mode host /x/codex
 
 
 def test_missing_code_mode_host_is_reported_first():
-    ended = nothing(events=events(incomplete=HOST), exit_code=-15, session_found=False)
+    ended = nothing(events=events(missing_host=HOST), exit_code=-15, session_found=False)
     error = explained(ended)
     assert (error.code, error.exit_code, error.spent) == ("codex-incomplete", 3, False)
     assert error.message.endswith(": /x/codex-code-mode-host: not found")
-    begun = explained(replace(ended, events=events(incomplete=HOST, turn_started=True)))
+    begun = explained(replace(ended, events=events(missing_host=HOST, turn_started=True)))
     assert (begun.code, begun.spent) == ("codex-incomplete", None)
-    drawn = replace(ended, events=events(incomplete=HOST, turn_started=True, completed=True))
+    drawn = replace(ended, events=events(missing_host=HOST, turn_started=True, turn_completed=True))
     assert explained(drawn).spent is True
-    told = nothing(stderr=f"x ERROR codex_core::tools::router: error={HOST}\n", events=events(completed=True))
+    told = nothing(stderr=f"x ERROR codex_core::tools::router: error={HOST}\n", events=events(turn_completed=True))
     assert (explained(told).code, explained(told).spent) == ("codex-incomplete", True)

@@ -216,7 +216,7 @@ def test_any_words_give_a_reason(text: str, info: Any):
         error_patterns.of_hosted(words)
         error_messages.words(words)
         assert error_patterns.of_turn(words, info).code
-        assert error_patterns.of_start(words).words
+        assert error_patterns.of_start(words).message
         error_patterns.tool_lines(words)
         error_patterns.resets_at(f"try again at {words}")
 

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from codex_imagegen.codex.run import features
+from codex_imagegen.codex import features
 
 
 def test_settings_are_toml_without_duplicates():
