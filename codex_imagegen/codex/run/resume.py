@@ -36,7 +36,7 @@ def thread_state(codex_home: str, thread: str) -> ThreadState:
     Raises :class:`UsageError` for one whose rollout is compressed: new and old could not be told apart in it.
     """
     if not layout.THREAD_ID.match(thread):
-        return _of(codex_home, history.everywhere(codex_home))
+        return _of(codex_home, history.iter_all_rollouts(codex_home))
     found = history.find(codex_home, thread.lower())
     if found is not None and found.is_compressed:
         raise UsageError(
