@@ -247,7 +247,7 @@ def test_build_from_source_has_no_version(tmp_path):
 
 
 def test_newer_build_gets_every_switch():
-    assert {setting for setting, _first in features.TAKEN_FROM} <= set(features.settings(version=(0, 171, 0)))
+    assert {setting for setting, _first in features.ACCEPTED_SINCE} <= set(features.settings(version=(0, 171, 0)))
 
 
 # Signals
