@@ -300,8 +300,8 @@ def test_message_repeats_nothing():
         message = explained(recording.evidence()).message
         sentence, _, words = message.partition(": ")
         assert words.lower() not in sentence.lower() or not words, message
-    for told in ("unsupported call: image_genimagegen", "image_gen__imagegen is not defined"):
-        assert explained(evidence_of(records=rollout.Evidence(tool_errors=[told]))).message == (
+    for error in ("unsupported call: image_genimagegen", "image_gen__imagegen is not defined"):
+        assert explained(evidence_of(records=rollout.Evidence(tool_errors=[error]))).message == (
             "Codex was not offered the image tool"
         )
 
@@ -428,5 +428,5 @@ def test_missing_code_mode_host_is_reported_first():
     assert (begun.code, begun.spent) == ("codex-incomplete", None)
     drawn = replace(ended, events=events(missing_host=HOST, turn_started=True, turn_completed=True))
     assert explained(drawn).spent is True
-    told = evidence_of(stderr=f"x ERROR codex_core::tools::router: error={HOST}\n", events=events(turn_completed=True))
-    assert (explained(told).code, explained(told).spent) == ("codex-incomplete", True)
+    late = evidence_of(stderr=f"x ERROR codex_core::tools::router: error={HOST}\n", events=events(turn_completed=True))
+    assert (explained(late).code, explained(late).spent) == ("codex-incomplete", True)
