@@ -73,7 +73,7 @@ FAULTS = (
     ),
     Fault(
         "codex/process.py",
-        "        # what the leader left behind in its group (an MCP server, say) must not outlive us\n"
+        "        # a process that the leader left in its group, such as an MCP server, must not outlive the run\n"
         "        self.send_signal(KILL)\n",
         "",
         "what Codex started, such as an MCP server, lives on after a run",
@@ -116,7 +116,7 @@ FAULTS = (
     ),
     Fault(
         "codex/run/resume.py",
-        "return _saved(path, status) not in self.files",
+        "return _file_state(path, status) not in self.files",
         "return path not in self.files",
         "a file that an earlier turn saved is delivered as the new picture",
         ("generation/test_resume.py",),
