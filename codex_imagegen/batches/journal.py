@@ -109,7 +109,7 @@ class Journal:
             places = self._jobs.get(key)
             if places is None:
                 return None
-            started, told, ended = (self._lines.at(at) for at in (places.started, places.told, places.ended))
+            started, told, ended = (self._lines.record_at(at) for at in (places.started, places.told, places.ended))
         return JobRecord(started or {}, told or {}, ended)
 
     def started(self, key: bytes, line: int, **more: Any) -> None:
@@ -146,7 +146,7 @@ class Journal:
             self._left(record.get("folder"))
         if empty:
             self._lines.add(HEADER)
-            self._lines.keep_name()
+            self._lines.sync_name()
 
     def _left(self, folder: object) -> None:
         name = _text(folder)
