@@ -172,8 +172,8 @@ FAULTS = (
     ),
     Fault(
         "codex/run/workspace.py",
-        "or not _is_own(folder) or is_held(folder):",
-        "or not _is_own(folder):",
+        "return _is_own(folder) and is_locked(folder, folder=True) is False",
+        "return _is_own(folder)",
         "the working folder and the references of a run at work are removed",
         ("codex/run/test_workspace.py",),
     ),

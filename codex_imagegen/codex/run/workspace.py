@@ -109,13 +109,17 @@ def sweep(folder: str) -> None:
     and only where it makes it: an empty folder with such a name, directly in the temporary folder and owned by the
     user, and beside it the copies of references by their names. Other files stay, and so does their folder.
     """
-    if not is_ours(folder) or os.path.dirname(folder) != _temporary() or not _is_own(folder) or is_held(folder):
+    if not is_ours(folder) or os.path.dirname(folder) != _temporary() or not _is_abandoned(folder):
         return
     references = _references_folder(folder)
     if _is_own(references):
         _remove_copies(references)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
+
+
+def _is_abandoned(folder: str) -> bool:
+    return _is_own(folder) and is_locked(folder, folder=True) is False
 
 
 def _is_own(path: str) -> bool:
