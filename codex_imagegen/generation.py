@@ -201,8 +201,8 @@ def _several(request: Request, run: Run, targets: tuple[output.Target, ...], the
         timeout_sec=request.timeout_sec,
         workers=request.jobs or JOBS[request.backend],
     )
-    if not there and ended.refusal is not None:
-        raise ended.refusal
+    if not there and ended.common_refusal is not None:
+        raise ended.common_refusal
     images = {**there, **{index: image for index, (_made, image) in ended.made.items()}}
     found = tuple(image for _index, image in sorted(images.items()))
     done = _result(request, run, found, *(made for made, _image in ended.made.values()))

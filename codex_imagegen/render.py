@@ -109,9 +109,8 @@ def gallery_line(made: Gallery) -> str:
     """What a gallery page holds, on one line that is safe to print."""
     if not made.pictures:
         return plain(f"codex-imagegen: no picture was found in {made.codex_home!r}, so the page is empty.")
-    pictures, sessions = (f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in (
-        (made.pictures, "picture"), (made.sessions, "session")))  # fmt: skip
-    return f"codex-imagegen: {pictures} of {sessions}; {made.bytes / 1e6:,.1f} MB on disk, in {made.elapsed_sec:.0f} s."
+    held = f"{plural(made.pictures, 'picture')} of {plural(made.sessions, 'session')}"
+    return f"codex-imagegen: {held}; {size(made.bytes)} on disk, in {made.elapsed_sec:.0f} s."
 
 
 def _session(session: Session) -> dict[str, Any]:
@@ -120,6 +119,25 @@ def _session(session: Session) -> dict[str, Any]:
         "thread_id": session.thread_id, "time": when, "prompt": session.prompt, "pictures": session.pictures,
         "bytes": session.bytes, "path": session.path,
     }  # fmt: skip
+
+
+def size(count: float) -> str:
+    """A number of bytes in decimal units: ``999 B``, ``1.5 kB``, ``150 kB``, ``1.0 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    """A number of things: ``1 picture``, ``2,000 pictures``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str = "failed") -> str:
+    """The message of several things of which some failed: ``2 of 3 pictures failed; the first: …``."""
+    return f"{failed:,} of {plural(total, noun)} {verb}; the first: {first}"
 
 
 def error_line(error: ErrorInfo) -> str:

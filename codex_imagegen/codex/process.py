@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from codex_imagegen.errors import CodexMissing
+from codex_imagegen.platform import processes
+from codex_imagegen.platform.processes import KILL
 
-STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
+STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (KILL, 5.0))
 """Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
 
 EARLY_STOP_SIGNALS = STOP_SIGNALS[1:]
 """The same for a Codex whose turn has not begun: it ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
 
-BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
+BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (KILL, 5.0))
 """The same for a Codex that was only asked something, and has nothing to put in order."""
 
-LEAVE_SEC = 0.5
+DETACH_SEC = 0.5
 """How long a Codex that is left alone may take to end: one that is not busy needs some 50 ms."""
 
 _CHUNK = 65536
@@ -34,7 +34,7 @@ _live: set[Process] = set()
 
 class Process:
     """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in the pumps' threads; ``on_change`` is rung after
-    each of them and when the process has ended. ``keep`` are descriptors that it inherits.
+    each of them and when the process has ended. ``inherited`` are descriptors that it inherits.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Process:
         on_stdout: Callable[[bytes], None],
         on_stderr: Callable[[bytes], None],
         on_change: Callable[[], None],
-        keep: Sequence[int] = (),
+        inherited: Sequence[int] = (),
     ) -> None:
         self._on_change = on_change
         self._ended = threading.Event()
         self._sent = False
-        self._asked = False
+        self._interrupted = False
         self._reaped, self._lock = False, threading.RLock()  # a signal handler may interrupt who holds it
         try:
             self._child = subprocess.Popen(
@@ -62,9 +62,8 @@ class Process:
                 bufsize=0,
                 cwd=folder,
                 env=environment,
-                process_group=0,
-                pass_fds=keep,
-                preexec_fn=_unblock if _blocked() else None,  # noqa: PLW1509 - one system call, and seldom
+                pass_fds=inherited,
+                **processes.group_options(),
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -96,38 +95,38 @@ class Process:
         stdin: Any = self._child.stdin
         os.write(stdin.fileno(), data)
 
-    def signal(self, signum: int) -> None:
+    def send_signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""
         with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
             if not self._reaped:  # its number may be somebody else's by now
-                os.killpg(self.pid, signum)
+                processes.signal_group(self.pid, signum)
 
     def wait(self, seconds: float) -> bool:
         """Whether the process has ended within so many seconds."""
         return self._ended.wait(max(0.0, seconds))
 
-    def stop(self, ladder: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
-        """End the group: ask, tell, force. Returns when the process is gone and its streams have been read."""
-        for signum, grace in ladder:
+    def stop(self, stop_signals: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
+        """End the group: interrupt, terminate, kill. Returns when the process is gone and its output has been read."""
+        for signum, grace in stop_signals:
             if self._ended.is_set():
                 break
             if signum == signal.SIGINT:
-                self.ask()
+                self.interrupt()
             else:
-                self.signal(signum)
-                self.signal(signal.SIGCONT)
+                self.send_signal(signum)
+                self.send_signal(processes.CONTINUE)
             self.wait(grace)
         self.drain()
 
-    def ask(self) -> None:
+    def interrupt(self) -> None:
         """Ask the group to end in good order, once: a second SIGINT would mean "at once". Does not wait."""
-        if not self._asked:
-            self._asked = True
-            self.signal(signal.SIGINT)
+        if not self._interrupted:
+            self._interrupted = True
+            self.send_signal(signal.SIGINT)
         # a stopped process takes no other signal than SIGKILL before it is continued
-        self.signal(signal.SIGCONT)
+        self.send_signal(processes.CONTINUE)
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Close stdin, send no signal, and let the process end by itself, also after us; it is reaped when it has.
 
         Only for one that was given no prompt: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
@@ -135,7 +134,7 @@ class Process:
         if not self._sent:
             _live.discard(self)
             self.send(b"")
-            self.wait(LEAVE_SEC)
+            self.wait(DETACH_SEC)
 
     def drain(self) -> None:
         """Wait, for a moment, until what the process wrote last has been read."""
@@ -163,9 +162,9 @@ class Process:
                 view = view[os.write(stdin.fileno(), view[:_CHUNK]) :]
 
     def _reap(self) -> None:
-        _await_exit(self._child)
+        processes.wait_until_exit(self.pid)
         # what the leader left behind in its group (an MCP server, say) must not outlive us
-        self.signal(signal.SIGKILL)
+        self.send_signal(KILL)
         with self._lock:
             self._reaped = True
             self._child.wait()
@@ -179,30 +178,4 @@ class Process:
 def kill_all() -> None:
     """End every group at once; for a second Ctrl-C, when nothing may be waited for."""
     for process in tuple(_live):
-        process.signal(signal.SIGKILL)
-
-
-def _blocked() -> bool:
-    """Whether the calling thread blocks signals: Codex would inherit that, and be deaf to them."""
-    return bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-
-
-def _unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _await_exit(child: subprocess.Popen[bytes]) -> None:
-    """Wait until the child has ended, and leave it unreaped: until then its group's number can't become another's.
-
-    macOS has no waitid for Python before 3.13; there kqueue tells of the exit. (Not run on a Mac.)
-    """
-    if hasattr(os, "waitid"):
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    elif sys.platform == "darwin":
-        exit_event = select.kevent(
-            child.pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
-        )
-        # it has ended already where the kernel knows no such process any more
-        with contextlib.suppress(ProcessLookupError), contextlib.closing(select.kqueue()) as queue:
-            queue.control([exit_event], 1)
+        process.send_signal(KILL)

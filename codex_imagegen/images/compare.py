@@ -24,7 +24,7 @@ def _differences(picture: Picture, image_options: ImageOptions) -> Iterator[Warn
     came = f"{picture.width}x{picture.height}"
     if image_options.size and (picture.width, picture.height) != image_options.size:
         yield _size(f"{image_options.size[0]}x{image_options.size[1]} was wished for, and {came} came")
-    elif image_options.aspect_ratio and _is_off(picture, words.ratio_of(image_options)):
+    elif image_options.aspect_ratio and _is_off(picture, words.requested_ratio(image_options)):
         yield _size(f"the aspect ratio {image_options.aspect_ratio} was wished for, and {came} came")
     if image_options.resolution and max(picture.width, picture.height) < 0.9 * _LONG_SIDES[image_options.resolution]:
         yield _size(f"about {_LONG_SIDES[image_options.resolution]} pixels were wished for, and {came} came")

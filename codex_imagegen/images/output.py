@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.images.decode import DamagedImage, decode_picture
-from codex_imagegen.request import STDOUT, PictureFormat
+from codex_imagegen.request import STDOUT, SUFFIXES, PictureFormat, format_of
 
 if TYPE_CHECKING:
     from codex_imagegen.results import Image, Picture
 
 
-SUFFIXES: dict[str, PictureFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 _MAX_DEFAULT_NAMES = 10_000
 
 
@@ -64,7 +64,7 @@ def plan(
     if out == STDOUT and not within:
         return (_stdout(count, wanted),)
     if out is None:
-        suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(wanted or "png", ".png")
+        suffix = SUFFIXES[wanted or "png"]
         stem, numbered = os.path.join(*within[:1], time.strftime("image-%Y%m%d-%H%M%S")), True
         path = os.path.abspath(free(stem + suffix) if count == 1 else stem + suffix)
     else:
@@ -101,9 +101,7 @@ def check(target: Target) -> None:
         )
     try:
         with containment.opened(folder, target.within) as at:
-            descriptor, probe = atomic.create(folder, ".codex-imagegen-probe", at)
-            os.close(descriptor)
-            os.unlink(probe, dir_fd=at)
+            atomic.check_writable(folder, at)
     except OSError as error:
         raise _unwritable(target.path, error) from error
 
@@ -155,7 +153,7 @@ def _absolute(out: str) -> str:
 
 def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
     suffix = os.path.splitext(path)[1]
-    promised = SUFFIXES.get(suffix.lower())
+    promised = format_of(path)
     if promised is None:
         named = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
         raise UsageError(f"--out can't be a picture with {named}", hint="end it in .png, .jpg or .webp")
@@ -259,11 +257,9 @@ def existing_image(path: str) -> Image:
 
 def _read(path: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo must not hang us
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OutExists(f"{path!r} is there already and is no picture", hint=_HINT)
-        with open(descriptor, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
+    except NotRegularFile as error:
+        raise OutExists(f"{path!r} is there already and is no picture", hint=_HINT) from error
     except OSError as error:
         raise OutUnwritable(f"{path!r} is there already and can't be read: {error.strerror}", hint=_HINT) from error

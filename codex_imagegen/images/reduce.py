@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from codex_imagegen import render
 from codex_imagegen.images.convert import JPEG_QUALITY
 from codex_imagegen.images.decode import MAX_PIXELS, decoded
 from codex_imagegen.images.references import Reference
@@ -55,7 +56,7 @@ class _Copy:
         return self.size[0] * self.size[1] > room.pixels
 
     def __str__(self) -> str:
-        return f"{len(self.data):,} bytes ({self.format.upper()}, {self.size[0]} × {self.size[1]})"
+        return f"{render.size(len(self.data))} ({self.format.upper()}, {self.size[0]} × {self.size[1]})"
 
 
 _lock = threading.Lock()

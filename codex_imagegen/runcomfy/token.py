@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
-import secrets
 import shlex
-import stat
 import time
 from collections.abc import Iterator
 from functools import cache
 
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.files import atomic
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.runcomfy import settings
+from codex_imagegen.values import parse_object
 
 SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
 _MAX_FILE_BYTES = 1 << 20
@@ -101,7 +100,7 @@ def save(token: Token) -> str:
     )
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        _replace(path, text.encode())
+        atomic.write_file(path, text.encode(), mode=0o600)
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
     return path
@@ -120,56 +119,42 @@ def forget() -> str | None:
 
 
 def _fields(path: str) -> dict[str, object]:
-    try:
-        fields = json.loads(_read(path))
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN) from None
+    fields = parse_object(_read(path))
+    if fields is None:
+        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN)
     return fields
 
 
 def _read(path: str) -> bytes:
     try:
-        # O_NONBLOCK: a fifo that nobody writes to must not hang us
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
     except FileNotFoundError:
         raise RunComfyAuth("you are not signed in to RunComfy", hint=SIGN_IN) from None
+    except NotRegularFile:
+        raise _no_token_file(path) from None
     except (OSError, ValueError) as error:
         raise RunComfyAuth(f"the token file {path!r} can't be read: {_reason(error)}", hint=SIGN_IN) from None
-    try:
-        _check_file(path, os.fstat(descriptor))
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(_MAX_FILE_BYTES)
-    finally:
-        os.close(descriptor)
+    with file:
+        _check_file(path, os.fstat(file.fileno()))
+        return file.read(_MAX_FILE_BYTES)
 
 
 def _check_file(path: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_FILE_BYTES:
-        raise RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN)
+    if status.st_size > _MAX_FILE_BYTES:
+        raise _no_token_file(path)
     if status.st_mode & 0o077:
         raise RunComfyAuth(
             f"the token file {path!r} can be read or written by others", hint=f"chmod 600 {shlex.quote(path)}"
         )
 
 
+def _no_token_file(path: str) -> RunComfyAuth:
+    return RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN)
+
+
 def _check_expiry(expires_at: object) -> None:
     if isinstance(expires_at, (int, float)) and not isinstance(expires_at, bool) and 0 < expires_at <= time.time():
         raise RunComfyAuth("the RunComfy token has expired", hint=SIGN_IN)
-
-
-def _replace(path: str, data: bytes) -> None:
-    temporary = f"{path}.{secrets.token_hex(8)}.tmp"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            atomic.flush(file)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> OutUnwritable:

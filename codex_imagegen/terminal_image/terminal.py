@@ -7,16 +7,13 @@ other can follow, and none is left for the shell's prompt.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
-import select
-import struct
-import termios
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from codex_imagegen.platform import terminals
 
 Protocol = Literal["iterm2", "kitty", "sixel", "blocks"]
 
@@ -56,7 +53,7 @@ def look(descriptor: int) -> Terminal:
     Not asked, since there would be an answer too many or none: one that has keys waiting, and one whose foreground is
     another's.
     """
-    rows, columns, width, height = struct.unpack("4H", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8)))
+    rows, columns, width, height = terminals.window_size(descriptor)
     terminal = Terminal(columns=columns or 80, rows=rows or 24)
     if columns and rows and width >= columns and height >= rows:
         terminal = replace(terminal, cell=(width // columns, height // rows))
@@ -65,10 +62,10 @@ def look(descriptor: int) -> Terminal:
 
 def _asked(descriptor: int, terminal: Terminal) -> Terminal:
     """The same with what the terminal answers."""
-    with contextlib.suppress(OSError, termios.error):
-        if os.tcgetpgrp(descriptor) == os.getpgrp():
-            with _raw(descriptor):
-                if not select.select([descriptor], [], [], 0)[0]:
+    with contextlib.suppress(OSError):
+        if terminals.is_in_foreground(descriptor):
+            with terminals.unbuffered(descriptor):
+                if not terminals.is_readable(descriptor, 0):
                     return _answered(descriptor, terminal)
     return terminal
 
@@ -94,20 +91,7 @@ def _question(descriptor: int, question: bytes) -> bytes:
     told, limit = b"", time.monotonic() + ANSWER_SEC
     while not _ATTRIBUTES_ARE.search(told) and len(told) < _MAX_BYTES:
         left = limit - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0 or not terminals.is_readable(descriptor, left):
             break
         told += os.read(descriptor, _MAX_BYTES)
     return told
-
-
-@contextlib.contextmanager
-def _raw(descriptor: int) -> Iterator[None]:
-    """A context in which answers come as they are, and are not shown."""
-    before = termios.tcgetattr(descriptor)
-    now = termios.tcgetattr(descriptor)
-    now[3] &= ~(termios.ICANON | termios.ECHO)
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, now)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

@@ -33,7 +33,7 @@ def test_unfinished_line_precedes_the_last_event_and_nothing_follows():
     shown.put(Event("done", index=None))
     shown.write("late\n")
     shown.put(Event("error", index=None))
-    shown.last_words(Event("error", index=None))
+    shown.put_from_signal_handler(Event("error", index=None))
     assert [line["event"] for line in lines(stream)] == ["message", "done"]
 
 
@@ -53,7 +53,7 @@ def test_closed_stream_raises_nothing():
     shown = EventStream(stream, time.monotonic())
     stream.close()
     shown.put(Event("started"))
-    shown.last_words(Event("error"))
+    shown.put_from_signal_handler(Event("error"))
 
 
 def test_concurrent_threads_write_whole_lines_in_time_order():

@@ -40,11 +40,26 @@ def loaded(world, *arguments):
     return set(json.loads((world.tmp / "loaded.py.json").read_text())), done
 
 
+def commands(modules):
+    """The commands that were imported."""
+    prefix = "codex_imagegen.cli.commands."
+    return {module.removeprefix(prefix) for module in modules if module.startswith(prefix)}
+
+
+@pytest.mark.parametrize("name", ["runcomfy", "skill", "schema"])
+def test_command_is_imported_alone(lab, name):
+    modules, done = loaded(lab(offline=True), name, "--help")
+    assert done.code == 0
+    assert commands(modules) == {name}
+    assert modules & HEAVY <= {"tempfile"}
+
+
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_import_nothing_heavy(lab, argument):
     modules, done = loaded(lab(offline=True), argument)
     assert done.code == 0
     assert "click" in modules
+    assert commands(modules) == {"generate"}
     assert modules & HEAVY == set()
 
 

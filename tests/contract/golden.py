@@ -12,10 +12,12 @@ import click
 
 from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 from tests.support.inprocess import call
+from tests.tools import schemas
 
 FOLDER = Path(__file__).parent.parent.parent / "fixtures" / "contract"
+SCHEMAS = Path(schemas.FILE)
 REWRITE = "python -m tests.contract"
 
 
@@ -79,7 +81,7 @@ def values() -> list[str]:
 
 def _parts() -> dict[str, Any]:
     """Every schema, and every definition in them."""
-    roots = {name: kind.schema(name) for name, kind in KINDS.items()}
+    roots = load_schemas()
     return {**{name: part for root in roots.values() for name, part in root.get("$defs", {}).items()}, **roots}
 
 
@@ -104,10 +106,13 @@ LISTS = {"exit-codes.txt": exit_codes, "keys.txt": keys, "values.txt": values}
 
 
 def rewrite() -> list[Path]:
-    """Write every golden file anew, remove those of commands that are gone; gives back what was changed."""
+    """Write the schemas and every golden file anew, remove those of missing commands; returns what was changed."""
+    before = SCHEMAS.read_text()
+    SCHEMAS.write_text(schemas.generate())
     wanted = {help_file(words): help_page(words) for words in commands()}
     wanted |= {FOLDER / name: "\n".join(lines()) + "\n" for name, lines in LISTS.items()}
-    there = {path: path.read_text() for path in FOLDER.rglob("*.txt")}
+    wanted[SCHEMAS] = SCHEMAS.read_text()
+    there = {SCHEMAS: before} | {path: path.read_text() for path in FOLDER.rglob("*.txt")}
     for path in there.keys() - wanted.keys():
         path.unlink()
     for path, text in wanted.items():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms
 
+from codex_imagegen import render
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.images import reduce
 from codex_imagegen.images.decode import decode_picture
@@ -78,7 +79,7 @@ def test_small_references_stay_beside_a_large_one() -> None:
     assert len(warnings) == 1
     assert "'l.png'" in warnings[0].message
     for size in (len(large.data), len(sent[1].data)):
-        assert f"{size:,} bytes" in warnings[0].message
+        assert render.size(size) in warnings[0].message
     assert "400 × 400" in warnings[0].message
 
 

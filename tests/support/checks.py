@@ -89,7 +89,7 @@ def model_of(model: str | None) -> list[str]:
 
 def requests(world: Lab) -> list[Any]:
     """The requests to the model, turn by turn."""
-    return [call.json for call in world.standin.to("/responses")]
+    return [call.json for call in world.standin.calls_to("/responses")]
 
 
 def turns(world: Lab) -> int:
@@ -120,7 +120,9 @@ def shown(request: Any) -> list[bytes]:
 
 def edited(world: Lab) -> list[bytes]:
     """The references that the image tool was given."""
-    return [_of_url(image["image_url"]) for call in world.standin.to("/images/edits") for image in call.json["images"]]
+    return [
+        _of_url(image["image_url"]) for call in world.standin.calls_to("/images/edits") for image in call.json["images"]
+    ]
 
 
 def tool_prompts(world: Lab) -> list[str]:

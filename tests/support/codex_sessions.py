@@ -39,7 +39,7 @@ def fork(world: Lab, thread: str) -> str:
     """Fork a session as the user's own Codex would; return the fork's thread."""
     codex = npm.binary(str(builds.codex(world.version)))
     with AppServer(codex, environment=world.environment, interrupt=Interrupt()) as server:
-        return str(server.ask("thread/fork", {"threadId": thread})["thread"]["id"])
+        return str(server.request("thread/fork", {"threadId": thread})["thread"]["id"])
 
 
 def threads(world: Lab) -> set[str]:

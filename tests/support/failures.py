@@ -237,7 +237,7 @@ _MODEL_AND_TOOL = (
     one_build("picture rate limit in a page", _answers(429, b"<html>slow down</html>"), "rate-limited", spent=True,
               on=NEW, says=("HTTP 429", "wait a minute"), only_ci=True),
     one_build("picture gateway out of order", _answers(502, _PAGE), "generation-failed", spent=True, on=NEW,
-              says=("\nthe image tool failed: HTTP 502 Bad Gateway\nthat is on OpenAI's side: try again later",)),
+              says=("\nthe image tool failed: HTTP 502 Bad Gateway\na problem on OpenAI's side: try again later",)),
     one_build("picture server error", scripts.PictureServerErrors, "generation-failed", spent=True, on=NEW,
               only_ci=True),
     back_end("hosted tool says too many", _hosted_says(_TOO_MANY, "words"), "rate-limited", tool="hosted", on=(OLD,)),

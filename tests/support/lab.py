@@ -139,7 +139,7 @@ class Lab:
     @property
     def model_calls(self) -> int:
         """How many turns of the model were requested."""
-        return len(self.standin.to("/responses"))
+        return len(self.standin.calls_to("/responses"))
 
     @property
     def leftovers(self) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 
 
 def read(line: str | bytes) -> Any:
@@ -39,7 +39,7 @@ def assert_promised(data: Any, kind: str) -> None:
 
 def _kind(data: Any) -> str:
     """The schema whose own keys are all in the object, trying those with the most keys first; else ``result``."""
-    schemas = {name: _validator(name).schema for name in KINDS if name not in {"error", "event"}}
+    schemas = {name: _validator(name).schema for name in load_schemas() if name not in {"error", "event"}}
     for name in sorted(schemas, key=lambda name: -len(schemas[name]["properties"])):
         own = schemas[name]["properties"].keys() - schemas["result"]["properties"].keys()
         if own and own <= data.keys():
@@ -49,7 +49,7 @@ def _kind(data: Any) -> str:
 
 @cache
 def _validator(kind: str) -> Draft202012Validator:
-    schema = KINDS[kind].schema(kind)
+    schema = load_schemas()[kind]
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(_strict(schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
 

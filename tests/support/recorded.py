@@ -14,7 +14,7 @@ from typing import Any
 
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events
-from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.results import Picture
@@ -111,7 +111,7 @@ class Reading:
 
 def strays(lines: list[bytes]) -> list[bytes]:
     """The unrecognized images in these lines."""
-    reader = rollout.UnrecognizedImages()
+    reader = fallback.UnrecognizedImages()
     for line in lines:
         reader.read(line)
     return reader.pictures

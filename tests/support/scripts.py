@@ -223,7 +223,7 @@ class CutsStream(_Responds):
 
     def respond(self, call: Call) -> Reply:
         begun = events_reply([{"type": "response.created", "response": {"id": "resp_1"}}])
-        return Reply(body=_Cut(begun.body), kind=begun.kind, headers=(("connection", "close"),))
+        return Reply(body=_Cut(begun.body), content_type=begun.content_type, headers=(("connection", "close"),))
 
 
 class EndsStreamEarly(_Responds):
@@ -375,7 +375,7 @@ class NoJson(Draws):
     """The pictures endpoint responds with a web page."""
 
     def picture(self, call: Call) -> Reply:
-        return Reply(body=b"<html>hello</html>", kind="text/html")
+        return Reply(body=b"<html>hello</html>", content_type="text/html")
 
 
 class NoBase64(Draws):

@@ -30,7 +30,7 @@ from typing import Any
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events, Words
-from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.codex.sessions.layout import parse_meta
 from codex_imagegen.codex.sessions.reader import PromptReader
 from codex_imagegen.codex.sessions.tail import HEAD
@@ -196,7 +196,7 @@ class Fuzz:
     def rollouts(self, _lines: int) -> None:
         """Feed one recording, with some of its lines mutated, to the parsers of a run."""
         recording = self.dice.choice(self.recordings)
-        records, strays, asked, events = rollout.Records(), rollout.UnrecognizedImages(), PromptReader(), Events()
+        records, strays, asked, events = rollout.Records(), fallback.UnrecognizedImages(), PromptReader(), Events()
         viewing = recording.scenario == "view"
         for original in recording.lines:
             line = original
@@ -285,8 +285,8 @@ class Fuzz:
                 if error is not None:
                     self.check_error(error)
             responses.cost_of(answer.fields)
-            for url in self.rules.sort(answer.fields.get("output")).own:
-                self.rules.next(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
+            for url in self.rules.classify(answer.fields.get("output")).own:
+                self.rules.resolve_redirect(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
             with contextlib.suppress(ImagegenError):
                 login._code(answer, "https://www.example.com")
 

@@ -82,7 +82,7 @@ def _environment(folder: Path, side: int) -> dict[str, str]:
     for name in ("home", "tmp"):
         (folder / name).mkdir()
     own = {"HOME": folder / "home", "CODEX_HOME": folder / "home/.codex", "TMPDIR": folder / "tmp"}
-    small = {"CODEX_IMAGEGEN_UNDERSTUDY_SIDE": str(side), "PYTHONDONTWRITEBYTECODE": "1"}
+    small = {"CODEX_IMAGEGEN_FAKE_CODEX_SIDE": str(side), "PYTHONDONTWRITEBYTECODE": "1"}
     return {"PATH": os.environ["PATH"], **{name: str(path) for name, path in own.items()}, **small}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.errors import UsageError
+from codex_imagegen.platform import locks, opening
 
 SavedFile = tuple[str, int, int, int]
 """A file as it was: path, inode, size in bytes, time of the last change in nanoseconds."""
@@ -36,9 +36,9 @@ def thread_state(codex_home: str, thread: str) -> ThreadState:
     Raises :class:`UsageError` for one whose rollout is compressed: new and old could not be told apart in it.
     """
     if not layout.THREAD_ID.match(thread):
-        return _of(codex_home, history.everywhere(codex_home))
+        return _of(codex_home, history.iter_all_rollouts(codex_home))
     found = history.find(codex_home, thread.lower())
-    if found is not None and found.packed:
+    if found is not None and found.is_compressed:
         raise UsageError(
             f"the rollout of the thread {thread} is compressed: {found.path!r}", hint="unpack it first, with zstd -d"
         )
@@ -54,7 +54,7 @@ def alone(before: ThreadState) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for path, _size in before.rollouts.values() if len(before.rollouts) == 1 else ():
             with contextlib.suppress(OSError):  # a file system that knows no locks
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = opening.open_file(path)
                 stack.callback(os.close, descriptor)
                 _lock(descriptor)
         yield
@@ -62,7 +62,7 @@ def alone(before: ThreadState) -> Iterator[None]:
 
 def _lock(descriptor: int) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.lock(descriptor)
     except BlockingIOError as error:
         raise UsageError("another run is going on with this thread", hint="wait until it has ended") from error
 
@@ -73,7 +73,7 @@ def _of(codex_home: str, pasts: Iterable[SessionRef]) -> ThreadState:
     for past in pasts:
         if past.thread_id is None:
             continue
-        if past.path is not None and not past.packed:
+        if past.path is not None and not past.is_compressed:
             rollouts[past.thread_id] = past.path, _size(past.path)
         files.update(_saved(*file) for file in fallback.saved_files(layout.pictures_folder(codex_home, past.thread_id)))
     return ThreadState(rollouts, frozenset(files))

@@ -7,23 +7,21 @@ the Codex that we left behind is still there.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import OutUnwritable
-from codex_imagegen.files import atomic
+from codex_imagegen.files.locks import is_locked
 from codex_imagegen.images.references import Reference
+from codex_imagegen.platform import locks, opening
+from codex_imagegen.request import SUFFIXES
 
 PREFIX = "codex-imagegen-run-"
 _NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}")
 _SHELF = "codex-imagegen-ref-"
 _COPY = re.compile(r"\d{1,2}\.(?:png|jpg|webp)")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
 _UNSAFE = frozenset(',"<>\\&')
 """``-i`` splits at commas; the model is shown ``<image … path="…">``, and repeats the path in JSON."""
@@ -87,9 +85,9 @@ def held(folder: str) -> Iterator[tuple[int, ...]]:
     with contextlib.ExitStack() as stack:
         descriptors: tuple[int, ...] = ()
         with contextlib.suppress(OSError):
-            descriptor = atomic.beyond_streams(os.open(folder, _FOLDER))
+            descriptor = opening.beyond_streams(opening.open_folder(folder))
             stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.lock(descriptor)
             descriptors = (descriptor,)
         yield descriptors
 
@@ -100,26 +98,8 @@ def is_held(folder: str) -> bool:
 
 
 def held_by_somebody(folder: str) -> bool | None:
-    """The same, with None where nobody can know.
-
-    A file system may know no locks, or none on a folder, which can only be opened to read (NFS: EBADF); and we may have
-    no descriptor left to ask with. Only a folder that is gone, or whose lock we got, is free.
-    """
-    try:
-        descriptor = os.open(folder, _FOLDER)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False
-    except OSError as error:
-        return False if error.errno == errno.ELOOP else None  # a link is none of our folders
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return False
+    """The same, with None where nobody can know."""
+    return is_locked(folder, folder=True)
 
 
 def sweep(folder: str) -> None:
@@ -144,7 +124,7 @@ def _is_own(path: str) -> bool:
         status = os.lstat(path)
     except (OSError, ValueError):
         return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return stat.S_ISDIR(status.st_mode) and opening.is_own(status)
 
 
 def _clear(shelf: str) -> None:
@@ -208,7 +188,7 @@ def _make(path: str, made: list[str]) -> str:
 
 
 def _copy(shelf: str, index: int, reference: Reference) -> str:
-    path = os.path.join(shelf, f"{index}{_SUFFIXES[reference.format]}")
+    path = os.path.join(shelf, f"{index}{SUFFIXES[reference.format]}")
     with open(path, "xb") as file:
         file.write(reference.data)
     return path

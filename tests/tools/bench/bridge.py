@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from codex_imagegen.codex.run import features
+from codex_imagegen.codex import features
 from tests.support.lab import Lab
 from tests.tools.bench import pairs
 

@@ -90,7 +90,7 @@ def measure(lab: Lab, argv: Sequence[str], stdin: bytes = b"") -> Figures:
     )  # fmt: skip
     code, wall, memory = launched.stdout.split()
     assert int(code) == 0, argv
-    turns = lab.standin.to("/responses")
+    turns = lab.standin.calls_to("/responses")
     return Figures(
         wall=float(wall),
         calls=len(turns),

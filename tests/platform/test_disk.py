@@ -1,17 +1,17 @@
-"""What brings bytes to the disk. F_FULLFSYNC is macOS's: it was not run on a Mac, only with a fcntl that has it."""
+"""Flushing to disk, and the kind of file system. F_FULLFSYNC was not run on a Mac, only with a fcntl that has it."""
 
 from __future__ import annotations
 
-import ast
 import errno
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-import codex_imagegen
 from codex_imagegen.files import atomic
+from codex_imagegen.platform import disk
 
 FULL = 51
 """F_FULLFSYNC in macOS's <sys/fcntl.h>."""
@@ -72,12 +72,40 @@ def test_sync_raises_what_fsync_raises(asked, tmp_path, monkeypatch):
         atomic.flush(file)
 
 
-def test_fsync_is_called_in_one_module_only():
-    package = Path(codex_imagegen.__file__).parent
-    users = {
-        path.relative_to(package).as_posix()
-        for path in package.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if "fsync" in (getattr(node, "attr", ""), getattr(node, "id", ""))
-    }
-    assert users == {"files/atomic.py"}
+MOUNTINFO = r"""22 1 0:21 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/a
+23 22 0:22 / /proc rw - proc proc rw
+30 22 0:30 / /home rw - nfs4 server:/home rw
+31 30 8:1 / /home/me/My\040Files rw - ext4 /dev/sda1 rw
+32 31 8:2 / /home/me/My\040Files rw master:3 - xfs /dev/sdb1 rw
+33 22 0:40 / /odd rw - a\033[2Jb none rw
+torn line"""
+MACOS = """/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse)
+//me@server/share on /Volumes/share (smbfs, nodev, nosuid, mounted by me)
+map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/x", "overlay"), ("/home/me", "nfs4"), ("/homes", "overlay"), ("/home/me/My Files/a", "xfs"),
+        ("/odd/x", "overlay"),
+    ],
+)  # fmt: skip
+def test_mountinfo_of_linux_names_the_file_system(path, kind):
+    assert disk.kind_at(path, disk.linux_mounts(MOUNTINFO)) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/x", "apfs"), ("/Volumes/share/a", "smbfs"), ("/System/Volumes/Data/home/me", "autofs")],
+)  # fmt: skip
+def test_mount_of_macos_names_the_file_system(path, kind):
+    assert disk.kind_at(path, disk.macos_mounts(MACOS)) == kind
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks stat of coreutils for the truth")
+def test_file_system_of_this_machine_is_known(tmp_path):
+    assert disk.file_system("/proc/self") == "proc"
+    assert disk.file_system(str(tmp_path)) is not None

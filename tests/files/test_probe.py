@@ -9,6 +9,7 @@ import time
 import pytest
 
 from codex_imagegen.files import probe
+from codex_imagegen.platform import opening
 
 TRIES = pytest.mark.parametrize("act", [probe.unnamed, probe.named])
 
@@ -38,15 +39,15 @@ def test_touch_of_no_folder_raises(folder, act, place):
         act(str(folder / place))
 
 
-@pytest.mark.parametrize("number", sorted(probe._NO_SUCH_FILES))
+@pytest.mark.parametrize("number", sorted(opening.NO_UNNAMED_FILES))
 def test_touch_without_unnamed_files_uses_a_named_one(folder, monkeypatch, number):
     real, refused = os.open, []
 
-    def refuse(path, flags, *rest):
+    def refuse(path, flags, *rest, **options):
         if flags & os.O_TMPFILE == os.O_TMPFILE:
             refused.append(path)
             raise OSError(number, "no such files here")
-        return real(path, flags, *rest)
+        return real(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", refuse)
     assert probe.unnamed(str(folder)) > 0
@@ -55,7 +56,7 @@ def test_touch_without_unnamed_files_uses_a_named_one(folder, monkeypatch, numbe
 
 
 def test_touch_of_full_file_system_raises(folder, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     monkeypatch.setattr(os, "open", refuse)
