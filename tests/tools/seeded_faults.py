@@ -236,13 +236,13 @@ FAULTS = (
     Fault(
         "generation.py",
         "    if command is None or error.code in NOTHING_MADE:\n",
-        "    if command is None or error.code in NOTHING_MADE or not lost:\n",
+        "    if command is None or error.code in NOTHING_MADE or not is_unwritten:\n",
         "a timeout or Ctrl-C does not name the command that fetches a picture that was made after all",
         ("generation/test_failures.py",),
     ),
     Fault(
         "generation.py",
-        "[index for index in range(request.count) if index not in there],",
+        "[index for index in range(request.count) if index not in existing],",
         "list(range(request.count)),",
         "--skip-existing pays for existing pictures",
         ("generation/test_several.py",),
