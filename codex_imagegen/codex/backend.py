@@ -40,7 +40,7 @@ def make(request: Request, run: Run) -> BackendResult:
     servers = config.servers(layout.codex_home(run.environment))
 
     def create_run(*, cautious: bool = False) -> CodexRun:
-        argv = command.argv(
+        argv = command.build_argv(
             binary,
             folder,
             references=copies,
@@ -58,16 +58,16 @@ def make(request: Request, run: Run) -> BackendResult:
             reference_images=[data for reference in references for data in reference.known],
             inherited=lock,
             before=before,
-            announces_stdin=features.is_tried(version),
+            announces_stdin=features.is_tested(version),
         )
 
     try:
-        result = _draw(create_run, request.prompt.encode(), run, is_tested=features.is_tried(version))
+        result = _draw(create_run, request.prompt.encode(), run, is_tested=features.is_tested(version))
     except ImagegenError as error:
         if references:
             from codex_imagegen.codex.run import upload
 
-            upload.explain(error, references, reduced)
+            upload.explain_large_references(error, references, reduced)
         raise
     return replace(result, warnings=(*reduced, *result.warnings)) if reduced else result
 

@@ -62,7 +62,7 @@ _PAGE = re.compile(r"<(?:!doctype|\?xml|html|head|body)\b.*(?:</html>|>|$)", re.
 _TITLE = re.compile(r"<title>([^<]*)</title>", re.IGNORECASE)
 
 
-def error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
+def to_error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
     """The error for a reason, with its message and its hint."""
     sentence, _usual_hint = _SENTENCES[reason.code]
     message = words(reason.message)
@@ -70,17 +70,17 @@ def error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
     when = "later" if at is None else time.strftime("after %Y-%m-%d %H:%M %Z", at).rstrip()
     return _ERRORS[reason.code](
         f"{sentence}: {message}" if message else sentence,
-        hint=hint_of(reason).replace("{when}", when),
+        hint=choose_hint(reason).replace("{when}", when),
         spent=spent,
         resets_at=reason.resets_at,
     )
 
 
-def hint_of(reason: Reason) -> str:
+def choose_hint(reason: Reason) -> str:
     """What to do: the reason's own hint, one that its message calls for, or the usual hint of its code."""
     if reason.hint:
         return reason.hint
-    if tells_of_full_disk(reason.message):
+    if reports_full_disk(reason.message):
         return DISK_HINT
     if _SANDBOX.search(reason.message):
         return SANDBOX_HINT
@@ -96,7 +96,7 @@ def words(text: str) -> str:
     return line if len(line) <= MAX_QUOTED_CHARS else line[: MAX_QUOTED_CHARS - 1] + "…"
 
 
-def tells_of_full_disk(text: str) -> bool:
+def reports_full_disk(text: str) -> bool:
     """Whether a message of Codex, or of its database, reports a full disk."""
     return _FULL_DISK.search(text) is not None
 

@@ -80,7 +80,7 @@ SETTINGS = (
     "orchestrator.skills.enabled=false",
 )
 
-TAKEN_FROM = (
+ACCEPTED_SINCE = (
     ("agents.enabled=false", (0, 145)),
     ('features.code_mode.excluded_tool_namespaces=["functions","clock"]', (0, 148)),
     ("features.code_mode.default_exec_yield_time_ms=600000", (0, 148)),
@@ -89,7 +89,7 @@ TRIED_BEFORE = (0, 170)
 """The first version that no test has run."""
 
 
-def is_tried(version: tuple[int, ...] | None) -> bool:
+def is_tested(version: tuple[int, ...] | None) -> bool:
     """Whether the tests have run a build of this version, or an older and a newer one."""
     return version is not None and (0, 111) <= version < TRIED_BEFORE
 
@@ -106,6 +106,6 @@ def settings(
     or an equals sign in its name can't be named, and stays on. Codex itself allows only letters, digits, - and _.
     """
     features = (f"features.{name}=false" for name in FEATURES_OFF)
-    newer = (setting for setting, first in TAKEN_FROM if not cautious and (version is None or first <= version))
+    newer = (setting for setting, first in ACCEPTED_SINCE if not cautious and (version is None or first <= version))
     mcp_servers = (f"mcp_servers.{name}.enabled=false" for name in servers if not set(name) & set(".="))
     return (*features, *SETTINGS, *newer, *mcp_servers)

@@ -1,4 +1,4 @@
-"""One Codex process: a group of its own, pumps on its streams, and the signals that end it."""
+"""One Codex process: its process group, the threads that read and write its streams, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from codex_imagegen.platform import processes
 from codex_imagegen.platform.processes import KILL
 
 STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (KILL, 5.0))
-"""Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
+"""Signals to the group, and the seconds to wait after each. SIGINT ends Codex cleanly in some 40 ms."""
 
 EARLY_STOP_SIGNALS = STOP_SIGNALS[1:]
-"""The same for a Codex whose turn has not begun: it ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
+"""The same before the turn has begun: Codex ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
 
 BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (KILL, 5.0))
-"""The same for a Codex that was only asked something, and has nothing to put in order."""
+"""The same for a Codex that only answers a query, and has nothing to save."""
 
 DETACH_SEC = 0.5
-"""How long a Codex that is left alone may take to end: one that is not busy needs some 50 ms."""
+"""Seconds to wait for a detached Codex: one that is not busy ends in some 50 ms."""
 
 _CHUNK = 65536
 _DRAIN_SEC = 0.5
@@ -33,8 +33,8 @@ _live: set[Process] = set()
 
 
 class Process:
-    """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in the pumps' threads; ``on_change`` is rung after
-    each of them and when the process has ended. ``inherited`` are descriptors that it inherits.
+    """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in threads of their own; ``on_change`` is called
+    after each chunk and when the process has ended. ``inherited`` are descriptors that Codex inherits.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Process:
         self._ended = threading.Event()
         self._sent = False
         self._interrupted = False
-        self._reaped, self._lock = False, threading.RLock()  # a signal handler may interrupt who holds it
+        self._reaped, self._lock = False, threading.RLock()  # a signal handler may run in the thread that holds it
         try:
             self._child = subprocess.Popen(
                 argv,
@@ -69,9 +69,9 @@ class Process:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise CodexMissing(f"{argv[0]!r} can't be started: {reason}", hint="check what --codex names") from error
         _live.add(self)
-        self._pumps = [
-            self._start(self._pump, self._child.stdout, on_stdout),
-            self._start(self._pump, self._child.stderr, on_stderr),
+        self._readers = [
+            self._start(self._read, self._child.stdout, on_stdout),
+            self._start(self._read, self._child.stderr, on_stderr),
         ]
         self._start(self._reap)
 
@@ -86,19 +86,19 @@ class Process:
         return self._child.returncode if self._ended.is_set() else None
 
     def send(self, prompt: bytes) -> None:
-        """Write the prompt to stdin and close it, in a thread: Codex may read slowly, or never."""
+        """Write the prompt to stdin and close it, in a thread, since Codex may read slowly or never."""
         self._sent = True
         self._start(self._write, prompt)
 
     def write(self, data: bytes) -> None:
-        """Write to stdin and leave it open; raises OSError where nobody reads any more."""
+        """Write to stdin and leave it open; raises OSError if nobody reads any more."""
         stdin: Any = self._child.stdin
         os.write(stdin.fileno(), data)
 
     def send_signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""
         with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
-            if not self._reaped:  # its number may be somebody else's by now
+            if not self._reaped:  # afterwards its number may be that of another process
                 processes.signal_group(self.pid, signum)
 
     def wait(self, seconds: float) -> bool:
@@ -107,7 +107,7 @@ class Process:
 
     def stop(self, stop_signals: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
         """End the group: interrupt, terminate, kill. Returns when the process is gone and its output has been read."""
-        for signum, grace in stop_signals:
+        for signum, seconds in stop_signals:
             if self._ended.is_set():
                 break
             if signum == signal.SIGINT:
@@ -115,21 +115,21 @@ class Process:
             else:
                 self.send_signal(signum)
                 self.send_signal(processes.CONTINUE)
-            self.wait(grace)
+            self.wait(seconds)
         self.drain()
 
     def interrupt(self) -> None:
-        """Ask the group to end in good order, once: a second SIGINT would mean "at once". Does not wait."""
+        """Ask the group to end cleanly, without waiting. Sent only once: Codex takes a second SIGINT as "at once"."""
         if not self._interrupted:
             self._interrupted = True
             self.send_signal(signal.SIGINT)
-        # a stopped process takes no other signal than SIGKILL before it is continued
+        # a stopped process handles no signal but SIGKILL before it is continued
         self.send_signal(processes.CONTINUE)
 
     def detach(self) -> None:
-        """Close stdin, send no signal, and let the process end by itself, also after us; it is reaped when it has.
+        """Close stdin, send no signal, and let the process end by itself, even after this program.
 
-        Only for one that was given no prompt: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
+        Only before a prompt was sent: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
         """
         if not self._sent:
             _live.discard(self)
@@ -137,21 +137,21 @@ class Process:
             self.wait(DETACH_SEC)
 
     def drain(self) -> None:
-        """Wait, for a moment, until what the process wrote last has been read."""
+        """Wait a moment until the last output of the process has been read."""
         limit = time.monotonic() + _DRAIN_SEC
-        for pump in self._pumps:
-            pump.join(max(0.0, limit - time.monotonic()))
+        for reader in self._readers:
+            reader.join(max(0.0, limit - time.monotonic()))
 
     def _start(self, work: Callable[..., None], *args: object) -> threading.Thread:
         thread = threading.Thread(target=work, args=args, daemon=True)
         thread.start()
         return thread
 
-    def _pump(self, stream: Any, sink: Callable[[bytes], None]) -> None:
+    def _read(self, stream: Any, on_chunk: Callable[[bytes], None]) -> None:
         descriptor = stream.fileno()
         with contextlib.suppress(OSError), stream:
             while chunk := os.read(descriptor, _CHUNK):
-                sink(chunk)
+                on_chunk(chunk)
                 self._on_change()
 
     def _write(self, prompt: bytes) -> None:
@@ -163,7 +163,7 @@ class Process:
 
     def _reap(self) -> None:
         processes.wait_until_exit(self.pid)
-        # what the leader left behind in its group (an MCP server, say) must not outlive us
+        # a process that the leader left in its group, such as an MCP server, must not outlive the run
         self.send_signal(KILL)
         with self._lock:
             self._reaped = True
@@ -176,6 +176,6 @@ class Process:
 
 
 def kill_all() -> None:
-    """End every group at once; for a second Ctrl-C, when nothing may be waited for."""
+    """Kill every group at once, without waiting; for a second Ctrl-C."""
     for process in tuple(_live):
         process.send_signal(KILL)

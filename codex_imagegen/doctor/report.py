@@ -30,8 +30,10 @@ def line(finding: Finding, name_width: int) -> str:
 def summary(findings: tuple[Finding, ...]) -> str:
     """The number of checks, and of warnings, failures and unknown results."""
     counts = {status: sum(finding.status == status for finding in findings) for status in MARKS if status != "ok"}
-    told = [f"{count} {status}{'s' * (status == 'warning' and count > 1)}" for status, count in counts.items() if count]
-    return f"{len(findings)} checks: {', '.join(told) or 'all ok'}"
+    parts = [
+        f"{count} {status}{'s' * (status == 'warning' and count > 1)}" for status, count in counts.items() if count
+    ]
+    return f"{len(findings)} checks: {', '.join(parts) or 'all ok'}"
 
 
 def to_json(report: Report) -> str:

@@ -61,7 +61,7 @@ class AppendLog:
             line.add(rest)
         self._torn = line.size > 0
 
-    def at(self, offset: int) -> dict[str, Any] | None:
+    def record_at(self, offset: int) -> dict[str, Any] | None:
         """The record at an offset, or None for a negative one."""
         if offset < 0:
             return None
@@ -91,7 +91,7 @@ class AppendLog:
             raise self._unwritable(error) from error
         return offset
 
-    def keep_name(self) -> None:
+    def sync_name(self) -> None:
         """Flush the file's name in its folder to the disk; its lines are flushed already."""
         with contextlib.suppress(OSError):
             disk.sync_folder(os.path.dirname(self.path))

@@ -61,7 +61,7 @@ def open_below(root: str, real: str, *, make: bool = False) -> Iterator[int]:
     try:
         for name in os.path.relpath(real, root).split(os.sep):
             if name != os.curdir:
-                with subfolder(name, at, make=make) as folder:
+                with open_subfolder(name, at, make=make) as folder:
                     os.dup2(folder, at, inheritable=False)
         yield at
     finally:
@@ -69,7 +69,7 @@ def open_below(root: str, real: str, *, make: bool = False) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def subfolder(name: str, at: int, *, make: bool = False) -> Iterator[int]:
+def open_subfolder(name: str, at: int, *, make: bool = False) -> Iterator[int]:
     """A context of the descriptor of a folder in the open folder ``at``; a symbolic link raises OSError."""
     if make:
         with contextlib.suppress(FileExistsError):

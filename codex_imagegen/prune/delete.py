@@ -8,7 +8,7 @@ import stat
 from collections.abc import Mapping
 from types import TracebackType
 
-from codex_imagegen.codex.appserver.client import AppServer, Refused
+from codex_imagegen.codex.appserver.client import AppServer, RequestRefused
 from codex_imagegen.codex.install import config, npm
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.sessions import layout
@@ -64,8 +64,8 @@ class Remover:
 
         Without Codex, the pictures are removed before the rollout: after a kill, what is left is still known as ours.
 
-        Raises :class:`Refused` where Codex keeps it, :class:`OutUnwritable` where the files can't be removed, and
-        :class:`CodexFailed` where Codex has ended.
+        Raises :class:`RequestRefused` where Codex keeps it, :class:`OutUnwritable` where the files can't be removed,
+        and :class:`CodexFailed` where Codex has ended.
         """
         folder = layout.pictures_folder(self._home, session.thread_id)
         try:
@@ -88,7 +88,7 @@ class Remover:
     def _request_deletion(self, server: AppServer, thread_id: str) -> None:
         try:
             server.request("thread/delete", {"threadId": thread_id}, finish_sec=FINISH_SEC)
-        except Refused as error:
+        except RequestRefused as error:
             if not error.is_unknown_method:
                 raise
             self.__exit__(None, None, None)

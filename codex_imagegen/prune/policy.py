@@ -21,7 +21,7 @@ REASONS: dict[Reason, str] = {
     "too-recent": "not old enough",
     "running": "running, or written to a moment ago",
     "unfinished": "interrupted, and the working folder still exists",
-    "continued": "continued by somebody, with more than one turn",
+    "continued": "continued later, with more than one turn",
     "forked": "another session is a fork of it",
     "only-copy": "has a picture that no file of generated_images has",
     "unreadable": "can't be read",
@@ -41,7 +41,7 @@ class Policy:
     keep_pictures: bool = False
 
 
-def reason(session: OwnSession, rule: Policy, forked: Set[str]) -> Reason | None:
+def find_reason(session: OwnSession, rule: Policy, forked: Set[str]) -> Reason | None:
     """Why this session is kept, or None if it may be removed. ``forked`` are the threads that have a fork."""
     if time.time() - session.changed_at < rule.older_than_sec:
         return "too-recent"
@@ -63,7 +63,7 @@ def _reason_in_rollout(session: OwnSession, rule: Policy) -> Reason | None:
 
 
 def is_running(session: OwnSession, codex_home: str) -> bool:
-    """Whether a run, or somebody who continues the session, may be using it."""
+    """Whether a run, or a Codex that continues the session, may be using it."""
     is_quiet = time.time() - session.changed_at >= QUIET_SEC
     is_held = any(workspace.is_held(folder) for folder in workspace.places(session.folder))
     return not is_quiet or is_held or _is_written(codex_home, session.thread_id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from codex_imagegen import render
-from codex_imagegen.codex.appserver.client import Refused
+from codex_imagegen.codex.appserver.client import RequestRefused
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, Interrupted, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
@@ -39,7 +39,7 @@ def look(
     summary = Summary(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(result))
     for number, session in enumerate(result.own, 1):
         report("checking sessions of this program", number)
-        summary.decisions.append((session, policy.reason(session, rule, result.forked)))
+        summary.decisions.append((session, policy.find_reason(session, rule, result.forked)))
     return summary
 
 
@@ -85,7 +85,7 @@ def _remove_session(remover: Remover, session: OwnSession, rule: Policy, summary
         return
     try:
         remover.remove(session, keep_pictures=rule.keep_pictures)
-    except Refused as error:
+    except RequestRefused as error:
         refused = CodexFailed(f"Codex keeps {session.thread_id}: {error}", hint="is it open somewhere?")
         summary.failures.append((session, render.error_info(refused)))
     except OutUnwritable as error:

@@ -79,7 +79,7 @@ def scan(codex_home: str, tell: Callable[[int], None]) -> ScanResult:
     result = ScanResult()
     paths = [os.path.join(codex_home, folder) for folder in _FOLDERS]
     result.links = [path for path in paths if os.path.islink(path)]
-    duplicates = history.doubled(codex_home)
+    duplicates = history.find_duplicates(codex_home)
     for ref in history.newest(codex_home):
         if ref.path is None or any(ref.path.startswith(link + os.sep) for link in result.links):
             continue

@@ -43,7 +43,7 @@ def find_session(codex_home: str, name: str) -> SessionRef:
     if not name.endswith((".jsonl", ".jsonl.zst")) and not os.path.isfile(name):
         raise UsageError(f"{name!r} is neither a thread id nor a rollout file", hint=_LIST)
     try:
-        return history.ref_of_file(name)
+        return history.read_ref(name)
     except OSError as error:
         raise SessionMissing(f"the rollout {name!r} can't be read: {error.strerror}", hint=_LIST) from error
     except ValueError as error:
@@ -91,10 +91,10 @@ def find_last_picture(codex_home: str) -> FoundImages:
     """
     best: _LastPicture | None = None
     damaged: list[tuple[float, str]] = []
-    for changed, ref in history.changed(codex_home):
+    for changed, ref in history.list_by_change(codex_home):
         if best is not None and changed + SLACK_SEC < best.time:
             break
-        if best is None or history.ended(codex_home, ref, changed) + SLACK_SEC >= best.time:
+        if best is None or history.read_last_write(codex_home, ref, changed) + SLACK_SEC >= best.time:
             best = _later_picture(best, codex_home, ref, damaged)
     if best is None:
         hint = "is CODEX_HOME the one that Codex uses?"
@@ -152,7 +152,7 @@ def _later_picture(
         else:
             return _LastPicture(image.time, picture, ref, reader.codex_version)
     if reader.is_damaged:
-        damaged.append((history.ended(codex_home, ref, 0.0), f"in the thread {ref.thread_id}: it is torn"))
+        damaged.append((history.read_last_write(codex_home, ref, 0.0), f"in the thread {ref.thread_id}: it is torn"))
     return best
 
 

@@ -18,7 +18,7 @@ from codex_imagegen.recovery.search import FoundImages
 from codex_imagegen.request import STDOUT, SUFFIXES, Event, ImageOptions
 from codex_imagegen.results import Failure, Image, Picture, Result, Session
 
-NOTHING = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
+NOTHING_REQUESTED = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def recover(
     started = time.monotonic()
     write_found = _writer(destination, tell, started)
     if bool(wanted) + last != 1:
-        raise UsageError(NOTHING, hint="see codex-imagegen recover --help")
+        raise UsageError(NOTHING_REQUESTED, hint="see codex-imagegen recover --help")
     destination.check()
     codex_home = layout.codex_home(os.environ if environment is None else environment)
     names = list(dict.fromkeys(wanted))

@@ -63,7 +63,7 @@ class CheckedRequest:
 
 
 def prepare(request: Request, check_stop: Callable[[], None] = lambda: None) -> Submission:
-    """Translate the request; raises as :func:`checked` does, and what ``check_stop`` raises, called repeatedly."""
+    """Translate the request; raises as :func:`check_request` does, and what ``check_stop`` raises between steps."""
     valid = checked(request)
     if not valid.references:
         return Submission(valid.model, valid.body)

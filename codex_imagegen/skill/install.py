@@ -184,7 +184,7 @@ def _read(place: Place) -> bytes | None:
         try:
             with (
                 _open_skills(place) as skills,
-                containment.subfolder(NAME, skills) as folder,
+                containment.open_subfolder(NAME, skills) as folder,
                 open_regular(FILE, follow=False, at=folder) as file,
             ):
                 if os.fstat(file.fileno()).st_size <= _MAX_BYTES:
@@ -200,14 +200,14 @@ def _write(place: Place, data: bytes) -> None:
     """Write the skill's file atomically; missing folders are made."""
     with _explain_errors(place):
         os.makedirs(place.root, exist_ok=True)
-        with _open_skills(place, make=True) as skills, containment.subfolder(NAME, skills, make=True) as folder:
+        with _open_skills(place, make=True) as skills, containment.open_subfolder(NAME, skills, make=True) as folder:
             atomic.write_file(FILE, data, folder)
 
 
 def _remove(place: Place) -> None:
     """Remove the skill's file, and its folder if nothing else is in it."""
     with _explain_errors(place), _open_skills(place) as skills:
-        with containment.subfolder(NAME, skills) as folder:
+        with containment.open_subfolder(NAME, skills) as folder:
             opening.remove_file(FILE, at=folder)
         with contextlib.suppress(OSError):
             opening.remove_folder(NAME, at=skills)

@@ -8,7 +8,7 @@ import pytest
 
 from codex_imagegen.doctor.report import MARKS
 from codex_imagegen.doctor.runner import CHECKS, LIVE
-from tests.doctor.examined import KEYS
+from tests.doctor.runs import KEYS
 from tests.support import docs, promised
 
 PAGE = docs.page("docs/doctor.md")

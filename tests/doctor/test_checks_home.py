@@ -12,7 +12,7 @@ from codex_imagegen.doctor import checks_home
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.files import probe
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.examined import examine, look, scripted, tree
+from tests.doctor.runs import run_doctor, run_only, scripted_codex, tree
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_home_with_wrong_mode_fails(lab, mode, doing):
     world = lab(offline=True)
     world.home.chmod(mode)
     try:
-        found = examine(world, powerless=True, codex=scripted(world))
+        found = run_doctor(world, powerless=True, codex=scripted_codex(world))
     finally:
         world.home.chmod(0o700)
     assert f"can't be {doing}: Permission denied" in found.checks["home"]["message"]
@@ -41,7 +41,7 @@ def test_unwritable_sessions_folder_fails_as_codex_failed(lab):
     today.mkdir(parents=True)
     today.chmod(0o500)
     try:
-        found = examine(world, powerless=True, codex=scripted(world))
+        found = run_doctor(world, powerless=True, codex=scripted_codex(world))
     finally:
         today.chmod(0o700)
     check = found.assert_failed(5, "codex-failed", "home")
@@ -51,12 +51,12 @@ def test_unwritable_sessions_folder_fails_as_codex_failed(lab):
 
 def test_home_that_is_a_file_fails(lab, tmp_path):
     (tmp_path / "file").write_text("")
-    found = look(lab(offline=True), "home", env={"CODEX_HOME": str(tmp_path / "file")})
+    found = run_only(lab(offline=True), "home", env={"CODEX_HOME": str(tmp_path / "file")})
     assert "can't be read: Not a directory" in found.checks["home"]["message"]
 
 
 def test_missing_home_fails_and_is_not_created(lab, tmp_path):
-    found = look(lab(offline=True), "home", "file-events", env={"CODEX_HOME": str(tmp_path / "nowhere")})
+    found = run_only(lab(offline=True), "home", "file-events", env={"CODEX_HOME": str(tmp_path / "nowhere")})
     assert found.checks["home"]["message"] == "CODEX_HOME names a folder that does not exist"
     assert found.status("file-events") == "unknown"
     assert not (tmp_path / "nowhere").exists()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.doctor.examined import NAMES, examine, scripted, tree
+from tests.doctor.runs import NAMES, run_doctor, scripted_codex, tree
 from tests.support import builds, checks
 from tests.support.account import Account
 from tests.support.inprocess import call
@@ -24,7 +24,7 @@ SOME = pytest.mark.parametrize(
 def test_doctor_with_healthy_codex_finds_no_problem(lab, version):
     world = lab(version, script=Account(pictures=20))
     (world.home / "sessions").mkdir()
-    found = examine(world)
+    found = run_doctor(world)
     assert found.code == 0, found.json
     assert found.done.err == ""
     assert {name: found.status(name) for name in NAMES} == dict.fromkeys(NAMES, "ok")
@@ -90,7 +90,7 @@ def on_terminal(world, codex, columns, **environment):
 @pytest.mark.parametrize("columns", [80, 40, 20])
 def test_doctor_on_a_terminal_wraps_lines_and_names_each_status(lab, columns):
     world = lab(offline=True)
-    shown, code = on_terminal(world, scripted(world, "API key configured - sk-x"), columns, NO_COLOR="1")
+    shown, code = on_terminal(world, scripted_codex(world, "API key configured - sk-x"), columns, NO_COLOR="1")
     assert "\x1b[3" not in shown.replace("\x1b[3m", "")  # no colour, only italics
     report = re.sub(r"\x1b\[[\d;]*m", "", shown[: shown.index("11 checks: ")])
     assert code == 7
@@ -102,7 +102,7 @@ def test_doctor_on_a_terminal_wraps_lines_and_names_each_status(lab, columns):
 
 def test_doctor_uses_colour_on_capable_terminals_only(lab):
     world = lab(offline=True)
-    codex = scripted(world)
+    codex = scripted_codex(world)
     assert "\x1b[32mok" in on_terminal(world, codex, 80)[0]
     assert "\x1b" not in on_terminal(world, codex, 80, TERM="dumb")[0]
 
@@ -111,7 +111,7 @@ def test_doctor_uses_colour_on_capable_terminals_only(lab):
 def test_doctor_on_an_ascii_terminal_replaces_other_letters(lab, tmp_path, columns):
     world = lab(offline=True)
     (tmp_path / "Ümläut").mkdir()
-    codex = scripted(world, "Not logged in")
+    codex = scripted_codex(world, "Not logged in")
     shown, code = on_terminal(world, codex, columns, PYTHONIOENCODING="ascii", CODEX_HOME=str(tmp_path / "Ümläut"))
     assert code == 5  # nobody is logged in there
     assert "ml?ut" in shown

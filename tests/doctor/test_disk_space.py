@@ -11,7 +11,7 @@ from codex_imagegen.doctor import checks_home, checks_system
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.errors import InternalError
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.examined import examine, scripted
+from tests.doctor.runs import run_doctor, scripted_codex
 from tests.support.history import History, generated_image, user_message
 from tests.support.pictures import encoded
 
@@ -106,7 +106,7 @@ def test_token_file_mode_decides(lab, mode, status):
     path.parent.mkdir(parents=True)
     path.write_text('{"access_token": "rc-secret-token"}')
     path.chmod(mode)
-    found = examine(world, powerless=True, codex=scripted(world))
+    found = run_doctor(world, powerless=True, codex=scripted_codex(world))
     check = found.checks["runcomfy"]
     assert (found.code, check["status"]) == (0, status)
     assert check["data"] == {"source": "file", "path": "~/.config/runcomfy/token.json", "mode": f"{mode:04o}"}

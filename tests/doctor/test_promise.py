@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.doctor.examined import NAMES, faulty, tree
+from tests.doctor.runs import NAMES, faulty_codex, tree
 from tests.doctor.test_live import start
 from tests.support import checks
 from tests.support.account import Account
@@ -26,7 +26,7 @@ def test_doctor_killed_at_any_question_leaves_nothing(lab):
     world = lab(script=Account())
     (world.home / "sessions").mkdir()
     questions = world.tmp / "questions"
-    codex = faulty(world, ("*", f'echo "$*" >> "{questions}"', "exec sleep 0.3"))
+    codex = faulty_codex(world, ("*", f'echo "$*" >> "{questions}"', "exec sleep 0.3"))
 
     def has_asked(number):
         return questions.exists() and len(questions.read_text().splitlines()) >= number

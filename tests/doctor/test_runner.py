@@ -14,7 +14,7 @@ from codex_imagegen.doctor.findings import Report, failed, ok, unknown, warning
 from codex_imagegen.doctor.runner import CHECKS, LIVE, Check, run_checks
 from codex_imagegen.errors import CodexMissing, Interrupted, NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.examined import CHECK_KEYS, KEYS, NAMES
+from tests.doctor.runs import CHECK_KEYS, KEYS, NAMES
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whether somebody holds the lock of a file or folder, as far as anybody can know."""
+"""is_locked: True, False, or None where nobody can know."""
 
 from __future__ import annotations
 

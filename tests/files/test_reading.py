@@ -1,4 +1,4 @@
-"""Only a regular file is opened; nothing that is opened hangs, and no descriptor is left."""
+"""open_regular opens regular files only, never hangs, and leaves no descriptor open."""
 
 from __future__ import annotations
 

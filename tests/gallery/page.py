@@ -24,16 +24,16 @@ SHOWN = HOSTILE.replace("\x00", "").replace("\x1b", "").replace("\ud83e", "?")
 """The same text as the page shows it."""
 
 
-def gallery(world: Lab, *arguments: str, **environment: str) -> Outcome:
+def run_gallery(world: Lab, *arguments: str, **environment: str) -> Outcome:
     """Run the command in the test's own process."""
     return world.call("gallery", *arguments, env=environment)
 
 
-def page(world: Lab) -> Path:
+def page_path(world: Lab) -> Path:
     return world.work / "codex-gallery.html"
 
 
-def files(world: Lab) -> list[str]:
+def picture_files(world: Lab) -> list[str]:
     """The names of the files next to the page."""
     folder = world.work / "codex-gallery-pictures"
     return sorted(os.listdir(folder)) if folder.exists() else []
@@ -50,15 +50,15 @@ def entries_of(text: str) -> list[Any]:
     return list(json.loads(found[1]))
 
 
-def made(world: Lab, *records: Any, data: bytes = FOX, at: float | None = None, **more: Any) -> str:
+def write_session(world: Lab, *records: Any, data: bytes = FOX, at: float | None = None, **more: Any) -> str:
     """Write a session with one picture and return its thread."""
     return history.thread_of(world.history.rollout(*records, history.generated_image(data, **more), at=at))
 
 
 def put_hostile(world: Lab, now: float) -> None:
     """Write three pictures with hostile prompts, models and file names."""
-    made(world, history.user_message(HOSTILE), data=FOX, revisedPrompt=f"{HOSTILE}, revised", at=now)
-    made(
+    write_session(world, history.user_message(HOSTILE), data=FOX, revisedPrompt=f"{HOSTILE}, revised", at=now)
+    write_session(
         world,
         {"type": "turn_context", "payload": {"model": HOSTILE}},
         history.user_message(HOSTILE),
@@ -73,7 +73,9 @@ def put_three(world: Lab, now: float) -> None:
     """Write an owl, a fox with a reference, and a damaged picture; newest first."""
     from tests.support.pictures import torn
 
-    made(world, history.user_message("an owl at night"), data=OWL, at=now, revisedPrompt=None)
+    write_session(world, history.user_message("an owl at night"), data=OWL, at=now, revisedPrompt=None)
     shown = history.user_image(REFERENCE, "a red fox")
-    made(world, shown, data=FOX, at=now - 100, revisedPrompt="a fox, drawn\nin two lines")
-    made(world, history.user_message("a torn one"), data=torn(encoded(60, "torn")), at=now - 200, revisedPrompt=None)
+    write_session(world, shown, data=FOX, at=now - 100, revisedPrompt="a fox, drawn\nin two lines")
+    write_session(
+        world, history.user_message("a torn one"), data=torn(encoded(60, "torn")), at=now - 200, revisedPrompt=None
+    )

@@ -11,7 +11,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.gallery.page import FOX, SHOWN, entries, files, gallery, made, page, put_hostile, put_three
+from tests.gallery.page import (
+    FOX,
+    SHOWN,
+    entries,
+    page_path,
+    picture_files,
+    put_hostile,
+    put_three,
+    run_gallery,
+    write_session,
+)
 from tests.support import history
 
 NOW = time.time()
@@ -51,8 +61,8 @@ class Parsed(HTMLParser):
 @pytest.fixture
 def parsed(world):
     def parse() -> Parsed:
-        assert gallery(world).code == 0
-        return Parsed(page(world).read_text())
+        assert run_gallery(world).code == 0
+        return Parsed(page_path(world).read_text())
 
     return parse
 
@@ -102,7 +112,7 @@ def test_page_without_script_links_every_whole_picture(world, parsed):
     found = parsed()
     links = [link["href"] for link in found.all("a") if "-preview.webp" in (link.get("href") or "")]
     assert len(links) == 2
-    assert all(link.rpartition("/")[2] in files(world) for link in links)
+    assert all(link.rpartition("/")[2] in picture_files(world) for link in links)
     assert {"an owl at night", "a red fox"} <= {image.get("alt") for image in found.all("img")}
     assert "Damaged picture: a torn one" in found.words
 
@@ -117,7 +127,7 @@ def test_page_data_has_the_metadata_of_a_picture(world, parsed):
 
 
 def test_page_data_links_the_file_that_codex_saved(world, parsed):
-    thread = made(world, history.user_message("a fox"), at=NOW)
+    thread = write_session(world, history.user_message("a fox"), at=NOW)
     folder = world.history.saved(thread, FOX)
     (folder / "call_1.png").rename(folder / "odd # name?.png")
     parsed()
@@ -130,6 +140,8 @@ def test_page_of_an_empty_home_says_so(parsed):
 
 def test_page_of_many_pictures_shows_each_once(world, parsed):
     for number in range(30):
-        made(world, history.user_message(f"number {number}"), data=FOX + b"\0" * number, at=NOW - 3600 * number)
+        write_session(
+            world, history.user_message(f"number {number}"), data=FOX + b"\0" * number, at=NOW - 3600 * number
+        )
     parsed()
     assert [entry["prompt"] for entry in entries(world)] == [f"number {number}" for number in range(30)]

@@ -113,7 +113,7 @@ def stop_while_it_indexes(world, mark, how):
 
 
 def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_path):
-    """A Codex that does not read its prompt until the test lets it, which begins when it is said that it indexes."""
+    """A Codex that does not read its prompt until the test lets it, which is once the run reports the indexing."""
     world = lab(script=Small())
     slow, mark, goes_on = tmp_path / "package" / "bin" / "codex", tmp_path / "time-is-up", tmp_path / "goes-on"
     slow.parent.mkdir(parents=True)
@@ -143,8 +143,8 @@ def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_pat
 
 
 @ENDS
-def test_run_without_file_events_does_not_wait_for_closing_words(lab, version):
-    """How often they are not even asked for is measured (``python -m tests.tools.bench --only calls``)."""
+def test_run_without_file_events_does_not_wait_for_a_closing_message(lab, version):
+    """How often none is even requested is measured (``python -m tests.tools.bench --only calls``)."""
     script = scripts.NeverCloses()
     world = lab(version, script=script)
     with calls.without_file_events() as blind:
@@ -247,7 +247,7 @@ def test_build_from_source_has_no_version(tmp_path):
 
 
 def test_newer_build_gets_every_switch():
-    assert {setting for setting, _first in features.TAKEN_FROM} <= set(features.settings(version=(0, 171, 0)))
+    assert {setting for setting, _first in features.ACCEPTED_SINCE} <= set(features.settings(version=(0, 171, 0)))
 
 
 # Signals

@@ -132,6 +132,6 @@ def test_call_above_jobs_limit_waits_for_its_turn_and_reports_it(server):
         wire.start_call("generate_image", {"prompt": "a fox", "out": server.path(f"{number}.png")}, id=number)
         wire.wait_progress("waiting for its turn" if number == 2 else "running")
     script.free.set()
-    ended = [wire.wait_answer() for _ in range(3)]
-    assert {answer["id"]: answer["result"]["isError"] for answer in ended} == dict.fromkeys(range(3), False)
+    answers = [wire.wait_answer() for _ in range(3)]
+    assert {answer["id"]: answer["result"]["isError"] for answer in answers} == dict.fromkeys(range(3), False)
     assert sorted(path.name for path in server.folder.iterdir()) == ["0.png", "1.png", "2.png"]

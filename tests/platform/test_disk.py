@@ -18,13 +18,13 @@ FULL = 51
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What is asked of the system, by name; ``asked.refusal`` is what F_FULLFSYNC is refused with."""
+def calls(monkeypatch):
+    """The calls of the system, by name; ``calls.refusal`` is the error number of F_FULLFSYNC."""
 
-    class Asked(list):
+    class Calls(list):
         refusal = None
 
-    found = Asked()
+    found = Calls()
 
     def control(_descriptor, command):
         found.append({FULL: "full"}[command])
@@ -43,27 +43,27 @@ def written(path: Path) -> None:
         assert path.read_bytes() == b"a picture"
 
 
-def test_sync_without_full_fsync_calls_fsync(asked, tmp_path, monkeypatch):
+def test_sync_without_full_fsync_calls_fsync(calls, tmp_path, monkeypatch):
     monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     written(tmp_path / "a")
-    assert asked == ["fsync"]
+    assert calls == ["fsync"]
 
 
-def test_sync_with_full_fsync_calls_it(asked, tmp_path, monkeypatch):
+def test_sync_with_full_fsync_calls_it(calls, tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
     written(tmp_path / "a")
-    assert asked == ["full"]
+    assert calls == ["full"]
 
 
 @pytest.mark.parametrize("refusal", [errno.ENOTSUP, errno.EINVAL, errno.ENOTTY, errno.EIO])
-def test_sync_with_refused_full_fsync_calls_fsync(asked, tmp_path, monkeypatch, refusal):
+def test_sync_with_refused_full_fsync_calls_fsync(calls, tmp_path, monkeypatch, refusal):
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
-    asked.refusal = refusal
+    calls.refusal = refusal
     written(tmp_path / "a")
-    assert asked == ["full", "fsync"]
+    assert calls == ["full", "fsync"]
 
 
-def test_sync_raises_what_fsync_raises(asked, tmp_path, monkeypatch):
+def test_sync_raises_what_fsync_raises(calls, tmp_path, monkeypatch):
     def broken(_descriptor):
         raise OSError(errno.EIO, "I/O error")
 

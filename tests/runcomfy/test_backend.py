@@ -32,10 +32,10 @@ def expect_error(context: RunContext, **image_options: object) -> ImagegenError:
 
 def test_backend_makes_a_picture(fake: StandIn, context: RunContext) -> None:
     fake.states.extendleft(["in_progress", "in_queue 2"])
-    made = load("runcomfy").make(request("a fox", resolution="4k"), context.run())
-    assert made.picture.data == fake.files["out.png"]
-    assert (made.cost_usd, made.request_id, made.warnings) == (0.04, REQUEST_ID, ())
-    assert (made.thread_id, made.codex_version) == (None, None)
+    result = load("runcomfy").make(request("a fox", resolution="4k"), context.run())
+    assert result.picture.data == fake.files["out.png"]
+    assert (result.cost_usd, result.request_id, result.warnings) == (0.04, REQUEST_ID, ())
+    assert (result.thread_id, result.codex_version) == (None, None)
     assert fake.lines == [SUBMIT, STATUS, STATUS, STATUS, RESULT, "GET /files/out.png"]
     assert fake.calls[0].json == {"prompt": "a fox", "resolution": "4k"}
     assert [(event.stage, event.message) for event in context.events] == [
@@ -73,10 +73,10 @@ def test_backend_warns_of_foreign_addresses_and_fetches_none(fake: StandIn, cont
     with StandIn() as foreign:
         evil = f"{foreign.web}/files/out.png"
         fake.output = {"image": evil, "images": [f"{fake.web}/files/out.png", evil, "http://cdn.runcomfy.net/x"]}
-        made = backend.make(request(), context.run())
+        result = backend.make(request(), context.run())
         assert foreign.calls == []
-    assert [w.code for w in made.warnings] == ["foreign-url", "foreign-url"]
-    assert evil in made.warnings[0].message
+    assert [w.code for w in result.warnings] == ["foreign-url", "foreign-url"]
+    assert evil in result.warnings[0].message
 
 
 def test_backend_warns_of_a_reduced_reference(
@@ -85,25 +85,25 @@ def test_backend_warns_of_a_reduced_reference(
     monkeypatch.setattr(inputs, "MAX_BYTES", 400_000)
     path = tmp_path / "large.png"
     path.write_bytes(encoded(400))
-    asked = request("a fox", str(path))
-    made = backend.make(asked, context.run())
-    assert [w.code for w in made.warnings] == ["reference-reduced"]
+    request_with_reference = request("a fox", str(path))
+    result = backend.make(request_with_reference, context.run())
+    assert [w.code for w in result.warnings] == ["reference-reduced"]
     (uri,) = fake.calls[0].json["images"]
     assert len(base64.b64decode(uri.partition(",")[2])) <= 400_000
-    _request_id, warnings = backend.submit_only(asked, context.run())
-    assert warnings == made.warnings
+    _request_id, warnings = backend.submit_only(request_with_reference, context.run())
+    assert warnings == result.warnings
     fake.next("submit", Reply(422, {"detail": "no"}))
     with pytest.raises(ImagegenError) as caught:
-        backend.make(asked, context.run())
+        backend.make(request_with_reference, context.run())
     assert [code for code, _message in caught.value.warnings] == ["reference-reduced"]
 
 
 def test_backend_takes_the_first_of_several_pictures(fake: StandIn, context: RunContext) -> None:
     fake.files["b.png"] = picture((3, 3))
     fake.output = {"images": [f"{fake.web}/files/{name}" for name in ("b.png", "out.png", "b.png")]}
-    made = backend.make(request(), context.run())
-    assert made.picture.width == 3
-    assert [w.code for w in made.warnings] == ["more-pictures"]
+    result = backend.make(request(), context.run())
+    assert result.picture.width == 3
+    assert [w.code for w in result.warnings] == ["more-pictures"]
     assert fake.lines.count("GET /files/b.png") == 1
     assert "GET /files/out.png" not in fake.lines
 
@@ -200,14 +200,14 @@ def test_token_is_in_no_log_and_no_traceback(
 
 
 def test_concurrent_runs_are_independent(fake: StandIn, context: RunContext) -> None:
-    made: list[str | None] = []
+    request_ids: list[str | None] = []
     threads = [
-        threading.Thread(target=lambda: made.append(backend.make(request(), context.run()).request_id))
+        threading.Thread(target=lambda: request_ids.append(backend.make(request(), context.run()).request_id))
         for _ in range(6)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert made == [REQUEST_ID] * 6
+    assert request_ids == [REQUEST_ID] * 6
     assert fake.submitted == 6

@@ -49,9 +49,9 @@ def expect_error(fetcher: Download, url: str) -> ImagegenError:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_download_delivers_the_bytes_unchanged(fetcher: Download, fake: StandIn, url: str, kind: str) -> None:
     fake.files["out.png"] = picture((300, 200), kind) + b"provenance"
-    found = fetcher.fetch_first((url,))
-    assert (found.data, found.format) == (fake.files["out.png"], kind.lower())
-    assert (found.width, found.height) == (300, 200)
+    downloaded = fetcher.fetch_first((url,))
+    assert (downloaded.data, downloaded.format) == (fake.files["out.png"], kind.lower())
+    assert (downloaded.width, downloaded.height) == (300, 200)
     assert fake.lines == ["GET /files/out.png"]
     assert "authorization" not in fake.calls[0].headers
 

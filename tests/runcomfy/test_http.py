@@ -16,9 +16,9 @@ from tests.runcomfy.standin import Reply, StandIn
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    made = Transport()
-    yield made
-    made.close()
+    transport = Transport()
+    yield transport
+    transport.close()
 
 
 def get(transport: Transport, url: str, limit: int = 1 << 20) -> tuple[int, bytes]:
@@ -115,13 +115,13 @@ def test_peer_without_tls_gets_no_body(transport: Transport, fake: StandIn) -> N
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
-    """A server context with a self-signed certificate, made for this test, and the certificate's path."""
+    """A server context with a self-signed certificate, arguments for this test, and the certificate's path."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {certificate}"
+    arguments = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {certificate}"
     subprocess.run(
-        ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+        ["openssl", *arguments.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

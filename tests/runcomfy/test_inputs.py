@@ -44,8 +44,8 @@ def test_every_option_has_its_field() -> None:
     ],
 )
 def test_output_name_sets_the_format(out: str | None, wanted: str | None, sent: str | None) -> None:
-    asked = dataclasses.replace(request("a", format=wanted), out=out)
-    assert inputs.prepare(asked).body.get("output_format") == sent
+    request_with_out = dataclasses.replace(request("a", format=wanted), out=out)
+    assert inputs.prepare(request_with_out).body.get("output_format") == sent
 
 
 def test_references_select_the_edit_model_in_order() -> None:
@@ -174,10 +174,10 @@ def test_invalid_request_id_is_refused(bad: str) -> None:
 @given(st.text())
 def test_id_is_one_path_segment(text: str) -> None:
     try:
-        found = inputs.check_request_id(text)
+        request_id = inputs.check_request_id(text)
     except RunComfyUsage:
         return
-    assert not set(found) & set("/?#%\\ \n\r")
+    assert not set(request_id) & set("/?#%\\ \n\r")
 
 
 def test_local_references_become_data_uris(tmp_path: Path) -> None:

@@ -46,16 +46,16 @@ def seconds() -> float:
 
 @pytest.fixture
 def harness(fake: StandIn, context: RunContext, seconds: float) -> Iterator[Harness]:
-    made = Harness(fake, context, seconds)
-    yield made
-    made.transport.close()
+    harness = Harness(fake, context, seconds)
+    yield harness
+    harness.transport.close()
 
 
 def expect_error(call: object) -> ImagegenError:
     with pytest.raises(ImagegenError) as caught:
         call()  # type: ignore[operator]
-    shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
-    assert TOKEN not in shown
+    visible = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+    assert TOKEN not in visible
     assert len(caught.value.message) < 1000
     return caught.value
 
@@ -248,8 +248,8 @@ def test_failed_status_without_result_fails(harness: Harness, fake: StandIn, wor
 )
 def test_failure_reason_is_read_from_any_shape(harness: Harness, fake: StandIn, error: object) -> None:
     fake.next("result", Reply(200, {"status": "failed", "error": error}))
-    found = expect_error(harness.wait)
-    assert (found.code, found.exit_code, found.spent) == ("generation-failed", 7, None)
+    failure = expect_error(harness.wait)
+    assert (failure.code, failure.exit_code, failure.spent) == ("generation-failed", 7, None)
 
 
 HICCUPS = [

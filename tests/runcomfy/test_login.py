@@ -14,9 +14,9 @@ from tests.runcomfy.standin import TOKEN, Reply, StandIn
 HTML = b"<html>maintenance</html>"
 
 
-def sign_in(fake: StandIn, context: RunContext, shown: list[Code] | None = None) -> str:
-    found = Login(fake.web, context.interrupt).run((shown if shown is not None else []).append)
-    return found.header()["Authorization"]
+def sign_in(fake: StandIn, context: RunContext, shown_codes: list[Code] | None = None) -> str:
+    token = Login(fake.web, context.interrupt).run((shown_codes if shown_codes is not None else []).append)
+    return token.header()["Authorization"]
 
 
 def expect_error(fake: StandIn, context: RunContext) -> ImagegenError:
@@ -32,10 +32,10 @@ def test_login_shows_the_code_and_returns_the_token(fake: StandIn, context: RunC
     fake.next(
         "start", Reply(200, {"device_code": "device-code-1", "user_code": "AB-12", "verify_url": "https://x.test/cli"})
     )
-    shown: list[Code] = []
-    assert sign_in(fake, context, shown) == f"Bearer {TOKEN}"
-    assert [(code.verify_url, code.user_code) for code in shown] == [("https://x.test/cli", "AB-12")]
-    assert "device-code-1" not in repr(shown)
+    shown_codes: list[Code] = []
+    assert sign_in(fake, context, shown_codes) == f"Bearer {TOKEN}"
+    assert [(code.verify_url, code.user_code) for code in shown_codes] == [("https://x.test/cli", "AB-12")]
+    assert "device-code-1" not in repr(shown_codes)
     assert fake.lines == ["POST /api/cli-auth/start"] + ["POST /api/cli-auth/poll"] * 4
     assert all("authorization" not in call.headers for call in fake.calls)
 

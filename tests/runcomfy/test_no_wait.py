@@ -28,9 +28,9 @@ def test_no_wait_prints_the_id_and_polls_nothing(fake: StandIn, capsys: pytest.C
 def test_no_wait_with_json_prints_one_object(fake: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     submit_only(request(), json_wanted=True)
     (line,) = capsys.readouterr().out.splitlines()
-    found = promised.read(line)
-    assert (found["ok"], found["backend"], found["images"]) == (True, "runcomfy", [])
-    assert (found["request_id"], found["request_ids"]) == (REQUEST_ID, [REQUEST_ID])
+    envelope = promised.read(line)
+    assert (envelope["ok"], envelope["backend"], envelope["images"]) == (True, "runcomfy", [])
+    assert (envelope["request_id"], envelope["request_ids"]) == (REQUEST_ID, [REQUEST_ID])
 
 
 def test_no_wait_with_count_prints_every_id(fake: StandIn, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,9 +20,9 @@ KEYS = st.sampled_from(["error_code", "error_message", "message", "error", "deta
 
 
 def error_of(status: int, value: object = None) -> ImagegenError:
-    found = responses.refusal(responses.parse(status, json.dumps(value).encode()))
-    assert found is not None
-    return found
+    error = responses.refusal(responses.parse(status, json.dumps(value).encode()))
+    assert error is not None
+    return error
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_message_is_found_in_any_shape() -> None:
     ],
 )
 def test_failed_job_has_its_reason(error: object, code: str) -> None:
-    found = responses.failure(responses.Response(200, {"status": "failed", "error": error}))
-    assert (found.code, found.exit_code, found.spent) == (code, 7, None)
+    failure = responses.failure(responses.Response(200, {"status": "failed", "error": error}))
+    assert (failure.code, failure.exit_code, failure.spent) == (code, 7, None)
 
 
 def test_failed_job_has_its_cost() -> None:
@@ -193,9 +193,9 @@ def test_retry_after_is_read_as_number(text: str | None, seconds: float | None) 
 
 
 def test_retry_after_is_read_as_date() -> None:
-    found = responses.parse_retry_after(formatdate(time() + 30, usegmt=True))
-    assert found is not None
-    assert 25 < found <= 30
+    seconds = responses.parse_retry_after(formatdate(time() + 30, usegmt=True))
+    assert seconds is not None
+    assert 25 < seconds <= 30
     assert responses.parse_retry_after(formatdate(0, usegmt=True)) == 0.0
 
 

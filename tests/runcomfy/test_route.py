@@ -52,10 +52,15 @@ def test_run_delivers_the_picture(shell: Shell, fake: StandIn) -> None:
     path = shell.work / "fox.png"
     assert (done.code, done.err) == (0, "")
     assert path.read_bytes() == fake.files["out.png"]
-    found = done.json
-    assert (found["ok"], found["backend"], found["error"], found["warnings"]) == (True, "runcomfy", None, [])
-    assert (found["cost_usd"], found["request_id"]) == (0.04, REQUEST_ID)
-    assert (found["images"][0]["path"], found["images"][0]["original"]) == (str(path), True)
+    envelope = done.json
+    assert (envelope["ok"], envelope["backend"], envelope["error"], envelope["warnings"]) == (
+        True,
+        "runcomfy",
+        None,
+        [],
+    )
+    assert (envelope["cost_usd"], envelope["request_id"]) == (0.04, REQUEST_ID)
+    assert (envelope["images"][0]["path"], envelope["images"][0]["original"]) == (str(path), True)
     assert fake.lines == GOOD
     assert fake.calls[0].json == {"prompt": "a fox"}
     assert [p.name for p in shell.work.iterdir()] == ["fox.png"]

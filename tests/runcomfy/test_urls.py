@@ -105,9 +105,9 @@ def test_redirect_target_is_checked(location: str | None, target: str | None) ->
 
 def test_addresses_are_found_once_and_in_order() -> None:
     a, b, evil = "https://a.runcomfy.net/1", "https://b.runcomfy.com/2", "https://evil.test/3"
-    found = RULES.classify({"image": b, "images": [a, evil, b, 5, None, {"url": "HTTP://evil.test"}], "text": "no"})
-    assert found.own == (b, a)
-    assert found.foreign == (evil, "HTTP://evil.test")
+    urls = RULES.classify({"image": b, "images": [a, evil, b, 5, None, {"url": "HTTP://evil.test"}], "text": "no"})
+    assert urls.own == (b, a)
+    assert urls.foreign == (evil, "HTTP://evil.test")
     deep: object = a
     for _ in range(100_000):
         deep = [deep]

@@ -216,7 +216,7 @@ class Fuzz:
         for data in strays.pictures:
             # the fallback can't recognize a disguised user message: a run recognizes its references by their bytes
             self.accept(data, reference_allowed=True)
-        self.explain(recording, events, records, "")
+        self.explain(events, records, "")
 
     def accept(self, data: bytes | None, *, reference_allowed: bool) -> None:
         """Decode the result of a parser completely, as a run does before it uses it."""
@@ -231,7 +231,7 @@ class Fuzz:
         assert reference_allowed or (picture.width, picture.height) != (REFERENCE_SIDE, REFERENCE_SIDE)
         assert picture.format != "png" or is_sound_png(data), data.hex()
 
-    def explain(self, recording: recorded.Recording, events: Events, records: rollout.Records, stderr: str) -> None:
+    def explain(self, events: Events, records: rollout.Records, stderr: str) -> None:
         evidence = failures.Evidence(
             exit_code=self.dice.choice((0, 1, -9, None)), timed_out=self.dice.random() < 0.2, timeout_sec=3.0,
             thread_id=self.dice.choice((None, events.thread_id, "x")), session_found=self.dice.random() < 0.8,
@@ -256,7 +256,7 @@ class Fuzz:
             events.feed(line[:cut])
             events.feed(line[cut:])
         assert events.thread_id is None or "/" not in events.thread_id
-        self.explain(recording, events, rollout.Records(), "")
+        self.explain(events, rollout.Records(), "")
 
     def words(self, _lines: int) -> None:
         recording, words = self.dice.choice(self.recordings), Words()
@@ -272,7 +272,7 @@ class Fuzz:
             error_patterns.of_tool(f"image generation failed: {text}")
             error_patterns.of_turn(text, info)
             error_patterns.of_start(text)
-        self.explain(recording, events, rollout.Records(), words.text)
+        self.explain(events, rollout.Records(), words.text)
 
     def answers(self, _lines: int) -> None:
         for original in ANSWERS:

@@ -73,7 +73,7 @@ FAULTS = (
     ),
     Fault(
         "codex/process.py",
-        "        # what the leader left behind in its group (an MCP server, say) must not outlive us\n"
+        "        # a process that the leader left in its group, such as an MCP server, must not outlive the run\n"
         "        self.send_signal(KILL)\n",
         "",
         "processes that Codex started, such as an MCP server, survive the run",
@@ -116,7 +116,7 @@ FAULTS = (
     ),
     Fault(
         "codex/run/resume.py",
-        "return _saved(path, status) not in self.files",
+        "return _file_state(path, status) not in self.files",
         "return path not in self.files",
         "a file saved by an earlier turn is delivered as the new picture",
         ("generation/test_resume.py",),
@@ -172,8 +172,8 @@ FAULTS = (
     ),
     Fault(
         "codex/run/workspace.py",
-        "or not _is_own(folder) or is_held(folder):",
-        "or not _is_own(folder):",
+        "return _is_own(folder) and is_locked(folder, folder=True) is False",
+        "return _is_own(folder)",
         "the working folder and the references of a running run are removed",
         ("codex/run/test_workspace.py",),
     ),

@@ -33,7 +33,7 @@ from typing import Any
 
 from codex_imagegen import render
 from codex_imagegen.codex import error_patterns
-from codex_imagegen.codex.appserver.client import AppServer, Refused
+from codex_imagegen.codex.appserver.client import AppServer, RequestRefused
 from codex_imagegen.codex.install import npm
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.errors import CodexFailed, OutUnwritable
@@ -88,19 +88,19 @@ def _read_account(server: AppServer) -> Account:
     try:
         answer = server.request("account/read", {"refreshToken": False})
         plan = _plan(as_object(answer.get("account")).get("planType"))
-    except Refused as error:
+    except RequestRefused as error:
         problem = _quoted(error)
     try:
         answer = server.request("account/rateLimits/read", None)
         limits = _limits(answer)
         plan = plan or _plan(as_object(answer.get("rateLimits")).get("planType"))
         problem = None if limits else "Codex reports no limits"
-    except Refused as error:
+    except RequestRefused as error:
         problem = _quoted(error)
     return Account(plan, limits or None, problem)
 
 
-def _quoted(error: Refused) -> str:
+def _quoted(error: RequestRefused) -> str:
     # secrets are hidden before the text is cut: half a URL shows its password without the mark that identifies it
     return f"Codex said: {render.without_secrets(str(error))[:_MAX_QUOTED_CHARS]}"
 

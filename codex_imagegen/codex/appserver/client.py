@@ -35,7 +35,7 @@ _TICK_SEC, _CLOSING_SEC, _BRIEF_CLOSING_SEC = 0.2, 5.0, 0.3
 _CLIENT = {"name": "codex-imagegen", "title": "codex-imagegen", "version": __version__}
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """Codex refused a request; the text is Codex's own."""
 
     @property
@@ -93,7 +93,7 @@ class AppServer:
         self._process.stop(BRIEF_STOP_SIGNALS if self._is_brief else STOP_SIGNALS)
 
     def request(self, method: str, params: dict[str, Any] | None, *, finish_sec: float = 0.0) -> dict[str, Any]:
-        """Send one request and return its result; raises :class:`Refused` where Codex answers with an error.
+        """Send one request and return its result; raises :class:`RequestRefused` where Codex answers with an error.
 
         An interrupt ends the wait after ``finish_sec`` seconds, for a request whose answer must not be missed.
         """
@@ -109,7 +109,7 @@ class AppServer:
             return as_object(answer["result"])
         error = answer.get("error")
         message = error.get("message") if isinstance(error, dict) else error
-        raise Refused(as_text(message) or "an answer without a result")
+        raise RequestRefused(as_text(message) or "an answer without a result")
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()

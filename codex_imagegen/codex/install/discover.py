@@ -28,7 +28,7 @@ PLACES = (
 )
 """Locations of a Codex that is not on PATH, in search order; those of editors come last."""
 
-HOST = "codex-code-mode-host"
+CODE_MODE_HOST = "codex-code-mode-host"
 """The program with which Codex runs the scripts of a code-mode model; in npm's packages from 0.144.6 on."""
 
 _NATIVE_MAGICS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
@@ -58,15 +58,15 @@ def origin(codex: str) -> str:
 
 
 def missing_host(codex: str) -> str | None:
-    """Where the code-mode host of a native Codex is missing; None where it exists, or nobody can know.
+    """Where the code-mode host of a native Codex is missing; None where it exists, or can't be known.
 
-    Codex looks for it beside its own file. Of a script nobody can know, since it may start any Codex from anywhere.
+    Codex looks for it beside its own file. For a script it can't be known: it may start any Codex from anywhere.
     """
     binary = npm.binary(codex)
     if not _is_native(binary):
         return None
     folders = dict.fromkeys((os.path.dirname(os.path.realpath(binary)), os.path.dirname(os.path.abspath(binary))))
-    places = [os.path.join(folder, HOST) for folder in folders]
+    places = [os.path.join(folder, CODE_MODE_HOST) for folder in folders]
     return None if any(map(os.path.exists, places)) else places[0]
 
 

@@ -93,7 +93,7 @@ def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def argv(
+def build_argv(
     codex: str,
     folder: str,
     *,
@@ -122,10 +122,10 @@ def argv(
 def instructions(references: int, image_options: ImageOptions) -> str:
     """The developer instructions that the model gets beside the prompt, which itself stays as it was typed."""
     sentence = _REFERENCES.format(count=references) if references else ""
-    return INSTRUCTIONS.replace("{references}", sentence).replace("{options}", options_sentence(image_options))
+    return INSTRUCTIONS.replace("{references}", sentence).replace("{options}", describe_options(image_options))
 
 
-def options_sentence(image_options: ImageOptions) -> str:
+def describe_options(image_options: ImageOptions) -> str:
     """The options as one sentence with a space after it, or nothing: the tool has no parameters for them."""
     parts = []
     if image_options.size:
@@ -141,10 +141,10 @@ def options_sentence(image_options: ImageOptions) -> str:
     return f"The picture should be {', '.join(parts)}. " if parts else ""
 
 
-NO_PICTURE = ("fork", "review")
+SUBCOMMANDS_WITHOUT_PICTURE = ("fork", "review")
 """Subcommands that read no prompt from stdin, and so make no picture (``fork``: in 0.169.0, not in 0.138.0)."""
 
-VALUED = {
+OPTIONS_WITH_VALUE = {
     "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-p", "--profile",
     "-s", "--sandbox", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
     "--thread-source", "--cyber-access-program",
@@ -159,7 +159,7 @@ def resumed_thread(arguments: Sequence[str]) -> str | None:
     if it is ended before it has read ours.
     """
     subcommand, *words = _positionals(arguments) or [""]
-    if subcommand in NO_PICTURE:
+    if subcommand in SUBCOMMANDS_WITHOUT_PICTURE:
         raise UsageError(f"codex exec {subcommand} makes no picture", hint="to continue a thread, use: resume THREAD")
     if subcommand not in {"", "resume"} or len(words) > 1 or (words and "--last" in arguments):
         raise UsageError(
@@ -181,5 +181,7 @@ def _positionals(arguments: Sequence[str]) -> list[str]:
     """The arguments that are no options and no values of options."""
     words = list(arguments)
     end = words.index("--") if "--" in words else len(words)  # what follows is no option, and no subcommand
-    no_values = [word for previous, word in zip(["", *words], words[:end], strict=False) if previous not in VALUED]
+    no_values = [
+        word for previous, word in zip(["", *words], words[:end], strict=False) if previous not in OPTIONS_WITH_VALUE
+    ]
     return [word for word in no_values if not word.startswith("-")] + words[end:]

@@ -114,7 +114,7 @@ def _failed_start(evidence: Evidence) -> errors.ImagegenError | None:
         )
     if reason.code == "codex-failed":
         reason = Reason(reason.code, f"it {_describe_exit(evidence.exit_code)} and said: {reason.message}")
-    return error_messages.error(reason, spent=False)
+    return error_messages.to_error(reason, spent=False)
 
 
 def _missing_host(evidence: Evidence) -> errors.ImagegenError | None:
@@ -123,7 +123,7 @@ def _missing_host(evidence: Evidence) -> errors.ImagegenError | None:
     if message is None:
         return None
     reason = error_patterns.of_tool(message) or Reason("codex-incomplete", message)
-    return error_messages.error(reason, spent=has_spent(evidence))
+    return error_messages.to_error(reason, spent=has_spent(evidence))
 
 
 def _failed_tool(evidence: Evidence) -> errors.ImagegenError | None:
@@ -132,7 +132,7 @@ def _failed_tool(evidence: Evidence) -> errors.ImagegenError | None:
     for failure in reversed(records.failures):
         if failure.get("type") == "usageLimitExceeded":
             resets_at = error_patterns.unix_time(failure.get("resetsAt"))
-            return error_messages.error(Reason("usage-limit", "the limit for pictures", resets_at), spent=True)
+            return error_messages.to_error(Reason("usage-limit", "the limit for pictures", resets_at), spent=True)
     if evidence.damaged or records.undecodable_count:
         damage = evidence.damaged or "it is no PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made but is damaged: {damage}", hint="try again", spent=True)
@@ -143,7 +143,7 @@ def _failed_tool(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     if reason.code == "tool-unavailable":
         return _unavailable_tool(evidence, is_certain=True)
-    return error_messages.error(_with_drawing_time(reason, evidence), spent=True)
+    return error_messages.to_error(_with_drawing_time(reason, evidence), spent=True)
 
 
 def _killed(evidence: Evidence) -> errors.ImagegenError | None:
@@ -173,7 +173,7 @@ def _failed_turn(evidence: Evidence) -> errors.ImagegenError | None:
     if spent is None and (refused or _is_offline(reason, events)):
         spent = False
     resets_at = records.limit_resets_at or reason.resets_at if reason.code == "usage-limit" else None
-    return error_messages.error(replace(reason, resets_at=resets_at), spent=spent)
+    return error_messages.to_error(replace(reason, resets_at=resets_at), spent=spent)
 
 
 def _missing_session(evidence: Evidence) -> errors.ImagegenError | None:
@@ -183,9 +183,9 @@ def _missing_session(evidence: Evidence) -> errors.ImagegenError | None:
     spent = has_spent(evidence)
     if _is_disk_full(evidence):
         reason = Reason("session-missing", "no disk space is left", hint=error_messages.DISK_HINT)
-        return error_messages.error(reason, spent=spent)
+        return error_messages.to_error(reason, spent=spent)
     if _is_unsaved(evidence):
-        return error_messages.error(Reason("session-missing", ""), spent=spent)
+        return error_messages.to_error(Reason("session-missing", ""), spent=spent)
     return errors.SessionMissing(
         "Codex ran, but no session of this run can be found", hint="leave out --ephemeral", spent=spent
     )
@@ -212,9 +212,9 @@ def _turn_without_picture(evidence: Evidence) -> errors.ImagegenError:
     message = records.message or evidence.events.agent_message
     reason = error_patterns.of_hosted(message) if message else None
     if reason is not None:
-        return error_messages.error(reason, spent=True)
+        return error_messages.to_error(reason, spent=True)
     if records.failed_items:
-        return error_messages.error(Reason("generation-failed", "it gave no reason"), spent=True)
+        return error_messages.to_error(Reason("generation-failed", "it gave no reason"), spent=True)
     # before the model's words: it may have drawn a picture that Codex could not save
     if _is_disk_full(evidence) or _is_space_low(evidence):
         return errors.NoPicture(
@@ -240,13 +240,13 @@ def _unavailable_tool(evidence: Evidence, *, is_certain: bool) -> errors.Imagege
     if provider:
         message = f"the model_provider {provider} does not have it"
         reason = Reason("tool-unavailable", message, hint=error_messages.PROVIDER_HINT)
-        return error_messages.error(reason, spent=spent)
+        return error_messages.to_error(reason, spent=spent)
     login = "chatgpt" if records.has_account else evidence.login()
     if login == "none":
-        return error_messages.error(Reason("not-logged-in", ""), spent=spent)
+        return error_messages.to_error(Reason("not-logged-in", ""), spent=spent)
     if login == "api-key" and (is_certain or _is_version_from(_API_KEY_SINCE, evidence)):
-        return error_messages.error(Reason("tool-unavailable", "the login is an API key"), spent=spent)
-    return error_messages.error(Reason("tool-unavailable", ""), spent=spent) if is_certain else None
+        return error_messages.to_error(Reason("tool-unavailable", "the login is an API key"), spent=spent)
+    return error_messages.to_error(Reason("tool-unavailable", ""), spent=spent) if is_certain else None
 
 
 def _refused(message: str, evidence: Evidence) -> errors.ImagegenError:
@@ -312,7 +312,7 @@ def _is_unsaved(evidence: Evidence) -> bool:
 
 def _is_disk_full(evidence: Evidence) -> bool:
     """Whether Codex says so, or could not save its session while little space is left."""
-    is_reported = error_messages.tells_of_full_disk(_error_text(evidence))
+    is_reported = error_messages.reports_full_disk(_error_text(evidence))
     return is_reported or (_is_space_low(evidence) and _is_unsaved(evidence))
 
 

@@ -41,7 +41,9 @@ def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:
     return SizeLimits(each=_bytes_of(MAX_DATA_URL - _URL_PREFIX), total=total // _STEP_BYTES * _STEP_BYTES)
 
 
-def explain(error: ImagegenError, references: Sequence[Reference], reduced: Sequence[Warning_]) -> None:
+def explain_large_references(
+    error: ImagegenError, references: Sequence[Reference], reduced: Sequence[Warning_]
+) -> None:
     """Add to an error the warnings about reduced references, and a hint where large ones may have caused it."""
     error.warnings = (*((warning.code, warning.message) for warning in reduced), *error.warnings)
     size = sum(len(reference.data) for reference in references)

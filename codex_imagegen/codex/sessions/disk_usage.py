@@ -16,7 +16,7 @@ _MAX_DEPTH = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class DiskUsage:
     """Files and their bytes. ``is_complete`` is False where the time limit ended the count."""
 
     rollouts: int
@@ -26,7 +26,7 @@ class Usage:
     is_complete: bool
 
 
-def count(codex_home: str, seconds: float) -> Usage:
+def count(codex_home: str, seconds: float) -> DiskUsage:
     """Count for about ``seconds`` at most. Links are not followed, and folders that can't be listed are left out."""
     deadline = time.monotonic() + seconds
     counts = []
@@ -37,7 +37,7 @@ def count(codex_home: str, seconds: float) -> Usage:
                 files, size = files + 1, size + length
         counts.append((files, size))
     (pictures, picture_bytes), (rollouts, rollout_bytes) = counts
-    return Usage(rollouts, rollout_bytes, pictures, picture_bytes, time.monotonic() <= deadline)
+    return DiskUsage(rollouts, rollout_bytes, pictures, picture_bytes, time.monotonic() <= deadline)
 
 
 def pictures_since(codex_home: str, since: float, seconds: float) -> int:
@@ -48,7 +48,7 @@ def pictures_since(codex_home: str, since: float, seconds: float) -> int:
     """
     deadline, count = time.monotonic() + seconds, 0
     for folder in dict.fromkeys((*layout.folders(codex_home), *layout.folders(codex_home, since))):
-        for thread in layout.threads(folder):
+        for thread in layout.list_thread_ids(folder):
             if time.monotonic() > deadline:
                 return count
             files = fallback.saved_files(layout.pictures_folder(codex_home, thread))

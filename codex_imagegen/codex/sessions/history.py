@@ -1,6 +1,6 @@
 """Lists past sessions: by thread, newest first, or by last change, wherever Codex keeps them.
 
-Names and times of change come from the file system. Only :func:`ended` reads contents: the end of a rollout.
+Names and times of change come from the file system. Only :func:`read_last_write` reads contents: the end of a rollout.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def find(codex_home: str, thread_id: str) -> SessionRef | None:
         found = _find_thread(_walk(folder, depth=0), thread_id)
         if found and not found.is_compressed:
             return found
-    found = _find_thread(everywhere(codex_home), thread_id)
+    found = _find_thread(iter_all_rollouts(codex_home), thread_id)
     if found is None and _is_folder(layout.pictures_folder(codex_home, thread_id)):
         return SessionRef(thread_id, None)
     return found
 
 
-def ref_of_file(path: str) -> SessionRef:
+def read_ref(path: str) -> SessionRef:
     """The session of a rollout file; raises OSError where it is missing, :class:`ValueError` for a folder or device."""
     path = os.path.abspath(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -88,21 +88,21 @@ def newest(codex_home: str) -> Iterator[SessionRef]:
             yield ref if ref.path else _with_rollout(codex_home, ref)
 
 
-def changed(codex_home: str) -> list[tuple[float, SessionRef]]:
+def list_by_change(codex_home: str) -> list[tuple[float, SessionRef]]:
     """Every rollout, and every folder of pictures without one, with its time of last change; the latest first.
 
-    Times are Unix seconds. A resumed session keeps its name and its place when it changes, so the file system is asked
-    about each session, at some microseconds each.
+    Times are Unix seconds. A resumed session keeps its name and its place, so the file system is queried for each
+    session, at some microseconds each.
     """
     folders = {ref.thread_id: _pictures_mtime(codex_home, ref) for ref in _picture_folders(codex_home)}
-    refs = list(everywhere(codex_home))
+    refs = list(iter_all_rollouts(codex_home))
     without_rollout = folders.keys() - {ref.thread_id for ref in refs}
     found = [(max(_mtime(ref.path or ""), folders.get(ref.thread_id, 0.0), ref.created_at), ref) for ref in refs]
     found += [(folders[thread], SessionRef(thread, None)) for thread in without_rollout]
     return sorted(found, key=lambda item: (item[0], item[1].created_at), reverse=True)
 
 
-def ended(codex_home: str, ref: SessionRef, changed: float) -> float:
+def read_last_write(codex_home: str, ref: SessionRef, changed: float) -> float:
     """When the last record or picture of a session was written; ``changed`` where its rollout does not tell.
 
     A copy or a backup may have changed the rollout since.
@@ -117,7 +117,7 @@ def ended(codex_home: str, ref: SessionRef, changed: float) -> float:
     return max(recorded, _pictures_mtime(codex_home, ref))
 
 
-def doubled(codex_home: str) -> set[str]:
+def find_duplicates(codex_home: str) -> set[str]:
     """The threads that more than one rollout is named by, in whatever folder, compressed or not."""
     counts = Counter(ref.thread_id for ref in (*rollouts(codex_home), *_archived(codex_home)) if ref.thread_id)
     return {thread_id for thread_id, count in counts.items() if count > 1}
@@ -128,7 +128,7 @@ def rollouts(codex_home: str) -> Iterator[SessionRef]:
     return _walk(os.path.join(codex_home, "sessions"), _DEPTH)
 
 
-def everywhere(codex_home: str) -> Iterator[SessionRef]:
+def iter_all_rollouts(codex_home: str) -> Iterator[SessionRef]:
     """Yield every rollout, compressed ones too: first those in ``sessions/``, then the archived ones."""
     yield from rollouts(codex_home)
     yield from _walk_archive(codex_home)

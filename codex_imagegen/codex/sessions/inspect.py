@@ -26,14 +26,14 @@ _END_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RolloutFormat:
     """The format of a rollout: the version that wrote it, and what this version does not know of it, in words."""
 
     codex_version: str | None
     problems: tuple[str, ...] = ()
 
 
-def check_format(path: str, deadline: float) -> Shape | None:
+def check_format(path: str, deadline: float) -> RolloutFormat | None:
     """Look for a format that this version does not know: an early sign that a newer Codex has changed it.
 
     Returns None where the rollout is empty, too large or unreadable, or ``time.monotonic()`` passed the deadline.
@@ -60,7 +60,7 @@ def has_multiple_turns(path: str) -> bool:
     return first != last if first and last else len(_all_turns(path)) > 1
 
 
-def _check_lines(path: str, tail: Tail, deadline: float) -> Shape | None:
+def _check_lines(path: str, tail: Tail, deadline: float) -> RolloutFormat | None:
     records, unrecognized = rollout.Records(), fallback.UnrecognizedImages()
     kinds: dict[str, None] = {}
     image_count, is_empty = 0, True
@@ -82,12 +82,12 @@ def _check_lines(path: str, tail: Tail, deadline: float) -> Shape | None:
         problems.append(f"records of the kind {', '.join(kinds)}")
     if not image_count and unrecognized.pictures:
         problems.append("a picture in a record of no known kind")
-    return Shape(records.evidence.codex_version, tuple(problems))
+    return RolloutFormat(records.evidence.codex_version, tuple(problems))
 
 
 def _unknown_kind(line: bytes) -> str | None:
     """The kind of a record that is not known, if it is a word."""
-    if rollout.kind(line) in rollout.KINDS:
+    if rollout.read_kind(line) in rollout.KINDS:
         return None
     record, _pictures = rollout.parse(line)
     if not record:

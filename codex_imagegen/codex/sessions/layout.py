@@ -86,7 +86,7 @@ def named(day_folders: Iterable[str], thread_id: str) -> str | None:
     return None
 
 
-def threads(folder: str) -> Iterator[str]:
+def list_thread_ids(folder: str) -> Iterator[str]:
     """Yield the thread ids in the names of a folder's rollouts."""
     for name in _names(folder):
         thread = name.removeprefix(_PREFIX).partition(_SUFFIX)[0][-36:]

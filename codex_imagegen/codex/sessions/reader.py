@@ -20,7 +20,7 @@ from codex_imagegen.values import as_list, as_object
 
 MAX_CHARS = 8000
 """Characters of a prompt that are kept; Codex takes up to 1,048,576."""
-FIRST_CHARS = 500
+MAX_FIRST_PROMPT_CHARS = 500
 """Characters of the first prompt that are kept: enough to recognize a session."""
 
 _MAX_PENDING = 10_000
@@ -135,7 +135,7 @@ class SessionReader:
     def _wants(self, head: bytes) -> bool:
         if self._tick is not None:
             self._tick()
-        return rollout.wants(head) or speaks(head)
+        return rollout.wants(head) or may_hold_prompt(head)
 
     def _lines(self) -> Iterator[bytes]:
         """Yield each relevant line, and the incomplete last one, which a kill may have cut."""
@@ -181,11 +181,11 @@ class PromptReader:
     def prompt(self) -> str | None:
         """The beginning of the session's first prompt, as it was typed."""
         first = self._first_typed or self._first_likely
-        return first[:FIRST_CHARS] if first else None
+        return first[:MAX_FIRST_PROMPT_CHARS] if first else None
 
     def read(self, line: bytes) -> None:
         """Read one record."""
-        if not speaks(line[:HEAD]):
+        if not may_hold_prompt(line[:HEAD]):
             return
         record, found = rollout.parse(line)
         payload = record.get("payload")
@@ -198,11 +198,11 @@ class PromptReader:
             self.context = replace(self.context, prompt=typed)
         elif payload.get("role") == "user" and (likely := _user_text(payload)):
             self._first_likely = self._first_likely or likely
-            references = tuple(rollout.pictures_of(payload, found))
+            references = tuple(rollout.find_pictures(payload, found))
             self.context = replace(self.context, prompt=likely, references=references)
 
 
-def speaks(head: bytes) -> bool:
+def may_hold_prompt(head: bytes) -> bool:
     """Whether a line with this beginning may hold a prompt or a model."""
     return _CONTEXT_MARK in head or any(mark in head for mark in _USER_MARKS)
 

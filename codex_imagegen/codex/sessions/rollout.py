@@ -105,7 +105,7 @@ def wants(head: bytes) -> bool:
     return kind[1] not in _IGNORED_KINDS and kind[2] not in _IGNORED_PAYLOADS
 
 
-def kind(head: bytes) -> str | None:
+def read_kind(head: bytes) -> str | None:
     """The kind that a record's beginning names: one of :data:`KINDS`, unless a newer Codex has added one."""
     found = _TYPES.search(head[:HEAD])
     return found[1].decode() if found else None
@@ -293,7 +293,7 @@ def time_of(head: bytes) -> float | None:
     return when if 0 < when < _MAX_TIME else None
 
 
-def pictures_of(message: dict[str, Any], found: list[memoryview]) -> Iterator[Blob]:
+def find_pictures(message: dict[str, Any], found: list[memoryview]) -> Iterator[Blob]:
     """The pictures in a message, in base64."""
     return _image_urls(message.get("content"), found)
 

@@ -12,7 +12,7 @@ import pytest
 from codex_imagegen.codex.appserver import account, client
 from codex_imagegen.codex.appserver.account import Account, Limit
 from codex_imagegen.errors import CodexMissing
-from tests.doctor.examined import HANGING
+from tests.doctor.runs import HANGING
 from tests.support import account as back_end
 from tests.support import builds
 from tests.support.history import new_thread_id

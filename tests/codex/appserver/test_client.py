@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from codex_imagegen.codex.appserver import client
-from codex_imagegen.codex.appserver.client import AppServer, Refused
+from codex_imagegen.codex.appserver.client import AppServer, RequestRefused
 from codex_imagegen.codex.install import npm
 from codex_imagegen.errors import CodexFailed, CodexMissing, Interrupted
 from codex_imagegen.interrupt import Interrupt
@@ -41,10 +41,10 @@ def test_unknown_method_is_refused_and_the_server_goes_on(lab, version):
     world = lab(version)
     with server(world) as client:
         for _ in range(2):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(RequestRefused) as refused:
                 client.request("no/such/method", {})
             assert refused.value.is_unknown_method
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             client.request("thread/resume", {"threadId": "01a1fd90-6d88-77b0-8e4a-134f213fd3f2"})
         assert not refused.value.is_unknown_method
         assert "thread" in client.request("thread/start", {"cwd": "/"})

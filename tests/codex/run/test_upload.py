@@ -43,7 +43,7 @@ def test_upload_limit_is_the_same_for_prompts_of_a_batch(full_turn, total):
 @pytest.mark.parametrize("kind", [Moderation, NetworkError])
 def test_error_with_large_references_names_them(kind):
     error = kind("it failed", hint="try again")
-    upload.explain(error, [LARGE], [WARNING])
+    upload.explain_large_references(error, [LARGE], [WARNING])
     assert error.hint == "try again; smaller references may help, too: these have 20.0 MB"
     assert error.warnings == (("reference-reduced", "smaller"),)
 
@@ -51,17 +51,17 @@ def test_error_with_large_references_names_them(kind):
 def test_error_names_references_of_8_mb_together():
     half = Reference("a.png", bytes(4_000_000), "png")
     error = Moderation("no")
-    upload.explain(error, [half, half], [])
+    upload.explain_large_references(error, [half, half], [])
     assert error.hint == "smaller references may help, too: these have 8.0 MB"
 
 
 def test_error_without_large_references_names_none():
     below = Reference("a", bytes(7_999_999), "png")
     for error, reference in ((UsageLimit("no more"), LARGE), (Moderation("no"), below)):
-        upload.explain(error, [reference], [])
+        upload.explain_large_references(error, [reference], [])
         assert (error.hint, error.warnings) == (None, ())
     error = NetworkError("failed", hint="give fewer or smaller references")
-    upload.explain(error, [LARGE], [])
+    upload.explain_large_references(error, [LARGE], [])
     assert error.hint == "give fewer or smaller references"
 
 

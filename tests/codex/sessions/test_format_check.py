@@ -9,13 +9,13 @@ import time
 import pytest
 
 from codex_imagegen.codex.sessions import inspect
-from codex_imagegen.codex.sessions.inspect import Shape
+from codex_imagegen.codex.sessions.inspect import RolloutFormat
 from tests.support import recorded
 from tests.support.history import History, generated_image, new_thread_id, rollout_line, user_image, user_message
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
-KNOWN = Shape("0.169.0")
+KNOWN = RolloutFormat("0.169.0")
 RECORDINGS = [recording for recording in recorded.all_of() if recording.lines]
 
 
@@ -61,7 +61,7 @@ def test_record_without_a_type_is_named(codex_home, odd):
 def test_first_record_without_a_thread_is_named(codex_home):
     path = codex_home.rollout(user_message())
     path.write_bytes(rollout_line(user_message()) + b"\n")
-    assert check(path) == Shape(None, ("a first record that names no thread",))
+    assert check(path) == RolloutFormat(None, ("a first record that names no thread",))
 
 
 def test_records_in_another_order_are_known(codex_home):

@@ -24,7 +24,7 @@ def ids(codex_home):
 
 def test_find_looks_first_in_the_days_of_the_thread_id(codex_home, monkeypatch):
     rollout = codex_home.rollout(at=time.time() - YEAR_SEC)
-    monkeypatch.setattr(sessions, "everywhere", pytest.fail)
+    monkeypatch.setattr(sessions, "iter_all_rollouts", pytest.fail)
     assert sessions.find(str(codex_home.home), history.thread_of(rollout)) == sessions.SessionRef(
         history.thread_of(rollout), str(rollout)
     )
@@ -94,12 +94,12 @@ def test_newest_without_a_home_is_empty(tmp_path):
 def test_of_file_reads_the_thread_from_record_or_name(codex_home, tmp_path):
     rollout = codex_home.rollout()
     renamed = rollout.rename(tmp_path / "mine.jsonl")
-    assert sessions.ref_of_file(str(renamed)).thread_id == history.thread_of(rollout)
+    assert sessions.read_ref(str(renamed)).thread_id == history.thread_of(rollout)
     named = tmp_path / rollout.name
     named.write_bytes(b"rubbish")
-    assert sessions.ref_of_file(str(named)).thread_id == history.thread_of(rollout)
+    assert sessions.read_ref(str(named)).thread_id == history.thread_of(rollout)
     renamed.write_bytes(history.rollout_line(history.session_meta("../../etc")) + b"\n")
-    assert sessions.ref_of_file(str(renamed)).thread_id is None
+    assert sessions.read_ref(str(renamed)).thread_id is None
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
@@ -107,7 +107,7 @@ def test_of_file_refuses_folders_and_fifos(tmp_path, make):
     path = str(tmp_path / "x.jsonl")
     make(path)
     with pytest.raises(ValueError, match="not a file"):
-        sessions.ref_of_file(path)
+        sessions.read_ref(path)
 
 
 def test_ref_without_a_time_in_its_id_takes_it_from_the_name():

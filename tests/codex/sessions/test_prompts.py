@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codex_imagegen.codex.sessions import rollout
-from codex_imagegen.codex.sessions.history import ref_of_file
+from codex_imagegen.codex.sessions.history import read_ref
 from codex_imagegen.codex.sessions.reader import MAX_CHARS, PromptReader, SessionReader
 from codex_imagegen.images import base64_images
 from tests.support import history, recorded
@@ -23,7 +23,7 @@ def codex_home(tmp_path):
 
 
 def read(codex_home, path):
-    session = SessionReader(str(codex_home.home), ref_of_file(str(path)))
+    session = SessionReader(str(codex_home.home), read_ref(str(path)))
     return list(session.pictures()), session
 
 

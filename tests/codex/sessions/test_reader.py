@@ -7,7 +7,7 @@ import json
 import pytest
 
 from codex_imagegen.codex.sessions import reader, tail
-from codex_imagegen.codex.sessions.history import SessionRef, ref_of_file
+from codex_imagegen.codex.sessions.history import SessionRef, read_ref
 from tests.support import history
 from tests.support.pictures import encoded, torn
 
@@ -20,7 +20,7 @@ def codex_home(tmp_path):
 
 
 def read(codex_home, rollout):
-    session = reader.SessionReader(str(codex_home.home), ref_of_file(str(rollout)))
+    session = reader.SessionReader(str(codex_home.home), read_ref(str(rollout)))
     return [candidate.data for candidate in session.pictures()], session
 
 

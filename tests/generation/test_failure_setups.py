@@ -1,4 +1,4 @@
-"""The words of failures that need a set-up of their own: providers, large references, a full disk, a missing host."""
+"""Messages of failures that need a set-up of their own: providers, large references, a full disk, a missing host."""
 
 from __future__ import annotations
 

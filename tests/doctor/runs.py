@@ -30,7 +30,7 @@ HANGING = ("trap '' INT TERM", "sleep 1000 & wait", "wait", "wait")
 UNDER = str(Path(__file__).parent.parent / "support" / "restricted.py")
 
 
-class Examined:
+class DoctorRun:
     """One report: ``done`` is what an agent sees, ``checks`` the findings by name."""
 
     def __init__(self, done: Outcome) -> None:
@@ -56,19 +56,19 @@ class Examined:
         return self.checks[check]
 
 
-def examine(
+def run_doctor(
     world: Lab, *arguments: str, codex: str | None = None, env: Mapping[str, str] | None = None, powerless: bool = False
-) -> Examined:
+) -> DoctorRun:
     """Run the installed ``doctor --json``; ``codex`` "" means no Codex, None the lab's build."""
     argv = [COMMAND, "doctor", "--json", *arguments]
     if codex != "":
         argv += ["--codex", codex or str(builds.codex(world.version))]
     if powerless:
         argv = [sys.executable, UNDER, "--powerless", "--", *argv]
-    return Examined(world.run_argv(argv, env=env))
+    return DoctorRun(world.run_argv(argv, env=env))
 
 
-def look(world: Lab, *names: str, codex: str | None = None, env: Mapping[str, str] | None = None) -> Examined:
+def run_only(world: Lab, *names: str, codex: str | None = None, env: Mapping[str, str] | None = None) -> DoctorRun:
     """Run the named checks only, in the test's own process, and report them as ``doctor --json`` does.
 
     Codex is asked only for what these checks need. :func:`examine` runs all checks.
@@ -82,10 +82,10 @@ def look(world: Lab, *names: str, codex: str | None = None, env: Mapping[str, st
     result = Report(findings, versions_beside(findings[0].data.get("version")), 0.0)
     sentence = f"{render.error_line(render.error_info(result.error))}\n" if result.error else ""
     code = result.error.exit_code if result.error else 0
-    return Examined(Outcome(code, f"{report.to_json(result)}\n".encode(), sentence, 0.0))
+    return DoctorRun(Outcome(code, f"{report.to_json(result)}\n".encode(), sentence, 0.0))
 
 
-def faulty(world: Lab, *cases: tuple[str, ...]) -> str:
+def faulty_codex(world: Lab, *cases: tuple[str, ...]) -> str:
     """The lab's Codex with other answers: each case is a shell pattern for the arguments, and the lines to run."""
     script = world.tmp / "faulty-codex"
     lines = [line for pattern, *commands in cases for line in (f"{pattern})", *commands, ";;")]
@@ -95,9 +95,9 @@ def faulty(world: Lab, *cases: tuple[str, ...]) -> str:
     return str(script)
 
 
-def scripted(world: Lab, login: str = "Logged in using ChatGPT") -> str:
+def scripted_codex(world: Lab, login: str = "Logged in using ChatGPT") -> str:
     """A script that answers like a healthy Codex, for checks that are not about Codex."""
-    return faulty(
+    return faulty_codex(
         world, ("--version", f"echo codex-cli {builds.NEWEST}"), ("login*", f"echo '{login}' >&2"),
         ("features*", "echo image_generation stable true"), ("*", "exit 0"),
     )  # fmt: skip
