@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from codex_imagegen._version import __version__
+from codex_imagegen.errors import UsageError
+from codex_imagegen.request import STDOUT
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -66,6 +68,12 @@ class DefaultCommand(RepeatableCommand):
         if ctx.parent is None or ctx.meta["has_arguments"]:
             return items
         return [*ctx.parent.command.shell_complete(ctx.parent, incomplete), *items]
+
+
+def check_stdout(out: str | None, json_wanted: bool) -> None:
+    """Refuse ``--json`` with ``--out -``, which both need stdout."""
+    if json_wanted and out == STDOUT:
+        raise UsageError("--json and --out - both write to stdout", hint="give --out a file name")
 
 
 def events_option() -> Option:

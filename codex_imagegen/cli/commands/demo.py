@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option, events_option
+from codex_imagegen.cli.options import Option, check_stdout, events_option
 from codex_imagegen.cli.progress import Progress
-from codex_imagegen.errors import UsageError
-from codex_imagegen.request import STDOUT, Request
+from codex_imagegen.request import Request
 
 HELP = """Try the whole program with no account, no quota and no network.
 
@@ -23,8 +22,7 @@ def demo(
     """Make the demo's picture and print its path; returns the exit code."""
     from codex_imagegen.demo.run import PROMPT, run_demo
 
-    if json_wanted and out == STDOUT:
-        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    check_stdout(out, json_wanted)
     request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
     with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet) as progress:
         result = run_demo(request, interrupt=interrupt, tell=progress.show, announce=console.err)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import DefaultCommand, Option, events_option, version_option
+from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
@@ -83,8 +83,7 @@ OPTIONS = [
 
 def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
-    if json_wanted and options["out"] == STDOUT:
-        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    check_stdout(options["out"], json_wanted)
     no_wait = options.pop("no_wait")
     request = _request(**options)
     if no_wait:

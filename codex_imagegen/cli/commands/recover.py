@@ -11,9 +11,8 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Argument, Option, events_option
+from codex_imagegen.cli.options import Argument, Option, check_stdout, events_option
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Session
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ def recover(
 ) -> int:
     """Write the pictures and print their paths, or list the sessions; returns the exit code."""
     _check(list_wanted, bool(names) or last, limit, **target)
-    if json_wanted and target["out"] == STDOUT:
-        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    check_stdout(target["out"], json_wanted)
     from codex_imagegen.recovery import write
 
     if list_wanted:

@@ -12,9 +12,9 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import EVENTS, Option
+from codex_imagegen.cli.options import EVENTS, Option, check_stdout
 from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request, Run
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
@@ -55,10 +55,10 @@ def status(request_id: str, json_wanted: bool) -> None:
 
     with console.defer_signals() as interrupt:
         run = _run(interrupt)
-        found = backend.status(request_id, run)
-    place = "" if found.position is None else f" (position {found.position})"
-    fields = {"request_id": request_id, "status": found.name, "queue_position": found.position}
-    _print(found.name + place, fields, run, json_wanted)
+        status = backend.status(request_id, run)
+    position = "" if status.position is None else f" (position {status.position})"
+    fields = {"request_id": request_id, "status": status.name, "queue_position": status.position}
+    _print(status.name + position, fields, run, json_wanted)
 
 
 @command.command()
@@ -83,8 +83,7 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int
 
     A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
     """
-    if json_wanted and options["out"] == STDOUT:
-        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    check_stdout(options["out"], json_wanted)
     from codex_imagegen.cli.progress import Progress
     from codex_imagegen.generation import generate
 
