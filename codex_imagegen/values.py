@@ -1,4 +1,4 @@
-"""Read JSON whose shape nobody promises: values of another type are empty or None, and nothing here raises."""
+"""Read JSON of unknown shape: values of another type become empty or None, and no function raises."""
 
 from __future__ import annotations
 

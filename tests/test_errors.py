@@ -1,4 +1,4 @@
-"""The tree of errors: its drawing, its codes and exit codes, and that there is no other."""
+"""The tree of errors: its drawing, codes and exit codes, and that no other error is raised."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_interrupted_exits_with_the_signal_number():
 
 
 def test_every_raised_error_is_of_the_tree():
-    """No module raises a bare Exception of its own making."""
+    """Modules raise errors of the tree only."""
     package = Path(errors.__file__).parent
     for path in package.rglob("*.py"):
         assert not re.search(r"raise (?:Exception|RuntimeError|SystemExit)\b", path.read_text()), path

@@ -1,4 +1,4 @@
-"""Being asked to stop."""
+"""The cancellation flag."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_first_signal_sets_the_exit_code(signum, word, code):
     assert (caught.value.exit_code, caught.value.spent) == (code, None)
 
 
-def test_waker_is_called_for_each_signal_until_removed():
+def test_hook_is_called_for_each_signal_until_removed():
     interrupt, rung = Interrupt(), []
     leave = interrupt.on_set(lambda: rung.append(1))
     interrupt.set()
@@ -37,14 +37,14 @@ def test_waker_is_called_for_each_signal_until_removed():
     assert len(rung) == 2
 
 
-def test_waker_added_after_a_signal_is_called_at_once():
+def test_hook_added_after_a_signal_is_called_at_once():
     interrupt, rung = Interrupt(), []
     interrupt.set()
     interrupt.on_set(lambda: rung.append(1))
     assert rung == [1]
 
 
-def test_waker_added_twice_is_removed_separately():
+def test_hook_added_twice_is_removed_separately():
     interrupt, rung = Interrupt(), []
     ring = lambda: rung.append(1)  # noqa: E731
     leave, stay = interrupt.on_set(ring), interrupt.on_set(ring)

@@ -1,4 +1,4 @@
-"""The promise to callers: every key in every object, and lines that are safe to print."""
+"""JSON objects have every promised key, and lines are safe to print."""
 
 from __future__ import annotations
 
@@ -101,27 +101,27 @@ def test_error_line_holds_message_and_hint():
     assert render.warning_line(Warning_("x", "look.")) == "codex-imagegen: warning: look."
 
 
-def test_event_lines_name_the_steps():
+def test_event_lines_name_the_stages():
     assert render.event_line(Event("drawing", 12.4)) == "drawing  12 s"
     assert render.stage(Event("started")) == "starting Codex"
     assert render.stage(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
 
 
 def test_every_event_has_every_key():
-    landed, empty = (
+    received, empty = (
         promised.event(render.event_json(Event("received", 2.0, thread_id=THREAD))),
         dict.fromkeys(EVENT_KEYS),
     )
-    assert landed == empty | {"schema": 1, "event": "received", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
+    assert received == empty | {"schema": 1, "event": "received", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
     error = promised.event(render.event_json(render.error_event(ERROR, thread_id=THREAD)))
-    assert list(error) == list(landed) == EVENT_KEYS
+    assert list(error) == list(received) == EVENT_KEYS
     assert list(error["error"]) == ERROR_KEYS
     assert (error["event"], error["index"], error["message"]) == ("error", None, ERROR.message)
     warned = promised.event(render.event_json(render.warning_event(OK.warnings[0], job=7)))
     assert (warned["job"], warned["warning"]) == (7, {"code": "size-differs", "message": "another size came"})
 
 
-def test_every_stage_has_words():
+def test_every_stage_has_text():
     assert set(render.STAGES) == set(get_args(Stage)) - {"warning", "message", "done", "error"}
 
 

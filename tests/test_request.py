@@ -1,4 +1,4 @@
-"""What goes in and what comes out: frozen, and with the defaults that are promised."""
+"""Requests and results are frozen and have the promised defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab that this process itself works in."""
+"""A lab for tests in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.checks import Small
 
 @pytest.fixture
 def here(lab, monkeypatch):
-    """``here(script)`` is a lab whose environment is this process's own, and in whose folder we work."""
+    """``here(script)`` is a lab whose environment and working folder are those of this process."""
 
     def enter(script: Script | None = None):
         world = lab(script=script or Small())
@@ -25,7 +25,7 @@ def here(lab, monkeypatch):
 
 
 class DrawsWhenSeen(Small):
-    """Finishes no picture before the caller has heard that it is being drawn; :meth:`hear` is to be told the events."""
+    """Finishes no picture before the caller got the event ``drawing``; pass the events to :meth:`hear`."""
 
     def __init__(self):
         self.seen = threading.Event()

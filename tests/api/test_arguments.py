@@ -1,4 +1,4 @@
-"""Arguments that make no sense: a UsageError with what to do, before anything is spent."""
+"""Invalid arguments: a UsageError with a hint, before anything is spent."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_wrong_argument_of_recover_is_a_usage_error(sessions, more, words):
 
 
 def test_every_option_of_the_command_is_an_argument_where_it_makes_sense():
-    """What is left to the command: where prompts come from, how things are shown, and a request without its wait."""
+    """Options of the command alone: sources of prompts, output formats, and a request without its wait."""
     of_the_command = {option.name for option in OPTIONS}
     shown = {"prompt_file", "json_wanted", "events", "quiet", "verbose", "no_wait", "show"}
     named = api.Options.__annotations__.keys() | {"prompt", "refs"}

@@ -1,4 +1,4 @@
-"""Many pictures from Python, with the real Codex: outcomes in order, each made once, an end when one is asked for."""
+"""Batches from Python, with the real Codex: outcomes in order, each picture made once, cancellation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def batch(*given, **more):
 
 
 def assert_clean(world):
-    """Nothing is left but the journal."""
+    """The journal is the only other file."""
     assert world.leftovers == checks.processes(world) == []
     assert {path.rpartition("/")[2] for path in checks.temporary(world.work)} <= {NAME}
 
@@ -44,7 +44,7 @@ def test_batch_returns_outcomes_in_the_order_of_the_jobs(here, capfd):
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")
 
 
-def test_usage_limit_is_an_outcome_and_leaves_the_rest(here):
+def test_usage_limit_is_an_outcome_and_stops_the_rest(here):
     here(scripts.PictureLimit())
     outcomes = batch([f"fox {number}" for number in range(3)], workers=1)
     assert [outcome.status for outcome in outcomes] == ["not-started"] * 3
@@ -52,7 +52,7 @@ def test_usage_limit_is_an_outcome_and_leaves_the_rest(here):
 
 
 class HoldsSlowPrompts(Small):
-    """The model answers prompts with the word ``slow`` only when the test lets it."""
+    """The model answers prompts with the word ``slow`` only when the test allows it."""
 
     def __init__(self):
         self.asked, self.free = threading.Event(), threading.Event()

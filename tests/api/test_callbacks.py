@@ -1,4 +1,4 @@
-"""A callback that raises, at every stage, with the real Codex: the caller gets its error, and no picture is lost."""
+"""Callbacks that raise at each stage, with the real Codex: the caller gets the error, and no picture is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MORE = pytest.mark.every_build
 
 
 class Own(Exception):
-    """The caller's own."""
+    """An error of the caller."""
 
 
 def raising(script, stage, error, heard=None):
@@ -76,10 +76,10 @@ def test_error_at_each_stage_reaches_the_caller_unchanged(here, stage, error):
 
 
 def test_error_of_one_of_several_ends_them_all(here):
-    """The others are stopped as by an interrupt; what is written stays."""
+    """The others are stopped as by an interrupt; written pictures stay."""
 
     class OneAtOnce(Small):
-        """Draws the first picture, and no other while anybody waits."""
+        """Draws only the first picture while a client waits."""
 
         def __init__(self):
             self.first, self.free = threading.Lock(), threading.Event()
@@ -126,7 +126,7 @@ def test_batch_after_on_event_raised_goes_on_and_pays_nothing_twice(here, stage)
 
 
 def test_batch_whose_on_outcome_raises_ends(here):
-    """The second job never ends by itself."""
+    """The second job ends only when it is stopped."""
 
     class OwlsWait(Small):
         def __init__(self):

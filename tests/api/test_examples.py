@@ -25,7 +25,7 @@ def world(here, monkeypatch):
 
 @pytest.fixture
 def run(world, capfd):
-    """Runs one example, as a program in this process, with Codex on PATH; gives back what it printed."""
+    """Runs an example as a program in this process, with Codex on PATH; returns its output."""
 
     def run_example(name):
         path = world.tmp / f"example_{name}.py"
@@ -88,7 +88,7 @@ def test_example_of_asyncio_makes_two_pictures(world):
 
 
 def test_examples_pass_mypy_strict(tmp_path, request):
-    """What mypy knows of the package is kept beside pytest's own cache."""
+    """mypy's cache is beside pytest's own."""
     for name, text in EXAMPLES.items():
         (tmp_path / f"example_{name}.py").write_text(text)
     known = getattr(request.config, "cache", None)

@@ -42,7 +42,7 @@ def test_dir_shows_public_names_only():
 
 
 def test_type_checker_sees_the_same_names():
-    """They are imported lazily, and so named twice."""
+    """Lazy imports name them twice."""
     tree = ast.parse(inspect.getsource(codex_imagegen))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
@@ -181,7 +181,7 @@ def test_error_can_be_printed_by_a_program_that_follows_its_causes(here):
 
 
 class Waits(Small):
-    """The model thinks until nobody waits any more."""
+    """The model thinks until the client has gone."""
 
     never = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Two Codex homes served by one process, with the real Codex: each call has its own, and nothing global is changed."""
+"""Two Codex homes served by one process, with the real Codex: each call has its own, and no global state changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CODEX = builds.codex(builds.NEWEST)
 
 @pytest.fixture
 def homes(here, lab, monkeypatch):
-    """Two labs, each with a back end of its own; CODEX_HOME names neither."""
+    """Two labs, each with its own back end; CODEX_HOME is neither."""
     worlds = here(), lab(script=Small())
     monkeypatch.setenv("CODEX_HOME", str(worlds[0].tmp / "of-nobody"))
     return worlds

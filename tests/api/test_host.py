@@ -1,4 +1,4 @@
-"""What a library must leave alone in the program that it is part of, with the real Codex."""
+"""Global state of the host program that the library must not change, with the real Codex."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``help()`` shows of the API, and what a type checker sees: names that can be imported, and no others."""
+"""``help()`` and type checkers see only names that can be imported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STANDARD = {"Any", "Callable", "ClassVar", "Iterable", "Literal", "Mapping", "Pa
 
 
 def annotations(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Where each annotation stands, and its text, of a public function or class."""
+    """The place and the text of each annotation of a public function or class."""
     if inspect.isfunction(value):
         yield from ((f"{name}({at})", _text(text)) for at, text in value.__annotations__.items())
     elif inspect.isclass(value):
@@ -40,7 +40,7 @@ def _text(annotation: Any) -> str:
 
 
 def names(text: str) -> set[str]:
-    """The names that an annotation uses; a literal's values are none."""
+    """The names in an annotation, without the values of literals."""
     tree = ast.parse(text, mode="eval")
     literals = [node for node in ast.walk(tree) if isinstance(node, ast.Subscript) and _is(node.value, "Literal")]
     inside = {id(below) for node in literals for below in ast.walk(node.slice)}
@@ -78,7 +78,7 @@ def test_help_shows_every_option_and_its_default(name: str):
 
 
 def test_parameters_are_those_of_the_option_types():
-    """``**options`` of the exported types fits, and nothing is left out of one of the three functions."""
+    """The exported types fit ``**options``, and no option is missing in one of the three functions."""
 
     def typed(function: Any) -> dict[str, str]:
         return {

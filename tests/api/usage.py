@@ -1,4 +1,4 @@
-"""How programs use the API: nothing here is run, ``mypy --strict`` reads it (see pyproject.toml).
+"""How programs use the API; ``mypy --strict`` checks this file, which is never run (see pyproject.toml).
 
 What must be refused has an ignore beside it, and mypy refuses an ignore that is not needed.
 """
@@ -62,7 +62,7 @@ def found() -> Result:
 
 
 def collected(home: StrPath, jobs: list[Job]) -> list[Status]:
-    """Options that are put together first, with the types that are there for it."""
+    """Dicts of options with their types."""
     look: Look = {"quality": "high", "codex_home": home}
     options: Options = {"count": 2, "codex_home": home}
     codex_imagegen.edit("a fox", [home], **options)

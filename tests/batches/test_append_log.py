@@ -1,4 +1,4 @@
-"""The journal's lines: what was written is read again, however long it is, and what is too long costs no memory."""
+"""Lines of the journal: long records are read again, and lines that are too long cost no memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 from codex_imagegen.files.append_log import MAX_LINE, AppendLog
 
 RARE = "\U0001f98a" * 1_048_576
-"""A prompt of Codex's full length, of which each character is escaped with twelve bytes."""
+"""A prompt of Codex's maximum length, with each character escaped in twelve bytes."""
 
 
 def written(path: Path, *records: dict[str, Any]) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
-    """What a journal says of records: to the one who wrote them, by their places, and to the next one."""
+    """The records of a journal as its writer reads them by their offsets, and as the next process reads them."""
     lines = AppendLog(str(path))
     list(lines.records())
     places = [lines.add(record) for record in records]
@@ -81,7 +81,7 @@ with open(sys.argv[1] + "/numbers", "w") as told:
 
 
 def test_locks_never_get_the_descriptors_of_standard_streams(tmp_path: Path) -> None:
-    """A host program may have closed them, and what it prints must not end up in a file of ours."""
+    """A host program may have closed them, and its output must not end up in the journal."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", LOW, str(tmp_path)], check=True, env=environment, timeout=60)
     numbers = eval((tmp_path / "numbers").read_text())

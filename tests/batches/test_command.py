@@ -1,4 +1,4 @@
-"""``codex-imagegen batch`` through the installed command and the real Codex: what it prints, and what it spends."""
+"""``codex-imagegen batch`` through the installed command and the real Codex: its output and its costs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.real
 
 
 def assert_each_drawn_once(lab: Lab, prompts: list[str], folder: str = ".") -> None:
-    """Every picture is there and right, each was asked for once, and nothing is left."""
+    """Every picture is correct and was requested once, and no temporary file is left."""
     names = [f"{number:04d}.png" for number in range(1, len(prompts) + 1)]
     assert [(lab.work / folder / name).read_bytes() for name in names] == [made(prompt) for prompt in prompts]
     assert pictures_asked(lab) == dict.fromkeys(prompts, 1)
@@ -112,8 +112,8 @@ def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) 
 
 
 @pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.every_build)], ids=["recorded", "real"])
-def test_codex_that_is_too_old_leaves_all_jobs(lab: Labs, real: bool) -> None:
-    """The recorded one is all that 0.107.0 says and does, and counts how often it is started."""
+def test_codex_that_is_too_old_starts_no_job(lab: Labs, real: bool) -> None:
+    """The stand-in prints what 0.107.0 prints, and counts its starts."""
     world = lab(builds.TOO_OLD if real else builds.NEWEST, script=BatchScript())
     words = (recorded.ROOT / f"{builds.TOO_OLD}-too-old" / "stderr").read_text().strip()
     codex, started = world.tmp / "codex", world.tmp / "started"
@@ -133,7 +133,7 @@ def test_codex_that_is_too_old_leaves_all_jobs(lab: Labs, real: bool) -> None:
 
 
 def test_existing_file_fails_its_job_unless_it_is_the_jobs_own_picture(lab: Labs) -> None:
-    """A picture that was changed since is no longer the job's own, see test_attempt.py."""
+    """A picture that was changed later is no longer the job's own, see test_worker.py."""
     world = lab(script=BatchScript())
     (world.work / "0002.png").write_bytes(b"somebody else's")
     done = world.run("batch", write_jobs(world, "a fox", "an owl"), "--json")
@@ -203,7 +203,7 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
 
 
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long is in tests/runner; here it is short."""
+    """tests/runner checks the length of the pause; here it is short."""
     assert next(pool.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
     pauses: list[float] = []
     start = pool.Pause.start
@@ -253,13 +253,13 @@ def test_interrupted_batch_cleans_up_and_the_next_goes_on(lab: Labs, signum: int
     assert_clean(world)
 
 
-def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
-    """Each window of a kill by itself: what was not written any more is taken out of the journal afterwards."""
+def test_picture_is_found_again_at_any_missing_record(lab: Labs) -> None:
+    """Simulates a kill at each step by removing the later records from the journal."""
     world, prompts = lab(script=BatchScript()), ["a fox", "a bird"]
     assert world.run("batch", write_jobs(world, *prompts)).code == 0
     windows: list[tuple[tuple[str, ...], bool]] = [
         (("done",), False),  # after the picture was written
-        (("done",), True),  # after it had landed, before it was written
+        (("done",), True),  # after it was made, before it was written
         (("done", "thread"), True),  # before the thread was known
         (("done", "thread"), False),
     ]
@@ -270,7 +270,7 @@ def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
         done = world.call("batch", "jobs.txt", "--json")
         assert (done.code, set(statuses(done))) == (0, {"recovered"}), (events, lost, done)
     assert_each_drawn_once(world, prompts)
-    # another's file at the place of a picture that landed
+    # another file in the place of a picture that was made
     forget(world, "done")
     (world.work / "0001.png").write_bytes(b"another's")
     done = world.call("batch", "jobs.txt", "--json")
@@ -287,7 +287,7 @@ def test_picture_is_found_again_whatever_the_journal_missed(lab: Labs) -> None:
 
 
 class WaitsForTerminal(BatchScript):
-    """Ends no picture before the terminal has shown what runs."""
+    """Ends no picture before the terminal has shown the running jobs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -320,7 +320,7 @@ def test_terminal_shows_jobs_done_running_and_failed(lab: Labs) -> None:
 
 
 def _read(descriptor: int, then: dict[str, Callable[[], None]]) -> str:
-    """The text that a terminal shows until its other end is closed; ``then``: what to call once words are there."""
+    """The text that a terminal shows until its other end is closed; ``then`` is called when text has appeared."""
     data, text = b"", ""
     for _ in range(10_000):
         try:

@@ -1,4 +1,4 @@
-"""``batch --events``: what becomes of each job, by its line, and at the end of all of them."""
+"""``batch --events``: the events of each job by its line, and the last event."""
 
 from __future__ import annotations
 

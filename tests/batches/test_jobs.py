@@ -1,4 +1,4 @@
-"""The list of jobs: what a line may say, and what is refused before the first run."""
+"""Job files: the keys of a line, and what is refused before the first run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.pictures import encoded, torn
 
 @pytest.fixture(autouse=True)
 def codex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A Codex on PATH: it is looked for, and not run."""
+    """A Codex on PATH that is found and never run."""
     folder = tmp_path / "bin"
     folder.mkdir()
     command = folder / "codex"

@@ -1,4 +1,4 @@
-"""The journal: what it knows after any kill, and that only one batch has it at a time."""
+"""The journal: its content after any kill, and its lock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYS = [bytes([number]) * 16 for number in range(3)]
 
 
 def state(journal: Journal) -> list[tuple[Any, Any, Any] | None]:
-    """What the journal tells of each job, as (folder, thread, how it ended)."""
+    """The journal's state of each job, as (folder, thread, last event)."""
     told = []
     for key in KEYS:
         trace = journal.record(key)
@@ -211,10 +211,10 @@ FIELDS = ("at", "folder", "thread_id", "request_id", "line", "images", "error", 
     st.sampled_from(["started", "thread", "request", "done", "failed", "dropped"]),
     st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=4),
 ), max_size=4), st.sampled_from(["codex", "runcomfy"]))  # fmt: skip
-def test_record_with_any_values_in_its_fields_raises_no_defect(
+def test_record_with_any_values_in_its_fields_raises_no_other_error(
     records: list[tuple[str, dict[str, Any]]], backend: str
 ) -> None:
-    """A session is looked for, a result is told: an error of the tree is all that may come of it."""
+    """Looking for the session and building a result may raise only errors of the tree."""
     with tempfile.TemporaryDirectory() as folder:
         lines = [json.dumps({"event": event, "job": JOB, **fields}) for event, fields in records]
         Path(folder, NAME).write_text("".join(line + "\n" for line in lines))

@@ -1,4 +1,4 @@
-"""A batch that is killed with -9 at any stage: every picture is right in the end, and none is made twice."""
+"""A batch that is killed with -9 at any stage: in the end every picture is correct, and none was made twice."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ pytestmark = pytest.mark.real
 SEED = 20
 KILLS = 20
 LONGEST_SEC = 1.5
-"""Kills fall before a start, into a run, and between two of them."""
+"""Kills happen before a run, during it, and between two runs."""
 DRAW_SEC = 1.0
-"""So long that the twenty kills come before the last job, however quick the machine is."""
+"""Long enough that the twenty kills come before the last job on any machine."""
 
 
 def write(lab: Lab, count: int) -> dict[str, str]:
-    """Write a list of jobs; gives back their prompts and files."""
+    """Write a job file; returns the prompts and files."""
     jobs = {f"picture number {n}": f"out/{n}{('.png', '.jpg', '.webp', '.png')[n % 4]}" for n in range(count)}
     write_jobs(lab, *({"prompt": prompt, "out": out} for prompt, out in jobs.items()))
     return jobs
@@ -50,7 +50,7 @@ def expected(prompt: str, out: Path) -> bytes:
 
 
 def assert_all_drawn_once(lab: Lab, jobs: dict[str, str], kills: int) -> None:
-    """The batch is gone on with to its end."""
+    """Continue the batch to its end."""
     for path in temporary(lab.folder):
         if not os.path.islink(path):
             os.utime(path, (0, 0))  # what is too young is not swept
@@ -92,7 +92,7 @@ def test_batch_killed_at_each_stage_makes_each_picture_once(lab: Callable[..., L
 
 
 def records_so_far(lab: Lab) -> list[dict[str, object]]:
-    """The journal's whole records, of which the last may be half written."""
+    """The complete records of the journal; the last line may be incomplete."""
     try:
         return records(lab)
     except ValueError:

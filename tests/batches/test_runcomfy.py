@@ -1,4 +1,4 @@
-"""Jobs of the paid route: submitted once, its id in the journal, and asked for again by a batch that goes on."""
+"""RunComfy jobs: submitted once, with the id in the journal, and fetched by the next batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def standin() -> Iterator[StandIn]:
 
 
 class Runner:
-    """Runs the batch of one job, in this process, with a token and without waiting."""
+    """Runs a batch of one job in this process, with a token and without waiting."""
 
     def __init__(self, world: Lab, standin: StandIn) -> None:
         self.world = world
@@ -39,7 +39,7 @@ class Runner:
         self.write()
 
     def write(self, **more: Any) -> None:
-        """Write the job, with more keys perhaps."""
+        """Write the job, with more keys if given."""
         (self.world.work / "jobs.jsonl").write_text(json.dumps({**JOB, **more}) + "\n")
 
     def __call__(self, *more: str) -> Outcome:
@@ -49,7 +49,7 @@ class Runner:
         return done
 
     def keep_records(self, count: int) -> None:
-        """As if the batch had been killed after so many lines of its journal, and before the picture was written."""
+        """Simulate a kill after so many lines of the journal, before the picture was written."""
         path = journal(self.world)
         path.write_text("".join(path.read_text().splitlines(keepends=True)[: count + 1]))
         (self.world.work / "fox.png").unlink()
@@ -114,7 +114,7 @@ def test_request_failed_meanwhile_is_not_repeated_unasked(run: Runner, standin: 
     assert standin.submitted == 2
 
 
-def test_submit_of_unknown_end_is_not_repeated_unasked(run: Runner, standin: StandIn) -> None:
+def test_submit_with_unknown_result_is_not_repeated_unasked(run: Runner, standin: StandIn) -> None:
     assert run().code == 0
     run.keep_records(1)
     for _ in range(2):
@@ -125,7 +125,7 @@ def test_submit_of_unknown_end_is_not_repeated_unasked(run: Runner, standin: Sta
     assert standin.submitted == 2
 
 
-def test_jobs_without_a_token_are_left_not_failed(run: Runner, standin: StandIn) -> None:
+def test_jobs_without_a_token_are_not_started(run: Runner, standin: StandIn) -> None:
     token = run.env.pop("RUNCOMFY_TOKEN")
     done = run()
     assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-auth", "not-started")

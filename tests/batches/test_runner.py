@@ -1,4 +1,4 @@
-"""Jobs in threads: each ends once, the reader may be slow or leave, and a defect stops all."""
+"""Jobs in threads: each ends once, the reader may be slow or stop, and a bug stops all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.checks import until
 
 
 class Listed:
-    """Jobs that are their own lines."""
+    """Jobs that are lines."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -34,7 +34,7 @@ class Listed:
 
 
 class Attempted:
-    """Settles by calling a function."""
+    """Runs a job by calling a function."""
 
     def __init__(self, settle: Callable[[Line], object] = lambda _line: None) -> None:
         self.interrupt, self.swept, self._settle = Interrupt(), 0, settle
@@ -92,7 +92,7 @@ def test_interrupt_ends_the_outcomes_without_an_error() -> None:
     assert attempts.swept == 1
 
 
-def test_defect_ends_all_and_is_raised() -> None:
+def test_bug_stops_all_and_is_raised() -> None:
     def settle(line: Line) -> None:
         if line.number == 5:
             raise ZeroDivisionError

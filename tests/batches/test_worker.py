@@ -1,4 +1,4 @@
-"""One job, with a stand-in for the backend: what is spent, what is journalled, and what is reported."""
+"""One job, with a stand-in for the backend: costs, journal and reports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KEY = b"k" * 16
 
 
 class Backend:
-    """Takes the place of ``generation.generate``: raises what it is told to, in this order, and then draws."""
+    """Replaces ``generation.generate``: raises the given errors in order, and then draws."""
 
     def __init__(self) -> None:
         self.errors: list[ImagegenError] = []
@@ -61,7 +61,7 @@ class Backend:
 
 
 class Bench:
-    """An output file, a journal, and attempts at the job."""
+    """An output file, a journal and a worker."""
 
     def __init__(self, folder: Path, backend: Backend) -> None:
         self.out, self.backend = folder / "fox.png", backend
@@ -69,7 +69,7 @@ class Bench:
         self.attempts = self.fresh()
 
     def fresh(self, *, retry_failed: bool = False) -> JobWorker:
-        """As after another start."""
+        """Simulate another start."""
         return JobWorker(self.journal, Interrupt(), retry_failed, backoff=Backoff(0.01, 1, 1, 3))
 
     def run(self, *errors: ImagegenError, force: bool = False) -> Outcome:
@@ -117,7 +117,7 @@ def test_journal_has_the_folder_before_the_run_and_the_thread_from_its_start(ben
 
 
 @pytest.mark.parametrize("error", [RateLimited, NetworkError])
-def test_passing_error_is_tried_three_times_before_the_job_fails(bench: Bench, error: type[ImagegenError]) -> None:
+def test_temporary_error_is_tried_three_times_before_the_job_fails(bench: Bench, error: type[ImagegenError]) -> None:
     assert bench.run(error("x"), error("x")).status == "made"
     assert len(bench.backend.requests) == 3
     assert len({request.folder for request in bench.backend.requests}) == 3
@@ -136,7 +136,7 @@ def test_failure_is_reported_again_without_spending(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("error", [UsageLimit("x", resets_at=9), CodexMissing("x")])
-def test_error_that_ends_all_leaves_the_rest_and_fails_nothing(bench: Bench, error: ImagegenError) -> None:
+def test_error_that_stops_all_starts_nothing_more_and_fails_nothing(bench: Bench, error: ImagegenError) -> None:
     assert stops_all(error)
     first, second = bench.run(error), bench.run()
     assert (first.status, second.status, code(second)) == ("not-started", "not-started", error.code)
@@ -218,7 +218,7 @@ def test_picture_written_before_a_kill_is_known_by_its_bytes(bench: Bench) -> No
         bench.journal.dropped(KEY)
 
 
-def test_journal_that_takes_no_start_means_nothing_is_spent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journal_that_records_no_start_spends_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OutUnwritable("no room for the journal")
 
@@ -227,7 +227,7 @@ def test_journal_that_takes_no_start_means_nothing_is_spent(bench: Bench, monkey
     assert (first.status, second.status, bench.backend.requests) == ("not-started", "not-started", [])
 
 
-def test_journal_that_takes_no_end_is_a_warning_of_a_made_picture(
+def test_journal_that_records_no_end_is_a_warning_of_a_made_picture(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -252,7 +252,7 @@ def full(spent: bool) -> OutUnwritable:
     return OutUnwritable("no room", hint="recover it", spent=spent, errno=errno.ENOSPC)
 
 
-def test_full_disk_ends_all_and_the_picture_is_recovered_next_time(bench: Bench) -> None:
+def test_full_disk_stops_all_and_the_picture_is_recovered_next_time(bench: Bench) -> None:
     first = bench.run(full(spent=True))
     second = bench.attempts.run(Job(2, Request("an owl", out=str(bench.out) + "2"), b"o" * 16))
     assert (first.status, second.status, len(bench.backend.requests)) == ("not-started", "not-started", 1)
@@ -262,7 +262,7 @@ def test_full_disk_ends_all_and_the_picture_is_recovered_next_time(bench: Bench)
     assert bench.run().status == "recovered"
 
 
-def test_full_disk_during_recovery_ends_all(bench: Bench) -> None:
+def test_full_disk_during_recovery_stops_all(bench: Bench) -> None:
     with pytest.raises(Interrupted):
         bench.run(Interrupted("stop"))
     assert bench.run(full(spent=True)).status == "not-started"

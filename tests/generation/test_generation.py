@@ -1,4 +1,4 @@
-"""Several pictures of one prompt, with a backend of the test: how failed ones are reported."""
+"""Several pictures of one prompt with a fake backend: reports of the failed ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REDUCED, OWN = Warning_("reference-reduced", "smaller"), Warning_("own", "of one
 
 
 def drawing(monkeypatch: pytest.MonkeyPatch, *ends: BackendResult | NoPicture) -> None:
-    """Have the backend end its runs like this, one after the other."""
+    """Set the results of the backend's runs, in order."""
     left = list(ends)
 
     def make(_request: Request, _run: Run) -> BackendResult:

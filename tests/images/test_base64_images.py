@@ -1,4 +1,4 @@
-"""Base64 pictures inside JSON lines: found by their magic bytes, and taken out."""
+"""Base64 pictures in JSON lines: recognized by their first bytes, and extracted."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def text(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_blob_of_every_format_is_known_by_its_magic(format_: str):
+def test_base64_of_every_format_is_known_by_its_magic(format_: str):
     data = encoded(40, format=format_)
     for value in (text(data), text(data).encode(), memoryview(text(data).encode())):
         assert base64_images.decode(value) == data
     assert base64_images.decode(f"data:image/{format_.lower()};base64,{text(data)}") == data
 
 
-def test_blob_of_a_torn_picture_is_its_bytes():
+def test_base64_of_a_truncated_picture_is_its_bytes():
     assert base64_images.decode(text(torn(LARGE))) == torn(LARGE)
 
 
@@ -48,11 +48,11 @@ def test_blob_of_a_torn_picture_is_its_bytes():
         " " + text(LARGE),
     ],
 )
-def test_blob_of_no_picture_is_none(value: str):
+def test_base64_of_no_picture_is_none(value: str):
     assert base64_images.decode(value) is None
 
 
-def test_lifting_leaves_a_small_line_and_views():
+def test_extraction_returns_a_small_line_and_views():
     record = {"a": text(LARGE), "b": ["data:image/png;base64," + text(encoded(91)), "x" * 9000], "c": "small"}
     line = json.dumps(record).encode()
     small, found = base64_images.lift(line)
@@ -64,7 +64,7 @@ def test_lifting_leaves_a_small_line_and_views():
     assert (parsed["b"][1], parsed["c"]) == ("x" * 9000, "small")
 
 
-def test_small_picture_is_not_lifted():
+def test_small_picture_is_not_extracted():
     line = json.dumps({"a": text(encoded(8))}).encode()
     assert base64_images.lift(line) == (line, [])
     assert base64_images.lifted(text(encoded(8)), []) == text(encoded(8))
@@ -73,11 +73,11 @@ def test_small_picture_is_not_lifted():
 @pytest.mark.parametrize(
     "value", ["\0", "\0" + "1", "\0-1", "\0x", "\0" + "9" * 5000, "\0²", "\0 0", None, 5, [], {}, True]
 )
-def test_foreign_mark_is_left_alone(value: object):
+def test_foreign_mark_is_unchanged(value: object):
     assert base64_images.lifted(value, [memoryview(b"x")]) is None
 
 
-def test_other_string_is_left_alone():
+def test_other_string_is_unchanged():
     assert base64_images.lifted("hello", []) == "hello"
     assert base64_images.lifted("", []) == ""
 
@@ -85,7 +85,7 @@ def test_other_string_is_left_alone():
 @pytest.mark.parametrize(
     "line", [b"", b'"', b'""', b'"' + text(LARGE).encode(), text(LARGE).encode() + b'"', b"\\" * 99]
 )
-def test_torn_line_has_no_strings(line: bytes):
+def test_truncated_line_has_no_strings(line: bytes):
     assert base64_images.lift(line) == (line, [])
 
 

@@ -1,4 +1,4 @@
-"""Whether bytes are a whole picture."""
+"""Complete pictures are decoded, and others are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize(("format_", "name"), FORMATS)
-def test_whole_picture_is_verified(format_: str, name: str):
+def test_complete_picture_is_decoded(format_: str, name: str):
     data = encoded(40, format=format_)
     assert decode_picture(data, revised_prompt="a fox") == Picture(data, name, 40, 40, "a fox")
     assert kind_of(data) == name
@@ -35,13 +35,13 @@ def test_whole_picture_is_verified(format_: str, name: str):
 
 @pytest.mark.parametrize(("format_", "_name"), FORMATS)
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9, 0.99])
-def test_torn_picture_is_broken(format_: str, _name: str, share: float):
+def test_truncated_picture_is_damaged(format_: str, _name: str, share: float):
     data = encoded(200, format=format_)
     with pytest.raises(DamagedImage):
         decode_picture(data[: int(len(data) * share)])
 
 
-def test_flipped_bit_is_broken():
+def test_flipped_bit_is_damaged():
     data = bytearray(encoded(60))
     data[len(data) // 2] ^= 1
     with pytest.raises(DamagedImage, match="decoded whole"):
@@ -49,13 +49,13 @@ def test_flipped_bit_is_broken():
 
 
 @pytest.mark.parametrize("cut", [1, 4, 12])
-def test_png_without_its_end_is_broken(cut: int):
+def test_png_without_its_end_is_damaged(cut: int):
     with pytest.raises(DamagedImage):
         decode_picture(encoded(60)[:-cut])
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"hello" * 99, b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF0000WEBP"])
-def test_other_bytes_are_broken(data: bytes):
+def test_other_bytes_are_damaged(data: bytes):
     with pytest.raises(DamagedImage):
         decode_picture(data)
 
@@ -81,7 +81,7 @@ def test_text_chunk_that_unpacks_to_gigabytes_is_refused():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_every_mode_is_verified(mode: str):
+def test_every_mode_is_decoded(mode: str):
     assert decode_picture(encoded(20, mode=mode)).width == 20
 
 
@@ -91,13 +91,13 @@ def test_animation_is_a_picture():
     assert decode_picture(target.getvalue()).format == "webp"
 
 
-def test_tall_picture_is_verified():
+def test_tall_picture_is_decoded():
     target = io.BytesIO()
     Image.new("RGB", (7, 300)).save(target, "PNG")
     assert (decode_picture(target.getvalue()).width, decode_picture(target.getvalue()).height) == (7, 300)
 
 
-def test_pictures_are_verified_concurrently():
+def test_pictures_are_decoded_concurrently():
     good, bad = encoded(80), torn(encoded(80))
     found: list[bool] = []
 

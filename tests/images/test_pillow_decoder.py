@@ -1,4 +1,4 @@
-"""Decoding is independent of what a host program has set in Pillow and in ``warnings``."""
+"""Decoding is independent of a host program's settings of Pillow and ``warnings``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rows(side: int = 40) -> bytes:
 
 
 def jpeg_with_bad_huffman_table() -> bytes:
-    """Whole by its structure, and no decoder can read it."""
+    """A structurally complete picture that no decoder can read."""
     data = bytearray(encoded(40, format="JPEG"))
     at = data.index(b"\xff\xc4")
     data[at + 5 : at + 21] = b"\xff" * 16
@@ -42,7 +42,7 @@ def jpeg_with_bad_huffman_table() -> bytes:
 
 
 def jpeg_with_odd_exif() -> bytes:
-    """A JPEG without a resolution of its own whose EXIF names more data than it has: Pillow warns of it."""
+    """A JPEG without a resolution whose EXIF names more data than it has, so that Pillow warns."""
     target = io.BytesIO()
     entry = struct.pack("<HHII", 0x011A, 5, 1, 0xFFFF)
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
@@ -52,7 +52,7 @@ def jpeg_with_odd_exif() -> bytes:
 
 
 def png_with_odd_animation() -> bytes:
-    """A PNG that says it is an animation of no pictures: Pillow warns of it."""
+    """A PNG that claims to be an animation of no pictures, so that Pillow warns."""
     return png(chunk(b"acTL", bytes(8)), chunk(b"IDAT", rows()))
 
 
@@ -110,7 +110,7 @@ print(json.dumps([found, known() == before]))
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_host_settings_change_no_verdict(tmp_path: Path, host: str):
+def test_host_settings_change_no_result(tmp_path: Path, host: str):
     expected: dict[str, object] = {}
     for name, data in (WHOLE | BROKEN).items():
         path = tmp_path / name
@@ -123,7 +123,7 @@ def test_host_settings_change_no_verdict(tmp_path: Path, host: str):
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_picture_is_broken_while_host_passes_over_errors(monkeypatch, name: str):
+def test_damaged_picture_is_damaged_while_host_ignores_errors(monkeypatch, name: str):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(DamagedImage):
         decode_picture(BROKEN[name]())
@@ -178,13 +178,13 @@ def test_limit_is_kept_where_host_has_none(monkeypatch):
 
 
 def test_decoder_never_uses_catch_warnings(monkeypatch):
-    """It swaps a list of the whole process: two threads in it leave the filters changed for good."""
+    """It replaces a list of the whole process: two threads in it leave the filters changed."""
     monkeypatch.setattr("warnings.catch_warnings", None)
     for data in WHOLE.values():
         decode_picture(data())
 
 
-def test_warm_has_loaded_what_each_format_needs():
+def test_preload_has_loaded_what_each_format_needs():
     code = """
 import sys
 from codex_imagegen.images import decode

@@ -43,12 +43,12 @@ def opened(sent: Reference) -> Image.Image:
 
 
 def smooth(side: int, mode: str = "RGB") -> Image.Image:
-    """A picture with soft forms and a little grain, as a photograph: JPEG makes a fifth of it."""
+    """A picture with soft forms and a little grain, like a photograph: JPEG reduces it to a fifth."""
     return image(side // 16, "smooth", mode).resize((side, side), Image.Resampling.BICUBIC)
 
 
 def one(data: bytes, each: int, **more: int) -> Reference:
-    """A single reference where there is limits for so many bytes."""
+    """Fit one reference into so many bytes."""
     sent, warnings = fit([reference(data)], SizeLimits(each, each, **more))
     assert [warning.code for warning in warnings] == ["reference-reduced"]
     assert len(sent[0].data) <= each
@@ -70,7 +70,7 @@ def test_references_that_fit_are_unchanged_without_a_warning() -> None:
     assert refs[0].known == (refs[0].data,)
 
 
-def test_small_references_stay_beside_a_large_one() -> None:
+def test_small_references_are_unchanged_beside_a_large_one() -> None:
     small, large = [reference(encoded(60, seed), f"{seed}.png") for seed in range(3)], reference(encoded(400), "l.png")
     limits = SizeLimits(10**9, 100_000)
     sent, warnings = fit([small[0], large, *small[1:]], limits)
@@ -91,7 +91,7 @@ def test_large_references_are_reduced_to_one_size() -> None:
 
 
 def test_bytes_saved_by_one_reference_go_to_the_others() -> None:
-    """Two of 480 KB, of which one is nothing but badly packed, have limits for 500 KB: both keep every pixel."""
+    """Two references of 480 KB, one of them badly compressed, fit into 500 KB: both keep every pixel."""
     flat, noise = saved(Image.new("RGB", (400, 400), "teal"), compress_level=0), encoded(400)
     sent, warnings = fit([reference(flat), reference(noise)], SizeLimits(10**9, len(noise) + 5_000))
     assert opened(sent[1]).tobytes() == image(400).tobytes()

@@ -1,4 +1,4 @@
-"""References are read once and decoded whole before anything is spent."""
+"""References are read once and decoded completely before anything is spent."""
 
 from __future__ import annotations
 

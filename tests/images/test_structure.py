@@ -1,4 +1,4 @@
-"""Whether a picture is complete by its structure alone, and every prefix of it is not."""
+"""Complete pictures are recognized by their structure, and no prefix of them is complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def saved(format_: str, mode: str = "RGB", side: int = 24, **options: Any) -> by
 
 
 def with_exif_thumbnail() -> bytes:
-    """A JPEG with another whole JPEG, its own EOI included, in a comment of it."""
+    """A JPEG with another complete JPEG, including its EOI, in a comment."""
     return saved("JPEG", comment=encoded(16, format="JPEG"))
 
 
@@ -33,7 +33,7 @@ def multi_picture() -> bytes:
 
 
 def with_fill_bytes() -> bytes:
-    """A JPEG whose markers have the fill bytes before them that the standard allows (B.1.1.2)."""
+    """A JPEG with fill bytes before its markers, as the standard allows (B.1.1.2)."""
     data = saved("JPEG")
     scan = data.index(b"\xff\xda")
     return data[:2] + b"\xff\xff" + data[2:scan] + b"\xff\xff\xff" + data[scan:-2] + b"\xff\xff" + data[-2:]
@@ -60,7 +60,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_whole_picture_is_whole_and_no_prefix_of_it_is(name: str):
+def test_complete_picture_is_complete_and_no_prefix_of_it_is(name: str):
     data = PICTURES[name]
     assert is_structurally_whole(data)
     for size in range(len(data)):
@@ -127,7 +127,7 @@ SCAN = b"\xff\xda\x00\x02\x11"
         (b"", False),
     ],
 )
-def test_structure_of_made_up_files(data: bytes, whole: bool):
+def test_structure_of_constructed_files(data: bytes, whole: bool):
     assert is_structurally_whole(data) is whole
 
 

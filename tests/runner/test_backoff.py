@@ -1,4 +1,4 @@
-"""Pauses between tries: growing, bounded, and not in step."""
+"""Pauses between attempts: growing, bounded and with jitter."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ def test_pauses_have_jitter() -> None:
         (RunComfyRetry("x", spent=None), False),
     ],
 )
-def test_passing_errors_alone_are_tried_again(error: ImagegenError, again: bool) -> None:
+def test_only_temporary_errors_are_tried_again(error: ImagegenError, again: bool) -> None:
     assert is_retryable(error) is again
 
 
-def test_shut_gate_holds_until_its_time_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_lasts_its_time_and_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     time = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.append(clock.pop() + seconds))
     monkeypatch.setattr(pool, "time", time)
-    gate = Pause()
-    gate.wait(lambda: None)
+    pause = Pause()
+    pause.wait(lambda: None)
     assert clock == [0.0]
-    gate.start(0.7)
-    gate.start(0.3)  # the longer pause counts
-    gate.wait(lambda: None)
+    pause.start(0.7)
+    pause.start(0.3)  # the longer pause counts
+    pause.wait(lambda: None)
     assert clock[0] == pytest.approx(0.7)
 
     def stop() -> None:
         raise UsageError("stop")
 
-    gate.start(30)
+    pause.start(30)
     with pytest.raises(UsageError):
-        gate.wait(stop)
+        pause.wait(stop)

@@ -235,9 +235,9 @@ FAULTS = (
     ),
     Fault(
         "generation.py",
-        "    if command is None or error.code in NOTHING_MADE:\n",
-        "    if command is None or error.code in NOTHING_MADE or not is_unwritten:\n",
         "a timeout or Ctrl-C does not name the command that fetches a picture that was made after all",
+        "    if command is None or not is_unwritten or error",
+        "a timeout or Ctrl-C does not name the command that fetches a picture that landed after all",
         ("generation/test_failures.py",),
     ),
     Fault(
@@ -253,7 +253,7 @@ FAULTS = (
         'STOP_CODES = {"usage-limit", "not-logged-in",',
         'STOP_CODES = {"not-logged-in",',
         "after a usage limit the rest of a batch is started all the same",
-        ("runner/test_tries.py",),
+        ("runner/test_attempts.py",),
     ),
     Fault(
         "runner/pool.py",
@@ -279,7 +279,7 @@ FAULTS = (
         "if record.ended is None and (resumed := self._resume(job, record)):",
         "if record.ended is not None and (resumed := self._resume(job, record)):",
         "a batch that goes on pays again for pictures that were made while it was being killed",
-        ("batches/test_worker.py", "batches/test_found_again.py"),
+        ("batches/test_worker.py", "batches/test_resume.py"),
     ),
     Fault(
         "batches/jobs.py",

@@ -1,4 +1,4 @@
-"""What a batch finds again, on the real Codex: nothing is drawn twice, whatever the set-up has become meanwhile."""
+"""A batch that resumes interrupted runs, with the real Codex: nothing is drawn twice, whatever has changed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rewrite(lab: Lab, *changed: dict[str, Any]) -> None:
 
 @pytest.mark.every_build
 def test_prompt_that_fills_a_journal_line_is_drawn_once(lab: Labs) -> None:
-    """The same without Codex is in test_attempt.py."""
+    """test_worker.py checks the same without Codex."""
     world = lab(script=BatchScript())
     prompt = "".join(chr(0x4E00 + number % 20_000) for number in range(720_000))
     assert statuses(world.run("batch", write_jobs(world, {"prompt": prompt}), "--json")) == ["made"]
@@ -55,7 +55,7 @@ def test_prompt_that_fills_a_journal_line_is_drawn_once(lab: Labs) -> None:
     "closed", [("<&-", ">&-", "2>&-"), pytest.param(("2>&-",), marks=pytest.mark.every_build)], ids=" ".join
 )
 def test_batch_killed_without_standard_streams_draws_once(lab: Labs, closed: tuple[str, ...]) -> None:
-    """Codex, which goes on without us, holds the lock by which the next batch waits for it."""
+    """Codex goes on without the batch, and the next batch waits for the lock that it holds."""
     script = BatchScript(held="fox")
     world = lab(script=script)
     command = shlex.join(world.argv("batch", write_jobs(world, "a fox"), "--quiet"))
@@ -99,8 +99,8 @@ def test_session_is_found_after_a_change_of_time_zone_or_clock(lab: Labs, then: 
 BROKEN = ["x", [], None, True, 10**400, float("nan"), "\ud800"]
 
 
-def test_no_value_in_a_journal_record_is_a_defect(lab: Labs) -> None:
-    """The session is found all the same; where the folder that proves it or the job's end is unreadable, it is redone.
+def test_any_value_in_a_journal_record_is_handled(lab: Labs) -> None:
+    """The session is found all the same. Without the folder that identifies it or the job's end, the job is run again.
 
     Every field with any value, without Codex: test_journal.py.
     """

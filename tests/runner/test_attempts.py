@@ -1,4 +1,4 @@
-"""How a run is tried again, and what is told of one that was not started."""
+"""Attempts of a run, and the error of a run that was not started."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FULL = [OutUnwritable("full", errno=number) for number in (errno.ENOSPC, errno.E
 
 
 class Work:
-    """Raises these errors in turn, and then is done."""
+    """Raises these errors in turn, and then succeeds."""
 
     def __init__(self, *errors: ImagegenError, then: Callable[[], None] = lambda: None) -> None:
         self.errors, self.then, self.calls = list(errors), then, 0
@@ -56,7 +56,7 @@ class Work:
     RunComfyAuth("x"), *FULL,
 ])  # fmt: skip
 @pytest.mark.parametrize("same_prompt", [True, False])
-def test_error_that_ends_all_starts_nothing_more(error: ImagegenError, same_prompt: bool) -> None:
+def test_error_that_stops_all_starts_nothing_more(error: ImagegenError, same_prompt: bool) -> None:
     tries = Attempts(Interrupt(), same_prompt, backoff=QUICK)
     with pytest.raises(type(error)):
         tries.run(Work(error))
@@ -70,7 +70,7 @@ def test_error_that_ends_all_starts_nothing_more(error: ImagegenError, same_prom
 
 
 @pytest.mark.parametrize("error", [Moderation("x"), Refused("x")])
-def test_refusal_ends_all_runs_of_the_same_prompt_only(error: ImagegenError) -> None:
+def test_refusal_stops_all_runs_of_the_same_prompt_only(error: ImagegenError) -> None:
     assert (stops_all(error, same_prompt=True), stops_all(error)) == (True, False)
 
 
@@ -78,11 +78,11 @@ def test_refusal_ends_all_runs_of_the_same_prompt_only(error: ImagegenError) -> 
     NoPicture("x"), RunTimeout("x"), OutExists("x"), OutUnwritable("x", errno=errno.EACCES), OutUnwritable("x"),
     RateLimited("x"), NetworkError("x"), Interrupted("x"),
 ])  # fmt: skip
-def test_other_errors_end_only_their_own_run(error: ImagegenError) -> None:
+def test_other_errors_stop_only_their_own_run(error: ImagegenError) -> None:
     assert not stops_all(error, same_prompt=True)
 
 
-def test_not_started_run_has_no_details_of_the_run_that_ended_all() -> None:
+def test_not_started_run_has_no_details_of_the_run_that_stopped_all() -> None:
     stopped = UsageLimit("used up", hint="wait", spent=True, resets_at=7)
     stopped.thread_id, stopped.codex_version, stopped.warnings = "t", "1", (("a", "b"),)
     told = not_started(stopped)
@@ -103,7 +103,7 @@ def test_not_started_run_names_no_request_of_another() -> None:
     assert not_started(readable).hint == "chmod 600 token.json"
 
 
-def test_passing_error_is_tried_again_and_each_failure_reported() -> None:
+def test_temporary_error_is_tried_again_and_each_failure_reported() -> None:
     heard: list[tuple[str, bool]] = []
     work = Work(RateLimited("a"), NetworkError("b"))
     tries = Attempts(Interrupt(), backoff=QUICK)
@@ -116,7 +116,7 @@ def test_passing_error_is_tried_again_and_each_failure_reported() -> None:
     assert work.calls == 1
 
 
-def test_pause_beyond_the_limit_ends_the_tries() -> None:
+def test_pause_beyond_the_limit_ends_the_attempts() -> None:
     tries = Attempts(Interrupt(), backoff=Backoff(60, 1, 60, 3))
     work = Work(RateLimited("a"))
     with pytest.raises(RateLimited):
@@ -124,7 +124,7 @@ def test_pause_beyond_the_limit_ends_the_tries() -> None:
     assert (work.calls, tries.stopped) == (1, None)
 
 
-def test_gate_kept_shut_beyond_the_limit_ends_the_tries() -> None:
+def test_pause_of_another_run_beyond_the_limit_ends_the_attempts() -> None:
     tries = Attempts(Interrupt(), backoff=Backoff(0.01, 1, 1, 3))
     work = Work(RateLimited("a"), then=lambda: tries.pause.start(0.3))
     with pytest.raises(RateLimited):
@@ -132,7 +132,7 @@ def test_gate_kept_shut_beyond_the_limit_ends_the_tries() -> None:
     assert work.calls == 1
 
 
-def test_stop_between_tries_reports_the_cost_of_the_first() -> None:
+def test_stop_between_attempts_reports_the_cost_of_the_first() -> None:
     tries = Attempts(Interrupt(), backoff=QUICK)
     work = Work(RateLimited("a", spent=True), then=lambda: tries.stop(UsageLimit("used up")))
     with pytest.raises(NotStarted) as caught:
@@ -148,7 +148,7 @@ def test_stop_between_tries_reports_the_cost_of_the_first() -> None:
     ((True, False), True), ((None, False), None), ((True, None), True), ((None, True), True), ((False, None), None),
     ((True, False, False), True), ((False, False), False),
 ])  # fmt: skip
-def test_last_error_reports_the_cost_of_all_tries(costs: tuple[bool | None, ...], told: bool | None) -> None:
+def test_last_error_reports_the_cost_of_all_attempts(costs: tuple[bool | None, ...], told: bool | None) -> None:
     heard: list[bool | None] = []
     *first, last = (NetworkError("x", spent=spent) for spent in costs)
     last = NoPicture("x", spent=last.spent)
@@ -157,15 +157,15 @@ def test_last_error_reports_the_cost_of_all_tries(costs: tuple[bool | None, ...]
     assert (caught.value.spent, heard[-1]) == (told, told)
 
 
-def test_interrupt_in_a_later_try_reports_the_cost_of_the_first() -> None:
+def test_interrupt_in_a_later_attempt_reports_the_cost_of_the_first() -> None:
     work = Work(RateLimited("a", spent=True), Interrupted("stop", spent=False))
     with pytest.raises(Interrupted) as caught:
         Attempts(Interrupt(), backoff=QUICK).run(work)
     assert (caught.value.spent, work.calls) == (True, 2)
 
 
-def test_shut_gate_is_left_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time stands still, so that the gate never opens; another run meets the limit while this one waits."""
+def test_pause_ends_when_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still, so the pause never ends; another run hits the limit during it."""
     tries = Attempts(Interrupt())
     slices: list[float] = []
 
