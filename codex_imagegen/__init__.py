@@ -1,11 +1,11 @@
-"""Pictures by GPT Image 2 from the command line, through the Codex CLI that a ChatGPT plan already pays for.
+"""Make pictures with GPT Image 2 through the Codex CLI, on the quota of a ChatGPT plan.
 
 >>> import codex_imagegen
 >>> result = codex_imagegen.generate("a red fox", out="fox.png")  # doctest: +SKIP
 >>> result.images[0].path  # doctest: +SKIP
 '/home/me/fox.png'
 
-Everything public is here; all other modules are private and may move.
+The names in this module are the public API. All other modules are private and may move.
 """
 
 from __future__ import annotations
@@ -69,23 +69,23 @@ __all__ = [
     "generate", "recover",
 ]  # fmt: skip
 
-_HOMES = {
+_MODULES = {
     "api": ("Job", "Look", "Options", "StrPath", "batch", "edit", "generate", "recover"),
     "batches.results": ("Outcome", "Status"),
     "interrupt": ("Interrupt",),
     "request": ("Event", "Stage"),
     "results": ("ErrorInfo", "Failure", "Image", "Result", "Warning_"),
 }
-"""Where a public name lives; the others are errors."""
+"""The modules of the public names; the other names are in ``errors``."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: the command line needs none of them to start."""
+    """Import a public name on first use: the command line needs none of them to start."""
     from importlib import import_module
 
     if name in __all__:
-        home = next((module for module, names in _HOMES.items() if name in names), "errors")
-        return getattr(import_module(f"codex_imagegen.{home}"), name)
+        module = next((module for module, names in _MODULES.items() if name in names), "errors")
+        return getattr(import_module(f"codex_imagegen.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -14,16 +14,16 @@ def main() -> None:
         from codex_imagegen.cli.main import run
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # before our own handlers stood
+    except KeyboardInterrupt:  # before our signal handlers were installed
         code = 130
-    _leave(code)
+    _exit(code)
 
 
 def _open_streams() -> None:
-    """Open what we were started without of stdin, stdout and stderr, on nothing.
+    """Open /dev/null for each of stdin, stdout and stderr that the program was started without.
 
-    The next file to be opened would take that number: a journal that Python writes its last words to, or a lock that
-    Codex should inherit and has its own stream in the place of.
+    Otherwise the next file to be opened takes that descriptor: a journal that Python then writes messages to, or a lock
+    that Codex should inherit and replaces by its own stream.
     """
     for descriptor in range(3):
         try:
@@ -31,16 +31,20 @@ def _open_streams() -> None:
         except OSError:
             from codex_imagegen.platform import opening
 
-            with contextlib.suppress(OSError):  # the lowest number that is free is this one
+            with contextlib.suppress(OSError):  # open() takes the lowest free descriptor, which is this one
                 os.set_inheritable(opening.open_null(), True)
 
 
-def _leave(code: int) -> None:
-    """Exit at once: nothing is left to clean up, and taking an interpreter apart takes 15 ms."""
+def _exit(code: int) -> None:
+    """Exit without the interpreter's shutdown, which takes 15 ms; nothing is left to clean up."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed, or its reader has gone: told already where it matters
+        except (
+            OSError,
+            ValueError,
+            AttributeError,
+        ):  # closed, or its reader has gone: reported before where it matters
             pass
     os._exit(code)
 

@@ -1,25 +1,20 @@
 """The Python API: a few thin functions with the guarantees of the command line.
 
-Nothing here prints, exits or touches a signal handler. What is raised is of :class:`~codex_imagegen.ImagegenError`'s
-tree, values that make no sense included (:class:`~codex_imagegen.UsageError`, before anything is spent);
-``KeyboardInterrupt`` passes through once everything has been cleaned up. All of it may be called from several threads
-at once.
+Nothing here prints, exits or touches a signal handler. Errors are of :class:`~codex_imagegen.ImagegenError`'s tree.
+Invalid values raise :class:`~codex_imagegen.UsageError` before anything is spent. ``KeyboardInterrupt`` passes through
+after everything has been cleaned up. The functions are thread-safe.
 
 **Cancellation.** Every function that starts Codex takes ``interrupt``, an :class:`~codex_imagegen.Interrupt`. Its
-``set()`` may be called from any thread, or from a signal handler: Codex is asked to end in good order (some 40 ms, and
-forced where it does not), temporary files are removed, and the function raises :class:`~codex_imagegen.Interrupted`.
-That error has the ``thread_id``, if Codex had begun one, ``spent`` (whether quota may have been used), and a ``hint``
-with the ``recover`` command that fetches the picture, should it have landed after all. A picture that was written
-before the interrupt was seen is a result, and no error.
+``set()`` may be called from any thread or from a signal handler. Codex is asked to end in good order (which takes some
+40 ms, and is forced if it fails), temporary files are removed, and the function raises
+:class:`~codex_imagegen.Interrupted`. That error has the ``thread_id`` if Codex had begun one, ``spent`` (whether quota
+may have been used), and a ``hint`` with the ``recover`` command for a picture that was made all the same. A picture
+that was written before the interrupt was noticed is a result, not an error.
 
-**Callbacks.** What a callback raises ends the call in the same way: every Codex of the call is stopped, what is
-temporary is removed, and then the callback's exception reaches the caller, unchanged. Pictures that are written stay
-where they are; one that Codex had made and that was not written yet is in the Codex home: ``recover(thread_id)`` or
-``recover(last=True)`` fetches it, and in a batch the same call does.
-
-The keyword arguments of the Python API: their types, for those who collect them, and what makes sure of them.
-
-What the callback of a caller raises: it ends the run, and reaches the caller unchanged.
+**Callbacks.** An exception in a callback ends the call in the same way: every Codex of the call is stopped, temporary
+files are removed, and the exception reaches the caller unchanged. Pictures that are written stay where they are. One
+that Codex had made and that was not written yet is in the Codex home: ``recover(thread_id)`` or ``recover(last=True)``
+fetches it. After a batch, the same call fetches it.
 """
 
 from __future__ import annotations
@@ -40,209 +35,9 @@ from codex_imagegen.results import Result
 if TYPE_CHECKING:
     from codex_imagegen.batches.jobs import Jobs
     from codex_imagegen.batches.results import Outcome
-
-
-def generate(
-    prompt: str,
-    *,
-    refs: StrPath | Sequence[StrPath] = (),
-    out: StrPath | None = None,
-    size: str | tuple[int, int] | None = None,
-    aspect_ratio: str | None = None,
-    resolution: Literal["1k", "2k", "4k"] | None = None,
-    quality: Literal["low", "medium", "high"] | None = None,
-    transparent: bool = False,
-    fit: bool = False,
-    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
-    count: int = 1,
-    jobs: int | None = None,
-    force: bool = False,
-    skip_existing: bool = False,
-    timeout_sec: float = DEFAULT_TIMEOUT_SEC,
-    backend: Literal["codex", "runcomfy"] = "codex",
-    full_turn: bool = False,
-    codex: StrPath | None = None,
-    codex_home: StrPath | None = None,
-    model: str | None = None,
-    codex_args: Sequence[str] = (),
-    on_event: Callable[[Event], None] | None = None,
-    interrupt: Interrupt | None = None,
-) -> Result:
-    """Make a picture of ``prompt``, which is sent word for word, and write it; the result says where it is.
-
-    ``refs`` are reference pictures (PNG, JPEG, WebP), at most five. ``out`` ends in .png, .jpg, .jpeg or .webp; without
-    it the picture is a new ``image-<time>.png`` in the working folder. ``force`` replaces what is at ``out``;
-    ``skip_existing`` leaves a picture that is there as it is, makes the others, and has all of them in ``images``.
-
-    ``size`` is ``"WxH"`` in pixels, or (width, height); ``aspect_ratio`` is ``"W:H"``. ``fit`` scales and crops to
-    ``size`` exactly. ``format`` converts. Of several pictures (``count``, ``jobs`` of them at once) those that came are
-    kept: ``result.failures`` tells of the others. ``timeout_sec`` are seconds for the whole run.
-
-    ``codex`` is the Codex CLI to run, ``model`` the model that calls the tool, ``codex_args`` are more arguments for
-    ``codex exec``. ``codex_home`` is the Codex home of this call alone, in place of the environment's CODEX_HOME.
-    ``on_event`` hears how the run goes on, in the thread that makes the picture.
-    """
-    return _generate(dict(locals()))
-
-
-def edit(
-    prompt: str,
-    refs: StrPath | Sequence[StrPath],
-    *,
-    out: StrPath | None = None,
-    size: str | tuple[int, int] | None = None,
-    aspect_ratio: str | None = None,
-    resolution: Literal["1k", "2k", "4k"] | None = None,
-    quality: Literal["low", "medium", "high"] | None = None,
-    transparent: bool = False,
-    fit: bool = False,
-    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
-    count: int = 1,
-    jobs: int | None = None,
-    force: bool = False,
-    skip_existing: bool = False,
-    timeout_sec: float = DEFAULT_TIMEOUT_SEC,
-    backend: Literal["codex", "runcomfy"] = "codex",
-    full_turn: bool = False,
-    codex: StrPath | None = None,
-    codex_home: StrPath | None = None,
-    model: str | None = None,
-    codex_args: Sequence[str] = (),
-    on_event: Callable[[Event], None] | None = None,
-    interrupt: Interrupt | None = None,
-) -> Result:
-    """Make a picture of ``prompt`` from at least one reference; all else is as with :func:`generate`."""
-    if not refs:
-        raise UsageError("an edit needs at least one reference", hint="give refs, or call generate")
-    return _generate(dict(locals()))
-
-
-def batch(
-    jobs: StrPath | Iterable[Job],
-    *,
-    out_dir: StrPath = ".",
-    workers: int | None = None,
-    retry_failed: bool = False,
-    force: bool = False,
-    timeout_sec: float | None = None,
-    size: str | tuple[int, int] | None = None,
-    aspect_ratio: str | None = None,
-    resolution: Literal["1k", "2k", "4k"] | None = None,
-    quality: Literal["low", "medium", "high"] | None = None,
-    transparent: bool = False,
-    fit: bool = False,
-    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
-    backend: Literal["codex", "runcomfy"] = "codex",
-    full_turn: bool = False,
-    codex: StrPath | None = None,
-    codex_home: StrPath | None = None,
-    model: str | None = None,
-    codex_args: Sequence[str] = (),
-    on_outcome: Callable[[Outcome], None] | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    interrupt: Interrupt | None = None,
-) -> tuple[Outcome, ...]:
-    """Make many pictures, each once; what became of each job, in the order of the jobs.
-
-    ``jobs`` is a file as the command takes it, or the jobs themselves: a prompt, or a mapping with ``prompt`` and, if
-    you like, ``refs``, ``out`` and any option by its name. ``timeout_sec`` is for each picture. The options from
-    ``size`` to ``codex_args`` are those of :func:`generate`, for each job that does not say otherwise. All of it is
-    checked before the first run. The journal beside the pictures knows what was made: called again, it makes what is
-    missing.
-
-    ``on_event`` hears how the jobs go on, in the threads that work on them: ``event.job`` says which one it is.
-    ``on_outcome`` hears of each job as it ends, in the caller's thread. An outcome has ``line`` (the job, counted from
-    1), ``out``, ``status`` (made, recovered, there, failed, left) and ``result``. A job that fails raises nothing.
-    """
-    given = dict(locals())
-    from codex_imagegen.batches import runner
-
-    defaults = checked({name: given[name] for name in _OF_A_JOB})
-    at_once = runner.workers(one("workers", workers, options.whole), defaults.get("backend"))
-    folder = one("out_dir", out_dir, options.path)
-
-    def work(tell: Callable[[Event], None], stop: Interrupt) -> tuple[Outcome, ...]:
-        done: list[Outcome] = []
-        with (
-            _listed(jobs, folder, defaults) as listed,
-            runner.prepare(listed, folder, stop, workers=at_once, retry_failed=retry_failed, tell=tell) as begun,
-            contextlib.closing(begun.work.outcomes()) as outcomes,
-        ):
-            for outcome in outcomes:
-                done.append(outcome)
-                if on_outcome is not None:
-                    on_outcome(outcome)
-        if stop.signum is not None and len(done) < begun.total:
-            told = f"interrupted when {len(done)} of {begun.total} jobs had ended"
-            raise Interrupted(told, signum=stop.signum, hint="the same call goes on where it was cut off", spent=None)
-        return tuple(sorted(done, key=lambda outcome: outcome.line))
-
-    return heard(work, on_event, interrupt)
-
-
-def recover(
-    *sessions: StrPath,
-    last: bool = False,
-    out: StrPath | None = None,
-    out_dir: StrPath | None = None,
-    force: bool = False,
-    size: str | tuple[int, int] | None = None,
-    fit: bool = False,
-    codex_home: StrPath | None = None,
-) -> Result:
-    """Write the pictures of past sessions: of these thread ids or rollout files, or of the ``last`` one with a picture.
-
-    Nothing is spent and no Codex is started. ``out`` is a file; without it each picture is ``<thread>.png`` in
-    ``out_dir``, or in the working folder. With ``size`` and ``fit`` they are scaled and cropped. ``codex_home`` is
-    where sessions are looked for, in place of the environment's CODEX_HOME.
-    """
-    from codex_imagegen.codex.sessions.layout import check_home, environment_with
-    from codex_imagegen.recovery import write
-    from codex_imagegen.recovery.write import RecoveryOutput
-
-    given = checked({"out": out, "force": force, "size": size, "fit": fit, "codex_home": codex_home})
-    look = options.parse(size=given.get("size"), fit=given["fit"])
-    place = RecoveryOutput(given.get("out"), one("out_dir", out_dir, options.path), given["force"], look)
-    wanted, home = one("sessions", sessions, options.paths), given.get("codex_home")
-    check_home(home)
-    return write.recover(wanted, place, last=last, environment=environment_with(home, os.environ))
-
-
-_OF_A_JOB = (
-    "force", "timeout_sec", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
-    "full_turn", "codex", "codex_home", "model", "codex_args",
-)  # fmt: skip
-
-
-def _generate(given: dict[str, Any]) -> Result:
-    """Generate by the arguments of :func:`generate`."""
-    on_event, interrupt = given.pop("on_event"), given.pop("interrupt")
-    request = options.request(checked(given))
-
-    def work(tell: Callable[[Event], None], stop: Interrupt) -> Result:
-        return generation.generate(request, interrupt=stop, tell=tell)
-
-    return heard(work, on_event, interrupt)
-
-
-def _listed(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, Any]) -> Jobs:
-    from codex_imagegen.batches import runner
-
-    if isinstance(jobs, (str, os.PathLike)):
-        return runner.open_job_file(one("jobs", jobs, options.path), out_dir=folder, defaults=defaults)
-    if isinstance(jobs, Mapping) or not isinstance(jobs, Iterable):
-        raise UsageError("'jobs' must be a file, or a list of jobs", hint=HINT)
-    try:
-        lines = [json.dumps({"prompt": job} if isinstance(job, str) else dict(job), default=os.fspath) for job in jobs]
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"a job must be a prompt or a mapping of options: {error}", hint=HINT) from error
-    source = io.BytesIO("\n".join(lines).encode())
-    return runner.open_job_file("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)
-
+    from codex_imagegen.batches.runner import BatchSetup
 
 StrPath = str | os.PathLike[str]
-HINT = "see docs/api.md"
-
 
 Job = str | Mapping[str, Any]
 """A job of a batch: a prompt, or a mapping with ``prompt`` and any option by its name."""
@@ -279,39 +74,245 @@ class Options(Look, total=False):
     interrupt: Interrupt | None
 
 
-def one(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
-    """An argument of a type of its own, made sure of it, or None; raises :class:`UsageError`."""
-    return None if value is None else options.typed(name, value, hint=HINT, kind=kind)
+def generate(
+    prompt: str,
+    *,
+    refs: StrPath | Sequence[StrPath] = (),
+    out: StrPath | None = None,
+    size: str | tuple[int, int] | None = None,
+    aspect_ratio: str | None = None,
+    resolution: Literal["1k", "2k", "4k"] | None = None,
+    quality: Literal["low", "medium", "high"] | None = None,
+    transparent: bool = False,
+    fit: bool = False,
+    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
+    count: int = 1,
+    jobs: int | None = None,
+    force: bool = False,
+    skip_existing: bool = False,
+    timeout_sec: float = DEFAULT_TIMEOUT_SEC,
+    backend: Literal["codex", "runcomfy"] = "codex",
+    full_turn: bool = False,
+    codex: StrPath | None = None,
+    codex_home: StrPath | None = None,
+    model: str | None = None,
+    codex_args: Sequence[str] = (),
+    on_event: Callable[[Event], None] | None = None,
+    interrupt: Interrupt | None = None,
+) -> Result:
+    """Make a picture of ``prompt``, which is sent word for word, and write it; the result has its path.
+
+    ``refs`` are reference pictures (PNG, JPEG, WebP), at most five. ``out`` ends in .png, .jpg, .jpeg or .webp; without
+    it the picture is a new ``image-<time>.png`` in the working folder. ``force`` replaces an existing ``out``.
+    ``skip_existing`` keeps the pictures that exist, makes the others, and returns all of them in ``images``.
+
+    ``size`` is ``"WxH"`` in pixels or (width, height); ``aspect_ratio`` is ``"W:H"``. ``fit`` scales and crops to
+    ``size`` exactly. ``format`` converts. ``count`` is how many pictures to make, ``jobs`` how many at once. Partial
+    results are kept: ``result.failures`` has the pictures that failed. ``timeout_sec`` is for the whole run.
+
+    ``codex`` is the Codex CLI to run, ``model`` the model that calls the tool, ``codex_args`` are more arguments for
+    ``codex exec``. ``codex_home`` replaces the environment's CODEX_HOME for this call. ``on_event`` is called with the
+    run's progress, in the thread that makes the picture.
+    """
+    return _generate(dict(locals()))
 
 
-def checked(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that were given, made sure of their types; raises :class:`UsageError`."""
+def edit(
+    prompt: str,
+    refs: StrPath | Sequence[StrPath],
+    *,
+    out: StrPath | None = None,
+    size: str | tuple[int, int] | None = None,
+    aspect_ratio: str | None = None,
+    resolution: Literal["1k", "2k", "4k"] | None = None,
+    quality: Literal["low", "medium", "high"] | None = None,
+    transparent: bool = False,
+    fit: bool = False,
+    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
+    count: int = 1,
+    jobs: int | None = None,
+    force: bool = False,
+    skip_existing: bool = False,
+    timeout_sec: float = DEFAULT_TIMEOUT_SEC,
+    backend: Literal["codex", "runcomfy"] = "codex",
+    full_turn: bool = False,
+    codex: StrPath | None = None,
+    codex_home: StrPath | None = None,
+    model: str | None = None,
+    codex_args: Sequence[str] = (),
+    on_event: Callable[[Event], None] | None = None,
+    interrupt: Interrupt | None = None,
+) -> Result:
+    """Make a picture of ``prompt`` from at least one reference. The other options are those of :func:`generate`."""
+    if not refs:
+        raise UsageError("an edit needs at least one reference", hint="give refs, or call generate")
+    return _generate(dict(locals()))
+
+
+def batch(
+    jobs: StrPath | Iterable[Job],
+    *,
+    out_dir: StrPath = ".",
+    workers: int | None = None,
+    retry_failed: bool = False,
+    force: bool = False,
+    timeout_sec: float | None = None,
+    size: str | tuple[int, int] | None = None,
+    aspect_ratio: str | None = None,
+    resolution: Literal["1k", "2k", "4k"] | None = None,
+    quality: Literal["low", "medium", "high"] | None = None,
+    transparent: bool = False,
+    fit: bool = False,
+    format: Literal["png", "jpeg", "webp"] | None = None,  # noqa: A002 - the option's name
+    backend: Literal["codex", "runcomfy"] = "codex",
+    full_turn: bool = False,
+    codex: StrPath | None = None,
+    codex_home: StrPath | None = None,
+    model: str | None = None,
+    codex_args: Sequence[str] = (),
+    on_outcome: Callable[[Outcome], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    interrupt: Interrupt | None = None,
+) -> tuple[Outcome, ...]:
+    """Make many pictures, each once; returns the outcome of each job, in the order of the jobs.
+
+    ``jobs`` is a job file as the command takes it, or the jobs themselves: prompts, or mappings with ``prompt`` and,
+    optionally, ``refs``, ``out`` and any option by its name. ``timeout_sec`` is for each picture. The options from
+    ``size`` to ``codex_args`` are those of :func:`generate` and the defaults of all jobs. All jobs are checked before
+    the first run. A journal beside the pictures records what was made: the same call again makes what is missing.
+
+    ``on_event`` is called with the progress of the jobs, in the threads that run them; ``event.job`` is the job's line.
+    ``on_outcome`` is called in the caller's thread as each job ends. An outcome has ``line`` (the job, counted from 1),
+    ``out``, ``status`` (made, recovered, skipped, failed, not-started) and ``result``. A failed job raises nothing.
+    """
+    given = dict(locals())
+    from codex_imagegen.batches import runner
+
+    defaults = check_arguments({name: given[name] for name in _JOB_OPTIONS})
+    worker_count = runner.workers(check_argument("workers", workers, options.to_integer), defaults.get("backend"))
+    folder = check_argument("out_dir", out_dir, options.to_path)
+
+    def work(tell: Callable[[Event], None], stop: Interrupt) -> tuple[Outcome, ...]:
+        with (
+            _open_jobs(jobs, folder, defaults) as opened,
+            runner.prepare(opened, folder, stop, workers=worker_count, retry_failed=retry_failed, tell=tell) as setup,
+        ):
+            return _run_batch(setup, stop, on_outcome)
+
+    return _call_back(work, on_event, interrupt)
+
+
+def recover(
+    *sessions: StrPath,
+    last: bool = False,
+    out: StrPath | None = None,
+    out_dir: StrPath | None = None,
+    force: bool = False,
+    size: str | tuple[int, int] | None = None,
+    fit: bool = False,
+    codex_home: StrPath | None = None,
+) -> Result:
+    """Write the pictures of past sessions: of these thread ids or rollout files, or of the ``last`` one with a picture.
+
+    Nothing is spent and no Codex is started. ``out`` is a file; without it each picture is ``<thread>.png`` in
+    ``out_dir``, or in the working folder. ``size`` and ``fit`` scale and crop. ``codex_home`` is where sessions are
+    searched, in place of the environment's CODEX_HOME.
+    """
+    from codex_imagegen.codex.sessions.layout import check_home, environment_with
+    from codex_imagegen.recovery import write
+    from codex_imagegen.recovery.write import RecoveryOutput
+
+    given = check_arguments({"out": out, "force": force, "size": size, "fit": fit, "codex_home": codex_home})
+    image_options = options.parse(size=given.get("size"), fit=given["fit"])
+    folder = check_argument("out_dir", out_dir, options.to_path)
+    place = RecoveryOutput(given.get("out"), folder, given["force"], image_options)
+    requested, home = check_argument("sessions", sessions, options.to_paths), given.get("codex_home")
+    check_home(home)
+    return write.recover(requested, place, last=last, environment=environment_with(home, os.environ))
+
+
+HINT = "see docs/api.md"
+_JOB_OPTIONS = (
+    "force", "timeout_sec", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
+    "full_turn", "codex", "codex_home", "model", "codex_args",
+)  # fmt: skip
+"""The arguments of :func:`batch` that are defaults of its jobs."""
+
+
+def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are not None, converted to their types; raises :class:`UsageError`."""
     for name in given:
         if name not in options.TYPES:
             raise UsageError(f"there is no argument {name!r}", hint=options.closest(name, options.TYPES))
-    found = {
+    checked = {
         name: options.typed(name, value, hint=HINT)
         for name, value in given.items()
         if value is not None or name == "prompt"
     }
-    if found.get("out") == STDOUT:
+    if checked.get("out") == STDOUT:
         raise UsageError("a program can't have a picture on its stdout", hint="give out a file name")
-    return found
+    return checked
+
+
+def check_argument(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
+    """The value converted by ``kind``, or None for None; raises :class:`UsageError`."""
+    return None if value is None else options.typed(name, value, hint=HINT, kind=kind)
+
+
+def _generate(arguments: dict[str, Any]) -> Result:
+    """Generate with the arguments of :func:`generate`."""
+    on_event, interrupt = arguments.pop("on_event"), arguments.pop("interrupt")
+    request = options.request(check_arguments(arguments))
+
+    def work(tell: Callable[[Event], None], stop: Interrupt) -> Result:
+        return generation.generate(request, interrupt=stop, tell=tell)
+
+    return _call_back(work, on_event, interrupt)
+
+
+def _open_jobs(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str, Any]) -> Jobs:
+    from codex_imagegen.batches import runner
+
+    if isinstance(jobs, (str, os.PathLike)):
+        name = check_argument("jobs", jobs, options.to_path)
+        return runner.open_job_file(name, out_dir=folder, defaults=defaults)
+    if isinstance(jobs, Mapping) or not isinstance(jobs, Iterable):
+        raise UsageError("'jobs' must be a file, or a list of jobs", hint=HINT)
+    try:
+        lines = [json.dumps({"prompt": job} if isinstance(job, str) else dict(job), default=os.fspath) for job in jobs]
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"a job must be a prompt or a mapping of options: {error}", hint=HINT) from error
+    source = io.BytesIO("\n".join(lines).encode())
+    return runner.open_job_file("jobs.jsonl", out_dir=folder, defaults=defaults, source=source)
+
+
+def _run_batch(setup: BatchSetup, stop: Interrupt, on_outcome: Callable[[Outcome], None] | None) -> tuple[Outcome, ...]:
+    """Run the jobs; raises :class:`Interrupted` where some of them had not ended."""
+    ended: list[Outcome] = []
+    with contextlib.closing(setup.work.outcomes()) as outcomes:
+        for outcome in outcomes:
+            ended.append(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+    if stop.signum is not None and len(ended) < setup.total:
+        message = f"interrupted when {len(ended)} of {setup.total} jobs had ended"
+        raise Interrupted(message, signum=stop.signum, hint="the same call goes on where it was cut off", spent=None)
+    return tuple(sorted(ended, key=lambda outcome: outcome.line))
 
 
 T = TypeVar("T")
 Tell = Callable[[Event], None]
 
 
-class _Raised(BaseException):
-    """A callback has raised. Not an Exception: the handlers on its way are for errors of the run itself."""
+class _CallbackFailed(BaseException):
+    """A callback has raised. Not an Exception, so that no handler for errors of the run catches it."""
 
 
-def heard(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, interrupt: Interrupt | None) -> T:
-    """What comes of ``work``, which is given what to tell its events to, and what stops it.
+def _call_back(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, interrupt: Interrupt | None) -> T:
+    """Call ``work`` with a function for its events and an interrupt of its own; returns its result.
 
-    It is stopped by the caller's ``interrupt``, which stays as it is otherwise, and by a callback that raises. Of
-    several that raise at once, in the threads of several pictures, the first one counts, and nothing more is told.
+    The caller's ``interrupt`` and a callback that raises set that interrupt; the caller's own stays unset. Where
+    callbacks raise in several threads at once, the first exception is raised, and no more events are passed on.
     """
     stop, raised = Interrupt(), list[Exception]()
 
@@ -324,18 +325,18 @@ def heard(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, interrupt
             raised.append(error)
             stop.set()
         if raised:
-            raise _Raised
+            raise _CallbackFailed
 
-    unhook = interrupt.on_set(lambda: stop.set(interrupt.signum or SIGINT)) if interrupt else _nothing
+    unhook = interrupt.on_set(lambda: stop.set(interrupt.signum or SIGINT)) if interrupt else _no_hook
     try:
         return work(tell, stop)
-    except (_Raised, ImagegenError):
+    except (_CallbackFailed, ImagegenError):
         if not raised:
             raise
     finally:
         unhook()
-    raise raised[0]  # outside of the handler, so that the error keeps the causes that it had
+    raise raised[0]  # outside of the handler, so that the exception keeps its own causes
 
 
-def _nothing() -> None:
-    """Nothing is to be undone."""
+def _no_hook() -> None:
+    """Undo nothing."""

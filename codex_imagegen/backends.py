@@ -1,4 +1,4 @@
-"""The two ways to a picture: one literal dict, one Protocol; a backend is imported when it is chosen."""
+"""The backends by name. A backend is imported when it is chosen."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Backend(Protocol):
     """A module that makes one picture."""
 
     def make(self, request: Request, run: Run) -> BackendResult:
-        """Check the request, make its picture, decode it whole; raises the errors of the tree.
+        """Check the request, make its picture and decode it completely; raises the errors of the tree.
 
-        What can be refused is refused before anything is spent, ``spent`` of an error says what may have been used,
-        and :class:`~codex_imagegen.errors.Interrupted` is raised soon after ``run.interrupt`` was set.
+        Invalid requests are refused before anything is spent. An error's ``spent`` says whether quota or money may have
+        been used. :class:`~codex_imagegen.errors.Interrupted` is raised soon after ``run.interrupt`` is set.
         """
         ...
 
 
 def load(name: str) -> Backend:
-    """The backend of that name, which must be one of :data:`BACKENDS`."""
+    """Import the backend of that name, which must be one of :data:`BACKENDS`."""
     return cast("Backend", import_module(BACKENDS[name]))

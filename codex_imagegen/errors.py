@@ -1,4 +1,4 @@
-"""Every failure that this program knows, as a tree.
+"""The errors of this program, as a tree.
 
 ::
 
@@ -38,8 +38,8 @@
     │   └── OutUnwritable             out-unwritable
     └── Interrupted         130/143   interrupted
 
-The numbers are exit codes and the words are ``error.code`` in the JSON: both are promised to callers and change
-only by addition.
+The numbers are exit codes and the names after them are ``error.code`` in the JSON. Both are promised to callers and
+change only by addition.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ _FULL = (_errno.ENOSPC, _errno.EDQUOT)
 
 
 class ImagegenError(Exception):
-    """A failure with its name, its exit code, what to do next, and what it may have cost.
+    """An error with a stable code, an exit code, and a hint on what to do next.
 
-    ``spent`` is True or False where it is known whether quota or money was used, and None where nobody can know.
-    ``is_full``: a disk, or the user's share of it, is used up, and the next picture would not fit either.
-    ``resets_at`` is a Unix time in seconds, where Codex says when a limit ends. ``backend``, ``thread_id``,
-    ``codex_version`` and RunComfy's ``request_id`` are filled in as far as the run had come.
+    ``spent`` says whether quota or money was used; None where that can't be known. ``is_full``: the disk or the user's
+    disk quota is full, and the next picture would not fit either. ``resets_at`` is the Unix time in seconds at which a
+    limit ends, where Codex reports it. ``backend``, ``thread_id``, ``codex_version`` and RunComfy's ``request_id`` are
+    set as far as the run had come.
     """
 
     code: ClassVar[str] = "internal"
@@ -84,20 +84,20 @@ class ImagegenError(Exception):
 
 
 class UsageError(ImagegenError):
-    """Arguments that make no sense; nothing was started."""
+    """Invalid arguments; nothing was started."""
 
     code = "usage"
     exit_code = 2
 
 
 class CodexUnavailable(ImagegenError):
-    """There is no Codex CLI that can make pictures."""
+    """No Codex CLI that can make pictures was found."""
 
     exit_code = 3
 
 
 class CodexMissing(CodexUnavailable):
-    """No Codex CLI is where one was looked for, or it can't be executed."""
+    """No Codex CLI was found, or it can't be executed."""
 
     code = "codex-missing"
 
@@ -121,13 +121,13 @@ class ReferenceError_(ImagegenError):  # noqa: N801 - ReferenceError is a builti
 
 
 class ReferenceMissing(ReferenceError_):
-    """A reference is not there, or may not be read."""
+    """A reference does not exist or can't be read."""
 
     code = "ref-missing"
 
 
 class ReferenceNotImage(ReferenceError_):
-    """A reference is no whole PNG, JPEG or WebP, or is too large to be decoded safely."""
+    """A reference is not a complete PNG, JPEG or WebP, or is too large to be decoded safely."""
 
     code = "ref-not-image"
 
@@ -139,7 +139,7 @@ class CodexError(ImagegenError):
 
 
 class RunTimeout(CodexError):
-    """The run took longer than it was given."""
+    """The run exceeded its time limit."""
 
     code = "timeout"
 
@@ -157,20 +157,20 @@ class NetworkError(CodexError):
 
 
 class CodexFailed(CodexError):
-    """Codex failed in a way that has no name of its own; its words are in the message."""
+    """Codex failed for a reason without a code of its own; its output is in the message."""
 
     code = "codex-failed"
 
 
 class SessionMissing(ImagegenError):
-    """Codex ran, and no rollout of this run can be found."""
+    """Codex ran, but no rollout of this run can be found."""
 
     code = "session-missing"
     exit_code = 6
 
 
 class NoPictureError(ImagegenError):
-    """The run ended in good order, and no picture came of it."""
+    """The run ended normally without a picture."""
 
     exit_code = 7
 
@@ -206,19 +206,19 @@ class ToolUnavailable(NoPictureError):
 
 
 class GenerationFailed(NoPictureError):
-    """The image tool failed for a reason that has no name of its own."""
+    """The image tool failed for a reason without a code of its own."""
 
     code = "generation-failed"
 
 
 class DamagedPicture(NoPictureError):
-    """A picture came that can't be decoded whole."""
+    """The picture can't be decoded completely."""
 
     code = "damaged-picture"
 
 
 class NoPicture(NoPictureError):
-    """No picture came, and nothing says why."""
+    """No picture was made, and no reason is known."""
 
     code = "no-picture"
 
@@ -230,7 +230,7 @@ class RunComfyError(ImagegenError):
 
 
 class RunComfyUsage(RunComfyError):
-    """A request id or model id that can't be one."""
+    """An invalid request id or model id."""
 
     code = "runcomfy-usage"
     exit_code = 64
@@ -265,7 +265,7 @@ class RunComfyAuth(RunComfyError):
 
 
 class InternalError(ImagegenError):
-    """A defect of this program."""
+    """A bug in this program."""
 
     code = "internal"
     exit_code = 70
@@ -278,13 +278,13 @@ class OutputError(ImagegenError):
 
 
 class OutExists(OutputError):
-    """The output is there already, and ``--force`` was not given."""
+    """The output exists, and ``--force`` was not given."""
 
     code = "out-exists"
 
 
 class OutUnwritable(OutputError):
-    """The output can't be written. ``errno`` is the system's number for the reason, where it gave one."""
+    """The output can't be written. ``errno`` is the system's error number, where there is one."""
 
     code = "out-unwritable"
 
@@ -297,7 +297,7 @@ class OutUnwritable(OutputError):
 
 
 class Interrupted(ImagegenError):
-    """A signal asked us to stop; the exit code is 128 + the signal's number."""
+    """The program was asked to stop; the exit code is 128 + the signal's number."""
 
     code = "interrupted"
     exit_code = 130

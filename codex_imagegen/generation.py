@@ -1,4 +1,4 @@
-"""The story of one picture, or of several of one prompt: checked, made, finished, written."""
+"""Generate pictures: check the request, run the backend, convert, compare and write the picture."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 NOTHING_MADE = (
     "usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in", "codex-incomplete",
 )  # fmt: skip
-"""Failures of which we are told that no picture was made: none can have landed after all."""
+"""Error codes that mean that no picture was made."""
 
 MAX_COUNT = 1000
-"""More pictures of one prompt than anybody wants: a slip of the finger must not use up a month's quota."""
+"""The largest ``--count``: a typing error must not use up a month's quota."""
 
 JOBS = {"codex": 2, "runcomfy": 8}
-"""How many runs of a backend go on at once, where the user names no number."""
+"""The default number of parallel runs of each backend."""
 
 
 def generate(
@@ -40,29 +40,29 @@ def generate(
     words: Callable[[bytes], None] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Result:
-    """Make what was asked for, and write it.
+    """Make the requested pictures and write them.
 
-    ``tell`` hears how it goes on, ``words`` gets Codex's own stderr; ``environment`` takes the place of the process's
-    own. Raises the errors of :mod:`codex_imagegen.errors`; what can be refused is refused before anything is spent.
-    Of several pictures, those that came are kept: their failures are in the result, not raised.
+    ``tell`` is called with each event, ``words`` with Codex's own stderr; ``environment`` replaces that of the process.
+    Raises the errors of :mod:`codex_imagegen.errors`; invalid requests are refused before anything is spent. Of several
+    pictures, partial results are kept, and failures are in the result instead of raised.
     """
     started = time.monotonic()
     run = Run(
         started,
         started + request.timeout_sec,
         interrupt or Interrupt(),
-        tell or _nobody,
+        tell or _ignore,
         words,
         layout.environment_with(request.codex_home, os.environ if environment is None else environment),
     )
     try:
         check(request)
         targets = _targets(request)
-        there = _there(request, run, targets)
+        existing = _existing_images(request, run, targets)
         if request.count > 1:
-            return _several(request, run, targets, there)
-        if there:
-            return _result(request, run, tuple(there.values()))
+            return _generate_several(request, run, targets, existing)
+        if existing:
+            return _result(request, run, tuple(existing.values()))
         made, image = generate_one(request, run, targets[0])
     except ImagegenError as error:
         error.backend = request.backend
@@ -81,27 +81,25 @@ def _targets(request: Request) -> tuple[output.Target, ...]:
     )
 
 
-def _there(request: Request, run: Run, targets: tuple[output.Target, ...]) -> dict[int, Image]:
-    """The pictures that are there already and are not to be made; raises :class:`OutExists` for another file.
+def _existing_images(request: Request, run: Run, targets: tuple[output.Target, ...]) -> dict[int, Image]:
+    """The existing pictures that ``skip_existing`` keeps; raises :class:`OutExists` for another file.
 
-    A thousand take a while to decode: who asks to stop meanwhile is heard.
+    Decoding a thousand takes a while, so the interrupt is checked for each.
     """
     if not request.skip_existing:
         return {}
-    from codex_imagegen.images import output
-
-    there = {}
+    existing = {}
     for index, target in enumerate(targets):
         run.interrupt.check()
         if os.path.lexists(target.path):
-            there[index] = output.existing_image(target.path)
-    for index, image in there.items():
+            existing[index] = output.existing_image(target.path)
+    for index, image in existing.items():
         _tell(run, "written", index=index, path=image.path, message="made before")
-    return there
+    return existing
 
 
 def check(request: Request) -> None:
-    """Raise :class:`UsageError` for values that no backend could take."""
+    """Raise :class:`UsageError` for values that no backend accepts."""
     if request.backend not in backends.BACKENDS:
         raise UsageError(f"there is no backend {request.backend!r}", hint="use codex or runcomfy")
     if not 0 < request.timeout_sec < 1e7:
@@ -112,9 +110,9 @@ def check(request: Request) -> None:
         raise UsageError(f"--jobs can't be {request.jobs}", hint="give a number from 1")
     layout.check_home(request.codex_home)
     if request.count > 1 and request.codex_args:
-        from codex_imagegen.codex.run import command as subcommand
+        from codex_imagegen.codex.run import command as run_command
 
-        subcommand.refuse_thread(request.codex_args, "--count")
+        run_command.refuse_thread(request.codex_args, "--count")
     if request.skip_existing:
         _check_skip(request)
 
@@ -127,13 +125,13 @@ def _check_skip(request: Request) -> None:
 
 
 def generate_one(request: Request, run: Run, target: output.Target) -> tuple[BackendResult, Image]:
-    """Make, finish and write one picture; an error names the command that gets back what may have landed."""
+    """Make, convert and write one picture; an error's hint names the command that fetches a picture made after all."""
     try:
         with ExitStack() as closing:
             made = backends.load(request.backend).make(request, replace(run, closing=closing))
             try:
                 run.interrupt.check(spent=True)
-                made, image = _finished(request, made, target)
+                made, image = _finish(request, made, target)
             except ImagegenError as error:
                 error.spent, error.thread_id, error.codex_version = True, made.thread_id, made.codex_version
                 error.request_id = made.request_id
@@ -141,12 +139,12 @@ def generate_one(request: Request, run: Run, target: output.Target) -> tuple[Bac
             _tell(run, "written", thread_id=made.thread_id, request_id=made.request_id, path=image.path)
             return made, image
     except ImagegenError as error:
-        _point_to_picture(error, target, request)
+        _add_fetch_hint(error, target, request)
         raise
 
 
-def _finished(request: Request, made: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
-    """Re-encode the picture where the request or its name asks for that, compare it with the wishes, write it."""
+def _finish(request: Request, made: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
+    """Convert the picture if the request or its name needs it, compare it with the request, and write it."""
     image_options = request.image_options
     picture = convert.finish(made.picture, target.format, image_options)
     if image_options.size or image_options.aspect_ratio or image_options.resolution or image_options.transparent:
@@ -158,62 +156,64 @@ def _finished(request: Request, made: BackendResult, target: output.Target) -> t
     return made, output.write(picture, target, original=picture is made.picture)
 
 
-def _point_to_picture(error: ImagegenError, target: output.Target, request: Request) -> None:
-    """End the hint of an error that came so far with the command that fetches the picture, should there be one.
+def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Request) -> None:
+    """Add to an error's hint the command that fetches the picture, in case one was made.
 
-    A thread that was gone on with holds older pictures, which that command would write as well: there it is named only
-    where a picture is known to be there.
+    For a resumed thread, the command would write its older pictures too, so it is added only if a picture is known to
+    exist.
     """
-    lost = error.exit_code == 73
+    is_unwritten = error.exit_code == 73
     command = f"recover {error.thread_id}" if error.thread_id else None
-    if error.request_id and lost:
+    if error.request_id and is_unwritten:
         command = f"runcomfy wait {error.request_id}"
     if command is None or error.code in NOTHING_MADE:
         return
-    landed = "the picture is not lost" if lost else "if a picture landed after all"
-    if _resumes(request):
-        if not lost:
+    when = "the picture is not lost" if is_unwritten else "if a picture was made after all"
+    if _resumes_thread(request):
+        if not is_unwritten:
             return
-        landed += ", and the last that this writes"
+        when += ", and the last that this writes"
     out = "FILE" if target.is_stdout else output.free(target.path) if isinstance(error, OutExists) else target.path
     home = f"CODEX_HOME={shlex.quote(request.codex_home)} " if request.codex_home else ""
-    fetch = f"{landed}: {home}codex-imagegen {command} --out {shlex.quote(out)}"
-    error.hint = f"{error.hint}; {fetch}" if error.hint and not lost else fetch
+    fetch = f"{when}: {home}codex-imagegen {command} --out {shlex.quote(out)}"
+    error.hint = f"{error.hint}; {fetch}" if error.hint and not is_unwritten else fetch
 
 
-def _resumes(request: Request) -> bool:
-    """Whether the run goes on with a thread."""
+def _resumes_thread(request: Request) -> bool:
+    """Whether the run resumes a thread."""
     if not request.codex_args:
         return False
-    from codex_imagegen.codex.run import command as subcommand
+    from codex_imagegen.codex.run import command as run_command
 
-    return subcommand.resumed_thread(request.codex_args) is not None
+    return run_command.resumed_thread(request.codex_args) is not None
 
 
-def _several(request: Request, run: Run, targets: tuple[output.Target, ...], there: Mapping[int, Image]) -> Result:
-    """Several pictures of one prompt, but for those that are ``there``. What would fail for each of them is raised."""
+def _generate_several(
+    request: Request, run: Run, targets: tuple[output.Target, ...], existing: Mapping[int, Image]
+) -> Result:
+    """Make several pictures of one prompt, without the ``existing`` ones; raises an error that every picture has."""
     from codex_imagegen.runner import several
 
-    ended = several.make(
-        [index for index in range(request.count) if index not in there],
-        lambda index, mine: generate_one(request, mine, targets[index]),
+    outcome = several.make(
+        [index for index in range(request.count) if index not in existing],
+        lambda index, numbered_run: generate_one(request, numbered_run, targets[index]),
         run,
         timeout_sec=request.timeout_sec,
         workers=request.jobs or JOBS[request.backend],
     )
-    if not there and ended.refusal is not None:
-        raise ended.refusal
-    images = {**there, **{index: image for index, (_made, image) in ended.made.items()}}
+    if not existing and outcome.common_refusal is not None:
+        raise outcome.common_refusal
+    images = {**existing, **{index: image for index, (_made, image) in outcome.made.items()}}
     found = tuple(image for _index, image in sorted(images.items()))
-    done = _result(request, run, found, *(made for made, _image in ended.made.values()))
-    done = replace(done, warnings=tuple(dict.fromkeys((*done.warnings, *ended.warnings()))))
-    if not ended.errors:
+    done = _result(request, run, found, *(made for made, _image in outcome.made.values()))
+    done = replace(done, warnings=tuple(dict.fromkeys((*done.warnings, *outcome.warnings()))))
+    if not outcome.errors:
         return done
-    return replace(done, ok=False, failures=ended.failures(), error=ended.summary(len(found)))
+    return replace(done, ok=False, failures=outcome.failures(), error=outcome.summary(len(found)))
 
 
 def _result(request: Request, run: Run, images: tuple[Image, ...], *made: BackendResult) -> Result:
-    """The result of pictures that came; the thread is named where there is only one."""
+    """The result of a success; it names the thread if there is only one picture."""
     from codex_imagegen.results import Result
 
     only = made[0] if len(made) == 1 and request.count == 1 else None
@@ -234,5 +234,5 @@ def _tell(run: Run, stage: Stage, **more: Any) -> None:
     run.tell(Event(stage, time.monotonic() - run.started, **more))
 
 
-def _nobody(_event: Event) -> None:
-    """Nobody is listening."""
+def _ignore(_event: Event) -> None:
+    """Ignore the event."""

@@ -1,4 +1,4 @@
-"""Being asked to stop: set once, by a signal handler or another thread, and seen by every run that goes on."""
+"""The cancellation flag: set once by a signal handler or another thread, and checked by every run."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from collections.abc import Callable
 from codex_imagegen.errors import Interrupted
 
 SIGINT, SIGTERM = 2, 15
-_WORDS = {1: "hung up", 3: "quit", SIGTERM: "terminated"}
+_VERBS = {1: "hung up", 3: "quit", SIGTERM: "terminated"}
 
 
 class Interrupt:
-    """A flag that wakes whoever waits.
+    """A cancellation flag that calls hooks when it is set.
 
-    ``set`` only appends to a list and calls the wakers, so that it may be called from a signal handler.
+    ``set`` takes no lock and only calls the hooks, so that a signal handler may call it.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self._wakers: list[Callable[[], None]] = []
+        self._hooks: list[Callable[[], None]] = []
 
     def set(self, signum: int = SIGINT) -> None:
-        """Ask every run that knows this flag to clean up and end; the first signal names the exit code."""
+        """Ask every run with this flag to clean up and end; the first signal decides the exit code."""
         if self.signum is None:
             self.signum = signum
-        for wake in tuple(self._wakers):
-            wake()
+        for hook in tuple(self._hooks):
+            hook()
 
-    def on_set(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Have ``wake`` called when the flag is set (at once, if it is); gives back what undoes it."""
-        self._wakers.append(wake)
+    def on_set(self, hook: Callable[[], None]) -> Callable[[], None]:
+        """Call ``hook`` when the flag is set (at once if it is set); returns a function that removes the hook."""
+        self._hooks.append(hook)
         if self.signum is not None:
-            wake()
-        return lambda: self._wakers.remove(wake)
+            hook()
+        return lambda: self._hooks.remove(hook)
 
     def check(self, *, spent: bool | None = False) -> None:
-        """Raise :class:`Interrupted` if somebody asked to stop."""
+        """Raise :class:`Interrupted` if the flag is set."""
         if self.signum is not None:
             raise self.error(spent=spent)
 
     def error(self, *, spent: bool | None = False) -> Interrupted:
-        """The error that says what happened, with the exit code of the signal."""
-        word = _WORDS.get(self.signum or SIGINT, "interrupted")
+        """The error for the signal, with its exit code."""
+        verb = _VERBS.get(self.signum or SIGINT, "interrupted")
         return Interrupted(
-            f"{word} before a picture was made", signum=self.signum or SIGINT, hint="run it again", spent=spent
+            f"{verb} before a picture was made", signum=self.signum or SIGINT, hint="run it again", spent=spent
         )

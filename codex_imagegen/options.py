@@ -1,8 +1,7 @@
-"""The options of a picture by their names, checked by type, as a request: for a batch's jobs, Python and MCP alike.
+"""Options of a picture by name: their types, their values, and the request that they make.
 
-The command line has them from click, typed already, and shares :func:`request`.
-
-How a picture should look, from the words that a user types; the same for the command line, a batch and the API.
+Batch jobs, the Python API and the MCP server share all of it. The command line gets typed values from click and shares
+:func:`request`.
 """
 
 from __future__ import annotations
@@ -13,23 +12,31 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import ImageOptions, PictureFormat, Request
+from codex_imagegen.request import FORMATS, ImageOptions, PictureFormat, Request
 
 IMAGE_OPTIONS = ("size", "aspect_ratio", "resolution", "quality", "transparent", "format", "fit")
-"""Those that say how the picture should look (see :class:`~codex_imagegen.request.ImageOptions`)."""
+"""The options that say how the picture should look (see :class:`~codex_imagegen.request.ImageOptions`)."""
+
+RESOLUTIONS = ("1k", "2k", "4k")
+QUALITIES = ("low", "medium", "high")
+MAX_SIDE = 9459
+"""Pixels: the side of the largest square that is decoded here (see ``images.decode.MAX_PIXELS``)."""
+
+_SIZE = re.compile(r"(\d{1,5})[xX×_](\d{1,5})\Z")
+_RATIO = re.compile(r"(\d{1,3}):(\d{1,3})\Z")
 
 
 def request(options: Mapping[str, Any]) -> Request:
-    """The request that options of the right types mean; raises :class:`UsageError` for options that mean nothing."""
-    plain = {name: value for name, value in options.items() if name not in IMAGE_OPTIONS}
-    wished = {name: options[name] for name in IMAGE_OPTIONS if options.get(name) not in (None, False)}
-    if wished:
-        plain["image_options"] = parse(**wished)
-    return Request(**plain)
+    """The request for options of the right types; raises :class:`UsageError` for invalid values."""
+    fields = {name: value for name, value in options.items() if name not in IMAGE_OPTIONS}
+    requested = {name: options[name] for name in IMAGE_OPTIONS if options.get(name) not in (None, False)}
+    if requested:
+        fields["image_options"] = parse(**requested)
+    return Request(**fields)
 
 
 def typed(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any] | None = None) -> Any:
-    """The value of an option, made sure of its type, or of the ``kind`` given; raises :class:`UsageError`."""
+    """The value of an option, converted by ``kind`` or to the option's type; raises :class:`UsageError`."""
     try:
         return (kind or TYPES[name])(value)
     except TypeError as error:
@@ -37,14 +44,15 @@ def typed(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any] | None
 
 
 def closest(name: str, names: Mapping[str, Any]) -> str:
-    """What to do about a name that is none of these."""
+    """The hint for an unknown name: the closest of ``names``, or all of them."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, names, 1)
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
 
 
-def _text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """Valid Unicode text; raises TypeError."""
     if not isinstance(value, str):
         raise TypeError("a string")
     try:
@@ -54,8 +62,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def path(value: Any) -> str:
-    """A path as a string; raises TypeError."""
+def to_path(value: Any) -> str:
+    """The path as a string; raises TypeError."""
     name = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(name, str):
         raise TypeError("a string")
@@ -66,42 +74,45 @@ def path(value: Any) -> str:
     return name
 
 
-def folder(value: Any) -> str:
-    """The absolute path of a folder, which need not be there; raises TypeError."""
-    name = path(value)
+def to_folder(value: Any) -> str:
+    """The absolute path of a folder, which need not exist; raises TypeError."""
+    name = to_path(value)
     if not name.strip():
         raise TypeError("the name of a folder")
     return os.path.abspath(os.path.expanduser(name))
 
 
-def paths(value: Any) -> tuple[str, ...]:
+def to_paths(value: Any) -> tuple[str, ...]:
     """One path or several; raises TypeError."""
     values = [value] if isinstance(value, (str, os.PathLike)) else value
     if not isinstance(values, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in values):
         raise TypeError("a list of strings")
-    return tuple(path(each) for each in values)
+    return tuple(to_path(each) for each in values)
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def to_texts(value: Any) -> tuple[str, ...]:
+    """One text or several; raises TypeError."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, (list, tuple)) or not all(isinstance(each, str) for each in values):
         raise TypeError("a list of strings")
-    return tuple(_text(each) for each in values)
+    return tuple(to_text(each) for each in values)
 
 
-def _number(value: Any) -> float:
+def to_number(value: Any) -> float:
+    """A number; raises TypeError."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError("a number")
-    return float(min(max(value, -1), 1e9))  # beyond that it is refused anyway, and an int may be too large for a float
+    return float(min(max(value, -1), 1e9))  # refused later; an int may be too large for a float
 
 
-def _size(value: Any) -> str:
+def to_size(value: Any) -> str:
+    """A size as ``WxH``, given so or as two whole numbers; raises TypeError."""
     if isinstance(value, (list, tuple)) and len(value) == 2:
-        value = f"{whole(value[0])}x{whole(value[1])}"
-    return _text(value)
+        value = f"{to_integer(value[0])}x{to_integer(value[1])}"
+    return to_text(value)
 
 
-def whole(value: Any) -> int:
+def to_integer(value: Any) -> int:
     """A whole number; raises TypeError."""
     if isinstance(value, float) and value.is_integer():  # JSON knows one kind of number
         return int(value)
@@ -110,29 +121,21 @@ def whole(value: Any) -> int:
     return value
 
 
-def _flag(value: Any) -> bool:
+def to_flag(value: Any) -> bool:
+    """True or False; raises TypeError."""
     if not isinstance(value, bool):
         raise TypeError("true or false")
     return value
 
 
 TYPES: dict[str, Callable[[Any], Any]] = {
-    "prompt": _text, "refs": paths, "out": path, "timeout_sec": _number, "force": _flag, "full_turn": _flag,
-    "codex": path, "codex_home": folder, "model": _text, "codex_args": _texts, "backend": _text, "size": _size,
-    "aspect_ratio": _text, "resolution": _text, "quality": _text, "transparent": _flag, "format": _text, "fit": _flag,
-    "count": whole, "jobs": whole, "skip_existing": _flag,
+    "prompt": to_text, "refs": to_paths, "out": to_path, "timeout_sec": to_number, "force": to_flag,
+    "full_turn": to_flag, "codex": to_path, "codex_home": to_folder, "model": to_text, "codex_args": to_texts,
+    "backend": to_text, "size": to_size, "aspect_ratio": to_text, "resolution": to_text, "quality": to_text,
+    "transparent": to_flag, "format": to_text, "fit": to_flag, "count": to_integer, "jobs": to_integer,
+    "skip_existing": to_flag,
 }  # fmt: skip
-"""Every option of a picture, and what makes sure of its type: a TypeError says what it must be."""
-
-
-RESOLUTIONS = ("1k", "2k", "4k")
-QUALITIES = ("low", "medium", "high")
-FORMATS: dict[str, PictureFormat] = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
-MAX_SIDE = 9459
-"""Pixels: the side of the largest square that is decoded here (see ``pictures.verify.MAX_PIXELS``)."""
-
-_SIZE = re.compile(r"(\d{1,5})[xX×_](\d{1,5})\Z")
-_RATIO = re.compile(r"(\d{1,3}):(\d{1,3})\Z")
+"""Every option of a picture, and the function that converts its value; its TypeError says what is expected."""
 
 
 def parse(
@@ -145,7 +148,7 @@ def parse(
     format: str | None = None,  # noqa: A002 - the option's own name
     fit: bool = False,
 ) -> ImageOptions:
-    """The options as typed, parsed; raises :class:`UsageError` for a value that is none of its kind."""
+    """Parse the image options as a user types them; raises :class:`UsageError` for an invalid value."""
     image_options = ImageOptions(
         size=_picture_size(size),
         aspect_ratio=_ratio(aspect_ratio),
@@ -162,8 +165,8 @@ def parse(
     return image_options
 
 
-def ratio_of(image_options: ImageOptions) -> float | None:
-    """Width divided by height, where a size or a ratio was wished for."""
+def requested_ratio(image_options: ImageOptions) -> float | None:
+    """Width divided by height, where a size or a ratio was requested."""
     if image_options.size:
         return image_options.size[0] / image_options.size[1]
     if image_options.aspect_ratio:

@@ -1,4 +1,4 @@
-"""Results, errors and events as words for a person, or as the JSON envelope; pure, and blind to files and click."""
+"""Render results, errors and events as JSON or as text; pure functions, independent of files and click."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ STAGES = {
     "written": "written",
     "failed": "failed",
 }
-"""The steps of a run, in words for a person."""
-_WORDS = 80
-"""Characters of a prompt that a list shows."""
+"""The stages of a run as text."""
+_PROMPT_CHARS = 80
+"""The characters of a prompt that a list shows."""
 
 _KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
 _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
 _LOGIN = re.compile(r"://(?:[^/\s'\"<>]*|[^/:\s'\"<>]*:(?!\d*(?:[/?#]|$))[^\s'\"<>]*)@")
-"""The user's name and password in an address; the second form is one whose password has a slash in it."""
+"""The user name and password in an address; the second alternative is for a password with a slash."""
 
 _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w\[])")
-"""The same in an address without its scheme, as Codex prints one that it can't use."""
+"""The same in an address without a scheme, as Codex prints one that it can't use."""
 
 KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
@@ -44,25 +44,25 @@ RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
 
 def envelope(result: Result) -> dict[str, Any]:
-    """The result as the promised JSON object: every key is in it, in the promised order."""
+    """The result as the promised JSON object, with every key in the promised order."""
     data = asdict(result)
     return {key: data[key] for key in (*KEYS, *(RUNCOMFY_KEYS if result.backend == "runcomfy" else ()))}
 
 
 def to_json(result: Result) -> str:
-    """The envelope as one line; ASCII, so that no terminal or pipe can spoil it."""
+    """The envelope as one line of ASCII, which no terminal or pipe can damage."""
     return json.dumps(envelope(result))
 
 
 def answer(fields: Mapping[str, object], *, elapsed_sec: float, backend: str = "codex") -> str:
-    """The envelope of a command that makes no picture, with keys of its own, as one line."""
+    """The envelope of a command that makes no picture, with its own ``fields``, as one line."""
     from codex_imagegen.results import Result
 
     return json.dumps(envelope(Result(ok=True, backend=backend, elapsed_sec=round(elapsed_sec, 3))) | dict(fields))
 
 
 def error_info(error: ImagegenError) -> ErrorInfo:
-    """An exception of the tree as data."""
+    """An error as data."""
     from codex_imagegen.results import ErrorInfo
 
     message, hint = without_logins(error.message), error.hint and without_logins(error.hint)
@@ -70,7 +70,7 @@ def error_info(error: ImagegenError) -> ErrorInfo:
 
 
 def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
-    """The result of a request for one picture that did not come."""
+    """The result of a failed request for one picture."""
     from codex_imagegen.results import Failure, Result, Warning_
 
     info = error_info(error)
@@ -87,31 +87,30 @@ def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
     )
 
 
-def sessions_json(held: Iterable[Session], *, elapsed_sec: float) -> str:
+def sessions_json(sessions: Iterable[Session], *, elapsed_sec: float) -> str:
     """A list of past sessions as one JSON object on one line."""
-    return answer({"sessions": [_session(session) for session in held]}, elapsed_sec=elapsed_sec)
+    return answer({"sessions": [_session(session) for session in sessions]}, elapsed_sec=elapsed_sec)
 
 
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:
-    """When (local time), which thread, how many pictures, their bytes, and the prompt's first words; safe to print."""
+    """Local time, thread, number of pictures, their bytes, and the beginning of the prompt; safe to print."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
     prompt = plain(session.prompt or "")
-    short = prompt if len(prompt) <= _WORDS else prompt[: _WORDS - 1] + "…"
+    short = prompt if len(prompt) <= _PROMPT_CHARS else prompt[: _PROMPT_CHARS - 1] + "…"
     return when, plain(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
 
 
-def gallery_json(made: Gallery) -> str:
+def gallery_json(gallery: Gallery) -> str:
     """A gallery page as one JSON object on one line."""
-    return answer(asdict(made), elapsed_sec=made.elapsed_sec)
+    return answer(asdict(gallery), elapsed_sec=gallery.elapsed_sec)
 
 
-def gallery_line(made: Gallery) -> str:
-    """What a gallery page holds, on one line that is safe to print."""
-    if not made.pictures:
-        return plain(f"codex-imagegen: no picture was found in {made.codex_home!r}, so the page is empty.")
-    pictures, sessions = (f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in (
-        (made.pictures, "picture"), (made.sessions, "session")))  # fmt: skip
-    return f"codex-imagegen: {pictures} of {sessions}; {made.bytes / 1e6:,.1f} MB on disk, in {made.elapsed_sec:.0f} s."
+def gallery_line(gallery: Gallery) -> str:
+    """The contents of a gallery page, on one line that is safe to print."""
+    if not gallery.pictures:
+        return plain(f"codex-imagegen: no picture was found in {gallery.codex_home!r}, so the page is empty.")
+    contents = f"{plural(gallery.pictures, 'picture')} of {plural(gallery.sessions, 'session')}"
+    return f"codex-imagegen: {contents}; {size(gallery.bytes)} on disk, in {gallery.elapsed_sec:.0f} s."
 
 
 def _session(session: Session) -> dict[str, Any]:
@@ -122,8 +121,27 @@ def _session(session: Session) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def size(count: float) -> str:
+    """A number of bytes in decimal units: ``999 B``, ``1.5 kB``, ``150 kB``, ``1.0 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    """A number of things: ``1 picture``, ``2,000 pictures``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str = "failed") -> str:
+    """The message of several things of which some failed: ``2 of 3 pictures failed; the first: …``."""
+    return f"{failed:,} of {plural(total, noun)} {verb}; the first: {first}"
+
+
 def error_line(error: ErrorInfo) -> str:
-    """What happened and what to do next, on one line that is safe to print."""
+    """The message and the hint, on one line that is safe to print."""
     sentence = error.message.rstrip(".")
     hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
     return plain(f"codex-imagegen: {sentence}.{hint}")
@@ -145,17 +163,17 @@ def warning_event(warning: Warning_, **about: Any) -> Event:
 
 
 def event_line(event: Event) -> str:
-    """A step of the run and the seconds since its start, for a person who waits."""
+    """The stage of a run and the seconds since its start."""
     return f"{stage(event)}  {event.elapsed_sec:.0f} s"
 
 
 def stage(event: Event) -> str:
-    """The step alone."""
+    """The stage of a run."""
     return plain(f"{STAGES[event.stage]} · {event.message}" if event.message else STAGES[event.stage])
 
 
 def event_json(event: Event) -> str:
-    """An event as one line of JSON with every key; ASCII, so that no terminal or pipe can spoil it."""
+    """An event as one line of JSON with every key, in ASCII, which no terminal or pipe can damage."""
     from codex_imagegen.results import SCHEMA
 
     data = asdict(event)
@@ -163,23 +181,23 @@ def event_json(event: Event) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Text from outside without what looks like a key (an API key's 401 repeats the key), a password or a token."""
+    """The text without strings that look like keys (an API key's 401 repeats the key), passwords or tokens."""
     text = _BARE_LOGIN.sub("(hidden)@", without_logins(text))
     return _KEY.sub("(key)", _SECRET.sub(r"\1=(hidden)", text))
 
 
 def without_logins(text: str) -> str:
-    """Text without the user names and passwords that stand in addresses, as in ``https://name:password@host``."""
+    """The text without user names and passwords in addresses, such as ``https://name:password@host``."""
     return _LOGIN.sub("://(hidden)@", text) if "://" in text else text
 
 
 def plain(text: str) -> str:
-    """Text from outside on one line, with nothing in it that a terminal would obey; white space becomes one space."""
+    """The text on one line without terminal control characters; each run of white space becomes one space."""
     return " ".join(visible(text).split())
 
 
 def visible(text: str) -> str:
-    """Text from outside with nothing in it that moves a cursor, turns a line round or breaks it.
+    """The text without characters that move the cursor, reverse or break a line.
 
     Control, format (bidirectional marks among them), surrogate and private characters become ``?``; white space of
     every kind becomes a space.

@@ -1,4 +1,4 @@
-"""What goes in, and what is told on the way: frozen dataclasses that every room may know."""
+"""Requests, runs and events: frozen dataclasses that every package may import."""
 
 from __future__ import annotations
 
@@ -16,24 +16,34 @@ DEFAULT_TIMEOUT_SEC = 300.0
 STDOUT = "-"
 
 PictureFormat = Literal["png", "jpeg", "webp"]
+FORMATS: dict[str, PictureFormat] = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
+"""Formats by the names that ``--format`` takes. With a dot before it, each name is a suffix of a file's name too."""
+SUFFIXES: dict[str, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+"""The suffix for each format in file names that this program chooses."""
 Stage = Literal[
     "started", "thread", "queued", "drawing", "received", "written", "failed", "warning", "message", "done", "error"
 ]
-"""What an event tells of.
+"""The stage of a run that an event reports.
 
-``started``: Codex runs, or RunComfy has taken the request; ``thread``: the thread's id is known; ``queued``: RunComfy
-lets it wait; ``drawing``: the image tool was called; ``received``: the record of a picture is there; ``written``: the
-picture is at ``path``; ``failed``: one of several did not come. The rest is told with ``--events`` alone: ``warning``,
-``message`` (what is no event: Codex's own words with ``--verbose``, a sentence for a person), and as the last line of
-every run either ``done`` or ``error``.
+``started``: Codex runs, or RunComfy has accepted the request; ``thread``: the thread's id is known; ``queued``: the
+request waits at RunComfy; ``drawing``: the image tool was called; ``received``: the record of a picture exists;
+``written``: the picture is at ``path``; ``failed``: one of several failed. The others appear with ``--events`` only:
+``warning``, ``message`` (Codex's own stderr with ``--verbose``, a sentence for a person), and as the last line of every
+run either ``done`` or ``error``.
 """
+
+
+def format_of(path: str) -> PictureFormat | None:
+    """The format that a file name's suffix stands for, or None."""
+    return FORMATS.get(os.path.splitext(path)[1].lower().removeprefix("."))
 
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """How the picture should look, beside the prompt; None means that nothing was asked.
+    """How the picture should look, beside the prompt; None means not requested.
 
-    ``size`` is (width, height) in pixels. What a backend can't promise is asked for, and compared with what came.
+    ``size`` is (width, height) in pixels. An option that a backend can't guarantee is requested, and the picture is
+    compared with it.
     """
 
     size: tuple[int, int] | None = None
@@ -47,9 +57,9 @@ class ImageOptions:
 
 @dataclass(frozen=True)
 class InterruptedRun:
-    """A run that was cut off, as far as a journal knew it: where it worked, its start in Unix seconds, its thread.
+    """A run that was cut off, as the journal knows it: its working folder, its start in Unix seconds, its thread.
 
-    Its folder proves which session is its own; without one there is none to be found.
+    The folder identifies the run's session; without it no session can be found.
     """
 
     folder: str | None
@@ -59,17 +69,16 @@ class InterruptedRun:
 
 @dataclass(frozen=True)
 class Request:
-    """One wish for a picture, as the caller stated it.
+    """A request for one picture or several, as the caller stated it.
 
     ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given.
     ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
-    ``skip_existing``: a picture that is there already is left as it is, and is none that has to be made.
-    ``request_id`` is a RunComfy request that was submitted before: it is waited for, and nothing else is sent.
-    ``earlier`` is the same for Codex: a run that was cut off is waited for, and nothing is started. ``folder`` is the
-    private working folder of a run whose caller must know it beforehand (see ``codex.workspace.choose``).
-    ``codex_home`` is the absolute path of the Codex home, or None for that of the environment.
-    ``within`` and ``refs_within`` are real paths of folders that the pictures and the references must not leave, where
-    it is not the user who names them (see ``pictures.bounds``); empty: they may be anywhere.
+    ``skip_existing`` keeps pictures that exist and makes only the others. ``request_id`` is a RunComfy request that was
+    submitted before: the run waits for it and sends nothing. ``earlier`` is a Codex run that was cut off: the run waits
+    for it and starts nothing. ``folder`` is the private working folder, for a caller that must know it beforehand (see
+    ``codex.run.workspace.choose``). ``codex_home`` is the absolute path of the Codex home, or None for the
+    environment's. ``within`` and ``refs_within`` are real paths of the folders that pictures and references must lie
+    in, for paths that the user did not name (see ``files.containment``); empty: they may be anywhere.
     """
 
     prompt: str
@@ -96,10 +105,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that who waits would like to know; ``elapsed_sec`` counts from the start of the run.
+    """A step in the progress of a run; ``elapsed_sec`` counts from the start of the run.
 
-    ``index`` says which picture of ``--count``, from 0, and ``job`` which line of a batch; None where it concerns all
-    of them. ``message`` is for a person. ``request_id`` is RunComfy's.
+    ``index`` is the number of the picture of ``--count``, from 0, and ``job`` the line of a batch; None for an event of
+    all of them. ``message`` is for a person. ``request_id`` is RunComfy's.
     """
 
     stage: Stage
@@ -116,11 +125,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run needs beside its request: when it began, who listens, and who may stop it.
+    """The context of one run: its times, its callbacks, its interrupt.
 
-    ``started`` and ``deadline`` are readings of ``time.monotonic()`` in seconds. ``words`` gets Codex's own stderr,
-    as bytes, where somebody wants to see it. ``environment`` is what Codex and its home are found in.
-    ``closing`` takes what must end with the run and may still go on while its picture is written: Codex shutting down.
+    ``started`` and ``deadline`` are readings of ``time.monotonic()`` in seconds. ``tell`` is called with each event,
+    ``words`` with Codex's own stderr as bytes. ``environment`` has the variables by which Codex and its home are found.
+    ``closing`` holds what must end with the run but may go on while its picture is written: Codex's shutdown.
     """
 
     started: float

@@ -1,6 +1,6 @@
-"""What comes out: frozen dataclasses that every room may know, imported when there is something to tell.
+"""Results, images, failures and sessions: frozen dataclasses that every package may import.
 
-Apart from :mod:`codex_imagegen.request`, because eight dataclasses take 4 ms to make, and Codex can start meanwhile.
+They are not in :mod:`codex_imagegen.request`, because nine dataclasses take 4 ms to create: Codex starts meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Warning_:  # noqa: N801 - Warning is a builtin with another meaning
-    """Something that is not a failure and that the caller should know; ``code`` is stable."""
+    """A warning for the caller; ``code`` is stable."""
 
     code: str
     message: str
@@ -26,9 +26,9 @@ class Warning_:  # noqa: N801 - Warning is a builtin with another meaning
 
 @dataclass(frozen=True)
 class Picture:
-    """The bytes that a backend delivered, decoded whole once, and what is known of them.
+    """A picture that a backend delivered and that was decoded completely once.
 
-    ``width`` and ``height`` are in pixels. ``revised_prompt`` is what the picture's model says it drew from.
+    ``width`` and ``height`` are in pixels. ``revised_prompt`` is the prompt that the image model says it used.
     """
 
     data: bytes
@@ -40,7 +40,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class BackendResult:
-    """What a backend gives back: the picture, where it came from, and its cost in US dollars where that was told."""
+    """A backend's picture, its source, and its cost in US dollars where the backend reports one."""
 
     picture: Picture
     thread_id: str | None = None
@@ -66,7 +66,7 @@ class Image:
 
 @dataclass(frozen=True)
 class ErrorInfo:
-    """An error as data: the same words that the JSON has."""
+    """An error as data; the fields are the JSON's keys."""
 
     code: str
     exit_code: int
@@ -78,7 +78,7 @@ class ErrorInfo:
 
 @dataclass(frozen=True)
 class Failure:
-    """One picture of several that did not come; ``index`` counts from 0."""
+    """The failure of one picture of several; ``index`` counts from 0."""
 
     index: int
     error: ErrorInfo
@@ -86,7 +86,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a request: the names are those of the JSON envelope."""
+    """The result of a request; the fields are the keys of the JSON envelope."""
 
     ok: bool
     backend: str
@@ -113,8 +113,8 @@ class Result:
 class Session:
     """A past session that holds pictures: ``time`` in Unix seconds, ``pictures`` their number, ``bytes`` their sum.
 
-    ``prompt`` is the beginning of what was asked first. ``path`` is the rollout, or the folder of pictures where that
-    is all that is left.
+    ``prompt`` is the beginning of the first prompt. ``path`` is the rollout, or the folder of pictures where no rollout
+    exists any more.
     """
 
     thread_id: str | None
@@ -127,9 +127,9 @@ class Session:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A gallery page that was made: how many pictures it shows and how many of them are damaged, of how many sessions.
+    """A gallery page: the numbers of its pictures, of the damaged ones (``broken``) and of their sessions.
 
-    ``bytes`` is what the page and the files beside it take on disk.
+    ``bytes`` is the size of the page and its files on disk.
     """
 
     path: str

@@ -170,3 +170,25 @@ def test_password_in_an_address_is_hidden_in_errors():
     error = errors.CodexFailed("no http://me:hunter2@host", hint="see http://me:hunter2@host/x")
     info = render.error_info(error)
     assert (info.message, info.hint) == ("no http://(hidden)@host", "see http://(hidden)@host/x")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_949, "99.9 kB"), (99_950, "100 kB"), (999_499, "999 kB"),
+        (999_500, "1.0 MB"), (999_600, "1.0 MB"), (1_470_000, "1.5 MB"), (456_000_000, "456 MB"),
+        (74_709_225_472, "74.7 GB"), (5e15, "5000.0 TB"),
+    ],
+)  # fmt: skip
+def test_size_is_in_decimal_units(count, text):
+    assert render.size(count) == text
+
+
+def test_count_is_singular_for_one_alone():
+    assert [render.plural(n, "picture") for n in (0, 1, 2000)] == ["0 pictures", "1 picture", "2,000 pictures"]
+
+
+def test_partial_failure_names_the_first():
+    assert render.partial_failure(1, 1, "job", "no") == "1 of 1 job failed; the first: no"
+    told = render.partial_failure(2, 3000, "session", "no", verb="could not be removed")
+    assert told == "2 of 3,000 sessions could not be removed; the first: no"

@@ -1,1 +1,1 @@
-"""Many pictures: jobs read and checked, a journal that survives a kill, and the runs that make each picture once."""
+"""Batches: many jobs, checked first and run once each, with a journal that survives a kill."""

@@ -1,4 +1,4 @@
-"""The lines of a list of jobs: read as often as it takes, from a copy of ours, and never held in memory as a whole."""
+"""A job file, line by line, read from a private copy and never held in memory completely."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO, Any
 from codex_imagegen.errors import ImagegenError, UsageError
 
 MAX_LINE = 16 * 1024 * 1024
-"""Bytes of a line: a prompt of Codex's full length with every character escaped has 12 MB."""
+"""Bytes of a line: a prompt of Codex's maximum length has 12 MB with every character escaped."""
 
 _CHUNK = 1024 * 1024
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -20,26 +20,26 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the list; lines are counted from 1, blank ones too."""
+    """A line of the file; ``number`` counts from 1 and includes blank lines."""
 
     number: int
     text: bytes
 
 
 class JobFile:
-    """A private copy of a list, which may come from a pipe, and may be edited while it is worked on.
+    """A private copy of a job file, which may come from a pipe or be edited while the batch runs.
 
-    It is JSON Lines where its first line begins with a brace, or where its name says so; else each line is a prompt.
+    The file is JSON Lines if its name ends so or its first line begins with a brace; else each line is a prompt.
     """
 
     def __init__(self, source: IO[bytes], name: str) -> None:
         self._copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         while chunk := source.read(_CHUNK):
             self._copy.write(chunk)
-        self._as_json = name.lower().endswith(_JSON_SUFFIXES) or self._begins_with_brace()
+        self._as_json = name.lower().endswith(_JSON_SUFFIXES) or self._starts_with_brace()
 
     def close(self) -> None:
-        """Let the copy go."""
+        """Delete the copy."""
         self._copy.close()
 
     def __iter__(self) -> Iterator[Line]:
@@ -49,42 +49,43 @@ class JobFile:
         while text := self._copy.readline(MAX_LINE + 1):
             number += 1
             if len(text) > MAX_LINE:
-                raise at(number, UsageError(f"it is longer than {MAX_LINE:,} bytes", hint="give one job a line"))
+                error = UsageError(f"it is longer than {MAX_LINE:,} bytes", hint="give one job a line")
+                raise add_line_number(number, error)
             text = text.removeprefix(_BOM) if number == 1 else text
             if text.strip():
                 yield Line(number, text)
 
-    def pairs(self, line: Line) -> list[tuple[str, Any]]:
-        """What a line says, as keys and values; raises :class:`UsageError`."""
-        return _object(line.text) if self._as_json else [("prompt", _prompt(line.text))]
+    def parse(self, line: Line) -> list[tuple[str, Any]]:
+        """The keys and values of a line; raises :class:`UsageError`."""
+        return _parse_object(line.text) if self._as_json else [("prompt", _parse_prompt(line.text))]
 
-    def _begins_with_brace(self) -> bool:
+    def _starts_with_brace(self) -> bool:
         first = next(iter(self), None)
         return first is not None and first.text.lstrip().startswith(b"{")
 
 
-def at(number: int, error: ImagegenError) -> ImagegenError:
-    """The same error, which names its line."""
+def add_line_number(number: int, error: ImagegenError) -> ImagegenError:
+    """Put the line's number before the error's message; returns the error."""
     error.message = f"line {number}: {error.message}"
     error.args = (error.message,)
     return error
 
 
-class _Object(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a key that is there twice is seen."""
+class _Pairs(list[tuple[str, Any]]):
+    """The pairs of a JSON object, so that a duplicate key is noticed."""
 
 
-def _object(text: bytes) -> list[tuple[str, Any]]:
+def _parse_object(text: bytes) -> list[tuple[str, Any]]:
     try:
-        value = json.loads(text.decode(), object_pairs_hook=_Object)
+        value = json.loads(text.decode(), object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"it is no JSON object: {error}", hint='such as {"prompt": "a red fox"}') from error
-    if not isinstance(value, _Object):
+    if not isinstance(value, _Pairs):
         raise UsageError("it is no JSON object", hint='such as {"prompt": "a red fox"}')
     return value
 
 
-def _prompt(text: bytes) -> str:
+def _parse_prompt(text: bytes) -> str:
     try:
         return text.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:

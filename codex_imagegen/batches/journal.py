@@ -1,4 +1,4 @@
-"""What became of each job, on disk at once: an append-only file of JSON lines beside the outputs.
+"""The journal of a batch: an append-only file of JSON lines beside the outputs, synced after each line.
 
 ::
 
@@ -7,9 +7,9 @@
     {"event": "thread",  "job": "<key>", "thread_id": "…"}            (RunComfy: "request", "request_id")
     {"event": "done",    "job": "<key>", "images": […], "thread_id": "…", "codex_version": "…", "warnings": […]}
     {"event": "failed",  "job": "<key>", "error": {…}, "thread_id": "…"}
-    {"event": "dropped", "job": "<key>"}                               (it ended without a verdict: do it again)
+    {"event": "dropped", "job": "<key>"}                               (it ended without a result: run it again)
 
-A line counts when it is whole. One that was torn by a kill is skipped, and the next one begins on a line of its own.
+Only complete lines count. A line that a kill cut off is skipped, and the next record begins on a new line.
 """
 
 from __future__ import annotations
@@ -24,166 +24,165 @@ from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import UsageError
 from codex_imagegen.files.append_log import AppendLog
+from codex_imagegen.values import as_number, as_text
 
 NAME = ".codex-imagegen-batch.jsonl"
 HEADER = {"journal": "codex-imagegen-batch", "schema": 1}
 _LATEST = 1e11
-"""A later moment, in Unix seconds, is none: the year 5138."""
-_BEGIN, _TOLD, _END = "started", ("thread", "request"), ("done", "failed", "dropped")
+"""The latest valid time, in Unix seconds: the year 5138."""
+_BEGIN, _IDS, _END = "started", ("thread", "request"), ("done", "failed", "dropped")
 
 
 @dataclass(slots=True)
-class _Places:
-    """Where in the file a job's last lines begin, or -1: little is kept of each job."""
+class _Offsets:
+    """The offsets of a job's last lines in the file, or -1: little memory is used for each job."""
 
     started: int = -1
-    told: int = -1
+    ids: int = -1
     ended: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """The last run of a job as the journal tells it; ``ended`` None: it was cut off."""
+    """The journal's records of a job's last run; ``ended`` None: the run was cut off."""
 
     started: dict[str, Any]
-    told: dict[str, Any]
+    ids: dict[str, Any]
     ended: dict[str, Any] | None
 
-    # Anybody can write a journal, and a disk can spoil one: what is read of it is of its type, or it is not there.
+    # Anybody can write a journal and a disk can damage one: a value of another type counts as missing.
 
     @property
     def folder(self) -> str | None:
-        """The private working folder of the run, if a run can have had that one."""
-        folder = _text(self.started.get("folder"))
+        """The private working folder of the run, if it is a valid name of one."""
+        folder = _path(self.started.get("folder"))
         return folder if folder and workspace.is_ours(folder) else None
 
     @property
     def started_at(self) -> float | None:
-        """When it began, in Unix seconds."""
-        at = self.started.get("at")
-        return float(at) if isinstance(at, (int, float)) and 0 <= at < _LATEST else None
+        """When the run began, in Unix seconds."""
+        at = as_number(self.started.get("at"))
+        return float(at) if at is not None and 0 <= at < _LATEST else None
 
     @property
     def thread_id(self) -> str | None:
         """The thread that Codex named."""
-        thread = _text(self.told.get("thread_id"))
+        thread = as_text(self.ids.get("thread_id"))
         return thread.lower() if thread and layout.THREAD_ID.match(thread) else None
 
     @property
     def request_id(self) -> str | None:
-        """RunComfy's id of it."""
-        return _text(self.told.get("request_id")) or None
+        """RunComfy's id of the request."""
+        return as_text(self.ids.get("request_id"))
 
 
 class Journal:
-    """A context over the journal of a folder, which it makes; nobody else has it meanwhile. Raises as :class:`Lines`.
+    """The journal of a folder, which is created and locked; a context manager. Raises as :class:`AppendLog`.
 
-    ``folders`` are the private folders of earlier runs that are still there.
+    ``folders`` are the private folders of earlier runs that still exist.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder, self.folders = folder, list[str]()
         self._lock = threading.Lock()
-        self._jobs: dict[bytes, _Places] = {}
-        self._lines = AppendLog(os.path.join(folder, NAME))
+        self._jobs: dict[bytes, _Offsets] = {}
+        self._log = AppendLog(os.path.join(folder, NAME))
         try:
             self._load()
         except BaseException:
-            self._lines.close()
+            self._log.close()
             raise
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lines.close()
+        self._log.close()
 
     @property
     def path(self) -> str:
-        """Where it is."""
-        return self._lines.path
+        """The path of the file."""
+        return self._log.path
 
-    def trace(self, key: bytes) -> JobRecord | None:
-        """What is known of a job, or None."""
+    def record(self, key: bytes) -> JobRecord | None:
+        """The records of a job's last run, or None."""
         with self._lock:
-            places = self._jobs.get(key)
-            if places is None:
+            offsets = self._jobs.get(key)
+            if offsets is None:
                 return None
-            started, told, ended = (self._lines.record_at(at) for at in (places.started, places.told, places.ended))
-        return JobRecord(started or {}, told or {}, ended)
+            started, ids, ended = (self._log.record_at(at) for at in (offsets.started, offsets.ids, offsets.ended))
+        return JobRecord(started or {}, ids or {}, ended)
 
     def started(self, key: bytes, line: int, **more: Any) -> None:
-        """A run of the job is about to begin: told before anything can be spent."""
+        """Record that a run of the job begins, before anything can be spent."""
         self._add(_BEGIN, key, line=line, at=time.time(), **more)
 
     def thread(self, key: bytes, thread_id: str) -> None:
-        """Codex has named its thread."""
+        """Record the thread that Codex named."""
         self._add("thread", key, thread_id=thread_id)
 
     def request(self, key: bytes, request_id: str) -> None:
-        """RunComfy has taken the request."""
+        """Record the request that RunComfy accepted."""
         self._add("request", key, request_id=request_id)
 
     def done(self, key: bytes, result: dict[str, Any]) -> None:
-        """The picture is on disk."""
+        """Record that the picture is on disk."""
         self._add("done", key, **result)
 
     def failed(self, key: bytes, result: dict[str, Any]) -> None:
-        """The job has failed, and is not tried again unasked."""
+        """Record that the job failed; it is repeated only on request."""
         self._add("failed", key, **result)
 
     def dropped(self, key: bytes) -> None:
-        """The run has ended, and says nothing about the job: it is to be done again."""
+        """Record that the run ended without a result for the job, which is to be run again."""
         self._add("dropped", key)
 
     def _load(self) -> None:
         empty = True
-        for at, record in self._lines.records():
+        for at, record in self._log.records():
             empty = False
             if at == 0 and record.get("journal") == HEADER["journal"] and record.get("schema") != HEADER["schema"]:
                 raise UsageError(f"the journal {self.path!r} is of a newer version", hint="update codex-imagegen")
-            self._note(at, record)
-            self._left(record.get("folder"))
+            self._index(at, record)
+            self._collect_folder(record.get("folder"))
         if empty:
-            self._lines.add(HEADER)
-            self._lines.sync_name()
+            self._log.add(HEADER)
+            self._log.sync_name()
 
-    def _left(self, folder: object) -> None:
-        name = _text(folder)
+    def _collect_folder(self, folder: object) -> None:
+        name = _path(folder)
         if name and workspace.is_ours(name) and os.path.isdir(name):
             self.folders.append(name)
 
-    def _note(self, at: int, record: dict[str, Any]) -> None:
+    def _index(self, at: int, record: dict[str, Any]) -> None:
         key = _key(record.get("job"))
         if key is None:
             return
         event = record.get("event")
         if event == _BEGIN:
-            self._jobs[key] = _Places(at)
-        elif event in _TOLD:
-            self._jobs.setdefault(key, _Places()).told = at
+            self._jobs[key] = _Offsets(at)
+        elif event in _IDS:
+            self._jobs.setdefault(key, _Offsets()).ids = at
         elif event in _END:
-            self._jobs.setdefault(key, _Places()).ended = at
+            self._jobs.setdefault(key, _Offsets()).ended = at
 
     def _add(self, event: str, key: bytes, **more: Any) -> None:
         record = {"event": event, "job": key.hex(), **more}
         with self._lock:
-            self._note(self._lines.add(record), record)
+            self._index(self._log.add(record), record)
 
 
-def _text(value: object) -> str | None:
-    """A string that can also be part of a path."""
-    if not isinstance(value, str) or "\0" in value:
-        return None
+def _path(value: object) -> str | None:
+    """The value if it is text that a path can hold, else None."""
+    path = as_text(value)
     try:
-        os.fsencode(value)
+        return path if path and b"\0" not in os.fsencode(path) else None
     except UnicodeEncodeError:
         return None
-    return value
 
 
 def _key(value: object) -> bytes | None:
     try:
-        return bytes.fromhex(value) if isinstance(value, str) and len(value) == 32 else None
+        return bytes.fromhex(text) if (text := as_text(value)) and len(text) == 32 else None
     except ValueError:
         return None

@@ -1,7 +1,4 @@
-"""All the jobs of a list; what becomes of each is handed to whoever prints it, as it ends.
-
-How a batch begins: its list read to its end and checked, its journal taken, and only then its workers.
-"""
+"""Run all jobs of a batch: open and check the job file, lock the journal, then start the workers."""
 
 from __future__ import annotations
 
@@ -25,37 +22,37 @@ from codex_imagegen.runner.pool import Pool
 
 
 class Batch:
-    """All the jobs of a list, ``workers`` at once."""
+    """All jobs of a job file, ``workers`` at once."""
 
-    def __init__(self, jobs: Jobs, attempts: JobWorker, workers: int) -> None:
-        self._jobs, self._attempts = jobs, attempts
-        self._pool = Pool(jobs, self._outcome, workers=workers, interrupt=attempts.interrupt)
+    def __init__(self, jobs: Jobs, worker: JobWorker, workers: int) -> None:
+        self._jobs, self._worker = jobs, worker
+        self._pool = Pool(jobs, self._run_line, workers=workers, interrupt=worker.interrupt)
 
     @property
     def running(self) -> int:
-        """How many jobs are being worked on just now."""
+        """How many jobs are running now."""
         return self._pool.running
 
     def outcomes(self) -> Generator[Outcome]:
-        """Each job's end; fewer than there are jobs where the batch was interrupted. Raises a defect of ours alone."""
+        """The outcome of each job as it ends; fewer outcomes than jobs after an interrupt. Raises only bugs."""
         try:
-            with contextlib.closing(self._pool.ends()) as ends:
-                yield from ends
+            with contextlib.closing(self._pool.results()) as outcomes:
+                yield from outcomes
         finally:
-            self._attempts.sweep()
+            self._worker.sweep()
 
-    def _outcome(self, line: Line) -> Outcome:
+    def _run_line(self, line: Line) -> Outcome:
         try:
-            return self._attempts.settle(self._jobs.job(line))
+            return self._worker.run(self._jobs.job(line))
         except Interrupted:
             raise
-        except ImagegenError as error:  # a reference that has gone since it was checked
+        except ImagegenError as error:  # for example, a reference was deleted after the check
             return Outcome(line.number, None, "failed", render.failed(error))
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSetup:
-    """A batch at work: how many jobs it has, and what ends them."""
+    """A batch that is ready to run: the number of its jobs, the batch, and its worker."""
 
     total: int
     work: Batch
@@ -63,16 +60,16 @@ class BatchSetup:
 
 
 def workers(wanted: int | None, backend: str | None) -> int:
-    """How many jobs run at once; raises :class:`UsageError` for less than one."""
+    """How many jobs run at once, ``wanted`` or the backend's default; raises :class:`UsageError` for less than one."""
     if wanted is not None and wanted < 1:
         raise UsageError(f"--jobs can't be {wanted}", hint="give a number from 1")
     return wanted or JOBS.get(backend or "codex", 2)
 
 
 def open_job_file(name: str, *, out_dir: str, defaults: Mapping[str, Any], source: IO[bytes] | None = None) -> Jobs:
-    """The jobs of the file of that name, or of ``source``, read to its end; raises :class:`UsageError`.
+    """The jobs of the file of that name, or of ``source``, read completely; raises :class:`UsageError`.
 
-    ``defaults`` hold for every job that does not say otherwise; one that was not given is none.
+    ``defaults`` are the options of jobs that set no others; None, False and empty ones are ignored.
     """
     given = {option: value for option, value in defaults.items() if value not in (None, False, ())}
     try:
@@ -97,11 +94,11 @@ def prepare(
     retry_failed: bool,
     tell: Callable[[Event], None],
 ) -> Iterator[BatchSetup]:
-    """A context in which the jobs, each of them checked before, may be worked on; nobody else has the journal.
+    """Check all jobs and lock the journal; a context manager of the batch.
 
-    ``tell`` hears how each job goes on.
+    ``tell`` is called with the events of each job.
     """
     total = jobs.check(interrupt.check)
     with Journal(os.path.abspath(out_dir)) as journal:
-        attempts = JobWorker(journal, interrupt, retry_failed, folders={journal.folder}, tell=tell)
-        yield BatchSetup(total, Batch(jobs, attempts, min(workers, total)), attempts)
+        worker = JobWorker(journal, interrupt, retry_failed, folders={journal.folder}, tell=tell)
+        yield BatchSetup(total, Batch(jobs, worker, min(workers, total)), worker)

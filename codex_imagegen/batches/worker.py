@@ -1,7 +1,4 @@
-"""The story of one job: what the journal knows of it, what an earlier run may have left, and then a run of its own.
-
-What a run that was cut off has left: its picture, in Codex's records or with RunComfy, or written already.
-"""
+"""Run one job: use the journal's result, resume a run that was cut off, or start a new run."""
 
 from __future__ import annotations
 
@@ -34,110 +31,114 @@ from codex_imagegen.results import Result, Warning_
 from codex_imagegen.runner import pool
 from codex_imagegen.runner.attempts import Attempts, NotStarted
 
-_STATES = (2, 3, 4)
-"""Exit codes of what was refused before anything was spent: looked at anew another time."""
+_REFUSED_EXIT_CODES = (2, 3, 4)
+"""Exit codes of failures before anything was spent: the next batch checks such a job again."""
 
-_UNSURE = {"runcomfy-retry", "runcomfy-auth", "timeout"}
-"""What says nothing about a request that RunComfy has taken, and that goes on without us."""
+_STILL_OPEN = {"runcomfy-retry", "runcomfy-auth", "timeout"}
+"""Error codes after which a request that RunComfy accepted may still go on."""
 
 
 @dataclass(slots=True)
 class JobWorker:
-    """Settles jobs, each in the thread that asks.
+    """Runs jobs, each in the calling thread.
 
-    ``folders`` are where a run that was killed may have left an unfinished file. ``tell`` hears how each job goes on.
+    ``folders`` are the folders in which a killed run may have left an unfinished file. ``tell`` is called with the
+    events of each job.
     """
 
     journal: Journal
     interrupt: Interrupt
     retry_failed: bool = False
-    pauses: InitVar[pool.Backoff | None] = None
+    backoff: InitVar[pool.Backoff | None] = None
     folders: set[str] = field(default_factory=set)
     tell: Callable[[Event], None] = lambda _event: None
-    tries: Attempts = field(init=False)
+    attempts: Attempts = field(init=False)
 
-    def __post_init__(self, pauses: pool.Backoff | None) -> None:
-        self.tries = Attempts(self.interrupt, pauses=pauses or pool.Backoff())
+    def __post_init__(self, backoff: pool.Backoff | None) -> None:
+        self.attempts = Attempts(self.interrupt, backoff=backoff or pool.Backoff())
 
     @property
     def stopped(self) -> ImagegenError | None:
-        """The error that ended all, once there is one."""
-        return self.tries.stopped
+        """The error that stopped the batch, or None."""
+        return self.attempts.stopped
 
     def sweep(self) -> None:
-        """Remove what runs that were cut off have left in folders, as far as nobody works there any more."""
+        """Remove the files of runs that were cut off, unless another process still works there."""
         for folder in self.journal.folders:
             workspace.sweep(folder)
         for folder in self.folders:
             atomic.sweep(folder)
 
-    def settle(self, job: Job) -> Outcome:
-        """What becomes of the job; raises :class:`Interrupted` alone."""
+    def run(self, job: Job) -> Outcome:
+        """Run the job; raises only :class:`Interrupted`."""
         started = time.monotonic()
         try:
-            status, result = self._known(job) or self._made(job)
+            status, result = self._from_journal(job) or self._make(job)
         except Interrupted:
             raise
         except NotStarted as stopped:
-            status, result = "not-started", results.left(stopped.error, job.request.backend)
+            status, result = "not-started", results.unstarted(stopped.error, job.request.backend)
         except ImagegenError as error:
-            status = "not-started" if self.tries.ends_all(error) else "failed"
-            if status == "not-started":  # also where an earlier run's picture was fetched
-                self.tries.stop(error)
+            status = "not-started" if self.attempts.stops_all(error) else "failed"
+            if status == "not-started":  # also when an earlier run's picture was fetched
+                self.attempts.stop(error)
             error.backend = job.request.backend
             result = render.failed(error, elapsed_sec=time.monotonic() - started)
         return Outcome(job.line, job.out, status, result)
 
-    def _known(self, job: Job) -> tuple[Status, Result] | None:
-        """What the journal says, or what a run that was cut off has left; None: the job is to be done."""
-        trace = self.journal.trace(job.key)
-        if trace is None:
+    def _from_journal(self, job: Job) -> tuple[Status, Result] | None:
+        """The result in the journal, or that of a run that was cut off; None: the job needs a new run."""
+        record = self.journal.record(job.key)
+        if record is None:
             return None
-        ended, backend = trace.ended or {}, job.request.backend
-        if ended.get("event") == "done" and (done := results.done_before(ended, job.out, backend)):
+        ended, backend = record.ended or {}, job.request.backend
+        if ended.get("event") == "done" and (done := results.read_done(ended, job.out, backend)):
             return "skipped", done
-        if ended.get("event") == "failed" and not self.retry_failed and (done := results.failed_before(ended, backend)):
+        if ended.get("event") == "failed" and not self.retry_failed and (done := results.read_failed(ended, backend)):
             return "failed", done
-        if trace.ended is None and (picked := self._picked_up(job, trace)):
-            self.journal.done(job.key, results.to_journal(picked))
-            return "recovered", picked
+        if record.ended is None and (resumed := self._resume(job, record)):
+            self.journal.done(job.key, results.to_journal(resumed))
+            return "recovered", resumed
         return None
 
-    def _made(self, job: Job) -> tuple[Status, Result]:
-        """Run the job, again where its failure passes; nothing is begun once all is stopped."""
-        made = self.tries.make(lambda: self._run(job), lambda error, again: self._judge(job, error, again=again))
-        return "made", made
+    def _make(self, job: Job) -> tuple[Status, Result]:
+        """Run the job, again after a temporary failure; starts nothing once the batch is stopped."""
 
-    def _run(self, job: Job) -> Result:
+        def on_failure(error: ImagegenError, again: bool) -> None:
+            self._record_failure(job, error, again=again)
+
+        return "made", self.attempts.run(lambda: self._run_once(job), on_failure)
+
+    def _run_once(self, job: Job) -> Result:
         self.folders.add(os.path.dirname(job.out))
         try:
             output.plan(job.out, force=job.request.force, wanted=job.request.image_options.format)
         except OutExists as error:
-            error.hint = MOVE
+            error.hint = _MOVE_HINT
             raise
         folder = workspace.choose()
         try:
             self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)
-        except ImagegenError as error:  # without a journal nothing may be spent
-            self.tries.stop(error)
+        except ImagegenError as error:  # nothing may be spent that the journal does not know
+            self.attempts.stop(error)
             raise
-        result = self._generated(job, replace(job.request, folder=folder))
+        result = self._generate(job, replace(job.request, folder=folder))
         try:
             self.journal.done(job.key, results.to_journal(result))
         except ImagegenError as error:
             result = replace(result, warnings=(*result.warnings, Warning_("journal-unwritten", error.message)))
         return result
 
-    def _generated(self, job: Job, request: Request) -> Result:
+    def _generate(self, job: Job, request: Request) -> Result:
         warnings: tuple[Warning_, ...] = ()
         if request.backend == "runcomfy" and request.request_id is None:
-            request_id, warnings = self._submitted(job, request)
+            request_id, warnings = self._submit(job, request)
             request = replace(request, request_id=request_id)
-        result = generation.generate(request, interrupt=self.interrupt, tell=self._teller(job))
+        result = generation.generate(request, interrupt=self.interrupt, tell=self._event_callback(job))
         return replace(result, warnings=(*warnings, *result.warnings)) if warnings else result
 
-    def _submitted(self, job: Job, request: Request) -> tuple[str, tuple[Warning_, ...]]:
-        """Submit alone, so that the id is in the journal before anything is waited for."""
+    def _submit(self, job: Job, request: Request) -> tuple[str, tuple[Warning_, ...]]:
+        """Submit without waiting, so that the journal has the id before the wait begins."""
         from codex_imagegen.runcomfy import backend as runcomfy
 
         now = time.monotonic()
@@ -147,91 +148,92 @@ class JobWorker:
             self.journal.request(job.key, request_id)
         return request_id, warnings
 
-    def _teller(self, job: Job) -> Callable[[Event], None]:
-        """Tells of the job, and writes its thread into the journal as soon as it is known.
+    def _event_callback(self, job: Job) -> Callable[[Event], None]:
+        """A callback that passes events on with the job's line, and records the thread as soon as it is known.
 
-        Without it, the folder proves the run as well.
+        Without the thread, the folder identifies the run as well.
         """
-        told: list[str] = []
+        threads: list[str] = []
 
         def tell(event: Event) -> None:
-            if event.thread_id and not told:
-                told.append(event.thread_id)
+            if event.thread_id and not threads:
+                threads.append(event.thread_id)
                 with contextlib.suppress(ImagegenError):
                     self.journal.thread(job.key, event.thread_id)
             self.tell(replace(event, job=job.line))
 
         return tell
 
-    def _judge(self, job: Job, error: ImagegenError, *, again: bool) -> None:
-        """Write into the journal what the error says about the job, where it says anything."""
-        trace = self.journal.trace(job.key)
-        if trace is None or trace.ended is not None or isinstance(error, Interrupted):
+    def _record_failure(self, job: Job, error: ImagegenError, *, again: bool) -> None:
+        """Record a failure in the journal, unless a picture of the run may still come."""
+        record = self.journal.record(job.key)
+        if record is None or record.ended is not None or isinstance(error, Interrupted):
             return
         if (isinstance(error, OutputError) and error.spent is not False) or (
-            error.code in _UNSURE and trace.request_id
+            error.code in _STILL_OPEN and record.request_id
         ):
-            return  # a picture is there or on its way, and is fetched another time
+            return  # a picture was made or is being made, and a later batch fetches it
         with contextlib.suppress(ImagegenError):
-            if again or self._says_nothing(error):
+            if again or self._is_to_be_repeated(error):
                 self.journal.dropped(job.key)
             else:
                 self.journal.failed(job.key, results.to_journal(render.failed(error)))
 
-    def _says_nothing(self, error: ImagegenError) -> bool:
-        """Whether the job is to be done again: the error is not its own, or nothing was spent on it."""
-        return self.tries.ends_all(error) or error.exit_code in _STATES or isinstance(error, OutputError)
+    def _is_to_be_repeated(self, error: ImagegenError) -> bool:
+        """Whether a later batch runs the job again: the error is not the job's own, or nothing was spent."""
+        refused = error.exit_code in _REFUSED_EXIT_CODES or isinstance(error, OutputError)
+        return refused or self.attempts.stops_all(error)
 
-    def _picked_up(self, job: Job, trace: JobRecord) -> Result | None:
-        """The picture of a run that was cut off, written now or then; None where it made none."""
+    def _resume(self, job: Job, record: JobRecord) -> Result | None:
+        """The picture of a run that was cut off, written now or by that run; None where it made none."""
         self.folders.add(os.path.dirname(job.out))
         try:
-            return fetch(job, trace, self.interrupt)
+            return fetch_interrupted(job, record, self.interrupt)
         except ImagegenError as error:
-            if job.request.backend == "runcomfy":  # the request has ended, or it is asked for again another time
-                self._judge(job, error, again=False)
+            if job.request.backend == "runcomfy":  # the request failed, or a later batch asks for it again
+                self._record_failure(job, error, again=False)
                 raise
             if isinstance(error, (NoPictureError, SessionMissing)):
                 return None
             raise
 
 
-MOVE = "move it away, give the job another out, or --force to replace it"
+_MOVE_HINT = "move it away, give the job another out, or --force to replace it"
 
 
-def fetch(job: Job, trace: JobRecord, interrupt: Interrupt) -> Result:
-    """The result of the run that ``trace`` tells of, its picture written now, unless it was written then.
+def fetch_interrupted(job: Job, record: JobRecord, interrupt: Interrupt) -> Result:
+    """The result of the interrupted run in ``record``; writes its picture unless that run wrote it.
 
-    Nothing is spent. Raises what the backends raise where there is no picture, and :class:`OutExists` where something
-    else is in its place.
+    Nothing is spent. Raises the backends' errors where there is no picture, and :class:`OutExists` where another file
+    is in its place.
     """
-    request = _earlier(job, trace)
+    request = _resume_request(job, record)
     if request.force or not os.path.lexists(job.out):
         return generation.generate(request, interrupt=interrupt)
-    return _proven(request, job.out, interrupt)
+    return _check_written(request, job.out, interrupt)
 
 
-def _earlier(job: Job, trace: JobRecord) -> Request:
-    """The request that fetches instead of making."""
+def _resume_request(job: Job, record: JobRecord) -> Request:
+    """The request that fetches the picture of an interrupted run."""
     if job.request.backend == "runcomfy":
-        if trace.request_id is None:
+        if record.request_id is None:
             raise RunComfyRetry(
-                "it was being submitted when the batch was cut off, and whether RunComfy took it is unknown",
-                hint="look at your requests on runcomfy.com; make it anew with --retry-failed",
+                "the batch was cut off while it submitted the job, and whether RunComfy accepted it is unknown",
+                hint="look at your requests on runcomfy.com; run it again with --retry-failed",
                 spent=None,
             )
-        return replace(job.request, request_id=trace.request_id)
-    return replace(job.request, earlier=InterruptedRun(trace.folder, trace.started_at, trace.thread_id))
+        return replace(job.request, request_id=record.request_id)
+    return replace(job.request, earlier=InterruptedRun(record.folder, record.started_at, record.thread_id))
 
 
-def _proven(request: Request, out: str, interrupt: Interrupt) -> Result:
-    """The result of a run that was cut off after it had written ``out``; another file there is another's."""
+def _check_written(request: Request, out: str, interrupt: Interrupt) -> Result:
+    """The result of a run that wrote ``out`` before it was cut off; raises :class:`OutExists` for another file."""
     spare = os.path.join(os.path.dirname(out), f".codex-imagegen-{os.urandom(8).hex()}{os.path.splitext(out)[1]}")
     try:
         result = generation.generate(replace(request, out=spare), interrupt=interrupt)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(spare)
-    if results.sha256(out) != result.images[0].sha256:
-        raise OutExists(f"{out!r} is there already", hint=MOVE)
+    if results.file_sha256(out) != result.images[0].sha256:
+        raise OutExists(f"{out!r} is there already", hint=_MOVE_HINT)
     return replace(result, images=(replace(result.images[0], path=out),))

@@ -11,6 +11,7 @@ from typing import Any
 
 from codex_imagegen.errors import OutUnwritable, UsageError
 from codex_imagegen.platform import disk, locks, opening
+from codex_imagegen.values import parse_object
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of a line: a revised prompt of Codex's full length with every character escaped has 12 MB.
@@ -55,7 +56,7 @@ class AppendLog:
             for end in ends:
                 line.add(end)
                 size = line.size
-                yield offset, _parse(line.take())
+                yield offset, parse_object(line.take()) or {}
                 offset += size + 1
             line.add(rest)
         self._torn = line.size > 0
@@ -72,7 +73,7 @@ class AppendLog:
                 break
             found += chunk
             end = found.find(b"\n", seen)
-        return _parse(bytes(found[: max(end, 0)]))
+        return parse_object(bytes(found[: max(end, 0)])) or {}
 
     def add(self, record: dict[str, Any]) -> int:
         """Append a record and wait until it is on disk; gives back its offset. A torn line before it is ended first."""
@@ -150,11 +151,3 @@ def _clip(value: Any, longest: int) -> Any:
     if isinstance(value, (list, tuple)):
         return [_clip(each, longest) for each in value]
     return value[:longest] if isinstance(value, str) else value
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}

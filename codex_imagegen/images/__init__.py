@@ -1,1 +1,1 @@
-"""Pictures as bytes: found by their magic, decoded whole, and written without loss. Blind to who made them."""
+"""Pictures as bytes: recognized by their first bytes, decoded completely, converted, reduced and written."""

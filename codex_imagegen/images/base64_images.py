@@ -1,8 +1,8 @@
-"""Base64 pictures inside JSON text, known by their first characters, and lifted out of it without copies.
+"""Base64 pictures in JSON text, recognized by their first characters and extracted without copies.
 
-A base64 string tells its format by how it begins: the first bytes of a PNG, JPEG or WebP always encode to the same
-characters. A rollout's line can be tens of megabytes, nearly all of it one such string, so the string is cut out as a
-view of the line, and only the small rest is parsed.
+The first bytes of a PNG, JPEG or WebP always encode to the same base64 characters, so a string's beginning names its
+format. A line of a rollout can have tens of megabytes, nearly all of it one such string. So the string is taken out as
+a view of the line, and only the small rest is parsed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from collections.abc import Iterator
 
 # 89 50 4E 47 0D 0A 1A 0A; FF D8 FF; "RIFF" (WebP says so itself at byte 8, which is checked after decoding)
 MAGICS = (b"iVBORw0KGgo", b"/9j/", b"UklGR")
-_BEGINS = re.compile(rb'"(?:data:image/|iVBORw0KGgo|/9j/|UklGR)')
+_START_OF_IMAGE = re.compile(rb'"(?:data:image/|iVBORw0KGgo|/9j/|UklGR)')
 _DATA_HEADER = b"data:image/"
 _BASE64_MARK = b";base64,"
-_HEADER_ROOM = 64
+_HEADER_BYTES = 64
 Blob = bytes | memoryview | str
-"""Base64 text: a lifted string is a view of its line."""
+"""Base64 text; an extracted string is a view of its line."""
 
 SMALL = 4096
-"""A string below this many characters is left where it stands: parsing it costs less than lifting it."""
+"""Shorter strings, in characters, stay in the line: parsing them costs less than extracting them."""
 
 
 def decode(text: Blob) -> bytes | None:
-    """The bytes behind base64 text, or None where it is not base64 or not a picture by its magic header."""
+    """The bytes of a base64 picture; None where the text is not base64 or the bytes are no picture by their header."""
     if isinstance(text, str):
         if not text.isascii():
             return None
@@ -37,17 +37,17 @@ def decode(text: Blob) -> bytes | None:
         data = binascii.a2b_base64(memoryview(text)[start:])
     except (binascii.Error, ValueError):
         return None
-    return data if _is_kind(data) else None
+    return data if _is_image(data) else None
 
 
 def may_hold(line: bytes) -> bool:
-    """Whether any JSON string in the line begins as a picture does (3 GB a second: one search, not three)."""
-    return _BEGINS.search(line) is not None
+    """Whether any JSON string in the line begins as a picture does (one search, at 3 GB a second)."""
+    return _START_OF_IMAGE.search(line) is not None
 
 
 def payload_start(text: bytes | memoryview, start: int, end: int) -> int | None:
-    """Where in ``text[start:end]`` the base64 of a picture begins: at once, or behind a ``data:`` header."""
-    head = bytes(text[start : min(end, start + _HEADER_ROOM)])
+    """The offset in ``text[start:end]`` of a picture's base64: at once or after a ``data:`` header."""
+    head = bytes(text[start : min(end, start + _HEADER_BYTES)])
     if head.startswith(_DATA_HEADER):
         mark = head.find(_BASE64_MARK)
         if mark < 0:
@@ -58,7 +58,7 @@ def payload_start(text: bytes | memoryview, start: int, end: int) -> int | None:
 
 
 def strings(line: bytes) -> Iterator[tuple[int, int]]:
-    """Begin and end of each long JSON string of ``line`` (without its quotes) that begins as a picture does."""
+    """Start and end of each long JSON string of ``line``, without its quotes, that begins as a picture does."""
     quote = line.find(b'"')
     while quote >= 0:
         end = line.find(b'"', quote + 1)
@@ -72,8 +72,8 @@ def strings(line: bytes) -> Iterator[tuple[int, int]]:
 def lift(line: bytes) -> tuple[bytes, list[memoryview]]:
     """The line with each picture string replaced by ``"\\u0000N"``, and the strings as views of the line.
 
-    ``N`` is the index in the list. No JSON of Codex's has a NUL in a string of its own that is two characters long,
-    and :func:`lifted` checks the index.
+    ``N`` is the index in the list. No string in Codex's JSON is a NUL and one more character, and :func:`lifted` checks
+    the index.
     """
     view, last = memoryview(line), 0
     parts: list[bytes | memoryview] = []
@@ -88,7 +88,7 @@ def lift(line: bytes) -> tuple[bytes, list[memoryview]]:
 
 
 def lifted(value: object, found: list[memoryview]) -> Blob | None:
-    """The string that stands behind a JSON value: a lifted one by its mark, any other as it is."""
+    """The string of a JSON value: the extracted string for its mark, any other string itself."""
     if not isinstance(value, str):
         return None
     if value[:1] != "\0":
@@ -97,7 +97,7 @@ def lifted(value: object, found: list[memoryview]) -> Blob | None:
     return found[int(index)] if index.isdecimal() and int(index) < len(found) else None
 
 
-def _is_kind(data: bytes) -> bool:
+def _is_image(data: bytes) -> bool:
     if data[:4] == b"RIFF":
         return data[8:12] == b"WEBP"
     return data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))

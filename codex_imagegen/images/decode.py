@@ -1,6 +1,6 @@
-"""Whether bytes are a whole picture: the kind by filetype, all its parts there, every pixel decoded by Pillow.
+"""Decode bytes as a complete picture: format by filetype, structure by :mod:`structure`, pixels by Pillow.
 
-The answer is the same in every program (see :mod:`~codex_imagegen.images.pillow_decoder`).
+The answer does not depend on the host program (see :mod:`~codex_imagegen.images.pillow_decoder`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from codex_imagegen.results import Picture
 
 MAX_PIXELS = 89_478_485
-"""Pictures with more pixels are refused: what Pillow's own limit is until a program sets another (1/4 GiB as RGB)."""
+"""Pictures with more pixels are refused. It is Pillow's default limit (1/4 GiB as RGB)."""
 
 FORMATS: dict[str, PictureFormat] = {
     "image/png": "png",
@@ -27,18 +27,18 @@ FORMATS: dict[str, PictureFormat] = {
 
 
 class DamagedImage(ValueError):
-    """Bytes that are no whole picture; the message says in some words why."""
+    """Bytes that are not a complete picture; the message has the reason."""
 
 
 def warm() -> None:
-    """Import what :func:`verify` needs, for a caller that has time now and will have none when a picture lands."""
+    """Import what :func:`decoded` needs, while Codex draws, so that the picture is decoded without delay."""
     import filetype  # noqa: F401
 
-    from codex_imagegen.images import pillow_decoder  # noqa: F401 - and with it Pillow, and its plug-ins for all three
+    from codex_imagegen.images import pillow_decoder  # noqa: F401 - with Pillow and its plug-ins
 
 
 def decode_picture(data: bytes, *, revised_prompt: str | None = None) -> Picture:
-    """Decode the picture whole; raises :class:`Broken` when it is no PNG, JPEG or WebP, torn, or too large."""
+    """Decode the picture; raises :class:`DamagedImage` if it is no PNG, JPEG or WebP, incomplete or too large."""
     from codex_imagegen.results import Picture
 
     with decoded(data) as (image, kind):
@@ -46,7 +46,7 @@ def decode_picture(data: bytes, *, revised_prompt: str | None = None) -> Picture
 
 
 class decoded:  # noqa: N801 - reads as a verb where it is used
-    """Context of (Pillow image with its pixels loaded, format) for bytes; raises :class:`Broken`."""
+    """A context manager of (Pillow image with loaded pixels, format); raises :class:`DamagedImage`."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -14,13 +14,12 @@ from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
 from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.images.decode import DamagedImage, decode_picture
-from codex_imagegen.request import STDOUT, PictureFormat
+from codex_imagegen.request import STDOUT, SUFFIXES, PictureFormat, format_of
 
 if TYPE_CHECKING:
     from codex_imagegen.results import Image, Picture
 
 
-SUFFIXES: dict[str, PictureFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 _MAX_DEFAULT_NAMES = 10_000
 _KEEP_HINT = "move it away, or choose another --out"
 
@@ -63,7 +62,7 @@ def plan(
     if out == STDOUT and not within:
         return (_stdout(count, wanted),)
     if out is None:
-        suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(wanted or "png", ".png")
+        suffix = SUFFIXES[wanted or "png"]
         stem, numbered = os.path.join(*within[:1], time.strftime("image-%Y%m%d-%H%M%S")), True
         path = os.path.abspath(free(stem + suffix) if count == 1 else stem + suffix)
     else:
@@ -150,7 +149,7 @@ def _absolute(out: str) -> str:
 
 def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
     suffix = os.path.splitext(path)[1]
-    format_ = SUFFIXES.get(suffix.lower())
+    format_ = format_of(path)
     if format_ is None:
         described = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
         raise UsageError(f"--out can't be a picture with {described}", hint="end it in .png, .jpg or .webp")

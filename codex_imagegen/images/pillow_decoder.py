@@ -1,10 +1,10 @@
-"""A picture's pixels, decoded by Pillow with none of the settings that a host program may have changed in it.
+"""Decode pixels with Pillow, independently of the settings that a host program may have changed.
 
-What Pillow makes of a damaged file depends on the process: ``ImageFile.LOAD_TRUNCATED_IMAGES`` passes over errors,
-``Image.MAX_IMAGE_PIXELS`` refuses large pictures or lets all through, another plug-in may be registered for a format,
-and warnings may have been turned into errors. A library can't change these even for a moment, since other threads use
-them. So a picture is opened by its own class instead of ``Image.open``, what Pillow would warn of is left out, and the
-decoders are wrapped in ones that raise where Pillow would look at its settings.
+Pillow's treatment of a damaged file depends on the process: ``ImageFile.LOAD_TRUNCATED_IMAGES`` ignores errors,
+``Image.MAX_IMAGE_PIXELS`` refuses large pictures or none, another plug-in may be registered for a format, and warnings
+may have been turned into errors. A library can't change these even for a moment, since other threads use them. So a
+picture is opened by its own class instead of ``Image.open``, chunks that Pillow would warn of are left out, and the
+decoders are wrapped in ones that raise where Pillow would consult its settings.
 """
 
 from __future__ import annotations
@@ -22,81 +22,85 @@ from codex_imagegen.images.decode import MAX_PIXELS, DamagedImage
 from codex_imagegen.request import PictureFormat
 
 MAX_TEXT, MAX_TEXTS = 1024 * 1024, 64 * 1024 * 1024
-"""Bytes that one packed text of a PNG may have, and all of them: Pillow's own limits until a program sets others."""
+"""The limits in bytes of one unpacked text of a PNG, and of all of them: Pillow's defaults."""
 
 _core: Any = vars(Image)["core"]
 _EXIF = b"Exif\0\0"
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _EXTRAS = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
-"""JPEG's APPn segments and its comments; JFIF's and Adobe's say how the colours are meant."""
+"""JPEG's APPn segments and comments, without those of JFIF and Adobe, which define the colours."""
 _PACKED = {
     b"zTXt": re.compile(rb"[^\0]*\0\0"),
     b"iCCP": re.compile(rb"[^\0]*\0\0"),
     b"iTXt": re.compile(rb"[^\0]*\0[^\0]\0[^\0]*\0[^\0]*\0"),
 }
-"""What precedes the compressed bytes in a PNG's chunks of text."""
+"""The bytes before the compressed ones in a PNG's text chunks."""
 
 
 def decode(data: bytes, kind: PictureFormat) -> Image.Image:
-    """The picture with its pixels, and with its metadata as far as Pillow can read that.
+    """The picture with its pixels, and with the metadata that Pillow can read.
 
-    Raises :class:`Broken` where it is too large, and any exception where its pixels can't be decoded whole.
+    Raises :class:`DamagedImage` if it is too large, and any exception if its pixels can't be decoded completely.
     """
     if kind == "png":
         _check_texts(data)
-    ways = {"png": (_png, _png_bare), "jpeg": (_jpeg, _jpeg_bare), "webp": (_webp, _webp_by_plugin)}
-    first, second = ways[kind]
+    decoders = {
+        "png": (_png, _png_without_metadata),
+        "jpeg": (_jpeg, _jpeg_without_metadata),
+        "webp": (_webp, _webp_by_plugin),
+    }
+    first, second = decoders[kind]
     try:
         return first(data)
     except DamagedImage:
         raise
-    except Exception:  # noqa: BLE001 - of whatever kind: whether it was the metadata shows without it
+    except Exception:  # noqa: BLE001 - the metadata may be the cause: decode without it
         return second(data)
 
 
 def _png(data: bytes) -> Image.Image:
-    """An animation shows its still picture: Pillow warns of one that it can't follow."""
+    """Decode a PNG; of an animation the still picture, since Pillow warns of animations that it can't read."""
     names = {name for name, _start, _end in structure.png_chunks(data)}
-    return _png_of(_without(data, _ANIMATION) if names & _ANIMATION else data)
+    return _open_png(_without_chunks(data, _ANIMATION) if names & _ANIMATION else data)
 
 
-def _png_bare(data: bytes) -> Image.Image:
-    """Only what the pixels need: the chunks with a capital letter in front, and the transparency of a palette."""
+def _png_without_metadata(data: bytes) -> Image.Image:
+    """Decode only the critical chunks, whose names begin with a capital letter, and a palette's transparency."""
     names = {name for name, _start, _end in structure.png_chunks(data)}
-    return _png_of(_without(data, {name for name in names if name[0] & 0x20 and name != b"tRNS"}))
+    return _open_png(_without_chunks(data, {name for name in names if name[0] & 0x20 and name != b"tRNS"}))
 
 
-def _without(data: bytes, names: frozenset[bytes] | set[bytes]) -> bytes:
+def _without_chunks(data: bytes, names: frozenset[bytes] | set[bytes]) -> bytes:
     return data[:8] + b"".join(data[a:b] for name, a, b in structure.png_chunks(data) if name not in names)
 
 
-def _png_of(data: bytes) -> Image.Image:
-    return _loaded(PngImagePlugin.PngImageFile(io.BytesIO(data)))
+def _open_png(data: bytes) -> Image.Image:
+    return _load(PngImagePlugin.PngImageFile(io.BytesIO(data)))
 
 
 def _jpeg(data: bytes) -> Image.Image:
-    """The EXIF is put back unread: Pillow would look for a resolution in it, and may warn."""
+    """Decode a JPEG without its EXIF, in which Pillow would look for a resolution and may warn; then put it back."""
     segments = list(structure.jpeg_segments(data))
     exif = [(a, b) for marker, a, b in segments if marker == 0xE1 and data.startswith(_EXIF, a + 4)]
-    image = _jpeg_of(data, [(a, b) for _marker, a, b in segments if (a, b) not in exif])
+    image = _open_jpeg(data, [(a, b) for _marker, a, b in segments if (a, b) not in exif])
     if exif:
         image.info["exif"] = _EXIF + b"".join(data[a + 4 + len(_EXIF) : b] for a, b in exif)
     return image
 
 
-def _jpeg_bare(data: bytes) -> Image.Image:
-    return _jpeg_of(data, [(a, b) for marker, a, b in structure.jpeg_segments(data) if marker not in _EXTRAS])
+def _jpeg_without_metadata(data: bytes) -> Image.Image:
+    return _open_jpeg(data, [(a, b) for marker, a, b in structure.jpeg_segments(data) if marker not in _EXTRAS])
 
 
-def _jpeg_of(data: bytes, segments: list[tuple[int, int]]) -> Image.Image:
-    return _loaded(JpegImagePlugin.JpegImageFile(io.BytesIO(b"".join(data[a:b] for a, b in segments))))
+def _open_jpeg(data: bytes, segments: list[tuple[int, int]]) -> Image.Image:
+    return _load(JpegImagePlugin.JpegImageFile(io.BytesIO(b"".join(data[a:b] for a, b in segments))))
 
 
 def _webp(data: bytes) -> Image.Image:
-    """The first frame, without Pillow's class for WebP: that asks the host's limit of pixels, whoever calls it."""
+    """Decode the first frame without Pillow's class for WebP, which checks the host's pixel limit."""
     from PIL import _webp
 
-    size = _checked(structure.webp_size(data))
+    size = _check_size(structure.webp_size(data))
     decoder = _webp.WebPAnimDecoder(data)
     mode = decoder.get_info()[-1]
     pixels, _time = decoder.get_next()
@@ -107,25 +111,25 @@ def _webp(data: bytes) -> Image.Image:
 
 
 def _webp_by_plugin(data: bytes) -> Image.Image:
-    """By Pillow's class, should another Pillow have another decoder."""
-    return _loaded(WebPImagePlugin.WebPImageFile(io.BytesIO(data)))
+    """Decode with Pillow's class, in case another Pillow has another decoder."""
+    return _load(WebPImagePlugin.WebPImageFile(io.BytesIO(data)))
 
 
-def _loaded(image: ImageFile.ImageFile) -> Image.Image:
-    _checked(image.size)
+def _load(image: ImageFile.ImageFile) -> Image.Image:
+    _check_size(image.size)
     image.tile = [tile._replace(codec_name=_STRICT.get(tile.codec_name, tile.codec_name)) for tile in image.tile]
     image.load()
     return image
 
 
-def _checked(size: tuple[int, int]) -> tuple[int, int]:
+def _check_size(size: tuple[int, int]) -> tuple[int, int]:
     if size[0] * size[1] > MAX_PIXELS:
         raise DamagedImage(f"its {size[0]:,} × {size[1]:,} pixels are more than {MAX_PIXELS:,}")
     return size
 
 
 def _check_texts(data: bytes) -> None:
-    """Raise :class:`Broken` for texts that unpack to more than anybody writes: such a picture is made to do harm."""
+    """Raise :class:`DamagedImage` for texts that unpack to too many bytes, as in a decompression bomb."""
     total = 0
     for name, start, end in structure.png_chunks(data):
         body = data[start + 8 : end - 4] if name in _PACKED else b""
@@ -137,7 +141,7 @@ def _check_texts(data: bytes) -> None:
 
 
 def _unpacked_size(packed: bytes) -> int:
-    """How many bytes there would be, or one more than are allowed; 0 for what can't be unpacked."""
+    """The size after unpacking, at most one byte over the limit; 0 for data that can't be unpacked."""
     try:
         return len(zlib.decompressobj().decompress(packed, MAX_TEXT + 1))
     except zlib.error:
@@ -145,7 +149,7 @@ def _unpacked_size(packed: bytes) -> int:
 
 
 class _Strict(ImageFile.PyDecoder):
-    """One of Pillow's decoders, whose errors, and whose want of data, raise at once."""
+    """A wrapper of one of Pillow's decoders that raises at once for errors and for missing data."""
 
     name: ClassVar[str]
     _has_ended = False
@@ -157,7 +161,7 @@ class _Strict(ImageFile.PyDecoder):
         self._decoder.setimage(im, extents)
 
     def decode(self, buffer: Any) -> tuple[int, int]:
-        """Decode more; a negative number of bytes means that it has ended."""
+        """Decode more; a negative number of bytes means the end."""
         used, error = self._decoder.decode(buffer)
         self._has_ended = used < 0
         if error < 0:
@@ -165,14 +169,14 @@ class _Strict(ImageFile.PyDecoder):
         return int(used), int(error)
 
     def cleanup(self) -> None:
-        """End, which Pillow asks for after an error too."""
+        """End the decoder; Pillow calls this after an error too."""
         self._decoder.cleanup()
         if not self._has_ended:
             raise OSError("its pixels end too early")
 
 
-def _registered() -> Iterator[tuple[str, str]]:
-    """Register the strict decoders under names of their own; Pillow's stay as they are."""
+def _register_strict_decoders() -> Iterator[tuple[str, str]]:
+    """Register the strict decoders under new names; Pillow's own are unchanged."""
     for codec in ("zip", "jpeg"):
         if hasattr(_core, f"{codec}_decoder"):
             name = f"codex-imagegen-{codec}"
@@ -180,4 +184,4 @@ def _registered() -> Iterator[tuple[str, str]]:
             yield codec, name
 
 
-_STRICT = dict(_registered())
+_STRICT = dict(_register_strict_decoders())

@@ -1,9 +1,7 @@
-"""References that are too large to be sent: smaller copies of them, as like the original as there is room for.
+"""Smaller copies of references that are too large to send, as close to the original as the limits permit.
 
-Without loss first, then JPEG 95 in full colour (WebP where there is transparency), then fewer pixels. A copy stands
-upright and keeps the colour profile; other metadata stay behind. What is small goes byte for byte.
-
-Ways to encode a picture in fewer bytes: without loss, with a loss that nobody sees, and with fewer pixels.
+A copy is made losslessly first, then as JPEG 95 in full colour (WebP with transparency), then with fewer pixels. It is
+rotated upright and keeps the colour profile, and no other metadata. Small references are sent byte for byte.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from codex_imagegen import render
 from codex_imagegen.images.convert import JPEG_QUALITY
 from codex_imagegen.images.decode import MAX_PIXELS, decoded
 from codex_imagegen.images.references import Reference
@@ -32,7 +31,7 @@ WAIT_SEC = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """What may be sent at most: bytes of each file, bytes of all files together, pixels of each."""
+    """Limits of what may be sent: bytes of each file, bytes of all files, pixels of each picture."""
 
     each: int
     total: int
@@ -41,115 +40,115 @@ class SizeLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """What is sent of a reference, and a description of it; ``made`` is False for the original."""
+    """The data to send for a reference; ``is_reduced`` is False for the original."""
 
     data: bytes
     format: PictureFormat
     size: tuple[int, int]
-    made: bool = False
+    is_reduced: bool = False
 
-    def fits(self, level: int, room: SizeLimits) -> bool:
-        return len(self.data) <= level and not self.is_wide(room)
+    def fits(self, max_bytes: int, limits: SizeLimits) -> bool:
+        return len(self.data) <= max_bytes and not self.is_wide(limits)
 
-    def is_wide(self, room: SizeLimits) -> bool:
-        return self.size[0] * self.size[1] > room.pixels
+    def is_wide(self, limits: SizeLimits) -> bool:
+        return self.size[0] * self.size[1] > limits.pixels
 
     def __str__(self) -> str:
-        return f"{len(self.data):,} bytes ({self.format.upper()}, {self.size[0]} × {self.size[1]})"
+        return f"{render.size(len(self.data))} ({self.format.upper()}, {self.size[0]} × {self.size[1]})"
 
 
 _lock = threading.Lock()
-_latest: tuple[object, list[_Copy]] | None = None
-"""What was made last, for several pictures of the same references: five large ones take some seconds."""
+_last_result: tuple[object, list[_Copy]] | None = None
+"""The last copies, for further runs with the same references: five large ones take some seconds."""
 
 
 def fit(
-    references: Sequence[Reference], room: SizeLimits, check: Callable[[], None] = lambda: None
+    references: Sequence[Reference], limits: SizeLimits, check: Callable[[], None] = lambda: None
 ) -> tuple[list[Reference], tuple[Warning_, ...]]:
-    """The references as they are sent, and a warning for each that became smaller.
+    """The references to send, and a warning for each that was reduced.
 
-    What is over is taken from the largest alone: all of them are cut to one level, and who is below it keeps
-    everything. ``check`` is called now and then, and what it raises ends the work.
+    Only the largest are reduced: one maximum size applies to all, and references below it are unchanged. ``check`` is
+    called repeatedly, and an exception of it ends the work.
     """
-    before = [_Copy(one.data, one.format, one.size) for one in references]
-    level = _level(before, room)
-    if all(copy.fits(level, room) for copy in before):
+    before = [_Copy(reference.data, reference.format, reference.size) for reference in references]
+    max_bytes = _max_bytes(before, limits)
+    if all(copy.fits(max_bytes, limits) for copy in before):
         return list(references), ()
-    after = _remembered(before, room, check)
+    after = _reduce_once(before, limits, check)
     sent = [
-        replace(one, data=copy.data, format=copy.format, size=copy.size, original=one.data) if copy.made else one
-        for one, copy in zip(references, after, strict=True)
+        replace(ref, data=copy.data, format=copy.format, size=copy.size, original=ref.data) if copy.is_reduced else ref
+        for ref, copy in zip(references, after, strict=True)
     ]
-    return sent, tuple(_warning(*what) for what in zip(references, before, after, strict=True) if what[2].made)
+    return sent, tuple(_warning(*what) for what in zip(references, before, after, strict=True) if what[2].is_reduced)
 
 
 def _warning(reference: Reference, before: _Copy, after: _Copy) -> Warning_:
-    told = f"the reference {reference.given!r} is too large to arrive: {before} became a copy of {after}"
-    return Warning_("reference-reduced", told)
+    message = f"the reference {reference.given!r} is too large to arrive: {before} became a copy of {after}"
+    return Warning_("reference-reduced", message)
 
 
-def _remembered(before: list[_Copy], room: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
-    """The copies, made once for runs that go on at the same time or one after the other."""
-    global _latest  # noqa: PLW0603 - one entry: some 24 MB at most
-    key = room, tuple((hashlib.sha256(copy.data).digest(), copy.size) for copy in before)
+def _reduce_once(before: list[_Copy], limits: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
+    """The copies, made once for parallel and successive runs with the same references."""
+    global _last_result  # noqa: PLW0603 - one entry: some 24 MB at most
+    key = limits, tuple((hashlib.sha256(copy.data).digest(), copy.size) for copy in before)
     while not _lock.acquire(timeout=WAIT_SEC):
         check()
     try:
-        if _latest is None or _latest[0] != key:
-            _latest = key, _reduced(before, room, check)
-        return _latest[1]
+        if _last_result is None or _last_result[0] != key:
+            _last_result = key, _reduce(before, limits, check)
+        return _last_result[1]
     finally:
         _lock.release()
 
 
-def _reduced(before: list[_Copy], room: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
-    """Each step is taken by all that are too large still, and what one saves is there for the others' next step."""
+def _reduce(before: list[_Copy], limits: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
+    """Apply each step to all copies that are still too large; bytes that one saves benefit the others' next step."""
     now = list(before)
     for step in STEPS:
-        level = _level(now, room)
+        max_bytes = _max_bytes(now, limits)
         for index, copy in enumerate(now):
-            if not copy.fits(level, room):
+            if not copy.fits(max_bytes, limits):
                 check()
-                now[index] = _stepped(before[index], copy, step, level, room)
+                now[index] = _apply_step(before[index], copy, step, max_bytes, limits)
     return now
 
 
-def _stepped(original: _Copy, copy: _Copy, step: Step, level: int, room: SizeLimits) -> _Copy:
+def _apply_step(original: _Copy, copy: _Copy, step: Step, max_bytes: int, limits: SizeLimits) -> _Copy:
     with decoded(original.data) as (image, kind):
-        upright(image)
-        made = step(within(image, pixels=room.pixels), kind, level)
-    if made is None or (len(made.data) >= len(copy.data) and not copy.is_wide(room)):
+        rotate_upright(image)
+        made = step(downscaled(image, pixels=limits.pixels), kind, max_bytes)
+    if made is None or (len(made.data) >= len(copy.data) and not copy.is_wide(limits)):
         return copy
-    return _Copy(made.data, made.format, made.size, made=True)
+    return _Copy(made.data, made.format, made.size, is_reduced=True)
 
 
-def _level(copies: Sequence[_Copy], room: SizeLimits) -> int:
-    """The bytes to which each is cut, so that all together have room."""
-    left = room.total
+def _max_bytes(copies: Sequence[_Copy], limits: SizeLimits) -> int:
+    """The maximum bytes of each copy so that all of them together fit."""
+    left = limits.total
     for count, size in zip(range(len(copies), 0, -1), sorted(len(copy.data) for copy in copies), strict=True):
         if size > left // count:
-            return min(left // count, room.each)
+            return min(left // count, limits.each)
         left -= size
-    return room.each
+    return limits.each
 
 
 FEWEST_SIDE = 2048
-"""Pixels of the long side that a copy keeps while that fits: more than the models look at."""
+"""Pixels of the long side that a copy keeps if that fits: more than the models use."""
 
 _MAX_SIDE = 16_383
 """WebP's limit."""
 
 _SAMPLES, _SAMPLE_SIDE = 9, 256
-_HOPELESS = 1.5
-"""A lossless copy takes a second or two: it is not made where samples of it say that it is larger by this factor."""
+_MAX_ESTIMATE = 1.5
+"""A lossless copy takes a second or two: it is skipped if samples predict more than this factor of the limit."""
 
 _PROFILE_SHARE = 0.25
-"""Of the room, what a colour profile may take: those of printers have megabytes."""
+"""The largest share of the limit for a colour profile: printers' profiles have megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A picture in a file's bytes; ``size`` is width and height in pixels."""
+    """An encoded picture; ``size`` is width and height in pixels."""
 
     data: bytes
     format: PictureFormat
@@ -157,50 +156,50 @@ class Encoded:
 
 
 Step = Callable[["PillowImage", PictureFormat, int], Encoded | None]
-"""An upright image, the format that it was in, and the bytes that there is room for → a copy, which may not fit yet."""
+"""Takes an upright image, its original format and a limit in bytes; returns a copy, which may not fit yet."""
 
 
-def lossless(image: PillowImage, kind: PictureFormat, level: int) -> Encoded | None:
-    """The very pixels (of 16 bits a channel, where Pillow has eight, those eight), or None: JPEG can't be bettered."""
+def lossless(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded | None:
+    """The same pixels (the upper 8 bits of 16-bit channels, as Pillow reads them), or None for a JPEG."""
     if kind == "jpeg":
         return None
-    if _space(image.mode) == "GRAY" or max(image.size) > _MAX_SIDE:
-        return _encoded(image, "png", level)  # a WebP is coloured, and has eight bits
-    drawn = _flat(image)
-    if _sampled(drawn) > level * _HOPELESS:
+    if _colour_space(image.mode) == "GRAY" or max(image.size) > _MAX_SIDE:
+        return _encoded(image, "png", max_bytes)  # a WebP has colours of eight bits
+    converted = _eight_bit(image)
+    if _estimated_bytes(converted) > max_bytes * _MAX_ESTIMATE:
         return None
-    return _encoded(drawn, "webp", level, lossless=True, exact=True)
+    return _encoded(converted, "webp", max_bytes, lossless=True, exact=True)
 
 
-def lossy(image: PillowImage, _kind: PictureFormat, level: int) -> Encoded:
-    """All pixels as JPEG in full colour, or as WebP where any of them is transparent."""
-    drawn = _flat(within(image, side=_MAX_SIDE))
-    if drawn.mode == "RGBA":
-        return _encoded(drawn, "webp", level, quality=JPEG_QUALITY)
-    return _encoded(drawn, "jpeg", level, quality=JPEG_QUALITY, subsampling=0)
+def lossy(image: PillowImage, _kind: PictureFormat, max_bytes: int) -> Encoded:
+    """All pixels as JPEG in full colour, or as WebP if any pixel is transparent."""
+    converted = _eight_bit(downscaled(image, side=_MAX_SIDE))
+    if converted.mode == "RGBA":
+        return _encoded(converted, "webp", max_bytes, quality=JPEG_QUALITY)
+    return _encoded(converted, "jpeg", max_bytes, quality=JPEG_QUALITY, subsampling=0)
 
 
-def scaled(image: PillowImage, kind: PictureFormat, level: int) -> Encoded:
-    """The same with as many pixels as there is room for."""
-    made = lossy(image, kind, level)
+def with_fewer_pixels(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded:
+    """A lossy copy with as many pixels as fit."""
+    made = lossy(image, kind, max_bytes)
     side = max(made.size)
-    while len(made.data) > level and side > 1:
-        fewer = int(side * min(0.98, 0.98 * math.sqrt(level / len(made.data))))
+    while len(made.data) > max_bytes and side > 1:
+        fewer = int(side * min(0.98, 0.98 * math.sqrt(max_bytes / len(made.data))))
         side = FEWEST_SIDE if fewer < FEWEST_SIDE < side else max(fewer, 1)
-        made = lossy(within(image, side=side), kind, level)
+        made = lossy(downscaled(image, side=side), kind, max_bytes)
     return made
 
 
-def upright(image: PillowImage) -> None:
-    """Turn the image as its EXIF orientation means it: not every reader looks there, least of all in a WebP."""
+def rotate_upright(image: PillowImage) -> None:
+    """Rotate the image by its EXIF orientation, which many readers ignore, above all in a WebP."""
     from PIL import ImageOps
 
-    with contextlib.suppress(Exception):  # broken EXIF data, which says nothing then
+    with contextlib.suppress(Exception):  # ignore invalid EXIF data
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def within(image: PillowImage, *, side: int | None = None, pixels: int | None = None) -> PillowImage:
-    """The image in fewer pixels where it has more: of its long side, or in all."""
+def downscaled(image: PillowImage, *, side: int | None = None, pixels: int | None = None) -> PillowImage:
+    """The image scaled down to a maximum of pixels, of its long side or in total."""
     from PIL import Image
 
     factor = min(
@@ -211,11 +210,11 @@ def within(image: PillowImage, *, side: int | None = None, pixels: int | None = 
     if factor == 1.0:
         return image
     size = tuple(max(1, int(length * factor + 1e-6)) for length in image.size)
-    return _flat(image).resize(size, Image.Resampling.LANCZOS)
+    return _eight_bit(image).resize(size, Image.Resampling.LANCZOS)
 
 
-def _sampled(image: PillowImage) -> float:
-    """The bytes that a lossless copy takes, as samples from all over the image say; 0 where it is hardly larger."""
+def _estimated_bytes(image: PillowImage) -> float:
+    """The estimated bytes of a lossless copy, from samples of the image; 0 for an image hardly larger than those."""
     width, height = image.size
     if width * height < 4 * _SAMPLES * _SAMPLE_SIDE**2:
         return 0
@@ -231,12 +230,12 @@ def _sampled(image: PillowImage) -> float:
 
 
 def _is_deep(image: PillowImage) -> bool:
-    """Whether it is grey of more than eight bits, as a scan or a depth map."""
+    """Whether the image is grey with more than eight bits, as a scan or a depth map."""
     return image.mode.startswith("I")
 
 
-def _flat(image: PillowImage) -> PillowImage:
-    """The same in a mode of eight bits that can be scaled and encoded; RGBA only where something shows through."""
+def _eight_bit(image: PillowImage) -> PillowImage:
+    """The image in an 8-bit mode that can be scaled and encoded; RGBA only if a pixel is transparent."""
     if image.mode in {"L", "RGB", "CMYK"} and not image.has_transparency_data:
         return image
     if image.has_transparency_data:
@@ -251,21 +250,21 @@ def _flat(image: PillowImage) -> PillowImage:
     return flat
 
 
-def _encoded(image: PillowImage, wanted: PictureFormat, level: int, **options: object) -> Encoded:
+def _encoded(image: PillowImage, wanted: PictureFormat, max_bytes: int, **options: object) -> Encoded:
     target = io.BytesIO()
     profile = image.info.get("icc_profile") or b""
-    if len(profile) > level * _PROFILE_SHARE or profile[16:20].strip() != _space(image.mode).encode():
+    if len(profile) > max_bytes * _PROFILE_SHARE or profile[16:20].strip() != _colour_space(image.mode).encode():
         profile = b""
     image.save(target, wanted.upper(), icc_profile=profile or None, exif=b"", **options)
     return Encoded(target.getvalue(), wanted, image.size)
 
 
-def _space(mode: str) -> str:
-    """The colour space that a profile for pixels of this mode names."""
+def _colour_space(mode: str) -> str:
+    """The colour space that a profile for this mode names."""
     if mode.startswith(("1", "I", "L")):
         return "GRAY"
     return "CMYK" if mode == "CMYK" else "RGB"
 
 
-STEPS: tuple[Step, ...] = (lossless, lossy, scaled)
-"""From the copy that is most like the original to the one that fits in any case."""
+STEPS: tuple[Step, ...] = (lossless, lossy, with_fewer_pixels)
+"""From the copy closest to the original to the one that always fits."""

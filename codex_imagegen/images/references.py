@@ -1,4 +1,4 @@
-"""The user's reference pictures: read once, decoded whole, before anything is spent."""
+"""The user's reference pictures, read and decoded before anything is spent."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import PictureFormat
 
 MAX_BYTES = 64 * 1024 * 1024
-"""A larger file is refused unread: more than any picture API is known to take."""
+"""A larger file is refused unread: no picture API is known to accept more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One reference picture: the path that the user gave, its bytes, its format, its width and height in pixels.
+    """A reference picture: the path that the user gave, its bytes, format, and width and height in pixels.
 
-    ``original`` is what the file holds where ``data`` is a smaller copy of it (see ``pictures.reduce``).
+    ``original`` is the content of the file if ``data`` is a smaller copy (see :mod:`codex_imagegen.images.reduce`).
     """
 
     given: str
@@ -31,15 +31,15 @@ class Reference:
 
     @property
     def known(self) -> tuple[bytes, ...]:
-        """All bytes by which this reference is told from a picture that was made."""
+        """All bytes of this reference that may turn up in a session; no picture that was made has them."""
         return (self.data,) if self.original is None else (self.data, self.original)
 
 
 def load(path: str, within: tuple[str, ...] = ()) -> Reference:
-    """Read and decode one reference; ``within`` are the folders it must lie in, if there are any (``pictures.bounds``).
+    """Read and decode a reference; ``within`` are the folders it must lie in, if any (see ``files.containment``).
 
-    Raises :class:`ReferenceMissing` when it can't be read, :class:`ReferenceNotImage` when it is no whole picture, and
-    :class:`~codex_imagegen.errors.UsageError` when it lies outside.
+    Raises :class:`ReferenceMissing` if it can't be read, :class:`ReferenceNotImage` if it is no complete picture, and
+    :class:`~codex_imagegen.errors.UsageError` if it lies outside.
     """
     data = _read(path, within)
     try:
@@ -55,7 +55,7 @@ def _open(path: str, within: tuple[str, ...]) -> BufferedReader:
     if not within:
         return open_regular(path)
     real = os.path.realpath(containment.inside(path, within, "reference"))
-    if real in within:  # no picture, and the folder that it lies in is outside
+    if real in within:  # a folder of ``within`` itself, whose parent is outside
         return open_regular(real)
     with containment.opened(os.path.dirname(real), within) as at:
         return open_regular(os.path.basename(real), follow=False, at=at)
@@ -64,8 +64,8 @@ def _open(path: str, within: tuple[str, ...]) -> BufferedReader:
 def _read(path: str, within: tuple[str, ...]) -> bytes:
     if path[:8].lower().startswith(("http://", "https://")) and not os.path.lexists(path):
         raise ReferenceMissing(
-            f"the reference {path!r} is an address, and the Codex route takes files alone",
-            hint="download it first; --backend runcomfy takes https addresses, and is paid",
+            f"the reference {path!r} is an address, but the Codex route accepts files only",
+            hint="download it first, or use --backend runcomfy, which accepts https addresses and costs money",
         )
     try:
         file = _open(path, within)

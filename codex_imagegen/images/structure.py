@@ -1,15 +1,13 @@
-"""Whether the bytes of a picture are all there, by the structure of the file alone: no pixel is decoded.
+"""Check the structure of a picture file without decoding pixels, and find data after its end.
 
-This is fast enough to be asked each time a file has grown (a PNG of 6 MB takes a few milliseconds, mostly for the
-checksums), needs no Pillow, and so depends on no setting of Pillow. It proves that the file is complete, and not that
-its pixels are right: :mod:`~codex_imagegen.images.decode` decodes them.
+The check needs a few milliseconds for a PNG of 6 MB, mostly for the checksums, so it can run each time a file has
+grown. It needs no Pillow and depends on no setting of Pillow. It proves that the file is complete, not that its pixels
+are valid: :mod:`~codex_imagegen.images.decode` decodes them.
 
-What stands behind a picture's end, where nothing should: a second file, perhaps (a polyglot), or provenance.
-
-Such a picture is whole and was paid for, so it is delivered as it came: bytes are not taken out, since nobody could say
-which of them were meant, and a stranger's data fits into a picture's own chunks as well. The caller is told, with the
-warning ``trailing-data``; any conversion (a name that ends in another format's suffix, ``--fit``) leaves it out. A
-JPEG is not asked: cameras and phones put previews and depth maps there, by a standard of their own (CIPA DC-007).
+Data after a picture's end may be a second file (a polyglot) or provenance. Such a picture is complete and paid for, so
+it is delivered unchanged: nobody could say which bytes to remove, and foreign data fits into a picture's own chunks as
+well. The warning ``trailing-data`` reports it; any conversion (``--fit``, a name with another format's suffix) drops
+it. A JPEG is not checked: cameras and phones append previews and depth maps by a standard (CIPA DC-007).
 """
 
 from __future__ import annotations
@@ -25,35 +23,35 @@ if TYPE_CHECKING:
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MARKER_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-"""The marker that ends a scan: within it, 0xFF is followed by 0 (escaped), a restart marker, or more fill bytes."""
+"""The marker that ends a scan. Within a scan, 0xFF is followed by 0 (escaped), a restart marker or fill bytes."""
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 _SOI, _EOI, SOS = 0xD8, 0xD9, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""JPEG's SOF markers, without DHT, JPG and DAC, which lie among them."""
-_ALONE = frozenset({0x01, *range(0xD0, 0xD8), _SOI, _EOI})
-"""JPEG's markers that no length follows: TEM, the restart markers, and both ends."""
+"""JPEG's SOF markers, without DHT, JPG and DAC in the same range."""
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8), _SOI, _EOI})
+"""JPEG's markers without a length: TEM, the restart markers, SOI and EOI."""
 _WEBP_PIXELS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
 def is_structurally_whole(data: bytes) -> bool:
-    """Whether the data is a PNG, JPEG or WebP from its first mark to its last one; more may follow that.
+    """Whether the data begins with a structurally complete PNG, JPEG or WebP; other data may follow it.
 
-    A PNG has its chunks and their checksums up to IEND, a JPEG its segments and scans up to EOI, a WebP the length that
-    its header names. No proper beginning of a picture is whole.
+    A PNG has its chunks with valid checksums up to IEND, a JPEG its segments and scans up to EOI, a WebP the length in
+    its header. A truncated picture is never complete.
     """
     if data.startswith(_PNG):
-        return _is_whole_png(data)
+        return _is_complete_png(data)
     if data.startswith(b"\xff\xd8\xff"):
-        return _is_whole_jpeg(data)
+        return _is_complete_jpeg(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return _is_whole_webp(data)
+        return _is_complete_webp(data)
     return False
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The name of each chunk of a PNG and where it lies, up to IEND, as far as they are there whole.
+    """Name, start and end of each complete chunk of a PNG, up to IEND.
 
-    A chunk is a length of four bytes, a name of four, so many bytes, and a checksum of four over name and bytes.
+    A chunk is a length of four bytes, a name of four, the data, and a checksum of four over name and data.
     """
     at, name = len(_PNG), b""
     while name != b"IEND" and at + 12 <= len(data):
@@ -64,7 +62,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end
 
 
-def _is_whole_png(data: bytes) -> bool:
+def _is_complete_png(data: bytes) -> bool:
     view, names = memoryview(data), []
     for name, start, end in png_chunks(data):
         if zlib.crc32(view[start + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
@@ -74,15 +72,14 @@ def _is_whole_png(data: bytes) -> bool:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """The marker of each segment of a JPEG and where it lies, up to the first EOI, as far as they are there whole.
+    """Marker, start and end of each complete segment of a JPEG, up to the first EOI.
 
-    A scan belongs to its SOS. The walk goes from marker to marker, so that what lies inside a segment (the EOI of a
-    thumbnail) is passed over.
+    A scan belongs to its SOS. Data inside a segment, such as the EOI of a thumbnail, is skipped.
     """
     at = 0
     while (start := _jpeg_marker(data, at)) is not None:
         kind, at = data[start + 1], start + 2
-        if kind not in _ALONE:
+        if kind not in _WITHOUT_LENGTH:
             size = int.from_bytes(data[at : at + 2], "big")  # it counts its own two bytes
             at += size if size >= 2 else len(data) + 1
         if kind == SOS:
@@ -96,17 +93,17 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _jpeg_marker(data: bytes, at: int) -> int | None:
-    """Where the next marker begins; fill bytes, and stray bytes as libjpeg passes over them, may precede it."""
+    """The offset of the next marker; fill bytes and other bytes before it are skipped, as in libjpeg."""
     found = _MARKER.search(data, at)
     return found.start() if found else None
 
 
-def _is_whole_jpeg(data: bytes) -> bool:
+def _is_complete_jpeg(data: bytes) -> bool:
     seen: set[int] = set()
     for kind, start, _end in jpeg_segments(data):
         if kind == _EOI:
             return SOS in seen
-        if kind == _SOI and start:  # another picture begins before this one has ended
+        if kind == _SOI and start:  # another picture begins before the end of this one
             return False
         if kind == SOS and not seen & _FRAMES:
             return False
@@ -114,10 +111,10 @@ def _is_whole_jpeg(data: bytes) -> bool:
     return False
 
 
-def _is_whole_webp(data: bytes) -> bool:
-    """RIFF's length counts from behind itself; each chunk in it is a name, a length and so many bytes, padded to even.
+def _is_complete_webp(data: bytes) -> bool:
+    """RIFF's length counts from after itself; each chunk is a name, a length and the data, padded to an even length.
 
-    A last chunk may lack its padding, and RIFF's length may leave it out.
+    The last chunk may lack its padding, and RIFF's length may exclude it.
     """
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
@@ -131,7 +128,7 @@ def _is_whole_webp(data: bytes) -> bool:
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a WebP, which its first chunk has; (0, 0) for one that says none."""
+    """Width and height of a WebP from its first chunk; (0, 0) if that has none."""
     kind, body = data[12:16], data[20:30]
     if kind == b"VP8X":
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
@@ -144,18 +141,18 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def remarks(picture: Picture) -> tuple[Warning_, ...]:
-    """The warning, if bytes follow the picture's end."""
-    size = trailing(picture)
+    """A warning if data follows the picture's end."""
+    size = trailing_bytes(picture)
     if not size:
         return ()
     from codex_imagegen.results import Warning_
 
-    told = f"{size:,} bytes follow the picture's end and are no part of it; written as they came"
-    return (Warning_("trailing-data", told),)
+    message = f"{size:,} bytes follow the picture's end and are not part of it; they are written unchanged"
+    return (Warning_("trailing-data", message),)
 
 
-def trailing(picture: Picture) -> int:
-    """How many bytes follow the end of a whole PNG or WebP; 0 for a JPEG."""
+def trailing_bytes(picture: Picture) -> int:
+    """The number of bytes after the end of a complete PNG or WebP; 0 for a JPEG."""
     data = picture.data
     if picture.format == "png":
         return len(data) - _png_end(data)
@@ -166,5 +163,5 @@ def trailing(picture: Picture) -> int:
 
 
 def _png_end(data: bytes) -> int:
-    """Where IEND ends."""
+    """The offset after IEND."""
     return next((end for name, _start, end in png_chunks(data) if name == b"IEND"), len(data))

@@ -15,6 +15,7 @@ from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.files import atomic
 from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.runcomfy import settings
+from codex_imagegen.values import parse_object
 
 SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
 _MAX_FILE_BYTES = 1 << 20
@@ -118,12 +119,9 @@ def forget() -> str | None:
 
 
 def _fields(path: str) -> dict[str, object]:
-    try:
-        fields = json.loads(_read(path))
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN) from None
+    fields = parse_object(_read(path))
+    if fields is None:
+        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN)
     return fields
 
 

@@ -1,1 +1,1 @@
-"""Several pictures at once: the engine that ``--count`` and ``batch`` share, and its rules."""
+"""Several runs at once: the engine of ``--count`` and ``batch``, with its pauses and stop rules."""

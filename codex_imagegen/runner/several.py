@@ -1,4 +1,4 @@
-"""Several pictures of one prompt: some at a time, what came is kept, and one failure may end all of them."""
+"""Make several pictures of one prompt, some at a time. Partial results are kept; some failures stop all of them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from codex_imagegen.runner.attempts import Attempts, NotStarted
 from codex_imagegen.runner.pool import Pool
 
 Draw = Callable[[int, Run], tuple[BackendResult, Image]]
-"""Makes the picture of that number, counted from 0, and writes it; raises what the backends raise."""
+"""Makes and writes the picture with an index from 0; raises the backends' errors."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How it ended, by the pictures' numbers. ``stopped`` is the failure that ended all, if one did."""
+class SeveralResult:
+    """Pictures and errors by index. ``stopped`` is the failure that stopped all, if one did."""
 
     made: dict[int, tuple[BackendResult, Image]]
     errors: dict[int, ImagegenError]
     stopped: ImagegenError | None
 
     @property
-    def refusal(self) -> ImagegenError | None:
-        """What to raise where nothing was started at all, for the same reason each time."""
+    def common_refusal(self) -> ImagegenError | None:
+        """The error to raise where every picture was refused before anything was started."""
         if self.made or not all(2 <= error.exit_code <= 4 for error in self.errors.values()):
             return None
         return self.stopped or next(iter(self.errors.values()), None)
@@ -39,11 +39,11 @@ class Ended:
         return tuple(Failure(index, render.error_info(error)) for index, error in self.errors.items())
 
     def warnings(self) -> tuple[Warning_, ...]:
-        """What the failures warn of, the same of several pictures as often as it is said."""
-        return tuple(Warning_(*told) for error in self.errors.values() for told in error.warnings)
+        """The warnings of all failures, duplicates included."""
+        return tuple(Warning_(*warning) for error in self.errors.values() for warning in error.warnings)
 
     def summary(self, images: int) -> ErrorInfo:
-        """The failure of all of them: what ended it, and how many of the pictures are there, which are ``images``."""
+        """The error of the whole request: what stopped it, and that ``images`` of the pictures exist."""
         errors = list(self.errors.values())
         count = images + len(errors)
         interrupted = next((error for error in errors if isinstance(error, Interrupted)), None)
@@ -54,60 +54,60 @@ class Ended:
             message = f"{info.message.rstrip('.')}; {images} of {count} are made"
             info = replace(info, exit_code=1, hint=attempts.rerun_hint(self.stopped))
         else:
-            message = f"{len(errors)} of {count} pictures failed; the first: {info.message}"
+            message = render.partial_failure(len(errors), count, "picture", info.message)
             info = replace(info, exit_code=1)
         return replace(info, message=message, spent=self._spent())
 
     def _spent(self) -> bool | None:
-        told = {error.spent for error in self.errors.values()}
-        return True if self.made or True in told else None if None in told else False
+        spent = {error.spent for error in self.errors.values()}
+        return True if self.made or True in spent else None if None in spent else False
 
 
-def make(wanted: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, workers: int) -> Ended:
-    """Make the pictures of these numbers, ``workers`` at once; each has ``timeout_sec`` from when its turn comes."""
-    tries = Attempts(run.interrupt, same_prompt=True)
+def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, workers: int) -> SeveralResult:
+    """Make the pictures with these indexes, ``workers`` at once; ``timeout_sec`` is for each, from its own start."""
+    shared = Attempts(run.interrupt, same_prompt=True)
 
     def work(index: int) -> tuple[int, tuple[BackendResult, Image] | ImagegenError]:
-        mine = _numbered(run, index)
+        numbered = _with_index(run, index)
         try:
-            return index, _tried(tries, draw, index, mine, timeout_sec)
+            return index, _attempt(shared, draw, index, numbered, timeout_sec)
         except NotStarted as stopped:
             error = stopped.error
         except ImagegenError as failure:
             error = failure
-        _tell(mine, error)
+        _tell(numbered, error)
         return index, error
 
-    pool = Pool(wanted, work, workers=min(workers, len(wanted)), interrupt=run.interrupt)
-    with closing(pool.ends()) as ends:
-        ended = dict(ends)
-    made = {index: end for index, end in sorted(ended.items()) if not isinstance(end, ImagegenError)}
-    errors = {index: end for index, end in ended.items() if isinstance(end, ImagegenError)}
-    for index in wanted:
-        if index not in ended:  # an interrupt came before its turn
+    pool = Pool(indexes, work, workers=min(workers, len(indexes)), interrupt=run.interrupt)
+    with closing(pool.results()) as results:
+        by_index = dict(results)
+    made = {index: result for index, result in sorted(by_index.items()) if not isinstance(result, ImagegenError)}
+    errors = {index: result for index, result in by_index.items() if isinstance(result, ImagegenError)}
+    for index in indexes:
+        if index not in by_index:  # an interrupt came before its turn
             errors[index] = attempts.not_started(run.interrupt.error())
-            _tell(_numbered(run, index), errors[index])
-    return Ended(made, dict(sorted(errors.items())), tries.stopped)
+            _tell(_with_index(run, index), errors[index])
+    return SeveralResult(made, dict(sorted(errors.items())), shared.stopped)
 
 
-def _tried(tries: Attempts, draw: Draw, index: int, run: Run, timeout_sec: float) -> tuple[BackendResult, Image]:
-    """One of the pictures.
+def _attempt(shared: Attempts, draw: Draw, index: int, run: Run, timeout_sec: float) -> tuple[BackendResult, Image]:
+    """Make one picture, in one attempt or several.
 
-    Later tries are in the time of the first, and none begins when half of it is over: it would hardly end in time, and
-    cost as much.
+    All attempts share one time limit, and none begins after half of it: it would rarely end in time and would cost as
+    much.
     """
-    timed: list[Run] = []
+    timed_run: list[Run] = []
 
     def work() -> tuple[BackendResult, Image]:
-        if not timed:
-            timed.append(_timed(run, timeout_sec))
-        return draw(index, timed[0])
+        if not timed_run:
+            timed_run.append(_with_own_time(run, timeout_sec))
+        return draw(index, timed_run[0])
 
-    return tries.make(work, within_sec=timeout_sec / 2)
+    return shared.run(work, within_sec=timeout_sec / 2)
 
 
-def _timed(run: Run, timeout_sec: float) -> Run:
-    """A run whose time begins now; its events go on with the time of the whole."""
+def _with_own_time(run: Run, timeout_sec: float) -> Run:
+    """The run with its time limit from now on; its events still count from the start of the whole run."""
     now = time.monotonic()
     before = now - run.started
 
@@ -117,13 +117,13 @@ def _timed(run: Run, timeout_sec: float) -> Run:
     return replace(run, started=now, deadline=now + timeout_sec, tell=tell)
 
 
-def _numbered(run: Run, index: int) -> Run:
-    """The run of one picture, whose events have its number."""
+def _with_index(run: Run, index: int) -> Run:
+    """The run of one picture, with its index in each event."""
     return replace(run, tell=lambda event: run.tell(replace(event, index=index)))
 
 
 def _tell(run: Run, error: ImagegenError) -> None:
-    told = render.error_info(error)
+    info = render.error_info(error)
     elapsed = time.monotonic() - run.started
-    event = Event("failed", elapsed, message=told.message, error=told)
+    event = Event("failed", elapsed, message=info.message, error=info)
     run.tell(replace(event, thread_id=error.thread_id, request_id=error.request_id))

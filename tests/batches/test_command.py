@@ -79,7 +79,7 @@ def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: La
         assert image.format == "JPEG"
     with Image.open(world.work / "0002.png") as image:
         assert image.size == (100, 50)
-    assert len(world.standin.to("/images/edits")) == 1
+    assert len(world.standin.calls_to("/images/edits")) == 1
 
 
 def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) -> None:
@@ -206,8 +206,8 @@ def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) ->
     """How long is in tests/runner; here it is short."""
     assert next(pool.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
     pauses: list[float] = []
-    shut = pool.Pause.shut
-    monkeypatch.setattr(pool.Pause, "shut", lambda gate, seconds: (pauses.append(seconds), shut(gate, 0.05))[1])
+    start = pool.Pause.start
+    monkeypatch.setattr(pool.Pause, "start", lambda pause, seconds: (pauses.append(seconds), start(pause, 0.05))[1])
     world = lab(script=BatchScript(rate_limited=1))
     done = world.call("batch", write_jobs(world, "a fox"))
     assert (done.code, done.err) == (0, "")

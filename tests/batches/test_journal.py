@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from codex_imagegen.batches import worker
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import HEADER, NAME, Journal
-from codex_imagegen.batches.results import done_before, failed_before
+from codex_imagegen.batches.results import read_done, read_failed
 from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.codex.run.workspace import PREFIX
 from codex_imagegen.errors import ImagegenError, OutUnwritable, UsageError
@@ -29,15 +29,15 @@ def state(journal: Journal) -> list[tuple[Any, Any, Any] | None]:
     """What the journal tells of each job, as (folder, thread, how it ended)."""
     told = []
     for key in KEYS:
-        trace = journal.trace(key)
+        trace = journal.record(key)
         ended = trace.ended["event"] if trace and trace.ended else None
-        told.append(trace and (trace.started.get("folder"), trace.told.get("thread_id"), ended))
+        told.append(trace and (trace.started.get("folder"), trace.ids.get("thread_id"), ended))
     return told
 
 
 def test_each_step_of_a_job_is_on_disk_at_once(tmp_path: Path) -> None:
     with Journal(str(tmp_path / "new/folder")) as journal:
-        assert journal.trace(KEYS[0]) is None
+        assert journal.record(KEYS[0]) is None
         for step in (
             lambda: journal.started(KEYS[0], 7, folder="/f"),
             lambda: journal.thread(KEYS[0], "t"),
@@ -57,7 +57,7 @@ def test_each_step_of_a_job_is_on_disk_at_once(tmp_path: Path) -> None:
 
 def journal_of(folder: Path) -> Any:
     with Journal(str(folder)) as journal:
-        return journal.trace(KEYS[0])
+        return journal.record(KEYS[0])
 
 
 def test_new_start_forgets_how_the_job_ended_before(tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ def test_record_with_any_values_in_its_fields_raises_no_defect(
             patch.setenv("CODEX_HOME", f"{folder}/home")
             patch.setenv("RUNCOMFY_TOKEN", "x")
             patch.setenv("RUNCOMFY_MODEL_API_URL", "http://127.0.0.1:9")
-            trace = journal.trace(bytes.fromhex(JOB))
+            trace = journal.record(bytes.fromhex(JOB))
             for end in (trace.ended or {},) if trace else ():
-                json.dumps([repr(done_before(end, request.out or "", backend)), repr(failed_before(end, backend))])
+                json.dumps([repr(read_done(end, request.out or "", backend)), repr(read_failed(end, backend))])
             if trace and not (backend == "runcomfy" and trace.request_id):
                 with pytest.raises(ImagegenError):
-                    worker.fetch(Job(1, request, bytes.fromhex(JOB)), trace, Interrupt())
+                    worker.fetch_interrupted(Job(1, request, bytes.fromhex(JOB)), trace, Interrupt())
             JobWorker(journal, Interrupt()).sweep()

@@ -13,7 +13,7 @@ import pytest
 
 from codex_imagegen.images.convert import convert
 from codex_imagegen.images.decode import decode_picture
-from codex_imagegen.images.output import SUFFIXES
+from codex_imagegen.request import format_of
 from tests.support.batches import (
     BatchScript,
     answers,
@@ -45,7 +45,7 @@ def write(lab: Lab, count: int) -> dict[str, str]:
 
 def expected(prompt: str, out: Path) -> bytes:
     """The bytes of a picture in the format of its name."""
-    picture, wanted = decode_picture(made(prompt)), SUFFIXES[out.suffix]
+    picture, wanted = decode_picture(made(prompt)), format_of(out.name)
     return picture.data if wanted == "png" else convert(picture, wanted).data
 
 

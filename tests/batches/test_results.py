@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codex_imagegen.batches.results import done_before, failed_before, left, sha256, to_journal
+from codex_imagegen.batches.results import file_sha256, read_done, read_failed, to_journal, unstarted
 from codex_imagegen.errors import Moderation, UsageLimit
 from codex_imagegen.render import failed
 from codex_imagegen.results import Image, Result, Warning_
@@ -31,19 +31,19 @@ def test_result_is_read_from_the_journal_as_it_was(tmp_path: Path) -> None:
     result = Result(
         ok=True, backend="codex", images=(image,), thread_id="t", codex_version="1", warnings=(Warning_("a", "b"),)
     )
-    assert done_before(through_json(result), str(path), "codex") == result
+    assert read_done(through_json(result), str(path), "codex") == result
     moved = path.rename(tmp_path / "moved.png")
-    assert done_before(through_json(result), str(path), "codex") is None
-    again = done_before(through_json(result), str(moved), "codex")
+    assert read_done(through_json(result), str(path), "codex") is None
+    again = read_done(through_json(result), str(moved), "codex")
     assert again is not None
     assert again.images[0].path == str(moved)
     moved.write_bytes(b"wolf")
-    assert done_before(through_json(result), str(moved), "codex") is None
+    assert read_done(through_json(result), str(moved), "codex") is None
 
 
 def test_failure_read_from_the_journal_has_spent_nothing() -> None:
     result = failed(Moderation("blocked", hint="change it", spent=True))
-    again = failed_before(through_json(result), "codex")
+    again = read_failed(through_json(result), "codex")
     assert again is not None
     assert again.error is not None
     assert (again.error.code, again.error.message, again.error.spent) == ("moderation", "blocked", False)
@@ -51,7 +51,7 @@ def test_failure_read_from_the_journal_has_spent_nothing() -> None:
 
 
 def test_left_job_says_when_the_limit_ends() -> None:
-    error = left(not_started(UsageLimit("used up", resets_at=7, spent=True)), "codex").error
+    error = unstarted(not_started(UsageLimit("used up", resets_at=7, spent=True)), "codex").error
     assert error is not None
     assert error.message == "not started: used up"
     assert (error.code, error.exit_code, error.spent, error.resets_at) == ("usage-limit", 7, False, 7)
@@ -70,16 +70,16 @@ JSON = st.recursive(
 @settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(["images", "error", "warnings", "thread_id"]), JSON))
 def test_any_record_gives_no_result_and_does_not_raise(record: dict[str, Any]) -> None:
-    assert done_before(record, "/nowhere", "codex") is None
-    failed_before(record, "codex")
+    assert read_done(record, "/nowhere", "codex") is None
+    read_failed(record, "codex")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/passwd", path)])
 def test_hash_of_anything_but_a_regular_file_is_none(tmp_path: Path, make: Any) -> None:
     make(tmp_path / "x")
-    assert sha256(str(tmp_path / "x")) is None
-    assert sha256(str(tmp_path / "none")) is None
-    assert sha256("\0") is None
+    assert file_sha256(str(tmp_path / "x")) is None
+    assert file_sha256(str(tmp_path / "none")) is None
+    assert file_sha256("\0") is None
 
 
 @pytest.mark.parametrize("changed", [
@@ -89,11 +89,11 @@ def test_hash_of_anything_but_a_regular_file_is_none(tmp_path: Path, make: Any) 
 def test_record_of_a_picture_with_a_wrong_value_is_ignored(tmp_path: Path, changed: dict[str, Any]) -> None:
     path = tmp_path / "fox.png"
     image = {"path": "x", "format": "png", "width": 3, "height": 2, "bytes": 3, "sha256": None}
-    assert done_before({"images": [image]}, str(path), "codex") is None  # and there is no file
+    assert read_done({"images": [image]}, str(path), "codex") is None  # and there is no file
     path.write_bytes(b"fox")
     image["sha256"] = hashlib.sha256(b"fox").hexdigest()
-    assert done_before({"images": [image], "warnings": 7, "thread_id": 7}, str(path), "codex") is not None
-    assert done_before({"images": [{**image, **changed}]}, str(path), "codex") is None
+    assert read_done({"images": [image], "warnings": 7, "thread_id": 7}, str(path), "codex") is not None
+    assert read_done({"images": [{**image, **changed}]}, str(path), "codex") is None
 
 
 @pytest.mark.parametrize(
@@ -101,5 +101,5 @@ def test_record_of_a_picture_with_a_wrong_value_is_ignored(tmp_path: Path, chang
 )
 def test_record_of_a_failure_with_a_wrong_value_is_ignored(changed: dict[str, Any]) -> None:
     error = {"code": "moderation", "exit_code": 7, "message": "blocked"}
-    assert failed_before({"error": error}, "codex") is not None
-    assert failed_before({"error": {**error, **changed}}, "codex") is None
+    assert read_failed({"error": error}, "codex") is not None
+    assert read_failed({"error": {**error, **changed}}, "codex") is None

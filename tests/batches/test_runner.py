@@ -39,7 +39,7 @@ class Attempted:
     def __init__(self, settle: Callable[[Line], object] = lambda _line: None) -> None:
         self.interrupt, self.swept, self._settle = Interrupt(), 0, settle
 
-    def settle(self, line: Line) -> Outcome:
+    def run(self, line: Line) -> Outcome:
         self.interrupt.check()
         self._settle(line)
         return Outcome(line.number, None, "made", Result(ok=True, backend="codex"))

@@ -31,7 +31,7 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, Request
 from codex_imagegen.results import Image, Result
-from codex_imagegen.runner.attempts import ends_all
+from codex_imagegen.runner.attempts import stops_all
 from codex_imagegen.runner.pool import Backoff
 
 THREAD = "019a0000-0000-7000-8000-000000000001"
@@ -70,15 +70,15 @@ class Bench:
 
     def fresh(self, *, retry_failed: bool = False) -> JobWorker:
         """As after another start."""
-        return JobWorker(self.journal, Interrupt(), retry_failed, pauses=Backoff(0.01, 1, 1, 3))
+        return JobWorker(self.journal, Interrupt(), retry_failed, backoff=Backoff(0.01, 1, 1, 3))
 
-    def settle(self, *errors: ImagegenError, force: bool = False) -> Outcome:
+    def run(self, *errors: ImagegenError, force: bool = False) -> Outcome:
         self.backend.errors = list(errors)
-        return self.attempts.settle(Job(1, Request("a fox", out=str(self.out), force=force), KEY))
+        return self.attempts.run(Job(1, Request("a fox", out=str(self.out), force=force), KEY))
 
     @property
     def ended(self) -> str | None:
-        trace = self.journal.trace(KEY)
+        trace = self.journal.record(KEY)
         assert trace is not None
         return trace.ended["event"] if trace.ended else None
 
@@ -100,119 +100,119 @@ def test_journal_has_the_folder_before_the_run_and_the_thread_from_its_start(ben
     seen = []
 
     def look(request: Request, **more: object) -> Result:
-        trace = bench.journal.trace(KEY)
+        trace = bench.journal.record(KEY)
         seen.append((trace and trace.started["folder"], request.folder))
         return Backend.__call__(bench.backend, request, **more)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generation, "generate", look)
-        assert bench.settle().status == "made"
+        assert bench.run().status == "made"
     assert seen[0][0] == seen[0][1] is not None
-    trace = bench.journal.trace(KEY)
+    trace = bench.journal.record(KEY)
     assert trace is not None
-    assert trace.told["thread_id"] == THREAD
+    assert trace.ids["thread_id"] == THREAD
     assert bench.ended == "done"
-    assert bench.settle().status == "skipped"
+    assert bench.run().status == "skipped"
     assert len(bench.backend.requests) == 1
 
 
 @pytest.mark.parametrize("error", [RateLimited, NetworkError])
 def test_passing_error_is_tried_three_times_before_the_job_fails(bench: Bench, error: type[ImagegenError]) -> None:
-    assert bench.settle(error("x"), error("x")).status == "made"
+    assert bench.run(error("x"), error("x")).status == "made"
     assert len(bench.backend.requests) == 3
     assert len({request.folder for request in bench.backend.requests}) == 3
     bench.out.unlink()
-    outcome = bench.settle(error("x"), error("x"), error("x"))
+    outcome = bench.run(error("x"), error("x"), error("x"))
     assert (outcome.status, code(outcome), bench.ended) == ("failed", error.code, "failed")
 
 
 def test_failure_is_reported_again_without_spending(bench: Bench) -> None:
-    bench.settle(Moderation("blocked", spent=True))
+    bench.run(Moderation("blocked", spent=True))
     bench.attempts = bench.fresh()
-    outcome = bench.settle()
+    outcome = bench.run()
     assert (outcome.status, code(outcome), len(bench.backend.requests)) == ("failed", "moderation", 1)
     bench.attempts = bench.fresh(retry_failed=True)
-    assert bench.settle().status == "made"
+    assert bench.run().status == "made"
 
 
 @pytest.mark.parametrize("error", [UsageLimit("x", resets_at=9), CodexMissing("x")])
 def test_error_that_ends_all_leaves_the_rest_and_fails_nothing(bench: Bench, error: ImagegenError) -> None:
-    assert ends_all(error)
-    first, second = bench.settle(error), bench.settle()
+    assert stops_all(error)
+    first, second = bench.run(error), bench.run()
     assert (first.status, second.status, code(second)) == ("not-started", "not-started", error.code)
     assert (len(bench.backend.requests), bench.ended) == (1, "dropped")
     assert second.result.error is not None
     assert second.result.error.spent is False
     bench.attempts = bench.fresh()
-    assert bench.settle().status == "made"
+    assert bench.run().status == "made"
 
 
 def test_job_refused_unspent_is_tried_anew_next_time(bench: Bench) -> None:
-    assert code(bench.settle(ReferenceMissing("gone"))) == "ref-missing"
+    assert code(bench.run(ReferenceMissing("gone"))) == "ref-missing"
     assert bench.ended == "dropped"
-    assert bench.settle().status == "made"
+    assert bench.run().status == "made"
 
 
 def test_existing_file_fails_the_job_at_no_cost(bench: Bench) -> None:
     bench.out.write_bytes(b"wolf")
-    outcome = bench.settle()
+    outcome = bench.run()
     assert (outcome.status, code(outcome), bench.backend.requests) == ("failed", "out-exists", [])
-    assert bench.journal.trace(KEY) is None
-    assert bench.settle(force=True).status == "made"
+    assert bench.journal.record(KEY) is None
+    assert bench.run(force=True).status == "made"
 
 
 def test_picture_changed_since_fails_the_job_and_one_that_is_gone_is_made_anew(bench: Bench) -> None:
-    assert bench.settle().status == "made"
+    assert bench.run().status == "made"
     bench.out.write_bytes(b"changed")
-    outcome = bench.settle()
+    outcome = bench.run()
     assert (outcome.status, code(outcome), len(bench.backend.requests)) == ("failed", "out-exists", 1)
     bench.out.unlink()
-    assert (bench.settle().status, len(bench.backend.requests)) == ("made", 2)
+    assert (bench.run().status, len(bench.backend.requests)) == ("made", 2)
 
 
 def test_prompt_that_fills_a_journal_line_is_known_again(bench: Bench) -> None:
     bench.backend.revised_prompt = "".join(chr(0x4E00 + number % 20_000) for number in range(720_000))
-    assert bench.settle().status == "made"
+    assert bench.run().status == "made"
     assert Path(bench.journal.path).stat().st_size > 4 * 1024 * 1024
-    again = bench.settle()
+    again = bench.run()
     assert (again.status, len(bench.backend.requests)) == ("skipped", 1)
     assert again.result.images[0].revised_prompt == bench.backend.revised_prompt
 
 
 @pytest.mark.parametrize("error", [OutExists("appeared", spent=True), OutUnwritable("full", spent=True)])
 def test_picture_that_could_not_be_written_is_recovered_next_time(bench: Bench, error: ImagegenError) -> None:
-    assert bench.settle(error).status == "failed"
+    assert bench.run(error).status == "failed"
     assert bench.ended is None
-    outcome = bench.settle()
+    outcome = bench.run()
     assert outcome.status == "recovered"
     earlier = bench.backend.requests[-1].earlier
     assert earlier is not None
     assert (earlier.thread_id, earlier.folder) == (THREAD, bench.backend.requests[0].folder)
-    assert bench.settle().status == "skipped"
+    assert bench.run().status == "skipped"
 
 
 def test_interrupt_leaves_the_job_open(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        bench.settle(Interrupted("stop"))
+        bench.run(Interrupted("stop"))
     assert bench.ended is None
-    assert bench.settle(NoPicture("nothing was left")).status == "made"
+    assert bench.run(NoPicture("nothing was left")).status == "made"
     assert [request.earlier is not None for request in bench.backend.requests] == [False, True, False]
 
 
 def test_earlier_run_that_does_not_end_leaves_the_job_open(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        bench.settle(Interrupted("stop"))
-    outcome = bench.settle(RunTimeout("still at work"))
+        bench.run(Interrupted("stop"))
+    outcome = bench.run(RunTimeout("still at work"))
     assert (outcome.status, code(outcome), bench.ended) == ("failed", "timeout", None)
-    assert bench.settle().status == "recovered"
+    assert bench.run().status == "recovered"
 
 
 def test_picture_written_before_a_kill_is_known_by_its_bytes(bench: Bench) -> None:
     for there, status in ((b"fox", "recovered"), (b"wolf", "failed")):
         with pytest.raises(Interrupted):
-            bench.settle(Interrupted("stop"))
+            bench.run(Interrupted("stop"))
         bench.out.write_bytes(there)
-        assert bench.settle().status == status
+        assert bench.run().status == status
         assert sorted(path.suffix for path in bench.out.parent.iterdir()) == [".jsonl", ".png"]
         bench.out.unlink()
         bench.journal.dropped(KEY)
@@ -223,7 +223,7 @@ def test_journal_that_takes_no_start_means_nothing_is_spent(bench: Bench, monkey
         raise OutUnwritable("no room for the journal")
 
     monkeypatch.setattr(bench.journal, "started", full)
-    first, second = bench.settle(), bench.settle()
+    first, second = bench.run(), bench.run()
     assert (first.status, second.status, bench.backend.requests) == ("not-started", "not-started", [])
 
 
@@ -235,16 +235,16 @@ def test_journal_that_takes_no_end_is_a_warning_of_a_made_picture(
 
     monkeypatch.setattr(bench.journal, "thread", full)
     monkeypatch.setattr(bench.journal, "done", full)
-    outcome = bench.settle()
+    outcome = bench.run()
     assert outcome.status == "made"
     assert [warning.code for warning in outcome.result.warnings] == ["journal-unwritten"]
 
 
 def test_failed_recovery_leaves_no_spare_copy(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        bench.settle(Interrupted("stop"))
+        bench.run(Interrupted("stop"))
     bench.out.write_bytes(b"fox")
-    assert bench.settle(NoPicture("none")).status == "failed"
+    assert bench.run(NoPicture("none")).status == "failed"
     assert sorted(path.suffix for path in bench.out.parent.iterdir()) == [".jsonl", ".png"]
 
 
@@ -253,26 +253,26 @@ def full(spent: bool) -> OutUnwritable:
 
 
 def test_full_disk_ends_all_and_the_picture_is_recovered_next_time(bench: Bench) -> None:
-    first = bench.settle(full(spent=True))
-    second = bench.attempts.settle(Job(2, Request("an owl", out=str(bench.out) + "2"), b"o" * 16))
+    first = bench.run(full(spent=True))
+    second = bench.attempts.run(Job(2, Request("an owl", out=str(bench.out) + "2"), b"o" * 16))
     assert (first.status, second.status, len(bench.backend.requests)) == ("not-started", "not-started", 1)
     assert second.result.error is not None
-    assert (second.result.error.hint, second.result.error.spent) == ("make room on the disk", False)
+    assert (second.result.error.hint, second.result.error.spent) == ("free disk space", False)
     bench.attempts = bench.fresh()
-    assert bench.settle().status == "recovered"
+    assert bench.run().status == "recovered"
 
 
 def test_full_disk_during_recovery_ends_all(bench: Bench) -> None:
     with pytest.raises(Interrupted):
-        bench.settle(Interrupted("stop"))
-    assert bench.settle(full(spent=True)).status == "not-started"
+        bench.run(Interrupted("stop"))
+    assert bench.run(full(spent=True)).status == "not-started"
     assert bench.attempts.stopped is not None
     bench.attempts = bench.fresh()
-    assert bench.settle().status == "recovered"
+    assert bench.run().status == "recovered"
 
 
 def test_full_temporary_folder_drops_the_job_unspent(bench: Bench) -> None:
-    assert bench.settle(full(spent=False)).status == "not-started"
+    assert bench.run(full(spent=False)).status == "not-started"
     assert bench.ended == "dropped"
     bench.attempts = bench.fresh()
-    assert bench.settle().status == "made"
+    assert bench.run().status == "made"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from codex_imagegen import render
 from tests.support import builds, checks, patched, scripts
 from tests.support.checks import Small, made
 from tests.support.pictures import encoded
@@ -79,7 +80,7 @@ def test_batch_after_a_kill_below_an_odd_temporary_folder_removes_what_was_left(
     put(world, made("one"))
     (world.work / "jobs.jsonl").write_text(json.dumps({"prompt": "a fox", "out": "fox.png", "refs": ["ref-0.png"]}))
     run = world.start("batch", "jobs.jsonl", env=words)
-    checks.until(lambda: world.standin.to("/responses"), "the model")
+    checks.until(lambda: world.standin.calls_to("/responses"), "the model")
     run.kill()
     run.communicate(timeout=30)
     left = folders_of(world)
@@ -135,7 +136,7 @@ def test_references_larger_than_their_limit_together_are_all_reduced(lab):
     assert [warning["code"] for warning in done.json["warnings"]] == ["reference-reduced"] * 5
     for number, warning in enumerate(done.json["warnings"]):
         assert f"ref-{number}.png" in warning["message"]
-        assert f"{len(references[number]):,} bytes (PNG, 290 × 290)" in warning["message"]
+        assert f"{render.size(len(references[number]))} (PNG, 290 × 290)" in warning["message"]
     sent = checks.shown(checks.requests(world)[0])
     assert sum(map(len, sent)) <= 1_000_000
     assert [pixels(one)[0] for one in sent] == ["JPEG"] * 5

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms
 
+from codex_imagegen import render
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.images import reduce
 from codex_imagegen.images.decode import decode_picture
@@ -21,7 +22,7 @@ ORIENTATION = 0x0112
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reduce, "_latest", None)
+    monkeypatch.setattr(reduce, "_last_result", None)
 
 
 def reference(data: bytes, given: str = "a.png") -> Reference:
@@ -47,7 +48,7 @@ def smooth(side: int, mode: str = "RGB") -> Image.Image:
 
 
 def one(data: bytes, each: int, **more: int) -> Reference:
-    """A single reference where there is room for so many bytes."""
+    """A single reference where there is limits for so many bytes."""
     sent, warnings = fit([reference(data)], SizeLimits(each, each, **more))
     assert [warning.code for warning in warnings] == ["reference-reduced"]
     assert len(sent[0].data) <= each
@@ -63,22 +64,22 @@ def one(data: bytes, each: int, **more: int) -> Reference:
 
 def test_references_that_fit_are_unchanged_without_a_warning() -> None:
     refs = [reference(encoded(40, seed)) for seed in range(5)]
-    room = SizeLimits(len(refs[0].data), sum(len(ref.data) for ref in refs))
-    assert fit(refs, room) == (refs, ())
-    assert all(sent is ref for sent, ref in zip(fit(refs, room)[0], refs, strict=True))
+    limits = SizeLimits(len(refs[0].data), sum(len(ref.data) for ref in refs))
+    assert fit(refs, limits) == (refs, ())
+    assert all(sent is ref for sent, ref in zip(fit(refs, limits)[0], refs, strict=True))
     assert refs[0].known == (refs[0].data,)
 
 
 def test_small_references_stay_beside_a_large_one() -> None:
     small, large = [reference(encoded(60, seed), f"{seed}.png") for seed in range(3)], reference(encoded(400), "l.png")
-    room = SizeLimits(10**9, 100_000)
-    sent, warnings = fit([small[0], large, *small[1:]], room)
+    limits = SizeLimits(10**9, 100_000)
+    sent, warnings = fit([small[0], large, *small[1:]], limits)
     assert [sent[index] for index in (0, 2, 3)] == small
-    assert sum(len(ref.data) for ref in sent) <= room.total
+    assert sum(len(ref.data) for ref in sent) <= limits.total
     assert len(warnings) == 1
     assert "'l.png'" in warnings[0].message
     for size in (len(large.data), len(sent[1].data)):
-        assert f"{size:,} bytes" in warnings[0].message
+        assert render.size(size) in warnings[0].message
     assert "400 × 400" in warnings[0].message
 
 
@@ -90,7 +91,7 @@ def test_large_references_are_reduced_to_one_size() -> None:
 
 
 def test_bytes_saved_by_one_reference_go_to_the_others() -> None:
-    """Two of 480 KB, of which one is nothing but badly packed, have room for 500 KB: both keep every pixel."""
+    """Two of 480 KB, of which one is nothing but badly packed, have limits for 500 KB: both keep every pixel."""
     flat, noise = saved(Image.new("RGB", (400, 400), "teal"), compress_level=0), encoded(400)
     sent, warnings = fit([reference(flat), reference(noise)], SizeLimits(10**9, len(noise) + 5_000))
     assert opened(sent[1]).tobytes() == image(400).tobytes()
@@ -100,10 +101,10 @@ def test_bytes_saved_by_one_reference_go_to_the_others() -> None:
 
 def test_same_references_are_reduced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    work = reduce._reduced
-    monkeypatch.setattr(reduce, "_reduced", lambda *what: calls.append(what) or work(*what))
-    refs, room = [reference(encoded(200))], SizeLimits(50_000, 50_000)
-    first, again = fit(refs, room), fit([reference(encoded(200), "another name.png")], room)
+    work = reduce._reduce
+    monkeypatch.setattr(reduce, "_reduce", lambda *what: calls.append(what) or work(*what))
+    refs, limits = [reference(encoded(200))], SizeLimits(50_000, 50_000)
+    first, again = fit(refs, limits), fit([reference(encoded(200), "another name.png")], limits)
     assert len(calls) == 1
     assert first[0][0].data == again[0][0].data
     assert "another name.png" in again[1][0].message

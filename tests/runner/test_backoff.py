@@ -16,7 +16,7 @@ from codex_imagegen.errors import (
     UsageLimit,
 )
 from codex_imagegen.runner import pool
-from codex_imagegen.runner.pool import Backoff, Pause, passes
+from codex_imagegen.runner.pool import Backoff, Pause, is_retryable
 
 
 def test_pauses_grow_to_their_longest() -> None:
@@ -41,7 +41,7 @@ def test_pauses_have_jitter() -> None:
     ],
 )
 def test_passing_errors_alone_are_tried_again(error: ImagegenError, again: bool) -> None:
-    assert passes(error) is again
+    assert is_retryable(error) is again
 
 
 def test_shut_gate_holds_until_its_time_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,14 +51,14 @@ def test_shut_gate_holds_until_its_time_and_can_be_left(monkeypatch: pytest.Monk
     gate = Pause()
     gate.wait(lambda: None)
     assert clock == [0.0]
-    gate.shut(0.7)
-    gate.shut(0.3)  # the longer pause counts
+    gate.start(0.7)
+    gate.start(0.3)  # the longer pause counts
     gate.wait(lambda: None)
     assert clock[0] == pytest.approx(0.7)
 
     def stop() -> None:
         raise UsageError("stop")
 
-    gate.shut(30)
+    gate.start(30)
     with pytest.raises(UsageError):
         gate.wait(stop)

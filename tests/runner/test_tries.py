@@ -30,7 +30,7 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.runcomfy import job, token
 from codex_imagegen.runner import pool
-from codex_imagegen.runner.attempts import Attempts, NotStarted, ends_all, not_started
+from codex_imagegen.runner.attempts import Attempts, NotStarted, not_started, stops_all
 from codex_imagegen.runner.pool import Backoff
 
 QUICK = Backoff(0.01, 1, 1, 3)
@@ -57,12 +57,12 @@ class Work:
 ])  # fmt: skip
 @pytest.mark.parametrize("same_prompt", [True, False])
 def test_error_that_ends_all_starts_nothing_more(error: ImagegenError, same_prompt: bool) -> None:
-    tries = Attempts(Interrupt(), same_prompt, pauses=QUICK)
+    tries = Attempts(Interrupt(), same_prompt, backoff=QUICK)
     with pytest.raises(type(error)):
-        tries.make(Work(error))
+        tries.run(Work(error))
     after = Work()
     with pytest.raises(NotStarted) as caught:
-        tries.make(after)
+        tries.run(after)
     told = caught.value.error
     assert (type(told), told.code, told.exit_code, told.spent) == (type(error), error.code, error.exit_code, False)
     assert told.message == f"not started: {error.message}"
@@ -71,7 +71,7 @@ def test_error_that_ends_all_starts_nothing_more(error: ImagegenError, same_prom
 
 @pytest.mark.parametrize("error", [Moderation("x"), Refused("x")])
 def test_refusal_ends_all_runs_of_the_same_prompt_only(error: ImagegenError) -> None:
-    assert (ends_all(error, same_prompt=True), ends_all(error)) == (True, False)
+    assert (stops_all(error, same_prompt=True), stops_all(error)) == (True, False)
 
 
 @pytest.mark.parametrize("error", [
@@ -79,7 +79,7 @@ def test_refusal_ends_all_runs_of_the_same_prompt_only(error: ImagegenError) -> 
     RateLimited("x"), NetworkError("x"), Interrupted("x"),
 ])  # fmt: skip
 def test_other_errors_end_only_their_own_run(error: ImagegenError) -> None:
-    assert not ends_all(error, same_prompt=True)
+    assert not stops_all(error, same_prompt=True)
 
 
 def test_not_started_run_has_no_details_of_the_run_that_ended_all() -> None:
@@ -91,7 +91,7 @@ def test_not_started_run_has_no_details_of_the_run_that_ended_all() -> None:
     )  # fmt: skip
     assert (stopped.message, stopped.spent, stopped.thread_id) == ("used up", True, "t")
     full = OutUnwritable("full", hint="the picture is not lost: recover t", errno=errno.ENOSPC)
-    assert not_started(full).hint == "make room on the disk"
+    assert not_started(full).hint == "free disk space"
 
 
 def test_not_started_run_names_no_request_of_another() -> None:
@@ -106,41 +106,41 @@ def test_not_started_run_names_no_request_of_another() -> None:
 def test_passing_error_is_tried_again_and_each_failure_reported() -> None:
     heard: list[tuple[str, bool]] = []
     work = Work(RateLimited("a"), NetworkError("b"))
-    tries = Attempts(Interrupt(), pauses=QUICK)
-    assert tries.make(work, lambda error, again: heard.append((error.message, again))) == "done"
+    tries = Attempts(Interrupt(), backoff=QUICK)
+    assert tries.run(work, lambda error, again: heard.append((error.message, again))) == "done"
     assert (heard, work.calls) == ([("a", True), ("b", True)], 3)
     with pytest.raises(NetworkError, match="c"):
-        tries.make(Work(RateLimited("a"), RateLimited("b"), NetworkError("c")))
+        tries.run(Work(RateLimited("a"), RateLimited("b"), NetworkError("c")))
     with pytest.raises(NoPicture):
-        tries.make(work := Work(NoPicture("a")))
+        tries.run(work := Work(NoPicture("a")))
     assert work.calls == 1
 
 
 def test_pause_beyond_the_limit_ends_the_tries() -> None:
-    tries = Attempts(Interrupt(), pauses=Backoff(60, 1, 60, 3))
+    tries = Attempts(Interrupt(), backoff=Backoff(60, 1, 60, 3))
     work = Work(RateLimited("a"))
     with pytest.raises(RateLimited):
-        tries.make(work, within_sec=30)
+        tries.run(work, within_sec=30)
     assert (work.calls, tries.stopped) == (1, None)
 
 
 def test_gate_kept_shut_beyond_the_limit_ends_the_tries() -> None:
-    tries = Attempts(Interrupt(), pauses=Backoff(0.01, 1, 1, 3))
-    work = Work(RateLimited("a"), then=lambda: tries.gate.shut(0.3))
+    tries = Attempts(Interrupt(), backoff=Backoff(0.01, 1, 1, 3))
+    work = Work(RateLimited("a"), then=lambda: tries.pause.start(0.3))
     with pytest.raises(RateLimited):
-        tries.make(work, within_sec=0.2)
+        tries.run(work, within_sec=0.2)
     assert work.calls == 1
 
 
 def test_stop_between_tries_reports_the_cost_of_the_first() -> None:
-    tries = Attempts(Interrupt(), pauses=QUICK)
+    tries = Attempts(Interrupt(), backoff=QUICK)
     work = Work(RateLimited("a", spent=True), then=lambda: tries.stop(UsageLimit("used up")))
     with pytest.raises(NotStarted) as caught:
-        tries.make(work)
+        tries.run(work)
     assert (caught.value.error.message, caught.value.error.spent) == ("not tried again: used up", True)
     interrupt = Interrupt()
     with pytest.raises(Interrupted) as stopped:
-        Attempts(interrupt, pauses=QUICK).make(Work(RateLimited("a", spent=True), then=interrupt.set))
+        Attempts(interrupt, backoff=QUICK).run(Work(RateLimited("a", spent=True), then=interrupt.set))
     assert stopped.value.spent is True
 
 
@@ -153,14 +153,14 @@ def test_last_error_reports_the_cost_of_all_tries(costs: tuple[bool | None, ...]
     *first, last = (NetworkError("x", spent=spent) for spent in costs)
     last = NoPicture("x", spent=last.spent)
     with pytest.raises(NoPicture) as caught:
-        Attempts(Interrupt(), pauses=QUICK).make(Work(*first, last), lambda error, _again: heard.append(error.spent))
+        Attempts(Interrupt(), backoff=QUICK).run(Work(*first, last), lambda error, _again: heard.append(error.spent))
     assert (caught.value.spent, heard[-1]) == (told, told)
 
 
 def test_interrupt_in_a_later_try_reports_the_cost_of_the_first() -> None:
     work = Work(RateLimited("a", spent=True), Interrupted("stop", spent=False))
     with pytest.raises(Interrupted) as caught:
-        Attempts(Interrupt(), pauses=QUICK).make(work)
+        Attempts(Interrupt(), backoff=QUICK).run(work)
     assert (caught.value.spent, work.calls) == (True, 2)
 
 
@@ -175,7 +175,7 @@ def test_shut_gate_is_left_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) 
         assert len(slices) < 3, "it waits on"
 
     monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
-    tries.gate.shut(60)
+    tries.pause.start(60)
     with pytest.raises(NotStarted) as caught:
-        tries.make(work := Work())
+        tries.run(work := Work())
     assert (caught.value.error.message, work.calls, len(slices)) == ("not started: used up", 0, 1)

@@ -36,9 +36,9 @@ def thread_state(codex_home: str, thread: str) -> ThreadState:
     Raises :class:`UsageError` for a thread whose rollout is compressed: its old and new records can't be distinguished.
     """
     if not layout.THREAD_ID.match(thread):
-        return _read_state(codex_home, history.everywhere(codex_home))
+        return _read_state(codex_home, history.iter_all_rollouts(codex_home))
     found = history.find(codex_home, thread.lower())
-    if found is not None and found.packed:
+    if found is not None and found.is_compressed:
         raise UsageError(
             f"the rollout of the thread {thread} is compressed: {found.path!r}", hint="unpack it first, with zstd -d"
         )
@@ -73,7 +73,7 @@ def _read_state(codex_home: str, sessions: Iterable[SessionRef]) -> ThreadState:
     for session in sessions:
         if session.thread_id is None:
             continue
-        if session.path is not None and not session.packed:
+        if session.path is not None and not session.is_compressed:
             rollouts[session.thread_id] = session.path, _size(session.path)
         files.update(
             _file_state(*file) for file in fallback.saved_files(layout.pictures_folder(codex_home, session.thread_id))

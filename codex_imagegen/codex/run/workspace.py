@@ -16,12 +16,12 @@ from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.files.locks import is_locked
 from codex_imagegen.images.references import Reference
 from codex_imagegen.platform import locks, opening
+from codex_imagegen.request import SUFFIXES
 
 PREFIX = "codex-imagegen-run-"
 _NAME = re.escape(PREFIX) + r"[0-9a-f]{16}"
 _REFERENCES_PREFIX = "codex-imagegen-ref-"
 _COPY = r"\d{1,2}\.(?:png|jpg|webp)"
-_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
 _UNSAFE = frozenset(',"<>\\&')
 """``-i`` splits at commas; the model sees ``<image … path="…">``, and repeats the path in JSON."""
@@ -192,7 +192,7 @@ def _make(path: str, made: list[str]) -> str:
 
 
 def _copy(folder: str, index: int, reference: Reference) -> str:
-    path = os.path.join(folder, f"{index}{_SUFFIXES[reference.format]}")
+    path = os.path.join(folder, f"{index}{SUFFIXES[reference.format]}")
     with open(path, "xb") as file:
         file.write(reference.data)
     return path
