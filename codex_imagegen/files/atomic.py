@@ -18,7 +18,7 @@ from typing import IO
 from codex_imagegen.files.reading import open_regular
 from codex_imagegen.platform import disk, locks, opening
 
-_TEMPORARY_NAME = re.compile(r"\.codex-imagegen-(?:probe-)?[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)\Z")
+_TEMPORARY_NAME = r"\.codex-imagegen-(?:probe-)?[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)"
 _YOUNG_SEC = 2.0
 """A younger file may have a writer that has not locked it yet."""
 
@@ -96,7 +96,7 @@ def sweep(folder: str) -> None:
     """Remove the temporary files that killed writers left in a folder."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if _TEMPORARY_NAME.match(entry.name) and _is_abandoned(entry.path):
+            if re.fullmatch(_TEMPORARY_NAME, entry.name) and _is_abandoned(entry.path):
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 

@@ -19,9 +19,9 @@ from codex_imagegen.platform import locks, opening
 from codex_imagegen.request import SUFFIXES
 
 PREFIX = "codex-imagegen-run-"
-_NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}")
+_NAME = re.escape(PREFIX) + r"[0-9a-f]{16}"
 _REFERENCES_PREFIX = "codex-imagegen-ref-"
-_COPY = re.compile(r"\d{1,2}\.(?:png|jpg|webp)")
+_COPY = r"\d{1,2}\.(?:png|jpg|webp)"
 _FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
 _UNSAFE = frozenset(',"<>\\&')
 """``-i`` splits at commas; the model sees ``<image … path="…">``, and repeats the path in JSON."""
@@ -37,7 +37,7 @@ def choose() -> str:
 
 def is_ours(path: str) -> bool:
     """Whether a path, there or not, is one that :func:`choose` gives back."""
-    return os.path.isabs(path) and _NAME.fullmatch(os.path.basename(path)) is not None
+    return os.path.isabs(path) and re.fullmatch(_NAME, os.path.basename(path)) is not None
 
 
 def places(folder: str) -> list[str]:
@@ -135,7 +135,7 @@ def _remove_copies(folder: str) -> None:
     """Remove the copies of references, and their folder if nothing else is in it."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
-            if _COPY.fullmatch(name):
+            if re.fullmatch(_COPY, name):
                 os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
 
