@@ -42,7 +42,7 @@ def definition_name(cls: type) -> str:
 
 
 def object_schema(keys: Mapping[str, Schema], *, required: tuple[str, ...] | None = None) -> Schema:
-    """Return an object with these keys, all required unless it is said which; other keys may be added later."""
+    """Return an object with these keys, all of them required by default; other keys may be added later."""
     return {"type": "object", "properties": dict(keys), "required": list(keys if required is None else required)}
 
 

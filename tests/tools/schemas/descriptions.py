@@ -17,7 +17,7 @@ ERROR = {
     "exit_code": "the process's exit code, or what it would be if only this picture had been requested",
     "message": "what happened, for a person",
     "hint": "what to do next, for a person",
-    "spent": "whether quota or money may have been used; null where nobody can know",
+    "spent": "whether quota or money may have been used; null if it can't be known",
     "resets_at": "Unix seconds at which a limit ends, if known",
 }
 WARNING = {"code": "stable name of the warning", "message": "the same for a person"}
