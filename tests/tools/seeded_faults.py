@@ -235,9 +235,9 @@ FAULTS = (
     ),
     Fault(
         "generation.py",
-        "a timeout or Ctrl-C does not name the command that fetches a picture that was made after all",
+        "    if command is None or error",
         "    if command is None or not is_unwritten or error",
-        "a timeout or Ctrl-C does not name the command that fetches a picture that landed after all",
+        "a timeout or Ctrl-C does not name the command that fetches a picture that was made after all",
         ("generation/test_failures.py",),
     ),
     Fault(
