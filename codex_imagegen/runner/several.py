@@ -49,9 +49,12 @@ class SeveralResult:
         interrupted = next((error for error in errors if isinstance(error, Interrupted)), None)
         info = render.error_info(interrupted or self.stopped or errors[0])
         if interrupted is not None:
-            message, info = f"interrupted; {images} of {count} are made", replace(info, hint="ask for the others alone")
+            message, info = (
+                f"interrupted; {images} of {render.plural(count, 'picture')} made",
+                replace(info, hint="request only the others"),
+            )
         elif self.stopped is not None:
-            message = f"{info.message.rstrip('.')}; {images} of {count} are made"
+            message = f"{info.message.rstrip('.')}; {images} of {render.plural(count, 'picture')} made"
             info = replace(info, exit_code=1, hint=attempts.rerun_hint(self.stopped))
         else:
             message = render.partial_failure(len(errors), count, "picture", info.message)

@@ -136,7 +136,7 @@ def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     assert not_started(told) == [1, 2, 3]
     assert {failure["error"]["resets_at"] for failure in told["failures"]} == {script.resets_at}
     assert checks.turns(world) == 1
-    assert "0 of 4 are made" in told["error"]["message"]
+    assert "0 of 4 pictures made" in told["error"]["message"]
     assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", told["error"]["hint"])
 
 
@@ -198,7 +198,7 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert codes(told) == [(1, "out-unwritable", True), (2, "out-unwritable", False), (3, "out-unwritable", False)]
     assert not_started(told) == [2, 3]
     assert checks.turns(world) == 2
-    assert "1 of 4 are made" in told["error"]["message"]
+    assert "1 of 4 pictures made" in told["error"]["message"]
     assert told["error"]["hint"].startswith("free disk space; then go on with: codex-imagegen ")
     thread = re.search(r"codex-imagegen recover (\S+)", told["failures"][0]["error"]["hint"])
     assert world.run_argv([COMMAND, "recover", thread[1], "--out", "fox-2.png"]).code == 0
@@ -250,7 +250,7 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
     assert (running.returncode, told["error"]["code"], told["error"]["exit_code"]) == (
         128 + signum, "interrupted", 128 + signum,
     )  # fmt: skip
-    assert told["error"]["message"] == f"interrupted; {len(there)} of 5 are made"
+    assert told["error"]["message"] == f"interrupted; {len(there)} of 5 pictures made"
     assert told["error"]["spent"] is True
     assert len(there) + len(told["failures"]) == 5
     assert {failure["error"]["code"] for failure in told["failures"]} == {"interrupted"}
