@@ -29,8 +29,10 @@ def _open_streams() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
+            from codex_imagegen.platform import opening
+
             with contextlib.suppress(OSError):  # open() takes the lowest free descriptor, which is this one
-                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+                os.set_inheritable(opening.open_null(), True)
 
 
 def _exit(code: int) -> None:

@@ -1,4 +1,4 @@
-"""The test command, ``python -m tests``: the checks, then the tests; the first that fails ends it.
+"""The test command, ``python -m tests``: runs the checks, then the tests, up to the first failure.
 
 Arguments go to pytest: ``python -m tests --every-build``, ``python -m tests tests/cli``.
 """
@@ -24,12 +24,12 @@ CHECKS = (
 WORKERS = ("-n", "4", "--dist", "worksteal")
 
 COVERAGE = "CODEX_IMAGEGEN_COVERAGE"
-"""Set by CI: what pytest runs and starts is measured into ``.coverage``, which takes half as much time again."""
+"""Set by CI: measure the coverage of the tests and their child processes, which takes half as much time again."""
 
 
 def main() -> int:
     """Run the checks and the tests."""
-    # compiled once, while mypy keeps one core busy, the test modules are not compiled by each of the workers (5 s each)
+    # compile the test modules once, while mypy uses one core: otherwise each worker compiles them (5 s each)
     compiling = subprocess.Popen(
         [*PYTEST, "--collect-only"], cwd=ROOT, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -40,14 +40,14 @@ def main() -> int:
 
 
 def _run(name: str, command: tuple[str, ...]) -> int:
-    began = time.monotonic()
+    started = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, env=_environment(), check=False).returncode
-    print(f"{name}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - began:.1f} s", flush=True)
+    print(f"{name}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.1f} s", flush=True)
     return code
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with plain output, and with compiled modules kept: every worker would compile all of them again."""
+    """The environment with plain output, and with bytecode caching: otherwise every worker compiles all modules."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "NO_COLOR": "1"}
 

@@ -1,4 +1,4 @@
-"""How the tests fetch Codex builds: whole or not at all, once a run, and without npm not at all."""
+"""How the tests fetch Codex builds: completely or not at all, at most once per run, and only with npm."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if [ -n "$prefix" ]; then mkdir -p "$prefix/node_modules/.bin" && : > "$prefix/n
 
 @pytest.fixture
 def npm(tmp_path, monkeypatch):
-    """Puts an npm on PATH that ends with these lines of sh; gives back the log of its calls."""
+    """Put an npm on PATH that ends with these shell lines; return the log of its calls."""
     monkeypatch.setattr(builds, "CACHE", tmp_path / "cache")
     monkeypatch.setenv(builds.RUN, str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
@@ -51,9 +51,9 @@ def test_fetched_build_is_kept_without_the_cache_of_npm(npm):
 def test_failed_fetch_leaves_nothing_and_is_not_tried_again(npm):
     log = npm('echo "npm error code ENOTFOUND\nnpm error errno ENOTFOUND\nnpm error no such host" >&2; exit 1')
     for _ in range(2):
-        with pytest.raises(pytest.skip.Exception) as told:
+        with pytest.raises(pytest.skip.Exception) as skipped:
             builds.codex(builds.NEWEST)
-        assert str(told.value) == f"npm could not fetch @openai/codex@{builds.NEWEST}: code ENOTFOUND no such host"
+        assert str(skipped.value) == f"npm could not fetch @openai/codex@{builds.NEWEST}: code ENOTFOUND no such host"
     assert log.read_text().split() == ["view"]
     assert [path.name for path in (builds.CACHE / "codex").iterdir()] == [f"{builds.NEWEST}.lock"]
 

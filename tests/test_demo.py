@@ -1,4 +1,4 @@
-"""The demonstration: with the real Codex, and with the understudy where there is none."""
+"""``codex-imagegen demo`` with the real Codex, and with the fake one where there is none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from codex_imagegen.codex.run.events import Words
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.run import PROMPT, prove
+from codex_imagegen.demo.run import PROMPT, run_real_codex
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Request
 from tests.support import builds
@@ -22,7 +22,7 @@ from tests.support.lab import COMMAND
 
 
 def path_without_codex(tmp_path):
-    """A PATH on which there is Python's own folder and nothing of npm's."""
+    """A PATH with Python's own folder and nothing of npm's."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "sh").symlink_to("/bin/sh")
@@ -40,7 +40,7 @@ def path_without_codex(tmp_path):
     ],
 )
 def test_demo_with_real_codex_leaves_the_home_unchanged(lab, own_home, version, named):
-    """A home outside TMPDIR, as people have it: in one that lies there, Codex makes no folders of its own."""
+    """The home is outside TMPDIR, as usual: Codex creates no folders of its own in a home inside TMPDIR."""
     world = lab(version)
     codex_home = own_home / ("else/where" if named == "by CODEX_HOME" else ".codex")
     codex_home.mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_demo_with_real_codex_leaves_the_home_unchanged(lab, own_home, version, 
 
 
 @pytest.mark.real
-def test_live_proof_leaves_the_home_unchanged(own_home, tmp_path, monkeypatch):
+def test_run_of_given_codex_leaves_the_home_unchanged(own_home, tmp_path, monkeypatch):
     codex_home = own_home / ".codex"
     codex_home.mkdir()
     (tmp_path / "tmp").mkdir()
@@ -70,30 +70,30 @@ def test_live_proof_leaves_the_home_unchanged(own_home, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", None)
     before = {path: path.stat().st_mtime_ns for path in own_home.rglob("*")}
     request = Request(prompt=PROMPT, out=str(tmp_path / "hills.png"), codex=str(builds.codex(builds.NEWEST)))
-    assert prove(request, builds.NEWEST, interrupt=Interrupt()).ok
+    assert run_real_codex(request, builds.NEWEST, interrupt=Interrupt()).ok
     assert {path: path.stat().st_mtime_ns for path in own_home.rglob("*")} == before
     assert os.listdir(tmp_path / "tmp") == []
 
 
-def test_demo_without_codex_uses_the_stand_in(lab, tmp_path):
+def test_demo_without_codex_uses_the_fake_one(lab, tmp_path):
     world = lab(offline=True)
     done = world.run_argv([COMMAND, "demo", "--prompt", "a fox", "--json"], env={"PATH": path_without_codex(tmp_path)})
     assert done.code == 0, done
-    assert "an understudy plays its part" in done.err
-    told = done.json
-    image = Image.open(io.BytesIO(Path(told["images"][0]["path"]).read_bytes()))
-    assert (image.format, image.size, told["images"][0]["original"]) == ("PNG", (1254, 1254), True)
+    assert "using a built-in fake Codex" in done.err
+    (delivered,) = done.json["images"]
+    image = Image.open(io.BytesIO(Path(delivered["path"]).read_bytes()))
+    assert (image.format, image.size, delivered["original"]) == ("PNG", (1254, 1254), True)
     assert world.leftovers == []
 
 
-def test_demo_with_old_codex_uses_the_stand_in(lab, tmp_path):
+def test_demo_with_old_codex_uses_the_fake_one(lab, tmp_path):
     world = lab(offline=True)
-    old = tmp_path / "codex"
-    old.write_text("#!/bin/sh\necho codex-cli 0.98.0\n")
-    old.chmod(0o755)
-    done = world.call("demo", "--codex", str(old), "--out", "hills.png")
+    codex = tmp_path / "codex"
+    codex.write_text("#!/bin/sh\necho codex-cli 0.98.0\n")
+    codex.chmod(0o755)
+    done = world.call("demo", "--codex", str(codex), "--out", "hills.png")
     assert done.code == 0, done
-    assert "an understudy plays its part" in done.err
+    assert "using a built-in fake Codex" in done.err
 
 
 def test_demo_with_missing_codex_fails():
@@ -114,8 +114,8 @@ def test_drawing_depends_on_the_prompt_only():
     assert Image.open(io.BytesIO(draw("\ud800", side=64))).size == (64, 64)
 
 
-def test_stand_in_codex_says_that_it_reads_its_prompt(tmp_path):
-    """A Codex of unknown version that does not is waited for before it gets one."""
+def test_fake_codex_says_that_it_reads_its_prompt(tmp_path):
+    """A Codex of unknown version gets its prompt only once it says that, or after a wait."""
     argv = [sys.executable, "-m", "codex_imagegen.demo.fake_codex", "-C", str(tmp_path)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / "home")}
     done = subprocess.run(argv, input=b"a fox", capture_output=True, env=environment, check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""Hostile input: prompts, answers, records, files and pictures that are made to do harm."""
+"""Hostile input: malicious prompts, responses, records, files and pictures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.screen import printed
 
 FOX, SECRET = encoded(40, "fox"), encoded(44, "secret")
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x00\r\x9b31m\u2028fox\ud83e"
-"""A window's title, a cleared screen, text turned round, a NUL, a C1 control, a line separator, half a character."""
+"""Sets a title, clears the screen, reverses text; then NUL, a C1 control, a line separator, half a surrogate pair."""
 RAW = ("\x1b", "\x07", "\u202e", "\u2066", "\x00", "\r", "\x9b", "\u2028")
 
 
@@ -37,11 +37,11 @@ def assert_plain(text: str) -> None:
     assert all(line.isprintable() for line in text.split("\n"))
 
 
-# A Codex that writes the records and the events that a test gives it
+# A fake Codex that writes the records and the events that a test gives it
 
 
-def lying_codex(lab, *records, says=({"type": "thread.started", "thread_id": "THREAD"},), thread=None, more=""):
-    """THREAD and CWD stand for this run's thread id and its working folder, in records and words alike."""
+def scripted_codex(lab, *records, says=({"type": "thread.started", "thread_id": "THREAD"},), thread=None, more=""):
+    """A Codex that writes these records; THREAD and CWD in them stand for its thread id and working folder."""
     thread = thread or history.new_thread_id()
     rollout = [history.session_meta("THREAD", cwd="CWD"), *records]
     script = f"""#!{sys.executable} -IS
@@ -49,19 +49,19 @@ import json, os, sys, time
 cwd, home = sys.argv[sys.argv.index("-C") + 1], os.environ["CODEX_HOME"]
 sys.stderr.write("Reading prompt from stdin...\\n"); sys.stderr.flush()
 sys.stdin.buffer.read()
-def told(record):
+def to_line(record):
     return json.dumps(record).replace("THREAD", {thread!r}).replace("CWD", cwd) + "\\n"
 {more}
 day = os.path.join(home, "sessions", time.strftime("%Y/%m/%d"))
 os.makedirs(day, exist_ok=True)
 for event in json.loads({json.dumps(json.dumps(says))}):
-    sys.stdout.write(told(event)); sys.stdout.flush()
+    sys.stdout.write(to_line(event)); sys.stdout.flush()
 with open(os.path.join(day, "rollout-2026-01-01T00-00-00-{thread}.jsonl"), "w") as file:
     for record in json.loads({json.dumps(json.dumps(rollout))}):
-        file.write(told(record))
+        file.write(to_line(record))
 sys.stdout.write(json.dumps({{"type": "turn.completed"}}) + "\\n")
 """
-    path = lab.work.parent / "lying-codex"
+    path = lab.work.parent / "scripted-codex"
     path.write_text(script)
     path.chmod(0o755)
     return str(path), thread
@@ -75,7 +75,7 @@ def run(lab, codex, *more):
 def test_record_with_a_path_of_another_file_delivers_nothing(lab):
     world = lab(offline=True)
     (world.work / "secret.png").write_bytes(SECRET)
-    codex, _thread = lying_codex(world, history.generated_image(None, savedPath=str(world.work / "secret.png")))
+    codex, _thread = scripted_codex(world, history.generated_image(None, savedPath=str(world.work / "secret.png")))
     assert run(world, codex, "--json").json["error"]["code"] == "no-picture"
 
 
@@ -85,7 +85,7 @@ def test_link_out_of_the_threads_folder_delivers_nothing(lab, link):
     outside = world.work / "outside"
     outside.mkdir()
     (outside / "secret.png").write_bytes(SECRET)
-    codex, thread = lying_codex(world, history.generated_image(None, savedPath="x"))
+    codex, thread = scripted_codex(world, history.generated_image(None, savedPath="x"))
     pictures = world.home / "generated_images"
     if link == "file":
         (pictures / thread).mkdir(parents=True)
@@ -93,16 +93,16 @@ def test_link_out_of_the_threads_folder_delivers_nothing(lab, link):
     elif link == "folder":
         pictures.mkdir()
         (pictures / thread).symlink_to(outside)
-    else:  # whoever moves the whole folder to another disk means it; the thread's own name in it is still needed
+    else:  # a user may move the whole folder to another disk; but it has no folder of this thread
         pictures.symlink_to(outside)
     done = run(world, codex, "--json")
     assert (done.code, done.json["error"]["code"]) == (7, "no-picture")
 
 
 def test_special_file_in_the_threads_folder_is_ignored(lab):
-    """A FIFO nobody writes to, a device without an end, a sparse terabyte: none is read, and none is waited for."""
+    """A FIFO without a writer, an endless device, a sparse terabyte: the program neither reads nor waits for any."""
     world = lab(offline=True)
-    codex, thread = lying_codex(world, history.generated_image(None, savedPath="x"))
+    codex, thread = scripted_codex(world, history.generated_image(None, savedPath="x"))
     folder = world.home / "generated_images" / thread
     folder.mkdir(parents=True)
     os.mkfifo(folder / "call_1.png")
@@ -124,12 +124,12 @@ def test_special_file_in_the_threads_folder_is_ignored(lab):
 def test_malformed_thread_id_is_ignored_and_the_picture_delivered(lab, name):
     world = lab(offline=True)
     (world.work / "secret.png").write_bytes(SECRET)
-    codex, thread = lying_codex(
+    codex, thread = scripted_codex(
         world, history.generated_image(FOX), says=[{"type": "thread.started", "thread_id": name}]
     )
     done = run(world, codex, "--json")
     assert done.code == 0, done
-    assert done.json["thread_id"] == thread  # the working folder has proven whose rollout it is
+    assert done.json["thread_id"] == thread  # the rollout is identified by its working folder
     assert (world.work / "fox.png").read_bytes() == FOX
 
 
@@ -138,7 +138,7 @@ def test_rollout_with_a_path_as_its_id_is_ignored(lab):
     evil = history.session_meta("../../../work", cwd="CWD")
     assert parse_meta(history.rollout_line(evil) + b"\n") is None
     (world.work / "secret.png").write_bytes(SECRET)
-    codex, _thread = lying_codex(world, history.generated_image(None, savedPath="x"), says=[])
+    codex, _thread = scripted_codex(world, history.generated_image(None, savedPath="x"), says=[])
     script = Path(codex).read_text().replace('"id": "THREAD"', '"id": "../../../work"').replace(
         '\\"id\\": \\"THREAD\\"', '\\"id\\": \\"../../../work\\"'
     )  # fmt: skip
@@ -149,26 +149,26 @@ def test_rollout_with_a_path_as_its_id_is_ignored(lab):
 
 
 def test_thread_of_another_run_delivers_nothing(lab):
-    """A Codex that names a thread of somebody else's, which is there, gets nothing out of it."""
+    """A Codex that reports another session's existing thread gets nothing delivered."""
     world = lab(offline=True)
     rollout = history.History(world.home).rollout(history.generated_image(SECRET))
     other = history.thread_of(rollout)
-    codex, _thread = lying_codex(world, says=[{"type": "thread.started", "thread_id": other}])
+    codex, _thread = scripted_codex(world, says=[{"type": "thread.started", "thread_id": other}])
     done = run(world, codex, "--json")
     assert done.code != 0
     assert not (world.work / "fox.png").exists()
 
 
-# Nothing reaches the terminal raw
+# Control characters never reach the terminal
 
 
-class Swears(scripts.Refuses):
+class RefusesWithControlCharacters(scripts.Refuses):
     words = EVIL.replace("\ud83e", "")
 
 
 @pytest.mark.real
 def test_answer_with_control_characters_is_printed_without_them(lab):
-    world = lab(script=Swears())
+    world = lab(script=RefusesWithControlCharacters())
     done = world.run("--prompt", "a fox", "--out", "fox.png", "--json")
     assert done.json["error"]["code"] == "refused"
     assert "gnp.exe" in done.err
@@ -187,8 +187,8 @@ def test_prompt_with_control_characters_reaches_the_model_and_not_the_terminal(l
 
 def test_codex_stderr_with_control_characters_is_printed_without_them(lab):
     world = lab(offline=True)
-    swears = f"os.write(2, {EVIL.encode(errors='surrogatepass')!r} * 3 + b'\\n' + b'x' * 200_000)"
-    codex, _thread = lying_codex(world, history.generated_image(FOX), more=swears)
+    control_characters = f"os.write(2, {EVIL.encode(errors='surrogatepass')!r} * 3 + b'\\n' + b'x' * 200_000)"
+    codex, _thread = scripted_codex(world, history.generated_image(FOX), more=control_characters)
     for more in (["-v"], ["-v", "--json"]):
         done = run(world, codex, *more, "--force")
         assert "gnp.exe" in done.err
@@ -201,7 +201,7 @@ def test_event_error_with_control_characters_is_printed_without_them(lab):
         {"type": "thread.started", "thread_id": "THREAD"},
         {"type": "turn.failed", "error": {"message": EVIL + " sk-proj-0123456789abcdef"}},
     ]
-    codex, _thread = lying_codex(world, says=says)
+    codex, _thread = scripted_codex(world, says=says)
     done = run(world, codex, "--json")
     assert done.code == 5
     assert_plain(done.err)
@@ -221,16 +221,16 @@ def test_wrong_argument_with_control_characters_is_printed_without_them(name):
 def test_path_with_control_characters_is_exact_in_a_pipe_and_escaped_on_a_terminal(lab):
     world = lab(offline=True)
     name = "\x1b[2Jfox\u202e\udcff.png"
-    codex, _thread = lying_codex(world, history.generated_image(FOX))
+    codex, _thread = scripted_codex(world, history.generated_image(FOX))
     line = [COMMAND, "--prompt", "x", "--codex", codex, "--force", "--out", name]
     assert world.run_argv(line).out == os.fsencode(world.work / name) + b"\n"
     assert (world.work / name).read_bytes() == FOX
-    line[line.index(codex)] = lying_codex(world, history.generated_image(FOX))[0]
+    line[line.index(codex)] = scripted_codex(world, history.generated_image(FOX))[0]
     assert_plain(on_terminal(world, line).replace("\r\n", "\n"))
 
 
 def on_terminal(world, line):
-    """What a command prints on a terminal that knows no colours."""
+    """Run a command on a terminal without colours; return its output."""
     shown, code = printed(line, cwd=world.work, env={**world.environment, "TERM": "dumb"})
     assert code == 0, shown
     return shown
@@ -282,7 +282,7 @@ def pixels(width, height):
 
 
 def webp_of_size(width, height):
-    """A lossless WebP that says how large it is, and little more."""
+    """A lossless WebP that states its size, and little more."""
     bits = (width - 1) | (height - 1) << 14
     body = b"WEBPVP8L" + struct.pack("<I", 6) + b"\x2f" + struct.pack("<I", bits) + b"\0"
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -296,7 +296,7 @@ def jpeg_of_size(width, height):
 
 
 def zeros(mebibytes):
-    """A zlib stream of so many zeros, as zlib.compress makes it, but put together from one compressed mebibyte."""
+    """A zlib stream of so many MiB of zeros, assembled from one compressed MiB."""
     one = bytes(1 << 20)
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(one) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -353,7 +353,7 @@ def test_reference_of_another_format_named_png_is_refused(tmp_path, kind):
         references.load(str(path))
 
 
-# Pictures with something behind their end
+# Pictures with trailing data
 
 
 def archive():
@@ -371,7 +371,7 @@ def with_webp_frame():
 def test_picture_with_trailing_data_warns_and_is_delivered_unchanged(lab, data, suffix):
     world = lab(offline=True)
     polyglot = data + archive()
-    codex, thread = lying_codex(world, history.generated_image(polyglot))
+    codex, thread = scripted_codex(world, history.generated_image(polyglot))
     line = ["--prompt", "x", "--codex", codex, "--json"]
     recover = ["recover", thread, "--json", "--out", f"again.{suffix}"]
     for command in [[*line, "--out", f"fox.{suffix}"], *([recover] if suffix == "png" else [])]:
@@ -383,7 +383,7 @@ def test_picture_with_trailing_data_warns_and_is_delivered_unchanged(lab, data, 
 
 def test_picture_with_trailing_data_that_is_converted_loses_it(lab):
     world = lab(offline=True)
-    codex, _thread = lying_codex(world, history.generated_image(FOX + archive()))
+    codex, _thread = scripted_codex(world, history.generated_image(FOX + archive()))
     assert run(world, codex, "--out", "fox.jpg", "--json").json["warnings"] == []
     assert not zipfile.is_zipfile(world.work / "fox.jpg")
 
@@ -402,7 +402,7 @@ def test_chunk_longer_than_its_file_measures_no_trailing_data():
 
 def test_json_of_text_with_control_characters_is_ascii(lab):
     world = lab(offline=True)
-    codex, _thread = lying_codex(world, history.generated_image(FOX, revisedPrompt=EVIL.replace("\ud83e", "")))
+    codex, _thread = scripted_codex(world, history.generated_image(FOX, revisedPrompt=EVIL.replace("\ud83e", "")))
     done = run(world, codex, "--json")
     assert done.out.isascii()
     assert done.json["images"][0]["revised_prompt"] == EVIL.replace("\ud83e", "")

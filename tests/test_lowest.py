@@ -1,7 +1,8 @@
-"""Every package that the program imports has a lower bound, and it is tried by .ci/run."""
+"""Every package that the program imports has a lower bound, which .ci/run tests."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -20,6 +21,14 @@ def test_constraints_are_the_lower_bounds():
         "click", "filetype", "mcp", "Pillow", "rich", "urllib3", "watchdog",
     }  # fmt: skip
     assert "lowest.py" in (script.parents[2] / ".ci" / "run").read_text()
+
+
+def test_paths_in_the_ci_script_exist():
+    root = Path(lowest.__file__).parents[2]
+    script = (root / ".ci" / "run").read_text()
+    paths = re.findall(r"(?<![\w/-])tests/[\w./]+", script)
+    assert len(paths) >= 9
+    assert [path for path in paths if not (root / path).exists()] == []
 
 
 def test_requirement_without_a_lower_bound_is_refused(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The faults of tests/tools/seeded_faults.py fit the code as it is: each applies once, and is valid Python."""
+"""The faults of tests/tools/seeded_faults.py fit the current code: each applies once, and is valid Python."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_seeded_file_is_restored_after_an_error(tmp_path, monkeypatch):
     assert (seen, path.read_text()) == ("limit = 2\n", "limit = 1\n")
 
 
-def test_fault_whose_text_stands_twice_is_refused(tmp_path, monkeypatch):
+def test_fault_whose_text_occurs_twice_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(seeded_faults, "ROOT", tmp_path)
     path = tmp_path / "codex_imagegen" / "a.py"
     path.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The tools that are run by hand, in short; what they wrote into fixtures/ is looked through."""
+"""The tools that are run by hand, in short runs, and the fixtures that they wrote."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from codex_imagegen.demo.fake_openai import Call
 from tests.support import builds, recorded, scrub
 from tests.support.lab import Outcome
 from tests.support.pictures import encoded, torn
-from tests.tools import recorder
-from tests.tools import trial as trial_tool
+from tests.tools import playground, recorder
 from tests.tools.fuzz import PIECES, VALUES, Fuzz, Mutator, is_sound_png
 from tests.tools.soak import Mixed, Soak
 
@@ -85,24 +84,26 @@ def test_recordings_have_whole_lines():
             assert all(isinstance(json.loads(line), dict) for line in recording.lines)
 
 
-def scrubbed(**payload: object) -> str:
+def scrub_payload(**payload: object) -> str:
     scrubber = scrub.Scrubber({"/base/home": scrub.HOME, "/base": "/home/user"})
     return scrubber.record(json.dumps({"type": "response_item", "payload": payload}) + "\n")
 
 
 def test_scrubber_removes_instructions_and_folders():
-    system = scrubbed(type="message", role="developer", content=[{"type": "input_text", "text": "You are Codex"}])
+    system = scrub_payload(type="message", role="developer", content=[{"type": "input_text", "text": "You are Codex"}])
     assert "You are" not in system
     assert "<words of Codex>" in system
-    assert "/base" not in scrubbed(cwd="/base/home/x", description="secret", parameters={"a": 1}, email="me@corp.com")
-    assert json.loads(scrubbed(parameters={"a": 1}, account_id="123"))["payload"] == {
+    assert "/base" not in scrub_payload(
+        cwd="/base/home/x", description="secret", parameters={"a": 1}, email="me@corp.com"
+    )
+    assert json.loads(scrub_payload(parameters={"a": 1}, account_id="123"))["payload"] == {
         "parameters": {},
         "account_id": "account-x",
     }
 
 
 def test_scrubber_keeps_that_a_tool_was_offered():
-    assert "image_gen__imagegen" in scrubbed(type="additional_tools", description="use image_gen__imagegen(...)")
+    assert "image_gen__imagegen" in scrub_payload(type="additional_tools", description="use image_gen__imagegen(...)")
 
 
 def test_scrubber_keeps_a_torn_line_torn():
@@ -152,7 +153,7 @@ def test_fuzz_recognizes_whole_pictures(mode):
 @pytest.mark.real
 @pytest.mark.ci
 def test_soak_of_twenty_runs_finds_nothing(lab, monkeypatch):
-    """Nothing is asked of memory here, where the process is shared."""
+    """Memory is not checked here, since other tests share the process."""
     script = Mixed()
     script.slow_sec = 8.0
     world = lab(script=script)
@@ -166,36 +167,40 @@ def test_soak_of_twenty_runs_finds_nothing(lab, monkeypatch):
     assert report.outcomes["timeout"] == report.outcomes["rate-limited"] == 2
 
 
-# Trial
+# Playground
 
 
 @pytest.mark.real
-def test_trial_shell_has_its_own_home_and_the_commands(lab):
+def test_playground_shell_has_its_own_home_and_the_commands(lab):
     world = lab()
-    enter = trial_tool.furnish(world)
+    enter = playground.prepare(world)
     done = shell(f". {enter} && codex-imagegen --version && echo $CODEX_HOME && ls")
     assert done.code == 0, done
     assert done.lines[0].startswith("codex-imagegen ")
     assert done.lines[1:] == [str(world.home), "cat.png", "hat.png"]
 
 
-def test_trial_back_end_acts_by_the_words_of_the_prompt(tmp_path, monkeypatch):
-    monkeypatch.setattr(trial_tool, "DRAW_SEC", 0)
-    plays = trial_tool.Plays(tmp_path / "asked")
+def test_playground_back_end_acts_by_the_words_of_the_prompt(tmp_path, monkeypatch):
+    monkeypatch.setattr(playground, "DRAW_SEC", 0)
+    back_end = playground.Backend(tmp_path / "requests")
     drawn, refused, limited = (
-        plays.picture(Call("POST", "/v1/images/generations", 0, json.dumps({"prompt": prompt}).encode(), {}))
+        back_end.picture(Call("POST", "/v1/images/generations", 0, json.dumps({"prompt": prompt}).encode(), {}))
         for prompt in ("a fox", "a zombie", "a galaxy")
     )
     assert (drawn.status, refused.status, limited.status) == (200, 400, 429)
-    asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
-    assert [(one["prompt"], one["references"]) for one in asked] == [("a fox", 0), ("a zombie", 0), ("a galaxy", 0)]
+    requests = [json.loads(line) for line in (tmp_path / "requests").read_text().splitlines()]
+    assert [(request["prompt"], request["references"]) for request in requests] == [
+        ("a fox", 0),
+        ("a zombie", 0),
+        ("a galaxy", 0),
+    ]
 
 
 @pytest.mark.real
 @pytest.mark.ci
-def test_trial_serves_an_agent_until_a_signal(tmp_path):
-    folder = tmp_path / "trial"
-    with trial("--minutes", "3", "--folder", str(folder)) as child:
+def test_playground_serves_an_agent_until_a_signal(tmp_path):
+    folder = tmp_path / "playground"
+    with start_playground("--minutes", "3", "--folder", str(folder)) as child:
         enter = child.stdout.readline().strip()
         good = shell(f"{enter} && codex-imagegen --prompt 'a fox' --ref hat.png --ref cat.png --out fox.png --json")
         bad = shell(f"{enter} && codex-imagegen --prompt 'a zombie' --json")
@@ -203,24 +208,24 @@ def test_trial_serves_an_agent_until_a_signal(tmp_path):
     assert (child.returncode, enter) == (0, f". {folder / 'env'}")
     assert (good.code, good.json["images"][0]["path"]) == (0, str(folder / "work" / "fox.png"))
     assert (bad.code, bad.json["error"]["code"]) == (7, "moderation")
-    asked = [json.loads(line) for line in (folder / "asked").read_text().splitlines()]
-    assert [(one["prompt"], one["references"]) for one in asked] == [("a fox", 2), ("a zombie", 0)]
+    requests = [json.loads(line) for line in (folder / "requests").read_text().splitlines()]
+    assert [(request["prompt"], request["references"]) for request in requests] == [("a fox", 2), ("a zombie", 0)]
 
 
 @pytest.mark.real
 @pytest.mark.ci
-def test_trial_ends_after_its_minutes(tmp_path):
-    with trial("--minutes", "0.01", "--folder", str(tmp_path / "trial")) as child:
+def test_playground_ends_after_its_minutes(tmp_path):
+    with start_playground("--minutes", "0.01", "--folder", str(tmp_path / "playground")) as child:
         assert child.wait(60) == 0
 
 
-def trial(*arguments):
+def start_playground(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.tools.trial", *arguments],
+        [sys.executable, "-m", "tests.tools.playground", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "CODEX_IMAGEGEN_TEST_CACHE": str(builds.CACHE)},  # HOME is the test's own by now
+        env={**os.environ, "CODEX_IMAGEGEN_TEST_CACHE": str(builds.CACHE)},  # HOME is the test's own
     )
 
 

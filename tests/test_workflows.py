@@ -1,4 +1,4 @@
-"""The workflows for GitHub, which have never run: they fit GitHub's schema, the README and pyproject.toml."""
+"""The GitHub workflows, which have never run: they fit GitHub's schema, the README and pyproject.toml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.ci  # the schema and a reader of YAML come with the extra of that name
+pytestmark = pytest.mark.ci  # the schema and a YAML parser come with the extra ci
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -57,7 +57,7 @@ def test_ci_runs_on_every_python_from_the_lowest_on():
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_workflow_pins_actions_and_asks_for_little(path: Path):
+def test_workflow_pins_actions_and_has_minimal_permissions(path: Path):
     found = workflow(path.name)
     used = [step["uses"] for step in steps(found) if "uses" in step]
     assert [action for action in used if not re.search(r"@(v\d+|release/v1)$", action)] == []

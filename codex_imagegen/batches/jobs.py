@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
@@ -18,6 +17,7 @@ from codex_imagegen.batches.job_file import JobFile, Line, add_line_number
 from codex_imagegen.codex.run import command
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import references
+from codex_imagegen.platform import system
 from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
@@ -108,7 +108,7 @@ class Jobs:
 
     def _check_unique(self, job: Job, lines_by_out: dict[bytes, int]) -> None:
         path = os.path.realpath(job.out)
-        if sys.platform == "darwin":  # on its file system, A.png and a.png are one file
+        if system.ignores_case():
             path = path.casefold()
         first = lines_by_out.setdefault(hashlib.sha256(os.fsencode(path)).digest()[:12], job.line)
         if first != job.line:

@@ -110,7 +110,7 @@ class Journal:
             offsets = self._jobs.get(key)
             if offsets is None:
                 return None
-            started, ids, ended = (self._log.at(at) for at in (offsets.started, offsets.ids, offsets.ended))
+            started, ids, ended = (self._log.record_at(at) for at in (offsets.started, offsets.ids, offsets.ended))
         return JobRecord(started or {}, ids or {}, ended)
 
     def started(self, key: bytes, line: int, **more: Any) -> None:
@@ -147,7 +147,7 @@ class Journal:
             self._collect_folder(record.get("folder"))
         if empty:
             self._log.add(HEADER)
-            self._log.keep_name()
+            self._log.sync_name()
 
     def _collect_folder(self, folder: object) -> None:
         name = _path(folder)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import lru_cache
@@ -12,6 +10,7 @@ from typing import Any, Literal, TypeGuard, get_args, get_type_hints
 
 from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError
+from codex_imagegen.files.reading import open_regular
 from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
 from codex_imagegen.values import as_list
 
@@ -99,10 +98,7 @@ def unstarted(stopped: ImagegenError, backend: str) -> Result:
 def file_sha256(path: str) -> str | None:
     """The SHA-256 of a regular file, or None where it can't be read; symbolic links are not followed."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
+        with open_regular(path, follow=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return None

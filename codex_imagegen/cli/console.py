@@ -1,11 +1,10 @@
-"""stdout, stderr, signals and exit codes: nothing else in the program touches them."""
+"""stdout, stderr, stdin, signals and exit codes: no other module touches them."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import select
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, InternalError, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
+from codex_imagegen.platform import processes
 from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
@@ -23,76 +23,76 @@ if TYPE_CHECKING:
     from codex_imagegen.results import ErrorInfo, Result, Warning_
 
 
-HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""The signals that are ours. Python's own answer to SIGQUIT would be to die and leave Codex behind, drawing."""
+HANDLED_SIGNALS = processes.EXIT_SIGNALS
+"""The signals that this program handles. By Python's default, SIGQUIT would end it and leave Codex running."""
 
 REPEAT_SEC = 1.0
-"""A signal so soon after the one before is the same one: timeout(1) sends two, to the process and to its group."""
+"""Seconds in which a further signal counts as the same: timeout(1) sends two, to the process and to its group."""
 
 
-class _Signals:
-    """What a signal does: it ends us at once, or, in the middle of a run, asks the run to clean up and end.
+class _SignalHandler:
+    """Handles a signal: it ends the program at once or, during a run, asks the run to clean up and end.
 
-    The second one (see :data:`REPEAT_SEC`) ends every Codex at once, which ends the run, too; it still tells what came
-    of it. The third one waits for nothing.
+    The second signal (see :data:`REPEAT_SEC`) kills every Codex, which ends the run; its result is still printed. The
+    third one calls ``before_exit`` and exits without waiting for anything.
     """
 
-    def __init__(self, last_words: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, before_exit: Callable[[], None] = lambda: None) -> None:
         self.interrupt = Interrupt()
-        self.running = False
-        self._last_words, self._count, self._at = last_words, 0, -REPEAT_SEC
+        self.deferred = False
+        self._before_exit, self._count, self._time = before_exit, 0, -REPEAT_SEC
 
     def __call__(self, signum: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now - self._at < REPEAT_SEC:
+        if now - self._time < REPEAT_SEC:
             return
-        self._at, self._count = now, self._count + 1
+        self._time, self._count = now, self._count + 1
         if self._count == 1:
             self.interrupt.set(signum)
-            if not self.running:
+            if not self.deferred:
                 raise self.interrupt.error()
         elif self._count == 2:
             _kill_all()
         else:
-            self._last_words()
+            self._before_exit()
             os._exit(128 + (self.interrupt.signum or signum))
 
 
 _TICK_SEC = 0.2
 _MAX_ANSWER = 4096
-_signals = _Signals()
+_signals = _SignalHandler()
 _stdout_error: OSError | None = None
 _answered = False
-_lines: EventStream | None = None
+_events: EventStream | None = None
 
 
 @contextlib.contextmanager
-def telling(events: bool, started: float) -> Iterator[None]:
-    """A context in which stderr is JSON lines, where ``events`` are wanted; ``started`` is when the program began."""
-    global _lines  # noqa: PLW0603 - stderr is the process's, too
-    if not events or sys.stderr is None:
+def stderr_as_events(wanted: bool, started: float) -> Iterator[None]:
+    """A context in which stderr is JSON lines, if ``wanted``. ``started`` is when the program began."""
+    global _events  # noqa: PLW0603 - stderr belongs to the process, too
+    if not wanted or sys.stderr is None:
         yield
         return
     from codex_imagegen.cli.event_stream import EventStream
 
     before = sys.stderr
-    sys.stderr = _lines = EventStream(before, started)
+    sys.stderr = _events = EventStream(before, started)
     try:
         yield
     finally:
-        sys.stderr, _lines = before, None
+        sys.stderr, _events = before, None
 
 
 @contextlib.contextmanager
-def signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterator[None]:
-    """A context in which :data:`HEARD` are ours; those that our caller has us ignore stay ignored.
+def handle_signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterator[None]:
+    """A context in which :data:`HANDLED_SIGNALS` are handled here, but those that the caller ignores stay ignored.
 
-    ``json_wanted`` and ``started`` are for the object that is printed on the last way out.
+    ``json_wanted`` and ``started`` are for the object that is printed at the third signal.
     """
-    global _signals  # noqa: PLW0603 - signal handlers are the process's, too
-    _signals = _Signals(lambda: _last_words(json_wanted, started))
+    global _signals  # noqa: PLW0603 - signal handlers belong to the process, too
+    _signals = _SignalHandler(lambda: _report_and_kill(json_wanted, started))
     before = {}
-    for signum in HEARD:
+    for signum in HANDLED_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             before[signum] = signal.signal(signum, _signals)
     try:
@@ -103,109 +103,104 @@ def signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterator[None
 
 
 @contextlib.contextmanager
-def running(*, to_the_end: bool = False) -> Iterator[Interrupt]:
-    """A context in which a first signal only sets the flag that it gives; a second one ends every Codex at once.
+def defer_signals(*, until_exit: bool = False) -> Iterator[Interrupt]:
+    """A context in which a first signal only sets the flag that it yields; a second one kills every Codex.
 
-    ``to_the_end``: from then on a signal comes too late, so that what came of the run is told and nothing else.
+    With ``until_exit`` signals stay deferred after the context, so that the result of the run is printed whole.
     """
-    _signals.running = True
+    _signals.deferred = True
     try:
         yield _signals.interrupt
     finally:
-        _signals.running = to_the_end
+        _signals.deferred = until_exit
 
 
-def tell(event: Event, line: str | None = None) -> None:
-    """Print an event, where ``--events`` asks for it; else the line that says the same to a person."""
-    if _lines is not None:
-        _lines.put(event)
+def emit(event: Event, line: str | None = None) -> None:
+    """Print an event with ``--events``; without, print the line that says the same to a person."""
+    if _events is not None:
+        _events.put(event)
     elif line is not None:
         err(line)
 
 
-def ended(code: int) -> int:
-    """Tell that a command ended well, if it did, and give back its exit code; a signal comes too late from now on."""
-    _signals.running = True
+def finish(code: int) -> int:
+    """Emit the last event of a command that succeeded, and return its exit code. Signals are deferred from now on."""
+    _signals.deferred = True
     if _stdout_error is not None and code == 0:
-        return unprinted(_stdout_error)
+        return print_stdout_error(_stdout_error)
     if code == 0:
-        tell(Event("done", index=None))
+        emit(Event("done", index=None))
     return code
 
 
-def unprinted(error: OSError) -> int:
-    """Tell that stdout took nothing, though all went well: whoever reads it would wait for the answer."""
+def print_stdout_error(error: OSError) -> int:
+    """Report that stdout can't be written: a success is none for a reader who waits for the answer."""
     unwritable = OutUnwritable(
         f"stdout can't be written: {error.strerror}",
         hint="what was made is on disk; make room for the answer",
         spent=None,
     )
-    sentence(render.error_info(unwritable))
+    print_error(render.error_info(unwritable))
     return unwritable.exit_code
 
 
-def result(done: Result, *, json_wanted: bool, show: bool = False) -> int:
-    """Print a result, ``show`` its pictures on a terminal, and give back the exit code; a signal comes too late now."""
-    _signals.running = True
+def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> int:
+    """Print a result, ``show`` its pictures on a terminal, and return the exit code. Signals are deferred now."""
+    _signals.deferred = True
     if json_wanted:
-        out(render.to_json(done))
+        out(render.to_json(result))
     else:
-        for image in done.images:
+        for image in result.images:
             if image.path != "-":
-                out(shown(image.path))
-    for warning in done.warnings:
+                out(printable(image.path))
+    for warning in result.warnings:
         warn(warning, silent=json_wanted)
     if show:
-        from codex_imagegen.cli.show_images import pictures
+        from codex_imagegen.cli.show_images import show_images
 
-        pictures(done.images, json_wanted=json_wanted)
-    if done.error:
-        sentence(done.error, thread_id=done.thread_id, request_id=done.request_id)
-    return 0 if done.ok else (done.error.exit_code if done.error else 1)
-
-
-def warn(warning: Warning_, *, silent: bool = False) -> None:
-    """Tell a warning, to a person unless that should be ``silent``."""
-    tell(render.warning_event(warning), None if silent else render.warning_line(warning))
+        show_images(result.images, json_wanted=json_wanted)
+    if result.error:
+        print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
+    return 0 if result.ok else (result.error.exit_code if result.error else 1)
 
 
-def shown(path: str) -> str:
-    """The path as it is, unless a terminal would obey something in it."""
-    return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else render.plain(path)
-
-
-def failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
-    """Print a failure, as a sentence and where it was asked for as JSON; gives back its exit code."""
-    _signals.running = True
-    failed = render.failed(error, elapsed_sec=time.monotonic() - started)
+def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
+    """Print a failure as a sentence, with ``--json`` also as an object, and return the exit code."""
+    _signals.deferred = True
+    result = render.failed(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
-        out(render.to_json(failed))
-    for warning in failed.warnings:
-        tell(render.warning_event(warning))
-    sentence(render.error_info(error), thread_id=error.thread_id, request_id=error.request_id)
+        out(render.to_json(result))
+    for warning in result.warnings:
+        emit(render.warning_event(warning))
+    print_error(render.error_info(error), thread_id=error.thread_id, request_id=error.request_id)
     return error.exit_code
 
 
+def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
+    """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
+    emit(render.error_event(error, **ids), None if silent else render.error_line(error))
+
+
+def warn(warning: Warning_, *, silent: bool = False) -> None:
+    """Print a warning, and its event; ``silent`` prints the event alone."""
+    emit(render.warning_event(warning), None if silent else render.warning_line(warning))
+
+
 def internal_error(error: Exception, *, json_wanted: bool, started: float) -> int:
-    """A defect of ours: its traceback goes into a file, its name on stderr."""
-    return failure(save_traceback(error), json_wanted=json_wanted, started=started)
+    """Print the name of an exception that nobody caught, and save its traceback in a file."""
+    return print_failure(save_traceback(error), json_wanted=json_wanted, started=started)
 
 
 def save_traceback(error: Exception) -> InternalError:
-    """A defect of ours as an error of the tree, its traceback kept in a file."""
-    where = _traceback_file(error)
-    hint = f"please report it with {where}" if where else None
+    """Save an exception's traceback in a file, and return the error that names the file."""
+    path = _write_traceback(error)
+    hint = f"please report it with {path}" if path else None
     return InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
 
 
-def sentence(error: ErrorInfo, **about: str | None) -> None:
-    """Print the failure that ends us."""
-    tell(render.error_event(error, **about), render.error_line(error))
-
-
-def last(error: ErrorInfo) -> None:
-    """Tell the failure that ends us, of which a person has been told already."""
-    tell(render.error_event(error))
+def printable(path: str) -> str:
+    """Return the path as it is, or without what a terminal would obey where stdout is one."""
+    return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else render.plain(path)
 
 
 def err(line: str) -> None:
@@ -216,34 +211,38 @@ def err(line: str) -> None:
 
 
 def out(line: str) -> None:
-    """Print a line on stdout, if anybody listens; that a disk is full is told when the command ends."""
+    """Print a line on stdout. A full disk is reported when the command ends; a reader that has gone never is."""
     global _stdout_error, _answered  # noqa: PLW0603 - stdout is the process's, too
     _answered = True
     try:
         try:
             sys.stdout.write(line + "\n")
-        except UnicodeEncodeError:  # a path that is no text: its own bytes are what the caller can use
+        except UnicodeEncodeError:  # the path is no text: the caller can use its bytes
             sys.stdout.buffer.write(os.fsencode(line + "\n"))
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as error:
-        # a reader that has gone (`| head -0`) wants nothing more: the picture is on disk all the same. In either case
-        # Python must not complain about the stream again when it exits
+        # a reader that has gone (`| head -0`) wants nothing more, and the picture is on disk. In either case Python
+        # must not complain about the stream again when it exits
         if isinstance(error, OSError) and error.errno not in {errno.EPIPE, errno.EBADF}:
             _stdout_error = _stdout_error or error
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from codex_imagegen.platform import opening
+
+            os.dup2(opening.open_null(), sys.stdout.fileno())
 
 
-def stdin(limit: int) -> Iterator[bytes]:
-    """Standard input in pieces.
+def read_stdin(limit: int) -> Iterator[bytes]:
+    """Yield standard input in pieces, ``limit`` bytes at most.
 
-    The tick is for a signal that falls just before a read: Python would handle it only when something has come.
+    ``select`` has a timeout for the signal that falls just before it: Python would handle it only after the next input.
     """
     if sys.stdin is None:
         return
+    from codex_imagegen.platform import terminals
+
     descriptor = sys.stdin.fileno()
     while limit > 0:
-        if not select.select([descriptor], [], [], _TICK_SEC)[0]:
+        if not terminals.is_readable(descriptor, _TICK_SEC):
             continue
         piece = os.read(descriptor, min(limit, 65536))
         if not piece:
@@ -253,12 +252,12 @@ def stdin(limit: int) -> Iterator[bytes]:
 
 
 def confirm(question: str) -> bool:
-    """Whether the person at the terminal says yes; where there is no terminal, or their input ends, nobody does."""
+    """Return whether the person at the terminal says yes; no terminal and the end of input mean no."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    answer = next(stdin(_MAX_ANSWER), None)
+    answer = next(read_stdin(_MAX_ANSWER), None)
     if answer is None:
         err("")
     return (answer or b"").strip().lower() in {b"y", b"yes"}
@@ -270,19 +269,19 @@ def _kill_all() -> None:
         process.kill_all()
 
 
-def _last_words(json_wanted: bool, started: float) -> None:
-    """Tell the failure from within a signal handler, where a stream may be in use and nothing may wait."""
+def _report_and_kill(json_wanted: bool, started: float) -> None:
+    """Print the failure from within a signal handler, where a stream may be in use and nothing may wait."""
     _kill_all()
     error = _signals.interrupt.error(spent=None)
     if json_wanted and not _answered:
-        failed = render.failed(error, elapsed_sec=time.monotonic() - started)
+        result = render.failed(error, elapsed_sec=time.monotonic() - started)
         with contextlib.suppress(OSError):
-            os.write(1, (render.to_json(failed) + "\n").encode())
-    if _lines is not None:
-        _lines.last_words(render.error_event(render.error_info(error)))
+            os.write(1, (render.to_json(result) + "\n").encode())
+    if _events is not None:
+        _events.put_from_signal_handler(render.error_event(render.error_info(error)))
 
 
-def _traceback_file(error: Exception) -> str | None:
+def _write_traceback(error: Exception) -> str | None:
     import tempfile
     import traceback
 

@@ -13,50 +13,50 @@ from typing import TextIO
 from codex_imagegen import render
 from codex_imagegen.request import Event
 
-_LAST = {"done", "error"}
+_FINAL_EVENTS = {"done", "error"}
 _MAX_LINE = 65_536
-"""Characters of a line that is no event; of a longer one its end is kept."""
+"""The most characters of a line of text; of a longer one the end is kept."""
 
 
 class EventStream(io.TextIOBase):
-    """Takes stderr's place. Events become lines as they are; all other text (a sentence for a person, Codex's words,
-    a warning of Python's, the traceback of a thread) becomes lines of the kind ``message``.
+    """A replacement of stderr that prints events as JSON lines.
 
-    ``started`` is a reading of ``time.monotonic()`` in seconds, from which ``elapsed_sec`` counts. Nothing comes after
-    the last line.
+    All other text (a sentence for a person, Codex's output, a warning of Python's, the traceback of a thread) becomes
+    events of the kind ``message``. Nothing is printed after the final event. ``started`` is a reading of
+    ``time.monotonic()`` in seconds, from which ``elapsed_sec`` counts.
     """
 
     def __init__(self, stream: TextIO, started: float) -> None:
         super().__init__()
         self._stream, self._started = stream, started
         self._lock = threading.RLock()
-        self._rest = ""
-        self._over = False
+        self._partial_line = ""
+        self._is_finished = False
 
     def put(self, event: Event) -> None:
-        """Print an event, unless the last one has been told."""
+        """Print an event, unless the final one was printed."""
         with self._lock:
-            if event.stage in _LAST:
-                self.write("\n" if self._rest else "")
-            if not self._over:
-                self._over = event.stage in _LAST
+            if event.stage in _FINAL_EVENTS:
+                self.write("\n" if self._partial_line else "")
+            if not self._is_finished:
+                self._is_finished = event.stage in _FINAL_EVENTS
                 with contextlib.suppress(OSError, ValueError):
                     self._stream.write(self._line(event))
                     self._stream.flush()
 
     def write(self, text: str) -> int:
-        """Take text in any cut; a whole line becomes an event."""
+        """Take text in pieces of any length; each complete line becomes an event."""
         with self._lock:
-            *lines, self._rest = (self._rest + text).split("\n")
-            self._rest = self._rest[-_MAX_LINE:]
+            *lines, self._partial_line = (self._partial_line + text).split("\n")
+            self._partial_line = self._partial_line[-_MAX_LINE:]
             for line in lines:
                 if message := render.plain(line[-_MAX_LINE:]):
                     self.put(Event("message", index=None, message=message))
         return len(text)
 
-    def last_words(self, event: Event) -> None:
-        """Print the last event from within a signal handler, where a stream may be in use and nothing may wait."""
-        if not self._over:
+    def put_from_signal_handler(self, event: Event) -> None:
+        """Print the final event where a stream may be in use and nothing may wait."""
+        if not self._is_finished:
             with contextlib.suppress(OSError, ValueError):
                 os.write(self._stream.fileno(), self._line(event).encode())
 

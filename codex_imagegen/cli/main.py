@@ -1,139 +1,168 @@
-"""Which command is meant, and the boundary at which every error becomes one sentence and an exit code."""
+"""The command line as a click group, and the boundary where every error becomes one sentence and an exit code."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.errors import ImagegenError, UsageError
+from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
+from codex_imagegen.platform import system
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "generate": ("codex_imagegen.cli.commands.generate", "make a picture (the default: the word can be left out)"),
-    "batch": ("codex_imagegen.cli.commands.batch", "make many pictures, and go on where a run was cut off"),
-    "recover": ("codex_imagegen.cli.commands.recover", "take the pictures out of past sessions; spends nothing"),
-    "gallery": ("codex_imagegen.cli.commands.gallery", "see every picture that was made, on one page"),
-    "doctor": ("codex_imagegen.cli.commands.doctor", "look at everything that a picture needs; spends nothing"),
-    "prune": ("codex_imagegen.cli.commands.prune", "see what past runs take on disk, and remove the old ones"),
-    "demo": ("codex_imagegen.cli.commands.demo", "see the whole bridge work, with no account and no network"),
+    "batch": ("codex_imagegen.cli.commands.batch", "make many pictures; resume where a run was cut off"),
+    "recover": ("codex_imagegen.cli.commands.recover", "extract pictures from past sessions; spends nothing"),
+    "gallery": ("codex_imagegen.cli.commands.gallery", "build one page of every picture that was made"),
+    "doctor": ("codex_imagegen.cli.commands.doctor", "check everything that a picture needs; spends nothing"),
+    "prune": ("codex_imagegen.cli.commands.prune", "show the disk use of past runs, and remove old ones"),
+    "demo": ("codex_imagegen.cli.commands.demo", "try the whole program with no account and no network"),
     "schema": ("codex_imagegen.cli.commands.schema", "print the JSON Schema of what --json and --events print"),
     "mcp": ("codex_imagegen.cli.commands.mcp", "serve the program to agents as an MCP server"),
     "runcomfy": ("codex_imagegen.cli.commands.runcomfy", "sign in to RunComfy, and follow its long jobs"),
-    "skill": ("codex_imagegen.cli.commands.skill", "print or install what an agent has to know to use this program"),
+    "skill": ("codex_imagegen.cli.commands.skill", "print or install the instructions for agents"),
 }
-"""Name of each command, the module that holds it, and a line of help."""
+"""Each command's module, which is imported when the command is called, and its line of help."""
 
-_PAGES = {"-h", "--help", "--version"}
-
+DEFAULT = "generate"
+PROGRAM = "codex-imagegen"
 COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
-"""Set by a shell that completes a command line, and only by it."""
+"""The environment variable that only a shell's completion script sets."""
+
+_PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command line and give back its exit code; nothing is raised."""
-    started = time.monotonic()
-    name, rest = split(list(argv))
-    try:
-        events, json_wanted = (_asks_for(flag, name, rest) for flag in ("--events", "--json"))
-    except Exception as error:  # noqa: BLE001 - a command that can't even be imported
-        return console.internal_error(error, json_wanted="--json" in rest, started=started)
-    with console.telling(events, started), console.signals(json_wanted=json_wanted, started=started):
-        try:
-            return _guarded(name, rest, json_wanted, started)
-        except ImagegenError as error:  # a signal that fell between a failure and its sentence
-            return console.failure(error, json_wanted=json_wanted, started=started)
+class CommandLine(click.Group):
+    """The group of all commands, imported lazily. Arguments that begin with no command belong to the default one."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names without importing anything."""
+        return list(COMMANDS)
 
-def _guarded(name: str, rest: list[str], json_wanted: bool, started: float) -> int:
-    try:
-        if sys.platform == "win32":
-            raise UsageError("Windows is not supported", hint="run it inside WSL")
-        asked = os.environ.get(COMPLETION)
-        return console.ended(_complete(asked) if asked else _call(name, rest))
-    except ImagegenError as error:
-        if name == "runcomfy":
-            error.backend = name
-        return console.failure(error, json_wanted=json_wanted, started=started)
-    except KeyboardInterrupt:
-        from codex_imagegen.errors import Interrupted
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        return load(cmd_name) if cmd_name in COMMANDS else None
 
-        return console.failure(
-            Interrupted("interrupted", hint="run it again"), json_wanted=json_wanted, started=started
-        )
-    except Exception as error:  # noqa: BLE001 - the boundary
-        return console.internal_error(error, json_wanted=json_wanted, started=started)
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert the default command's name where no command is named."""
+        ctx.meta["has_arguments"] = bool(args)
+        return super().parse_args(ctx, args if _names_command(args) else [DEFAULT, *args])
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands for the default command's page."""
+        with formatter.section("Other commands (each has its own --help)"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if name != DEFAULT])
 
-def split(argv: list[str]) -> tuple[str, list[str]]:
-    """The command's name and its arguments; without a name it is ``generate``."""
-    if argv and argv[0] in COMMANDS:
-        return argv[0], argv[1:]
-    return "generate", argv
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Complete a command's name without importing the command."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
 
 
 def load(name: str) -> click.Command:
-    """A command by its name; its module is imported for that."""
+    """Import a command by its name."""
     command: click.Command = import_module(COMMANDS[name][0]).command
     return command
 
 
-def _complete(instruction: str) -> int:
-    from codex_imagegen.cli.completion import answer
-
-    return answer(instruction)
-
-
-def _call(name: str, rest: list[str]) -> int:
-    command = load(name)
-    program = "codex-imagegen" if name == "generate" else f"codex-imagegen {name}"
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; raises nothing."""
+    started, args = time.monotonic(), list(argv)
+    name = args[0] if _names_command(args) else DEFAULT
     try:
-        code = command.main(rest, prog_name=program, standalone_mode=False)
+        json_wanted, events = _find_flags(("--json", "--events"), load(name), args)
+    except Exception as error:  # noqa: BLE001 - a command that can't even be imported
+        return console.internal_error(error, json_wanted="--json" in args, started=started)
+    with console.stderr_as_events(events, started), console.handle_signals(json_wanted=json_wanted, started=started):
+        try:
+            return _run_guarded(name, args, json_wanted, started)
+        except ImagegenError as error:  # a signal between a failure and its message
+            return console.print_failure(error, json_wanted=json_wanted, started=started)
+
+
+def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float) -> int:
+    try:
+        if system.is_windows():
+            raise UsageError("Windows is not supported", hint="run it inside WSL")
+        instruction = os.environ.get(COMPLETION)
+        return console.finish(_complete(instruction) if instruction else _call(args))
+    except ImagegenError as error:
+        if name == "runcomfy":
+            error.backend = name
+        return console.print_failure(error, json_wanted=json_wanted, started=started)
+    except KeyboardInterrupt:
+        interrupted = Interrupted("interrupted", hint="run it again")
+        return console.print_failure(interrupted, json_wanted=json_wanted, started=started)
+    except Exception as error:  # noqa: BLE001 - the boundary
+        return console.internal_error(error, json_wanted=json_wanted, started=started)
+
+
+def _complete(instruction: str) -> int:
+    from codex_imagegen.cli import completion
+
+    return completion.answer(_command_line(), instruction, program=PROGRAM, variable=COMPLETION)
+
+
+def _call(args: list[str]) -> int:
+    try:
+        code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
-        page = error.ctx.command_path if error.ctx else program
-        raise UsageError(error.format_message(), hint=f"see {page} --help") from error
+        path = error.ctx.command_path if error.ctx else PROGRAM
+        raise UsageError(error.format_message(), hint=f"see {path} --help") from error
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.Abort as error:
         raise KeyboardInterrupt from error
     except OSError as error:
-        if not _PAGES.intersection(rest):
+        if not _PRINTED_BY_CLICK.intersection(args):
             raise
-        code = console.unprinted(error)  # click prints these by itself
+        code = console.print_stdout_error(error)
     return code if isinstance(code, int) else 0
 
 
-def _asks_for(flag: str, name: str, rest: list[str]) -> bool:
-    """Whether a flag was given: asked of the bare words, so that wrong arguments are answered in JSON too."""
-    takes_value, value = _value_options(load(name)), False
-    for word in rest:
-        if word == "--" and not value:
-            return False
-        if word == flag and not value:
-            return True
-        value = not value and (word in takes_value or _ends_in(takes_value, word))
-    return False
+def _command_line() -> CommandLine:
+    return CommandLine(PROGRAM, context_settings={"help_option_names": ["-h", "--help"]})
 
 
-def _ends_in(takes_value: set[str], word: str) -> bool:
-    """Whether of short options in one word, such as ``-qp``, the last is the first to take a value: the next word."""
-    if word[:1] != "-" or word[:2] == "--":
-        return False
-    first = next((place for place, letter in enumerate(word) if f"-{letter}" in takes_value), None)
-    return first == len(word) - 1
+def _names_command(args: Sequence[str]) -> bool:
+    return bool(args) and args[0] in COMMANDS
 
 
-def _value_options(command: click.Command) -> set[str]:
-    """The options, its subcommands' among them, whose next word is their value, whatever it looks like."""
+def _find_flags(flags: Sequence[str], command: click.Command, args: Sequence[str]) -> list[bool]:
+    """Return for each flag whether it is given, also among wrong arguments: these are answered in JSON, too.
+
+    Click's resilient parsing can't tell: it ends at the first fault (``--quiet=5 --json``), and knows only the options
+    of the command where it ended (``runcomfy --nonsense --json``).
+    """
+    with_value, found, words = _options_with_value(command), set(), iter(args)
+    for word in words:
+        if word == "--":
+            break
+        short = [f"-{letter}" in with_value for letter in word[1:]] if word[:1] == "-" != word[1:2] else []
+        # the next word is the value, whatever it looks like; in -qp the last letter takes it, in -pq "q" is the value
+        if word in with_value or (any(short) and not any(short[:-1])):
+            next(words, None)
+        else:
+            found.add(word)
+    return [flag in found for flag in flags]
+
+
+def _options_with_value(command: click.Command) -> set[str]:
+    """Return the options, those of subcommands too, that take the next word as their value."""
     own = {
         name
         for option in command.params
         if isinstance(option, click.Option) and not option.is_flag and not option.count
         for name in option.opts
     }
-    below = command.commands.values() if isinstance(command, click.Group) else ()
-    return own.union(*map(_value_options, below))
+    subcommands = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*map(_options_with_value, subcommands))

@@ -1,8 +1,6 @@
-"""What is told on stderr while a picture is made: to a person, or with ``--events`` to a program.
+"""Progress on stderr: a live line or bar on a terminal, plain lines on a dumb one, else nothing.
 
-What a person sees on stderr while a home is read: how much of it, the pictures so far, the time left.
-
-What a person sees on stderr while a batch is at work: done, running, failed, the time so far and the time left.
+rich is imported with the first thing to show: for a picture, that is when Codex is already starting.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
@@ -25,112 +23,107 @@ if TYPE_CHECKING:
     from codex_imagegen.request import Event
 
 
-_TOLD_ELSEWHERE = {"written", "failed"}
-"""By the path on stdout, and by the last sentence."""
+_PRINTED_OTHERWISE = {"written", "failed"}
+"""Stages that the path on stdout and the final error already report."""
+_MAX_LINE = 65_536
+"""The most bytes of a line of Codex's output that are kept; of a longer one the end."""
+_STEPS = 10
+"""How many lines a dumb terminal gets while sessions are read."""
+_MIN_BAR_WIDTH = 60
+"""Columns from which a bar fits beside the numbers."""
+_COUNT_EVERY = 97
+"""Of the numbers of a count, one in so many is shown: showing each of 60,000 would take longer than the counting."""
 
 
-class Progress:
-    """A context that shows events: a live line on a terminal, a line for each on a dumb one, JSON with ``--events``,
-    else nothing.
+class _Progress:
+    """A context that stops its bar at the end."""
 
-    rich is imported with the first event, when Codex is already starting.
-    """
-
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._live_line = self._terminal and not verbose and os.environ.get("TERM", "dumb") != "dumb"
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.on_terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._is_live = self.on_terminal and os.environ.get("TERM", "dumb") != "dumb"
         self._bar: Any = None
-        self._task: Any = None
-        self._words = bytearray()
-        self._lock = threading.Lock()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if self._words:
-            self.words(b"\n")
 
-    def tell(self, event: Event) -> None:
+    def _update(self, **values: Any) -> None:
+        self._bar.update(self._bar.task_ids[0], **values)
+
+
+class Progress(_Progress):
+    """The progress of a request: its steps, and with ``verbose`` Codex's output. ``--events`` gets all steps, too."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self._is_live = self._is_live and not verbose
+        self._partial_line = b""
+        self._lock = threading.Lock()
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        if self._partial_line:
+            self.show_output(b"\n")
+
+    def show(self, event: Event) -> None:
         """Show one event."""
-        console.tell(event)
-        if not self._terminal or event.stage in _TOLD_ELSEWHERE:
+        console.emit(event)
+        if not self.on_terminal or event.stage in _PRINTED_OTHERWISE:
             return
-        if not self._live_line:
+        if not self._is_live:
             console.err(render.event_line(event))
             return
         if self._bar is None:
-            self._bar, self._task = live_line()
+            self._bar = _start_spinner()
         if event.stage == "received":
             self._bar.stop()
             console.err(render.event_line(event))
         else:
-            self._bar.update(self._task, description=render.stage(event))
+            self._update(description=render.stage(event))
 
-    def words(self, chunk: bytes) -> None:
-        """Show Codex's own words, line by line, with nothing in them that a terminal would obey."""
+    def show_output(self, chunk: bytes) -> None:
+        """Show Codex's output line by line, without what a terminal would obey."""
         with self._lock:
-            *lines, rest = (bytes(self._words) + chunk).split(b"\n")
-            self._words = bytearray(rest[-65536:])
+            *lines, partial_line = (self._partial_line + chunk).split(b"\n")
+            self._partial_line = partial_line[-_MAX_LINE:]
         for line in lines:
             console.err(render.plain(line.decode(errors="replace")))
 
 
-def live_line() -> tuple[Any, Any]:
-    """A started line with a spinner and the time so far on stderr, and the task whose description it shows."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+class CountProgress(_Progress):
+    """A live line with what is counted and the number so far; a dumb terminal gets nothing."""
 
-    bar = Bar(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    bar.start()
-    return bar, bar.add_task("", total=None)
-
-
-_STEPS = 10
-"""Lines on a terminal that can't redraw one."""
-_WIDE = 60
-"""Columns of a terminal that has room for the bar beside the numbers."""
-
-
-class ReadProgress:
-    """A context that shows progress: a live bar on a terminal, a line for each tenth on a dumb one, else nothing."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._live = self.terminal and os.environ.get("TERM", "dumb") != "dumb"
-        self._bar: Any = None
-        self._step = 0
-
-    def __enter__(self) -> ReadProgress:
+    def __enter__(self) -> Self:
+        if self._is_live:
+            self._bar = _start_spinner()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    def show(self, name: str, number: int) -> None:
+        """Show the number."""
+        if self._bar is not None and number % _COUNT_EVERY == 1:
+            self._update(description=f"{name} · {number:,}")
 
-    def tell(self, progress: CollectProgress) -> None:
-        """Show how far it is."""
-        if not self.terminal or not progress.total:
+
+class ReadProgress(_Progress):
+    """The progress of reading sessions: bytes, pictures, the time left; on a dumb terminal a line for each tenth."""
+
+    _step = 0
+
+    def show(self, progress: CollectProgress) -> None:
+        """Show how much has been read."""
+        if not self.on_terminal or not progress.total:
             return
-        if not self._live:
-            self._line(progress)
+        if not self._is_live:
+            self._print_step(progress)
             return
         if self._bar is None:
-            self._bar = _read_bar()
-        self._bar.update(
-            self._bar.task_ids[0], completed=progress.done, total=progress.total, pictures=f"{progress.pictures:,}"
-        )
+            self._bar = _start_read_bar()
+        self._update(completed=progress.done, total=progress.total, pictures=f"{progress.pictures:,}")
 
-    def _line(self, progress: CollectProgress) -> None:
+    def _print_step(self, progress: CollectProgress) -> None:
         step = _STEPS * progress.done // progress.total
         if step > self._step:
             self._step = step
@@ -138,67 +131,42 @@ class ReadProgress:
             console.err(f"{render.size(progress.done)} of {render.size(progress.total)}  {pictures}")
 
 
-def _read_bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns: list[ProgressColumn] = [
-        DownloadColumn(),
-        TextColumn("{task.fields[pictures]} pictures", markup=False),
-        TimeRemainingColumn(compact=True),
-    ]
-    if console.width >= _WIDE:
-        columns.insert(0, BarColumn(20))
-    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-    bar.add_task("", total=None, pictures="0")
-    bar.start()
-    return bar
-
-
-class BatchProgress:
-    """A context that shows a batch: a live line on a terminal, a line for each job on a dumb one, else nothing."""
+class BatchProgress(_Progress):
+    """The progress of a batch: done, running, failed, time so far and left; on a dumb terminal a line a job."""
 
     def __init__(self, total: int, batch: Batch, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
         self._total, self._batch = total, batch
-        self._ended = self._failed = self._tried = 0
-        self._began = time.monotonic()
-        self._terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._live = self._terminal and os.environ.get("TERM", "dumb") != "dumb"
-        self._bar: Any = None
+        self._done = self._failed = self._attempted = 0
+        self._started = time.monotonic()
 
-    def __enter__(self) -> BatchProgress:
-        if self._live:
-            self._bar = _batch_bar(self)
-            self._bar.start()
+    def __enter__(self) -> Self:
+        if self._is_live:
+            self._bar = _start_batch_bar(self, self._total)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     @contextlib.contextmanager
     def paused(self, outcome: Outcome) -> Iterator[None]:
-        """A context in which lines may be printed; the job is counted."""
-        self._ended += 1
+        """A context in which lines about this job may be printed; the job is counted."""
+        self._done += 1
         self._failed += outcome.status == "failed"
-        self._tried += outcome.status in {"made", "failed"}
+        self._attempted += outcome.status in {"made", "failed"}
         if self._bar is not None:
             self._bar.stop()
-        elif self._terminal:
+        elif self.on_terminal:
             console.err(self.text())
         try:
             yield
         finally:
             if self._bar is not None:
-                self._bar.update(self._bar.task_ids[0], completed=self._ended)
+                self._update(completed=self._done)
                 self._bar.start()
 
     def text(self) -> str:
-        """The numbers as words."""
-        numbers = f"{self._ended}/{self._total} done · {self._batch.running} running · {self._failed} failed"
-        elapsed = time.monotonic() - self._began
-        left = (self._total - self._ended) * elapsed / self._tried if self._tried else None
+        """Return the numbers as text."""
+        numbers = f"{self._done}/{self._total} done · {self._batch.running} running · {self._failed} failed"
+        elapsed = time.monotonic() - self._started
+        left = (self._total - self._done) * elapsed / self._attempted if self._attempted else None
         return f"{numbers} · {_clock(elapsed)}" + (f" · about {_clock(left)} left" if left else "")
 
 
@@ -208,19 +176,42 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _batch_bar(board: BatchProgress) -> Any:
+def _start_bar(*columns: Any, redirect: bool = False, **task: Any) -> Any:
+    """Start a bar with one task on stderr. With ``redirect``, what is printed meanwhile appears above it."""
     from rich.console import Console
-    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn
     from rich.progress import Progress as Bar
+
+    bar = Bar(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=redirect, redirect_stderr=redirect
+    )
+    bar.add_task("", **task)
+    bar.start()
+    return bar
+
+
+def _start_spinner() -> Any:
+    """Start a line with a spinner, a description and the time so far."""
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    return _start_bar(*columns, redirect=True, total=None)
+
+
+def _start_read_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+
+    bar = [BarColumn(20)] if Console(stderr=True).width >= _MIN_BAR_WIDTH else []
+    pictures = TextColumn("{task.fields[pictures]} pictures", markup=False)
+    return _start_bar(*bar, DownloadColumn(), pictures, TimeRemainingColumn(compact=True), total=None, pictures="0")
+
+
+def _start_batch_bar(progress: BatchProgress, total: int) -> Any:
+    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn
     from rich.text import Text
 
     class Numbers(ProgressColumn):
-        def render(self, task: Any) -> Text:  # noqa: ARG002 - what is shown is the board's
-            return Text(board.text())
+        def render(self, task: Any) -> Text:  # noqa: ARG002 - the numbers are the batch's
+            return Text(progress.text())
 
-    bar = Bar(
-        SpinnerColumn(), BarColumn(20), Numbers(), console=Console(stderr=True), transient=True,
-        redirect_stdout=False, redirect_stderr=False,
-    )  # fmt: skip
-    bar.add_task("", total=board._total)
-    return bar
+    return _start_bar(SpinnerColumn(), BarColumn(20), Numbers(), total=total)

@@ -1,4 +1,4 @@
-"""``--show``: the pictures on the terminal once they are written, and never a reason to fail."""
+"""``--show``: draw the written pictures on the terminal; this never fails the command."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from codex_imagegen.terminal_image.terminal import Terminal
 
 
-def pictures(images: Iterable[Image], *, json_wanted: bool = False) -> None:
-    """Show each of the pictures that were written to a file, its name and size under it.
+def show_images(images: Iterable[Image], *, json_wanted: bool = False) -> None:
+    """Draw each picture that was written to a file, with its name and size under it.
 
-    Nothing where stdout is no terminal, or has JSON on it: a script that is run with ``--show`` is not to notice.
+    Draws nothing where stdout is no terminal or has JSON on it, so that ``--show`` changes nothing for a script.
     """
     if json_wanted or sys.stdout is None or not sys.stdout.isatty():
         return
@@ -32,18 +32,19 @@ def pictures(images: Iterable[Image], *, json_wanted: bool = False) -> None:
         try:
             if not dumb:
                 terminal = terminal or _terminal()
-            shown = _drawn(image, terminal) if terminal else ""
-        except Exception as error:  # noqa: BLE001 - the picture is on disk: whatever keeps it from being shown is a remark
+            drawing = _draw(image, terminal) if terminal else ""
+        except Exception as error:  # noqa: BLE001 - the picture is on disk: showing it must not fail
             console.warn(Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}"))
             return
-        console.out(f"{shown}{_caption(image)}")
+        console.out(f"{drawing}{_caption(image)}")
 
 
 def _terminal() -> Terminal:
+    from codex_imagegen.platform import terminals
     from codex_imagegen.terminal_image import terminal
 
     with contextlib.suppress(OSError):
-        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = terminals.open_terminal()
         try:
             return terminal.look(descriptor)
         finally:
@@ -51,15 +52,15 @@ def _terminal() -> Terminal:
     return terminal.Terminal()
 
 
-def _drawn(image: Image, terminal: Terminal) -> str:
-    """The picture for this terminal."""
+def _draw(image: Image, terminal: Terminal) -> str:
+    """Return the picture as text for this terminal."""
     from codex_imagegen.images.decode import decoded
     from codex_imagegen.terminal_image.draw import draw
 
     with open(image.path, "rb") as file, decoded(file.read()) as (pixels, _kind):
-        shown = draw(pixels, terminal, colours=not os.environ.get("NO_COLOR"))
-    shown.encode(sys.stdout.encoding or "ascii")
-    return shown
+        drawing = draw(pixels, terminal, colours=not os.environ.get("NO_COLOR"))
+    drawing.encode(sys.stdout.encoding or "ascii")
+    return drawing
 
 
 def _caption(image: Image) -> str:

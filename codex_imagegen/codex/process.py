@@ -1,31 +1,31 @@
-"""One Codex process: a group of its own, pumps on its streams, and the signals that end it."""
+"""One Codex process: its process group, the threads that read and write its streams, and the signals that end it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from codex_imagegen.errors import CodexMissing
+from codex_imagegen.platform import processes
+from codex_imagegen.platform.processes import KILL
 
-STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
-"""Signals to the group, and the seconds that it is given after each. SIGINT ends Codex in some 40 ms, in good order."""
+STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (KILL, 5.0))
+"""Signals to the group, and the seconds to wait after each. SIGINT ends Codex cleanly in some 40 ms."""
 
 EARLY_STOP_SIGNALS = STOP_SIGNALS[1:]
-"""The same for a Codex whose turn has not begun: it ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
+"""The same before the turn has begun: Codex ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
 
-BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
-"""The same for a Codex that was only asked something, and has nothing to put in order."""
+BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (KILL, 5.0))
+"""The same for a Codex that only answers a query, and has nothing to save."""
 
-LEAVE_SEC = 0.5
-"""How long a Codex that is left alone may take to end: one that is not busy needs some 50 ms."""
+DETACH_SEC = 0.5
+"""Seconds to wait for a detached Codex: one that is not busy ends in some 50 ms."""
 
 _CHUNK = 65536
 _DRAIN_SEC = 0.5
@@ -33,8 +33,8 @@ _live: set[Process] = set()
 
 
 class Process:
-    """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in the pumps' threads; ``on_change`` is rung after
-    each of them and when the process has ended. ``keep`` are descriptors that it inherits.
+    """A started Codex. ``on_stdout`` and ``on_stderr`` get chunks, in threads of their own; ``on_change`` is called
+    after each chunk and when the process has ended. ``inherited`` are descriptors that Codex inherits.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class Process:
         on_stdout: Callable[[bytes], None],
         on_stderr: Callable[[bytes], None],
         on_change: Callable[[], None],
-        keep: Sequence[int] = (),
+        inherited: Sequence[int] = (),
     ) -> None:
         self._on_change = on_change
         self._ended = threading.Event()
         self._sent = False
-        self._asked = False
-        self._reaped, self._lock = False, threading.RLock()  # a signal handler may interrupt who holds it
+        self._interrupted = False
+        self._reaped, self._lock = False, threading.RLock()  # a signal handler may run in the thread that holds it
         try:
             self._child = subprocess.Popen(
                 argv,
@@ -62,17 +62,16 @@ class Process:
                 bufsize=0,
                 cwd=folder,
                 env=environment,
-                process_group=0,
-                pass_fds=keep,
-                preexec_fn=_unblock if _blocked() else None,  # noqa: PLW1509 - one system call, and seldom
+                pass_fds=inherited,
+                **processes.group_options(),
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise CodexMissing(f"{argv[0]!r} can't be started: {reason}", hint="check what --codex names") from error
         _live.add(self)
-        self._pumps = [
-            self._start(self._pump, self._child.stdout, on_stdout),
-            self._start(self._pump, self._child.stderr, on_stderr),
+        self._readers = [
+            self._start(self._read, self._child.stdout, on_stdout),
+            self._start(self._read, self._child.stderr, on_stderr),
         ]
         self._start(self._reap)
 
@@ -87,72 +86,72 @@ class Process:
         return self._child.returncode if self._ended.is_set() else None
 
     def send(self, prompt: bytes) -> None:
-        """Write the prompt to stdin and close it, in a thread: Codex may read slowly, or never."""
+        """Write the prompt to stdin and close it, in a thread, since Codex may read slowly or never."""
         self._sent = True
         self._start(self._write, prompt)
 
     def write(self, data: bytes) -> None:
-        """Write to stdin and leave it open; raises OSError where nobody reads any more."""
+        """Write to stdin and leave it open; raises OSError if nobody reads any more."""
         stdin: Any = self._child.stdin
         os.write(stdin.fileno(), data)
 
-    def signal(self, signum: int) -> None:
+    def send_signal(self, signum: int) -> None:
         """Send a signal to the whole group, if it is still there."""
         with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
-            if not self._reaped:  # its number may be somebody else's by now
-                os.killpg(self.pid, signum)
+            if not self._reaped:  # afterwards its number may be that of another process
+                processes.signal_group(self.pid, signum)
 
     def wait(self, seconds: float) -> bool:
         """Whether the process has ended within so many seconds."""
         return self._ended.wait(max(0.0, seconds))
 
-    def stop(self, ladder: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
-        """End the group: ask, tell, force. Returns when the process is gone and its streams have been read."""
-        for signum, grace in ladder:
+    def stop(self, stop_signals: Sequence[tuple[int, float]] = STOP_SIGNALS) -> None:
+        """End the group: interrupt, terminate, kill. Returns when the process is gone and its output has been read."""
+        for signum, seconds in stop_signals:
             if self._ended.is_set():
                 break
             if signum == signal.SIGINT:
-                self.ask()
+                self.interrupt()
             else:
-                self.signal(signum)
-                self.signal(signal.SIGCONT)
-            self.wait(grace)
+                self.send_signal(signum)
+                self.send_signal(processes.CONTINUE)
+            self.wait(seconds)
         self.drain()
 
-    def ask(self) -> None:
-        """Ask the group to end in good order, once: a second SIGINT would mean "at once". Does not wait."""
-        if not self._asked:
-            self._asked = True
-            self.signal(signal.SIGINT)
-        # a stopped process takes no other signal than SIGKILL before it is continued
-        self.signal(signal.SIGCONT)
+    def interrupt(self) -> None:
+        """Ask the group to end cleanly, without waiting. Sent only once: Codex takes a second SIGINT as "at once"."""
+        if not self._interrupted:
+            self._interrupted = True
+            self.send_signal(signal.SIGINT)
+        # a stopped process handles no signal but SIGKILL before it is continued
+        self.send_signal(processes.CONTINUE)
 
-    def leave(self) -> None:
-        """Close stdin, send no signal, and let the process end by itself, also after us; it is reaped when it has.
+    def detach(self) -> None:
+        """Close stdin, send no signal, and let the process end by itself, even after this program.
 
-        Only for one that was given no prompt: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
+        Only before a prompt was sent: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
         """
         if not self._sent:
             _live.discard(self)
             self.send(b"")
-            self.wait(LEAVE_SEC)
+            self.wait(DETACH_SEC)
 
     def drain(self) -> None:
-        """Wait, for a moment, until what the process wrote last has been read."""
+        """Wait a moment until the last output of the process has been read."""
         limit = time.monotonic() + _DRAIN_SEC
-        for pump in self._pumps:
-            pump.join(max(0.0, limit - time.monotonic()))
+        for reader in self._readers:
+            reader.join(max(0.0, limit - time.monotonic()))
 
     def _start(self, work: Callable[..., None], *args: object) -> threading.Thread:
         thread = threading.Thread(target=work, args=args, daemon=True)
         thread.start()
         return thread
 
-    def _pump(self, stream: Any, sink: Callable[[bytes], None]) -> None:
+    def _read(self, stream: Any, on_chunk: Callable[[bytes], None]) -> None:
         descriptor = stream.fileno()
         with contextlib.suppress(OSError), stream:
             while chunk := os.read(descriptor, _CHUNK):
-                sink(chunk)
+                on_chunk(chunk)
                 self._on_change()
 
     def _write(self, prompt: bytes) -> None:
@@ -163,9 +162,9 @@ class Process:
                 view = view[os.write(stdin.fileno(), view[:_CHUNK]) :]
 
     def _reap(self) -> None:
-        _await_exit(self._child)
-        # what the leader left behind in its group (an MCP server, say) must not outlive us
-        self.signal(signal.SIGKILL)
+        processes.wait_until_exit(self.pid)
+        # a process that the leader left in its group, such as an MCP server, must not outlive the run
+        self.send_signal(KILL)
         with self._lock:
             self._reaped = True
             self._child.wait()
@@ -177,32 +176,6 @@ class Process:
 
 
 def kill_all() -> None:
-    """End every group at once; for a second Ctrl-C, when nothing may be waited for."""
+    """Kill every group at once, without waiting; for a second Ctrl-C."""
     for process in tuple(_live):
-        process.signal(signal.SIGKILL)
-
-
-def _blocked() -> bool:
-    """Whether the calling thread blocks signals: Codex would inherit that, and be deaf to them."""
-    return bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-
-
-def _unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _await_exit(child: subprocess.Popen[bytes]) -> None:
-    """Wait until the child has ended, and leave it unreaped: until then its group's number can't become another's.
-
-    macOS has no waitid for Python before 3.13; there kqueue tells of the exit. (Not run on a Mac.)
-    """
-    if hasattr(os, "waitid"):
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    elif sys.platform == "darwin":
-        exit_event = select.kevent(
-            child.pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
-        )
-        # it has ended already where the kernel knows no such process any more
-        with contextlib.suppress(ProcessLookupError), contextlib.closing(select.kqueue()) as queue:
-            queue.control([exit_event], 1)
+        process.send_signal(KILL)

@@ -1,1 +1,1 @@
-"""The bridge with nothing behind it: a stand-in for OpenAI on loopback, a throw-away home, an understudy for Codex."""
+"""Runs without an account: a local stand-in for OpenAI, a temporary Codex home, and a fake Codex."""

@@ -1,7 +1,7 @@
-"""Plays the part of Codex where there is none: its command line, its event stream, and a rollout of the newest shape.
+"""A fake Codex: the command line, event stream and rollout format of the newest build.
 
-It draws the picture itself, spends nothing and opens no connection. It exists for ``codex-imagegen demo`` and for load
-tests; it proves nothing about the real Codex.
+It draws the picture itself, spends nothing and opens no connection. It is for ``codex-imagegen demo`` and load tests,
+and says nothing about the real Codex.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import time
 from collections.abc import Callable, Sequence
 
 VERSION = "0.169.0"
-"""The build whose records it writes."""
+"""The build whose record format it writes."""
 
-SIDE_VARIABLE = "CODEX_IMAGEGEN_UNDERSTUDY_SIDE"
-"""Names the pixels of a side, for load tests that need many small pictures."""
+SIDE_VARIABLE = "CODEX_IMAGEGEN_FAKE_CODEX_SIDE"
+"""An environment variable with the side of the picture in pixels, for load tests that need many small pictures."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Make one picture of the prompt on stdin, as ``codex exec --json -C FOLDER …`` would."""
+    """Draw one picture of the prompt on stdin, as ``codex exec --json -C FOLDER …`` would."""
     from codex_imagegen.demo.drawing import SIDE, draw
 
-    words = list(sys.argv[1:] if argv is None else argv)
-    folder = words[words.index("-C") + 1] if "-C" in words else os.getcwd()
-    sys.stderr.write("Reading prompt from stdin...\n")  # as the real one does: the prompt is sent then
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    folder = arguments[arguments.index("-C") + 1] if "-C" in arguments else os.getcwd()
+    sys.stderr.write("Reading prompt from stdin...\n")  # as the real Codex does; the prompt is sent then
     sys.stderr.flush()
     prompt = sys.stdin.buffer.read().decode(errors="replace")
     thread = _uuid7()
@@ -34,14 +34,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open(rollout, "a", encoding="ascii") as file:
         record = _writer(file.write, file.flush)
         record("session_meta", {"id": thread, "cwd": folder, "originator": "codex_exec", "cli_version": VERSION})
-        _say({"type": "thread.started", "thread_id": thread})
-        _say({"type": "turn.started"})
+        _print_event({"type": "thread.started", "thread_id": thread})
+        _print_event({"type": "turn.started"})
         record("response_item", _message(prompt))
         record("response_item", _call(prompt))
         picture = draw(prompt, side=int(os.environ.get(SIDE_VARIABLE) or SIDE))
         record("event_msg", {"type": "item_completed", "thread_id": thread, "item": _item(thread, prompt, picture)})
         record("event_msg", {"type": "task_complete", "last_agent_message": None})
-    _say({"type": "turn.completed", "usage": {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0}})
+    _print_event({"type": "turn.completed", "usage": {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0}})
 
 
 def _item(thread: str, prompt: str, picture: bytes) -> dict[str, object]:
@@ -88,13 +88,13 @@ def _home() -> str:
     return os.environ.get("CODEX_HOME") or os.path.expanduser("~/.codex")
 
 
-def _say(event: dict[str, object]) -> None:
+def _print_event(event: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 
 
 def _uuid7() -> str:
-    """A thread id as Codex makes them: a UUID of version 7, which begins with the milliseconds since 1970."""
+    """A thread id in Codex's format: a UUID of version 7, which begins with the milliseconds since 1970."""
     value = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62)
     digits = f"{value:032x}"

@@ -1,7 +1,6 @@
-"""A stand-in for the OpenAI back end on loopback: as much of it as Codex 0.111.0 to 0.169.0 needs to make a picture.
+"""A fake OpenAI server on loopback, with what Codex 0.111.0 to 0.169.0 needs to make a picture.
 
-It is a real HTTP server that the real Codex talks to. What it answers is decided by a :class:`Script`, which tests
-replace to play a back end that misbehaves.
+The real Codex talks to it over HTTP. A :class:`Script` decides the answers; tests replace it to simulate errors.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ USAGE = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it came: ``size`` is what went over the wire, ``body`` what it says."""
+    """One request: ``size`` counts the bytes received, ``body`` is decompressed, ``at`` is a ``time.monotonic()``."""
 
     method: str
     path: str
@@ -46,25 +45,25 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: a status, a body, and how it is typed."""
+    """An HTTP answer."""
 
     status: int = 200
     body: bytes = b"{}"
-    kind: str = "application/json"
+    content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
 
 
 class Script:
-    """What the back end says. This one draws a picture for the prompt, with whichever tool the build offers."""
+    """Decides the server's answers. This one draws a picture of the prompt with whichever tool the build offers."""
 
     draw_sec = 0.0
-    """Seconds that a picture takes."""
+    """Seconds to wait before each picture."""
 
     closing_sec = 0.0
-    """Seconds that the closing turn takes, which a bare Codex waits for."""
+    """Seconds to wait before the closing message, which a plain ``codex exec`` waits for."""
 
     def respond(self, call: Call) -> Reply:
-        """``POST …/responses``: a turn of the model."""
+        """``POST …/responses``: one turn of the model."""
         request = call.json
         cell = running(request)
         if cell is not None:
@@ -75,7 +74,7 @@ class Script:
         return stream(self.call_tool(request))
 
     def call_tool(self, request: Any) -> list[Item]:
-        """The items by which the model calls the image tool, or says that it has none."""
+        """The items with which the model calls the image tool, or says that it has none."""
         prompt = prompt_of(request)
         match tool_of(request):
             case "hosted":
@@ -84,28 +83,28 @@ class Script:
             case "function":
                 return [function_call(arguments_of(request))]
             case "code":
-                return [script_call(arguments_of(request), first_line=patience_of(request))]
+                return [script_call(arguments_of(request), first_line=exec_pragma(request))]
             case _:
                 return [said("I have no tool for pictures.")]
 
     def picture(self, call: Call) -> Reply:
-        """``POST …/images/…``: the function tool's picture."""
+        """``POST …/images/…``: the picture of the function tool."""
         time.sleep(self.draw_sec)
         return pictures([self.draw(str(call.json.get("prompt", "")))])
 
     def draw(self, prompt: str) -> bytes:
-        """The picture's bytes."""
+        """Draw the picture; returns a PNG."""
         from codex_imagegen.demo.drawing import draw
 
         return draw(prompt)
 
     def other(self, call: Call) -> Reply:
-        """Everything else: nothing is there. The WebSocket is refused, which makes Codex use plain HTTP."""
+        """Any other request: 404. The WebSocket is refused with 426, so that Codex uses plain HTTP."""
         return Reply(426 if call.path.split("?")[0].endswith("/responses") else 404)
 
 
 class FakeOpenAI:
-    """A context: entered, the server runs on a free port of 127.0.0.1; ``calls`` has every request so far."""
+    """A context manager that runs the server on a free port of 127.0.0.1. ``calls`` has every request so far."""
 
     def __init__(
         self,
@@ -113,7 +112,7 @@ class FakeOpenAI:
         decode: Callable[[bytes, str], bytes] | None = None,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """``decode(body, encoding)`` undoes a body's encoding; ``on_error`` gets what a script raised, else printed."""
+        """``decode(body, encoding)`` decompresses a body; ``on_error`` gets a script's exceptions (else printed)."""
         self.script = script or Script()
         self.on_error = on_error
         self.calls: list[Call] = []
@@ -121,7 +120,7 @@ class FakeOpenAI:
 
     def __enter__(self) -> FakeOpenAI:
         self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.standin = self
+        self._server.owner = self
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -132,25 +131,25 @@ class FakeOpenAI:
 
     @property
     def url(self) -> str:
-        """Scheme, host and port."""
+        """The server's address: scheme, host and port."""
         return f"http://127.0.0.1:{self.port}"
 
-    def to(self, ending: str, method: str = "POST") -> list[Call]:
-        """The calls so far whose path ends like this."""
-        return [c for c in tuple(self.calls) if c.method == method and c.path.split("?")[0].endswith(ending)]
+    def calls_to(self, suffix: str, method: str = "POST") -> list[Call]:
+        """The requests so far whose path ends with ``suffix``."""
+        return [c for c in tuple(self.calls) if c.method == method and c.path.split("?")[0].endswith(suffix)]
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    standin: FakeOpenAI
+    owner: FakeOpenAI
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A Codex that was stopped cuts its connections: that is no error, and nothing for anybody's stderr."""
+        """Report an error, except for a connection that a stopped Codex cut."""
         error = sys.exception()
         if error is None or isinstance(error, ConnectionError):
             return
-        if self.standin.on_error is not None:
-            self.standin.on_error(error)
+        if self.owner.on_error is not None:
+            self.owner.on_error(error)
         else:
             super().handle_error(request, client_address)
 
@@ -159,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing on stderr."""
+        """Do not log requests to stderr."""
 
     def do_GET(self) -> None:
         self._answer(lambda script: script.other)
@@ -174,19 +173,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(lambda script: script.other)
 
     def _answer(self, choose: Callable[[Script], Callable[[Call], Reply]]) -> None:
-        standin = cast(_Server, self.server).standin
+        owner = cast(_Server, self.server).owner
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
-        body = standin.decode(raw, self.headers.get("content-encoding", ""))
+        body = owner.decode(raw, self.headers.get("content-encoding", ""))
         call = Call(self.command, self.path, len(raw), body, {k.lower(): v for k, v in self.headers.items()})
-        standin.calls.append(call)
+        owner.calls.append(call)
         try:
-            self._send(choose(standin.script)(call))
+            self._send(choose(owner.script)(call))
         except ConnectionError:
             self.close_connection = True
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
-        self.send_header("content-type", reply.kind)
+        self.send_header("content-type", reply.content_type)
         self.send_header("content-length", str(len(reply.body)))
         for name, value in reply.headers:
             self.send_header(name, value)
@@ -196,38 +195,38 @@ class _Handler(BaseHTTPRequestHandler):
 
 def stream(items: Iterable[Item]) -> Reply:
     """A turn as server-sent events: created, each item done, completed."""
-    answer = {"id": "resp_1"}
-    events: list[Item] = [{"type": "response.created", "response": answer}]
+    response = {"id": "resp_1"}
+    events: list[Item] = [{"type": "response.created", "response": response}]
     events += [{"type": "response.output_item.done", "output_index": n, "item": item} for n, item in enumerate(items)]
-    events.append({"type": "response.completed", "response": {**answer, "usage": USAGE}})
+    events.append({"type": "response.completed", "response": {**response, "usage": USAGE}})
     return events_reply(events)
 
 
 def events_reply(events: Iterable[Item]) -> Reply:
-    """Any server-sent events."""
+    """Server-sent events of any kind."""
     text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
-    return Reply(body=text.encode(), kind="text/event-stream")
+    return Reply(body=text.encode(), content_type="text/event-stream")
 
 
-def pictures(drawn: Iterable[bytes]) -> Reply:
-    """The answer of the images endpoints."""
-    data = [{"b64_json": base64.b64encode(picture).decode()} for picture in drawn]
+def pictures(images: Iterable[bytes]) -> Reply:
+    """The answer of the image endpoints."""
+    data = [{"b64_json": base64.b64encode(image).decode()} for image in images]
     return Reply(body=json.dumps({"created": 1, "data": data}).encode())
 
 
-def failure(status: int, code: str, message: str, **more: object) -> Reply:
-    """An error in OpenAI's words."""
+def error_reply(status: int, code: str, message: str, **more: object) -> Reply:
+    """An error as OpenAI formats it."""
     return Reply(status, json.dumps({"error": {"code": code, "message": message, **more}}).encode())
 
 
 def said(text: str) -> Item:
-    """The model answers in words."""
+    """A message of the model."""
     content = [{"type": "output_text", "text": text}]
     return {"type": "message", "role": "assistant", "id": "msg_1", "content": content}
 
 
 def hosted(picture: bytes, prompt: str, *, call_id: str = "ig_1", status: str = "completed") -> Item:
-    """The hosted tool's picture (up to 0.143.0)."""
+    """A picture of the hosted tool (up to 0.143.0)."""
     result = base64.b64encode(picture).decode()
     return {
         "type": "image_generation_call", "id": call_id, "status": status, "revised_prompt": prompt, "result": result
@@ -243,7 +242,7 @@ def function_call(arguments: Item, *, call_id: str = "call_1") -> Item:
 
 
 def script_call(arguments: Item, *, call_id: str = "call_1", first_line: str = "") -> Item:
-    """The same from a code-mode model's script."""
+    """A call of the function tool from a script of a code-mode model."""
     script = f"{first_line}generatedImage(await tools.image_gen__imagegen({json.dumps(arguments)}))"
     return {"type": "custom_tool_call", "id": f"ct_{call_id}", "call_id": call_id, "name": "exec", "input": script}
 
@@ -252,32 +251,32 @@ _PRAGMA = re.compile(r'// @exec: \{"yield_time_ms": \d+\}')
 _ADVICE = re.compile(r"first-line @exec directive to give the initial call (\d+) seconds")
 
 
-def patience_of(request: Any) -> str:
-    """The first line of a script: as the developer asks for it, or else as the tool's description does, or nothing."""
+def exec_pragma(request: Any) -> str:
+    """The first line of a script: the one that a developer message, or else the tool's description, asks for."""
     messages = (item for item in request.get("input", []) if item.get("role") == "developer")
-    told = "\n".join(part.get("text", "") for message in messages for part in message.get("content", []))
-    asked = _PRAGMA.search(told)
-    if asked:
-        return f"{asked[0]}\n"
+    instructions = "\n".join(part.get("text", "") for message in messages for part in message.get("content", []))
+    requested = _PRAGMA.search(instructions)
+    if requested:
+        return f"{requested[0]}\n"
     advised = _ADVICE.search(json.dumps(list(tools(request))))
     return f'// @exec: {{"yield_time_ms": {advised[1]}000}}\n' if advised else ""
 
 
 def running(request: Any) -> str | None:
-    """The cell of a code-mode script that was handed back unfinished, to be waited for."""
+    """The id of a code-mode script that is still running and has to be waited for, or None."""
     last = request["input"][-1] if request.get("input") else {}
     found = re.match(r"Script running with cell ID (\w+)", str(last.get("output", "")))
     return found[1] if found else None
 
 
 def wait_call(cell: str, *, call_id: str) -> Item:
-    """The model waits for its script."""
+    """A call with which the model waits for its script."""
     arguments = json.dumps({"cell_id": cell, "yield_time_ms": 60_000})
     return {"type": "function_call", "id": f"fc_{call_id}", "call_id": call_id, "name": "wait", "arguments": arguments}
 
 
 def tools(request: Any) -> Iterator[tuple[str | None, Item]]:
-    """Each offered tool with its namespace, wherever the build puts them."""
+    """Each offered tool with its namespace, wherever the build lists them."""
     offered = list(request.get("tools") or [])
     for item in request.get("input", []):
         if item.get("type") == "additional_tools":
@@ -301,20 +300,20 @@ def tool_of(request: Any) -> str | None:
 
 
 def drawn(request: Any) -> bool:
-    """Whether the request reports a tool's outcome since the user's last message: nothing is left to do."""
+    """Whether the request has a tool's output since the user's last message, so that nothing is left to do."""
     kinds = {item.get("type") for item in since_asked(request)}
     return bool(kinds & {"function_call_output", "custom_tool_call_output", "image_generation_call"})
 
 
 def since_asked(request: Any) -> list[Item]:
-    """The items behind the user's last message: a thread that is gone on with has older turns before it."""
+    """The items after the user's last message. A resumed thread has older turns before it."""
     items = list(request.get("input", []))
-    asked = [at for at, item in enumerate(items) if item.get("role") == "user"]
-    return items[asked[-1] + 1 :] if asked else items
+    prompts = [index for index, item in enumerate(items) if item.get("role") == "user"]
+    return items[prompts[-1] + 1 :] if prompts else items
 
 
 def arguments_of(request: Any) -> Item:
-    """What the model hands to the function tool: the prompt, and the attached pictures by path where it was told."""
+    """The function tool's arguments: the prompt and the attached pictures, by path where Codex names their paths."""
     arguments: Item = {"prompt": prompt_of(request)}
     parts = _last_message(request)
     attached = sum(part.get("type") == "input_image" for part in parts)
@@ -333,7 +332,7 @@ def prompt_of(request: Any) -> str:
 
 
 _PATH = re.compile(r'<image name=\[[^]]*\] path="([^"]*)">')
-"""How a Codex from 0.142.0 on tells the model where an attached picture lies."""
+"""How Codex from 0.142.0 on names the path of an attached picture."""
 
 
 def _last_message(request: Any) -> list[Item]:

@@ -1,6 +1,6 @@
-"""The demonstration: a real run of the bridge in which nothing costs anything and nothing leaves the machine.
+"""``codex-imagegen demo``: a whole run that costs nothing and connects to nothing outside the machine.
 
-A throw-away Codex home that is logged in with made-up tokens and talks to the stand-in alone.
+Codex runs in a temporary home. It is logged in with made-up tokens and talks to a local stand-in for OpenAI only.
 """
 
 from __future__ import annotations
@@ -27,117 +27,117 @@ from codex_imagegen.request import Event, Request
 from codex_imagegen.results import Result
 
 PROMPT = "a range of hills at the end of the day"
-_ASK_SEC = 20
-_UNCOMPRESSED = "[features]\nenable_request_compression = false"  # zstd is no part of this Python
+_VERSION_TIMEOUT_SEC = 20
+_UNCOMPRESSED = "[features]\nenable_request_compression = false"  # this Python has no zstd
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
-    """Who plays Codex: the executable, its version, and whether it is the real one."""
+class CodexChoice:
+    """The executable to run, its version, and whether it is the real Codex."""
 
     path: str
     version: str
-    real: bool
+    is_real: bool
 
 
 def run_demo(
-    request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], say: Callable[[str], None]
+    request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], announce: Callable[[str], None]
 ) -> Result:
-    """Make the request's picture on an embedded stage; ``say`` hears who plays Codex. Raises what a real run raises."""
-    with _stage() as stage:
-        lead = _cast(request.codex, stage)
-        say(_credits(lead))
-        return _play(request, lead, stage, interrupt=interrupt, tell=tell)
+    """Make the request's picture; ``announce`` gets a line that names the Codex used. Raises what a real run raises."""
+    with _sandbox() as sandbox:
+        codex = _choose_codex(request.codex, sandbox)
+        announce(_announcement(codex))
+        return _generate(request, codex, sandbox, interrupt=interrupt, tell=tell)
 
 
-def prove(request: Request, codex_version: str, *, interrupt: Interrupt) -> Result:
-    """The same with the Codex that ``request.codex`` names and nobody else in its part."""
-    lead = Lead(request.codex or "", codex_version, real=True)
-    with _stage() as stage:
-        return _play(request, lead, stage, interrupt=interrupt, tell=lambda _event: None)
+def run_real_codex(request: Request, codex_version: str, *, interrupt: Interrupt) -> Result:
+    """Make the request's picture with the Codex that ``request.codex`` names, and no other."""
+    codex = CodexChoice(request.codex or "", codex_version, is_real=True)
+    with _sandbox() as sandbox:
+        return _generate(request, codex, sandbox, interrupt=interrupt, tell=lambda _event: None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
-    """A folder that is gone afterwards, a Codex home in it, and the environment of every Codex that is started here.
+class _Sandbox:
+    """A temporary folder with a Codex home, and the environment of every Codex that is started here.
 
-    That holds for the question which Codex it is, too: each start of one makes folders in its home.
+    ``codex --version`` gets that environment too: Codex creates folders in its home at each start.
     """
 
     folder: str
-    home: str
+    codex_home: str
     url: str
     environment: dict[str, str]
 
 
 @contextlib.contextmanager
-def _stage() -> Iterator[_Stage]:
+def _sandbox() -> Iterator[_Sandbox]:
     # the resolved name: Codex and our watcher must mean the same folder
     with (
         tempfile.TemporaryDirectory(prefix="codex-imagegen-demo-", ignore_cleanup_errors=True) as temporary,
-        FakeOpenAI() as back,
+        FakeOpenAI() as server,
     ):
         folder = os.path.realpath(temporary)
         codex_home = os.path.join(folder, "home")
         os.mkdir(codex_home, 0o700)
-        environment = codex_environment(codex_home, back.url, command.environment_of(os.environ))
-        yield _Stage(folder, codex_home, back.url, environment)
+        environment = codex_environment(codex_home, server.url, command.environment_of(os.environ))
+        yield _Sandbox(folder, codex_home, server.url, environment)
 
 
-def _play(
-    request: Request, lead: Lead, stage: _Stage, *, interrupt: Interrupt, tell: Callable[[Event], None]
+def _generate(
+    request: Request, codex: CodexChoice, sandbox: _Sandbox, *, interrupt: Interrupt, tell: Callable[[Event], None]
 ) -> Result:
-    make(stage.home, stage.url, version=lead.version, extra=_UNCOMPRESSED)
-    played = replace(request, codex=lead.path)
-    return generate(played, interrupt=interrupt, tell=tell, environment=stage.environment)
+    make(sandbox.codex_home, sandbox.url, version=codex.version, extra=_UNCOMPRESSED)
+    request = replace(request, codex=codex.path)
+    return generate(request, interrupt=interrupt, tell=tell, environment=sandbox.environment)
 
 
-def _credits(lead: Lead) -> str:
-    if lead.real:
-        return f"demo: the real Codex {lead.version}, with a stand-in for OpenAI on loopback"
-    return "demo: no Codex that can make pictures is here; an understudy plays its part"
+def _announcement(codex: CodexChoice) -> str:
+    if codex.is_real:
+        return f"demo: the real Codex {codex.version}, with a local stand-in for OpenAI"
+    return "demo: no Codex that can make pictures was found; using a built-in fake Codex"
 
 
-def _cast(given: str | None, stage: _Stage) -> Lead:
-    """The real Codex if there is one that is new enough, else the understudy; a ``--codex`` must be there."""
+def _choose_codex(given: str | None, sandbox: _Sandbox) -> CodexChoice:
+    """The real Codex if it is new enough, else the fake one. A Codex named by ``--codex`` must exist."""
     try:
         path = command.find_codex(given, os.environ)
     except CodexMissing:
         if given is not None:
             raise
     else:
-        known = _version(path, stage.environment)
-        if known and not version.is_too_old(known):
-            return Lead(path, known, real=True)
-    path = os.path.join(stage.folder, "understudy")
+        number = _read_version(path, sandbox.environment)
+        if number and not version.is_too_old(number):
+            return CodexChoice(path, number, is_real=True)
+    path = os.path.join(sandbox.folder, "fake-codex")
     with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o700)) as file:
         file.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m codex_imagegen.demo.fake_codex "$@"\n')
-    return Lead(path, VERSION, real=False)
+    return CodexChoice(path, VERSION, is_real=False)
 
 
-def _version(path: str, environment: Mapping[str, str]) -> str | None:
+def _read_version(path: str, environment: Mapping[str, str]) -> str | None:
     try:
-        return version.read(path, environment, _ASK_SEC)
+        return version.read(path, environment, _VERSION_TIMEOUT_SEC)
     except CodexMissing:
         return None
 
 
 REFUSING = "http://127.0.0.1:9"
-"""A proxy that nobody runs (the discard port): whatever is not meant for the stand-in ends there."""
+"""A proxy that nobody runs (the discard port): connections to anything but the stand-in fail there."""
 
-_OURS = "CODEX_IMAGEGEN_"
+_OWN_PREFIX = "CODEX_IMAGEGEN_"
 
 
 def make(folder: str, url: str, *, version: str, plan: str = "plus", extra: str = "") -> None:
-    """Write config.toml and auth.json for a stand-in at ``url`` into an existing folder.
+    """Write config.toml and auth.json into an existing folder, for the stand-in at ``url``.
 
-    ``version`` is that of the Codex that will live there: builds before 0.118.0 know no ``openai_base_url``, and ask
-    chatgpt.com for their models unless they find them cached (measured). ``extra`` is more TOML.
+    ``version`` is that of the Codex that uses the folder: builds before 0.118.0 do not know ``openai_base_url``, and
+    ask chatgpt.com for their models unless they find them cached (measured). ``extra`` is more TOML.
     """
-    old = tuple(int(part) for part in version.split(".")[:2]) < (0, 118)
+    is_old = tuple(int(part) for part in version.split(".")[:2]) < (0, 118)
     lines = [f'chatgpt_base_url = "{url}/backend-api"', "check_for_update_on_startup = false"]
     provider = []
-    if old:
+    if is_old:
         lines.append('model_provider = "standin"')
         provider = [
             "[model_providers.standin]", 'name = "standin"', f'base_url = "{url}/v1"', 'wire_api = "responses"',
@@ -153,18 +153,20 @@ def make(folder: str, url: str, *, version: str, plan: str = "plus", extra: str 
 
 
 def codex_environment(folder: str, url: str, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which Codex can reach nothing but the stand-in; ``base`` gives the rest of it.
+    """``base`` changed so that Codex can reach nothing but the stand-in.
 
-    Codex's own variables are left out: one names a folder of databases (CODEX_SQLITE_HOME), another is a login.
+    Codex's own variables are removed: one names a folder of databases (CODEX_SQLITE_HOME), another is a login.
     """
-    base = {name: value for name, value in base.items() if not name.startswith("CODEX_") or name.startswith(_OURS)}
+    base = {
+        name: value for name, value in base.items() if not name.startswith("CODEX_") or name.startswith(_OWN_PREFIX)
+    }
     proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY"), REFUSING)
     own = {"HOME": folder, "CODEX_HOME": folder, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     return {**base, **proxies, **own, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{url}/oauth/token"}
 
 
 def _login(plan: str) -> dict[str, object]:
-    token = _token(plan)
+    token = _jwt(plan)
     tokens = {"id_token": token, "access_token": token, "refresh_token": "made-up", "account_id": "made-up"}
     return {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": _now()}
 
@@ -173,8 +175,8 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _token(plan: str) -> str:
-    """A JWT that nobody signed: Codex reads the plan in it, and hands it to the stand-in."""
+def _jwt(plan: str) -> str:
+    """An unsigned JWT: Codex reads the plan in it and sends it to the stand-in."""
     auth = {"chatgpt_plan_type": plan, "chatgpt_account_id": "made-up", "chatgpt_user_id": "made-up"}
     claims = {"exp": int(time.time()) + 86_400, "email": "nobody@example.com", "https://api.openai.com/auth": auth}
     parts = (json.dumps(part).encode() for part in ({"alg": "none"}, claims))

@@ -1,1 +1,1 @@
-"""The doctor: looks at everything that a picture needs, spends nothing, and says what to do."""
+"""The doctor: checks everything that a run needs, spends nothing, and says what to do."""

@@ -1,23 +1,13 @@
-"""The Codex home: whether its folders can be read and written, on what they lie, and whether wake-ups work there.
-
-The newest rollouts: whether they are of a shape that this version knows.
-
-Room: how much is left where Codex and this program write, and how much the past takes.
-
-What kind of file system a folder lies on.
-"""
+"""Check the Codex home: access, file system, file change notifications, rollout format, and disk space."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from codex_imagegen import render
 from codex_imagegen.codex.install import version
@@ -28,140 +18,142 @@ from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import CodexFailed
 from codex_imagegen.files import probe
+from codex_imagegen.platform import disk, system
 
-_SANDBOX = "inside another agent's sandbox, allow it to read and write there"
-_WAKE_SEC = 0.6
-"""Seconds for each of three tries: FSEvents on macOS is ready a moment after it was started."""
+_SANDBOX_HINT = "inside another agent's sandbox, allow it to read and write there"
+_EVENT_SEC = 0.6
+"""Seconds to wait for each of three changes: FSEvents on macOS is ready a moment after its start."""
 
 
 def check_home(context: Context) -> Finding:
-    """Whether CODEX_HOME and its sessions can be read and written, and what kind of file system it is."""
+    """Check that CODEX_HOME and its sessions can be read and written, and that the file system is a local one."""
     home = context.codex_home
     if not os.path.lexists(home):
-        return _no_home(context)
-    kind = file_system(folder_of(home))
+        return _home_missing(context)
+    kind = disk.file_system(sessions_folder(home))
     data = {"path": home, "file_system": kind}
-    today = layout.folders(home)[0]  # "sudo codex" may have made it
-    for folder in dict.fromkeys((home, folder_of(home), today if os.path.isdir(today) else home)):
-        error = _trouble(folder)
+    today = layout.folders(home)[0]  # it may belong to root, after "sudo codex"
+    for folder in dict.fromkeys((home, sessions_folder(home), today if os.path.isdir(today) else home)):
+        error = _access_error(folder)
         if error is not None:
             return failed(error, data=data)
     message = f"{home} is readable and writable" + (f", on {kind}" if kind else "")
     if kind in NETWORK:
         hint = "if runs hang or Codex complains about its database, put CODEX_HOME on a local disk"
-        return warning(f"{message}, which is no local disk", hint, data=data)
+        return warning(f"{message}, which is not a local disk", hint, data=data)
     return ok(message, data=data)
 
 
-def check_wake_ups(context: Context) -> Finding:
-    """Whether the system tells of a new file beside the rollouts, as a run hopes for; if not, it looks by the clock."""
-    folder = folder_of(context.codex_home)
+def check_file_events(context: Context) -> Finding:
+    """Check that the system reports file changes in the sessions folder; without that, a run polls for them."""
+    folder = sessions_folder(context.codex_home)
     if not os.path.isdir(folder):
-        return unknown("there is no folder to try it in yet")
-    bell = threading.Event()
-    watch = FileWatcher(folder, bell.set)
+        return unknown("not tested, as CODEX_HOME does not exist yet")
+    notified = threading.Event()
+    watcher = FileWatcher(folder, notified.set)
     try:
-        for stir in (probe.times, probe.named, probe.named):
-            stir(folder)
-            if bell.wait(_WAKE_SEC):
+        for change in (probe.times, probe.named, probe.named):
+            change(folder)
+            if notified.wait(_EVENT_SEC):
                 break
     except OSError as error:
-        return unknown(f"it can't be tried: {error.strerror}")
+        return unknown(f"not tested: {error.strerror}")
     finally:
-        watch.close()
-    if bell.is_set():
-        return ok("the system tells of changes beside the rollouts", data={"notified": True})
-    told = f"the system tells of no change beside the rollouts; a run looks every {FOLLOW_TICK_SEC} s instead"
-    if sys.platform == "darwin":  # where it is not asked (see codex.watch)
-        return ok(told, data={"notified": False})
-    return warning(told, "on Linux, raise fs.inotify.max_user_instances and max_user_watches", {"notified": False})
+        watcher.close()
+    if notified.is_set():
+        return ok("file change notifications work in the sessions folder", data={"notified": True})
+    message = f"no file change notifications in the sessions folder; a run checks every {FOLLOW_TICK_SEC} s instead"
+    if not system.has_file_events():
+        return ok(message, data={"notified": False})
+    return warning(message, "on Linux, raise fs.inotify.max_user_instances and max_user_watches", {"notified": False})
 
 
-def folder_of(codex_home: str) -> str:
-    """The sessions folder, or the home where Codex has made none yet."""
+def sessions_folder(codex_home: str) -> str:
+    """The sessions folder, or the Codex home where Codex has created none yet."""
     folder = os.path.realpath(os.path.join(codex_home, "sessions"))
     return folder if os.path.isdir(folder) else codex_home
 
 
-def _trouble(folder: str) -> CodexFailed | None:
-    tries: tuple[tuple[str, Callable[[str], object]], ...] = (("read", os.listdir), ("written", probe.unnamed))
-    for doing, act in tries:
+def _access_error(folder: str) -> CodexFailed | None:
+    tests: tuple[tuple[str, Callable[[str], object]], ...] = (("read", os.listdir), ("written", probe.unnamed))
+    for verb, test in tests:
         try:
-            act(folder)
+            test(folder)
         except OSError as error:
-            return CodexFailed(f"{folder} can't be {doing}: {error.strerror}", hint=_SANDBOX)
+            return CodexFailed(f"{folder} can't be {verb}: {error.strerror}", hint=_SANDBOX_HINT)
     return None
 
 
-def _no_home(context: Context) -> Finding:
+def _home_missing(context: Context) -> Finding:
     if context.environment.get("CODEX_HOME"):
-        error = CodexFailed("CODEX_HOME names a folder that is not there", hint="make it, or unset CODEX_HOME")
+        error = CodexFailed("CODEX_HOME names a folder that does not exist", hint="create it, or unset CODEX_HOME")
         return failed(error, {"path": context.codex_home})
-    return warning(f"{context.codex_home} is not there yet", "codex login makes it")
+    return warning(f"{context.codex_home} does not exist yet", "codex login creates it")
 
 
-NEWEST = 5
-"""How many rollouts are looked through."""
+MAX_ROLLOUTS = 5
+"""How many rollouts are read, the newest first."""
 
-LOOK_SEC = 2.0
+READ_SEC = 2.0
+"""Seconds after which reading them stops."""
 
 
 def check_rollouts(context: Context) -> Finding:
-    """Whether the newest rollouts hold something that a newer Codex than those tested may have begun to write."""
-    deadline = time.monotonic() + LOOK_SEC
-    paths = [past.path for past in _plain(context.codex_home)]
-    shapes = [seen for path in paths if path and (seen := inspect.check_format(path, deadline)) is not None]
-    strange = list(dict.fromkeys(what for seen in shapes for what in seen.strange))
-    named = {version.named(seen.codex_version or "") for seen in shapes}
-    writers = sorted((number for number in named if number), key=version.number)
-    data = {"looked_at": len(shapes), "codex_versions": writers, "unrecognized": strange}
-    if not shapes:
-        return ok("there are none yet" if not paths else "none could be looked through", data=data)
-    hint = "codex-imagegen doctor --live proves the bridge; then look for a newer codex-imagegen"
-    by = f"Codex {writers[-1]}" if writers else "Codex"
-    if strange:
-        return warning(
-            f"the newest, by {by}, hold what this version does not know: {'; '.join(strange)}", hint, data=data
-        )
-    if writers and version.is_newer_than_tested(writers[-1]):
-        return warning(f"the newest are by {by}; tested is {version.NEWEST}", hint, data=data)
-    return ok(f"the newest {len(shapes)}, by {by}, are of a known shape", data=data)
+    """Check that the newest rollouts have a known format, which a Codex newer than the tested ones may change."""
+    deadline = time.monotonic() + READ_SEC
+    paths = [session.path for session in _newest_sessions(context.codex_home)]
+    formats = [found for path in paths if path and (found := inspect.check_format(path, deadline)) is not None]
+    unrecognized = list(dict.fromkeys(problem for found in formats for problem in found.problems))
+    numbers = {version.named(found.codex_version or "") for found in formats}
+    versions = sorted((number for number in numbers if number), key=version.number)
+    data = {"looked_at": len(formats), "codex_versions": versions, "unrecognized": unrecognized}
+    if not formats:
+        return ok("there are none yet" if not paths else "none could be read", data=data)
+    hint = "test Codex with codex-imagegen doctor --live; then look for a newer codex-imagegen"
+    codex = f"Codex {versions[-1]}" if versions else "Codex"
+    if unrecognized:
+        message = f"the newest, by {codex}, have records that this version does not know: {'; '.join(unrecognized)}"
+        return warning(message, hint, data=data)
+    if versions and version.is_newer_than_tested(versions[-1]):
+        return warning(f"the newest are by {codex}; the newest tested is {version.NEWEST}", hint, data=data)
+    return ok(f"the newest {len(formats)}, by {codex}, have a known format", data=data)
 
 
-def _plain(codex_home: str) -> list[history.SessionRef]:
-    return list(itertools.islice((past for past in history.rollouts(codex_home) if not past.packed), NEWEST))
+def _newest_sessions(codex_home: str) -> list[history.SessionRef]:
+    sessions = (session for session in history.rollouts(codex_home) if not session.is_compressed)
+    return list(itertools.islice(sessions, MAX_ROLLOUTS))
 
 
 COUNT_SEC = 2.0
-"""Seconds after which counting stops, and "more than" is said."""
+"""Seconds after which counting stops and the message says "more than"."""
 
-LITTLE_BYTES = 256 * 1024 * 1024
-"""Less than this is little: a picture is 1.5 MB, and three times that in its rollout; Codex's database grows too."""
+LOW_SPACE_BYTES = 256 * 1024 * 1024
+"""Below this, disk space is low: a picture has 1.5 MB, and its rollout three times that; Codex's database grows too."""
 
 
-def check_space(context: Context) -> Finding:
-    """How much is free, and how much rollouts and pictures take; of them nothing is read."""
+def check_disk_space(context: Context) -> Finding:
+    """Check the free disk space, and count rollouts, pictures and their bytes without reading them."""
     home = context.codex_home
     free = {
-        "CODEX_HOME": disk_usage.free_bytes(home),
-        "the temporary folder": disk_usage.free_bytes(tempfile.gettempdir()),
+        "CODEX_HOME": disk.free_bytes(home),
+        "the temporary folder": disk.free_bytes(tempfile.gettempdir()),
     }
     taken = disk_usage.count(home, COUNT_SEC)
     data = {
         "free_bytes": free["CODEX_HOME"], "rollouts": taken.rollouts, "rollout_bytes": taken.rollout_bytes,
-        "pictures": taken.pictures, "picture_bytes": taken.picture_bytes, "counted_all": taken.whole,
+        "pictures": taken.pictures, "picture_bytes": taken.picture_bytes, "counted_all": taken.is_complete,
     }  # fmt: skip
     if free["CODEX_HOME"] is None:
-        return unknown("the file system of CODEX_HOME does not tell", data=data)
-    more = "" if taken.whole else "more than "
+        return unknown("the file system of CODEX_HOME does not report its free space", data=data)
+    more = "" if taken.is_complete else "more than "
     rollout_size, picture_size = render.size(taken.rollout_bytes), render.size(taken.picture_bytes)
     message = (
         f"{render.size(free['CODEX_HOME'])} free; {more}{taken.rollouts:,} rollouts take {more}{rollout_size}, "
         f"{taken.pictures:,} pictures {more}{picture_size}"
     )
-    scarce = [where for where, left in free.items() if left is not None and left < LITTLE_BYTES]
-    if scarce:
-        return warning(f"little room is left in {' and '.join(scarce)}: {message}", "make room there", data=data)
+    low = [place for place, left in free.items() if left is not None and left < LOW_SPACE_BYTES]
+    if low:
+        return warning(f"low disk space in {' and '.join(low)}: {message}", "free some disk space there", data=data)
     return ok(message, data=data)
 
 
@@ -170,52 +162,3 @@ NETWORK = frozenset({
     "nfs4", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav",
 })  # fmt: skip
 """Kinds that are served by another machine, or by the host of a virtual one (WSL's /mnt/c is 9p)."""
-
-_MAX_TABLE = 1024 * 1024
-_ASK_SEC = 2
-_NAME = re.compile(r"[\w.+-]{1,32}")
-_MACOS = re.compile(r"^.* on (/.*) \((\w+)[,)]", re.MULTILINE)
-
-
-def file_system(path: str) -> str | None:
-    """The kind's name, such as ``ext4`` or ``apfs``, or None where the system does not tell."""
-    try:
-        mounts = of_linux(_proc()) if sys.platform.startswith("linux") else of_macos(_mount())
-        return longest(os.path.realpath(path), mounts)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-
-
-def of_linux(table: str) -> Iterator[tuple[str, str]]:
-    """(mount point, kind) of each line of ``/proc/self/mountinfo`` (proc_pid_mountinfo(5))."""
-    for line in table.splitlines():
-        before, _, after = line.partition(" - ")
-        words, kinds = before.split(" "), after.split(" ")
-        if len(words) > 4:
-            yield re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), words[4]), kinds[0]
-
-
-def of_macos(table: str) -> Iterator[tuple[str, str]]:
-    """The same of what ``mount`` prints on macOS: ``/dev/disk3s5 on /System/Volumes/Data (apfs, local, …)``."""
-    for found in _MACOS.finditer(table):
-        yield found[1], found[2]
-
-
-def longest(path: str, mounts: Iterator[tuple[str, str]]) -> str | None:
-    """The kind at the longest mount point above ``path``; of several at the same one, the last was mounted last."""
-    best, name = "", None
-    for point, kind_ in mounts:
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best) and _NAME.fullmatch(kind_):
-            best, name = point, kind_
-    return name
-
-
-def _proc() -> str:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return file.read(_MAX_TABLE)
-
-
-def _mount() -> str:
-    done = subprocess.run(["/sbin/mount"], capture_output=True, timeout=_ASK_SEC, check=True, stdin=subprocess.DEVNULL)
-    return done.stdout.decode(errors="replace")[:_MAX_TABLE]

@@ -1,4 +1,4 @@
-"""What the checks look at: the environment, the Codex in it, and what several of them need to know, asked once."""
+"""What the checks share: the environment, the Codex in it, and answers of Codex that are asked for once."""
 
 from __future__ import annotations
 
@@ -17,74 +17,76 @@ from codex_imagegen.codex.sessions import layout
 from codex_imagegen.interrupt import Interrupt
 
 ASK_SEC = 5.0
-"""Seconds that Codex is given for each answer: some 0.1 s is usual, and a second or two where it asks OpenAI."""
+"""Seconds that Codex gets for each answer. It usually takes 0.1 s, and one or two seconds where it asks OpenAI."""
 
 T = TypeVar("T")
 
 
 class Once(Generic[T]):
-    """Something that is found out once, by whichever check asks first; what was raised is raised to each."""
+    """A value that the first caller computes. An exception is raised again for every other caller."""
 
-    def __init__(self, find: Callable[[], T]) -> None:
-        self._find, self._lock = find, threading.Lock()
-        self._found: tuple[T] | None = None
-        self._raised: Exception | None = None
+    def __init__(self, compute: Callable[[], T]) -> None:
+        self._compute, self._lock = compute, threading.Lock()
+        self._value: tuple[T] | None = None
+        self._error: Exception | None = None
 
     def __call__(self) -> T:
-        """What was found."""
+        """Return the value, and compute it on the first call."""
         with self._lock:
-            if self._found is None and self._raised is None:
+            if self._value is None and self._error is None:
                 try:
-                    self._found = (self._find(),)
-                except Exception as error:  # noqa: BLE001 - handed on, to everybody who asks
-                    self._raised = error
-        if self._found is None:
-            raise self._raised or AssertionError
-        return self._found[0]
+                    self._value = (self._compute(),)
+                except Exception as error:  # noqa: BLE001 - raised again for every caller
+                    self._error = error
+        if self._value is None:
+            raise self._error or AssertionError
+        return self._value[0]
 
 
 class Context:
-    """One examination; ``given`` is what ``--codex`` names.
+    """What the checks look at; ``codex_option`` is the value of ``--codex``.
 
-    ``codex()``, ``version_told()``, ``login()`` and ``account()`` are asked once. Where there is no Codex, each raises
+    ``codex()``, ``version_answer()``, ``login()`` and ``account()`` ask once. Without a Codex, each raises
     :class:`CodexMissing`.
     """
 
-    def __init__(self, given: str | None, interrupt: Interrupt, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, codex_option: str | None, interrupt: Interrupt, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.environment = os.environ if environment is None else environment
         self.interrupt = interrupt
-        self.codex: Once[str] = Once(lambda: command.find_codex(given, self.environment))
-        self.version_told: Once[Answer] = Once(self._version_told)
-        self.login: Once[Login] = Once(self._login)
-        self.account: Once[Account] = Once(self._account)
+        self.codex: Once[str] = Once(lambda: command.find_codex(codex_option, self.environment))
+        self.version_answer: Once[Answer] = Once(self._ask_version)
+        self.login: Once[Login] = Once(self._read_login)
+        self.account: Once[Account] = Once(self._read_account)
 
     @property
     def codex_environment(self) -> dict[str, str]:
-        """What Codex is started with, in a run and here."""
+        """The environment that Codex is started with, here as in a run."""
         return command.environment_of(self.environment)
 
     @property
     def codex_home(self) -> str:
-        """The Codex home, without symlinks."""
+        """The Codex home with its symlinks resolved."""
         return layout.codex_home(self.environment)
 
     def version(self) -> str | None:
-        """The version that Codex names, or None."""
-        return version.named(self.version_told().out)
+        """The version that Codex reports, or None."""
+        return version.named(self.version_answer().stdout)
 
-    def _version_told(self) -> Answer:
+    def _ask_version(self) -> Answer:
         return ask(self.codex(), "--version", environment=self.codex_environment, timeout_sec=ASK_SEC)
 
-    def _login(self) -> Login:
+    def _read_login(self) -> Login:
         return login.status(self.codex(), self.codex_environment, ASK_SEC)
 
-    def _account(self) -> Account:
-        """Not asked for nothing: it takes two starts."""
+    def _read_account(self) -> Account:
+        """Read the account, unless the login or the home shows that there is none: it takes two starts of Codex."""
         match self.login():
             case "none" | "api-key":
-                return Account(why="only a ChatGPT login has any")
+                return Account(error="only a ChatGPT login has limits")
             case "unknown" | "no-config":
-                return Account(why="Codex does not say how it is logged in")
+                return Account(error="Codex does not say how it is logged in")
         if not os.path.isdir(self.codex_home):
-            return Account(why="there is no CODEX_HOME yet")
+            return Account(error="CODEX_HOME does not exist yet")
         return account.read(self.codex(), self.codex_environment, ASK_SEC)

@@ -1,4 +1,4 @@
-"""What a check found, and what the whole examination came to."""
+"""The finding of each check, and the report of all findings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Data = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: what was looked at, how it is, and what to do.
+    """The result of one check, and one line of the report.
 
-    ``data`` is the same for a program: numbers and names, by keys that are each check's own. ``error`` is what a run
-    would fail with; it is there with the status ``failed`` alone.
+    ``data`` has the same facts for programs; each check has its own keys. ``error`` is the error that a run would end
+    with; only a finding with the status ``failed`` has one.
     """
 
     status: Status
@@ -29,28 +29,28 @@ class Finding:
 
 
 def ok(message: str, hint: str | None = None, data: Data | None = None) -> Finding:
-    """All is well."""
+    """A finding without a problem."""
     return Finding("ok", message, hint, data or {})
 
 
 def warning(message: str, hint: str | None = None, data: Data | None = None) -> Finding:
-    """A run would work; still, somebody should know."""
+    """A finding that the user should know of, though a run would work."""
     return Finding("warning", message, hint, data or {})
 
 
 def unknown(message: str, hint: str | None = None, data: Data | None = None) -> Finding:
-    """Nobody can tell."""
+    """A finding of a check that could not be made."""
     return Finding("unknown", message, hint, data or {})
 
 
 def failed(error: ImagegenError, data: Data | None = None) -> Finding:
-    """A run would fail with this."""
+    """A finding with the error that a run would end with."""
     return Finding("failed", error.message, error.hint, data or {}, error=error)
 
 
 @dataclass(frozen=True)
 class Report:
-    """All findings in their order, and the versions of everything that takes part."""
+    """All findings in order, and the versions of all components."""
 
     findings: tuple[Finding, ...]
     versions: Mapping[str, str | None]
@@ -58,5 +58,5 @@ class Report:
 
     @property
     def error(self) -> ImagegenError | None:
-        """What a run would fail with first."""
+        """The error that a run would end with: that of the first failed check."""
         return next((finding.error for finding in self.findings if finding.error), None)

@@ -1,6 +1,6 @@
-"""The examination: every check at once, each in a thread and a time of its own, reported in their order.
+"""Run all checks concurrently and report their findings in order.
 
-Every check, in the order of the report: what comes first is what a run would fail with first.
+The checks are ordered as a run would fail: the first failed check names the error that a run would end with.
 """
 
 from __future__ import annotations
@@ -20,100 +20,30 @@ from codex_imagegen.doctor.checks_codex import (
     check_live,
     check_login,
 )
-from codex_imagegen.doctor.checks_home import check_home, check_rollouts, check_space, check_wake_ups
-from codex_imagegen.doctor.checks_system import check_clock, check_parts, check_runcomfy
+from codex_imagegen.doctor.checks_home import check_disk_space, check_file_events, check_home, check_rollouts
+from codex_imagegen.doctor.checks_system import check_clock, check_dependencies, check_runcomfy
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Finding, failed, unknown
-from codex_imagegen.doctor.report import Redact
+from codex_imagegen.doctor.report import Redactor
 from codex_imagegen.errors import CodexMissing, ImagegenError, Interrupted
 
-END_SEC = 2.0
-"""Seconds that are given, at the end, to checks that are still at work."""
+TIMEOUT_SEC = 8.0
+"""Seconds for one check: more than Codex gets for an answer, for a file system that does not respond."""
+
+SHUTDOWN_SEC = 2.0
+"""Seconds for checks that are still running at the end."""
 
 _PAUSE_SEC = 0.02
 
 
-def run_checks(context: Context, checks: Sequence[Check]) -> Generator[Finding]:
-    """Every check's finding, cleaned of what is nobody's business; to be closed by whoever takes them.
-
-    Raises :class:`Interrupted` when somebody asks to stop.
-    """
-    redact = Redact(context.environment)
-    wake = WakeEvent()
-    examinations = [_Examination(check, context, wake) for check in checks]
-    context.interrupt.on_set(wake.ring)
-    try:
-        for one in examinations:
-            one.begin()
-        for one in examinations:
-            finding = one.finding()
-            if context.interrupt.signum is not None:
-                raise Interrupted("interrupted", signum=context.interrupt.signum, hint="run it again")
-            yield redact.finding(finding)
-    finally:
-        _end(examinations)
-
-
-def _end(examinations: Sequence[_Examination]) -> None:
-    """End what is still at work: a check whose Codex is killed may start another, before it hears of it."""
-    deadline = time.monotonic() + END_SEC
-    while any(one.at_work for one in examinations) and time.monotonic() < deadline:
-        process.kill_all()
-        time.sleep(_PAUSE_SEC)
-
-
-class _Examination:
-    """One check at work. Its thread is a daemon: a file system that never answers must not keep us."""
-
-    def __init__(self, check: Check, context: Context, wake: WakeEvent) -> None:
-        self._check, self._context, self._wake = check, context, wake
-        self._finding: Finding | None = None
-        self._deadline = time.monotonic() + check.limit_sec
-        self.at_work = False
-
-    def begin(self) -> None:
-        """Start to look."""
-        self.at_work = True  # before it is true: a signal may fall in between, and nobody may be forgotten
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def finding(self) -> Finding:
-        """What was found within the check's time, with its name and all its keys."""
-        while self._finding is None and self._context.interrupt.signum is None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._wake.sleep(left)
-        found = self._finding or unknown(f"no answer within {self._check.limit_sec:.0f} s")
-        return replace(found, name=self._check.name, data={key: found.data.get(key) for key in self._check.keys})
-
-    def _run(self) -> None:
-        self._finding = self._look()
-        self.at_work = False
-        self._wake.ring()
-
-    def _look(self) -> Finding:
-        try:
-            return self._check.look(self._context)
-        except CodexMissing:
-            return unknown("there is no Codex to ask")
-        except ImagegenError as error:
-            return failed(error)
-        except Exception as error:  # noqa: BLE001 - one check's defect must not hide what the others found
-            return unknown(f"a defect of this check: {type(error).__name__}", "please report it")
-
-
-LIMIT_SEC = 8.0
-"""Seconds after which a check is left alone: more than Codex is given, for a file system that does not answer."""
-
-
 @dataclass(frozen=True)
 class Check:
-    """A name that is promised, a function, the keys of its data (each is always there), and its time in seconds."""
+    """A check: its public name, its function, the keys that its data always has, and its timeout in seconds."""
 
     name: str
-    look: Callable[[Context], Finding]
+    run: Callable[[Context], Finding]
     keys: tuple[str, ...] = ()
-    limit_sec: float = LIMIT_SEC
+    timeout_sec: float = TIMEOUT_SEC
 
 
 CHECKS = (
@@ -122,17 +52,86 @@ CHECKS = (
     Check("image-tool", check_image_tool, ("feature", "provider")),
     Check("limits", check_limits, ("limits", "pictures_last_day")),
     Check("home", check_home, ("path", "file_system")),
-    Check("file-events", check_wake_ups, ("notified",)),
+    Check("file-events", check_file_events, ("notified",)),
     Check("rollouts", check_rollouts, ("looked_at", "codex_versions", "unrecognized")),
     Check(
         "space",
-        check_space,
+        check_disk_space,
         ("free_bytes", "rollouts", "rollout_bytes", "pictures", "picture_bytes", "counted_all"),
     ),
     Check("clock", check_clock, ("year", "skew_sec")),
     Check("runcomfy", check_runcomfy, ("source", "path", "mode")),
-    Check("dependencies", check_parts),
+    Check("dependencies", check_dependencies),
 )
 
-LIVE = Check("live", check_live, ("elapsed_sec",), LIVE_SEC + LIMIT_SEC)
-"""The last one, where it is asked for."""
+LIVE = Check("live", check_live, ("elapsed_sec",), LIVE_SEC + TIMEOUT_SEC)
+"""The last check, run with ``--live`` only."""
+
+
+def run_checks(context: Context, checks: Sequence[Check]) -> Generator[Finding]:
+    """Run the checks and yield their findings in order, without private data. The caller closes the generator.
+
+    Raises :class:`Interrupted` on an interrupt.
+    """
+    redactor = Redactor(context.environment)
+    wake = WakeEvent()
+    threads = [_CheckThread(check, context, wake) for check in checks]
+    context.interrupt.on_set(wake.set)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            finding = thread.wait()
+            if context.interrupt.signum is not None:
+                raise Interrupted("interrupted", signum=context.interrupt.signum, hint="run it again")
+            yield redactor.redact(finding)
+    finally:
+        _stop(threads)
+
+
+def _stop(threads: Sequence[_CheckThread]) -> None:
+    """Stop running checks: a check whose Codex is killed may start another one, so kill repeatedly."""
+    deadline = time.monotonic() + SHUTDOWN_SEC
+    while any(thread.is_running for thread in threads) and time.monotonic() < deadline:
+        process.kill_all()
+        time.sleep(_PAUSE_SEC)
+
+
+class _CheckThread:
+    """Runs one check in a daemon thread, so that a file system that never answers cannot keep the program alive."""
+
+    def __init__(self, check: Check, context: Context, wake: WakeEvent) -> None:
+        self._check, self._context, self._wake = check, context, wake
+        self._finding: Finding | None = None
+        self._deadline = time.monotonic() + check.timeout_sec
+        self.is_running = False
+
+    def start(self) -> None:
+        """Start the check."""
+        self.is_running = True  # set before the start: a signal may arrive in between, and no thread may be missed
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def wait(self) -> Finding:
+        """Wait for the finding until the check's timeout; returns it with the check's name and all its keys."""
+        while self._finding is None and self._context.interrupt.signum is None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._wake.wait(left)
+        finding = self._finding or unknown(f"no answer within {self._check.timeout_sec:.0f} s")
+        return replace(finding, name=self._check.name, data={key: finding.data.get(key) for key in self._check.keys})
+
+    def _run(self) -> None:
+        self._finding = self._find()
+        self.is_running = False
+        self._wake.set()
+
+    def _find(self) -> Finding:
+        try:
+            return self._check.run(self._context)
+        except CodexMissing:
+            return unknown("not checked, as no Codex was found")
+        except ImagegenError as error:
+            return failed(error)
+        except Exception as error:  # noqa: BLE001 - an error in one check must not hide the other findings
+            return unknown(f"internal error in this check: {type(error).__name__}", "please report it")

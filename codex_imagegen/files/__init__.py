@@ -1,1 +1,1 @@
-"""File operations that every room shares: atomic writes, folders that paths must not leave, safe opening."""
+"""File operations that every room shares: atomic writes, contained folders, safe opening, lock tests."""

@@ -1,7 +1,7 @@
-"""Folders that pictures and references must not leave: for callers, such as a model, that are not the user.
+"""Folders that pictures and references must not leave, for callers that are not the user, such as a model.
 
-A path is judged by where it really lies, and once more on the way in: each folder is opened from the one above it, and
-no symbolic link is followed there, whatever was put in its place meanwhile.
+A path is checked by its real path, and again when it is opened: each folder is opened from the one above it without
+following a symbolic link, whatever was put in its place meanwhile.
 """
 
 from __future__ import annotations
@@ -11,34 +11,35 @@ import os
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import UsageError
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from codex_imagegen.platform import opening
 
 
 class Outside(OSError):
-    """A path that leads out of its bounds by now."""
+    """A path that was checked, and leads outside the allowed folders by now."""
 
     def __init__(self) -> None:
         super().__init__(0, "it leads outside the allowed folders by now")
 
 
 def inside(path: str, roots: Sequence[str], what: str) -> str:
-    """The absolute path, which lies inside; a relative one begins in the first of the ``roots``, which are real paths.
+    """The absolute path, which lies inside ``roots``; a relative one begins in the first of these real paths.
 
-    Raises :class:`UsageError` for one with ``..`` in it, and for one that leads outside, whether it exists or not.
+    Raises :class:`UsageError` for a path with ``..`` in it, or one that leads outside, whether it exists or not.
+    ``what`` names the path in the message.
     """
-    whole = os.path.join(roots[0], path)
-    if os.pardir in path.split(os.sep) or "\0" in path or _root(os.path.realpath(whole), roots) is None:
+    joined = os.path.join(roots[0], path)
+    if os.pardir in path.split(os.sep) or "\0" in path or _root(os.path.realpath(joined), roots) is None:
         allowed = " or ".join(repr(root) for root in roots)
         raise UsageError(f"the {what} {path!r} is outside {allowed}", hint="stay inside, without .. or a link outside")
-    return os.path.abspath(whole)
+    return os.path.abspath(joined)
 
 
 @contextlib.contextmanager
 def opened(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[int | None]:
-    """A descriptor of a folder that lies inside, made where it is missing if so wanted; None where there are no roots.
+    """A context of the descriptor of a folder inside ``roots``, or None where there are no roots.
 
-    Raises :class:`Outside` where it leads outside by now, and OSError as ``os.open`` does.
+    ``make``: missing folders are made. Raises :class:`Outside` where it leads outside by now, and OSError as
+    ``os.open`` does.
     """
     if not roots:
         if make:
@@ -49,26 +50,37 @@ def opened(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[i
     root = _root(real, roots)
     if root is None:
         raise Outside
-    at = os.open(root, _FOLDER)
+    with open_below(root, real, make=make) as at:
+        yield at
+
+
+@contextlib.contextmanager
+def open_below(root: str, real: str, *, make: bool = False) -> Iterator[int]:
+    """A context of the descriptor of ``real``, opened from ``root`` down; both are real paths."""
+    at = opening.open_folder(root)
     try:
-        for part in os.path.relpath(real, root).split(os.sep):
-            if part != os.curdir:
-                _enter(at, part, make)
+        for name in os.path.relpath(real, root).split(os.sep):
+            if name != os.curdir:
+                with open_subfolder(name, at, make=make) as folder:
+                    os.dup2(folder, at, inheritable=False)
         yield at
     finally:
         os.close(at)
 
 
-def _enter(at: int, part: str, make: bool) -> None:
-    """Let the descriptor ``at`` be of the folder of that name in the folder that it is of."""
+@contextlib.contextmanager
+def open_subfolder(name: str, at: int, *, make: bool = False) -> Iterator[int]:
+    """A context of the descriptor of a folder in the open folder ``at``; a symbolic link raises OSError."""
     if make:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(part, dir_fd=at)
-    below = os.open(part, _FOLDER, dir_fd=at)
-    os.dup2(below, at, inheritable=False)
-    os.close(below)
+            opening.make_folder(name, at=at)
+    folder = opening.open_folder(name, at=at)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _root(real: str, roots: Sequence[str]) -> str | None:
-    """The root that a real path lies in."""
+    """The root that a real path lies in, or None."""
     return next((root for root in roots if root in (os.sep, real) or real.startswith(root + os.sep)), None)

@@ -1,30 +1,22 @@
-"""Trying a folder without leaving anything in it, even where we are killed meanwhile.
+"""Test whether a folder takes files, without leaving anything in it, even if this process is killed.
 
-Killed 120 times at random, a doctor that made a file by a name and removed it at once had left two. So a name is the
-last resort: Linux makes files that have none, and a folder's times can be set to what they are.
+A doctor that made a file by a name and removed it at once had left two after 120 kills at random moments. So a name is
+the last resort: Linux makes files that have none, and a folder's times can be set to what they are.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 
-_NO_SUCH_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
-"""What a file system says that knows no files without a name (open(2)); the last, where there is no folder either."""
+from codex_imagegen.platform import opening
 
 
 def unnamed(folder: str) -> float:
-    """Make a file; gives back the file system's clock, in Unix seconds, or raises OSError where it takes none."""
-    flag = getattr(os, "O_TMPFILE", None)
-    if flag is None:
+    """Make a file without a name; gives back the file system's clock, in Unix seconds. Raises OSError."""
+    descriptor = opening.create_unnamed_file(folder)
+    if descriptor is None:
         return named(folder)
-    try:
-        descriptor = os.open(folder, flag | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno in _NO_SUCH_FILES:
-            return named(folder)
-        raise
     try:
         return os.fstat(descriptor).st_mtime
     finally:
@@ -32,9 +24,9 @@ def unnamed(folder: str) -> float:
 
 
 def named(folder: str) -> float:
-    """The same with a name that nobody else has, for an instant."""
+    """The same with a random name, for an instant."""
     path = os.path.join(folder, f".codex-imagegen-doctor-{os.urandom(8).hex()}")
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    descriptor = opening.create_file(path, mode=0o600)
     try:
         os.unlink(path)
         return os.fstat(descriptor).st_mtime
@@ -43,7 +35,7 @@ def named(folder: str) -> float:
 
 
 def times(folder: str) -> None:
-    """Set the folder's times to what they are, of which a watcher hears; not done for a folder of somebody else's."""
+    """Set the folder's times to what they are, which a watcher sees; not done for a folder of another user."""
     with contextlib.suppress(PermissionError):
         status = os.stat(folder)
         os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))

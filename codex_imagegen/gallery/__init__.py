@@ -1,1 +1,1 @@
-"""One page of every picture that a Codex home holds: collected from its sessions, remembered in an index, and drawn."""
+"""One HTML page of all pictures in a Codex home, collected from its sessions and cached in an index."""

@@ -1,14 +1,10 @@
-"""The story of a gallery: the home's sessions listed, the changed ones read, the page written.
-
-Where the page goes: its name, what is refused before anything is read, and a page that is replaced whole.
-"""
+"""Build a gallery: list the sessions of a Codex home, read the changed ones, and write the page."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +13,7 @@ from codex_imagegen import render
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.gallery import index
 from codex_imagegen.gallery.collect import Collector, CollectProgress
 from codex_imagegen.gallery.entry import Entry
@@ -30,160 +27,161 @@ from codex_imagegen.results import Gallery, Warning_
 
 @dataclass(frozen=True, slots=True)
 class GalleryOptions:
-    """What was asked for: ``out`` is the page's path; older pictures than ``since`` (Unix seconds) are left out.
+    """The options: ``out`` is the path of the page; pictures older than ``since`` (Unix seconds) are left out.
 
-    ``since_words`` is how the user said that: the page names it.
+    ``since_text`` is the same as the user wrote it, for the page.
     """
 
     out: str | None = None
     since: float = 0.0
-    since_words: str | None = None
+    since_text: str | None = None
     originals: bool = False
     force: bool = False
 
 
 def build(
-    wanted: GalleryOptions,
+    options: GalleryOptions,
     interrupt: Interrupt,
     tell: Callable[[CollectProgress], None],
     environment: Mapping[str, str] | None = None,
 ) -> Gallery:
-    """Make or renew the page. Starts no Codex, spends nothing, and opens no connection.
+    """Create or update the page. Starts no Codex, spends nothing, and opens no connection.
 
-    Raises :class:`UsageError` for a name that is no page's, :class:`OutputError` and :class:`Interrupted`; a picture
-    or a rollout that can't be read is a warning.
+    Raises :class:`UsageError` if ``out`` is not the name of a page, :class:`OutputError` and :class:`Interrupted`. A
+    picture or a rollout that can't be read gives a warning.
     """
-    started = time.monotonic()
+    started_at = time.monotonic()
     environment = os.environ if environment is None else environment
     codex_home = layout.codex_home(environment)
-    target = plan_output(wanted.out, force=wanted.force)
-    work = _Work(codex_home, target, wanted, interrupt, tell, started)
-    return _with_index(index.path_of(codex_home, environment), work.done)
+    page_output = plan_output(options.out, force=options.force)
+    builder = _Builder(codex_home, page_output, options, interrupt, tell, started_at)
+    return _with_index(index.index_path(codex_home, environment), builder.build)
 
 
 def _with_index(path: str, work: Callable[[Index], Gallery]) -> Gallery:
-    """Do the work with the kept index; where that fails in the middle, with one in memory."""
+    """Call ``work`` with the saved index, and if that fails, again with an index in memory."""
     try:
-        with contextlib.closing(index.opened(path)) as kept:
-            return work(kept)
+        with contextlib.closing(index.open_index(path)) as saved:
+            return work(saved)
     except sqlite3.Error as error:
-        index.drop(path, error)
-    with contextlib.closing(Index()) as kept:
-        return work(kept)
+        index.delete_index(path, error)
+    with contextlib.closing(Index()) as temporary:
+        return work(temporary)
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _Builder:
     codex_home: str
-    target: PageOutput
-    wanted: GalleryOptions
+    output: PageOutput
+    options: GalleryOptions
     interrupt: Interrupt
     tell: Callable[[CollectProgress], None]
-    started: float
+    started_at: float
 
-    def done(self, kept: Index) -> Gallery:
-        """Collect, write the page, tidy up."""
-        shelf, originals = ImageFolder(self.target.folder), self.wanted.originals
+    def build(self, saved: Index) -> Gallery:
+        """Collect the pictures, write the page, and remove unused files."""
+        folder, originals = ImageFolder(self.output.folder), self.options.originals
         collector = Collector(
-            self.codex_home, kept, shelf, originals=originals, interrupt=self.interrupt, tell=self.tell
+            self.codex_home, saved, folder, originals=originals, interrupt=self.interrupt, tell=self.tell
         )
-        listed = _Listed(self.wanted.since)
-        collector.collect(listed.of(self.codex_home))
-        shown = _Shown()
-        for entry in kept.pictures(self.wanted.since):
-            shown.add(entry, entry.files(originals=originals))
+        sessions = _SessionList(self.options.since)
+        collector.collect(sessions.read(self.codex_home))
+        contents = _PageContents()
+        for entry in saved.pictures(self.options.since):
+            contents.add(entry, entry.file_names(originals=originals))
         page = Page(
-            lambda: kept.pictures(self.wanted.since), shown.count, os.path.basename(self.target.folder),
-            home=self.codex_home, since=self.wanted.since_words, originals=originals,
+            lambda: saved.pictures(self.options.since), contents.count, os.path.basename(self.output.folder),
+            home=self.codex_home, since=self.options.since_text, originals=originals,
         )  # fmt: skip
-        size = write_page(self.target.path, page.parts())
-        if not self.wanted.since:  # a page of some days leaves the other days' files for the next whole one
-            shelf.sweep(shown.names)
-            kept.forget_others()
+        size = write_page(self.output.path, page.parts())
+        if not self.options.since:  # a page of some days must keep the files of the other days for the full page
+            folder.remove_unused(contents.names)
+            saved.delete_others()
         return Gallery(
-            path=self.target.path, pictures=shown.count, broken=shown.broken, sessions=listed.count,
-            bytes=size + shelf.bytes(shown.names), codex_home=self.codex_home,
-            elapsed_sec=round(time.monotonic() - self.started, 3),
-            warnings=tuple(_warnings(collector, listed, shown)),
+            path=self.output.path, pictures=contents.count, broken=contents.damaged, sessions=sessions.count,
+            bytes=size + folder.total_bytes(contents.names), codex_home=self.codex_home,
+            elapsed_sec=round(time.monotonic() - self.started_at, 3),
+            warnings=tuple(_warnings(collector, sessions, contents)),
         )  # fmt: skip
 
 
-class _Shown:
-    """What the page will show, counted."""
+class _PageContents:
+    """The pictures of the page: their number, how many are damaged, and the names of their files."""
 
     def __init__(self) -> None:
-        self.count = self.broken = 0
+        self.count = self.damaged = 0
         self.names: set[str] = set()
 
     def add(self, entry: Entry, names: Iterable[str]) -> None:
         self.count += 1
-        self.broken += entry.broken is not None
+        self.damaged += entry.damage is not None
         self.names.update(names)
 
 
-class _Listed:
-    """The sessions that count, counted as they are listed."""
+class _SessionList:
+    """The sessions that changed since a time, counted while they are read."""
 
     def __init__(self, since: float) -> None:
         self._since = since
-        self.count = self.packed = 0
+        self.count = self.compressed = 0
 
-    def of(self, codex_home: str) -> Iterator[SessionSource]:
+    def read(self, codex_home: str) -> Iterator[SessionSource]:
         for source in session_sources(codex_home):
-            if source.changed >= self._since:
+            if source.modified_at >= self._since:
                 self.count += 1
-                self.packed += source.past.packed
+                self.compressed += source.session.is_compressed
                 yield source
 
 
-def _warnings(collector: Collector, listed: _Listed, shown: _Shown) -> Iterator[Warning_]:
-    if shown.broken:
-        yield Warning_("damaged-picture", f"{_are(shown.broken, 'picture')} damaged, and shown as an empty tile")
-    if listed.packed:
-        told = f"{_are(listed.packed, 'rollout')} compressed (.zst) and not read; pictures that Codex saved are shown"
-        yield Warning_("rollout-compressed", told)
+def _warnings(collector: Collector, sessions: _SessionList, contents: _PageContents) -> Iterator[Warning_]:
+    if contents.damaged:
+        yield Warning_("damaged-picture", f"{_are(contents.damaged, 'picture')} damaged, and shown as an empty tile")
+    if sessions.compressed:
+        rollouts = _are(sessions.compressed, "rollout")
+        message = f"{rollouts} compressed (.zst) and not read; pictures that Codex saved are shown"
+        yield Warning_("rollout-compressed", message)
     if collector.unreadable:
-        told = f"{_are(len(collector.unreadable), 'rollout')} not readable: {collector.unreadable[0]}"
-        yield Warning_("rollout-unreadable", told)
+        message = f"{_are(len(collector.unreadable), 'rollout')} not readable: {collector.unreadable[0]}"
+        yield Warning_("rollout-unreadable", message)
 
 
 def _are(number: int, noun: str) -> str:
     return f"{render.plural(number, noun)} {'is' if number == 1 else 'are'}"
 
 
-DEFAULT = "codex-gallery.html"
-_MARK, _MARK_WITHIN = f'content="{MARKER}"'.encode(), 1024
+DEFAULT_NAME = "codex-gallery.html"
+_MARKER, _MARKER_MAX_OFFSET = f'content="{MARKER}"'.encode(), 1024
 
 
 @dataclass(frozen=True, slots=True)
 class PageOutput:
-    """One page: its absolute path, and the folder of its pictures."""
+    """The absolute paths of a page and of the folder with its pictures."""
 
     path: str
     folder: str
 
 
 def plan_output(out: str | None, *, force: bool) -> PageOutput:
-    """The place that ``--out`` means, checked: an hour of reading must not end in a folder that takes no files.
+    """Check ``--out`` before the sessions are read, which may take long.
 
-    Raises :class:`UsageError`, :class:`OutExists` for a file that is no page of ours, and :class:`OutUnwritable`.
+    Raises :class:`UsageError`, :class:`OutExists` for a file that is not a gallery, and :class:`OutUnwritable`.
     """
-    name = DEFAULT if out is None else out
+    name = DEFAULT_NAME if out is None else out
     stem, suffix = os.path.splitext(name)
     if suffix.lower() not in {".html", ".htm"} or "\0" in name:
-        raise UsageError(f"--out {name!r} is no name of a page", hint="end it in .html")
-    found = PageOutput(os.path.abspath(name), f"{os.path.abspath(stem)}-pictures")
+        raise UsageError(f"--out {name!r} is not the name of a page", hint="end it in .html")
+    page = PageOutput(os.path.abspath(name), f"{os.path.abspath(stem)}-pictures")
     if not force:
-        _check_ours(found.path)
-    output.check(output.Target(found.path, None, force=True))
-    if os.path.lexists(found.folder) and not os.path.isdir(found.folder):
-        raise OutUnwritable(f"{found.folder!r} is no folder", hint="choose another --out")
-    return found
+        _check_existing(page.path)
+    output.check(output.Target(page.path, None, force=True))
+    if os.path.lexists(page.folder) and not os.path.isdir(page.folder):
+        raise OutUnwritable(f"{page.folder!r} is not a folder", hint="choose another --out")
+    return page
 
 
 def write_page(path: str, parts: Iterable[str]) -> int:
-    """Put a page in its place, whole; gives back its bytes. Raises :class:`OutUnwritable`."""
-    size, real = 0, os.path.realpath(path)  # through a link, as a shell's redirection would
+    """Write a page atomically and return its bytes. Raises :class:`OutUnwritable`."""
+    size, real = 0, os.path.realpath(path)  # follow a symlink, as a shell redirection does
     try:
         os.makedirs(os.path.dirname(real), exist_ok=True)
         with atomic.temporary_file(os.path.dirname(real)) as (file, temporary):
@@ -196,22 +194,20 @@ def write_page(path: str, parts: Iterable[str]) -> int:
     return size
 
 
-def _check_ours(path: str) -> None:
-    """A page of ours may be renewed without asking; whatever else is there may not."""
+def _check_existing(path: str) -> None:
+    """Allow an existing gallery to be replaced, and refuse any other file."""
     try:
-        with open(path, "rb", opener=_at_once) as file:
-            ours = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _MARK in file.read(_MARK_WITHIN)
+        with open_regular(path) as file:
+            is_gallery = _MARKER in file.read(_MARKER_MAX_OFFSET)
     except FileNotFoundError:
         return
+    except NotRegularFile:
+        is_gallery = False
     except OSError as error:
         raise _unwritable(path, error) from error
-    if not ours:
-        told = f"{path!r} is there already and is no gallery"
-        raise OutExists(told, hint="choose another --out, or give --force to replace it")
-
-
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a fifo that nobody writes to must not hang us
+    if not is_gallery:
+        message = f"{path!r} already exists and is not a gallery"
+        raise OutExists(message, hint="choose another --out, or give --force to replace it")
 
 
 def _unwritable(path: str, error: OSError) -> OutUnwritable:

@@ -1,6 +1,6 @@
-"""Every picture of a home, session by session: read in one thread, decoded and scaled in a few others.
+"""Collect the pictures of all sessions: one thread reads the sessions, others decode and scale the pictures.
 
-In memory are the pictures that are just being worked on, a few for each processor, whatever the rollouts hold besides.
+Only the pictures being processed are in memory, a few for each processor, however large the rollouts are.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from threading import BoundedSemaphore
 
 from codex_imagegen.codex.sessions.reader import SessionReader, StoredImage
 from codex_imagegen.errors import Interrupted
-from codex_imagegen.gallery.entry import Entry, bounded
+from codex_imagegen.gallery.entry import Entry, limit_entry
 from codex_imagegen.gallery.index import Index, SessionSource
-from codex_imagegen.gallery.thumbnails import ImageFolder, make_entry, name_of
+from codex_imagegen.gallery.thumbnails import ImageFolder, make_entry, short_digest
 from codex_imagegen.interrupt import Interrupt
 
-WORKERS = 8
-"""At most; each may hold a picture of hundreds of megabytes, decoded."""
+MAX_WORKERS = 8
+"""Each worker may hold a decoded picture of hundreds of megabytes."""
 
 
 @dataclass(slots=True)
 class CollectProgress:
-    """How far it is: bytes of rollouts that were and will be read, and the pictures so far."""
+    """The progress: bytes of rollouts read so far and in total, and the number of pictures so far."""
 
     done: int = 0
     total: int = 0
@@ -34,113 +34,117 @@ class CollectProgress:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """One session that has been read, whose pictures are still at work."""
+class _PendingSession:
+    """A session that has been read, and whose pictures are being processed."""
 
     source: SessionSource
-    pictures: list[Future[Entry]]
-    files: dict[str, str]
+    entries: list[Future[Entry]]
+    saved_paths: dict[str, str]
     codex_version: str | None
-    torn: Entry | None
-    whole: bool
+    damaged_entry: Entry | None
+    is_complete: bool
 
 
 class Collector:
-    """Brings the index and the shelf up to date with a home. ``unreadable`` are the rollouts that could not be read."""
+    """Updates the index and the image folder from a Codex home. ``unreadable`` lists rollouts that can't be read."""
 
     def __init__(
-        self, codex_home: str, index: Index, shelf: ImageFolder, *, originals: bool, interrupt: Interrupt,
+        self, codex_home: str, index: Index, folder: ImageFolder, *, originals: bool, interrupt: Interrupt,
         tell: Callable[[CollectProgress], None],
     ) -> None:  # fmt: skip
-        self._home, self._index, self._shelf, self._originals = codex_home, index, shelf, originals
+        self._home, self._index, self._folder, self._originals = codex_home, index, folder, originals
         self._interrupt, self._tell = interrupt, tell
-        self._readings: deque[_Reading] = deque()
-        workers = min(WORKERS, os.cpu_count() or 1)
-        self._room = BoundedSemaphore(2 * workers)
+        self._pending: deque[_PendingSession] = deque()
+        workers = min(MAX_WORKERS, os.cpu_count() or 1)
+        self._slots = BoundedSemaphore(2 * workers)
         self._pool = ThreadPoolExecutor(workers)
         self.progress = CollectProgress()
         self.unreadable: list[str] = []
 
     def collect(self, sources: Iterable[SessionSource]) -> None:
-        """Take every session; raises :class:`OutUnwritable` and :class:`Interrupted`, which loses no session so far."""
+        """Process all sessions. Raises :class:`OutUnwritable` and :class:`Interrupted`; finished sessions are kept."""
         try:
-            changed = [source for source in sources if not self._is_known(source)]
+            changed = [source for source in sources if not self._is_cached(source)]
             self.progress.total = sum(source.bytes for source in changed)
             for source in changed:
                 self._read(source)
-                self._finish(waiting=False)
-            self._finish(waiting=True)
+                self._store_finished(wait=False)
+            self._store_finished(wait=True)
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def _is_known(self, source: SessionSource) -> bool:
-        """Whether the page can be made without reading this session again."""
-        self._check()
-        entries = self._index.known(source)
+    def _is_cached(self, source: SessionSource) -> bool:
+        """Whether the page needs no new reading of this session."""
+        self._check_interrupt()
+        entries = self._index.find(source)
         if entries is None or any(
-            name not in self._shelf for entry in entries for name in entry.files(originals=self._originals)
+            name not in self._folder for entry in entries for name in entry.file_names(originals=self._originals)
         ):
             return False
-        self._index.keep(source)
+        self._index.mark_present(source)
         self.progress.pictures += len(entries)
         return True
 
     def _read(self, source: SessionSource) -> None:
-        self._check()
+        self._check_interrupt()
         self._tell(self.progress)
-        keepsake = SessionReader(self._home, source.past, self._check)
-        pictures = []
-        for kept in keepsake.pictures():
-            pictures.append(self._develop(kept, source))
+        reader = SessionReader(self._home, source.session, self._check_interrupt)
+        entries = []
+        for stored in reader.pictures():
+            entries.append(self._submit(stored, source))
             self.progress.pictures += 1
             self._tell(self.progress)
-        if keepsake.unreadable is not None:
-            self.unreadable.append(f"{source.past.path!r}: {keepsake.unreadable}")
-        self._readings.append(_reading(source, keepsake, pictures))
+        if reader.unreadable is not None:
+            self.unreadable.append(f"{source.session.path!r}: {reader.unreadable}")
+        self._pending.append(_pending_session(source, reader, entries))
         self.progress.done += source.bytes
 
-    def _develop(self, kept: StoredImage, source: SessionSource) -> Future[Entry]:
-        self._room.acquire()
-        future = self._pool.submit(make_entry, kept, source.past.thread_id, self._shelf, originals=self._originals)
-        future.add_done_callback(lambda _: self._room.release())
+    def _submit(self, stored: StoredImage, source: SessionSource) -> Future[Entry]:
+        self._slots.acquire()
+        thread_id = source.session.thread_id
+        future = self._pool.submit(make_entry, stored, thread_id, self._folder, originals=self._originals)
+        future.add_done_callback(lambda _: self._slots.release())
         return future
 
-    def _finish(self, *, waiting: bool) -> None:
-        """Put the sessions into the index whose pictures are done, in their order."""
-        while self._readings and (waiting or all(entry.done() for entry in self._readings[0].pictures)):
-            self._check()
-            self._put(self._readings.popleft())
+    def _store_finished(self, *, wait: bool) -> None:
+        """Store the sessions whose pictures are finished in the index, in order; ``wait`` for all of them."""
+        while self._pending and (wait or all(entry.done() for entry in self._pending[0].entries)):
+            self._check_interrupt()
+            self._store(self._pending.popleft())
 
-    def _put(self, reading: _Reading) -> None:
-        made = (future.result() for future in reading.pictures)
+    def _store(self, session: _PendingSession) -> None:
+        finished = (future.result() for future in session.entries)
         entries = [
-            bounded(replace(entry, file=reading.files.get(entry.digest), codex_version=reading.codex_version))
-            for entry in made
+            replace(entry, saved_path=session.saved_paths.get(entry.digest), codex_version=session.codex_version)
+            for entry in finished
         ]
-        if reading.torn is not None:
-            entries.append(bounded(reading.torn))
-        self._index.put(reading.source, entries, whole=reading.whole)
+        if session.damaged_entry is not None:
+            entries.append(session.damaged_entry)
+        self._index.store(session.source, list(map(limit_entry, entries)), is_complete=session.is_complete)
 
-    def _check(self) -> None:
+    def _check_interrupt(self) -> None:
         if self._interrupt.signum is not None:
-            told = "interrupted before the page was made"
-            raise Interrupted(told, signum=self._interrupt.signum, hint="run it again: what was read is remembered")
+            message = "interrupted before the page was written"
+            hint = "run it again: the sessions read so far are remembered"
+            raise Interrupted(message, signum=self._interrupt.signum, hint=hint)
 
 
-def _reading(source: SessionSource, keepsake: SessionReader, pictures: list[Future[Entry]]) -> _Reading:
-    """What is kept of a session until its pictures are done; of its records nothing, which may be large."""
-    return _Reading(
-        source=source, pictures=pictures, codex_version=keepsake.codex_version,
-        files={name_of(digest): path for digest, path in keepsake.files.items()},
-        torn=_torn(source, keepsake) if keepsake.torn else None, whole=keepsake.unreadable is None,
+def _pending_session(source: SessionSource, reader: SessionReader, entries: list[Future[Entry]]) -> _PendingSession:
+    """What is needed of a session once its pictures are finished, without its records, which may be large."""
+    return _PendingSession(
+        source=source, entries=entries, codex_version=reader.codex_version,
+        saved_paths={short_digest(digest): path for digest, path in reader.files.items()},
+        damaged_entry=_damaged_entry(source, reader) if reader.is_damaged else None,
+        is_complete=reader.unreadable is None,
     )  # fmt: skip
 
 
-def _torn(source: SessionSource, keepsake: SessionReader) -> Entry:
-    """A picture of which the record is there and its bytes are not."""
-    setting = keepsake.setting
+def _damaged_entry(source: SessionSource, reader: SessionReader) -> Entry:
+    """The entry of a picture whose record has no usable bytes."""
+    context = reader.context
     return Entry(
-        digest=name_of(hashlib.sha256(source.mark.encode()).digest()), time=source.past.time,
-        thread_id=source.past.thread_id, prompt=setting.prompt, model=setting.model, shown=len(setting.references),
-        codex_version=keepsake.codex_version, broken="its record is torn or no base64",
+        digest=short_digest(hashlib.sha256(source.fingerprint.encode()).digest()), time=source.session.created_at,
+        thread_id=source.session.thread_id, prompt=context.prompt, model=context.model,
+        reference_count=len(context.references), codex_version=reader.codex_version,
+        damage="its record is incomplete or not valid base64",
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The page as HTML: everything that came from outside is escaped, and nothing but what stands in it may run or load.
+"""The page as HTML. All text from sessions is escaped, and only the page's own style and script can run.
 
-The content security policy allows the one style and the one script of the page by their hashes, and pictures from
-beside the page; without the script it is still a page of pictures that can be opened.
+The content security policy allows that style and that script by their hashes, and pictures next to the page. Without
+scripts, the page still shows the pictures and links them.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from urllib.parse import quote
 
 from codex_imagegen import render
 from codex_imagegen._version import __version__
-from codex_imagegen.gallery.entry import Entry, thumbnail
+from codex_imagegen.gallery.entry import Entry, thumbnail_name
 
 MARKER = "codex-imagegen gallery"
-"""How a page of ours names its maker, in its first kilobyte."""
+"""The generator that every gallery names in its first kilobyte."""
 
 _POLICY = (
     "default-src 'none'; img-src 'self' file:; style-src '{style}'; script-src '{script}'; base-uri 'none'; "
     "form-action 'none'"
 )
-_EMPTY = """<section class="notice">
+_EMPTY_SECTION = """<section class="notice">
 <h2>No pictures yet</h2>
 <p>{}</p>
 </section>
 """
 _SCRIPTS = ("grid.js", "view.js", "search.js")
 _ALT_CHARS = 200
-_KEPT = {"\n", "\t"}
+_ALLOWED_CONTROLS = {"\n", "\t"}
 
 
 class Page:
-    """One page. ``entries`` gives the ``count`` pictures, newest first, each time that it is called.
+    """One page. Each call of ``entries`` gives the ``count`` pictures, newest first.
 
-    ``folder`` is that of their files. The page names ``home``, the Codex home, and ``since``, the words of ``--since``.
+    ``folder`` has their files. The page names ``home``, the Codex home, and ``since``, the value of ``--since``.
     """
 
     def __init__(
@@ -55,61 +55,62 @@ class Page:
         self._home, self._since = home, since
 
     def parts(self) -> Iterator[str]:
-        """The page, piece by piece."""
+        """The page in parts."""
         count = self._count
-        style, script = _text("page.css"), "".join(map(_text, _SCRIPTS))
+        style, script = _web_file("page.css"), "".join(map(_web_file, _SCRIPTS))
         policy = _POLICY.format(style=_hash(style), script=_hash(script))
-        whole = Template(_text("page.html")).substitute(
+        html = Template(_web_file("page.html")).substitute(
             generator=MARKER, policy=policy, title="Pictures made with Codex", style=style, script=script,
             folder=escape(self._folder), count=render.plural(count, "picture"), about=self._about(), pictures="\0",
             data="\0",
         )  # fmt: skip
-        before, between, after = whole.split("\0")
-        yield before
-        yield from self._months() if count else (_EMPTY.format(self._nothing()),)
-        yield between
+        head, middle, tail = html.split("\0")
+        yield head
+        yield from self._months() if count else (_EMPTY_SECTION.format(self._empty_text()),)
+        yield middle
         yield from self._data()
-        yield after
+        yield tail
 
     def _months(self) -> Iterator[str]:
-        """A section for each month: the script fills its list, and without a script the pictures stand beside it."""
+        """A section for each month. The script fills its list; without scripts, the browser shows the other one."""
         first = 0
         for month, entries in groupby(self._entries(), key=_month):
-            pictures = [self._picture(entry) for entry in entries]
-            last = first + len(pictures)
+            items = [self._list_item(entry) for entry in entries]
+            last = first + len(items)
             yield (
                 f'<section class="month" data-from="{first}" data-to="{last}">\n'
-                f'<h2>{month} <span>{len(pictures):,}</span></h2>\n<ul class="grid" role="list"></ul>\n'
+                f'<h2>{month} <span>{len(items):,}</span></h2>\n<ul class="grid" role="list"></ul>\n'
                 '<noscript><ul class="grid">\n'
             )
-            yield from pictures
+            yield from items
             yield "</ul></noscript>\n</section>\n"
             first = last
 
-    def _picture(self, entry: Entry) -> str:
-        words = escape(_alt(entry))
-        if entry.broken is not None:
-            return f"<li>Damaged picture: {words}</li>\n"
+    def _list_item(self, entry: Entry) -> str:
+        alt = escape(_alt_text(entry))
+        if entry.damage is not None:
+            return f"<li>Damaged picture: {alt}</li>\n"
+        full = self._folder + entry.full_name(originals=self._originals)
+        thumbnail = self._folder + thumbnail_name(entry.digest)
         return (
-            f'<li><a href="{self._folder}{entry.full(originals=self._originals)}"><img width="{entry.width}" '
-            f'height="{entry.height}" src="{self._folder}{thumbnail(entry.digest)}" alt="{words}" loading="lazy"></a>'
-            "</li>\n"
+            f'<li><a href="{full}"><img width="{entry.width}" height="{entry.height}" src="{thumbnail}" alt="{alt}" '
+            'loading="lazy"></a></li>\n'
         )
 
     def _data(self) -> Iterator[str]:
-        """What the script knows, as JSON that can't end the element that it stands in."""
-        comma = "\n"
+        """The entries for the script, as JSON that can't close its ``<script>`` element."""
+        separator = "\n"
         for entry in self._entries():
-            yield comma + json.dumps(self._facts(entry), separators=(",", ":")).replace("<", "\\u003c")
-            comma = ",\n"
+            yield separator + json.dumps(self._entry_data(entry), separators=(",", ":")).replace("<", "\\u003c")
+            separator = ",\n"
 
-    def _facts(self, entry: Entry) -> dict[str, Any]:
-        moment = time.localtime(entry.time)
-        whole = entry.broken is None
+    def _entry_data(self, entry: Entry) -> dict[str, Any]:
+        created = time.localtime(entry.time)
+        is_whole = entry.damage is None
         return {
             "id": entry.digest,
-            "date": time.strftime("%Y-%m-%d", moment),
-            "when": f"{moment.tm_mday} {time.strftime('%B %Y, %H:%M', moment)}" if entry.time else "Undated",
+            "date": time.strftime("%Y-%m-%d", created),
+            "when": f"{created.tm_mday} {time.strftime('%B %Y, %H:%M', created)}" if entry.time else "Undated",
             "prompt": _clean(entry.prompt),
             "revised": _clean(entry.revised_prompt) if entry.revised_prompt != entry.prompt else None,
             "model": _clean(entry.model),
@@ -117,33 +118,33 @@ class Page:
             "thread": entry.thread_id,
             "width": entry.width,
             "height": entry.height,
-            "size": f"{entry.width} × {entry.height}" if whole else None,
-            "weight": f"{(entry.format or '').upper()}, {render.size(entry.bytes)}" if whole else None,
+            "size": f"{entry.width} × {entry.height}" if is_whole else None,
+            "file": f"{(entry.format or '').upper()}, {render.size(entry.bytes)}" if is_whole else None,
             "transparent": entry.transparent,
-            "full": entry.full(originals=self._originals) if whole else None,
-            "saved": "file://" + quote(os.fsencode(entry.file)) if entry.file else None,
+            "full": entry.full_name(originals=self._originals) if is_whole else None,
+            "saved": "file://" + quote(os.fsencode(entry.saved_path)) if entry.saved_path else None,
             "references": entry.references,
-            "shown": entry.shown,
-            "broken": _clean(entry.broken),
+            "referenceCount": entry.reference_count,
+            "damage": _clean(entry.damage),
         }
 
     def _about(self) -> str:
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime())
+        created = time.strftime("%Y-%m-%d %H:%M", time.localtime())
         since = f", since {self._since}" if self._since else ""
-        return escape(f"Made {made} by codex-imagegen {__version__}, of {_clean(self._home)}{_clean(since)}.")
+        return escape(f"Created {created} by codex-imagegen {__version__} from {_clean(self._home)}{_clean(since)}.")
 
-    def _nothing(self) -> str:
-        where = f"<code>{escape(_clean(self._home) or '')}</code>"
-        told = "holds no picture" + (f" made since {escape(_clean(self._since) or '')}" if self._since else "")
-        return f"{where} {told}. Make one, and run <code>codex-imagegen gallery</code> again."
+    def _empty_text(self) -> str:
+        home = f"<code>{escape(_clean(self._home) or '')}</code>"
+        since = f" since {escape(_clean(self._since) or '')}" if self._since else ""
+        return f"{home} has no pictures{since}. Make one, and run <code>codex-imagegen gallery</code> again."
 
 
-def _text(name: str) -> str:
+def _web_file(name: str) -> str:
     return (files("codex_imagegen.gallery") / "web" / name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:
-    """The hash of an inline style or script, as a policy names it."""
+    """The hash of an inline style or script for the content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -151,16 +152,16 @@ def _month(entry: Entry) -> str:
     return time.strftime("%B %Y", time.localtime(entry.time)) if entry.time else "Undated"
 
 
-def _alt(entry: Entry) -> str:
+def _alt_text(entry: Entry) -> str:
     text = " ".join((_clean(entry.prompt or entry.revised_prompt) or "").split())
     if len(text) > _ALT_CHARS:
         return text[: _ALT_CHARS - 1] + "…"
-    return text or "No prompt is on record"
+    return text or "No prompt recorded"
 
 
 def _clean(text: str | None) -> str | None:
-    """Text from outside without control characters and halves of characters, which no page can hold."""
+    """The text without control characters and lone surrogates, which HTML does not allow."""
     if text is None:
         return None
-    kept = (c for c in text if c in _KEPT or not (c < " " or "\x7f" <= c < "\xa0"))
-    return "".join(kept).encode(errors="replace").decode()
+    allowed = (c for c in text if c in _ALLOWED_CONTROLS or not (c < " " or "\x7f" <= c < "\xa0"))
+    return "".join(allowed).encode(errors="replace").decode()

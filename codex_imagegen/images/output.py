@@ -1,7 +1,4 @@
-"""Where pictures go: names, what is refused before anything is spent, and a write that is whole or not there at all.
-
-A picture that is there already, and is left as it is.
-"""
+"""Outputs: choose names, check them before anything is spent, write atomically, and read a picture that is kept."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import STDOUT, SUFFIXES, PictureFormat, format_of
 
@@ -23,14 +21,15 @@ if TYPE_CHECKING:
 
 
 _MAX_DEFAULT_NAMES = 10_000
+_KEEP_HINT = "move it away, or choose another --out"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place for one picture: an absolute path (or ``"-"`` for stdout) and the format its name promises.
+    """The output of one picture: an absolute path (or ``"-"`` for stdout) and the format that its suffix names.
 
-    ``format`` None: the picture's own. ``numbered``: the name is ours and may move on to the next free number.
-    ``within`` are the folders that it must not leave, if there are any (see ``pictures.bounds``).
+    ``format`` None: the picture's own. ``numbered``: the name was made by this program, and may change to the next free
+    number. ``within`` are folders that the path must not leave, if any (see :mod:`codex_imagegen.files.containment`).
     """
 
     path: str
@@ -54,11 +53,11 @@ def plan(
     within: tuple[str, ...] = (),
     may_be_there: bool = False,
 ) -> tuple[Target, ...]:
-    """The targets of a request, each checked: the name's suffix, that nothing is there, that its folder takes files.
+    """The targets of a request, each checked: its suffix, that nothing is there, and that its folder takes files.
 
-    With ``may_be_there`` a name that is taken is left to the caller. ``within`` are folders that they must not leave;
-    relative names then begin in the first. Raises :class:`UsageError` for a name that can't be meant,
-    :class:`OutExists` and :class:`OutUnwritable`. Makes no folder: a run that fails leaves nothing behind.
+    With ``may_be_there``, a target that exists is not checked. ``within`` are folders that targets must not leave;
+    relative names then begin in the first. Raises :class:`UsageError` for a name that can't be an output,
+    :class:`OutExists` and :class:`OutUnwritable`. Makes no folder, so that a run that fails leaves nothing behind.
     """
     if out == STDOUT and not within:
         return (_stdout(count, wanted),)
@@ -68,8 +67,8 @@ def plan(
         path = os.path.abspath(free(stem + suffix) if count == 1 else stem + suffix)
     else:
         path, numbered = _absolute(containment.inside(out, within, "output") if within else out), False
-    promised = _format_of(path, wanted)
-    targets = tuple(Target(name, promised, force, numbered, within) for name in numbered_names(path, count))
+    format_ = _format_of(path, wanted)
+    targets = tuple(Target(name, format_, force, numbered, within) for name in numbered_names(path, count))
     for target in targets:
         if not (may_be_there and os.path.lexists(target.path)):
             check(target)
@@ -77,7 +76,7 @@ def plan(
 
 
 def numbered_names(path: str, count: int) -> tuple[str, ...]:
-    """``path`` itself for one picture; ``stem-1.png``, ``stem-2.png``, … for more."""
+    """``path`` for one picture; ``stem-1.png``, ``stem-2.png``, … for more."""
     if count == 1:
         return (path,)
     stem, suffix = os.path.splitext(path)
@@ -85,7 +84,7 @@ def numbered_names(path: str, count: int) -> tuple[str, ...]:
 
 
 def check(target: Target) -> None:
-    """Raise what writing to ``target`` would raise now, and leave nothing behind."""
+    """Raise what :func:`write` would raise now; leaves nothing behind."""
     if target.is_stdout:
         return
     if target.within:
@@ -100,20 +99,16 @@ def check(target: Target) -> None:
         )
     try:
         with containment.opened(folder, target.within) as at:
-            descriptor, probe = atomic.create(folder, ".codex-imagegen-probe", at)
-            os.close(descriptor)
-            os.unlink(probe, dir_fd=at)
+            atomic.check_writable(folder, at)
     except OSError as error:
         raise _unwritable(target.path, error) from error
 
 
 def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
-    """Write the bytes as they are, whole or not at all, and say what is there now.
+    """Write the bytes unchanged and atomically, and describe the file.
 
-    Raises :class:`OutExists` when something is there by now and ``force`` is off, :class:`OutUnwritable` else.
+    Raises :class:`OutExists` if something is there by now and ``force`` is off, else :class:`OutUnwritable`.
     """
-    import hashlib
-
     from codex_imagegen.results import Image
 
     if target.is_stdout:
@@ -139,7 +134,7 @@ def _stdout(count: int, wanted: PictureFormat | None) -> Target:
     if sys.stdout is None:
         raise OutUnwritable("stdout can't be written: it is closed", hint="give --out a file name")
     if sys.stdout.isatty():
-        raise UsageError("a picture would spoil this terminal", hint="redirect stdout, or give --out a file name")
+        raise UsageError("a picture can't be printed on a terminal", hint="redirect stdout, or give --out a file name")
     return Target(STDOUT, wanted)
 
 
@@ -154,19 +149,19 @@ def _absolute(out: str) -> str:
 
 def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
     suffix = os.path.splitext(path)[1]
-    promised = format_of(path)
-    if promised is None:
-        named = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
-        raise UsageError(f"--out can't be a picture with {named}", hint="end it in .png, .jpg or .webp")
-    if wanted is not None and wanted != promised:
+    format_ = format_of(path)
+    if format_ is None:
+        described = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
+        raise UsageError(f"--out can't be a picture with {described}", hint="end it in .png, .jpg or .webp")
+    if wanted is not None and wanted != format_:
         raise UsageError(
             f"--format {wanted} and a name that ends in {suffix} contradict each other", hint="leave one out"
         )
-    return promised
+    return format_
 
 
 def free(name: str) -> str:
-    """The name itself, or with ``-2``, ``-3`` and so on the first that nothing has."""
+    """The first free name of ``name``, and the same with ``-2``, ``-3``, and so on."""
     stem, suffix = os.path.splitext(name)
     for number in range(2, _MAX_DEFAULT_NAMES):
         if not os.path.lexists(name):
@@ -191,7 +186,7 @@ def _check_free(target: Target) -> None:
 
 
 def _write_file(data: bytes, target: Target) -> str:
-    # --force through a symlink replaces the file that it points to, as a shell's redirection would
+    # with --force, a symbolic link's target is replaced, as a shell's redirection would do
     path = os.path.realpath(target.path) if target.force else target.path
     folder = os.path.dirname(path)
     try:
@@ -240,29 +235,26 @@ def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwrita
     )
 
 
-_HINT = "move it away, or choose another --out"
-
-
 def existing_image(path: str) -> Image:
-    """What is at ``path``, decoded whole; raises :class:`OutExists` where that is no picture."""
+    """Decode and describe the picture at ``path``; raises :class:`OutExists` for a file that is not a picture."""
     from codex_imagegen.results import Image
 
     data = _read(path)
     try:
         found = decode_picture(data)
     except DamagedImage as error:
-        raise OutExists(f"{path!r} is there already and is no picture: {error}", hint=_HINT) from error
+        raise OutExists(f"{path!r} is there already and is no picture: {error}", hint=_KEEP_HINT) from error
     digest = hashlib.sha256(data).hexdigest()
     return Image(path, found.format, found.width, found.height, len(data), digest)
 
 
 def _read(path: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo must not hang us
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OutExists(f"{path!r} is there already and is no picture", hint=_HINT)
-        with open(descriptor, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
+    except NotRegularFile as error:
+        raise OutExists(f"{path!r} is there already and is no picture", hint=_KEEP_HINT) from error
     except OSError as error:
-        raise OutUnwritable(f"{path!r} is there already and can't be read: {error.strerror}", hint=_HINT) from error
+        raise OutUnwritable(
+            f"{path!r} is there already and can't be read: {error.strerror}", hint=_KEEP_HINT
+        ) from error

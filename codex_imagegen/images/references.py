@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, field
+from io import BufferedReader
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
 from codex_imagegen.files import containment
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import PictureFormat
 
@@ -50,16 +51,14 @@ def load(path: str, within: tuple[str, ...] = ()) -> Reference:
     return Reference(path, data, picture.format, (picture.width, picture.height))
 
 
-def _open(path: str, within: tuple[str, ...]) -> int:
-    # O_NONBLOCK: do not wait for a writer of a fifo; no effect on a regular file
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+def _open(path: str, within: tuple[str, ...]) -> BufferedReader:
     if not within:
-        return os.open(path, flags)
+        return open_regular(path)
     real = os.path.realpath(containment.inside(path, within, "reference"))
     if real in within:  # a folder of ``within`` itself, whose parent is outside
-        return os.open(real, flags)
+        return open_regular(real)
     with containment.opened(os.path.dirname(real), within) as at:
-        return os.open(os.path.basename(real), flags | os.O_NOFOLLOW, dir_fd=at)
+        return open_regular(os.path.basename(real), follow=False, at=at)
 
 
 def _read(path: str, within: tuple[str, ...]) -> bytes:
@@ -69,20 +68,20 @@ def _read(path: str, within: tuple[str, ...]) -> bytes:
             hint="download it first, or use --backend runcomfy, which accepts https addresses and costs money",
         )
     try:
-        descriptor = _open(path, within)
+        file = _open(path, within)
+    except NotRegularFile as error:
+        message = f"the reference {path!r} is not a file"
+        raise ReferenceNotImage(message, hint="give a PNG, JPEG or WebP file") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name has a NUL in it"
         raise ReferenceMissing(
             f"the reference {path!r} can't be read: {reason}", hint="check the path given to --ref"
         ) from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):  # open() would raise an error of its own for a folder
-        os.close(descriptor)
-        raise ReferenceNotImage(f"the reference {path!r} is not a file", hint="give a PNG, JPEG or WebP file")
-    with open(descriptor, "rb") as file:
-        if status.st_size > MAX_BYTES:
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
             raise ReferenceNotImage(
-                f"the reference {path!r} has {status.st_size:,} bytes, more than {MAX_BYTES:,}",
+                f"the reference {path!r} has {size:,} bytes, more than {MAX_BYTES:,}",
                 hint="give a smaller copy of it",
             )
         return file.read(MAX_BYTES + 1)

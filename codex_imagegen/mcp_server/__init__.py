@@ -1,1 +1,1 @@
-"""The MCP server: the program as tools of an agent, over stdin and stdout; needs the extra ``mcp``."""
+"""The MCP server: the program as tools for an agent, over stdin and stdout; needs the extra ``mcp``."""

@@ -1,9 +1,7 @@
-"""The calls that the tools take: arguments made sure of, the story told by the rooms below, and its answer.
+"""Handle tool calls: check the arguments, make or recover the pictures, and return the result.
 
-The doctor's report, asked of a process of its own.
-
-It ends every Codex of its process that is still at work when its time is up, and those of other calls must not be
-among them.
+The doctor runs in its own process: on a timeout it ends every Codex of its process, which must not be those of other
+calls.
 """
 
 from __future__ import annotations
@@ -32,149 +30,149 @@ from codex_imagegen.values import parse_object
 
 _Work = Work[CallToolResult]
 _HINT = "see the schema of the tool"
+DOCTOR_LIMIT_SEC = 60.0
+"""The doctor's checks run at once, and each has its own timeout."""
 
 
-class Calls:
-    """Answers calls. ``on_defect`` makes an error of the tree out of any other exception, and keeps its traceback."""
+class CallHandler:
+    """Handles calls. ``on_defect`` turns any other exception into an error of the tree, and saves its traceback."""
 
     def __init__(self, settings: Settings, on_defect: Callable[[Exception], ImagegenError]) -> None:
-        self.tools: dict[str, Tool] = {tool.name: tool for tool in tools.tools(settings)}
+        self.tools: dict[str, Tool] = {tool.name: tool for tool in tools.build_tools(settings)}
         self._settings, self._on_defect = settings, on_defect
-        self._paid = anyio.CapacityLimiter(settings.jobs)
-        self._free = anyio.CapacityLimiter(settings.jobs)
-        self._owed = UndeliveredImages()
+        self._paid_slots = anyio.CapacityLimiter(settings.jobs)
+        self._free_slots = anyio.CapacityLimiter(settings.jobs)
+        self._undelivered = UndeliveredImages()
 
     async def answer(self, name: str, arguments: Mapping[str, Any], progress: Progress) -> CallToolResult:
-        """The answer of a known tool; raises nothing but a cancellation."""
+        """Answer a call of a known tool; raises nothing but a cancellation."""
         try:
-            found = self._checked(self.tools[name], arguments)
+            values = self._check_arguments(self.tools[name], arguments)
             if name == "doctor":
-                return await self._settled(self._examining(), progress, self._free)
+                return await self._run(self._doctor_work(), progress, self._free_slots)
             if name == "recover_image":
-                return await self._settled(self._recovering(found), progress, self._free)
-            return await self._drawn(found, name, progress)
+                return await self._run(self._recovery_work(values), progress, self._free_slots)
+            return await self._generate(values, name, progress)
         except ImagegenError as error:
-            return results.of_error(error, self._settings)
+            return results.format_error(error, self._settings)
         except Exception as error:  # noqa: BLE001 - the boundary
-            return results.of_error(self._on_defect(error), self._settings)
+            return results.format_error(self._on_defect(error), self._settings)
 
     def refuse(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult | None:
-        """The answer of a call whose arguments are not valid Unicode; None where there is no such tool."""
+        """Refuse a call whose arguments are not valid Unicode; None if there is no such tool."""
         if name not in self.tools:
             return None
-        odd = ", ".join(repr(key) for key, value in arguments.items() if not unreadable.is_text({key: value}))
-        told = f"{odd or 'the request'} must be valid Unicode text"
-        return results.of_error(UsageError(told, hint="send it without half a surrogate pair"), self._settings)
+        invalid = [repr(key) for key, value in arguments.items() if not unreadable.is_valid_unicode({key: value})]
+        message = f"{', '.join(invalid) or 'the request'} must be valid Unicode text"
+        return results.format_error(UsageError(message, hint="send it without half a surrogate pair"), self._settings)
 
-    async def _settled(self, work: _Work, progress: Progress, limiter: anyio.CapacityLimiter) -> CallToolResult:
-        outcome = await run_work(work, progress, limiter)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+    async def _run(self, work: _Work, progress: Progress, limiter: anyio.CapacityLimiter) -> CallToolResult:
+        result = await run_work(work, progress, limiter)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    async def _drawn(self, found: dict[str, Any], name: str, progress: Progress) -> CallToolResult:
-        """Draw, and keep account of what is owed: from before the call waits for its turn until it is answered."""
-        request = self._request(found, name)
-        call = self._owed.begun(request.prompt, request.count, request.backend)
+    async def _generate(self, values: dict[str, Any], name: str, progress: Progress) -> CallToolResult:
+        """Make the pictures; they count as undelivered from before the call waits for its turn until it is answered."""
+        request = self._build_request(values, name)
+        call = self._undelivered.add(request.prompt, request.count, request.backend)
         try:
-            answer = await self._settled(self._drawing(request, call), progress, self._paid)
-        except BaseException as error:  # a cancellation, too
-            call.failed(error)
+            answer = await self._run(self._generation_work(request, call), progress, self._paid_slots)
+        except BaseException as error:  # including a cancellation
+            call.fail(error)
             raise
-        call.answered()
+        call.finish()
         return answer
 
-    def _examining(self) -> _Work:
-        return lambda interrupt, _tell: results.of_checkup(examined(self._settings, interrupt))
+    def _doctor_work(self) -> _Work:
+        return lambda interrupt, _tell: results.format_doctor_report(run_doctor(self._settings, interrupt))
 
-    def _checked(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments that were given, of their types; raises :class:`UsageError`."""
+    def _check_arguments(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the names and types of the given arguments; raises :class:`UsageError`."""
         known = tool.input_schema["properties"]
         for name in arguments:
             if name not in known:
                 raise UsageError(f"{tool.name} has no argument {name!r}", hint=options.closest(name, known))
         kinds = {"thread_id": options.TYPES["prompt"]}
-        found = {
+        values = {
             name: options.typed(name, value, hint=_HINT, kind=kinds.get(name))
             for name, value in arguments.items()
             if value is not None
         }
-        missing = [name for name in tool.input_schema["required"] if not found.get(name)]
+        missing = [name for name in tool.input_schema["required"] if not values.get(name)]
         if missing:
             raise UsageError(f"{tool.name} needs {' and '.join(missing)}", hint=_HINT)
-        return found
+        return values
 
-    def _request(self, found: dict[str, Any], name: str) -> Request:
+    def _build_request(self, values: dict[str, Any], name: str) -> Request:
         settings = self._settings
-        backend = found.setdefault("backend", settings.backends[0])
+        backend = values.setdefault("backend", settings.backends[0])
         if backend not in settings.backends:
             raise UsageError(f"{name} is not offered with {backend!r}", hint=f"use {' or '.join(settings.backends)}")
-        if found.get("count", 1) > MAX_COUNT:
-            raise UsageError(f"--count can't be {found['count']} here", hint=f"give a number from 1 to {MAX_COUNT}")
+        if values.get("count", 1) > MAX_COUNT:
+            raise UsageError(f"--count can't be {values['count']} here", hint=f"give a number from 1 to {MAX_COUNT}")
         return replace(
-            options.request(found),
+            options.request(values),
             within=settings.roots,
             refs_within=settings.ref_roots,
             codex=settings.codex,
             codex_args=settings.codex_args,
         )
 
-    def _drawing(self, request: Request, call: Call) -> _Work:
+    def _generation_work(self, request: Request, call: Call) -> _Work:
         def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> CallToolResult:
-            def hear(event: Event) -> None:
-                call.hear(event)
-                tell(_numbered(event, request.count))
+            def on_event(event: Event) -> None:
+                call.record(event)
+                tell(_add_number(event, request.count))
 
-            call.result = generation.generate(request, interrupt=interrupt, tell=hear)
-            return results.of_result(call.result, self._settings)
+            call.result = generation.generate(request, interrupt=interrupt, tell=on_event)
+            return results.format_result(call.result, self._settings)
 
         return work
 
-    def _recovering(self, found: dict[str, Any]) -> _Work:
-        thread = found.get("thread_id") or self._owed.thread()
+    def _recovery_work(self, values: dict[str, Any]) -> _Work:
+        thread = values.get("thread_id") or self._undelivered.find_thread()
         if not layout.THREAD_ID.match(thread):
-            raise UsageError(f"{thread!r} is no thread_id", hint="give the one that a failure or a result named")
-        look = options.parse(size=found.get("size"), fit=found.get("fit", False))
-        place = RecoveryOutput(found.get("out"), None, found.get("force", False), look, self._settings.roots)
+            raise UsageError(f"{thread!r} is not a thread_id", hint="give the one that a failure or a result named")
+        image_options = options.parse(size=values.get("size"), fit=values.get("fit", False))
+        output = RecoveryOutput(
+            values.get("out"), None, values.get("force", False), image_options, self._settings.roots
+        )
 
         def work(_interrupt: Interrupt, _tell: Callable[[Event], None]) -> CallToolResult:
             try:
-                result = write.recover([thread], place)
+                result = write.recover([thread], output)
             except NoPicture:
-                self._owed.settled(thread)
+                self._undelivered.remove(thread)
                 raise
-            self._owed.settled(thread)
-            return results.of_result(result, self._settings)
+            self._undelivered.remove(thread)
+            return results.format_result(result, self._settings)
 
         return work
 
 
-def _numbered(event: Event, count: int) -> Event:
-    """The event with the picture that it tells of, where there are several."""
+def _add_number(event: Event, count: int) -> Event:
+    """Add the number of the picture to the event's message, if there are several pictures."""
     if count == 1 or event.index is None or event.message:
         return event
     return replace(event, message=f"picture {event.index + 1} of {count}")
 
 
-LIMIT_SEC = 60.0
-"""Each of its checks has a time of its own, and they all run at once."""
-
-
-def examined(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
-    """What ``codex-imagegen doctor --json`` prints; raises :class:`Interrupted` when somebody asks to stop."""
-    # -P: a module in the working folder, which a model may write to, is no part of this program
+def run_doctor(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
+    """Return the report of ``codex-imagegen doctor --json``; raises :class:`Interrupted` when the interrupt is set."""
+    # -P: don't import modules from the working folder, which a model may write to
     argv = [sys.executable, "-P", "-m", "codex_imagegen", "doctor", "--json"]
     argv += ["--codex", settings.codex] if settings.codex else []
     silent = subprocess.DEVNULL
     with subprocess.Popen(argv, stdin=silent, stdout=subprocess.PIPE, stderr=silent) as child:
-        unhook = interrupt.on_set(child.terminate)
+        unsubscribe = interrupt.on_set(child.terminate)
         try:
-            out, _none = child.communicate(timeout=LIMIT_SEC)
+            out, _none = child.communicate(timeout=DOCTOR_LIMIT_SEC)
         except subprocess.TimeoutExpired:
             child.kill()
-            raise InternalError("the doctor gave no answer", hint="run: codex-imagegen doctor") from None
+            raise InternalError("the doctor did not end in time", hint="run: codex-imagegen doctor") from None
         finally:
-            unhook()
+            unsubscribe()
     interrupt.check()
     report = parse_object(out)
     if report is None:

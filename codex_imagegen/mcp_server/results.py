@@ -1,6 +1,6 @@
-"""What a call is answered with: words for the model, a preview, and the promised JSON object as structured content.
+"""The result of a tool call: a text for the model, previews, and the JSON object of ``--json`` as structured content.
 
-A picture small enough for a message: the file itself where it is, else a copy with fewer pixels.
+A preview is the picture itself if it is small enough for a message, or else a copy with fewer pixels.
 """
 
 from __future__ import annotations
@@ -28,56 +28,62 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-_COMMAND = re.compile(r"codex-imagegen recover ([0-9a-f-]{36}) --out .+\Z", re.DOTALL)
-"""What a hint of the command line ends with (see ``generation``), once Codex had begun a session."""
-_HALF = re.compile("[\ud800-\udfff]")
+_RECOVER_COMMAND = re.compile(r"codex-imagegen recover ([0-9a-f-]{36}) --out .+\Z", re.DOTALL)
+"""The end of a command-line hint (see ``generation``) after Codex started a session."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+MAX_SIDE = 1024
+"""Pixels: as large as a conversation shows it, and smaller than the size that models scale pictures down to."""
+_MIN_SIDE = 32
+_QUALITY = 85
+_SCALE = 0.75
 
 
-def of_error(error: ImagegenError, settings: Settings) -> CallToolResult:
-    """The answer of a call that failed."""
-    return of_result(render.failed(error), settings)
+def format_error(error: ImagegenError, settings: Settings) -> CallToolResult:
+    """Make the answer of a failed call."""
+    return format_result(render.failed(error), settings)
 
 
-def of_result(result: Result, settings: Settings) -> CallToolResult:
-    """The answer of a call that came to its end; it is an error where no picture came."""
-    failures = tuple(replace(failure, error=_hinted(failure.error)) for failure in result.failures)
-    result = replace(result, error=_hinted(result.error) if result.error else None, failures=failures)
-    blocks: list[ContentBlock] = [TextContent(text=_HALF.sub("\ufffd", "\n".join(_lines(result))))]
+def format_result(result: Result, settings: Settings) -> CallToolResult:
+    """Make the answer of a completed call; it is an error if there is no picture."""
+    failures = tuple(replace(failure, error=_rewrite_hint(failure.error)) for failure in result.failures)
+    result = replace(result, error=_rewrite_hint(result.error) if result.error else None, failures=failures)
+    blocks: list[ContentBlock] = [TextContent(text=_SURROGATES.sub("\ufffd", "\n".join(_text_lines(result))))]
     if settings.preview_kb and result.images:
         limit = settings.preview_kb * 1000 // len(result.images)
-        blocks += [block for image in result.images if (block := _preview(image, limit, settings))]
+        blocks += [block for image in result.images if (block := _preview_block(image, limit, settings))]
     return CallToolResult(
-        content=blocks, structured_content=_sound(render.envelope(result)), is_error=not result.images
+        content=blocks, structured_content=_replace_surrogates(render.envelope(result)), is_error=not result.images
     )
 
 
-def of_checkup(report_: dict[str, Any]) -> CallToolResult:
-    """The answer of the doctor: what it found is no failure of the call."""
-    lines = [_check(check) for check in report_["checks"]]
-    lines.insert(0, "Pictures can be made here." if report_["ok"] else "No picture can be made here as it is.")
-    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content=_sound(report_))
+def format_doctor_report(report: dict[str, Any]) -> CallToolResult:
+    """Make the answer of the doctor; problems that it finds are not an error of the call."""
+    lines = [_format_check(check) for check in report["checks"]]
+    lines.insert(0, "Pictures can be made here." if report["ok"] else "No picture can be made here as it is.")
+    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content=_replace_surrogates(report))
 
 
-def _sound(value: dict[str, Any]) -> dict[str, Any]:
-    """The same without halves of surrogate pairs, which the SDK can't send; the text of a path may have some."""
-    return dict(json.loads(_HALF.sub("\ufffd", json.dumps(value, ensure_ascii=False))))
+def _replace_surrogates(value: dict[str, Any]) -> dict[str, Any]:
+    """Replace unpaired surrogates, which the SDK can't send; a path may contain some."""
+    return dict(json.loads(_SURROGATES.sub("\ufffd", json.dumps(value, ensure_ascii=False))))
 
 
-def _check(check: dict[str, Any]) -> str:
+def _format_check(check: dict[str, Any]) -> str:
     hint = f" ({check['hint']})" if check["hint"] else ""
     return render.plain(f"{check['status']}: {check['name']}: {check['message']}{hint}")
 
 
-def _hinted(error: ErrorInfo) -> ErrorInfo:
-    """The same error, whose hint has the tool instead of the command."""
-    hint = _COMMAND.sub(r'call recover_image with thread_id "\1"', error.hint) if error.hint else None
+def _rewrite_hint(error: ErrorInfo) -> ErrorInfo:
+    """Replace the recover command in the error's hint by the tool."""
+    hint = _RECOVER_COMMAND.sub(r'call recover_image with thread_id "\1"', error.hint) if error.hint else None
     return replace(error, hint=hint)
 
 
-def _lines(result: Result) -> Iterator[str]:
+def _text_lines(result: Result) -> Iterator[str]:
     yield from (image.path for image in result.images)
     if result.error:
-        yield _failure(result.error)
+        yield _error_line(result.error)
     for image in result.images:
         yield f"{image.width} x {image.height} {image.format}, {image.bytes:,} bytes"
     if result.thread_id:
@@ -86,59 +92,51 @@ def _lines(result: Result) -> Iterator[str]:
         yield render.plain(f"warning: {warning.message}")
 
 
-def _failure(error: ErrorInfo) -> str:
+def _error_line(error: ErrorInfo) -> str:
     spent = {True: "Quota or money was used.", False: "Nothing was spent.", None: "Something may have been spent."}
     hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-    until = f" It ends at {_when(error.resets_at)}." if error.resets_at else ""
+    until = f" It ends at {_format_time(error.resets_at)}." if error.resets_at else ""
     return render.plain(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
 
 
-def _when(at: int) -> str:
-    return time.strftime(f"%Y-%m-%d %H:%M %Z ({at} in Unix seconds)", time.localtime(at))
+def _format_time(unix_seconds: int) -> str:
+    return time.strftime(f"%Y-%m-%d %H:%M %Z ({unix_seconds} in Unix seconds)", time.localtime(unix_seconds))
 
 
-def _preview(image: Image, limit: int, settings: Settings) -> ImageContent | None:
-    """The picture that was written, unless something else is in its place by now; no answer fails for want of it."""
+def _preview_block(image: Image, limit: int, settings: Settings) -> ImageContent | None:
+    """A preview of the written picture, or None if the file has changed or can't be read."""
     try:
         data = references.load(image.path, settings.roots).data
-        small = preview(data, limit) if hashlib.sha256(data).hexdigest() == image.sha256 else None
+        content = preview(data, limit) if hashlib.sha256(data).hexdigest() == image.sha256 else None
     except (ImagegenError, OSError, ValueError):
         return None
-    return None if small is None else ImageContent(data=small[0], mime_type=small[1])
-
-
-MAX_SIDE = 1024
-"""Pixels: as large as it is shown in a conversation, and less than what models scale pictures down to."""
-
-_MIN_SIDE = 32
-_QUALITY = 85
-_STEP = 0.75
+    return None if content is None else ImageContent(data=content[0], mime_type=content[1])
 
 
 def preview(data: bytes, limit: int) -> tuple[str, str] | None:
-    """The picture as (base64 of at most ``limit`` characters, its MIME type), or None where no copy is small enough."""
+    """Return (base64 of at most ``limit`` characters, its MIME type), or None if no copy is small enough."""
     with decoded(data) as (image, kind):
         if max(image.size) <= MAX_SIDE and len(text := _base64(data)) <= limit:
             return text, f"image/{kind}"
         side = MAX_SIDE
         while side >= _MIN_SIDE:
-            copy, kind_of_copy = _copy(image, side)
+            copy, mime_type = _scale_down(image, side)
             if len(text := _base64(copy)) <= limit:
-                return text, kind_of_copy
-            side = int(side * _STEP)
+                return text, mime_type
+            side = int(side * _SCALE)
     return None
 
 
-def _copy(image: PillowImage, side: int) -> tuple[bytes, str]:
-    """A copy of at most so many pixels on a side: a JPEG, or a PNG where something shines through."""
-    transparent = image.has_transparency_data
-    small = image.convert("RGBA" if transparent else "RGB")
-    small.thumbnail((side, side))
+def _scale_down(image: PillowImage, side: int) -> tuple[bytes, str]:
+    """Make a copy of at most ``side`` pixels on each side: a JPEG, or a PNG if the picture is transparent."""
+    is_transparent = image.has_transparency_data
+    copy = image.convert("RGBA" if is_transparent else "RGB")
+    copy.thumbnail((side, side))
     target = io.BytesIO()
-    if transparent:
-        small.save(target, "PNG", optimize=True)
+    if is_transparent:
+        copy.save(target, "PNG", optimize=True)
         return target.getvalue(), "image/png"
-    small.save(target, "JPEG", quality=_QUALITY)
+    copy.save(target, "JPEG", quality=_QUALITY)
     return target.getvalue(), "image/jpeg"
 
 

@@ -1,4 +1,4 @@
-"""The server itself, on stdin and stdout: it ends when its client goes away, or when it is told to."""
+"""The MCP server on stdin and stdout: it ends when its client disconnects, or on a signal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from codex_imagegen._version import __version__
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.mcp_server import unreadable
-from codex_imagegen.mcp_server.calls import Calls
+from codex_imagegen.mcp_server.calls import CallHandler
 from codex_imagegen.mcp_server.settings import Settings
 from codex_imagegen.mcp_server.tools import INSTRUCTIONS
 
@@ -34,15 +34,15 @@ NAME = "codex-imagegen"
 
 
 def serve(settings: Settings, interrupt: Interrupt, on_defect: Callable[[Exception], ImagegenError]) -> None:
-    """Serve until stdin ends or the interrupt is set; every Codex has gone when this returns."""
+    """Serve until stdin ends or the interrupt is set; every Codex has ended when this returns."""
     try:
-        calls = Calls(settings, on_defect)
+        calls = CallHandler(settings, on_defect)
         anyio.run(_serve, _server(calls), calls.refuse, interrupt)
-    except* BrokenPipeError:  # the client reads no longer: it has gone, as where stdin ends
+    except* BrokenPipeError:  # the client no longer reads: it has disconnected, as when stdin ends
         pass
 
 
-def _server(calls: Calls) -> Server[Any]:
+def _server(calls: CallHandler) -> Server[Any]:
     async def list_tools(_ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=list(calls.tools.values()))
 
@@ -65,57 +65,57 @@ def _server(calls: Calls) -> Server[Any]:
     )
 
 
-async def _serve(server: Server[Any], refuse: unreadable.Refuse, interrupt: Interrupt) -> None:
+async def _serve(server: Server[Any], refuse: unreadable.RefuseCall, interrupt: Interrupt) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_ending, interrupt, group.cancel_scope)
-        # the SDK's own stdin can't be cancelled while nothing comes; its stdout it keeps from everybody else
-        lines = _Lines(refuse)
+        group.start_soon(_cancel_on_interrupt, interrupt, group.cancel_scope)
+        # a read of the SDK's own stdin can't be cancelled; its stdout is closed to everything else in this process
+        lines = _StdinLines(refuse)
         async with stdio_server(stdin=cast("Any", lines)) as (read, write):
             lines.answer = write.send
-            lines.opened.set()
+            lines.is_ready.set()
             await server.run(read, write, server.create_initialization_options())
         group.cancel_scope.cancel()
 
 
-async def _ending(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
-    """End everything when the interrupt is set, by a signal handler or another thread."""
-    asked, loop = anyio.Event(), asyncio.get_running_loop()
-    unhook = interrupt.on_set(lambda: cast("None", loop.call_soon_threadsafe(asked.set)))
+async def _cancel_on_interrupt(interrupt: Interrupt, scope: anyio.CancelScope) -> None:
+    """Cancel everything when the interrupt is set, by a signal handler or another thread."""
+    is_set, loop = anyio.Event(), asyncio.get_running_loop()
+    unsubscribe = interrupt.on_set(lambda: cast("None", loop.call_soon_threadsafe(is_set.set)))
     try:
-        await asked.wait()
+        await is_set.wait()
         scope.cancel()
     finally:
-        unhook()
+        unsubscribe()
 
 
-class _Lines:
-    """Standard input, line by line, read in a thread that is left alone with it when the server ends.
+class _StdinLines:
+    """The lines of stdin, read in a thread that is abandoned when the server ends.
 
-    A request that the SDK could not read is answered here, through ``answer``, from when ``opened`` is set.
+    A request that the SDK can't read is answered here, through ``answer``. Nothing is read before ``is_ready`` is set.
     """
 
-    def __init__(self, refuse: unreadable.Refuse) -> None:
+    def __init__(self, refuse: unreadable.RefuseCall) -> None:
         self._refuse = refuse
-        self.opened = anyio.Event()
+        self.is_ready = anyio.Event()
         self.answer: Callable[[SessionMessage], Awaitable[None]]
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        await self.opened.wait()
+        await self.is_ready.wait()
         while data := await to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True):
-            line = data.decode(errors="surrogateescape")  # other bytes than UTF-8 are half surrogate pairs then
+            line = data.decode(errors="surrogateescape")  # bytes that are not UTF-8 become half surrogate pairs
             answer = unreadable.answer(line, self._refuse)
             if answer is None:
                 yield line
             else:
-                await self.answer(SessionMessage(cast("Any", _Answer(answer))))
+                await self.answer(SessionMessage(cast("Any", _RawMessage(answer))))
 
 
-class _Answer:
-    """A line as the SDK's messages are: an id may have half a surrogate pair, which no message of its own can have."""
+class _RawMessage:
+    """A line in the form of the SDK's messages, which can't have an id with half a surrogate pair."""
 
     def __init__(self, line: str) -> None:
         self._line = line
 
-    def model_dump_json(self, **_how: object) -> str:
-        """The line."""
+    def model_dump_json(self, **_options: object) -> str:
+        """Return the line."""
         return self._line

@@ -1,4 +1,4 @@
-"""What the server's owner allows, said once when it starts: a calling model can't change it."""
+"""The server's settings, given once when it starts: a calling model can't change them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from codex_imagegen.backends import BACKENDS
 from codex_imagegen.errors import UsageError
 
 PREVIEW_KB = 700
-"""Of 1,000 characters of base64: hosts take tool results of some 1 MB, and the words beside it need room."""
+"""In 1,000 characters of base64: hosts accept tool results of about 1 MB, which hold the text as well."""
 
 JOBS = 4
-"""Calls that are worked on at once: hosts send a handful, and one that waits comes nearer to its host's patience."""
+"""Calls that run at once: hosts send a handful, and a call that waits comes closer to its host's timeout."""
 
 MAX_COUNT = 10
-"""Pictures of one call: what a model asks for by mistake, or was talked into, costs no more than that."""
+"""Pictures of one call: the limit of what a model can spend by mistake, or through a prompt injection."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``roots`` are real paths of folders for pictures, ``ref_roots`` of those for references; relative paths begin in
-    the first. ``backends`` are those that a call may choose, the first the default; ``codex_args`` go to every Codex.
+    """The folders, backends and limits of a server.
+
+    ``roots`` are the real paths of folders for pictures, ``ref_roots`` of folders for references; relative paths start
+    in the first. ``backends`` are those that a call may choose, the first is the default. ``codex_args`` are passed to
+    every Codex.
     """
 
     roots: tuple[str, ...]
@@ -35,52 +38,52 @@ class Settings:
 
 
 def at_least(option: str, number: int, least: int) -> int:
-    """The number; raises :class:`UsageError` for a smaller one."""
+    """Return the number; raises :class:`UsageError` if it is smaller than ``least``."""
     if number < least:
         raise UsageError(f"{option} can't be {number}", hint=f"give a number from {least}")
     return number
 
 
 def backends(names: Sequence[str]) -> tuple[str, ...]:
-    """The ways to a picture that are offered; raises :class:`UsageError` for one that is unknown."""
+    """Return the backends that calls may choose; raises :class:`UsageError` for an unknown one."""
     for name in names:
         if name not in BACKENDS:
             raise UsageError(f"there is no backend {name!r}", hint="use codex or runcomfy")
     return tuple(dict.fromkeys(names)) or ("codex",)
 
 
-def folders(roots: Sequence[str], more_for_refs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Where pictures may be written, and where references may be read: by default in the working folder.
+def folders(roots: Sequence[str], extra_ref_roots: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The folders where pictures may be written, and where references may be read; by default the working folder.
 
-    Raises :class:`UsageError` for what is no folder, and where the working folder would be no bounds at all.
+    Raises :class:`UsageError` for a path that is not a folder, and for a working folder that is ``/`` or the home.
     """
-    out = tuple(_folder("--root", root) for root in roots) or (_working_folder(),)
-    refs = tuple(_folder("--ref-root", root) for root in more_for_refs)
+    out = tuple(_resolve_folder("--root", root) for root in roots) or (_working_folder(),)
+    refs = tuple(_resolve_folder("--ref-root", root) for root in extra_ref_roots)
     return out, tuple(dict.fromkeys((*out, *refs)))
 
 
-def _folder(option: str, path: str) -> str:
+def _resolve_folder(option: str, path: str) -> str:
     real = os.path.realpath(os.path.expanduser(path)) if path and "\0" not in path else path
     if not os.path.isdir(real):
-        raise UsageError(f"{option} {path!r} is no folder", hint="name a folder that is there")
-    return _nameable(real)
+        raise UsageError(f"{option} {path!r} is not a folder", hint="name an existing folder")
+    return _check_unicode(real)
 
 
 def _working_folder() -> str:
     here = os.path.realpath(os.curdir)
     if here in {os.sep, os.path.realpath(os.path.expanduser("~"))}:
         raise UsageError(
-            f"the working folder is {here!r}, and a model should not write all over it",
-            hint="name the folders for its pictures: codex-imagegen mcp --root DIR",
+            f"the working folder is {here!r}, and a model should not write just anywhere in it",
+            hint="name the folders for pictures: codex-imagegen mcp --root DIR",
         )
-    return _nameable(here)
+    return _check_unicode(here)
 
 
-def _nameable(folder: str) -> str:
-    """The folder; raises :class:`UsageError` for one that no message of the protocol can name."""
+def _check_unicode(folder: str) -> str:
+    """Return the folder; raises :class:`UsageError` if no message of the protocol can contain its name."""
     try:
         folder.encode()
     except UnicodeEncodeError as error:
-        told = f"the name of the folder {folder!r} is no Unicode text, so no client can be told of it"
-        raise UsageError(told, hint="choose another folder with --root DIR") from error
+        message = f"the name of the folder {folder!r} is not Unicode text, so no message to a client can contain it"
+        raise UsageError(message, hint="choose another folder with --root DIR") from error
     return folder

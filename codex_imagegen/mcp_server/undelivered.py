@@ -1,8 +1,8 @@
-"""Which picture ``recover_image`` means where no thread is named: one that this server was asked for and owes.
+"""Undelivered images: which picture ``recover_image`` means if no thread is named.
 
-Several calls may be at work at once, of one agent or of several behind one host, and nothing in a request says whose it
-is. So only what can't be mistaken is taken: the one picture that was asked for and not delivered, or else the only one
-of the last call. Everything else is refused with the threads that may be meant.
+Several calls may run at once, of one agent or of several behind one host, and no request says whose it is. So a picture
+is chosen only if there is no doubt: the one picture that was requested and not delivered, or else the only picture of
+the last call. Everything else is refused with the threads that may be meant.
 """
 
 from __future__ import annotations
@@ -19,56 +19,56 @@ from codex_imagegen.results import ErrorInfo, Result
 
 _MAX_CALLS = 100
 _PROMPT_CHARS = 40
-_NONE = "this server has made no picture yet, so there is no last one"
-_NAME_IT = "give the thread_id; the user can run: codex-imagegen recover --list"
+_NO_PICTURE = "this server has made no picture yet, so there is no last one"
+_THREAD_HINT = "give the thread_id; the user can run: codex-imagegen recover --list"
 
 
 @dataclass(eq=False)
 class Call:
-    """One call that draws: the threads of its pictures by their index, and the indexes of those that it owes.
+    """One call for pictures: their threads by index, and the indexes of those that are not delivered.
 
-    ``beside`` are the numbers of the calls that were at work at the same time. RunComfy knows no threads: once such a
-    call has ended it owes nothing that could be recovered.
+    ``concurrent`` has the numbers of the calls that ran at the same time. RunComfy has no threads: once such a call has
+    ended, nothing of it can be recovered.
     """
 
     number: int
     prompt: str
-    owes: set[int]
+    undelivered: set[int]
     backend: str = "codex"
-    beside: set[int] = field(default_factory=set)
+    concurrent: set[int] = field(default_factory=set)
     threads: dict[int, str] = field(default_factory=dict)
-    began: float = field(default_factory=time.time)
-    is_at_work: bool = True
+    started_at: float = field(default_factory=time.time)
+    is_running: bool = True
     result: Result | None = None
 
-    def hear(self, event: Event) -> None:
-        """Note the thread that makes a picture."""
+    def record(self, event: Event) -> None:
+        """Record the thread that makes a picture."""
         if event.thread_id and event.index is not None:
             self.threads[event.index] = event.thread_id
 
-    def answered(self) -> None:
-        """Note that the result was given to who asked."""
+    def finish(self) -> None:
+        """Record that the result was delivered to the client."""
         failures = self.result.failures if self.result else ()
-        self.owes = {failure.index for failure in failures if self._may_owe(failure.index, failure.error)}
-        self.is_at_work = False
+        self.undelivered = {failure.index for failure in failures if self._may_have(failure.index, failure.error)}
+        self.is_running = False
 
-    def failed(self, error: BaseException) -> None:
-        """Note that the call brought nothing: it failed, or was cancelled, whatever was written by then."""
-        told = error if isinstance(error, ImagegenError) else None
-        self.owes = {index for index in self.owes if self._may_owe(index, told)}
-        self.is_at_work = False
+    def fail(self, error: BaseException) -> None:
+        """Record that nothing was delivered: the call failed or was cancelled, whatever it had written by then."""
+        known_error = error if isinstance(error, ImagegenError) else None
+        self.undelivered = {index for index in self.undelivered if self._may_have(index, known_error)}
+        self.is_running = False
 
-    def _may_owe(self, index: int, error: ImagegenError | ErrorInfo | None) -> bool:
-        """Whether a picture that was not delivered may be there.
+    def _may_have(self, index: int, error: ImagegenError | ErrorInfo | None) -> bool:
+        """Whether a picture that was not delivered may exist.
 
-        Who was told that nothing was spent before there was a session looks for no picture. Who cancelled was told
-        nothing: until it is clear which picture is meant, no other call's takes its place.
+        A client that was informed that nothing was spent, before there was a session, expects no picture. A client that
+        cancelled was informed of nothing: its picture stays ambiguous, and no other call's picture replaces it.
         """
         if self.backend == "runcomfy":
             return False
         if error is None or error.code == Interrupted.code:
             return True
-        return _may_be_there(error) and (index in self.threads or error.spent is not False)
+        return _may_exist(error) and (index in self.threads or error.spent is not False)
 
 
 @dataclass(frozen=True)
@@ -78,66 +78,66 @@ class _Picture:
 
 
 class UndeliveredImages:
-    """The calls of a server, of which the last hundred are remembered; it may be used from several threads."""
+    """The last hundred calls of a server, and what they did not deliver; may be used from several threads."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
         self._number = 0
         self._lock = threading.Lock()
 
-    def begun(self, prompt: str, count: int, backend: str = "codex") -> Call:
-        """Note a call, before it waits for its turn."""
+    def add(self, prompt: str, count: int, backend: str = "codex") -> Call:
+        """Add a call, before it waits for its turn."""
         with self._lock:
             self._number += 1
             call = Call(self._number, prompt, set(range(count)), backend)
             for other in self._calls:
-                if other.is_at_work:
-                    other.beside.add(call.number)
-                    call.beside.add(other.number)
+                if other.is_running:
+                    other.concurrent.add(call.number)
+                    call.concurrent.add(other.number)
             self._calls = [*self._calls, call][-_MAX_CALLS:]
         return call
 
-    def settled(self, thread: str) -> None:
-        """Note that the picture of a thread was fetched, or that none is there to be had."""
-        for call in self._all():
-            if not call.is_at_work:
-                call.owes = {index for index in call.owes if call.threads.get(index) != thread}
+    def remove(self, thread: str) -> None:
+        """Remove the picture of a thread: it was fetched, or does not exist."""
+        for call in self._copy():
+            if not call.is_running:
+                call.undelivered = {index for index in call.undelivered if call.threads.get(index) != thread}
 
-    def thread(self) -> str:
-        """The thread that is meant where none is named; raises :class:`UsageError` where that is not certain."""
-        calls = [call for call in self._all() if call.owes or call.threads]  # the others were refused
-        pictures = [_Picture(call, call.threads.get(index)) for call in calls for index in sorted(call.owes)]
+    def find_thread(self) -> str:
+        """The thread that is meant if none is named; raises :class:`UsageError` if that is ambiguous."""
+        calls = [call for call in self._copy() if call.undelivered or call.threads]  # the others were refused
+        pictures = [_Picture(call, call.threads.get(index)) for call in calls for index in sorted(call.undelivered)]
         if not pictures and calls:
-            last = [call for call in calls if call is calls[-1] or call.number in calls[-1].beside]
+            last = [call for call in calls if call is calls[-1] or call.number in calls[-1].concurrent]
             pictures = [_Picture(call, thread) for call in last for thread in tuple(call.threads.values())]
         if len(pictures) == 1 and pictures[0].thread:
             return pictures[0].thread
-        raise _unclear([picture for picture in pictures if picture.thread], len(pictures))
+        raise _ambiguous([picture for picture in pictures if picture.thread], len(pictures))
 
-    def _all(self) -> list[Call]:
+    def _copy(self) -> list[Call]:
         with self._lock:
             return list(self._calls)
 
 
-def _may_be_there(error: ImagegenError | ErrorInfo) -> bool:
-    """Whether a picture may have landed all the same: not where Codex never ran, or says that it made none."""
+def _may_exist(error: ImagegenError | ErrorInfo) -> bool:
+    """Whether a picture may exist after this error: not if Codex never ran, or reports that it made none."""
     was_refused = 2 <= error.exit_code <= 4 or (error.exit_code == 73 and error.spent is False)
     return error.code not in NOTHING_MADE and not was_refused
 
 
-def _unclear(pictures: list[_Picture], number: int) -> UsageError:
-    if not number:
-        return UsageError(_NONE, hint=_NAME_IT)
+def _ambiguous(pictures: list[_Picture], count: int) -> UsageError:
+    if not count:
+        return UsageError(_NO_PICTURE, hint=_THREAD_HINT)
     if not pictures:
-        told = "the picture that was not delivered has no session yet, or never had one"
-        return UsageError(f"{told}, so there is nothing to recover", hint=_NAME_IT)
-    told = f"which picture is meant is not certain: {number} that this server was asked for may be"
-    return UsageError(told, hint=f"give the thread_id of yours: {'; '.join(_listed(pictures))}")
+        message = "the picture that was not delivered has no session yet, or never had one"
+        return UsageError(f"{message}, so there is nothing to recover", hint=_THREAD_HINT)
+    message = f"it is not certain which picture is meant: {count} that were requested from this server may be"
+    return UsageError(message, hint=f"give the thread_id of yours: {'; '.join(_describe(pictures))}")
 
 
-def _listed(pictures: list[_Picture]) -> Iterator[str]:
+def _describe(pictures: list[_Picture]) -> Iterator[str]:
     for picture in reversed(pictures):
         prompt = " ".join(picture.call.prompt[: _PROMPT_CHARS * 4].split())
         short = prompt if len(prompt) <= _PROMPT_CHARS else prompt[:_PROMPT_CHARS].rstrip() + "…"
-        asked = time.strftime("%H:%M:%S", time.localtime(picture.call.began))
-        yield f'{picture.thread} (asked for at {asked}, "{short}")'
+        started_at = time.strftime("%H:%M:%S", time.localtime(picture.call.started_at))
+        yield f'{picture.thread} (requested at {started_at}, "{short}")'

@@ -1,4 +1,4 @@
-"""One call at work: in a thread of its own, with word of how it goes on, and stopped when its client asks for that."""
+"""Run one call in its own thread, with progress notifications, and stop it when its client cancels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from codex_imagegen import render
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event
 
-BEAT_SEC = 5.0
-"""How often a client hears that its call is still at work: many end a call that is silent for a minute."""
+HEARTBEAT_SEC = 5.0
+"""Seconds between progress notifications: many clients end a call that is silent for a minute."""
 
 T = TypeVar("T")
 Work = Callable[[Interrupt, Callable[[Event], None]], T]
@@ -23,57 +23,58 @@ Progress = Callable[[float, str], Awaitable[None]]
 
 
 async def run_work(work: Work[T], progress: Progress, limiter: anyio.CapacityLimiter) -> T | Exception:
-    """What becomes of ``work``, which waits for its turn first: what it gives back, or what it raised.
+    """Wait for a free slot, run ``work``, and return its result or the exception that it raised.
 
-    Cancelled, it asks the work to end, and returns when it has: Codex is gone then, and nothing is left behind.
+    When cancelled, it interrupts the work and returns once the work has ended: Codex is gone then, and nothing is left.
     """
-    interrupt, pulse = Interrupt(), _Pulse(progress, "at work" if limiter.available_tokens else "waiting for its turn")
+    interrupt = Interrupt()
+    reporter = _ProgressReporter(progress, "running" if limiter.available_tokens else "waiting for its turn")
     loop = asyncio.get_running_loop()
 
-    def tell(event: Event) -> None:  # in whatever thread makes the picture
-        loop.call_soon_threadsafe(pulse.hear, event)
+    def tell(event: Event) -> None:  # called in the thread that makes the picture
+        loop.call_soon_threadsafe(reporter.record, event)
 
     def attempt() -> T | Exception:
         try:
             interrupt.check()
             return work(interrupt, tell)
-        except Exception as error:  # noqa: BLE001 - raised in here it would come out in a group
+        except Exception as error:  # noqa: BLE001 - if raised here, it would come out in an exception group
             return error
 
     async with anyio.create_task_group() as group:
-        group.start_soon(_stopping, interrupt)
-        group.start_soon(pulse.beat)
-        outcome = await to_thread.run_sync(attempt, limiter=limiter)
+        group.start_soon(_interrupt_on_cancel, interrupt)
+        group.start_soon(reporter.run)
+        result = await to_thread.run_sync(attempt, limiter=limiter)
         group.cancel_scope.cancel()
-    return outcome
+    return result
 
 
-async def _stopping(interrupt: Interrupt) -> None:
-    """Set the flag when this is cancelled: the thread, which no cancellation reaches, ends by it."""
+async def _interrupt_on_cancel(interrupt: Interrupt) -> None:
+    """Set the interrupt when this task is cancelled: a cancellation does not reach the thread, the interrupt does."""
     try:
         await anyio.sleep_forever()
     finally:
         interrupt.set()
 
 
-class _Pulse:
-    """Tells of each step at once, and of the last one again and again; ``progress`` gets the seconds since the call."""
+class _ProgressReporter:
+    """Reports each step at once, and repeats the last one; ``progress`` gets the seconds since the call."""
 
     def __init__(self, progress: Progress, step: str) -> None:
-        self._progress, self._step, self._began = progress, step, time.monotonic()
-        self._heard = anyio.Event()
+        self._progress, self._step, self._started = progress, step, time.monotonic()
+        self._has_changed = anyio.Event()
 
-    def hear(self, event: Event) -> None:
-        """Note a step that there are words for; called in the event loop."""
+    def record(self, event: Event) -> None:
+        """Record a step, if it has a text; called in the event loop."""
         if event.stage in render.STAGES:
             self._step = render.stage(event)
-            self._heard.set()
+            self._has_changed.set()
 
-    async def beat(self) -> None:
-        """Tell, for ever."""
+    async def run(self) -> None:
+        """Report until cancelled."""
         while True:
-            self._heard = anyio.Event()
-            elapsed = time.monotonic() - self._began
+            self._has_changed = anyio.Event()
+            elapsed = time.monotonic() - self._started
             await self._progress(elapsed, f"{self._step}, {elapsed:.0f} s")
-            with anyio.move_on_after(BEAT_SEC):
-                await self._heard.wait()
+            with anyio.move_on_after(HEARTBEAT_SEC):
+                await self._has_changed.wait()

@@ -1,1 +1,1 @@
-"""What our own runs have left in Codex's home: counted, and removed when that is asked for; nobody else's, ever."""
+"""Measures and removes the sessions that this program's own runs left in the Codex home, and no other sessions."""

@@ -1,14 +1,14 @@
-"""Taking one session away: by Codex itself, which knows its databases too, or by removing its files."""
+"""Removes one session: by Codex, which also updates its databases, or by removing the files."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 
-from codex_imagegen.codex.appserver.client import AppServer, Refused
+from codex_imagegen.codex.appserver.client import AppServer, RequestRefused
 from codex_imagegen.codex.install import config, npm
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.sessions import layout
@@ -16,16 +16,16 @@ from codex_imagegen.errors import CodexFailed, CodexMissing, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.prune.scan import OwnSession
 
-HAND = "no Codex that can delete sessions was found: the files were removed, and Codex's databases still name them"
+NO_CODEX = "no Codex that can delete sessions was found: the files were removed, but Codex's databases still list them"
 
 FINISH_SEC = 5.0
-"""How long a deletion that has begun may go on after an interrupt: cut off, it would leave the session's pictures."""
+"""Seconds that a started deletion may take after an interrupt: if it was cut off, the pictures would be left."""
 
 
 class Remover:
-    """A context that removes sessions. ``by_hand`` says why Codex does not do it, or None while it does.
+    """A context that removes sessions. ``without_codex`` says why Codex does not do it, or None while it does.
 
-    ``codex`` is what the user gave as the CLI; only one that was given must be there: :class:`CodexMissing`.
+    ``codex`` is the CLI that the user named. Raises :class:`CodexMissing` only if a named one is missing.
     """
 
     def __init__(
@@ -33,16 +33,16 @@ class Remover:
     ) -> None:
         self._home, self._environment, self._interrupt = codex_home, environment, interrupt
         self._server: AppServer | None = None
-        self.by_hand: str | None = None
+        self.without_codex: str | None = None
         try:
             self._codex = npm.binary(command.find_codex(codex, environment))
         except CodexMissing:
             if codex is not None:
                 raise
-            self.by_hand = HAND
+            self.without_codex = NO_CODEX
 
     def __enter__(self) -> Remover:
-        if self.by_hand is None:
+        if self.without_codex is None:
             server = AppServer(
                 self._codex, environment=self._environment, interrupt=self._interrupt,
                 servers=config.servers(self._home),
@@ -50,7 +50,7 @@ class Remover:
             try:
                 self._server = server.__enter__()
             except CodexFailed as error:
-                self.by_hand = f"{HAND} ({error.message})"
+                self.without_codex = f"{NO_CODEX} ({error.message})"
         return self
 
     def __exit__(
@@ -59,61 +59,62 @@ class Remover:
         if self._server is not None:
             self._server.__exit__(kind, error, trace)
 
-    def remove(self, own: OwnSession, *, keep_pictures: bool = False) -> None:
-        """Remove the session: by Codex first, who may refuse, and then its pictures.
+    def remove(self, session: OwnSession, *, keep_pictures: bool = False) -> None:
+        """Remove the session: first by Codex, which may refuse, then its pictures.
 
-        By hand its pictures go first, so that what a kill leaves of it is still known to be ours.
+        Without Codex, the pictures are removed before the rollout: after a kill, what is left is still known as ours.
 
-        Raises :class:`Refused` where Codex keeps it, :class:`OutUnwritable` where the files can't be removed, and
-        :class:`CodexFailed` where Codex is there no more.
+        Raises :class:`RequestRefused` where Codex keeps it, :class:`OutUnwritable` where the files can't be removed,
+        and :class:`CodexFailed` where Codex has ended.
         """
-        folder = layout.pictures_folder(self._home, own.thread_id)
+        folder = layout.pictures_folder(self._home, session.thread_id)
         try:
-            before = os.path.lexists(folder)
+            had_folder = os.path.lexists(folder)
             if self._server is not None:
-                self._ask(self._server, own.thread_id)
-            gone = before and not os.path.lexists(folder)
+                self._request_deletion(self._server, session.thread_id)
+            codex_removed = had_folder and not os.path.lexists(folder)
             if not keep_pictures:
                 _remove_pictures(self._home, folder)
-            _remove_file(own.path)
+            _remove_file(session.path)
         except OSError as error:
-            told = f"{error.filename or own.path!r} can't be removed: {error.strerror}"
-            raise OutUnwritable(told, hint="see who may write there") from error
-        if gone and keep_pictures:  # no build does that (0.141.0 to 0.169.0)
+            message = f"{error.filename or session.path!r} can't be removed: {error.strerror}"
+            raise OutUnwritable(message, hint="check the permissions") from error
+        if codex_removed and keep_pictures:  # no build does that (0.141.0 to 0.169.0)
             raise CodexFailed(
-                f"this Codex removes pictures, too: those of {own.thread_id} are gone", hint="stop using it"
+                f"this Codex also removes pictures: those of {session.thread_id} are gone",
+                hint="don't use it with --keep-pictures",
             )
 
-    def _ask(self, server: AppServer, thread_id: str) -> None:
+    def _request_deletion(self, server: AppServer, thread_id: str) -> None:
         try:
-            server.ask("thread/delete", {"threadId": thread_id}, finish_sec=FINISH_SEC)
-        except Refused as error:
-            if not error.unknown:
+            server.request("thread/delete", {"threadId": thread_id}, finish_sec=FINISH_SEC)
+        except RequestRefused as error:
+            if not error.is_unknown_method:
                 raise
             self.__exit__(None, None, None)
-            self._server, self.by_hand = None, HAND
+            self._server, self.without_codex = None, NO_CODEX
 
 
 def _remove_pictures(codex_home: str, folder: str) -> None:
-    """Remove the files of a folder that really lies in the Codex home, and the folder if nothing else is in it."""
+    """Remove the files of a folder that is really in the Codex home, and the folder if nothing else is in it."""
     if os.path.realpath(folder) != folder or not folder.startswith(codex_home + os.sep) or not os.path.lexists(folder):
         return
     with os.scandir(folder) as entries:
         files = [entry.path for entry in entries if entry.is_file(follow_symlinks=False)]
     for path in files:
-        _removed(os.unlink, path)
-    with contextlib.suppress(OSError):  # a folder in it is nobody's that we know
+        _unlink(path)
+    with contextlib.suppress(OSError):  # it has a folder, which is not ours
         os.rmdir(folder)
 
 
 def _remove_file(path: str) -> None:
     if os.path.realpath(os.path.dirname(path)) == os.path.dirname(path):
-        _removed(os.unlink, path)
+        _unlink(path)
 
 
-def _removed(remove: Callable[[str], object], path: str) -> None:
+def _unlink(path: str) -> None:
     try:
         if not stat.S_ISLNK(os.lstat(path).st_mode):
-            remove(path)
+            os.unlink(path)
     except FileNotFoundError:
         pass

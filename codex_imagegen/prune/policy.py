@@ -1,8 +1,7 @@
-"""Which of our sessions may go, and why the others stay; asked again of each just before it goes."""
+"""Decides which of our sessions may be removed; :mod:`run` checks each again just before its removal."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
@@ -14,94 +13,82 @@ from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import fallback, inspect, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader
+from codex_imagegen.files.locks import is_locked
 from codex_imagegen.prune.scan import OwnSession
 
 Reason = Literal["too-recent", "running", "unfinished", "continued", "forked", "only-copy", "unreadable"]
 REASONS: dict[Reason, str] = {
     "too-recent": "not old enough",
-    "running": "at work, or written to a moment ago",
-    "unfinished": "cut off, and its working folder is still there",
-    "continued": "somebody went on with it",
-    "forked": "another session goes on from it",
-    "only-copy": "holds a picture that is in no file of generated_images",
+    "running": "running, or written to a moment ago",
+    "unfinished": "interrupted, and the working folder still exists",
+    "continued": "continued later, with more than one turn",
+    "forked": "another session is a fork of it",
+    "only-copy": "has a picture that no file of generated_images has",
     "unreadable": "can't be read",
 }
-"""Why a session stays, in the order in which it is asked."""
+"""Why a session is kept."""
 
 QUIET_SEC = 600.0
-"""A rollout that was written to in this time may be at work, whatever else there is to see."""
+"""A rollout that was written to within this time counts as running, whatever else is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may go: sessions to which nothing has become for ``older_than_sec``; with or without their pictures."""
+    """What may be removed: sessions unchanged for ``older_than_sec``, with or without their pictures."""
 
     codex_home: str
     older_than_sec: float
     keep_pictures: bool = False
 
 
-def reason(own: OwnSession, rule: Policy, forked: Set[str]) -> Reason | None:
-    """Why this session stays, or None: it may go. ``forked`` are the threads that others go on from."""
-    if time.time() - own.changed < rule.older_than_sec:
+def find_reason(session: OwnSession, rule: Policy, forked: Set[str]) -> Reason | None:
+    """Why this session is kept, or None if it may be removed. ``forked`` are the threads that have a fork."""
+    if time.time() - session.changed_at < rule.older_than_sec:
         return "too-recent"
-    if is_running(own, rule.codex_home):
+    if is_running(session, rule.codex_home):
         return "running"
-    if any(os.path.lexists(folder) for folder in workspace.places(own.folder)):
+    if any(os.path.lexists(folder) for folder in workspace.places(session.folder)):
         return "unfinished"
-    return "forked" if own.thread_id in forked else _within(own, rule)
+    return "forked" if session.thread_id in forked else _reason_in_rollout(session, rule)
 
 
-def _within(own: OwnSession, rule: Policy) -> Reason | None:
-    """What only the rollout itself can say."""
+def _reason_in_rollout(session: OwnSession, rule: Policy) -> Reason | None:
+    """The reason that only the rollout's contents can give."""
     try:
-        if inspect.has_multiple_turns(own.path):
+        if inspect.has_multiple_turns(session.path):
             return "continued"
-        return "only-copy" if rule.keep_pictures and _is_only_copy(rule.codex_home, own) else None
+        return "only-copy" if rule.keep_pictures and _is_only_copy(rule.codex_home, session) else None
     except OSError:
         return "unreadable"
 
 
-def is_running(own: OwnSession, codex_home: str) -> bool:
-    """Whether a run, or somebody who goes on with the session, may be at work on it."""
-    quiet = time.time() - own.changed >= QUIET_SEC
-    held = any(workspace.is_held(folder) for folder in workspace.places(own.folder))
-    return not quiet or held or _is_written(codex_home, own.thread_id)
+def is_running(session: OwnSession, codex_home: str) -> bool:
+    """Whether a run, or a Codex that continues the session, may be using it."""
+    is_quiet = time.time() - session.changed_at >= QUIET_SEC
+    is_held = any(workspace.is_held(folder) for folder in workspace.places(session.folder))
+    return not is_quiet or is_held or _is_written(codex_home, session.thread_id)
 
 
-def has_changed(own: OwnSession) -> bool:
-    """Whether the rollout is another than it was when we looked: written to, replaced, or gone behind a link."""
+def has_changed(session: OwnSession) -> bool:
+    """Whether the rollout has changed since the scan: written to, replaced, or behind a link."""
     try:
-        now = os.lstat(own.path)
+        now = os.lstat(session.path)
     except OSError:
         return True
-    same = ("st_ino", "st_dev", "st_size", "st_mtime_ns")
-    return any(getattr(now, name) != getattr(own.status, name) for name in same)
+    fields = ("st_ino", "st_dev", "st_size", "st_mtime_ns")
+    return any(getattr(now, name) != getattr(session.status, name) for name in fields)
 
 
 def _is_written(codex_home: str, thread_id: str) -> bool:
     """Whether a Codex has the thread open to write; from 0.149.0 on it holds a lock while it does."""
-    try:
-        path = os.path.join(codex_home, "thread-writer-locks", f"{thread_id}.lock")
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    path = os.path.join(codex_home, "thread-writer-locks", f"{thread_id}.lock")
+    return is_locked(path, shared=True) is not False
 
 
-def _is_only_copy(codex_home: str, own: OwnSession) -> bool:
-    """Whether the rollout holds a picture that is in none of the thread's files, byte for byte."""
-    past = SessionRef(own.thread_id, own.path)
-    saved = {_digest(data) for data in fallback.saved(layout.pictures_folder(codex_home, own.thread_id))}
-    held = (candidate.data for candidate in SessionReader(codex_home, past).pictures())
-    return any(data is not None and _digest(data) not in saved for data in held)
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
+def _is_only_copy(codex_home: str, session: OwnSession) -> bool:
+    """Whether the rollout has a picture that none of the thread's files has, byte for byte."""
+    ref = SessionRef(session.thread_id, session.path)
+    saved = {
+        hashlib.sha256(data).digest() for data in fallback.saved(layout.pictures_folder(codex_home, session.thread_id))
+    }
+    return any(image.digest not in saved for image in SessionReader(codex_home, ref).pictures())

@@ -1,4 +1,4 @@
-"""The story of a pruning: looked at, judged, and, when that is asked for, removed one by one."""
+"""Runs a prune: scans the sessions, decides which may be removed, and removes them one by one when asked to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from codex_imagegen import render
-from codex_imagegen.codex.appserver.client import Refused
+from codex_imagegen.codex.appserver.client import RequestRefused
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, Interrupted, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
@@ -19,91 +19,95 @@ from codex_imagegen.prune.summary import Summary
 from codex_imagegen.results import ErrorInfo, Warning_
 
 Tell = Callable[[str, int], None]
-"""Hears what is done just now, and how many sessions have been come to."""
+"""Receives what is being done, and the number of the session."""
 
 
 def look(
     older_than_sec: float, *, keep_pictures: bool, interrupt: Interrupt, tell: Tell,
     environment: Mapping[str, str] | None = None,
 ) -> Summary:  # fmt: skip
-    """What our runs have left in the Codex home of ``environment``, and what of it may go. Nothing is changed."""
+    """Find the sessions of our runs in the Codex home of ``environment``, and those that may be removed."""
     codex_home = layout.codex_home(os.environ if environment is None else environment)
     rule = Policy(codex_home, older_than_sec, keep_pictures)
 
-    def told(what: str, number: int) -> None:
+    def report(what: str, number: int) -> None:
         if interrupt.signum is not None:
             raise Interrupted("interrupted; nothing was removed", signum=interrupt.signum, hint="run it again")
         tell(what, number)
 
-    census = scan(codex_home, lambda number: told("looking at sessions", number))
-    tally = Summary(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(census))
-    for number, own in enumerate(census.own, 1):
-        told("looking into our own", number)
-        tally.verdicts.append((own, policy.reason(own, rule, census.forked)))
-    return tally
+    result = scan(codex_home, lambda number: report("scanning sessions", number))
+    summary = Summary(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(result))
+    for number, session in enumerate(result.own, 1):
+        report("checking sessions of this program", number)
+        summary.decisions.append((session, policy.find_reason(session, rule, result.forked)))
+    return summary
 
 
 def remove(
-    tally: Summary, *, codex: str | None, interrupt: Interrupt, tell: Tell,
+    summary: Summary, *, codex: str | None, interrupt: Interrupt, tell: Tell,
     environment: Mapping[str, str] | None = None,
 ) -> Summary:  # fmt: skip
-    """Remove what may go, oldest first, each looked at once more; what became of it is in the tally.
+    """Remove the prunable sessions, oldest first, after a second check of each; the summary has the outcome.
 
-    A signal ends it between two sessions. Raises :class:`CodexMissing` where ``codex`` was given and is not there.
+    A signal ends it between two sessions. Raises :class:`CodexMissing` where ``codex`` was given and is missing.
     """
     environment = os.environ if environment is None else environment
-    rule = Policy(tally.codex_home, tally.older_than_sec, tally.keep_pictures)
-    going = sorted(tally.going, key=lambda own: own.began)
-    tally.dry_run = False
-    remover = Remover(tally.codex_home, codex=codex, environment=environment, interrupt=interrupt)
+    rule = Policy(summary.codex_home, summary.older_than_sec, summary.keep_pictures)
+    prunable = sorted(summary.prunable, key=lambda session: session.created_at)
+    summary.dry_run = False
+    remover = Remover(summary.codex_home, codex=codex, environment=environment, interrupt=interrupt)
     try:
         with remover:
-            for number, own in enumerate(going, 1):
+            for number, session in enumerate(prunable, 1):
                 interrupt.check()
-                tell(f"removing {render.plural(len(going), 'session')}", number)
-                _remove_one(remover, own, rule, tally)
+                tell(f"removing {render.plural(len(prunable), 'session')}", number)
+                _remove_session(remover, session, rule, summary)
     except Interrupted as error:
-        done = f"interrupted when {len(tally.removed):,} of {render.plural(len(going), 'session')} were removed"
-        tally.error = render.error_info(Interrupted(done, signum=error.exit_code - 128, hint="run it again to go on"))
+        message = (
+            f"interrupted after {len(summary.removed):,} of {render.plural(len(prunable), 'session')} were removed"
+        )
+        summary.error = render.error_info(
+            Interrupted(message, signum=error.exit_code - 128, hint="run it again to go on")
+        )
     except CodexFailed as error:
-        tally.error = render.error_info(error)
+        summary.error = render.error_info(error)
     else:
-        tally.error = _failed(tally)
-    if tally.removed and remover.by_hand:
-        tally.warnings.append(Warning_("still-indexed", remover.by_hand))
-    return tally
+        summary.error = _failed(summary)
+    if summary.removed and remover.without_codex:
+        summary.warnings.append(Warning_("still-indexed", remover.without_codex))
+    return summary
 
 
-def _remove_one(remover: Remover, own: OwnSession, rule: Policy, tally: Summary) -> None:
-    if policy.has_changed(own) or policy.is_running(own, rule.codex_home):
-        at = next(index for index, (other, _) in enumerate(tally.verdicts) if other is own)
-        tally.verdicts[at] = (own, "running")
+def _remove_session(remover: Remover, session: OwnSession, rule: Policy, summary: Summary) -> None:
+    if policy.has_changed(session) or policy.is_running(session, rule.codex_home):
+        at = next(index for index, (other, _) in enumerate(summary.decisions) if other is session)
+        summary.decisions[at] = (session, "running")
         return
     try:
-        remover.remove(own, keep_pictures=rule.keep_pictures)
-    except Refused as error:
-        refused = CodexFailed(f"Codex keeps {own.thread_id}: {error}", hint="is it open somewhere?")
-        tally.failures.append((own, render.error_info(refused)))
+        remover.remove(session, keep_pictures=rule.keep_pictures)
+    except RequestRefused as error:
+        refused = CodexFailed(f"Codex keeps {session.thread_id}: {error}", hint="is it open somewhere?")
+        summary.failures.append((session, render.error_info(refused)))
     except OutUnwritable as error:
-        tally.failures.append((own, render.error_info(error)))
+        summary.failures.append((session, render.error_info(error)))
     else:
-        tally.removed.append(own)
+        summary.removed.append(session)
 
 
-def _failed(tally: Summary) -> ErrorInfo | None:
-    if not tally.failures:
+def _failed(summary: Summary) -> ErrorInfo | None:
+    if not summary.failures:
         return None
-    first, tried = tally.failures[0][1], len(tally.failures) + len(tally.removed)
-    told = render.partial_failure(len(tally.failures), tried, "session", first.message, verb="could not be removed")
-    return replace(first, exit_code=1, message=told)
+    first, tried = summary.failures[0][1], len(summary.failures) + len(summary.removed)
+    message = render.partial_failure(
+        len(summary.failures), tried, "session", first.message, verb="could not be removed"
+    )
+    return replace(first, exit_code=1, message=message)
 
 
-def _warnings(census: ScanResult) -> list[Warning_]:
-    told = [
-        Warning_("linked", f"{path!r} is a symbolic link: what is behind it is left alone") for path in census.linked
-    ]
-    if census.packed:
-        count = render.plural(census.packed, "session")
-        packed = f"{count} compressed: whose that is can't be told, and it is left alone"
-        told.append(Warning_("compressed", packed))
-    return told
+def _warnings(result: ScanResult) -> list[Warning_]:
+    warnings = [Warning_("linked", f"{path!r} is a symbolic link and was not searched") for path in result.links]
+    if result.compressed:
+        count = render.plural(result.compressed, "session")
+        message = f"{count} skipped: compressed rollouts can't be read, so they are kept"
+        warnings.append(Warning_("compressed", message))
+    return warnings

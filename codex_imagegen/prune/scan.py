@@ -1,8 +1,9 @@
-"""Which sessions in a Codex home are our own runs'. Of every session the first record is read.
+"""Finds the sessions in a Codex home that this program's own runs made.
 
-A session is ours where three things say so: it is a ``codex exec`` that nobody forked, it worked in a folder of a name
-that our runs make up, and its model was told what our runs tell it. The folder's name alone is no proof, since a user
-can start a Codex there; only where it is right, more than the first record is read.
+Of every session the first record is read. A session is ours if three things are recorded: a ``codex exec`` started it
+and nobody forked it, it worked in a folder with a name that our runs make up, and its model received our runs'
+instructions. The folder's name alone is no proof, since a user can start a Codex there; more than the first record is
+read only where it matches.
 """
 
 from __future__ import annotations
@@ -16,121 +17,121 @@ from dataclasses import dataclass, field
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
+from codex_imagegen.codex.sessions.layout import SessionMeta
 from codex_imagegen.codex.sessions.tail import Tail
 
-_PLACES = ("sessions", "archived_sessions", "generated_images")
+INSTRUCTIONS = (b"This is a run of a picture-making command",)
+"""The beginning of ``codex.command.INSTRUCTIONS`` in each version of this program."""
+
+_FOLDERS = ("sessions", "archived_sessions", "generated_images")
 _MARKS = (workspace.PREFIX.encode(), b'"forked_from_id"')
-"""A first record without either of them is not worth parsing: it has 20 KB, and there are tens of thousands."""
+"""A first record without either is not parsed: it has 20 KB, and there are tens of thousands."""
 
 _SOURCE = "exec"
-"""Our runs are ``codex exec``. Its name for the client is no proof: a fork inherits it, and a variable overrides it."""
-
-
-WORDS = (b"This is a run of a picture-making command",)
-"""How ``codex.command.INSTRUCTIONS`` begins, in each version of this program."""
+"""Our runs are ``codex exec``. The client's name is no proof: a fork inherits it, and a variable overrides it."""
 
 _DEVELOPER = b'"role":"developer"'
 
 
 @dataclass(frozen=True, slots=True)
 class OwnSession:
-    """A session of our own: its rollout as it was when we looked, and what its pictures take besides.
+    """A session of our own: its rollout at the time of the scan, and the size of its pictures.
 
-    ``began`` is in Unix seconds, ``bytes`` is the rollout's size, ``picture_bytes`` that of the files in its folder of
-    ``generated_images``.
+    ``created_at`` is in Unix seconds. ``picture_bytes`` counts the files in its folder of ``generated_images``.
     """
 
     thread_id: str
     path: str
     folder: str
-    began: float
+    created_at: float
     status: os.stat_result
     picture_bytes: int = 0
 
     @property
     def bytes(self) -> int:
-        """All that it takes on disk."""
+        """Bytes on disk: the rollout and the pictures."""
         return self.status.st_size + self.picture_bytes
 
     @property
-    def changed(self) -> float:
-        """When something last became of it, in Unix seconds."""
-        return max(self.began, self.status.st_mtime)
+    def changed_at(self) -> float:
+        """The last change of the rollout, in Unix seconds."""
+        return max(self.created_at, self.status.st_mtime)
 
 
 @dataclass(slots=True)
 class ScanResult:
-    """Our own sessions, newest first; of the others, how many there are and which threads some of them go on from.
+    """Our own sessions, newest first, and what was seen of the others.
 
-    ``packed`` counts the compressed rollouts, of which nobody can tell here whose they are; ``linked`` are the places
-    that are symbolic links, behind which nothing is looked for.
+    ``scanned`` counts all sessions. ``forked`` are the threads that have a fork. ``compressed`` counts the compressed
+    rollouts, whose first record can't be read here. ``links`` are folders that are symbolic links, which are not
+    searched.
     """
 
     own: list[OwnSession] = field(default_factory=list)
-    looked: int = 0
-    packed: int = 0
+    scanned: int = 0
+    compressed: int = 0
     forked: set[str] = field(default_factory=set)
-    linked: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
 
 
 def scan(codex_home: str, tell: Callable[[int], None]) -> ScanResult:
-    """Look at every session; ``tell`` hears how many it were so far."""
-    census = ScanResult()
-    paths = [os.path.join(codex_home, place) for place in _PLACES]
-    census.linked = [path for path in paths if os.path.islink(path)]
-    doubled = history.doubled(codex_home)
-    for past in history.newest(codex_home):
-        if past.path is None or any(past.path.startswith(link + os.sep) for link in census.linked):
+    """Scan every session; ``tell`` receives the number of sessions scanned so far."""
+    result = ScanResult()
+    paths = [os.path.join(codex_home, folder) for folder in _FOLDERS]
+    result.links = [path for path in paths if os.path.islink(path)]
+    duplicates = history.find_duplicates(codex_home)
+    for ref in history.newest(codex_home):
+        if ref.path is None or any(ref.path.startswith(link + os.sep) for link in result.links):
             continue
-        census.looked += 1
-        tell(census.looked)
-        if past.packed:
-            census.packed += 1
+        result.scanned += 1
+        tell(result.scanned)
+        if ref.is_compressed:
+            result.compressed += 1
         else:
-            _look(codex_home, past, census, doubled)
-    return census
+            _scan_session(codex_home, ref, result, duplicates)
+    return result
 
 
-def _look(codex_home: str, past: SessionRef, census: ScanResult, doubled: Set[str]) -> None:
-    line = layout.first_line(past.path or "")
-    owner = layout.parse_meta(line) if any(mark in line for mark in _MARKS) else None
-    if owner is None:
+def _scan_session(codex_home: str, ref: SessionRef, result: ScanResult, duplicates: Set[str]) -> None:
+    line = layout.first_line(ref.path or "")
+    meta = layout.parse_meta(line) if any(mark in line for mark in _MARKS) else None
+    if meta is None:
         return
-    if owner.forked_from:
-        census.forked.add(owner.forked_from.lower())
-    own = _own(codex_home, past, owner, census.linked, doubled)
-    if own is not None:
-        census.own.append(own)
+    if meta.forked_from:
+        result.forked.add(meta.forked_from.lower())
+    session = _own_session(codex_home, ref, meta, result.links, duplicates)
+    if session is not None:
+        result.own.append(session)
 
 
-def _own(
-    codex_home: str, past: SessionRef, owner: layout.SessionMeta, linked: list[str], doubled: Set[str]
+def _own_session(
+    codex_home: str, ref: SessionRef, meta: SessionMeta, links: list[str], duplicates: Set[str]
 ) -> OwnSession | None:
-    """The session as one of ours; None where anything about it says otherwise."""
-    ours = owner.source == _SOURCE and owner.cwd is not None and workspace.is_ours(owner.cwd)
-    if not ours or owner.forked_from or owner.thread_id.lower() != past.thread_id or past.path is None:
+    """The session if it is ours; None if anything speaks against it."""
+    is_ours = meta.source == _SOURCE and meta.cwd is not None and workspace.is_ours(meta.cwd)
+    if not is_ours or meta.forked_from or meta.thread_id.lower() != ref.thread_id or ref.path is None:
         return None
-    if past.thread_id in doubled or os.path.realpath(past.path) != past.path:
-        return None  # of two rollouts one may be another's, and what lies behind a link lies elsewhere
+    if ref.thread_id in duplicates or os.path.realpath(ref.path) != ref.path:
+        return None  # of two rollouts one may be another's, and the target of a link is elsewhere
     try:
-        status = os.lstat(past.path)
-        if not _is_told(past.path):
+        status = os.lstat(ref.path)
+        if not _has_instructions(ref.path):
             return None
-    except OSError:  # gone again
+    except OSError:  # it is gone
         return None
-    folder = layout.pictures_folder(codex_home, past.thread_id)
-    pictures = 0 if os.path.dirname(folder) in linked else _size(folder)
-    return OwnSession(past.thread_id, past.path, owner.cwd or "", past.time, status, pictures)
+    folder = layout.pictures_folder(codex_home, ref.thread_id)
+    picture_bytes = 0 if os.path.dirname(folder) in links else _folder_bytes(folder)
+    return OwnSession(ref.thread_id, ref.path, meta.cwd or "", ref.created_at, status, picture_bytes)
 
 
-def _is_told(path: str) -> bool:
-    """Whether a record says that the model was told what our runs tell it; in a user's words every quote is escaped."""
-    with closing(Tail(path, wants=lambda head: _DEVELOPER in head)) as rollout:
-        return any(words in line for line in rollout.lines() for words in WORDS)
+def _has_instructions(path: str) -> bool:
+    """Whether the model received our runs' instructions. In a user's message every quote is escaped."""
+    with closing(Tail(path, wants=lambda head: _DEVELOPER in head)) as tail:
+        return any(text in line for line in tail.lines() for text in INSTRUCTIONS)
 
 
-def _size(folder: str) -> int:
-    """The bytes of the regular files in a folder; 0 where it is none, or a link."""
+def _folder_bytes(folder: str) -> int:
+    """The bytes of the regular files in a folder; 0 where there is no folder, or a link."""
     try:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):
             return 0

@@ -1,4 +1,4 @@
-"""What a look at our sessions found, and what became of them: as data, as words, and as JSON; pure."""
+"""The result of a scan and of a removal: as data, as a table, and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codex_imagegen.results import ErrorInfo, Failure, Result, Warning_
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A number of sessions, their bytes, and when the first and the last of them began, in UTC."""
+    """A number of sessions, their bytes, and when the first and the last of them were created, in UTC."""
 
     sessions: int
     bytes: int
@@ -25,13 +25,14 @@ class Totals:
 
 @dataclass(slots=True)
 class Summary:
-    """Each of our own sessions with the reason why it stays (None: it may go), and those that are gone.
+    """Each of our own sessions with the reason why it is kept (None: it may be removed), and the removed ones.
 
-    ``dry_run`` is True until something was to be removed. ``failures`` are (thread, error) of those that could not be.
+    ``dry_run`` is True until a removal starts. ``failures`` are the sessions that could not be removed, each with its
+    error.
     """
 
     codex_home: str
-    verdicts: list[tuple[OwnSession, Reason | None]]
+    decisions: list[tuple[OwnSession, Reason | None]]
     older_than_sec: float
     keep_pictures: bool = False
     dry_run: bool = True
@@ -42,84 +43,86 @@ class Summary:
     elapsed_sec: float = 0.0
 
     @property
-    def own(self) -> list[OwnSession]:
+    def sessions(self) -> list[OwnSession]:
         """All of our sessions that were found."""
-        return [own for own, _reason in self.verdicts]
+        return [session for session, _reason in self.decisions]
 
     @property
-    def going(self) -> list[OwnSession]:
-        """Those that may go."""
-        return [own for own, reason in self.verdicts if reason is None]
+    def prunable(self) -> list[OwnSession]:
+        """The sessions that may be removed."""
+        return [session for session, reason in self.decisions if reason is None]
 
     def kept(self) -> Iterator[tuple[Reason, list[OwnSession]]]:
-        """Those that stay, by reason."""
+        """Yield the kept sessions by reason."""
         for reason in REASONS:
-            kept = [own for own, why in self.verdicts if why == reason]
-            if kept:
-                yield reason, kept
+            sessions = [session for session, kept_for in self.decisions if kept_for == reason]
+            if sessions:
+                yield reason, sessions
 
-    def freed(self, owns: Iterable[OwnSession]) -> int:
-        """The bytes that are free when these are gone."""
-        return sum(own.status.st_size if self.keep_pictures else own.bytes for own in owns)
+    def freed_bytes(self, sessions: Iterable[OwnSession]) -> int:
+        """The bytes that the removal of these sessions frees."""
+        return sum(session.status.st_size if self.keep_pictures else session.bytes for session in sessions)
 
 
-def to_json(tally: Summary) -> str:
-    """The envelope of every command, with all of it in keys of its own, on one line."""
-    failures = [Failure(index, error) for index, (_own, error) in enumerate(tally.failures)]
-    if tally.error and not failures:
-        failures.append(Failure(0, tally.error))
+def to_json(summary: Summary) -> str:
+    """The JSON object of every command with the keys of this one, on one line."""
+    failures = [Failure(index, error) for index, (_session, error) in enumerate(summary.failures)]
+    if summary.error and not failures:
+        failures.append(Failure(0, summary.error))
     result = Result(
-        ok=tally.error is None, backend="codex", failures=tuple(failures), error=tally.error,
-        elapsed_sec=tally.elapsed_sec, warnings=tuple(tally.warnings),
+        ok=summary.error is None, backend="codex", failures=tuple(failures), error=summary.error,
+        elapsed_sec=summary.elapsed_sec, warnings=tuple(summary.warnings),
     )  # fmt: skip
     fields = {
-        "dry_run": tally.dry_run,
-        "older_than_sec": tally.older_than_sec,
-        "keep_pictures": tally.keep_pictures,
-        "total": asdict(_some(tally.own)),
-        "months": [{"month": month, **asdict(_some(owns))} for month, owns in _months(tally.own)],
-        "kept": [{"reason": reason, **asdict(_some(owns))} for reason, owns in tally.kept()],
-        "prunable": asdict(_some(tally.going, tally.freed(tally.going))),
-        "removed": asdict(_some(tally.removed, tally.freed(tally.removed))),
+        "dry_run": summary.dry_run,
+        "older_than_sec": summary.older_than_sec,
+        "keep_pictures": summary.keep_pictures,
+        "total": asdict(_totals(summary.sessions)),
+        "months": [{"month": month, **asdict(_totals(sessions))} for month, sessions in _months(summary.sessions)],
+        "kept": [{"reason": reason, **asdict(_totals(sessions))} for reason, sessions in summary.kept()],
+        "prunable": asdict(_totals(summary.prunable, summary.freed_bytes(summary.prunable))),
+        "removed": asdict(_totals(summary.removed, summary.freed_bytes(summary.removed))),
     }
     return json.dumps(render.envelope(result) | fields)
 
 
-def table(tally: Summary) -> list[str]:
-    """What there is by months, what stays and why, and what may go; at most 40 columns where words allow it."""
+def table(summary: Summary) -> list[str]:
+    """The sessions by month, those kept by reason, and those that may be removed; 40 columns without the reasons."""
     lines = [f"{'month':8}{'sessions':>9}{'rollouts':>11}{'pictures':>11}"]
-    rows = [(month or "?", owns) for month, owns in _months(tally.own)]
-    for name, owns in [*rows, ("all", tally.own)]:
-        rollouts, pictures = sum(o.status.st_size for o in owns), sum(o.picture_bytes for o in owns)
-        lines.append(f"{name:8}{len(owns):>9,}{render.size(rollouts):>11}{render.size(pictures):>11}")
+    rows = [(month or "?", sessions) for month, sessions in _months(summary.sessions)]
+    for name, sessions in [*rows, ("all", summary.sessions)]:
+        rollouts, pictures = sum(s.status.st_size for s in sessions), sum(s.picture_bytes for s in sessions)
+        lines.append(f"{name:8}{len(sessions):>9,}{render.size(rollouts):>11}{render.size(pictures):>11}")
     lines.append("")
-    lines += [f"{'stay':8}{len(owns):>9,}  {REASONS[reason]}" for reason, owns in tally.kept()]
-    going = tally.going
-    lines.append(f"{'may go':8}{len(going):>9,}{render.size(tally.freed(going)):>11}")
+    lines += [f"{'kept':8}{len(sessions):>9,}  {REASONS[reason]}" for reason, sessions in summary.kept()]
+    prunable = summary.prunable
+    lines.append(f"{'prunable':8}{len(prunable):>9,}{render.size(summary.freed_bytes(prunable)):>11}")
     return lines
 
 
-def lines(tally: Summary) -> str:
+def lines(summary: Summary) -> str:
     """What was removed, in one sentence."""
-    words = f"removed {render.plural(len(tally.removed), 'session')}, {render.size(tally.freed(tally.removed))}"
-    return f"{words}; {len(tally.failures):,} could not be removed" if tally.failures else words
+    count, freed = render.plural(len(summary.removed), "session"), render.size(summary.freed_bytes(summary.removed))
+    failed = f"; {len(summary.failures):,} could not be removed" if summary.failures else ""
+    return f"removed {count}, {freed}{failed}"
 
 
-def _some(owns: list[OwnSession], room: int | None = None) -> Totals:
-    began = [own.began for own in owns if own.began]
+def _totals(sessions: list[OwnSession], size: int | None = None) -> Totals:
+    times = [session.created_at for session in sessions if session.created_at]
     return Totals(
-        len(owns),
-        sum(own.bytes for own in owns) if room is None else room,
-        _utc(min(began)) if began else None,
-        _utc(max(began)) if began else None,
+        len(sessions),
+        sum(session.bytes for session in sessions) if size is None else size,
+        _utc(min(times)) if times else None,
+        _utc(max(times)) if times else None,
     )
 
 
-def _months(owns: Iterable[OwnSession]) -> list[tuple[str | None, list[OwnSession]]]:
-    """The sessions by the month, in local time, in which they began; oldest first."""
+def _months(sessions: Iterable[OwnSession]) -> list[tuple[str | None, list[OwnSession]]]:
+    """The sessions by the month, in local time, in which they were created; oldest first."""
     months: dict[str, list[OwnSession]] = {}
-    for own in owns:
-        months.setdefault(time.strftime("%Y-%m", time.localtime(own.began)) if own.began else "", []).append(own)
+    for session in sessions:
+        at = session.created_at
+        months.setdefault(time.strftime("%Y-%m", time.localtime(at)) if at else "", []).append(session)
     return [(month or None, months[month]) for month in sorted(months)]
 
 

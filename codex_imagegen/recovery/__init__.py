@@ -1,1 +1,1 @@
-"""Pictures that were made before: found in past sessions, decoded whole, and written; nothing is spent."""
+"""Recovers pictures of past sessions: finds them, checks that they are intact, and writes them; nothing is spent."""

@@ -1,7 +1,4 @@
-"""Which session is meant, and what is to be had of it: whole pictures, or the reason why there is none.
-
-The picture that was made last in a Codex home, whichever session it is in.
-"""
+"""Finds past sessions and reads their pictures: of a given session, or the one made last in a Codex home."""
 
 from __future__ import annotations
 
@@ -18,14 +15,17 @@ from codex_imagegen.images import structure
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.results import Picture, Session, Warning_
 
-_LIST = "see what there is with: codex-imagegen recover --list"
+SLACK_SEC = 5.0
+"""How long after its folder's last change a file in it may have been written to."""
+
+_LIST = "list the sessions with: codex-imagegen recover --list"
 
 
 @dataclass(slots=True)
-class Found:
-    """The whole pictures of one session, and what is to be said of them."""
+class FoundImages:
+    """The intact pictures of one session. ``damaged`` and ``unreadable`` say why there are no more."""
 
-    past: SessionRef
+    ref: SessionRef
     pictures: list[Picture] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     warnings: tuple[Warning_, ...] = ()
@@ -33,155 +33,150 @@ class Found:
     unreadable: str | None = None
 
 
-def resolve(codex_home: str, word: str) -> SessionRef:
-    """The session that a word of the user's means: a thread id, or a rollout file."""
-    if layout.THREAD_ID.match(word):
-        found = history.find(codex_home, word.lower())
+def find_session(codex_home: str, name: str) -> SessionRef:
+    """The session that a user names by a thread id or a rollout file."""
+    if layout.THREAD_ID.match(name):
+        found = history.find(codex_home, name.lower())
         if found is None:
-            raise SessionMissing(f"no session of the thread {word} is in {codex_home!r}", hint=_LIST)
+            raise SessionMissing(f"{codex_home!r} has no session of the thread {name}", hint=_LIST)
         return found
-    if not word.endswith((".jsonl", ".jsonl.zst")) and not os.path.isfile(word):
-        raise UsageError(f"{word!r} is neither a thread id nor a rollout file", hint=_LIST)
+    if not name.endswith((".jsonl", ".jsonl.zst")) and not os.path.isfile(name):
+        raise UsageError(f"{name!r} is neither a thread id nor a rollout file", hint=_LIST)
     try:
-        return history.ref_of_file(word)
+        return history.read_ref(name)
     except OSError as error:
-        raise SessionMissing(f"the rollout {word!r} can't be read: {error.strerror}", hint=_LIST) from error
+        raise SessionMissing(f"the rollout {name!r} can't be read: {error.strerror}", hint=_LIST) from error
     except ValueError as error:
-        raise UsageError(f"{word!r} is no rollout: {error}", hint=_LIST) from error
+        raise UsageError(f"{name!r} is not a rollout: {error}", hint=_LIST) from error
 
 
-def read(codex_home: str, past: SessionRef) -> Found:
-    """The pictures of a session that was asked for; raises why there is none."""
-    found = _look(codex_home, past)
-    if not found.pictures:
-        raise _nothing(found)
-    return found
-
-
-def _look(codex_home: str, past: SessionRef) -> Found:
-    keepsake, found = SessionReader(codex_home, past), Found(past)
-    _take(found, keepsake.pictures())
-    if keepsake.torn:
+def read_session(codex_home: str, ref: SessionRef) -> FoundImages:
+    """The pictures of a session; raises the reason where there is none."""
+    reader, found = SessionReader(codex_home, ref), FoundImages(ref)
+    _decode(found, reader.pictures())
+    if reader.is_damaged:
         found.damaged.append("it is torn")
     if not found.pictures and not found.damaged:
-        _take(found, keepsake.strays())
-        # the largest alone, as a run would take it: a long session may hold screenshots of other tools by the hundred
+        _decode(found, reader.unrecognized_images())
+        # only the largest, as in a run: a long session may hold hundreds of screenshots made by other tools
         found.pictures = sorted(found.pictures, key=lambda picture: len(picture.data))[-1:]
         found.warnings += (fallback.WARNING,) if found.pictures else ()
     if found.pictures and found.damaged:
-        told = f"{len(found.damaged)} more of the session is damaged and was left out: {found.damaged[0]}"
-        found.warnings += (Warning_("damaged-picture", told),)
+        count = "1 more picture" if len(found.damaged) == 1 else f"{len(found.damaged)} more pictures"
+        message = f"{count} of the session can't be recovered (damaged): {found.damaged[0]}"
+        found.warnings += (Warning_("damaged-picture", message),)
     for picture in found.pictures:
         found.warnings += structure.remarks(picture)
-    found.codex_version, found.unreadable = keepsake.codex_version, keepsake.unreadable
+    found.codex_version, found.unreadable = reader.codex_version, reader.unreadable
+    if not found.pictures:
+        raise _no_picture(found)
     return found
 
 
-def _take(found: Found, pictures: Iterable[StoredImage]) -> None:
-    for kept in pictures:
+def summarize_session(codex_home: str, ref: SessionRef) -> Session | None:
+    """The session as a list shows it, or None where it has no picture; nothing is decoded."""
+    reader = SessionReader(codex_home, ref)
+    sizes = [len(image.data) for image in reader.pictures()]
+    if not sizes:
+        return None
+    path = ref.path or layout.pictures_folder(codex_home, ref.thread_id or "")
+    return Session(ref.thread_id, ref.created_at, reader.prompt, len(sizes), sum(sizes), path)
+
+
+def find_last_picture(codex_home: str) -> FoundImages:
+    """The session of the picture that was made last, with only that picture.
+
+    The time is that of its record, or of its file where there is no record. Sessions are read in order of their last
+    change, until the next one was changed before the best picture was made. Raises :class:`NoPicture`.
+    """
+    best: _LastPicture | None = None
+    damaged: list[tuple[float, str]] = []
+    for changed, ref in history.list_by_change(codex_home):
+        if best is not None and changed + SLACK_SEC < best.time:
+            break
+        if best is None or history.read_last_write(codex_home, ref, changed) + SLACK_SEC >= best.time:
+            best = _later_picture(best, codex_home, ref, damaged)
+    if best is None:
+        hint = "is CODEX_HOME the one that Codex uses?"
+        raise NoPicture(f"no session in {codex_home!r} has a picture", hint=hint)
+    return FoundImages(best.ref, [best.picture], warnings=_warnings(best, damaged), codex_version=best.codex_version)
+
+
+def _decode(found: FoundImages, images: Iterable[StoredImage]) -> None:
+    for image in images:
         try:
-            found.pictures.append(decode_picture(kept.data, revised_prompt=kept.revised_prompt))
+            found.pictures.append(decode_picture(image.data, revised_prompt=image.revised_prompt))
         except DamagedImage as error:
             found.damaged.append(str(error))
 
 
-def _nothing(found: Found) -> ImagegenError:
-    path = found.past.path
+def _no_picture(found: FoundImages) -> ImagegenError:
+    path = found.ref.path
     if found.damaged:
         error: ImagegenError = DamagedPicture(
-            f"the picture of this session is damaged: {found.damaged[0]}", hint="make it anew"
+            f"the picture of this session is damaged: {found.damaged[0]}", hint="make it again"
         )
     elif found.unreadable:
         error = SessionMissing(f"the rollout {path!r} can't be read: {found.unreadable}", hint=_LIST)
-    elif found.past.packed and path:
-        again = f"unpack it with: zstd -d {shlex.quote(path)}, then: codex-imagegen recover {shlex.quote(path[:-4])}"
-        error = SessionMissing(f"the rollout {path!r} is compressed", hint=again)
+    elif found.ref.is_compressed and path:
+        hint = f"unpack it with: zstd -d {shlex.quote(path)}, then: codex-imagegen recover {shlex.quote(path[:-4])}"
+        error = SessionMissing(f"the rollout {path!r} is compressed", hint=hint)
     else:
-        error = NoPicture("this session holds no picture", hint=_LIST)
-    error.thread_id, error.codex_version = found.past.thread_id, found.codex_version
+        error = NoPicture("this session has no picture", hint=_LIST)
+    error.thread_id, error.codex_version = found.ref.thread_id, found.codex_version
     return error
 
 
-def session(codex_home: str, past: SessionRef) -> Session | None:
-    """The session as a list shows it, or None where it holds no picture; nothing is decoded."""
-    keepsake = SessionReader(codex_home, past)
-    sizes = [len(kept.data) for kept in keepsake.pictures()]
-    if not sizes:
-        return None
-    path = past.path or layout.pictures_folder(codex_home, past.thread_id or "")
-    return Session(past.thread_id, past.time, keepsake.prompt, len(sizes), sum(sizes), path)
-
-
-SLACK_SEC = 5.0
-"""How long after its folder's last change a file in it may have been written to."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Last:
-    """A whole picture and when it was made, in Unix seconds."""
+class _LastPicture:
+    """An intact picture and when it was made, in Unix seconds."""
 
     time: float
     picture: Picture
-    past: SessionRef
+    ref: SessionRef
     codex_version: str | None
 
 
-def last_picture(codex_home: str) -> Found:
-    """The session of the picture that was made last, with that picture alone.
-
-    The time is that of its record, or of its file where there is no record. Sessions are read from the one that was
-    changed last, until the next one was changed before the best picture was made. Raises :class:`NoPicture`.
-    """
-    best: _Last | None = None
-    damaged: list[tuple[float, str]] = []
-    for changed, past in history.changed(codex_home):
-        if best is not None and changed + SLACK_SEC < best.time:
-            break
-        if best is None or history.ended(codex_home, past, changed) + SLACK_SEC >= best.time:
-            best = _better(best, codex_home, past, damaged)
-    if best is None:
-        hint = "is CODEX_HOME the one that Codex uses?"
-        raise NoPicture(f"no session in {codex_home!r} holds a picture", hint=hint)
-    return Found(best.past, [best.picture], warnings=_warnings(best, damaged), codex_version=best.codex_version)
-
-
-def _better(best: _Last | None, codex_home: str, past: SessionRef, damaged: list[tuple[float, str]]) -> _Last | None:
-    """The latest whole picture of this session if it is later than the best one so far."""
-    keepsake = SessionReader(codex_home, past)
-    for kept in _latest_first(codex_home, past, keepsake):
-        if best is not None and kept.time <= best.time:
+def _later_picture(
+    best: _LastPicture | None, codex_home: str, ref: SessionRef, damaged: list[tuple[float, str]]
+) -> _LastPicture | None:
+    """The session's latest intact picture if it is later than the best one so far, else the best one."""
+    reader = SessionReader(codex_home, ref)
+    for image in _latest_first(codex_home, ref, reader):
+        if best is not None and image.time <= best.time:
             break
         try:
-            picture = decode_picture(kept.data, revised_prompt=kept.revised_prompt)
+            picture = decode_picture(image.data, revised_prompt=image.revised_prompt)
         except DamagedImage as error:
-            damaged.append((kept.time, f"one of the thread {past.thread_id}: {error}"))
+            damaged.append((image.time, f"in the thread {ref.thread_id}: {error}"))
         else:
-            return _Last(kept.time, picture, past, keepsake.codex_version)
-    if keepsake.torn:
-        damaged.append((history.ended(codex_home, past, 0.0), f"one of the thread {past.thread_id}: it is torn"))
+            return _LastPicture(image.time, picture, ref, reader.codex_version)
+    if reader.is_damaged:
+        damaged.append((history.read_last_write(codex_home, ref, 0.0), f"in the thread {ref.thread_id}: it is torn"))
     return best
 
 
-def _latest_first(codex_home: str, past: SessionRef, keepsake: SessionReader) -> Iterator[StoredImage]:
+def _latest_first(codex_home: str, ref: SessionRef, reader: SessionReader) -> Iterator[StoredImage]:
     """The pictures that were made in this session; of equal times the one that is recorded last comes first."""
-    found = list(keepsake.pictures())
-    copied = _copied(codex_home, past) if found else set()
-    found.sort(key=lambda kept: kept.time)
-    return (kept for kept in reversed(found) if kept.digest not in copied)
+    images = list(reader.pictures())
+    copied = _copied_digests(codex_home, ref) if images else set()
+    images.sort(key=lambda image: image.time)
+    return (image for image in reversed(images) if image.digest not in copied)
 
 
-def _copied(codex_home: str, past: SessionRef) -> set[bytes]:
-    """The digests of the pictures that a fork took over: Codex (to 0.141.0) copies their records, as of that moment."""
-    owner = layout.read_meta(past.path) if past.path and not past.packed else None
-    if owner is None or not owner.forked_from or not layout.THREAD_ID.match(owner.forked_from):
+def _copied_digests(codex_home: str, ref: SessionRef) -> set[bytes]:
+    """The digests of pictures that a fork copied: Codex (to 0.141.0) copies their records, with the fork's time."""
+    meta = layout.read_meta(ref.path) if ref.path and not ref.is_compressed else None
+    if meta is None or not meta.forked_from or not layout.THREAD_ID.match(meta.forked_from):
         return set()
-    parent = history.find(codex_home, owner.forked_from.lower())
-    return {kept.digest for kept in SessionReader(codex_home, parent).pictures()} if parent else set()
+    parent = history.find(codex_home, meta.forked_from.lower())
+    return {image.digest for image in SessionReader(codex_home, parent).pictures()} if parent else set()
 
 
-def _warnings(best: _Last, damaged: list[tuple[float, str]]) -> tuple[Warning_, ...]:
-    later = [told for time, told in damaged if time >= best.time]
+def _warnings(best: _LastPicture, damaged: list[tuple[float, str]]) -> tuple[Warning_, ...]:
+    later = [message for time, message in damaged if time >= best.time]
     if not later:
         return structure.remarks(best.picture)
-    told = f"{len(later)} that was made later is damaged and was left out: {later[0]}"
-    return (Warning_("damaged-picture", told), *structure.remarks(best.picture))
+    count = "1 picture" if len(later) == 1 else f"{len(later)} pictures"
+    message = f"{count} made later can't be recovered (damaged): {later[0]}"
+    return (Warning_("damaged-picture", message), *structure.remarks(best.picture))

@@ -1,1 +1,1 @@
-"""RunComfy's Model API: the paid route, taken only when asked for, and the only room with a connection."""
+"""RunComfy's Model API: the paid backend, used only on request, and the only package that opens connections."""

@@ -1,4 +1,4 @@
-"""RunComfy's Model API: submit, status, result, cancel; each is one call, and its answer has a meaning."""
+"""A client of RunComfy's Model API: submit, status, result and cancel."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 
 from codex_imagegen.errors import ImagegenError, RunComfyError, RunComfyRetry, RunComfyUpstream
 from codex_imagegen.runcomfy import inputs, responses
-from codex_imagegen.runcomfy.deadline import Deadline, Slow
-from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, Unsent, Untrusted, read
+from codex_imagegen.runcomfy.deadline import CallTimeout, Deadline
+from codex_imagegen.runcomfy.http import ConnectFailed, ConnectionBroken, Transport, UntrustedCertificate, read_body
 from codex_imagegen.runcomfy.responses import Response
 from codex_imagegen.runcomfy.token import Token
 from codex_imagegen.values import as_text
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 GET_SEC = 30.0
-"""How long one question may take; a slower answer counts as none."""
+"""How long a GET may take; a slower answer counts as none."""
 POST_SEC = 120.0
-"""How long a submit may take, with up to 64 MiB of references on their way."""
+"""How long a submit may take, which sends up to 64 MiB of references."""
 GRACE_SEC = 5.0
-"""How long the id of a request that is being submitted is still waited for when the run is stopped."""
+"""How long a run that is stopped during a submit still waits for the request's id."""
 
-UNKNOWN = "look at your generations on runcomfy.com before you ask again: it may have been made and billed"
+UNKNOWN_HINT = "check your generations on runcomfy.com before you try again: it may have been made and billed"
 
 
 class TemporaryFailure(Exception):
-    """A question that may be asked again; ``error`` is for the case that this does not help."""
+    """A failure of a GET that may be retried; ``error`` is for the case that retries don't help."""
 
     def __init__(self, error: ImagegenError, retry_after: float | None = None) -> None:
         super().__init__(error.message)
@@ -36,31 +36,31 @@ class TemporaryFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a request stands: RunComfy's own word, its meaning, and the place in the queue."""
+    """The status of a request: RunComfy's name for it, its state, and the position in the queue."""
 
-    word: str
+    name: str
     state: str
     position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A request that ended well: what it put out, and what it cost in US dollars where that was told."""
+class JobResult:
+    """The output of a successful request, and its cost in US dollars if RunComfy reports one."""
 
     output: object = field(repr=False)
     cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
-    """What became of a cancel: ``outcome`` is cancelled, not_cancellable, or None where it is unknown."""
+class CancelResult:
+    """The result of a cancel: ``outcome`` is cancelled, not_cancellable, or None if unknown, with a reason."""
 
     outcome: str | None
-    why: str | None = None
+    reason: str | None = None
 
 
 class Client:
-    """One account's view of the API. The token goes to the API's base alone, and into no redirect."""
+    """The API for one account. The token is sent to the API's base only, and never to a redirect."""
 
     def __init__(self, base: str, token: Token, transport: Transport) -> None:
         self.base = base
@@ -68,87 +68,89 @@ class Client:
         self.hide = token.hide
         self._token = token
 
-    def submit(self, order: inputs.Order, patience: Deadline) -> str:
-        """Submit once and give back the request's id.
+    def submit(self, submission: inputs.Submission, deadline: Deadline) -> str:
+        """Submit once and return the request's id.
 
-        Raises the tree's errors; where it is unknown whether the request arrived, their ``spent`` is None.
+        Raises errors of the tree; ``spent`` is None if it is unknown whether the request arrived.
         """
         try:
-            answer = self._call("POST", f"models/{order.model}", patience, body=order.body, grace=GRACE_SEC)
-        except Untrusted as error:
+            answer = self._call("POST", f"models/{submission.model}", deadline, body=submission.body, grace=GRACE_SEC)
+        except UntrustedCertificate as error:
             raise RunComfyUpstream(f"RunComfy can't be trusted: {error}", hint="check the network's TLS") from error
-        except Unsent as error:
+        except ConnectFailed as error:
             raise RunComfyRetry(f"RunComfy can't be reached: {error}", hint="check the network") from error
-        except (ConnectionBroken, Slow) as error:
-            why = str(error) or f"no answer within {POST_SEC:.0f} s"
-            raise RunComfyRetry(f"what became of the request is unknown: {why}", hint=UNKNOWN, spent=None) from error
-        if refused := responses.refusal(answer):
-            if refused.spent is None:
-                refused.hint = UNKNOWN
-            raise refused
-        return _request_id(answer)
+        except (ConnectionBroken, CallTimeout) as error:
+            reason = str(error) or f"no answer within {POST_SEC:.0f} s"
+            raise RunComfyRetry(
+                f"the state of the request is unknown: {reason}", hint=UNKNOWN_HINT, spent=None
+            ) from error
+        if failure := responses.refusal(answer):
+            if failure.spent is None:
+                failure.hint = UNKNOWN_HINT
+            raise failure
+        return _read_request_id(answer)
 
-    def status(self, request_id: str, patience: Deadline) -> Status:
-        """Where the request stands.
+    def status(self, request_id: str, deadline: Deadline) -> Status:
+        """Ask for the request's status.
 
-        Raises :class:`TemporaryFailure` for what may pass, and the tree's errors for what will not.
+        Raises :class:`TemporaryFailure` if a retry may help, and errors of the tree if not.
         """
-        answer = self._get(f"requests/{request_id}/status", patience)
-        _refuse(answer)
+        answer = self._get(f"requests/{request_id}/status", deadline)
+        _raise_error(answer)
         if answer.state is None:
-            raise _unreadable(answer)
+            raise _invalid_response(answer)
         position = answer.fields.get("queue_position")
         known = isinstance(position, int) and not isinstance(position, bool) and 0 <= position < 10**9
         return Status(
-            answer.words("status", limit=40),
+            answer.text("status", limit=40),
             answer.state,
             position if known else None,  # type: ignore[arg-type]
         )
 
-    def result(self, request_id: str, patience: Deadline) -> Finished | None:
-        """What came of the request, or None while nothing has.
+    def result(self, request_id: str, deadline: Deadline) -> JobResult | None:
+        """Ask for the request's result; None if there is none yet.
 
-        Raises as :meth:`status` does, and the error of a job that failed.
+        Raises as :meth:`status` does, and the error of a failed job.
         """
         path = f"requests/{request_id}/result"
-        answer = self._get(f"{path}?include_cost=true", patience)
+        answer = self._get(f"{path}?include_cost=true", deadline)
         if answer.status in (400, 404, 422) and answer.error_code is None:
-            answer = self._get(path, patience)  # the question for the cost is in no documentation
+            answer = self._get(path, deadline)  # include_cost is in no documentation
         if answer.error_code == responses.NOT_READY:
             return None
         if answer.status == 200 and answer.state in (responses.FAILED, responses.CANCELLED):
             raise responses.failure(answer)
         if not (answer.status == 200 and answer.state == responses.SUCCEEDED):
-            _refuse(answer)
+            _raise_error(answer)
         if answer.state is None:
-            raise _unreadable(answer)
+            raise _invalid_response(answer)
         if answer.state == responses.WAITING:
             return None
-        return Finished(answer.fields.get("output"), responses.cost_of(answer.fields))
+        return JobResult(answer.fields.get("output"), responses.cost_of(answer.fields))
 
-    def cancel(self, request_id: str, patience: Deadline) -> Cancelled:
-        """Ask for the request to be cancelled, which only a queued one can be; raises the tree's errors."""
+    def cancel(self, request_id: str, deadline: Deadline) -> CancelResult:
+        """Cancel the request, which works only while it is queued; raises errors of the tree."""
         try:
-            answer = self._call("POST", f"requests/{request_id}/cancel", patience)
-        except (ConnectionBroken, Slow) as error:
-            return Cancelled(None, str(error) or "no answer came")
-        if refused := responses.refusal(answer):
-            raise refused
-        said = answer.fields.get("outcome") or answer.fields.get("status")
-        if said in ("cancelled", "not_cancellable"):
-            return Cancelled(str(said))
-        return Cancelled(None, "the answer does not say")
+            answer = self._call("POST", f"requests/{request_id}/cancel", deadline)
+        except (ConnectionBroken, CallTimeout) as error:
+            return CancelResult(None, str(error) or "there was no answer")
+        if failure := responses.refusal(answer):
+            raise failure
+        outcome = answer.fields.get("outcome") or answer.fields.get("status")
+        if outcome in ("cancelled", "not_cancellable"):
+            return CancelResult(str(outcome))
+        return CancelResult(None, "the answer does not say")
 
-    def _get(self, path: str, patience: Deadline) -> Response:
+    def _get(self, path: str, deadline: Deadline) -> Response:
         try:
-            return self._call("GET", path, patience)
-        except (ConnectionBroken, Slow) as error:
-            why = str(error) or f"no answer within {GET_SEC:.0f} s"
+            return self._call("GET", path, deadline)
+        except (ConnectionBroken, CallTimeout) as error:
+            reason = str(error) or f"no answer within {GET_SEC:.0f} s"
             raise TemporaryFailure(
-                RunComfyRetry(f"RunComfy can't be reached: {why}", hint="check the network")
+                RunComfyRetry(f"RunComfy can't be reached: {reason}", hint="check the network")
             ) from error
 
-    def _call(self, method: str, path: str, patience: Deadline, *, body: object = None, grace: float = 0.0) -> Response:
+    def _call(self, method: str, path: str, deadline: Deadline, *, body: object = None, grace: float = 0.0) -> Response:
         headers = {"Accept": "application/json", **self._token.header()}
         data = None
         if body is not None:
@@ -159,34 +161,34 @@ class Client:
         def work(abandoned: threading.Event) -> Response:
             url = f"{self.base}/{path}"
             with self.transport.open(method, url, headers, body=data, read_sec=limit) as response:
-                pieces = b"".join(read(response, MAX_BODY_BYTES, abandoned))
-                if len(pieces) > MAX_BODY_BYTES:
-                    pieces = b""
-                return responses.parse(response.status, pieces, response.headers.get("Retry-After"), self.hide)
+                content = b"".join(read_body(response, MAX_BODY_BYTES, abandoned))
+                if len(content) > MAX_BODY_BYTES:
+                    content = b""
+                return responses.parse(response.status, content, response.headers.get("Retry-After"), self.hide)
 
-        return patience.call(work, limit=limit, grace=grace, spent=None if data is not None else False)
+        return deadline.call(work, limit=limit, grace=grace, spent=None if data is not None else False)
 
 
-def _request_id(answer: Response) -> str:
+def _read_request_id(answer: Response) -> str:
     given = as_text(answer.fields.get("request_id"))
     try:
-        return inputs.request_id(given or "")
+        return inputs.check_request_id(given or "")
     except RunComfyError:
         raise RunComfyUpstream(
-            f"RunComfy took the request and gave no usable id for it (HTTP {answer.status})",
-            hint=UNKNOWN,
+            f"RunComfy accepted the request, but returned no usable id (HTTP {answer.status})",
+            hint=UNKNOWN_HINT,
             spent=None,
         ) from None
 
 
-def _refuse(answer: Response) -> None:
-    """Raise what a question's answer means, as a hiccup where it may pass."""
-    refused = responses.refusal(answer, spent=None)
-    if isinstance(refused, (RunComfyRetry, RunComfyUpstream)):
-        raise TemporaryFailure(refused, answer.retry_after)
-    if refused is not None:
-        raise refused
+def _raise_error(answer: Response) -> None:
+    """Raise the error in the answer to a GET, if any, as a temporary failure if a retry may help."""
+    failure = responses.refusal(answer, spent=None)
+    if isinstance(failure, (RunComfyRetry, RunComfyUpstream)):
+        raise TemporaryFailure(failure, answer.retry_after)
+    if failure is not None:
+        raise failure
 
 
-def _unreadable(answer: Response) -> TemporaryFailure:
-    return TemporaryFailure(RunComfyUpstream(f"RunComfy's answer makes no sense (HTTP {answer.status})", spent=None))
+def _invalid_response(answer: Response) -> TemporaryFailure:
+    return TemporaryFailure(RunComfyUpstream(f"RunComfy's answer is invalid (HTTP {answer.status})", spent=None))

@@ -1,8 +1,8 @@
-"""Waiting that ends at once when somebody asks to stop, and at the run's deadline at the latest.
+"""Blocking calls and pauses that end at once on an interrupt, and at the run's deadline at the latest.
 
-Calls that block (name look-up, TLS, a slow answer) are made in a thread of their own, and the waiting is for
-a mailbox that the thread or the interrupt fills. The mailbox is a ``SimpleQueue``, because its ``put`` may be
-called from a signal handler at any moment: a handler that sets a ``threading.Event`` can meet its own lock.
+Each blocking call (name look-up, TLS, a slow answer) runs in its own thread. The caller waits on a queue that the
+thread or the interrupt fills. It is a ``SimpleQueue`` because its ``put`` is safe in a signal handler: a handler that
+sets a ``threading.Event`` can deadlock on that event's lock.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class DeadlineExceeded(RunComfyRetry):
     """The run's deadline passed."""
 
 
-class Slow(Exception):
-    """One call took longer than it was given, and the run has time left."""
+class CallTimeout(Exception):
+    """One call exceeded its own limit, before the run's deadline."""
 
 
-class _Letter:
-    """What came of a call: its value, or the exception that it raised."""
+class _CallResult:
+    """The value that a call returned, or the exception that it raised."""
 
     def __init__(self, value: object = None, error: Exception | None = None) -> None:
         self.value = value
@@ -39,29 +39,29 @@ class _Letter:
 
 
 class Deadline:
-    """How long one run waits, and who may end it.
+    """The end of a run: a point in time, and an interrupt that may end it earlier.
 
-    ``deadline`` is a reading of ``time.monotonic()`` in seconds. With ``only_anew``, a stop that was asked
-    for before does not count: so a run that was stopped gets its last words in, unless it is stopped again.
+    ``expires_at`` is a reading of ``time.monotonic()`` in seconds. With ``ignore_earlier_stop``, an interrupt that
+    was set before does not count: an interrupted run can still send its cancel, unless it is interrupted again.
     """
 
-    def __init__(self, interrupt: Interrupt, deadline: float, *, only_anew: bool = False) -> None:
+    def __init__(self, interrupt: Interrupt, expires_at: float, *, ignore_earlier_stop: bool = False) -> None:
         self.interrupt = interrupt
-        self.deadline = deadline
-        self._only_anew = only_anew
+        self.expires_at = expires_at
+        self._ignore_earlier_stop = ignore_earlier_stop
 
     def check(self, *, spent: bool | None = False) -> None:
-        """Raise :class:`Interrupted` or :class:`DeadlineExceeded` where it is time to end."""
-        if not self._only_anew:
+        """Raise :class:`Interrupted` or :class:`DeadlineExceeded` if the run must end."""
+        if not self._ignore_earlier_stop:
             self.interrupt.check(spent=spent)
-        if time.monotonic() >= self.deadline:
+        if time.monotonic() >= self.expires_at:
             raise DeadlineExceeded("the run's time is up", spent=spent)
 
     def pause(self, seconds: float, *, spent: bool | None = None) -> None:
-        """Wait that long; raises as :meth:`check` does, and as soon."""
-        with self._mailbox() as mailbox:
-            woken = _wait(mailbox, min(time.monotonic() + seconds, self.deadline)) is not None
-        if woken:
+        """Wait for some seconds; raises as :meth:`check` does, as soon as there is a reason."""
+        with self._open_queue() as queue:
+            is_interrupted = _get(queue, min(time.monotonic() + seconds, self.expires_at)) is not None
+        if is_interrupted:
             raise self.interrupt.error(spent=spent)
         self.check(spent=spent)
 
@@ -73,72 +73,73 @@ class Deadline:
         grace: float = 0.0,
         spent: bool | None = False,
     ) -> T:
-        """What ``work`` gives back or raises; its thread is told by an event that nobody waits any more.
+        """Return what ``work`` returns, or raise what it raises; an event tells its thread when nobody waits any more.
 
-        Raises :class:`Slow` after ``limit`` seconds, and as :meth:`check` does. ``grace`` are the seconds
-        that an answer is still waited for when it is time to end; the next check raises then.
+        Raises :class:`CallTimeout` after ``limit`` seconds, and as :meth:`check` does. When the run must end, the
+        answer is still awaited for ``grace`` seconds; if it arrives, the next check raises instead.
         """
         self.check()
         abandoned = threading.Event()
-        with self._mailbox() as mailbox:
-            threading.Thread(target=_work, args=(work, abandoned, mailbox), daemon=True).start()
+        with self._open_queue() as queue:
+            threading.Thread(target=_run_work, args=(work, abandoned, queue), daemon=True).start()
             try:
-                letter = self._letter(mailbox, limit, grace, spent)
+                result = self._wait(queue, limit, grace, spent)
             finally:
                 abandoned.set()
-        if letter.error is not None:
-            raise letter.error
-        return cast(T, letter.value)
+        if result.error is not None:
+            raise result.error
+        return cast(T, result.value)
 
-    def _letter(self, mailbox: SimpleQueue[object], limit: float | None, grace: float, spent: bool | None) -> _Letter:
-        until = self.deadline if limit is None else min(self.deadline, time.monotonic() + limit)
-        letter = _wait(mailbox, until)
-        if isinstance(letter, _Letter):
-            return letter
-        stop = self._stop(woken=letter is _WOKEN, spent=spent)
-        letter = _wait(mailbox, time.monotonic() + grace) if grace else None
-        if isinstance(letter, _Letter):
-            return letter
-        raise stop
+    def _wait(self, queue: SimpleQueue[object], limit: float | None, grace: float, spent: bool | None) -> _CallResult:
+        until = self.expires_at if limit is None else min(self.expires_at, time.monotonic() + limit)
+        message = _get(queue, until)
+        if isinstance(message, _CallResult):
+            return message
+        error = self._stop_error(is_interrupted=message is _INTERRUPTED, spent=spent)
+        message = _get(queue, time.monotonic() + grace) if grace else None
+        if isinstance(message, _CallResult):
+            return message
+        raise error
 
-    def _stop(self, *, woken: bool, spent: bool | None) -> ImagegenError | Slow:
-        if woken:
+    def _stop_error(self, *, is_interrupted: bool, spent: bool | None) -> ImagegenError | CallTimeout:
+        if is_interrupted:
             return self.interrupt.error(spent=spent)
-        if time.monotonic() >= self.deadline:
+        if time.monotonic() >= self.expires_at:
             return DeadlineExceeded("the run's time is up", spent=spent)
-        return Slow()
+        return CallTimeout()
 
     @contextlib.contextmanager
-    def _mailbox(self) -> Iterator[SimpleQueue[object]]:
-        mailbox: SimpleQueue[object] = SimpleQueue()
-        forget = self.interrupt.on_set(lambda: mailbox.put(_WOKEN))
-        if self._only_anew and self.interrupt.signum is not None:
+    def _open_queue(self) -> Iterator[SimpleQueue[object]]:
+        """A queue that receives ``_INTERRUPTED`` when the interrupt is set."""
+        queue: SimpleQueue[object] = SimpleQueue()
+        unsubscribe = self.interrupt.on_set(lambda: queue.put(_INTERRUPTED))
+        if self._ignore_earlier_stop and self.interrupt.signum is not None:
             with contextlib.suppress(Empty):
-                mailbox.get_nowait()  # the flag was set before, and says so at once
+                queue.get_nowait()  # the interrupt was already set, and called back at once
         try:
-            yield mailbox
+            yield queue
         finally:
-            forget()
+            unsubscribe()
 
 
-_WOKEN = object()
+_INTERRUPTED = object()
 
 
-def _wait(mailbox: SimpleQueue[object], until: float) -> object:
-    """The next thing in the mailbox, or None when there is none until then."""
+def _get(queue: SimpleQueue[object], until: float) -> object:
+    """The next message in the queue, or None if none arrives in time."""
     try:
-        return mailbox.get(timeout=max(0.0, until - time.monotonic()))
+        return queue.get(timeout=max(0.0, until - time.monotonic()))
     except Empty:
         return None
 
 
-def _work(
+def _run_work(
     work: Callable[[threading.Event], T],
     abandoned: threading.Event,
-    mailbox: SimpleQueue[object],
+    queue: SimpleQueue[object],
 ) -> None:
     try:
-        letter = _Letter(work(abandoned))
-    except Exception as error:  # noqa: BLE001 - it is raised again in the thread that waits
-        letter = _Letter(error=error)
-    mailbox.put(letter)
+        result = _CallResult(work(abandoned))
+    except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
+        result = _CallResult(error=error)
+    queue.put(result)

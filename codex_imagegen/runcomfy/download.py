@@ -1,4 +1,4 @@
-"""Fetching a picture: without the token, each redirect checked, of bounded size, again where it was cut."""
+"""Download a picture without the token: redirects are checked, the size is bounded, cut downloads are retried."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from codex_imagegen.errors import (
 from codex_imagegen.images import decode
 from codex_imagegen.results import Picture
 from codex_imagegen.runcomfy.deadline import Deadline
-from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, Untrusted, read
+from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, UntrustedCertificate, read_body
 from codex_imagegen.runcomfy.urls import Rules
 
 MAX_BYTES = 2 * 1024 * 1024 * 1024
 MAX_TRIES = 3
-TRIES_SEC = 15.0
-"""No new try begins later than this after the first."""
+RETRY_WINDOW_SEC = 15.0
+"""How long after the first try another one may begin."""
 PAUSE_SEC = 0.5
-QUIET_SEC = 10.0
-"""How long the other side may say nothing before a try counts as cut."""
+READ_TIMEOUT_SEC = 10.0
+"""How long the host may send nothing before a try counts as cut."""
 MAX_REDIRECTS = 5
 MAX_PICTURES = 10
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
-class _Again(Exception):
-    """This try failed in a way that the next may not; carries the error for the case that none is left."""
+class _RetryableError(Exception):
+    """A failure that another try may not have; ``error`` is raised after the last try."""
 
     def __init__(self, error: ImagegenError) -> None:
         super().__init__(error.message)
@@ -47,134 +47,136 @@ class _Again(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """What came, and whether its length was announced (else a cut can't be told from an end)."""
+    """A received body; without a declared length, a cut can't be told from the end."""
 
     data: bytes
-    announced: bool
+    has_length: bool
 
 
 class Download:
-    """Fetches by the rules of one API base."""
+    """Downloads pictures from the hosts that the rules of one API base allow."""
 
-    def __init__(self, transport: Transport, rules: Rules, patience: Deadline) -> None:
+    def __init__(self, transport: Transport, rules: Rules, deadline: Deadline) -> None:
         self._transport = transport
         self._rules = rules
-        self._patience = patience
+        self._deadline = deadline
 
-    def first(self, urls: tuple[str, ...]) -> Picture:
-        """The first whole picture among ``urls``, which must be allowed; raises the first error else."""
+    def fetch_first(self, urls: tuple[str, ...]) -> Picture:
+        """Return the first complete picture among ``urls``, which must be allowed, or raise the first error."""
         failure: ImagegenError | None = None
         for url in urls[:MAX_PICTURES]:
-            self._patience.check(spent=True)
+            self._deadline.check(spent=True)
             try:
-                return self.picture(url)
+                return self.fetch(url)
             except (NoPicture, DamagedPicture, RunComfyUpstream) as error:
                 failure = failure or error
         raise failure or NoPicture("RunComfy's answer names no picture that may be fetched", spent=True)
 
-    def picture(self, url: str) -> Picture:
-        """The whole picture at ``url``.
+    def fetch(self, url: str) -> Picture:
+        """Return the complete picture at ``url``.
 
-        Raises :class:`NoPicture` where there is none to be had, :class:`DamagedPicture`,
-        :class:`RunComfyRetry` for one that was cut each time, and :class:`RunComfyUpstream`.
+        Raises :class:`NoPicture` if there is none, :class:`DamagedPicture`, :class:`RunComfyRetry` if every try was
+        cut, and :class:`RunComfyUpstream`.
         """
-        began = time.monotonic()
-        for left in reversed(range(MAX_TRIES)):
+        started = time.monotonic()
+        for tries_left in reversed(range(MAX_TRIES)):
             try:
-                return _verified(self._body(url))
-            except _Again as again:
-                if not left or time.monotonic() - began + PAUSE_SEC > TRIES_SEC:
-                    raise again.error from again
-            self._patience.pause(PAUSE_SEC, spent=True)
+                return _decode(self._follow(url))
+            except _RetryableError as failure:
+                if not tries_left or time.monotonic() - started + PAUSE_SEC > RETRY_WINDOW_SEC:
+                    raise failure.error from failure
+            self._deadline.pause(PAUSE_SEC, spent=True)
         raise AssertionError("unreachable")
 
-    def _body(self, url: str) -> _Body:
+    def _follow(self, url: str) -> _Body:
         for _ in range(MAX_REDIRECTS + 1):
-            reached = self._patience.call(lambda abandoned, at=url: self._fetch(at, abandoned), spent=True)  # type: ignore[misc]
-            if isinstance(reached, _Body):
-                return reached
-            url = reached
-        raise NoPicture(f"the picture's address leads on more than {MAX_REDIRECTS} times", spent=True)
+            answer = self._deadline.call(lambda abandoned, at=url: self._get(at, abandoned), spent=True)  # type: ignore[misc]
+            if isinstance(answer, _Body):
+                return answer
+            url = answer
+        raise NoPicture(f"the picture's address redirects more than {MAX_REDIRECTS} times", spent=True)
 
-    def _fetch(self, url: str, abandoned: threading.Event) -> _Body | str:
-        """The body at ``url``, or the address that it leads on to; runs in a thread of its own."""
+    def _get(self, url: str, abandoned: threading.Event) -> _Body | str:
+        """Return the body at ``url``, or the address that it redirects to; runs in its own thread."""
         try:
-            with self._transport.open("GET", url, {"Accept": "image/*, */*"}, read_sec=QUIET_SEC) as response:
+            with self._transport.open("GET", url, {"Accept": "image/*, */*"}, read_sec=READ_TIMEOUT_SEC) as response:
                 if response.status in _REDIRECTS:
-                    return self._led_on(url, response.headers.get("Location"))
-                _check(response)
-                announced = (
+                    return self._redirect_target(url, response.headers.get("Location"))
+                _check_response(response)
+                has_length = (
                     "Content-Length" in response.headers or response.headers.get("Transfer-Encoding") is not None
                 )
-                return _Body(_whole(response, abandoned), announced)
-        except Untrusted as error:
+                return _Body(_read_to_file(response, abandoned), has_length)
+        except UntrustedCertificate as error:
             raise RunComfyUpstream(f"the picture's host can't be trusted: {error}", spent=True) from error
         except ConnectionBroken as error:
-            raise _Again(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
+            raise _RetryableError(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
 
-    def _led_on(self, url: str, location: str | None) -> str:
-        target = self._rules.next(url, location)
+    def _redirect_target(self, url: str, location: str | None) -> str:
+        target = self._rules.resolve_redirect(url, location)
         if target is None:
-            foreign = NoPicture("the picture's address leads on to one that may not be fetched", spent=True)
-            foreign.warnings = (("foreign-url", f"not fetched, as it is not RunComfy's: {(location or '')[:300]}"),)
-            raise foreign
+            error = NoPicture("the picture's address redirects to one that may not be fetched", spent=True)
+            error.warnings = (("foreign-url", f"not fetched, as it is not RunComfy's: {(location or '')[:300]}"),)
+            raise error
         return target
 
 
-def _check(response: urllib3.BaseHTTPResponse) -> None:
-    if response.status in _PASSING:
+def _check_response(response: urllib3.BaseHTTPResponse) -> None:
+    if response.status in _RETRYABLE:
         kind = RunComfyRetry if response.status in (408, 425, 429) else RunComfyUpstream
-        raise _Again(kind(f"the picture's host answered with HTTP {response.status}", spent=True))
+        raise _RetryableError(kind(f"the picture's host answered with HTTP {response.status}", spent=True))
     if response.status != 200:
         raise NoPicture(f"the picture's host answered with HTTP {response.status}", spent=True)
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BYTES:
-        raise _too_large()
+        raise _size_error()
 
 
-def _whole(response: urllib3.BaseHTTPResponse, abandoned: threading.Event) -> bytes:
-    """The body, by way of a file without a name: so a large one is in memory once, and not in pieces too."""
-    with _temporary() as file:
+def _read_to_file(response: urllib3.BaseHTTPResponse, abandoned: threading.Event) -> bytes:
+    """Read the body through a temporary file, so that a large one is in memory once and not in pieces as well."""
+    with _open_temporary() as file:
         count = 0
-        for piece in read(response, MAX_BYTES, abandoned):
+        for piece in read_body(response, MAX_BYTES, abandoned):
             if count == 0 and decode.kind_of(piece) is None:
-                raise DamagedPicture("what came from RunComfy is no PNG, JPEG or WebP", spent=True)
+                raise DamagedPicture("RunComfy sent no PNG, JPEG or WebP", spent=True)
             count += len(piece)
             if count > MAX_BYTES:
-                raise _too_large()
+                raise _size_error()
             _write(file, piece)
         file.seek(0)
         return file.read()
 
 
-def _temporary() -> IO[bytes]:
+def _open_temporary() -> IO[bytes]:
     try:
         return tempfile.TemporaryFile()
     except OSError as error:
-        raise _no_room(error) from error
+        raise _write_error(error) from error
 
 
 def _write(file: IO[bytes], piece: bytes) -> None:
     try:
         file.write(piece)
     except OSError as error:
-        raise _no_room(error) from error
+        raise _write_error(error) from error
 
 
-def _no_room(error: OSError) -> OutUnwritable:
+def _write_error(error: OSError) -> OutUnwritable:
     return OutUnwritable(
-        f"the temporary folder can't take the picture: {error.strerror}", hint="make room in it", spent=True
+        f"the picture can't be written to the temporary folder: {error.strerror}",
+        hint="free disk space there, or set TMPDIR",
+        spent=True,
     )
 
 
-def _too_large() -> NoPicture:
+def _size_error() -> NoPicture:
     return NoPicture(f"what RunComfy offers has more than {MAX_BYTES:,} bytes", spent=True)
 
 
-def _verified(body: _Body) -> Picture:
+def _decode(body: _Body) -> Picture:
     try:
         return decode.decode_picture(body.data)
     except decode.DamagedImage as error:
-        if not body.announced:
-            raise _Again(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
-        raise DamagedPicture(f"the picture that came from RunComfy is damaged: {error}", spent=True) from error
+        if not body.has_length:
+            raise _RetryableError(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
+        raise DamagedPicture(f"the picture from RunComfy is damaged: {error}", spent=True) from error

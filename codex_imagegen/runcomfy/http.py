@@ -1,7 +1,6 @@
-"""HTTP, by urllib3: one call, its answer of bounded size, and no redirect followed.
+"""HTTP through urllib3: one call at a time, with a bounded body and without following redirects.
 
-TLS is what Python's own default context makes of the system's certificates. Proxy variables of the
-environment are not heeded.
+TLS uses Python's default context with the system's certificates. Proxy variables of the environment are ignored.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ CONNECT_SEC = 10.0
 
 
 class ConnectionBroken(Exception):
-    """The connection broke, or what came was no HTTP; whether the other side acted on the call is unknown."""
+    """The connection broke, or the answer was not HTTP; whether the server acted on the call is unknown."""
 
 
-class Unsent(ConnectionBroken):
-    """No connection came about, so that nothing was sent."""
+class ConnectFailed(ConnectionBroken):
+    """No connection was made, so nothing was sent."""
 
 
-class Untrusted(Unsent):
-    """The other side could not show a certificate that this system trusts."""
+class UntrustedCertificate(ConnectFailed):
+    """The server has no certificate that this system trusts."""
 
 
 class Transport:
-    """A few connections that are kept for the next call; may be used from several threads."""
+    """A small connection pool; may be used from several threads."""
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(num_pools=8, retries=False)
@@ -52,17 +51,18 @@ class Transport:
     def open(
         self, method: str, url: str, headers: dict[str, str], *, body: bytes | None = None, read_sec: float
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer to one call, its body still to be read; raises :class:`Broken`, also while it is read.
+        """Send one request and yield its response, with the body unread.
 
-        ``read_sec`` is how long the other side may say nothing. Redirects come back as what they are.
+        Raises :class:`ConnectionBroken`, also while the body is read. ``read_sec`` is how long the server may send
+        nothing. Redirects are returned, not followed.
         """
-        sent = None if body is None else _Body(body)
+        tracked = None if body is None else _Body(body)
         length = {} if body is None else {"Content-Length": str(len(body))}
-        with _translated(sent):
+        with _translate_errors(tracked):
             response = self._pool.request(
                 method,
                 url,
-                body=sent,
+                body=tracked,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **length, **headers},
                 retries=False,
                 redirect=False,
@@ -73,15 +73,15 @@ class Transport:
             try:
                 yield response
             finally:
-                response.close()  # one that was read to its end has given its connection back before
+                response.close()  # a response read to its end has already returned its connection to the pool
 
     def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the pooled connections."""
         self._pool.clear()
 
 
-def read(response: urllib3.BaseHTTPResponse, limit: int, abandoned: threading.Event) -> Iterator[bytes]:
-    """The body in pieces, and no further once it has more than ``limit`` bytes or nobody waits for it."""
+def read_body(response: urllib3.BaseHTTPResponse, limit: int, abandoned: threading.Event) -> Iterator[bytes]:
+    """Read the body in pieces, until it exceeds ``limit`` bytes or nobody waits for it."""
     count = 0
     while piece := response.read(CHUNK):
         count += len(piece)
@@ -91,29 +91,29 @@ def read(response: urllib3.BaseHTTPResponse, limit: int, abandoned: threading.Ev
 
 
 class _Body(io.BytesIO):
-    """A body that knows whether anybody has begun to send it, which no exception of urllib3's tells."""
+    """A request body that records whether sending began, which no exception of urllib3 reports."""
 
-    begun = False
+    is_sending = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self.begun = True
+        self.is_sending = True
         return super().read(size)
 
 
 @contextmanager
-def _translated(sent: _Body | None) -> Iterator[None]:
+def _translate_errors(body: _Body | None) -> Iterator[None]:
     try:
         yield
     except SSLError as error:
-        if isinstance(error.args[0], ssl.SSLCertVerificationError) or (sent is not None and not sent.begun):
-            raise Untrusted(f"no trusted connection: {_tls_reason(error)}") from error
+        if isinstance(error.args[0], ssl.SSLCertVerificationError) or (body is not None and not body.is_sending):
+            raise UntrustedCertificate(f"no trusted connection: {_tls_reason(error)}") from error
         raise ConnectionBroken(f"the connection broke: {_tls_reason(error)}") from error
     except (NewConnectionError, ConnectTimeoutError, NameResolutionError) as error:
-        raise Unsent(f"no connection: {_reason(error)}") from error
+        raise ConnectFailed(f"no connection: {_reason(error)}") from error
     except ReadTimeoutError as error:
-        raise ConnectionBroken("nothing came for too long") from error
+        raise ConnectionBroken("the server sent nothing for too long") from error
     except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-        raise ConnectionBroken("the connection broke, or what came was no HTTP") from error
+        raise ConnectionBroken("the connection broke, or the answer was not HTTP") from error
 
 
 def _tls_reason(error: SSLError) -> str:

@@ -1,4 +1,4 @@
-"""One request from its submit to its end: polled through hiccups, and cancelled when the run is stopped."""
+"""One request from submit to result: polled through temporary failures, and cancelled when the run is stopped."""
 
 from __future__ import annotations
 
@@ -8,119 +8,119 @@ from contextlib import contextmanager
 
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth, RunComfyInput
 from codex_imagegen.runcomfy import responses
-from codex_imagegen.runcomfy.client import UNKNOWN, Cancelled, Client, Finished, Status, TemporaryFailure
+from codex_imagegen.runcomfy.client import UNKNOWN_HINT, CancelResult, Client, JobResult, Status, TemporaryFailure
 from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded
-from codex_imagegen.runcomfy.inputs import Order
+from codex_imagegen.runcomfy.inputs import Submission
 from codex_imagegen.runcomfy.responses import Response
 
 POLL_SEC = 2.0
-"""Between two questions, as RunComfy's own clients leave it; the first is asked at once."""
-PATIENT_SEC = 120.0
-"""How long every answer may be a hiccup before the run is given up; the request goes on."""
+"""Seconds between two polls, as in RunComfy's own clients; the first poll is sent at once."""
+MAX_FAILING_SEC = 120.0
+"""How long polls may fail in a row before the run is given up; the request goes on."""
 CANCEL_SEC = 5.0
-"""How long a run that was stopped takes at most to cancel its request."""
+"""How long a stopped run takes at most to cancel its request."""
 
 
-def submit(client: Client, order: Order, patience: Deadline) -> str:
-    """The id of a new request; a run that is stopped meanwhile says what is known of it."""
+def submit(client: Client, order: Submission, deadline: Deadline) -> str:
+    """Submit a request and return its id; if the run is stopped meanwhile, the error says what is known of it."""
     try:
-        return client.submit(order, patience)
+        return client.submit(order, deadline)
     except (Interrupted, DeadlineExceeded) as stop:
         if stop.spent is None:
-            _retell(stop, "the request was on its way, and what became of it is unknown", UNKNOWN, spent=None)
+            _extend(stop, "the request was being submitted, and its state is unknown", UNKNOWN_HINT, spent=None)
         raise
 
 
-def wait(client: Client, request_id: str, patience: Deadline, tell: Callable[[Status], None]) -> Finished:
-    """Ask until the request has ended well; raises the error that it ended with, or that ended the waiting.
+def wait(client: Client, request_id: str, deadline: Deadline, on_change: Callable[[Status], None]) -> JobResult:
+    """Poll until the request has succeeded; raises the error that it failed with, or that ended the waiting.
 
-    ``tell`` hears each answer that differs from the one before. What the result says decides: a request that
-    /status calls completed may have failed.
+    ``on_change`` gets each status that differs from the one before. The result decides: a request that /status calls
+    completed may have failed.
     """
-    good, last = time.monotonic(), None
+    last_success, last_status = time.monotonic(), None
     while True:
         pause = POLL_SEC
         try:
-            status = client.status(request_id, patience)
-            if status != last:
-                tell(status)
-            last = status
-            if status.state != responses.WAITING and (finished := _result(client, request_id, patience, status)):
-                return finished
-            good = time.monotonic()
-        except TemporaryFailure as hiccup:
-            if time.monotonic() - good > PATIENT_SEC:
-                _name(hiccup.error, request_id)
-                raise hiccup.error from hiccup
-            pause = max(POLL_SEC, hiccup.retry_after or 0.0)
+            status = client.status(request_id, deadline)
+            if status != last_status:
+                on_change(status)
+            last_status = status
+            if status.state != responses.WAITING and (result := _fetch_result(client, request_id, deadline, status)):
+                return result
+            last_success = time.monotonic()
+        except TemporaryFailure as failure:
+            if time.monotonic() - last_success > MAX_FAILING_SEC:
+                _name(failure.error, request_id)
+                raise failure.error from failure
+            pause = max(POLL_SEC, failure.retry_after or 0.0)
         except (RunComfyAuth, RunComfyInput) as error:
             _name(error, request_id)
             raise
-        patience.pause(pause)
+        deadline.pause(pause)
 
 
 @contextmanager
-def cancelling(client: Client, request_id: str, patience: Deadline) -> Iterator[None]:
-    """Where the block is ended by a stop, cancel the request and have the error say what became of it."""
+def cancel_on_stop(client: Client, request_id: str, deadline: Deadline) -> Iterator[None]:
+    """If a stop ends the block, cancel the request and add the outcome to the error."""
     try:
         yield
     except (Interrupted, DeadlineExceeded) as stop:
-        _retell(stop, *_fate(client, request_id, patience))
+        _extend(stop, *_cancel(client, request_id, deadline))
         raise
 
 
 @contextmanager
-def leaving(request_id: str) -> Iterator[None]:
-    """Where the block is ended by a stop, leave the request alone and say how to get its picture."""
+def keep_on_stop(request_id: str) -> Iterator[None]:
+    """If a stop ends the block, leave the request alone and add the command that fetches its picture."""
     try:
         yield
     except (Interrupted, DeadlineExceeded) as stop:
-        _retell(stop, f"the request {request_id} was left to go on", fetch_hint(request_id), spent=True)
+        _extend(stop, f"the request {request_id} goes on", fetch_hint(request_id), spent=True)
         raise
 
 
 def fetch_hint(request_id: str) -> str:
-    """The command that fetches the picture of a request that was paid for."""
+    """The hint with the command that fetches the picture of a paid request."""
     return f"fetch it with `codex-imagegen runcomfy wait {request_id} --out FILE`"
 
 
-def _result(client: Client, request_id: str, patience: Deadline, status: Status) -> Finished | None:
-    finished = client.result(request_id, patience)
-    if finished is None and status.state in (responses.FAILED, responses.CANCELLED):
-        raise responses.failure(Response(200, {"status": status.word}))  # a result that will not come
-    return finished
+def _fetch_result(client: Client, request_id: str, deadline: Deadline, status: Status) -> JobResult | None:
+    result = client.result(request_id, deadline)
+    if result is None and status.state in (responses.FAILED, responses.CANCELLED):
+        raise responses.failure(Response(200, {"status": status.name}))  # there will be no result
+    return result
 
 
-def _fate(client: Client, request_id: str, patience: Deadline) -> tuple[str, str | None, bool | None]:
-    """What became of a request that was to be cancelled: in words, what to do, and what it may cost."""
-    last_words = Deadline(patience.interrupt, time.monotonic() + CANCEL_SEC, only_anew=True)
+def _cancel(client: Client, request_id: str, deadline: Deadline) -> tuple[str, str | None, bool | None]:
+    """Cancel the request; returns the outcome as a sentence, a hint, and ``spent``."""
+    cancel_deadline = Deadline(deadline.interrupt, time.monotonic() + CANCEL_SEC, ignore_earlier_stop=True)
     try:
-        cancelled = client.cancel(request_id, last_words)
+        result = client.cancel(request_id, cancel_deadline)
     except ImagegenError as error:
-        cancelled = Cancelled(None, error.message)
-    if cancelled.outcome == "cancelled":
+        result = CancelResult(None, error.message)
+    if result.outcome == "cancelled":
         return f"the request {request_id} was cancelled before it began", None, False
-    if cancelled.outcome == "not_cancellable":
+    if result.outcome == "not_cancellable":
         return (
             f"it was too late to cancel the request {request_id}, which goes on",
             fetch_hint(request_id),
             True,
         )
     return (
-        f"whether the request {request_id} was cancelled is unknown: {cancelled.why}",
-        f"look with `codex-imagegen runcomfy status {request_id}`",
+        f"whether the request {request_id} was cancelled is unknown: {result.reason}",
+        f"check with `codex-imagegen runcomfy status {request_id}`",
         None,
     )
 
 
-def _retell(stop: ImagegenError, more: str, hint: str | None, spent: bool | None) -> None:
-    stop.message = f"{stop.message.rstrip('.')}; {more}"
-    stop.args = (stop.message,)
-    stop.hint, stop.spent = hint, spent
+def _extend(error: ImagegenError, addition: str, hint: str | None, spent: bool | None) -> None:
+    error.message = f"{error.message.rstrip('.')}; {addition}"
+    error.args = (error.message,)
+    error.hint, error.spent = hint, spent
 
 
 def _name(error: ImagegenError, request_id: str) -> None:
-    """Give the error its request, and the command that fetches the picture when its reason is gone."""
+    """Add the request to the error, and the command that fetches the picture once the cause is gone."""
     error.request_id = request_id
     first = f"{error.hint}, then " if isinstance(error, RunComfyAuth) else ""
     error.hint, error.spent = first + fetch_hint(request_id), None

@@ -1,4 +1,4 @@
-"""Signing in by device code: a code to confirm in a browser, and polls until somebody has."""
+"""Sign in by device code: show a code to confirm in a browser, and poll until it is confirmed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from codex_imagegen.errors import RunComfyAuth, RunComfyRetry, RunComfyUpstream
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.runcomfy import responses
-from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded, Slow
-from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, read
+from codex_imagegen.runcomfy.deadline import CallTimeout, Deadline, DeadlineExceeded
+from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, read_body
 from codex_imagegen.runcomfy.responses import Response
 from codex_imagegen.runcomfy.token import Token, parse
 from codex_imagegen.values import as_text
@@ -21,14 +21,14 @@ POLL_SEC = 2.0
 CALL_SEC = 30.0
 START_SEC = 60.0
 MAX_SEC = 1800.0
-"""A code that is said to last longer is waited for no longer than this."""
+"""The longest wait for a confirmation, even if the code is valid for longer."""
 _MAX_BODY_BYTES = 1 << 20
-AGAIN = "run `codex-imagegen runcomfy login` again"
+LOGIN_HINT = "run `codex-imagegen runcomfy login` again"
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What somebody confirms: the page to open, and the code that it must show; the third stays with us."""
+    """The page to open and the code that it must show; ``device_code`` is secret and is never shown."""
 
     verify_url: str
     user_code: str
@@ -38,7 +38,7 @@ class Code:
 
 
 class Login:
-    """One sign-in against a web base; :meth:`run` gives back what was authorised."""
+    """One sign-in at a web base; :meth:`run` returns the token."""
 
     def __init__(self, web_base: str, interrupt: Interrupt) -> None:
         self._web = web_base
@@ -46,76 +46,76 @@ class Login:
         self._transport = Transport()
 
     def run(self, show: Callable[[Code], None]) -> Token:
-        """Begin, have the code shown, and wait for it to be confirmed.
+        """Start a sign-in, show its code, and wait for the confirmation.
 
-        Raises :class:`RunComfyAuth` when it was denied or has expired, :class:`RunComfyUpstream` and
-        :class:`RunComfyRetry` when RunComfy can't be understood or reached, and :class:`Interrupted`.
+        Raises :class:`RunComfyAuth` if it was denied or expired, :class:`RunComfyUpstream` if RunComfy's answer is
+        invalid, :class:`RunComfyRetry` if RunComfy can't be reached, and :class:`Interrupted`.
         """
         code = self._start()
         show(code)
-        patience = Deadline(self._interrupt, time.monotonic() + code.expires_in)
+        deadline = Deadline(self._interrupt, time.monotonic() + code.expires_in)
         try:
-            while (found := self._poll(code, patience)) is None:
-                patience.pause(code.poll_interval, spent=False)
+            while (token := self._poll(code, deadline)) is None:
+                deadline.pause(code.poll_interval, spent=False)
         except DeadlineExceeded:
-            raise _expired() from None
+            raise _expired_error() from None
         finally:
             self._transport.close()
-        return found
+        return token
 
     def _start(self) -> Code:
-        patience = Deadline(self._interrupt, time.monotonic() + START_SEC)
+        deadline = Deadline(self._interrupt, time.monotonic() + START_SEC)
         try:
-            answer = self._post("start", patience)
-        except (ConnectionBroken, Slow, DeadlineExceeded) as error:
+            answer = self._post("start", deadline)
+        except (ConnectionBroken, CallTimeout, DeadlineExceeded) as error:
             raise RunComfyRetry(f"RunComfy can't be reached: {error}", hint="check the network") from error
-        if refused := responses.refusal(answer):
-            refused.spent = False
-            raise refused
+        if failure := responses.refusal(answer):
+            failure.spent = False
+            raise failure
         return _code(answer, self._web)
 
-    def _poll(self, code: Code, patience: Deadline) -> Token | None:
-        """The token, or None while nobody has confirmed; what may pass is asked again."""
+    def _poll(self, code: Code, deadline: Deadline) -> Token | None:
+        """Return the token, or None while the code is not confirmed, or after a failure that a retry may help."""
         try:
-            answer = self._post("poll", patience, {"device_code": code.device_code})
-        except (ConnectionBroken, Slow):
+            answer = self._post("poll", deadline, {"device_code": code.device_code})
+        except (ConnectionBroken, CallTimeout):
             return None
         match answer.fields.get("status"):
             case "authorized":
                 return parse(answer.fields.get("access_token"), "RunComfy's answer")
             case "denied":
-                raise RunComfyAuth("the sign-in was denied", hint=AGAIN)
+                raise RunComfyAuth("the sign-in was denied", hint=LOGIN_HINT)
             case "expired":
-                raise _expired()
+                raise _expired_error()
         if answer.status == 410:
-            raise _expired()
-        refused = responses.refusal(answer)
-        if refused and not isinstance(refused, (RunComfyRetry, RunComfyUpstream)):
-            raise refused
+            raise _expired_error()
+        failure = responses.refusal(answer)
+        if failure and not isinstance(failure, (RunComfyRetry, RunComfyUpstream)):
+            raise failure
         return None
 
-    def _post(self, step: str, patience: Deadline, body: dict[str, str] | None = None) -> Response:
+    def _post(self, step: str, deadline: Deadline, body: dict[str, str] | None = None) -> Response:
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
         data = json.dumps(body).encode() if body else None
 
         def work(abandoned: threading.Event) -> Response:
             url = f"{self._web}/api/cli-auth/{step}"
             with self._transport.open("POST", url, headers, body=data, read_sec=CALL_SEC) as response:
-                return responses.parse(response.status, b"".join(read(response, _MAX_BODY_BYTES, abandoned)))
+                return responses.parse(response.status, b"".join(read_body(response, _MAX_BODY_BYTES, abandoned)))
 
-        return patience.call(work, limit=CALL_SEC)
+        return deadline.call(work, limit=CALL_SEC)
 
 
 def _code(answer: Response, web_base: str) -> Code:
     fields = answer.fields
     device, user, url = (as_text(fields.get(key)) for key in ("device_code", "user_code", "verify_url"))
-    if device is None or user is None or url is None:
-        raise RunComfyUpstream("RunComfy's answer to the sign-in makes no sense", hint="try again in a while")
+    if not device or not user or url is None:
+        raise RunComfyUpstream("RunComfy's answer to the sign-in is invalid", hint="try again in a while")
     if not url.isprintable() or not url.startswith(("https://", f"{web_base}/")):
-        raise RunComfyUpstream("RunComfy's sign-in names a page that is not https", hint="try again in a while")
+        raise RunComfyUpstream("the address of RunComfy's sign-in page is not https", hint="try again in a while")
     return Code(
-        responses.words(url, 2000),
-        responses.words(user, 100),
+        responses.collect_text(url, 2000),
+        responses.collect_text(user, 100),
         device,
         _between(fields.get("expires_in"), 1.0, MAX_SEC, MAX_SEC),
         _between(fields.get("poll_interval"), POLL_SEC, 30.0, POLL_SEC),
@@ -128,5 +128,5 @@ def _between(value: object, low: float, high: float, default: float) -> float:
     return float(min(max(low, value), high))  # in this order, a NaN is low
 
 
-def _expired() -> RunComfyAuth:
-    return RunComfyAuth("nobody confirmed the code in time", hint=AGAIN)
+def _expired_error() -> RunComfyAuth:
+    return RunComfyAuth("the code was not confirmed in time", hint=LOGIN_HINT)

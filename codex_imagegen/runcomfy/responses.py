@@ -1,4 +1,4 @@
-"""What an answer of RunComfy's means: pure, and prepared for bodies of any shape."""
+"""Interpret RunComfy's answers, with bodies of any shape; nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from codex_imagegen.runcomfy.token import SIGN_IN
 from codex_imagegen.values import as_number, as_object, as_text
 from codex_imagegen.values import parse as parse_json
 
-MAX_WORDS = 300
-"""How many characters of the other side's own words are repeated."""
+MAX_TEXT_CHARS = 300
+"""How many characters of RunComfy's own text a message repeats."""
 
 WAITING, SUCCEEDED, FAILED, CANCELLED = "waiting", "succeeded", "failed", "cancelled"
 STATES = {
@@ -36,7 +36,7 @@ STATES = {
 }
 NOT_READY = 400005
 _BY_CODE: dict[int, tuple[type[ImagegenError], str]] = {
-    400001: (RunComfyUsage, "RunComfy says that this id can't be one"),
+    400001: (RunComfyUsage, "RunComfy says that this id is malformed"),
     400002: (UsageLimit, "the RunComfy account has no balance left"),
     400004: (RunComfyAuth, "RunComfy refuses the token"),
     403001: (RunComfyAuth, "RunComfy says that this is not yours"),
@@ -45,10 +45,10 @@ _BY_CODE: dict[int, tuple[type[ImagegenError], str]] = {
 _BY_STATUS: dict[int, tuple[type[ImagegenError], str]] = {
     401: _BY_CODE[400004],
     402: _BY_CODE[400002],
-    403: (RunComfyAuth, "RunComfy refuses the token, or what it may do"),
+    403: (RunComfyAuth, "RunComfy refuses the token, or it lacks a permission"),
     404: _BY_CODE[404001],
     408: (RunComfyRetry, "RunComfy waited too long for the request"),
-    429: (RunComfyRetry, "RunComfy gets too many requests"),
+    429: (RunComfyRetry, "RunComfy received too many requests"),
 }
 _HINTS: dict[type[ImagegenError], str] = {
     RunComfyAuth: SIGN_IN,
@@ -61,9 +61,9 @@ _MODERATION = ("moderation", "moderated", "safety", "content policy", "content_p
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer's status, its body as JSON (None where it was none), and the seconds of its Retry-After.
+    """An answer's status, its JSON body (None if it was not JSON), and the seconds of its Retry-After.
 
-    The body is in no ``repr``: at a login, the token is in it. ``hide`` takes what is secret out of their words.
+    The body is not in ``repr``: at a login, it holds the token. ``hide`` removes secrets from RunComfy's text.
     """
 
     status: int
@@ -73,12 +73,12 @@ class Response:
 
     @property
     def fields(self) -> dict[str, object]:
-        """The body's keys, and none where it is no object."""
+        """The body if it is an object, and an empty dict if not."""
         return as_object(self.body)
 
     @property
     def error_code(self) -> int | None:
-        """RunComfy's own number of an error, which may come along with any HTTP status, 200 among them."""
+        """RunComfy's own error number, which any HTTP status may have, including 200."""
         code = self.fields.get("error_code")
         if isinstance(code, str) and code.isdecimal() and len(code) < 12:
             code = int(code)
@@ -86,22 +86,22 @@ class Response:
 
     @property
     def state(self) -> str | None:
-        """The word of ``status`` as one of ours; an unknown word is waiting, and None is no word at all."""
+        """The body's ``status`` as one of the four states; an unknown one is waiting, and a missing one None."""
         word = as_text(self.fields.get("status"))
         return STATES.get(word.lower(), WAITING) if word else None
 
-    def words(self, *keys: str, limit: int = MAX_WORDS) -> str:
-        """What the other side says under these keys, fit to be repeated."""
-        return words([self.fields.get(key) for key in keys], limit, self.hide)
+    def text(self, *keys: str, limit: int = MAX_TEXT_CHARS) -> str:
+        """RunComfy's own text under these keys, fit to be repeated in a message."""
+        return collect_text([self.fields.get(key) for key in keys], limit, self.hide)
 
 
 def parse(status: int, body: bytes, retry_after: str | None = None, hide: Callable[[str], str] = str) -> Response:
-    """The answer for a status, a body and a Retry-After header, whatever they are."""
-    return Response(status, parse_json(body), seconds(retry_after), hide)
+    """Make a response of a status, a body and a Retry-After header of any shape."""
+    return Response(status, parse_json(body), parse_retry_after(retry_after), hide)
 
 
-def seconds(retry_after: str | None) -> float | None:
-    """The seconds that a Retry-After header means, by number or by date; None where it has no meaning."""
+def parse_retry_after(retry_after: str | None) -> float | None:
+    """The seconds of a Retry-After header, which is a number or a date; None if it is neither."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit() and len(text) < 10:
         return float(text)
@@ -112,62 +112,63 @@ def seconds(retry_after: str | None) -> float | None:
 
 
 def refusal(answer: Response, *, spent: bool | None = False) -> ImagegenError | None:
-    """The error that an answer means, or None for one that is in order; ``spent`` is kept for 4xx alone.
+    """The error that an answer reports, or None; ``spent`` is used for 4xx only, and is None for the rest.
 
-    RunComfy's own number comes before the HTTP status: a bad token arrives as HTTP 400 as well.
+    RunComfy's own error number takes precedence over the HTTP status: a bad token can be an HTTP 400.
     """
     code = answer.error_code
     if code is None and 200 <= answer.status < 300:
         return None
     status = code // 1000 if code is not None and 200 <= answer.status < 300 else answer.status
     kind, sentence = _BY_CODE.get(code or 0) or _BY_STATUS.get(status) or _by_class(status)
-    told = answer.words(*_TELLING)
+    message = answer.text(*_MESSAGE_KEYS)
     if kind in (RunComfyUpstream, RunComfyRetry):
         sentence = f"{sentence} (HTTP {answer.status})"
-    unknown = not 400 <= status < 500 or status == 408
-    return kind(f"{sentence}: {told}" if told else sentence, hint=_HINTS.get(kind), spent=None if unknown else spent)
+    if not 400 <= status < 500 or status == 408:
+        spent = None
+    return kind(f"{sentence}: {message}" if message else sentence, hint=_HINTS.get(kind), spent=spent)
 
 
 def failure(answer: Response) -> ImagegenError:
-    """The error for a job that RunComfy says has failed or was cancelled, with its reason of any shape."""
+    """The error of a failed or cancelled job, with RunComfy's reason, which may have any shape."""
     cost = cost_of(answer.fields)
     spent = None if cost is None else cost > 0
     if answer.state == CANCELLED:
-        return NoPicture("the RunComfy request was cancelled", hint="ask again", spent=spent)
-    told = answer.words("error") or answer.words(*_TELLING)
-    if any(mark in told.lower() for mark in _MODERATION):
-        return Moderation(f"RunComfy blocked the picture: {told}", hint="change the prompt", spent=spent)
+        return NoPicture("the RunComfy request was cancelled", hint="try again", spent=spent)
+    reason = answer.text("error") or answer.text(*_MESSAGE_KEYS)
+    if any(mark in reason.lower() for mark in _MODERATION):
+        return Moderation(f"RunComfy blocked the picture: {reason}", hint="change the prompt", spent=spent)
     return GenerationFailed(
-        f"RunComfy failed to make the picture: {told or 'it gives no reason'}",
+        f"RunComfy failed to make the picture: {reason or 'it gives no reason'}",
         hint="change the prompt, or try again",
         spent=spent,
     )
 
 
 def cost_of(fields: dict[str, object]) -> float | None:
-    """What the request cost in US dollars, where the result says so."""
+    """The cost of the request in US dollars, if the result reports it."""
     cost = as_number(fields.get("cost"))
     return float(cost) if cost is not None and cost >= 0 else None
 
 
-_TELLING = ("error_message", "message", "error", "detail")
+_MESSAGE_KEYS = ("error_message", "message", "error", "detail")
 
 
-def words(value: object, limit: int = MAX_WORDS, hide: Callable[[str], str] = str) -> str:
-    """The text in a JSON value of any shape, in its order, at most ``limit`` characters long, and ``hide`` applied."""
-    found: list[str] = []
-    room, ahead = limit, [value]
-    while ahead and room > 0:
-        item = ahead.pop()
+def collect_text(value: object, limit: int = MAX_TEXT_CHARS, hide: Callable[[str], str] = str) -> str:
+    """Join the strings in a JSON value of any shape, in order, to at most ``limit`` characters; applies ``hide``."""
+    parts: list[str] = []
+    chars_left, pending = limit, [value]
+    while pending and chars_left > 0:
+        item = pending.pop()
         if isinstance(item, dict):
-            ahead.extend(reversed(item.values()))
+            pending.extend(reversed(item.values()))
         elif isinstance(item, list):
-            ahead.extend(reversed(item))
-        elif isinstance(item, str) and item.strip() and (text := hide(item)[:room]) not in found:
-            found.append(text)
-            room -= len(text)
-    text = " ".join("; ".join(found).split())
-    return text if room > 0 and len(text) <= limit else f"{text[: limit - 1]}…"
+            pending.extend(reversed(item))
+        elif isinstance(item, str) and item.strip() and (part := hide(item)[:chars_left]) not in parts:
+            parts.append(part)
+            chars_left -= len(part)
+    text = " ".join("; ".join(parts).split())
+    return text if chars_left > 0 and len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _by_class(status: int) -> tuple[type[ImagegenError], str]:

@@ -1,4 +1,4 @@
-"""Where RunComfy's API, its web site and its token file are; the environment may move each of them."""
+"""Locations of RunComfy's API, web site and token file, and the environment variables that change them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ WEB_BASE = "https://www.runcomfy.com"
 
 
 def model_api_base() -> str:
-    """The base of the Model API, with its version and without a slash at its end.
+    """The base URL of the Model API, with its version and without a trailing slash.
 
-    Raises :class:`RunComfyUsage` when RUNCOMFY_MODEL_API_BASE is no https address; on a loopback one, http
-    will do.
+    Raises :class:`RunComfyUsage` if RUNCOMFY_MODEL_API_BASE is not an https URL; http is allowed on a loopback host.
     """
-    return _base("RUNCOMFY_MODEL_API_BASE", MODEL_API_BASE)
+    return _read_base("RUNCOMFY_MODEL_API_BASE", MODEL_API_BASE)
 
 
 def web_base() -> str:
-    """The base of the web site, where the device-code login lives; RUNCOMFY_WEB_BASE moves it."""
-    return _base("RUNCOMFY_WEB_BASE", WEB_BASE)
+    """The base URL of the web site, which has the device-code login; RUNCOMFY_WEB_BASE changes it."""
+    return _read_base("RUNCOMFY_WEB_BASE", WEB_BASE)
 
 
 def token_path() -> str:
-    """The token file that is shared with RunComfy's own command line."""
+    """The path of the token file, which RunComfy's own command line uses as well."""
     return os.path.join(_config_folder(), "token.json")
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine, by its name alone: nothing is looked up."""
+    """Whether a host name means this machine; nothing is looked up."""
     if host is None:
         return False
     host = host.strip("[]").lower()
@@ -51,22 +50,22 @@ def _config_folder() -> str:
     return os.path.join(parent, "runcomfy")
 
 
-def _base(variable: str, default: str) -> str:
+def _read_base(variable: str, default: str) -> str:
     base = os.environ.get(variable, "").strip().rstrip("/") or default
     try:
         parts = urlsplit(base)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        raise _no_base(variable, "it is no address") from None
+        raise _base_error(variable, "it is not a URL") from None
     if not host or not base.isascii() or not base.isprintable() or " " in base or "\\" in base:
-        raise _no_base(variable, "it is no address")
+        raise _base_error(variable, "it is not a URL")
     if parts.username is not None or parts.query or parts.fragment:
-        raise _no_base(variable, "it has more than a host and a path")
+        raise _base_error(variable, "it has more than a host and a path")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise _no_base(variable, "it is not https, and the token would travel in the open")
+        raise _base_error(variable, "it is not https, and the token would be sent unencrypted")
     return base
 
 
-def _no_base(variable: str, why: str) -> RunComfyUsage:
-    # the value is not repeated: it may hold a password
-    return RunComfyUsage(f"{variable} can't be used: {why}", hint=f"unset {variable}, or give it an https:// address")
+def _base_error(variable: str, reason: str) -> RunComfyUsage:
+    # the value is not repeated: it may contain a password
+    return RunComfyUsage(f"{variable} can't be used: {reason}", hint=f"unset {variable}, or give it an https:// URL")

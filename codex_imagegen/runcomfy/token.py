@@ -1,35 +1,33 @@
-"""RunComfy's token: RUNCOMFY_TOKEN, else the file shared with RunComfy's own command line; never shown."""
+"""RunComfy's token, from RUNCOMFY_TOKEN or the file shared with RunComfy's own command line; it is never printed."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
-import secrets
 import shlex
-import stat
 import time
 from collections.abc import Iterator
 from functools import cache
 
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.files import atomic
+from codex_imagegen.files.reading import NotRegularFile, open_regular
 from codex_imagegen.runcomfy import settings
 from codex_imagegen.values import parse_object
 
 SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
 _MAX_FILE_BYTES = 1 << 20
 _MIN_BASE64 = 8
-"""Fewer characters of base64 are found in any text."""
+"""Fewer characters of base64 occur in any text by chance."""
 
 _PLUS, _SLASH = r"(?:\+|-|%2[bB])", r"(?:\\?/|_|%2[fF])"
-_SHAPE = re.compile(r"[\x21-\x7e]{1,8192}")  # what a header can carry: a line break would begin another header
+_SHAPE = re.compile(r"[\x21-\x7e]{1,8192}")  # what a header may contain: a line break would begin another header
 
 
 class Token:
-    """A token that tells its value to :meth:`header` alone; neither ``repr`` nor ``str`` shows it."""
+    """A token; only :meth:`header` gives its value, ``repr`` and ``str`` do not."""
 
     __slots__ = ("_value",)
 
@@ -40,46 +38,46 @@ class Token:
         return "Token(…)"
 
     def header(self) -> dict[str, str]:
-        """The header that goes with each call of the API, and nowhere else."""
+        """The header for calls of the API, and for nothing else."""
         return {"Authorization": f"Bearer {self._value}"}
 
     def hide(self, text: str) -> str:
-        """A text of the other side's without the token, should it be repeated there: as it is, URL-encoded, escaped as
-        in JSON, or in base64, also as a part of something longer.
+        """The server's ``text`` with each repetition of the token replaced: plain, URL-encoded, escaped as in JSON, or
+        in base64, also as a part of something longer.
         """
-        return _spellings(self._value).sub("(token)", text)
+        return _encodings(self._value).sub("(token)", text)
 
 
 @cache
-def _spellings(value: str) -> re.Pattern[str]:
-    """What finds a token in each of its encodings."""
+def _encodings(value: str) -> re.Pattern[str]:
+    """A pattern that finds a token in each of its encodings."""
     escaped = "".join(rf"(?:\\{{0,4}}(?:{re.escape(c)}|u00(?i:{ord(c):02x}))|%(?:25)?(?i:{ord(c):02x}))" for c in value)
-    coded = "|".join(_base64(value.encode()))
-    # what stands beside a whole part may still hold some bits of the token
-    return re.compile(rf"{escaped}|[\w+/-]{{0,2}}(?:{coded})[\w+/-]*={{0,2}}" if coded else escaped)
+    base64_forms = "|".join(_base64(value.encode()))
+    # the characters beside a complete part may still have some bits of the token
+    return re.compile(rf"{escaped}|[\w+/-]{{0,2}}(?:{base64_forms})[\w+/-]*={{0,2}}" if base64_forms else escaped)
 
 
 def _base64(value: bytes) -> Iterator[str]:
-    """Patterns for the characters of base64 that stand for the value alone, at each of three places to begin at."""
+    """Patterns for the base64 characters that encode only the value, at each of three offsets."""
     for before in range(3):
         text = base64.b64encode(bytes(before) + value).decode()
-        whole = text[-(-before * 4 // 3) : (before + len(value)) * 8 // 6]
-        if len(whole) >= _MIN_BASE64:
-            yield whole.replace("+", _PLUS).replace("/", _SLASH)
+        complete = text[-(-before * 4 // 3) : (before + len(value)) * 8 // 6]
+        if len(complete) >= _MIN_BASE64:
+            yield complete.replace("+", _PLUS).replace("/", _SLASH)
 
 
 def parse(value: object, where: str) -> Token:
-    """The token that ``value`` is; raises :class:`RunComfyAuth`, which names ``where`` and not what it is."""
+    """Check and wrap a token; raises :class:`RunComfyAuth` with ``where`` it came from and not its value."""
     if not isinstance(value, str) or not _SHAPE.fullmatch(value):
         raise RunComfyAuth(
-            f"{where} holds no token: it is empty, too long, or has a blank or a strange character in it",
+            f"{where} holds no token: it is empty, too long, or has a blank or an invalid character in it",
             hint=SIGN_IN,
         )
     return Token(value)
 
 
 def load() -> Token:
-    """The token to use; raises :class:`RunComfyAuth` with what to do when there is none that may be used."""
+    """Load the token; raises :class:`RunComfyAuth` where there is none, or none that may be used."""
     if from_environment := os.environ.get("RUNCOMFY_TOKEN", "").strip():
         return parse(from_environment, "RUNCOMFY_TOKEN")
     path = settings.token_path()
@@ -89,7 +87,7 @@ def load() -> Token:
 
 
 def save(token: Token) -> str:
-    """Write the token file: 0600 from its first byte, whole or not at all; gives back its path."""
+    """Write the token file atomically, with mode 0600 from its first byte; gives back its path."""
     path = settings.token_path()
     text = json.dumps(
         {
@@ -102,14 +100,14 @@ def save(token: Token) -> str:
     )
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        _replace(path, text.encode())
+        atomic.write_file(path, text.encode(), mode=0o600)
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
     return path
 
 
 def forget() -> str | None:
-    """Delete the token file; gives back its path, or None when there was none."""
+    """Delete the token file; gives back its path, or None if there was none."""
     path = settings.token_path()
     try:
         os.unlink(path)
@@ -129,45 +127,34 @@ def _fields(path: str) -> dict[str, object]:
 
 def _read(path: str) -> bytes:
     try:
-        # O_NONBLOCK: a fifo that nobody writes to must not hang us
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
     except FileNotFoundError:
         raise RunComfyAuth("you are not signed in to RunComfy", hint=SIGN_IN) from None
+    except NotRegularFile:
+        raise _no_token_file(path) from None
     except (OSError, ValueError) as error:
         raise RunComfyAuth(f"the token file {path!r} can't be read: {_reason(error)}", hint=SIGN_IN) from None
-    try:
-        _check_file(path, os.fstat(descriptor))
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(_MAX_FILE_BYTES)
-    finally:
-        os.close(descriptor)
+    with file:
+        _check_file(path, os.fstat(file.fileno()))
+        return file.read(_MAX_FILE_BYTES)
 
 
 def _check_file(path: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_FILE_BYTES:
-        raise RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN)
+    if status.st_size > _MAX_FILE_BYTES:
+        raise _no_token_file(path)
     if status.st_mode & 0o077:
         raise RunComfyAuth(
             f"the token file {path!r} can be read or written by others", hint=f"chmod 600 {shlex.quote(path)}"
         )
 
 
+def _no_token_file(path: str) -> RunComfyAuth:
+    return RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN)
+
+
 def _check_expiry(expires_at: object) -> None:
     if isinstance(expires_at, (int, float)) and not isinstance(expires_at, bool) and 0 < expires_at <= time.time():
         raise RunComfyAuth("the RunComfy token has expired", hint=SIGN_IN)
-
-
-def _replace(path: str, data: bytes) -> None:
-    temporary = f"{path}.{secrets.token_hex(8)}.tmp"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            atomic.flush(file)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> OutUnwritable:

@@ -1,4 +1,4 @@
-"""Which addresses in an output may be fetched: pure, and read with the same parser that fetches them."""
+"""Decide which URLs in an output may be fetched, with the parser that also fetches them; nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 
 @dataclass(frozen=True, slots=True)
 class ImageUrls:
-    """The http(s) strings of an output, each once, in order: which may be fetched, and which are foreign."""
+    """The http(s) URLs of an output, each once, in order: RunComfy's own, which may be fetched, and foreign ones."""
 
     own: tuple[str, ...]
     foreign: tuple[str, ...]
 
 
 class Rules:
-    """https on RunComfy's hosts; and the origin of the API's base, where that is this very machine."""
+    """Allow https on RunComfy's hosts, and the origin of the API's base if that is on this machine."""
 
     def __init__(self, api_base: str) -> None:
         base = parse_url(api_base)
         self._origin = _origin(base) if is_loopback(base.host) else None
 
-    def allow(self, url: str) -> bool:
+    def is_allowed(self, url: str) -> bool:
         """Whether ``url`` may be fetched."""
         if len(url) > MAX_LENGTH or not url.isprintable() or "\\" in url:
             return False
@@ -44,33 +44,33 @@ class Rules:
         if self._origin is not None and _origin(parts) == self._origin:
             return True
         host = (parts.host or "").lower()
-        if host not in url.lower():  # where idna is installed, urllib3 makes xn--vil-bja of évil
+        if host not in url.lower():  # if idna is installed, urllib3 turns évil into xn--vil-bja
             return False
         return parts.scheme == "https" and host.endswith(HOST_SUFFIXES) and bool(_HOST.fullmatch(host))
 
-    def next(self, url: str, location: str | None) -> str | None:
-        """Where a redirect from ``url`` leads, or None where that may not be fetched."""
+    def resolve_redirect(self, url: str, location: str | None) -> str | None:
+        """The target of a redirect from ``url``, or None if it may not be fetched."""
         try:
             target = urljoin(url, location or "")
         except ValueError:
             return None
-        return target if location and self.allow(target) else None
+        return target if location and self.is_allowed(target) else None
 
-    def sort(self, output: object) -> ImageUrls:
-        """The addresses in an output of any shape."""
-        found = dict.fromkeys(_urls(output))
-        own = tuple(url for url in found if self.allow(url))
-        return ImageUrls(own, tuple(url for url in found if url not in own))
+    def classify(self, output: object) -> ImageUrls:
+        """Find the URLs in an output of any shape."""
+        urls = dict.fromkeys(_find_urls(output))
+        own = tuple(url for url in urls if self.is_allowed(url))
+        return ImageUrls(own, tuple(url for url in urls if url not in own))
 
 
-def _urls(output: object) -> list[str]:
-    urls, ahead = [], [output]
-    while ahead:
-        item = ahead.pop()
+def _find_urls(output: object) -> list[str]:
+    urls, pending = [], [output]
+    while pending:
+        item = pending.pop()
         if isinstance(item, dict):
-            ahead.extend(reversed(item.values()))
+            pending.extend(reversed(item.values()))
         elif isinstance(item, list):
-            ahead.extend(reversed(item))
+            pending.extend(reversed(item))
         elif isinstance(item, str) and item[:8].lower().startswith(("http://", "https://")):
             urls.append(item)
     return urls

@@ -1,1 +1,1 @@
-"""The skill for agents: its text, where the agents look for it, and a folder of theirs that takes it."""
+"""The skill for agents: its text, and where it is installed."""

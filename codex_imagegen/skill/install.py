@@ -1,16 +1,12 @@
-"""Installing the skill, and undoing that: all places are looked at before the first of them is touched.
+"""Install the skill into folders of agents, and remove it. Every folder is checked before the first one is changed.
 
-Where agents look for skills.
+Where agents look for skills comes from their own documentation, read in November 2026: code.claude.com/docs (skills,
+env-vars), developers.openai.com/codex/skills and cursor.com/docs/skills. Codex 0.169.0 reads ``~/.agents/skills``,
+wherever CODEX_HOME points to (measured with ``skills/list`` of its app-server), and ``$CODEX_HOME/skills``, which is
+deprecated in its source.
 
-From their own documentation, read in November 2026: code.claude.com/docs (skills, env-vars),
-developers.openai.com/codex/skills and cursor.com/docs/skills. That Codex 0.169.0 reads ``~/.agents/skills``, wherever
-CODEX_HOME points to, was measured with its app-server's ``skills/list``. ``$CODEX_HOME/skills``, which it reads as
-well, is deprecated in its source.
-
-A folder of skills on disk: what is there under our name, a write that is whole or not there at all, a removal.
-
-Everything is done relative to open folders, each of them opened without following a link: a folder that is swapped for
-a symbolic link between our look and our write leads nowhere.
+Files are read and written relative to open folders, each opened without following a link. So a folder that is replaced
+by a symbolic link after the check leads nowhere.
 """
 
 from __future__ import annotations
@@ -18,94 +14,38 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
-from codex_imagegen.files import atomic
+from codex_imagegen.files import atomic, containment
+from codex_imagegen.files.reading import NotRegularFile, open_regular
+from codex_imagegen.platform import opening
 from codex_imagegen.skill.text import FILE, NAME, is_ours, is_unedited, text
 
 _MAX_LINES = 80
 """Lines of a difference that are shown; what would be lost comes first in it."""
 
+_MAX_BYTES = 1 << 20
 
 Status = Literal["installed", "updated", "unchanged", "removed", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one place."""
+    """What was done at one place."""
 
     agent: str | None
     path: str
     status: Status
 
 
-def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str], None]) -> list[Done]:
-    """Write the skill into each place; ``show`` gets the lines of what differs where a file is replaced or in the way.
-
-    An older version of ours is replaced. Raises :class:`OutExists` for a file that is not ours or was edited, unless
-    ``force`` is on, and :class:`OutUnwritable`.
-    """
-    new, found = text(), [(place, read(place)) for place in places]
-    for place, old in found:
-        if old is not None and old != new:
-            for line in _difference(old, new, path(place)):
-                show(line)
-    for place, old in found:
-        if old is not None and old != new and not force:
-            _check(place, old, "replaces")
-    return [_install(place, old, new) for place, old in found]
-
-
-def uninstall(places: Sequence[Place], *, force: bool = False) -> list[Done]:
-    """Remove the skill from each place, and its folder if that is empty then.
-
-    Raises :class:`OutExists` for a file that is not ours or was edited, unless ``force`` is on, and
-    :class:`OutUnwritable`.
-    """
-    found = [(place, read(place)) for place in places]
-    for place, old in found:
-        if old is not None and not force:
-            _check(place, old, "removes")
-    return [_uninstall(place, old) for place, old in found]
-
-
-def _install(place: Place, old: bytes | None, new: bytes) -> Done:
-    if old != new:
-        write(place, new)
-    status: Status = "installed" if old is None else "unchanged" if old == new else "updated"
-    return Done(place.agent, path(place), status)
-
-
-def _uninstall(place: Place, old: bytes | None) -> Done:
-    if old is not None:
-        remove(place)
-    return Done(place.agent, path(place), "absent" if old is None else "removed")
-
-
-def _check(place: Place, old: bytes, does: str) -> None:
-    if is_unedited(old):
-        return
-    why = "was edited since it was installed" if is_ours(old) else "is not from this program"
-    raise OutExists(f"{path(place)!r} {why}, and was left alone", hint=f"--force {does} it")
-
-
-def _difference(old: bytes, new: bytes, path: str) -> Iterator[str]:
-    before, after = (data.decode(errors="replace").splitlines() for data in (old, new))
-    lines = list(difflib.unified_diff(before, after, path, "this version's", lineterm=""))
-    yield from lines[:_MAX_LINES]
-    if len(lines) > _MAX_LINES:
-        yield f"… {len(lines) - _MAX_LINES} more lines"
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder of skills: ``root`` is what the user asked for, ``below`` the way from there; ``agent`` whose it is.
+    """A folder of skills: ``root`` is given by the user, ``below`` the way from there; ``agent`` is whose it is.
 
-    Below ``root`` no symbolic link is followed that leads out of it.
+    Below ``root``, a symbolic link that leads out of it is not followed.
     """
 
     root: str
@@ -117,10 +57,15 @@ class Place:
         """The path of the folder that has a folder for each skill."""
         return os.path.join(self.root, *self.below)
 
+    @property
+    def file(self) -> str:
+        """The path of the skill's file, there or not."""
+        return os.path.join(self.folder, NAME, FILE)
+
 
 @dataclass(frozen=True, slots=True)
 class _Agent:
-    """Names below the user's home and below a project; ``variable`` moves ``home``, which has ``user`` in it or not."""
+    """Folders below the user's home and below a project; ``variable`` names the variable that replaces ``home``."""
 
     home: str
     variable: str | None
@@ -138,14 +83,14 @@ AGENTS = tuple(_AGENTS)
 
 
 def of_user(agent: str, environment: Mapping[str, str]) -> Place:
-    """The agent's folder for all of the user's work."""
-    known = _AGENTS[agent]
-    root = os.path.join(os.path.expanduser("~"), *known.user) if known.user else _home(known, environment, "skills")
+    """The agent's folder for all work of the user."""
+    found = _AGENTS[agent]
+    root = os.path.join(os.path.expanduser("~"), *found.user) if found.user else _home(found, environment, "skills")
     return Place(root, agent=agent)
 
 
 def of_project(agent: str, folder: str) -> Place:
-    """The agent's folder for one project alone."""
+    """The agent's folder for one project."""
     return Place(folder, _AGENTS[agent].project, agent)
 
 
@@ -157,7 +102,7 @@ def of_folder(folder: str) -> Place:
 
 
 def at_home(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The agents that have a home here; not Cursor beside another one, whose skills it reads as well.
+    """The agents that have a folder in the home; not Cursor beside another one, whose skills it reads as well.
 
     Raises :class:`UsageError` if there is none.
     """
@@ -172,102 +117,125 @@ def _home(agent: _Agent, environment: Mapping[str, str], *below: str) -> str:
     return os.path.abspath(os.path.join(moved or os.path.join(os.path.expanduser("~"), agent.home), *below))
 
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_MAX_BYTES = 1 << 20
+def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str], None]) -> list[Done]:
+    """Write the skill into each place; ``show`` gets the lines of the difference from a file that is there.
+
+    An older version of this program's skill is replaced. Raises :class:`OutExists` for a file that is not from this
+    program or was edited, unless ``force`` is on, and :class:`OutUnwritable`.
+    """
+    new, found = text(), [(place, _read(place)) for place in places]
+    for place, old in found:
+        if old is not None and old != new:
+            for line in _difference(old, new, place.file):
+                show(line)
+    for place, old in found:
+        if old is not None and old != new and not force:
+            _check_unedited(place, old, "replaces")
+    return [_install(place, old, new) for place, old in found]
 
 
-def path(place: Place) -> str:
-    """Where the skill's file is, or would be."""
-    return os.path.join(place.folder, NAME, FILE)
+def uninstall(places: Sequence[Place], *, force: bool = False) -> list[Done]:
+    """Remove the skill from each place, and its folder if that is empty then.
+
+    Raises :class:`OutExists` for a file that is not from this program or was edited, unless ``force`` is on, and
+    :class:`OutUnwritable`.
+    """
+    found = [(place, _read(place)) for place in places]
+    for place, old in found:
+        if old is not None and not force:
+            _check_unedited(place, old, "removes")
+    return [_uninstall(place, old) for place, old in found]
 
 
-def read(place: Place) -> bytes | None:
-    """What is there, or None; raises :class:`OutUnwritable` for what is no file of a sensible size."""
-    with _trouble(place):
+def _install(place: Place, old: bytes | None, new: bytes) -> Done:
+    if old != new:
+        _write(place, new)
+    status: Status = "installed" if old is None else "unchanged" if old == new else "updated"
+    return Done(place.agent, place.file, status)
+
+
+def _uninstall(place: Place, old: bytes | None) -> Done:
+    if old is not None:
+        _remove(place)
+    return Done(place.agent, place.file, "absent" if old is None else "removed")
+
+
+def _check_unedited(place: Place, old: bytes, does: str) -> None:
+    if is_unedited(old):
+        return
+    why = "was edited since it was installed" if is_ours(old) else "is not from this program"
+    raise OutExists(f"{place.file!r} {why}, and was left alone", hint=f"--force {does} it")
+
+
+def _difference(old: bytes, new: bytes, path: str) -> Iterator[str]:
+    before, after = (data.decode(errors="replace").splitlines() for data in (old, new))
+    lines = list(difflib.unified_diff(before, after, path, "this version's", lineterm=""))
+    yield from lines[:_MAX_LINES]
+    if len(lines) > _MAX_LINES:
+        yield f"… {len(lines) - _MAX_LINES} more lines"
+
+
+def _read(place: Place) -> bytes | None:
+    """The content of the skill's file, or None where there is none.
+
+    Raises :class:`OutUnwritable` for one that is too large or not a regular file.
+    """
+    with _explain_errors(place):
         try:
-            with _skills(place) as skills, _folder(NAME, skills) as folder:
-                return _content(place, os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder))
+            with (
+                _open_skills(place) as skills,
+                containment.open_subfolder(NAME, skills) as folder,
+                open_regular(FILE, follow=False, at=folder) as file,
+            ):
+                if os.fstat(file.fileno()).st_size <= _MAX_BYTES:
+                    return file.read(_MAX_BYTES)
         except FileNotFoundError:
             return None
+        except NotRegularFile:
+            pass
+        raise OutUnwritable(f"{place.file!r} is no skill's file", hint="move it out of the way")
 
 
-def write(place: Place, data: bytes) -> None:
-    """Put the file there, in the place of what is there; missing folders are made."""
-    with _trouble(place):
+def _write(place: Place, data: bytes) -> None:
+    """Write the skill's file atomically; missing folders are made."""
+    with _explain_errors(place):
         os.makedirs(place.root, exist_ok=True)
-        with _skills(place, make=True) as skills, _folder(NAME, skills, make=True) as folder:
-            _replace(folder, data)
+        with _open_skills(place, make=True) as skills, containment.open_subfolder(NAME, skills, make=True) as folder:
+            atomic.write_file(FILE, data, folder)
 
 
-def remove(place: Place) -> None:
-    """Take the file away, and its folder if nothing else is in it."""
-    with _trouble(place), _skills(place) as skills:
-        with _folder(NAME, skills) as folder:
-            os.unlink(FILE, dir_fd=folder)
+def _remove(place: Place) -> None:
+    """Remove the skill's file, and its folder if nothing else is in it."""
+    with _explain_errors(place), _open_skills(place) as skills:
+        with containment.open_subfolder(NAME, skills) as folder:
+            opening.remove_file(FILE, at=folder)
         with contextlib.suppress(OSError):
-            os.rmdir(NAME, dir_fd=skills)
+            opening.remove_folder(NAME, at=skills)
 
 
 @contextlib.contextmanager
-def _skills(place: Place, *, make: bool = False) -> Iterator[int]:
-    """The folder of skills, open; on the way there from its root, links are followed inside the root alone."""
+def _open_skills(place: Place, *, make: bool = False) -> Iterator[int]:
+    """A context of the descriptor of the folder of skills; links are followed only inside its root."""
     root, real = os.path.realpath(place.root), os.path.realpath(place.folder)
     if os.path.commonpath((root, real)) != root:
         raise OutUnwritable(
             f"{place.folder!r} leads out of {place.root!r} by a symbolic link", hint="say with --dir where you want it"
         )
-    with contextlib.ExitStack() as stack:
-        folder = os.open(root, _FOLDER)
-        stack.callback(os.close, folder)
-        for name in os.path.relpath(real, root).split(os.sep):
-            folder = stack.enter_context(_folder(name, folder, make=make))
+    with containment.open_below(root, real, make=make) as folder:
         yield folder
 
 
 @contextlib.contextmanager
-def _folder(name: str, above: int, *, make: bool = False) -> Iterator[int]:
-    if make:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, dir_fd=above)
-    folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
-
-
-def _content(place: Place, descriptor: int) -> bytes:
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-            raise OutUnwritable(f"{path(place)!r} is no skill's file", hint="move it out of the way")
-        return file.read(_MAX_BYTES)
-
-
-def _replace(folder: int, data: bytes) -> None:
-    temporary = f".{NAME}-{os.urandom(8).hex()}.tmp"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=folder)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            atomic.flush(file)
-        os.replace(temporary, FILE, src_dir_fd=folder, dst_dir_fd=folder)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=folder)
-
-
-@contextlib.contextmanager
-def _trouble(place: Place) -> Iterator[None]:
-    """A context that tells an OSError as what it means: a link in the way, or a file that can't be changed."""
+def _explain_errors(place: Place) -> Iterator[None]:
+    """A context that raises :class:`OutUnwritable` for an OSError, and names a link that is in the way."""
     try:
         yield
     except OSError as error:
-        linked = next((one for one in (os.path.dirname(path(place)), path(place)) if os.path.islink(one)), None)
-        if linked:
+        link = next((path for path in (os.path.dirname(place.file), place.file) if os.path.islink(path)), None)
+        if link:
             raise OutUnwritable(
-                f"{linked!r} is a symbolic link and was left alone", hint="remove it first, or leave it to what made it"
+                f"{link!r} is a symbolic link and was left alone", hint="remove it first, or leave it to what made it"
             ) from error
         raise OutUnwritable(
-            f"{path(place)!r} can't be read or changed: {error.strerror or error}", hint="check the folder"
+            f"{place.file!r} can't be read or changed: {error.strerror or error}", hint="check the folder"
         ) from error

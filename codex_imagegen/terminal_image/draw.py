@@ -1,9 +1,8 @@
-"""A picture as what a terminal takes: scaled to it first, then in the terminal's own way.
+"""Encode a picture for a terminal, scaled to fit: kitty's protocol, iTerm2's, sixel, or half-blocks.
 
-Sixel, DEC's way of 1984 that many terminals still know: bands of six rows, each drawn colour by colour.
-
-A byte is a column of a band: 63 and a bit for each row that has the colour. ``!7?`` is seven of them; ``$`` goes back
-to the band's beginning for the next colour, ``-`` down to the next band.
+Sixel is DEC's format of 1984 that many terminals still have: bands of six rows, each drawn colour by colour. A byte is
+a column of a band: 63 and a bit for each row that has the colour. ``!7?`` is seven of them; ``$`` goes back to the
+beginning of the band for the next colour, ``-`` down to the next band.
 """
 
 from __future__ import annotations
@@ -19,23 +18,30 @@ from codex_imagegen.terminal_image.terminal import Terminal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.Image import Image as Picture
-
 
 MAX_COLUMNS = 80
 _BELOW = 4
-"""Lines that are left for what stands around the picture."""
+"""Lines that are left free for the text around the picture."""
 
 _CHUNK = 4096
 _BACKGROUND = (128, 128, 128, 255)
 _SHADES = " ░▒▓█"
 
+COLOURS = 128
+"""Colours of a sixel picture."""
 
-def draw(image: Picture, terminal: Terminal, *, colours: bool = True) -> str:
-    """The picture as text and control sequences, its last line ended. ``colours`` is for blocks alone."""
+_BAND = 6
+_RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)
+_EMPTY = 63
+
+
+def draw(image: Image, terminal: Terminal, *, colours: bool = True) -> str:
+    """The picture as text and control sequences, with a final line feed. ``colours`` only applies to blocks."""
     columns, rows = fit(image.size, terminal)
     if terminal.protocol == "blocks":
-        return _blocks(image, columns, rows, all_colours=terminal.named) if colours else _shades(image, columns, rows)
+        return (
+            _blocks(image, columns, rows, all_colours=terminal.is_named) if colours else _shades(image, columns, rows)
+        )
     pixels = (columns * terminal.cell[0], rows * terminal.cell[1])
     image = image.convert("RGBA")
     image.thumbnail(pixels)
@@ -48,7 +54,7 @@ def draw(image: Picture, terminal: Terminal, *, colours: bool = True) -> str:
 
 
 def fit(size: tuple[int, int], terminal: Terminal) -> tuple[int, int]:
-    """Columns and rows that the picture takes, in its own proportions: never wider or higher than the terminal."""
+    """Columns and rows of the picture, with its proportions kept: never wider or higher than the terminal."""
     width, height = size
     cell_width, cell_height = terminal.cell
     columns, rows = max(1, min(terminal.columns, MAX_COLUMNS)), max(1, terminal.rows - _BELOW)
@@ -57,7 +63,7 @@ def fit(size: tuple[int, int], terminal: Terminal) -> tuple[int, int]:
 
 
 def _kitty(png: bytes, columns: int, rows: int) -> str:
-    """Kitty's graphics protocol: the file in chunks, shown where the cursor is; q=2: no answer."""
+    """Kitty's graphics protocol: the file in chunks, shown at the cursor; q=2 asks for no answer."""
     data = base64.b64encode(png).decode()
     chunks = [data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)]
     keys = [f"a=T,f=100,q=2,c={columns},r={rows},", *[""] * (len(chunks) - 1)]
@@ -74,8 +80,8 @@ def _iterm2(png: bytes, columns: int, rows: int) -> str:
     return f"\x1b]1337;File=inline=1;size={len(png)};width={columns};height={rows}:{data}\x07"
 
 
-def _blocks(image: Picture, columns: int, rows: int, *, all_colours: bool) -> str:
-    """Half-blocks, two pixels to a cell, in as many colours as rich finds that the terminal has."""
+def _blocks(image: Image, columns: int, rows: int, *, all_colours: bool) -> str:
+    """Half-blocks, two pixels to a cell, in as many colours as the terminal has according to rich."""
     from rich.color import Color
     from rich.console import Console
     from rich.segment import Segment, Segments
@@ -97,11 +103,11 @@ def _blocks(image: Picture, columns: int, rows: int, *, all_colours: bool) -> st
     return captured.get()
 
 
-def _shades(image: Picture, columns: int, rows: int) -> str:
-    """The brightness alone, for those who want no colours."""
+def _shades(image: Image, columns: int, rows: int) -> str:
+    """Characters for the brightness, without colours."""
     grey = _flat(image).convert("L").resize((columns, rows)).tobytes()
-    told = "".join(_SHADES[value * len(_SHADES) // 256] for value in grey)
-    return "".join(told[at : at + columns].rstrip() + "\n" for at in range(0, len(told), columns))
+    shades = "".join(_SHADES[value * len(_SHADES) // 256] for value in grey)
+    return "".join(shades[at : at + columns].rstrip() + "\n" for at in range(0, len(shades), columns))
 
 
 def _pairs(data: bytes, columns: int) -> Iterator[tuple[bytes, bytes]]:
@@ -110,18 +116,12 @@ def _pairs(data: bytes, columns: int) -> Iterator[tuple[bytes, bytes]]:
         yield data[at : at + step], data[at + step : at + 2 * step]
 
 
-def _flat(image: Picture) -> Picture:
-    """Without transparency, on a grey that neither a dark nor a bright picture is lost on."""
+def _flat(image: Image) -> Image:
+    """The picture on a grey background, on which both dark and bright pictures can be seen."""
     from PIL import Image
 
     rgba = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, _BACKGROUND), rgba).convert("RGB")
-
-
-COLOURS = 128
-_BAND = 6
-_RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)
-_EMPTY = 63
 
 
 def encode(image: Image) -> str:
@@ -137,18 +137,18 @@ def encode(image: Image) -> str:
 
 
 def _colour(number: int, palette: list[int]) -> str:
-    """A colour's definition, in parts of a hundred."""
+    """The definition of a colour, in percent."""
     red, green, blue = (round(value * 100 / 255) for value in palette[number * 3 : number * 3 + 3])
     return f"#{number};2;{red};{green};{blue}"
 
 
 def _band(band: bytes, width: int) -> Iterator[bytes]:
-    """The band in each of its colours."""
+    """The columns of a band, for each of its colours."""
     rows = [band[at : at + width] for at in range(0, len(band), width)]
     for colour in set(band):
         bits = 0
         for bit, row in enumerate(rows):
-            # every byte of this colour becomes the row's bit, every other one 0: a row is then one large number
+            # every byte of this colour becomes the row's bit, every other byte 0: the row is then one large number
             if colour in row:
                 bits |= int.from_bytes(row.translate(_table(colour, bit)), "big")
         columns = bits.to_bytes(width, "big").translate(_PRINTABLE).rstrip(bytes([_EMPTY]))

@@ -1,113 +1,97 @@
-"""What the terminal is and can: asked of the terminal itself, since no variable of the environment knows.
+"""Detect the terminal's graphics protocol and cell size by querying it, since no environment variable has them.
 
-Two questions, each ended by one that every terminal answers (its "device attributes"): once that answer is there, no
-other can follow, and none is left for the shell's prompt.
+There are two queries, each followed by one that every terminal answers (its "device attributes"). Once that answer has
+come, no other can follow, and none is left for the shell's prompt.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
-import select
-import struct
-import termios
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from codex_imagegen.platform import terminals
 
 Protocol = Literal["iterm2", "kitty", "sixel", "blocks"]
 
 ANSWER_SEC = 2.0
-"""How long an answer may take, over a slow line: it is only waited for where nothing answers at all."""
+"""Seconds for an answer over a slow line; only a terminal that never answers takes them all."""
 
 _ATTRIBUTES = b"\x1b[c"
 _NAME_AND_CELL = b"\x1b[>q\x1b[16t" + _ATTRIBUTES
 _KITTY = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + _ATTRIBUTES
-"""Asked only of a terminal that told its name: some old ones print what they don't understand."""
+"""Only sent to a terminal that gave its name: some old ones print what they don't understand."""
 
-_ATTRIBUTES_ARE = re.compile(rb"\x1b\[\?([\d;]*)c")
-_NAME_IS = re.compile(rb"\x1bP>\|([^\x1b]{0,200})\x1b\\")
-_CELL_IS = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
-_KITTY_IS = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
+_ATTRIBUTES_ANSWER = re.compile(rb"\x1b\[\?([\d;]*)c")
+_NAME_ANSWER = re.compile(rb"\x1bP>\|([^\x1b]{0,200})\x1b\\")
+_CELL_ANSWER = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
+_KITTY_ANSWER = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
 _SIXEL = b"4"
 _MAX_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """How it shows pictures, its size in cells, the size of a cell in pixels, and whether it said who it is.
+    """Graphics protocol, size in cells, size of a cell in pixels, and whether the terminal gave its name.
 
-    Whoever does that is young enough to show all colours, whatever TERM says.
+    One that does is new enough to show all colours, whatever TERM says.
     """
 
     protocol: Protocol = "blocks"
     columns: int = 80
     rows: int = 24
     cell: tuple[int, int] = (8, 16)
-    named: bool = False
+    is_named: bool = False
 
 
 def look(descriptor: int) -> Terminal:
-    """The terminal behind an open descriptor, which is left as it was. Without an answer it shows coloured blocks.
+    """Detect the terminal of an open descriptor and restore its modes; without an answer, blocks are used.
 
-    Not asked, since there would be an answer too many or none: one that has keys waiting, and one whose foreground is
-    another's.
+    A terminal with unread keys is not queried, since they would mix with the answer; nor is one whose foreground is
+    another process group.
     """
-    rows, columns, width, height = struct.unpack("4H", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8)))
+    rows, columns, width, height = terminals.window_size(descriptor)
     terminal = Terminal(columns=columns or 80, rows=rows or 24)
     if columns and rows and width >= columns and height >= rows:
         terminal = replace(terminal, cell=(width // columns, height // rows))
-    return _asked(descriptor, terminal)
+    return _query(descriptor, terminal)
 
 
-def _asked(descriptor: int, terminal: Terminal) -> Terminal:
-    """The same with what the terminal answers."""
-    with contextlib.suppress(OSError, termios.error):
-        if os.tcgetpgrp(descriptor) == os.getpgrp():
-            with _raw(descriptor):
-                if not select.select([descriptor], [], [], 0)[0]:
-                    return _answered(descriptor, terminal)
+def _query(descriptor: int, terminal: Terminal) -> Terminal:
+    """Add what the terminal answers."""
+    with contextlib.suppress(OSError):
+        if terminals.is_in_foreground(descriptor):
+            with terminals.unbuffered(descriptor):
+                if not terminals.is_readable(descriptor, 0):
+                    return _query_capabilities(descriptor, terminal)
     return terminal
 
 
-def _answered(descriptor: int, terminal: Terminal) -> Terminal:
-    told = _question(descriptor, _NAME_AND_CELL)
-    name, cell, attributes = _NAME_IS.search(told), _CELL_IS.search(told), _ATTRIBUTES_ARE.search(told)
+def _query_capabilities(descriptor: int, terminal: Terminal) -> Terminal:
+    answer = _ask(descriptor, _NAME_AND_CELL)
+    name, cell, attributes = _NAME_ANSWER.search(answer), _CELL_ANSWER.search(answer), _ATTRIBUTES_ANSWER.search(answer)
     if cell and int(cell[1]) and int(cell[2]):
         terminal = replace(terminal, cell=(int(cell[2]), int(cell[1])))
-    terminal = replace(terminal, named=name is not None)
+    terminal = replace(terminal, is_named=name is not None)
     if name and name[1].startswith(b"iTerm2"):
         return replace(terminal, protocol="iterm2")
-    if name and _KITTY_IS.search(_question(descriptor, _KITTY)):
+    if name and _KITTY_ANSWER.search(_ask(descriptor, _KITTY)):
         return replace(terminal, protocol="kitty")
     if attributes and _SIXEL in attributes[1].split(b";"):
         return replace(terminal, protocol="sixel")
     return terminal
 
 
-def _question(descriptor: int, question: bytes) -> bytes:
-    """All that the terminal answers; what it has said when its time is up."""
-    os.write(descriptor, question)
-    told, limit = b"", time.monotonic() + ANSWER_SEC
-    while not _ATTRIBUTES_ARE.search(told) and len(told) < _MAX_BYTES:
+def _ask(descriptor: int, query: bytes) -> bytes:
+    """Send a query and read the whole answer, or what has come when the time is up."""
+    os.write(descriptor, query)
+    answer, limit = b"", time.monotonic() + ANSWER_SEC
+    while not _ATTRIBUTES_ANSWER.search(answer) and len(answer) < _MAX_BYTES:
         left = limit - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0 or not terminals.is_readable(descriptor, left):
             break
-        told += os.read(descriptor, _MAX_BYTES)
-    return told
-
-
-@contextlib.contextmanager
-def _raw(descriptor: int) -> Iterator[None]:
-    """A context in which answers come as they are, and are not shown."""
-    before = termios.tcgetattr(descriptor)
-    now = termios.tcgetattr(descriptor)
-    now[3] &= ~(termios.ICANON | termios.ECHO)
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, now)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        answer += os.read(descriptor, _MAX_BYTES)
+    return answer

@@ -116,13 +116,13 @@ def test_batch_after_on_event_raised_goes_on_and_pays_nothing_twice(here, stage)
     fails(error, codex_imagegen.batch, ["a fox"], out_dir="out", on_event=raising(script, stage, error, heard))
     left = [path for path in checks.temporary(world.work) if not path.endswith(".jsonl")]
     assert world.leftovers == checks.processes(world) == left == []
-    drawn = len(world.standin.to("/images"))
+    drawn = len(world.standin.calls_to("/images"))
     script.seen.set()
     (outcome,) = codex_imagegen.batch(["a fox"], out_dir="out", codex=CODEX)
     assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
     if stage in {"received", "written"}:
         assert outcome.status == "recovered"
-        assert len(world.standin.to("/images")) == drawn
+        assert len(world.standin.calls_to("/images")) == drawn
 
 
 def test_batch_whose_on_outcome_raises_ends(here):

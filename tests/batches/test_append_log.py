@@ -22,11 +22,11 @@ def written(path: Path, *records: dict[str, Any]) -> tuple[list[dict[str, Any] |
     lines = AppendLog(str(path))
     list(lines.records())
     places = [lines.add(record) for record in records]
-    at = [lines.at(place) for place in places]
+    at = [lines.record_at(place) for place in places]
     lines.close()
     again = AppendLog(str(path))
     found = list(again.records())
-    assert [again.at(place) for place, _ in found] == [record for _, record in found]
+    assert [again.record_at(place) for place, _ in found] == [record for _, record in found]
     again.close()
     return at, [record for _, record in found]
 

@@ -79,7 +79,7 @@ def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: La
         assert image.format == "JPEG"
     with Image.open(world.work / "0002.png") as image:
         assert image.size == (100, 50)
-    assert len(world.standin.to("/images/edits")) == 1
+    assert len(world.standin.calls_to("/images/edits")) == 1
 
 
 def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) -> None:
@@ -225,7 +225,7 @@ def test_second_batch_on_the_same_journal_is_refused(lab: Labs) -> None:
     until(lambda: pictures_asked(world), "the picture to be asked for")
     second = world.run("batch", "jobs.txt", "--json")
     assert (second.code, second.json["error"]["code"]) == (2, "usage")
-    assert "another batch is at work" in second.err
+    assert "another batch is running" in second.err
     assert len(second.err.splitlines()) == 1
     script.free.set()
     _out, err = first.communicate(timeout=60)

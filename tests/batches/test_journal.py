@@ -134,7 +134,7 @@ def test_journal_of_rubbish_lines_can_be_used(lines: list[bytes]) -> None:
 
 
 def test_journal_in_use_is_refused_and_free_afterwards(tmp_path: Path) -> None:
-    with Journal(str(tmp_path)), pytest.raises(UsageError, match="another batch is at work"):
+    with Journal(str(tmp_path)), pytest.raises(UsageError, match="another batch is running"):
         Journal(str(tmp_path))
     with Journal(str(tmp_path)):
         pass

@@ -1,8 +1,7 @@
-"""Completion in the real shells, installed by the very commands of docs/completion.md."""
+"""Completion in the real shells, installed by the commands of docs/completion.md."""
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 import subprocess
@@ -12,20 +11,12 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen._version import __version__
-from codex_imagegen.cli import completion
-from codex_imagegen.cli.completion import PROGRAM
-from codex_imagegen.cli.main import COMMANDS, COMPLETION, load
+from codex_imagegen.cli.main import COMMANDS, COMPLETION, PROGRAM
 from tests.support import docs
 from tests.support.inprocess import call
 from tests.support.keyboard import Keyboard
 
 KILL_LINE = "\x15"
-
-
-@pytest.fixture(autouse=True)
-def commands_of_its_own(monkeypatch):
-    """Completion changes the commands, which nobody sees where its process ends; here others use them afterwards."""
-    monkeypatch.setattr(completion, "load", lambda name: copy.deepcopy(load(name)))
 
 
 @pytest.fixture
@@ -36,7 +27,7 @@ def environment(own_home):
 
 @pytest.fixture
 def folder(tmp_path):
-    """What there is to complete: two pictures, one of them with an awkward name, and a folder."""
+    """Files to complete: two pictures, one with spaces in its name, and a folder."""
     work = tmp_path / "work"
     (work / "drawings").mkdir(parents=True)
     (work / "fox.png").touch()
@@ -45,7 +36,7 @@ def folder(tmp_path):
 
 
 def shell(name):
-    """The shell's path; zsh and fish are no part of every machine, also not in CI, and macOS has a bash of 2007."""
+    """The shell's path. Not every machine has zsh and fish, CI neither, and macOS has a bash of 2007."""
     path = shutil.which(name) or pytest.skip(f"{name} is not installed")
     if name == "bash" and subprocess.run([path, "-c", "(( BASH_VERSINFO[0] > 4 ))"], check=False).returncode:
         pytest.skip("this bash is too old for click's script")
@@ -58,11 +49,11 @@ def install(name, environment):
     subprocess.run([shell(name), "-c", command], env=environment, check=True, stdin=subprocess.DEVNULL)
 
 
-def asked(words, environment, shell="bash"):
-    """What our program answers a shell; the word that is being typed comes last."""
-    told = {**environment, "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    told[COMPLETION] = f"{shell}_complete"
-    done = call(environment=told)
+def candidates(words, environment, shell="bash"):
+    """The program's answer to a shell; the last word is being typed."""
+    variables = {**environment, "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    variables[COMPLETION] = f"{shell}_complete"
+    done = call(environment=variables)
     assert (done.code, done.err) == (0, "")
     return done.lines
 
@@ -80,7 +71,7 @@ TYPED = [
     ("--prompt 'a red fox' --format w", "webp "),
 ]
 SOME_TYPED = TYPED[1:9:2]
-"""What the completion answers is the same in every shell; what each makes of it is shown by a few."""
+"""Every shell gets the same candidates; a few show what each shell does with them."""
 
 
 def test_bash_completes_commands_options_and_files(environment, folder):
@@ -106,7 +97,7 @@ def test_zsh_completes_commands_options_and_files(environment, folder):
             keyboard.type(f"{KILL_LINE}{PROGRAM} {typed}\t")
             keyboard.until(completed)
         keyboard.type(f"{KILL_LINE}{PROGRAM} \t")
-        assert "take the pictures out of past sessions" in keyboard.until("sign in to RunComfy")
+        assert "extract pictures from past sessions" in keyboard.until("sign in to RunComfy")
 
 
 def test_fish_completes_commands_options_and_files(environment, folder):
@@ -123,28 +114,38 @@ def test_fish_completes_commands_options_and_files(environment, folder):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_offered_and_completes_its_options(name, environment):
-    assert f"plain,{name}" in asked([PROGRAM, name[:2]], environment)
-    assert "plain,--help" in asked([PROGRAM, name, "--hel"], environment)
+    assert f"plain,{name}" in candidates([PROGRAM, name[:2]], environment)
+    assert "plain,--help" in candidates([PROGRAM, name, "--hel"], environment)
 
 
 def test_options_of_the_default_command_are_completed(environment):
-    assert "plain,--prompt" in asked([PROGRAM, "--promp"], environment)
+    for words in ([], ["generate"], ["--quiet"]):
+        assert candidates([PROGRAM, *words, "--promp"], environment) == ["plain,--prompt", "plain,--prompt-file"]
+
+
+@pytest.mark.parametrize("words", [["--ref=f"], ["--ref", "=", "f"], ["-r", "f"], ["generate", "--ref=f"]])
+def test_value_of_the_first_option_is_completed_as_a_file(words, environment):
+    assert candidates([PROGRAM, *words], environment) == ["file,f"]
+
+
+def test_version_is_not_printed_while_words_are_completed(environment):
+    assert candidates([PROGRAM, "--version", "--quie"], environment) == ["plain,--quiet"]
 
 
 def test_commands_are_offered_in_first_place_only(environment):
-    assert asked([PROGRAM, "--quiet", "rec"], environment) == []
-    assert asked([PROGRAM, "-p", "rec"], environment) == []
+    assert candidates([PROGRAM, "--quiet", "rec"], environment) == []
+    assert candidates([PROGRAM, "-p", "rec"], environment) == []
 
 
-def told(environment, instruction, *arguments):
+def outcome(environment, instruction, *arguments):
     done = call(*arguments, environment={**environment, COMPLETION: instruction})
     return done.code, done.out, done.err.count("\n")
 
 
 @pytest.mark.parametrize("instruction", ["tcsh_source", "bash", "bash_sauce", "bash_complete"])
 def test_unknown_completion_request_fails_with_one_sentence(instruction, environment):
-    assert told(environment, instruction) == (2, b"", 1)
+    assert outcome(environment, instruction) == (2, b"", 1)
 
 
 def test_empty_completion_variable_is_ignored(environment):
-    assert told(environment, "", "--version") == (0, f"codex-imagegen {__version__}\n".encode(), 0)
+    assert outcome(environment, "", "--version") == (0, f"codex-imagegen {__version__}\n".encode(), 0)

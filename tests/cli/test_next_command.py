@@ -1,4 +1,4 @@
-"""The name in the command that makes the pictures that are missing: never one that would pay for the others again."""
+"""The command that makes the missing pictures never pays for the others again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from codex_imagegen.request import Request
 from codex_imagegen.results import ErrorInfo, Failure, Image, Result
 
 
-def more(folder: Path, images: list[str], missing: list[int], out: str | None = None) -> tuple[str, ...] | None:
-    """The words for three pictures, of which these are there."""
+def extra_arguments(
+    folder: Path, images: list[str], missing: list[int], out: str | None = None
+) -> tuple[str, ...] | None:
+    """The arguments to add for three pictures, of which these exist."""
     error = ErrorInfo("no-picture", 7, "x")
     done = Result(
         ok=False,
@@ -21,7 +23,7 @@ def more(folder: Path, images: list[str], missing: list[int], out: str | None = 
         failures=tuple(Failure(index, error) for index in missing),
         error=error,
     )
-    return next_command._more(done, Request("a fox", count=3, out=out))
+    return next_command._extra_arguments(done, Request("a fox", count=3, out=out))
 
 
 @pytest.mark.parametrize(("images", "missing"), [
@@ -30,7 +32,7 @@ def more(folder: Path, images: list[str], missing: list[int], out: str | None = 
 def test_missing_pictures_are_requested_under_the_numbered_name(
     tmp_path: Path, images: list[str], missing: list[int]
 ) -> None:
-    assert more(tmp_path, images, missing) == ("--out", str(tmp_path / "image-T.png"), "--skip-existing")
+    assert extra_arguments(tmp_path, images, missing) == ("--out", str(tmp_path / "image-T.png"), "--skip-existing")
 
 
 @pytest.mark.parametrize(("images", "missing"), [
@@ -40,14 +42,14 @@ def test_missing_pictures_are_requested_under_the_numbered_name(
     (["image-T-1-2.png", "image-T-3-2.png"], [1]),
 ])  # fmt: skip
 def test_taken_names_offer_no_command(tmp_path: Path, images: list[str], missing: list[int]) -> None:
-    assert more(tmp_path, images, missing) is None
+    assert extra_arguments(tmp_path, images, missing) is None
 
 
 def test_picture_of_another_run_offers_no_command(tmp_path: Path) -> None:
     (tmp_path / "image-T-2.png").write_bytes(b"of another run")
-    assert more(tmp_path, ["image-T-1.png", "image-T-3.png"], [1]) is None
+    assert extra_arguments(tmp_path, ["image-T-1.png", "image-T-3.png"], [1]) is None
 
 
-def test_no_pictures_at_all_offer_the_same_command(tmp_path: Path) -> None:
-    assert more(tmp_path, [], [0, 1, 2]) == ()
-    assert more(tmp_path, ["fox-1.png"], [1, 2], out="fox.png") == ("--skip-existing",)
+def test_result_without_pictures_offers_the_same_command(tmp_path: Path) -> None:
+    assert extra_arguments(tmp_path, [], [0, 1, 2]) == ()
+    assert extra_arguments(tmp_path, ["fox-1.png"], [1, 2], out="fox.png") == ("--skip-existing",)

@@ -1,4 +1,4 @@
-"""What is imported, and when: start-up is part of the program."""
+"""Which modules each command imports: start-up is part of the program."""
 
 from __future__ import annotations
 
@@ -19,25 +19,39 @@ HEAVY = {
 LOADED = """
 import atexit, json, os, sys
 from codex_imagegen import __main__
-ended = os._exit
+exit_now = os._exit
 
-def tell(code):
+def save_modules(code):
     with open(sys.argv[0] + ".json", "w") as file:
         json.dump(sorted(sys.modules), file)
-    ended(code)
+    exit_now(code)
 
-os._exit = tell
-atexit.register(tell, 0)
+os._exit = save_modules
+atexit.register(save_modules, 0)
 __main__.main()
 """
 
 
 def loaded(world, *arguments):
-    """The modules that a command had imported when it ended, and what it said."""
+    """The modules that a command has imported at its end, and its outcome."""
     script = world.tmp / "loaded.py"
     script.write_text(LOADED)
     done = world.run_argv([sys.executable, str(script), *arguments])
     return set(json.loads((world.tmp / "loaded.py.json").read_text())), done
+
+
+def commands(modules):
+    """The commands that were imported."""
+    prefix = "codex_imagegen.cli.commands."
+    return {module.removeprefix(prefix) for module in modules if module.startswith(prefix)}
+
+
+@pytest.mark.parametrize("name", ["runcomfy", "skill", "schema"])
+def test_command_is_imported_alone(lab, name):
+    modules, done = loaded(lab(offline=True), name, "--help")
+    assert done.code == 0
+    assert commands(modules) == {name}
+    assert modules & HEAVY <= {"tempfile"}
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
@@ -45,6 +59,7 @@ def test_help_and_version_import_nothing_heavy(lab, argument):
     modules, done = loaded(lab(offline=True), argument)
     assert done.code == 0
     assert "click" in modules
+    assert commands(modules) == {"generate"}
     assert modules & HEAVY == set()
 
 

@@ -1,4 +1,4 @@
-"""Error codes from the words of Codex."""
+"""Error codes for the messages of Codex."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ def test_reason_of_a_turn_prefers_the_record(info: object, code: str):
 
 
 def test_reason_of_a_turn_takes_the_message_out_of_a_body():
-    assert error_patterns.of_turn('{"detail": "The model is not supported"}').words == "The model is not supported"
-    assert error_patterns.of_turn('{"error": {"message": "no", "code": "x"}}').words == "no"
-    assert error_patterns.of_turn('{"other": 1}').words == '{"other": 1}'
-    assert error_patterns.of_turn('{"detail": {"code": "x"}}').words == '{"detail": {"code": "x"}}'
+    assert error_patterns.of_turn('{"detail": "The model is not supported"}').message == "The model is not supported"
+    assert error_patterns.of_turn('{"error": {"message": "no", "code": "x"}}').message == "no"
+    assert error_patterns.of_turn('{"other": 1}').message == '{"other": 1}'
+    assert error_patterns.of_turn('{"detail": {"code": "x"}}').message == '{"detail": {"code": "x"}}'
 
 
 @pytest.mark.parametrize("name", ["UTC", "America/New_York", "Asia/Kolkata"])
 @pytest.mark.parametrize(
-    ("words", "clock"),
+    ("text", "clock"),
     [
         ("try again at 1:47 AM.", (2026, 11, 21, 1, 47)),
         ("try again at 12:05 AM.", (2026, 11, 21, 0, 5)),
@@ -97,21 +97,21 @@ def test_reason_of_a_turn_takes_the_message_out_of_a_body():
         ("try again at Feb 2nd, 2027 1:00 AM.", (2027, 2, 2, 1, 0)),
     ],
 )
-def test_reset_time_is_a_local_clock(zone, name: str, words: str, clock: tuple[int, int, int, int, int]):
+def test_reset_time_is_a_local_clock(zone, name: str, text: str, clock: tuple[int, int, int, int, int]):
     zone(name)
     now = time.mktime((2026, 11, 21, 0, 1, 0, 0, 0, -1))
     expected = time.mktime((*clock, 0, 0, 0, -1))
-    assert error_patterns.resets_at(f"You've hit your usage limit. Or {words}", now) == expected
+    assert error_patterns.resets_at(f"You've hit your usage limit. Or {text}", now) == expected
 
 
 @pytest.mark.parametrize(
-    "words", ["", "try again later.", "try again at Foo 1st, 2026 1:00 AM", "try again at 1 AM", "try again in 2 days"]
+    "text", ["", "try again later.", "try again at Foo 1st, 2026 1:00 AM", "try again at 1 AM", "try again in 2 days"]
 )
-def test_reset_time_without_words_is_none(words: str):
-    assert error_patterns.resets_at(words, 1_795_300_000) is None
+def test_text_without_a_reset_time_has_none(text: str):
+    assert error_patterns.resets_at(text, 1_795_300_000) is None
 
 
-def test_reset_time_is_of_usage_limits_alone():
+def test_only_usage_limits_have_a_reset_time():
     assert error_patterns.of_turn("Selected model is at capacity, try again at 1:47 AM.").resets_at is None
 
 
@@ -125,15 +125,15 @@ def test_unix_time_out_of_range_is_refused(value: object):
     assert error_patterns.unix_time(value) is None
 
 
-def test_reason_of_a_failed_start_is_the_error_line():
+def test_failed_start_has_the_message_of_its_error_line():
     stderr = (
         "WARNING: proceeding, even though we could not create PATH aliases\n"
         "error: unexpected argument '--nonsense' found\n\n  tip: to pass it\n\nUsage: codex exec [OPTIONS]\n\n"
         "For more information, try '--help'.\n"
     )
     assert error_patterns.of_start(stderr) == Reason("codex-failed", "error: unexpected argument '--nonsense' found")
-    assert error_patterns.of_start("a\nb\n").words == "b"
-    assert error_patterns.of_start("").words == "it said nothing"
+    assert error_patterns.of_start("a\nb\n").message == "b"
+    assert error_patterns.of_start("").message == "nothing"
     assert error_patterns.of_start("Error: Unknown feature flag: image_generation").code == "codex-too-old"
     assert error_patterns.of_start("Error: Failed to load cloud config bundle").code == "network"
 

@@ -11,7 +11,7 @@ from codex_imagegen.codex.error_patterns import Reason
 
 
 def http(status: str, body: object) -> str:
-    """A tool's error as Codex prints it: the body is a string of Rust's."""
+    """A tool error as Codex prints it: the body is a Rust string."""
     text = body if isinstance(body, str) else json.dumps(body)
     return f"image generation failed: http {status}: Some({json.dumps(text, ensure_ascii=False)})"
 
@@ -65,7 +65,7 @@ def test_tool_error_has_its_code(text: str, code: str):
     reason = error_patterns.of_tool(text)
     assert reason is not None
     assert reason.code == code
-    assert bool(reason.words) is (code != "tool-unavailable")  # its sentence has said it already
+    assert bool(reason.message) is (code != "tool-unavailable")  # its sentence says everything
 
 
 @pytest.mark.parametrize("text", ["", "Generated image saved to x", "unsupported call: shell", "The image is ready."])
@@ -73,7 +73,7 @@ def test_tool_output_without_an_error_has_none(text: str):
     assert error_patterns.of_tool(text) is None
 
 
-def test_tool_error_of_a_limit_has_its_end():
+def test_tool_error_of_a_limit_has_its_reset_time():
     limit = {"error": {"type": "usage_limit_reached", "message": "The limit", "resets_at": 1_795_300_000}}
     assert error_patterns.of_tool(http("429 Too Many Requests", limit)) == Reason(
         "usage-limit", "The limit", 1_795_300_000
@@ -92,7 +92,7 @@ def test_tool_error_reads_an_escaped_rust_string():
     quoted = f"image generation failed: http 400 Bad Request: Some({body})"
     reason = error_patterns.of_tool(quoted)
     assert reason is not None
-    assert (reason.code, reason.words) == ("generation-failed", "naïve \"q\" 'x' 🦊")
+    assert (reason.code, reason.message) == ("generation-failed", "naïve \"q\" 'x' 🦊")
     for odd in (r"\u{d800}", r"\u{ffffff}", r"\x", "\\u{}", '"'):
         assert error_patterns.of_tool(f'image generation failed: http 400 Bad Request: Some("{odd}")') is not None
 
@@ -104,7 +104,7 @@ def hint(text: str) -> str:
     return reason.hint or ""
 
 
-def test_hint_names_repeating_only_where_it_can_help():
+def test_hint_says_try_again_only_where_it_can_help():
     opaque = {"error": {"message": "Transparent background is not supported for this model.", "type": "user_error"}}
     assert "leave --transparent out" in hint(http("400 Bad Request", opaque))
     assert "account" in hint(http("403 Forbidden", "x"))
@@ -115,11 +115,11 @@ def test_hint_names_repeating_only_where_it_can_help():
     later = [hint(http("500 Internal Server Error", "x")), hint(http("502 Bad Gateway", "<html>"))]
     later.append(hint("image generation failed: stream error: failed to decode image generation response: x"))
     later.append(hint("ServerError\nEncountered exception: <class 'oai_errors.errors.ServerError'>"))
-    assert set(later) == {"that is on OpenAI's side: try again later"}
+    assert set(later) == {"a problem on OpenAI's side: try again later"}
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         ("<html><head><title>502 Bad Gateway</title></head><body>x</body></html>", "HTTP 502 Bad Gateway"),
         ("\n<!DOCTYPE html>\n<html>" + "x" * 5000, "HTTP 502 Bad Gateway"),
@@ -133,27 +133,27 @@ def test_hint_names_repeating_only_where_it_can_help():
         ([1, 2], "[1, 2]"),
     ],
 )
-def test_error_body_becomes_a_phrase(body: object, words: str):
+def test_error_body_becomes_a_message(body: object, message: str):
     reason = error_patterns.of_tool(http("502 Bad Gateway", body))
     assert reason is not None
-    assert reason.words == words
+    assert reason.message == message
 
 
-def test_answer_without_a_body_has_a_phrase():
-    for told in ("image generation failed: http 404 Not Found: None", "image generation failed: http 404 Not Found"):
-        reason = error_patterns.of_tool(told)
+def test_answer_without_a_body_has_a_message():
+    for text in ("image generation failed: http 404 Not Found: None", "image generation failed: http 404 Not Found"):
+        reason = error_patterns.of_tool(text)
         assert reason is not None
-        assert reason.words == "HTTP 404 Not Found"
+        assert reason.message == "HTTP 404 Not Found"
 
 
 def test_missing_host_is_named_with_path_and_reason():
-    told = "failed to spawn code-mode host /a b/codex-code-mode-host: not found. Code mode will fail closed"
-    reason = error_patterns.of_tool(f"Code Mode is unavailable because {told}")
+    error = "failed to spawn code-mode host /a b/codex-code-mode-host: not found. Code mode will fail closed"
+    reason = error_patterns.of_tool(f"Code Mode is unavailable because {error}")
     assert reason == Reason("codex-incomplete", "/a b/codex-code-mode-host: not found")
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("message", "code"),
     [
         (
             "The tool failed: TooManyRequests. Encountered exception: <class 'oai_errors.errors.TooManyRequests'>",
@@ -169,6 +169,6 @@ def test_missing_host_is_named_with_path_and_reason():
         ("Our policy about server errors is on the page.", None),
     ],
 )
-def test_error_of_the_hosted_tool_is_read_from_the_models_words(said: str, code: str | None):
-    reason = error_patterns.of_hosted(said)
+def test_hosted_tool_error_in_the_models_message_has_its_code(message: str, code: str | None):
+    reason = error_patterns.of_hosted(message)
     assert (None if reason is None else reason.code) == code

@@ -1,4 +1,4 @@
-"""``python -m tests.contract``: write the golden files of the contract anew, and say which have changed."""
+"""``python -m tests.contract``: regenerate the schemas and the golden files, and print which have changed."""
 
 from __future__ import annotations
 

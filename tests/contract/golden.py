@@ -1,4 +1,4 @@
-"""What others build on, as text that a test compares: help pages, exit codes, and the keys of all JSON."""
+"""The contract as text that tests compare: help pages, exit codes, and the keys of all JSON."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ import click
 
 from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 from tests.support.inprocess import call
+from tests.tools import schemas
 
 FOLDER = Path(__file__).parent.parent.parent / "fixtures" / "contract"
+SCHEMAS = Path(schemas.FILE)
 REWRITE = "python -m tests.contract"
 
 
 def commands() -> list[tuple[str, ...]]:
-    """The words of every command, those of groups among them: ``("batch",)``, ``("runcomfy", "wait")``."""
+    """The words of every command, subcommands too: ``("batch",)``, ``("runcomfy", "wait")``."""
 
     def below(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield words
@@ -44,28 +46,32 @@ def help_file(words: tuple[str, ...]) -> Path:
 
 
 def exit_codes() -> list[str]:
-    """``7 usage-limit`` and so on, of every error that can be met."""
-    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.ImagegenError)]
-    leaves = [one for one in classes if "code" in vars(one) and one not in (errors.ImagegenError, errors.Interrupted)]
+    """``7 usage-limit`` and so on, of every error that can be raised."""
+    classes = [
+        each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.ImagegenError)
+    ]
+    leaves = [
+        each for each in classes if "code" in vars(each) and each not in (errors.ImagegenError, errors.Interrupted)
+    ]
     signals = [errors.Interrupted("", signum=signum) for signum in (1, 2, 15)]
     return [f"{each.exit_code} {each.code}" for each in sorted([*leaves, *signals], key=lambda each: each.exit_code)]
 
 
 def keys() -> list[str]:
-    """``image.width: integer`` and so on, of every schema; with a ``?`` where the key is not in every object."""
+    """``image.width: integer`` and so on, of every schema; with a ``?`` if the key is optional."""
     parts = _parts()
-    of_every_result = [line.partition(".")[2] for line in _keys(parts["result"], "result")]
+    result_keys = [line.partition(".")[2] for line in _keys(parts["result"], "result")]
     found: list[str] = []
     for name, part in parts.items():
         lines = [line.partition(".")[2] for line in _keys(part, name)]
-        if name != "result" and set(lines) >= set(of_every_result):
-            lines = ["(every key of result)", *(line for line in lines if line not in of_every_result)]
+        if name != "result" and set(lines) >= set(result_keys):
+            lines = ["(every key of result)", *(line for line in lines if line not in result_keys)]
         found += [f"{name}.{line}" for line in lines]
     return found
 
 
 def values() -> list[str]:
-    """``event.event = landed`` and so on: the values that the schemas list."""
+    """``event.event = received`` and so on: the values that the schemas list."""
 
     def walk(schema: dict[str, Any], at: str) -> Iterator[str]:
         for key, value in schema["properties"].items():
@@ -79,7 +85,7 @@ def values() -> list[str]:
 
 def _parts() -> dict[str, Any]:
     """Every schema, and every definition in them."""
-    roots = {name: kind.schema(name) for name, kind in KINDS.items()}
+    roots = load_schemas()
     return {**{name: part for root in roots.values() for name, part in root.get("$defs", {}).items()}, **roots}
 
 
@@ -100,14 +106,17 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 LISTS = {"exit-codes.txt": exit_codes, "keys.txt": keys, "values.txt": values}
-"""The files whose lines are promises, one by one."""
+"""The files of which each line is a promise."""
 
 
 def rewrite() -> list[Path]:
-    """Write every golden file anew, remove those of commands that are gone; gives back what was changed."""
+    """Write the schemas and every golden file anew, remove those of missing commands; returns what was changed."""
+    before = SCHEMAS.read_text()
+    SCHEMAS.write_text(schemas.generate())
     wanted = {help_file(words): help_page(words) for words in commands()}
     wanted |= {FOLDER / name: "\n".join(lines()) + "\n" for name, lines in LISTS.items()}
-    there = {path: path.read_text() for path in FOLDER.rglob("*.txt")}
+    wanted[SCHEMAS] = SCHEMAS.read_text()
+    there = {SCHEMAS: before} | {path: path.read_text() for path in FOLDER.rglob("*.txt")}
     for path in there.keys() - wanted.keys():
         path.unlink()
     for path, text in wanted.items():

@@ -25,7 +25,7 @@ def run(*arguments: str) -> Outcome:
 
 
 def run_program(*argv: str) -> Outcome:
-    """As a process of its own."""
+    """Run a process."""
     done = subprocess.run(
         argv, capture_output=True, env=environment(), stdin=subprocess.DEVNULL, timeout=60, check=False
     )

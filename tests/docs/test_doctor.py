@@ -1,4 +1,4 @@
-"""docs/doctor.md tells the truth: every check with its keys and what it fails with, and every word of a status."""
+"""docs/doctor.md agrees with the program: every check with its keys, and every status."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from codex_imagegen.doctor.report import MARKS
 from codex_imagegen.doctor.runner import CHECKS, LIVE
-from tests.doctor.examined import KEYS
+from tests.doctor.runs import KEYS
 from tests.support import docs, promised
 
 PAGE = docs.page("docs/doctor.md")

@@ -1,4 +1,4 @@
-"""The pages in docs/ tell the truth: the tour runs, the FAQ has every code, and the options that are named exist."""
+"""The pages agree with the program: the tour runs, the FAQ has every code, and the named options exist."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TOUR = docs.page("docs/tour.md")
 
 @pytest.mark.real
 def test_tour_first_and_last_commands_run(lab):
-    """A picture, one made from it, and what spends nothing."""
+    """Run the first two pictures, and the commands that spend nothing."""
     world = lab(script=Small())
     blocks = TOUR.blocks("sh")
-    said = [docs.run_shell(world, block) for block in (blocks[1], *blocks[-3:])]
-    assert [done.code for done in said] == [0] * len(said), said
+    outcomes = [docs.run_shell(world, block) for block in (blocks[1], *blocks[-3:])]
+    assert [done.code for done in outcomes] == [0] * len(outcomes), outcomes
     assert {path.name for path in world.work.iterdir()} == {"fox.png", "asleep.png", "again.png", "SKILL.md"}
     assert world.model_calls == 2
 
@@ -35,8 +35,8 @@ def test_tour_first_and_last_commands_run(lab):
 @pytest.mark.ci
 def test_tour_runs_from_end_to_end(lab):
     world = lab(script=Small())
-    said = [docs.run_shell(world, block) for block in TOUR.blocks("sh")]
-    assert [done.code for done in said] == [0] * len(said), said
+    outcomes = [docs.run_shell(world, block) for block in TOUR.blocks("sh")]
+    assert [done.code for done in outcomes] == [0] * len(outcomes), outcomes
     files = {str(found.relative_to(world.work)) for found in world.work.rglob("*") if found.is_file()}
     assert files >= {
         "hills.png", "fox.png", "asleep.png", "owl.png", "lighthouse-1.png", "lighthouse-2.png", "harbour.webp",
@@ -45,16 +45,16 @@ def test_tour_runs_from_end_to_end(lab):
     with Image.open(world.work / "harbour.webp") as harbour:
         assert harbour.size == (800, 450)
     assert json.loads((world.work / "bird.json").read_text())["ok"]
-    assert world.model_calls == 9  # the second call of the batch, and all that follows, spent nothing
+    assert world.model_calls == 9  # the second call of the batch, and the commands after it, spent nothing
     assert (world.leftovers, checks.processes(world)) == ([], [])
 
 
 def test_faq_has_an_entry_for_every_code():
-    told = re.findall(r"^### `([a-z-]+)` – (\d+)", docs.page("docs/faq.md").text, re.MULTILINE)
+    entries = re.findall(r"^### `([a-z-]+)` – (\d+)", docs.page("docs/faq.md").text, re.MULTILINE)
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ImagegenError)]
     leaves = {kind.code: kind.exit_code for kind in classes if "code" in vars(kind) and kind is not ImagegenError}
-    assert dict(told) == {code: str(number) for code, number in leaves.items()}
-    assert len(told) == len(leaves)
+    assert dict(entries) == {code: str(number) for code, number in leaves.items()}
+    assert len(entries) == len(leaves)
 
 
 def test_coming_from_page_names_existing_options():
@@ -72,7 +72,7 @@ def test_links_within_the_project_lead_to_files(name):
 
 
 def calls_in(name):
-    """What stands behind the program's name in the shell blocks of a page."""
+    """The arguments of every call of the program in the shell blocks of a page."""
     return re.findall(r"codex-imagegen ([^|;&#\n]*)", "".join(docs.page(name).blocks("(?:sh|bash|console)")))
 
 
@@ -82,7 +82,7 @@ def test_shell_examples_are_found():
 
 @pytest.mark.parametrize("name", docs.PAGES)
 def test_options_in_shell_examples_exist(name):
-    """Of every call of the program in a shell block: its command takes the options that stand behind it."""
+    """Every call of the program in a shell block uses options that its command has."""
     for line in calls_in(name):
         words = re.findall(r"[\w-]+", re.sub(r"'[^']*'|\"[^\"]*\"", "", line))
         known = next((path for path in reversed(golden.commands()) if words[: len(path)] == [*path]), ())

@@ -1,4 +1,4 @@
-"""The README tells the truth: its options are those of ``--help``, its codes the errors', and its commands exist."""
+"""README.md agrees with the program: options with ``--help``, codes with the errors, and its commands exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.request import Stage
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 from tests.contract import golden
 from tests.support import docs, promised
 from tests.support.inprocess import call
@@ -69,7 +69,7 @@ def test_json_examples_fit_their_schemas(page):
 def test_json_page_names_every_event_and_key():
     page = docs.page("docs/json.md").text
     assert {each for each in get_args(Stage) if f"`{each}`" not in page} == set()
-    keys = {key for kind in KINDS for key in KINDS[kind].schema(kind)["properties"]}
+    keys = {key for schema in load_schemas().values() for key in schema["properties"]}
     assert {key for key in keys if f"`{key}`" not in page and f'"{key}"' not in page} == set()
 
 

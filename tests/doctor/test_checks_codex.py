@@ -1,4 +1,4 @@
-"""What the doctor says of Codex itself: none, too old, too new, hanging, elsewhere, not logged in, a key, a plan."""
+"""Findings on Codex itself: missing, too old, too new, hanging, not on PATH, not logged in, with a key, with a plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from codex_imagegen.codex.appserver import account
 from codex_imagegen.codex.install import discover, npm
 from codex_imagegen.doctor import checks_codex, context
-from tests.doctor.examined import CHECK_KEYS, HANGING, KEYS, NAMES, examine, faulty, look, without_codex
+from tests.doctor.runs import CHECK_KEYS, HANGING, KEYS, NAMES, faulty_codex, run_doctor, run_only, without_codex
 from tests.support import builds
 from tests.support.account import Account
 from tests.support.checks import with_provider
@@ -28,7 +28,7 @@ KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-abcdefghijklmnop1234"}
 
 def test_no_codex_fails_as_codex_missing(lab):
     world = lab()
-    found = examine(world, codex="", env=without_codex(world))
+    found = run_doctor(world, codex="", env=without_codex(world))
     assert re.search("npm install|--codex /", found.assert_failed(3, "codex-missing", "codex")["hint"])
     assert {found.status(name) for name in ("login", "image-tool", "limits")} == {"unknown"}
     assert {found.status(name) for name in ("clock", "runcomfy", "dependencies")} == {"ok"}
@@ -39,7 +39,7 @@ def test_no_codex_fails_as_codex_missing(lab):
 
 
 def test_codex_path_without_file_fails_as_codex_missing(lab):
-    found = look(lab(), "codex", codex="/nowhere/codex")
+    found = run_only(lab(), "codex", codex="/nowhere/codex")
     found.assert_failed(3, "codex-missing", "codex")
 
 
@@ -48,7 +48,7 @@ def test_codex_that_is_no_program_fails_as_codex_missing(lab):
     broken = world.tmp / "codex"
     broken.write_bytes(b"\x7fELF and nothing else")
     broken.chmod(0o755)
-    found = look(world, "codex", codex=str(broken))
+    found = run_only(world, "codex", codex=str(broken))
     assert "can't be started" in found.assert_failed(3, "codex-missing", "codex")["message"]
 
 
@@ -62,24 +62,24 @@ def test_codex_of_ide_extension_is_suggested(lab):
     binary = world.tmp / ".vscode" / "extensions" / "openai.chatgpt-26.1.0-linux-x64" / "bin" / "linux-x86_64" / "codex"
     binary.parent.mkdir(parents=True)
     binary.symlink_to(builds.codex(builds.NEWEST))
-    found = examine(world, codex="", env=environment)
+    found = run_doctor(world, codex="", env=environment)
     check = found.assert_failed(3, "codex-missing", "codex")
     assert check["hint"].endswith("--codex ~/.vscode/extensions/openai.chatgpt-26.1.0-linux-x64/bin/linux-x86_64/codex")
-    again = look(world, "codex", codex=str(binary))
+    again = run_only(world, "codex", codex=str(binary))
     assert again.status("codex") == "ok"
 
 
 def test_codex_with_an_old_version_fails_as_codex_too_old(lab):
     world = lab()
-    old = faulty(world, ("--version", f"echo codex-cli {builds.TOO_OLD}"))
-    check = look(world, "codex", codex=old).assert_failed(3, "codex-too-old", "codex")
+    old = faulty_codex(world, ("--version", f"echo codex-cli {builds.TOO_OLD}"))
+    check = run_only(world, "codex", codex=old).assert_failed(3, "codex-too-old", "codex")
     assert builds.TOO_OLD in check["message"]
 
 
 @pytest.mark.every_build
 def test_old_codex_fails_as_codex_too_old(lab):
     world = lab(builds.TOO_OLD, script=Account())
-    found = look(world, "codex", "login", "image-tool")
+    found = run_only(world, "codex", "login", "image-tool")
     check = found.assert_failed(3, "codex-too-old", "codex")
     assert builds.TOO_OLD in check["message"]
     assert found.status("image-tool") == "failed"
@@ -88,24 +88,24 @@ def test_old_codex_fails_as_codex_too_old(lab):
 
 def test_untested_codex_is_a_warning(lab):
     world = lab(script=Account())
-    found = look(world, "codex", codex=faulty(world, ("--version", "echo codex-cli 0.999.0")))
+    found = run_only(world, "codex", codex=faulty_codex(world, ("--version", "echo codex-cli 0.999.0")))
     assert (found.code, found.status("codex")) == (0, "warning")
     assert "doctor --live" in found.checks["codex"]["hint"]
 
 
 def test_codex_without_version_fails_as_codex_failed(lab):
     world = lab(script=Account())
-    found = look(world, "codex", codex=faulty(world, ("--version", "echo hello")))
+    found = run_only(world, "codex", codex=faulty_codex(world, ("--version", "echo hello")))
     assert "and said: hello" in found.assert_failed(5, "codex-failed", "codex")["message"]
 
 
-def test_npm_script_without_binary_fails_with_its_own_words(lab, tmp_path):
-    """As npm leaves it where optional packages are left out, or on another machine."""
+def test_npm_script_without_binary_fails_with_its_own_message(lab, tmp_path):
+    """As npm installs it without optional packages, or copied from another machine."""
     world = lab(script=Account())
     package = builds.codex(world.version).resolve().parents[1]
     alone = tmp_path / "node_modules" / "@openai" / "codex"
     shutil.copytree(package, alone, ignore=lambda *_: ["vendor", "node_modules"])
-    check = look(world, "codex", codex=str(alone / "bin" / "codex.js")).assert_failed(5, "codex-failed", "codex")
+    check = run_only(world, "codex", codex=str(alone / "bin" / "codex.js")).assert_failed(5, "codex-failed", "codex")
     assert "ended with exit code 1 and said: Error: Missing optional dependency @openai/codex-" in check["message"]
     assert check["data"]["version"] is None
 
@@ -121,10 +121,10 @@ def test_npm_script_without_binary_fails_with_its_own_words(lab, tmp_path):
     ],
 )
 def test_codex_without_code_mode_host_agrees_with_live_run(lab, tmp_path, version, status):
-    """``--live`` fails and makes its picture on the very same builds."""
+    """``--live`` fails, or makes its picture, on the same builds."""
     world = lab(version, script=Account())
-    put_alone(npm.binary(str(builds.codex(version))), tmp_path / "codex")
-    found = look(world, "codex", "live", codex=str(tmp_path / "codex"))
+    copy_binary(npm.binary(str(builds.codex(version))), tmp_path / "codex")
+    found = run_only(world, "codex", "live", codex=str(tmp_path / "codex"))
     assert found.status("codex") == status
     assert found.status("live") == ("failed" if status == "failed" else "ok")
     assert ("codex-code-mode-host" in found.checks["codex"]["message"]) is (status != "ok")
@@ -132,8 +132,8 @@ def test_codex_without_code_mode_host_agrees_with_live_run(lab, tmp_path, versio
         found.assert_failed(3, "codex-incomplete", "codex")
 
 
-def put_alone(binary, path):
-    """The program without what lies beside it; as a hard link where that can be, since it has 200 MB."""
+def copy_binary(binary, path):
+    """Copy the program without the files next to it; as a hard link where possible, since it has 200 MB."""
     try:
         os.link(binary, path)
     except OSError:
@@ -144,10 +144,10 @@ def put_alone(binary, path):
     "checks", [("codex",), pytest.param(("codex", "live"), marks=pytest.mark.every_build)], ids=len
 )
 def test_linked_codex_with_code_mode_host_is_ok(lab, tmp_path, checks):
-    """A link to a binary that has its parts beside itself."""
+    """A symlink to a binary that has its other programs next to it."""
     world = lab()
     (tmp_path / "codex").symlink_to(npm.binary(str(builds.codex(world.version))))
-    found = look(world, *checks, codex=str(tmp_path / "codex"))
+    found = run_only(world, *checks, codex=str(tmp_path / "codex"))
     assert [found.status(name) for name in checks] == ["ok"] * len(checks)
 
 
@@ -162,7 +162,7 @@ def test_linked_codex_with_code_mode_host_is_ok(lab, tmp_path, checks):
 def test_custom_provider_without_login_is_a_warning(lab, version, more, status):
     world = lab(version, script=Account())
     with_provider(world, *more)
-    found = look(world, "image-tool")
+    found = run_only(world, "image-tool")
     check = found.checks["image-tool"]
     assert (found.code, check["status"], check["data"]["provider"]) == (0, status, "proxy")
     if status == "warning":
@@ -173,7 +173,7 @@ def test_custom_provider_without_login_is_a_warning(lab, version, more, status):
 @pytest.mark.parametrize(
     ("version", "address"),
     [
-        (builds.NEWEST, "somebody:hunter2@127.0.0.1:1"),  # it can't use it, and prints it as it is
+        (builds.NEWEST, "somebody:hunter2@127.0.0.1:1"),  # not a URL: Codex prints it unchanged
         pytest.param("0.149.1", "http://somebody:hunter2@127.0.0.1:1", marks=pytest.mark.every_build),
     ],
 )
@@ -181,18 +181,18 @@ def test_password_in_address_is_hidden(lab, version, address):
     world = lab(version, script=Account())
     config = world.home / "config.toml"
     config.write_text(config.read_text().replace(f'"{world.standin.url}/backend-api"', f'"{address}/backend-api"'))
-    found = look(world, "limits")
+    found = run_only(world, "limits")
     assert "url" in found.checks["limits"]["message"]
     assert "hunt" not in found.done.text + found.done.err
 
 
 def test_hanging_codex_fails_as_codex_failed(lab, monkeypatch):
-    """Each question has five seconds; here they are short."""
+    """Each question has a timeout of five seconds, shortened here."""
     assert context.ASK_SEC == checks_codex.ASK_SEC == 5.0
     for module in (context, checks_codex):
         monkeypatch.setattr(module, "ASK_SEC", 0.3)
     world = lab()
-    found = look(world, *NAMES, codex=faulty(world, ("*", *HANGING)))
+    found = run_only(world, *NAMES, codex=faulty_codex(world, ("*", *HANGING)))
     found.assert_failed(5, "codex-failed", "codex")
     assert {found.status(name) for name in ("login", "image-tool", "limits")} == {"unknown"}
     assert {found.status(name) for name in NAMES[4:]} == {"ok"}
@@ -204,7 +204,7 @@ def test_second_codex_on_path_is_listed(lab, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "codex").symlink_to(builds.codex(version))
     environment = {"PATH": f"{tmp_path}/first:{tmp_path}/second:{world.environment['PATH']}"}
-    data = look(world, "codex", codex="", env=environment).checks["codex"]["data"]
+    data = run_only(world, "codex", codex="", env=environment).checks["codex"]["data"]
     assert data["path"].endswith("first/codex")
     assert data["others"][0].endswith("second/codex")
 
@@ -213,7 +213,7 @@ def test_second_codex_on_path_is_listed(lab, tmp_path):
 def test_missing_login_fails_as_not_logged_in(lab, version):
     world = lab(version, fresh=True)
     (world.home / "auth.json").unlink()
-    found = look(world, *NAMES[:4])
+    found = run_only(world, *NAMES[:4])
     assert found.assert_failed(5, "not-logged-in", "login")["hint"] == "run: codex login"
     assert found.status("limits") == "unknown"
     assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
@@ -226,7 +226,7 @@ def test_missing_login_fails_as_not_logged_in(lab, version):
 def test_api_key_without_tool_fails_as_tool_unavailable(lab, version):
     world = lab(version, script=Account())
     (world.home / "auth.json").write_text(json.dumps(KEY))
-    found = look(world, "login")
+    found = run_only(world, "login")
     found.assert_failed(7, "tool-unavailable", "login")
     assert found.checks["login"]["data"] == {"login": "api-key", "plan": None}
     assert "sk-" not in found.done.text + found.done.err
@@ -235,7 +235,7 @@ def test_api_key_without_tool_fails_as_tool_unavailable(lab, version):
 def test_api_key_of_oldest_build_is_a_warning(lab):
     world = lab(builds.OLDEST, script=Account())
     (world.home / "auth.json").write_text(json.dumps(KEY))
-    found = look(world, "login")
+    found = run_only(world, "login")
     assert (found.code, found.status("login")) == (0, "warning")
     assert "billed" in found.checks["login"]["message"]
 
@@ -253,7 +253,9 @@ def test_login_without_tool_fails_since_the_build_that_offers_none(lab, named, p
     if plan is None:
         (world.home / "auth.json").write_text(json.dumps(KEY))
     known = f"echo {'Logged in using ChatGPT' if plan else 'API key configured - sk-x'} >&2"
-    found = look(world, "login", codex=faulty(world, ("--version", f"echo codex-cli {named}"), ("login*", known)))
+    found = run_only(
+        world, "login", codex=faulty_codex(world, ("--version", f"echo codex-cli {named}"), ("login*", known))
+    )
     assert (found.status("login"), found.checks["login"]["data"]["plan"]) == (status, plan)
 
 
@@ -268,23 +270,25 @@ def test_login_without_tool_fails_since_the_build_that_offers_none(lab, named, p
 def test_free_plan_depends_on_the_build(lab, version, code):
     world = lab(version, script=Account(plan="free"))
     world.write_home(plan="free")
-    found = look(world, "login")
+    found = run_only(world, "login")
     assert (found.code, found.checks["login"]["data"]["plan"]) == (code, "free")
     assert found.status("login") == ("failed" if code else "warning")
 
 
-@pytest.mark.parametrize(("plan", "told"), [("pro", "pro"), ("a_plan_of_tomorrow", None)])
-def test_plan_is_told_if_known_and_ok_anyway(lab, plan, told):
+@pytest.mark.parametrize(("plan", "reported"), [("pro", "pro"), ("a_plan_of_tomorrow", None)])
+def test_plan_is_reported_if_known_and_ok_anyway(lab, plan, reported):
     world = lab(script=Account(plan=plan))
     world.write_home(plan=plan)
-    found = look(world, "login")
-    assert (found.status("login"), found.checks["login"]["data"]["plan"]) == ("ok", told)
+    found = run_only(world, "login")
+    assert (found.status("login"), found.checks["login"]["data"]["plan"]) == ("ok", reported)
 
 
 def test_unknown_login_is_a_warning(lab):
     world = lab(script=Account())
-    found = look(
-        world, "login", codex=faulty(world, ("login*", "echo Logged in using a badge of somebody@example.com >&2"))
+    found = run_only(
+        world,
+        "login",
+        codex=faulty_codex(world, ("login*", "echo Logged in using a badge of somebody@example.com >&2")),
     )
     assert (found.code, found.status("login")) == (0, "warning")
     assert "example.com" not in found.done.text
@@ -292,19 +296,21 @@ def test_unknown_login_is_a_warning(lab):
 
 def test_removed_feature_is_a_warning(lab):
     world = lab(script=Account())
-    found = look(world, "image-tool", codex=faulty(world, ("features*", "echo image_generation removed true")))
+    found = run_only(
+        world, "image-tool", codex=faulty_codex(world, ("features*", "echo image_generation removed true"))
+    )
     assert (found.code, found.status("image-tool")) == (0, "warning")
 
 
 def test_feature_off_in_config_is_ok(lab):
     world = lab(script=Account(), extra_config="[features]\nimage_generation = false")
-    check = look(world, "image-tool").checks["image-tool"]
-    assert (check["status"], "off by itself" in check["message"]) == ("ok", True)
+    check = run_only(world, "image-tool").checks["image-tool"]
+    assert (check["status"], "off by default" in check["message"]) == ("ok", True)
 
 
 def test_missing_feature_list_is_unknown(lab):
     world = lab(script=Account())
-    found = look(world, "image-tool", codex=faulty(world, ("features*", "exit 2")))
+    found = run_only(world, "image-tool", codex=faulty_codex(world, ("features*", "exit 2")))
     assert (found.code, found.status("image-tool")) == (0, "unknown")
 
 
@@ -312,26 +318,28 @@ def test_missing_feature_list_is_unknown(lab):
 def test_missing_home_is_not_created(lab, version):
     world = lab(version)
     environment = {**without_codex(world), "CODEX_HOME": ""}
-    found = look(world, *NAMES[:5], env=environment)
+    found = run_only(world, *NAMES[:5], env=environment)
     found.assert_failed(5, "not-logged-in", "login")
     assert found.status("home") == "warning"
     assert not (world.tmp / ".codex").exists()
 
 
 def test_hanging_app_server_leaves_only_limits_unknown(lab, monkeypatch):
-    read, given = account.read, []
-    monkeypatch.setattr(account, "read", lambda *asked: (given.append(asked[2]), read(*asked[:2], 0.5))[1])
+    read, timeouts = account.read, []
+    monkeypatch.setattr(account, "read", lambda *args: (timeouts.append(args[2]), read(*args[:2], 0.5))[1])
     world = lab(script=Account())
-    found = look(world, "login", "limits", codex=faulty(world, ("*app-server*", *HANGING)))
+    found = run_only(world, "login", "limits", codex=faulty_codex(world, ("*app-server*", *HANGING)))
     assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
-    assert "Codex's own server does not answer" in found.checks["limits"]["message"]
-    assert "which plan can't be known" in found.checks["login"]["message"]
-    assert given == [context.ASK_SEC]
+    assert "Codex's app server does not answer" in found.checks["limits"]["message"]
+    assert "plan unknown" in found.checks["login"]["message"]
+    assert timeouts == [context.ASK_SEC]
 
 
 def test_app_server_without_json_leaves_only_limits_unknown(lab):
     world = lab(script=Account())
-    found = look(world, "login", "limits", codex=faulty(world, ("*app-server*", "echo '<html>\x1b[2J'", "exit 0")))
+    found = run_only(
+        world, "login", "limits", codex=faulty_codex(world, ("*app-server*", "echo '<html>\x1b[2J'", "exit 0"))
+    )
     assert (found.code, found.status("limits"), found.status("login")) == (0, "unknown", "ok")
 
 
@@ -340,24 +348,24 @@ def test_limits_count_pictures_of_the_last_day(lab):
     past = world.history
     saved = past.saved(thread_of(past.rollout(user_message(), at=time.time())), FOX, FOX, FOX)
     os.utime(saved / sorted(os.listdir(saved))[0], (time.time() - 2 * 86_400,) * 2)
-    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX)  # of a thread of long ago, or of no rollout
-    check = look(world, "limits").checks["limits"]
+    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX)  # of an old thread, or one without a rollout
+    check = run_only(world, "limits").checks["limits"]
     assert check["message"].endswith(
-        "; pictures have a daily limit of their own, which nobody can ask for (2 were made here in the last 24 hours)"
+        "; pictures have their own daily limit, which Codex does not report (2 were made here in the last 24 hours)"
     )
     assert check["data"]["pictures_last_day"] == 2
 
 
 @pytest.mark.parametrize(("version", "pictures"), [(builds.OLDEST, None), (builds.NEWEST, 20)])
-def test_limits_with_pictures_in_them_count_none(lab, version, pictures):
-    check = look(lab(version, script=Account(pictures=pictures)), "limits").checks["limits"]
-    assert "of their own" not in check["message"]
+def test_limits_that_include_pictures_count_none(lab, version, pictures):
+    check = run_only(lab(version, script=Account(pictures=pictures)), "limits").checks["limits"]
+    assert "their own daily limit" not in check["message"]
     assert check["data"]["pictures_last_day"] == 0
 
 
 def test_used_up_limits_are_a_warning(lab):
     world = lab(script=Account(used=(100, 30)))
-    check = look(world, "limits").checks["limits"]
+    check = run_only(world, "limits").checks["limits"]
     assert (check["status"], check["message"].startswith("used up: 5 hours: 0 % left")) == ("warning", True)
     assert check["data"]["limits"][0]["resets_at"] == world.standin.script.resets_at
 
@@ -366,7 +374,7 @@ def test_used_up_limits_are_a_warning(lab):
 def test_broken_config_fails_as_codex_failed(lab, version):
     world = lab(version, script=Account())
     (world.home / "config.toml").write_text('experimental_bearer_token = ["very-secret"')
-    found = look(world, "login")
+    found = run_only(world, "login")
     found.assert_failed(5, "codex-failed", "login")
     assert found.checks["login"]["data"]["login"] == "no-config"
     assert "very-secret" not in found.done.text
@@ -377,7 +385,7 @@ def test_limits_without_network_are_unknown(lab, version):
     world = lab(version, script=Account())
     world.standin.__exit__()
     try:
-        check = look(world, "limits").checks["limits"]
+        check = run_only(world, "limits").checks["limits"]
     finally:
         world.standin.__enter__()
     assert check["status"] == "unknown"

@@ -1,9 +1,8 @@
-"""The Codex home: unreadable, unwritable, missing, on a network; and wake-ups that come, or don't."""
+"""Findings on the Codex home: unreadable, unwritable, missing, on a network drive, without file events."""
 
 from __future__ import annotations
 
 import os
-import sys
 
 import pytest
 
@@ -13,7 +12,7 @@ from codex_imagegen.doctor import checks_home
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.files import probe
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.examined import examine, look, scripted, tree
+from tests.doctor.runs import run_doctor, run_only, scripted_codex, tree
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def test_home_with_wrong_mode_fails(lab, mode, doing):
     world = lab(offline=True)
     world.home.chmod(mode)
     try:
-        found = examine(world, powerless=True, codex=scripted(world))
+        found = run_doctor(world, powerless=True, codex=scripted_codex(world))
     finally:
         world.home.chmod(0o700)
     assert f"can't be {doing}: Permission denied" in found.checks["home"]["message"]
@@ -42,7 +41,7 @@ def test_unwritable_sessions_folder_fails_as_codex_failed(lab):
     today.mkdir(parents=True)
     today.chmod(0o500)
     try:
-        found = examine(world, powerless=True, codex=scripted(world))
+        found = run_doctor(world, powerless=True, codex=scripted_codex(world))
     finally:
         today.chmod(0o700)
     check = found.assert_failed(5, "codex-failed", "home")
@@ -52,13 +51,13 @@ def test_unwritable_sessions_folder_fails_as_codex_failed(lab):
 
 def test_home_that_is_a_file_fails(lab, tmp_path):
     (tmp_path / "file").write_text("")
-    found = look(lab(offline=True), "home", env={"CODEX_HOME": str(tmp_path / "file")})
+    found = run_only(lab(offline=True), "home", env={"CODEX_HOME": str(tmp_path / "file")})
     assert "can't be read: Not a directory" in found.checks["home"]["message"]
 
 
 def test_missing_home_fails_and_is_not_created(lab, tmp_path):
-    found = look(lab(offline=True), "home", "file-events", env={"CODEX_HOME": str(tmp_path / "nowhere")})
-    assert found.checks["home"]["message"] == "CODEX_HOME names a folder that is not there"
+    found = run_only(lab(offline=True), "home", "file-events", env={"CODEX_HOME": str(tmp_path / "nowhere")})
+    assert found.checks["home"]["message"] == "CODEX_HOME names a folder that does not exist"
     assert found.status("file-events") == "unknown"
     assert not (tmp_path / "nowhere").exists()
 
@@ -66,26 +65,26 @@ def test_missing_home_fails_and_is_not_created(lab, tmp_path):
 def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     found = checks_home.check_home(Context(None, Interrupt(), {"PATH": ""}))
-    assert (found.status, found.hint) == ("warning", "codex login makes it")
+    assert (found.status, found.hint) == ("warning", "codex login creates it")
 
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])
 def test_network_file_system_is_a_warning(context, monkeypatch, kind, status):
-    monkeypatch.setattr(checks_home, "file_system", lambda _path: kind)
+    monkeypatch.setattr(checks_home.disk, "file_system", lambda _path: kind)
     found = checks_home.check_home(context)
     assert (found.status, found.data["file_system"]) == (status, kind)
     assert kind is None or kind in found.message
 
 
-def test_wake_up_comes_and_leaves_nothing(context):
-    assert checks_home.check_wake_ups(context).data == {"notified": True}
+def test_file_events_work_and_leave_no_file(context):
+    assert checks_home.check_file_events(context).data == {"notified": True}
     assert checks_home.check_home(context).status == "ok"
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
-def test_wake_up_by_a_new_file_comes_where_times_do_not_wake(context, monkeypatch):
+def test_file_events_work_where_only_new_files_are_reported(context, monkeypatch):
     monkeypatch.setattr(probe, "times", lambda _folder: None)
-    assert checks_home.check_wake_ups(context).data == {"notified": True}
+    assert checks_home.check_file_events(context).data == {"notified": True}
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 
 
@@ -94,56 +93,15 @@ def test_linked_sessions_folder_is_watched(context, tmp_path):
     link = os.path.join(context.codex_home, "sessions")
     os.rmdir(link)
     os.symlink(tmp_path / "elsewhere", link)
-    assert checks_home.check_wake_ups(context).data == {"notified": True}
+    assert checks_home.check_file_events(context).data == {"notified": True}
     assert tree(tmp_path / "elsewhere") == set()
 
 
-def test_wake_ups_without_inotify_are_a_warning(context, monkeypatch):
+def test_missing_file_events_are_a_warning(context, monkeypatch):
     def refuse(*_):
         raise OSError("inotify instance limit reached")
 
     monkeypatch.setattr(wake, "_start", refuse)
-    found = checks_home.check_wake_ups(context)
+    found = checks_home.check_file_events(context)
     assert (found.status, found.data) == ("warning", {"notified": False})
     assert "0.03 s" in found.message
-
-
-# What lies where
-
-MOUNTINFO = r"""22 1 0:21 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/a
-23 22 0:22 / /proc rw - proc proc rw
-30 22 0:30 / /home rw - nfs4 server:/home rw
-31 30 8:1 / /home/me/My\040Files rw - ext4 /dev/sda1 rw
-32 31 8:2 / /home/me/My\040Files rw master:3 - xfs /dev/sdb1 rw
-33 22 0:40 / /odd rw - a\033[2Jb none rw
-torn line"""
-MACOS = """/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
-/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse)
-//me@server/share on /Volumes/share (smbfs, nodev, nosuid, mounted by me)
-map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/x", "overlay"), ("/home/me", "nfs4"), ("/homes", "overlay"), ("/home/me/My Files/a", "xfs"),
-        ("/odd/x", "overlay"),
-    ],
-)  # fmt: skip
-def test_mountinfo_of_linux_names_the_file_system(path, kind):
-    assert checks_home.longest(path, checks_home.of_linux(MOUNTINFO)) == kind
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("/x", "apfs"), ("/Volumes/share/a", "smbfs"), ("/System/Volumes/Data/home/me", "autofs")],
-)  # fmt: skip
-def test_mount_of_macos_names_the_file_system(path, kind):
-    assert checks_home.longest(path, checks_home.of_macos(MACOS)) == kind
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks stat of coreutils for the truth")
-def test_file_system_of_this_machine_is_known(tmp_path):
-    assert checks_home.file_system("/proc/self") == "proc"
-    assert checks_home.file_system(str(tmp_path)) is not None

@@ -1,4 +1,4 @@
-"""``codex-imagegen doctor`` as it is installed, with a Codex in good health."""
+"""The installed ``codex-imagegen doctor``, with a healthy Codex."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.doctor.examined import NAMES, examine, scripted, tree
+from tests.doctor.runs import NAMES, run_doctor, scripted_codex, tree
 from tests.support import builds, checks
 from tests.support.account import Account
 from tests.support.inprocess import call
@@ -21,10 +21,10 @@ SOME = pytest.mark.parametrize(
 
 
 @SOME
-def test_doctor_with_healthy_codex_finds_all_well(lab, version):
+def test_doctor_with_healthy_codex_finds_no_problem(lab, version):
     world = lab(version, script=Account(pictures=20))
     (world.home / "sessions").mkdir()
-    found = examine(world)
+    found = run_doctor(world)
     assert found.code == 0, found.json
     assert found.done.err == ""
     assert {name: found.status(name) for name in NAMES} == dict.fromkeys(NAMES, "ok")
@@ -53,7 +53,7 @@ def test_doctor_on_a_pipe_prints_aligned_lines(lab):
     assert (done.code, done.err) == (0, "")
     assert [line.split()[1] for line in lines[:-1]] == NAMES
     assert len({len(line) - len(line[6:].lstrip().split(" ", 1)[1].lstrip()) for line in lines[:-1]}) == 1  # aligned
-    assert lines[-1] == "11 checks: all well"
+    assert lines[-1] == "11 checks: all ok"
     assert "\x1b" not in done.text
     assert [secret for secret in (*SECRETS, str(world.home)) if secret in done.text] == []
 
@@ -81,7 +81,7 @@ def test_doctor_help_says_what_is_read():
 
 
 def on_terminal(world, codex, columns, **environment):
-    """What a terminal of so many columns is given, and the exit code."""
+    """The output on a terminal of that width, and the exit code."""
     env = {**world.environment, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment}
     shown, code = printed(world.argv("doctor", "--codex", codex), cwd=world.work, env=env)
     return shown.replace("\r\n", "\n"), code
@@ -90,8 +90,8 @@ def on_terminal(world, codex, columns, **environment):
 @pytest.mark.parametrize("columns", [80, 40, 20])
 def test_doctor_on_a_terminal_wraps_lines_and_names_each_status(lab, columns):
     world = lab(offline=True)
-    shown, code = on_terminal(world, scripted(world, "API key configured - sk-x"), columns, NO_COLOR="1")
-    assert "\x1b[3" not in shown.replace("\x1b[3m", "")  # no colour; italics are none
+    shown, code = on_terminal(world, scripted_codex(world, "API key configured - sk-x"), columns, NO_COLOR="1")
+    assert "\x1b[3" not in shown.replace("\x1b[3m", "")  # no colour, only italics
     report = re.sub(r"\x1b\[[\d;]*m", "", shown[: shown.index("11 checks: ")])
     assert code == 7
     assert max(map(len, report.splitlines())) <= columns
@@ -102,7 +102,7 @@ def test_doctor_on_a_terminal_wraps_lines_and_names_each_status(lab, columns):
 
 def test_doctor_uses_colour_on_capable_terminals_only(lab):
     world = lab(offline=True)
-    codex = scripted(world)
+    codex = scripted_codex(world)
     assert "\x1b[32mok" in on_terminal(world, codex, 80)[0]
     assert "\x1b" not in on_terminal(world, codex, 80, TERM="dumb")[0]
 
@@ -111,7 +111,7 @@ def test_doctor_uses_colour_on_capable_terminals_only(lab):
 def test_doctor_on_an_ascii_terminal_replaces_other_letters(lab, tmp_path, columns):
     world = lab(offline=True)
     (tmp_path / "Ümläut").mkdir()
-    codex = scripted(world, "Not logged in")
+    codex = scripted_codex(world, "Not logged in")
     shown, code = on_terminal(world, codex, columns, PYTHONIOENCODING="ascii", CODEX_HOME=str(tmp_path / "Ümläut"))
     assert code == 5  # nobody is logged in there
     assert "ml?ut" in shown

@@ -1,4 +1,4 @@
-"""Room, clock, token and parts: what the doctor says of the machine."""
+"""Findings on the machine: disk space, clock, RunComfy token and dependencies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codex_imagegen.doctor import checks_home, checks_system
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.errors import InternalError
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.examined import examine, scripted
+from tests.doctor.runs import run_doctor, scripted_codex
 from tests.support.history import History, generated_image, user_message
 from tests.support.pictures import encoded
 
@@ -37,7 +37,7 @@ def test_space_counts_rollouts_and_pictures(past, context):
         for archived in (False, False, True)
     ]
     past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
-    found = checks_home.check_space(context)
+    found = checks_home.check_disk_space(context)
     assert (found.status, found.data["rollout_bytes"], found.data["counted_all"]) == ("ok", sum(sizes), True)
     assert "3 rollouts" in found.message
 
@@ -46,19 +46,19 @@ def test_space_counted_in_part_says_so(past, context, monkeypatch):
     for _ in range(20):
         past.rollout(user_message())
     monkeypatch.setattr(checks_home, "COUNT_SEC", -1)
-    assert "more than 0 rollouts" in checks_home.check_space(context).message
+    assert "more than 0 rollouts" in checks_home.check_disk_space(context).message
 
 
-def test_little_space_is_a_warning(context, monkeypatch):
-    monkeypatch.setattr(checks_home, "LITTLE_BYTES", 1 << 62)
-    found = checks_home.check_space(context)
-    assert (found.status, found.hint) == ("warning", "make room there")
+def test_low_space_is_a_warning(context, monkeypatch):
+    monkeypatch.setattr(checks_home, "LOW_SPACE_BYTES", 1 << 62)
+    found = checks_home.check_disk_space(context)
+    assert (found.status, found.hint) == ("warning", "free some disk space there")
 
 
 def test_missing_home_has_the_space_and_clock_of_its_parent(tmp_path):
-    """It has as much room, and the same time, as what will hold it; and nothing is made there."""
+    """The parent folder's file system is checked, and nothing is created there."""
     nowhere = Context(None, Interrupt(), {"CODEX_HOME": str(tmp_path / "nowhere" / "codex"), "PATH": ""})
-    assert (checks_home.check_space(nowhere).status, checks_system.check_clock(nowhere).status) == ("ok", "ok")
+    assert (checks_home.check_disk_space(nowhere).status, checks_system.check_clock(nowhere).status) == ("ok", "ok")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -67,7 +67,7 @@ def test_space_without_statvfs_is_unknown(context, monkeypatch):
         raise OSError("not implemented")
 
     monkeypatch.setattr(os, "statvfs", refuse)
-    assert checks_home.check_space(context).status == "unknown"
+    assert checks_home.check_disk_space(context).status == "unknown"
 
 
 # Clock
@@ -106,7 +106,7 @@ def test_token_file_mode_decides(lab, mode, status):
     path.parent.mkdir(parents=True)
     path.write_text('{"access_token": "rc-secret-token"}')
     path.chmod(mode)
-    found = examine(world, powerless=True, codex=scripted(world))
+    found = run_doctor(world, powerless=True, codex=scripted_codex(world))
     check = found.checks["runcomfy"]
     assert (found.code, check["status"]) == (0, status)
     assert check["data"] == {"source": "file", "path": "~/.config/runcomfy/token.json", "mode": f"{mode:04o}"}
@@ -143,17 +143,17 @@ def test_missing_token_is_ok(context):
     assert (found.status, found.data["source"], found.data["mode"]) == ("ok", None, None)
 
 
-# Parts
+# Dependencies
 
 
-def test_parts_have_versions(context):
-    assert checks_system.check_parts(context).status == "ok"
+def test_dependencies_have_versions(context):
+    assert checks_system.check_dependencies(context).status == "ok"
     assert None not in checks_system.versions().values()
-    assert {"codex-imagegen", "python", "system", *checks_system.PARTS} == set(checks_system.versions())
+    assert {"codex-imagegen", "python", "system", *checks_system.DEPENDENCIES} == set(checks_system.versions())
 
 
-def test_missing_part_is_an_internal_error(context, monkeypatch):
-    monkeypatch.setattr(checks_system, "PARTS", ("click", "no-such-part"))
-    found = checks_system.check_parts(context)
+def test_missing_dependency_is_an_internal_error(context, monkeypatch):
+    monkeypatch.setattr(checks_system, "DEPENDENCIES", ("click", "no-such-package"))
+    found = checks_system.check_dependencies(context)
     assert isinstance(found.error, InternalError)
-    assert "no-such-part is not installed" in found.message
+    assert "no-such-package is not installed" in found.message

@@ -1,4 +1,4 @@
-"""``doctor --live``: the installed Codex makes a picture, or the bridge says why not; nobody's home is touched."""
+"""``doctor --live``: the installed Codex makes a picture, or the finding says why not; no other home is changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.doctor.examined import NAMES, examine, faulty, look, tree, without_codex
+from tests.doctor.runs import NAMES, faulty_codex, run_doctor, run_only, tree, without_codex
 from tests.support import builds, checks
 from tests.support.account import Account
 from tests.support.lab import COMMAND
@@ -22,8 +22,8 @@ KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-made-up"}
 @ENDS
 def test_live_run_delivers_the_picture_unchanged(lab, version):
     world = lab(version)
-    codex = faulty(world, ("*app-server*", "exit 0"))
-    found = examine(world, "--live", codex=codex)
+    codex = faulty_codex(world, ("*app-server*", "exit 0"))
+    found = run_doctor(world, "--live", codex=codex)
     assert [check["name"] for check in found.json["checks"]] == [*NAMES, "live"]
     assert (found.code, found.status("live")) == (0, "ok")
     assert version in found.checks["live"]["message"]
@@ -35,12 +35,12 @@ def test_live_run_delivers_the_picture_unchanged(lab, version):
 
 
 def test_live_run_without_tool_fails_as_tool_unavailable(lab):
-    """The real Codex, logged in with a key in its throw-away home: it makes no picture."""
+    """The real Codex, logged in with a key in its temporary home, makes no picture."""
     world = lab(script=Account())
     login = json.dumps(KEY)
-    says = f"printf '%s' '{login}' > \"$CODEX_HOME/auth.json\""
-    codex = faulty(world, ("exec*", says, f'exec {real(world)} "$@"'))
-    found = look(world, "login", "live", codex=codex)
+    set_login = f"printf '%s' '{login}' > \"$CODEX_HOME/auth.json\""
+    codex = faulty_codex(world, ("exec*", set_login, f'exec {real(world)} "$@"'))
+    found = run_only(world, "login", "live", codex=codex)
     error = found.json["error"]
     assert (found.code, error["code"], error["exit_code"]) == (7, "tool-unavailable", 7)
     assert found.status("live") == "failed"
@@ -50,15 +50,15 @@ def test_live_run_without_tool_fails_as_tool_unavailable(lab):
 
 def test_live_run_of_codex_that_exits_fails_as_codex_failed(lab):
     world = lab(script=Account())
-    found = look(world, "live", codex=faulty(world, ("exec*", "echo no such thing >&2", "exit 1")))
+    found = run_only(world, "live", codex=faulty_codex(world, ("exec*", "echo no such thing >&2", "exit 1")))
     found.assert_failed(5, "codex-failed", "live")
     assert "no such thing" in found.checks["live"]["message"]
 
 
 def test_live_run_with_unknown_records_is_a_warning(lab):
-    """The real Codex, but its records are renamed before anybody sees them: the safety net has the picture."""
+    """The records of the real Codex are renamed before they are read; the fallback still finds the picture."""
     world = lab(script=Account())
-    codex = faulty(
+    codex = faulty_codex(
         world,
         (
             "exec*", "echo Reading prompt from stdin... >&2", 'there="$CODEX_HOME.there"',
@@ -68,7 +68,7 @@ def test_live_run_with_unknown_records_is_a_warning(lab):
             'cp -R "$there/sessions" "$CODEX_HOME"',
         ),
     )  # fmt: skip
-    found = look(world, "live", codex=codex)
+    found = run_only(world, "live", codex=codex)
     assert (found.code, found.status("live")) == (0, "warning")
     assert "a record of a shape that this version does not know" in found.checks["live"]["message"]
     assert "newer codex-imagegen" in found.checks["live"]["hint"]
@@ -80,12 +80,12 @@ def real(world):
 
 @pytest.mark.every_build
 def test_live_run_with_an_old_codex_is_unknown(lab):
-    assert look(lab(builds.TOO_OLD), "live").status("live") == "unknown"
+    assert run_only(lab(builds.TOO_OLD), "live").status("live") == "unknown"
 
 
 def test_live_run_without_codex_is_unknown(lab):
     world = lab()
-    found = look(world, "codex", "live", codex="", env=without_codex(world))
+    found = run_only(world, "codex", "live", codex="", env=without_codex(world))
     assert (found.code, found.status("live")) == (3, "unknown")
 
 
@@ -93,7 +93,7 @@ def test_live_run_without_codex_is_unknown(lab):
 def test_signal_ends_the_doctor_and_every_codex(lab, signum, code, live):
     world = lab()
     marker = world.tmp / "here"
-    codex = faulty(world, ("*", f'echo > "{marker}"', "sleep 1000"))
+    codex = faulty_codex(world, ("*", f'echo > "{marker}"', "sleep 1000"))
     process = start(world, codex, live)
     checks.until(marker.exists, "a question to Codex")
     process.send_signal(signum)

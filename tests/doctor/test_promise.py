@@ -1,4 +1,4 @@
-"""What the help promises of the user's data, watched: which files our process opens, and what it changes."""
+"""What the help promises about the user's data: which files our process opens, and what it changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.doctor.examined import NAMES, faulty, tree
+from tests.doctor.runs import NAMES, faulty_codex, tree
 from tests.doctor.test_live import start
 from tests.support import checks
 from tests.support.account import Account
@@ -17,26 +17,26 @@ from tests.support.watched import Watched
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system makes no files without a name"),
+    pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no unnamed files"),
 ]
 
 
 def test_doctor_killed_at_any_question_leaves_nothing(lab):
-    """Killed when Codex was asked its first question, and its second, …: whichever it is, of a Codex that waits."""
+    """Killed at the first and at the third question to a slow Codex."""
     world = lab(script=Account())
     (world.home / "sessions").mkdir()
-    asked_for = world.tmp / "asked"
-    codex = faulty(world, ("*", f'echo "$*" >> "{asked_for}"', "exec sleep 0.3"))
+    questions = world.tmp / "questions"
+    codex = faulty_codex(world, ("*", f'echo "$*" >> "{questions}"', "exec sleep 0.3"))
 
-    def asked_times(number):
-        return asked_for.exists() and len(asked_for.read_text().splitlines()) >= number
+    def has_asked(number):
+        return questions.exists() and len(questions.read_text().splitlines()) >= number
 
     for number in (1, 3):
         process = start(world, codex)
-        checks.until(partial(asked_times, number), f"question {number}")
+        checks.until(partial(has_asked, number), f"question {number}")
         process.kill()
         process.communicate(timeout=60)
-        asked_for.unlink()
+        questions.unlink()
     assert [path for path in tree(world.home) if "imagegen" in path and "skills" not in path] == []
     assert checks.processes(world) == []
 
@@ -52,7 +52,7 @@ def test_doctor_reads_only_newest_rollouts_and_config(lab):
     watched = Watched(world, world.argv("doctor", "--json"))
     assert [check["name"] for check in watched.done.json["checks"]] == NAMES
     assert watched.paths("read", world.home) == {"config.toml", *(str(path.relative_to(world.home)) for path in newest)}
-    assert watched.paths("write", world.home) <= {".", "sessions"}  # files without a name, in these folders
+    assert watched.paths("write", world.home) <= {".", "sessions"}  # unnamed files in these folders
     changed = [event for event in watched.events if event[0].startswith(("os.", "shutil."))]
     ours = [event for event in changed if str(world.home) in json.dumps(event)]
     assert [event[:2] for event in ours] == [["os.utime", str(world.home / "sessions")]]

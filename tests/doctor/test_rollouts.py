@@ -1,4 +1,4 @@
-"""What the doctor makes of the newest rollouts, and how it keeps its report clean."""
+"""Findings on the newest rollouts, and the redaction of the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from codex_imagegen.doctor import checks_home
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import failed, ok
-from codex_imagegen.doctor.report import Redact
+from codex_imagegen.doctor.report import Redactor
 from codex_imagegen.errors import NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
 from tests.support.history import History, new_thread_id, session_meta, user_message
@@ -29,7 +29,7 @@ def look(past):
     return check
 
 
-def strange(past, hours_ago):
+def put_unrecognized(past, hours_ago):
     past.rollout({"type": "turn_summary", "payload": {}}, at=NOW - hours_ago * HOUR_SEC)
 
 
@@ -44,7 +44,7 @@ def test_known_records_are_ok(past, look):
 
 
 def test_unknown_records_are_a_warning(past, look):
-    strange(past, 0)
+    put_unrecognized(past, 0)
     found = look()
     assert (found.status, found.data["unrecognized"]) == ("warning", ["records of the kind turn_summary"])
     assert "turn_summary" in found.message
@@ -52,7 +52,7 @@ def test_unknown_records_are_a_warning(past, look):
 
 
 def test_only_the_newest_rollouts_are_read(past, look):
-    strange(past, 6)
+    put_unrecognized(past, 6)
     for hours_ago in range(5):
         past.rollout(user_message(), at=NOW - hours_ago * HOUR_SEC)
     assert (look().status, look().data["looked_at"]) == ("ok", 5)
@@ -91,9 +91,9 @@ def test_unreadable_rollouts_are_ignored(past, look):
     assert session_meta("x")["payload"]["id"] == "x"
 
 
-# The report is clean
+# Redaction
 
-CLEAN = Redact({"HOME": "/home/alice"})
+REDACTOR = Redactor({"HOME": "/home/alice"})
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,17 @@ CLEAN = Redact({"HOME": "/home/alice"})
     ],
 )
 def test_redaction_hides_names_mail_and_keys(text, shown):
-    assert CLEAN.text(text) == shown
+    assert REDACTOR.redact_text(text) == shown
 
 
 def test_redaction_covers_every_field_of_a_finding():
     error = NotLoggedIn("not at /home/alice", hint="see /home/alice/x")
-    clean = CLEAN.finding(failed(error, {"path": "/home/alice/c", "others": ["/home/alice/d"], "n": 1, "none": None}))
+    clean = REDACTOR.redact(failed(error, {"path": "/home/alice/c", "others": ["/home/alice/d"], "n": 1, "none": None}))
     assert (clean.message, clean.hint, clean.error.message, clean.error.hint) == ("not at ~", "see ~/x") * 2
     assert clean.data == {"path": "~/c", "others": ["~/d"], "n": 1, "none": None}
-    assert CLEAN.finding(ok("fine")) == ok("fine")
+    assert REDACTOR.redact(ok("fine")) == ok("fine")
 
 
 @pytest.mark.parametrize("home", ["/", "", "/x"])
 def test_redaction_ignores_short_homes(home):
-    assert Redact({"HOME": home}).text("/x/y and /usr/bin/codex").endswith("/usr/bin/codex")
+    assert Redactor({"HOME": home}).redact_text("/x/y and /usr/bin/codex").endswith("/usr/bin/codex")

@@ -1,4 +1,4 @@
-"""The examination itself: every check in its order and its time, and a defect of one hides nothing of the others."""
+"""Running the checks: their order and timeouts, and an error in one that does not hide the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codex_imagegen.doctor.findings import Report, failed, ok, unknown, warning
 from codex_imagegen.doctor.runner import CHECKS, LIVE, Check, run_checks
 from codex_imagegen.errors import CodexMissing, Interrupted, NotLoggedIn
 from codex_imagegen.interrupt import Interrupt
-from tests.doctor.examined import CHECK_KEYS, KEYS, NAMES
+from tests.doctor.runs import CHECK_KEYS, KEYS, NAMES
 
 
 @pytest.fixture
@@ -27,16 +27,16 @@ def found(context, *checks):
 
 
 def raising(error):
-    def look(_context):
+    def check(_context):
         raise error
 
-    return look
+    return check
 
 
 def test_checks_are_those_promised():
     assert [check.name for check in CHECKS] == NAMES
     assert LIVE.name == "live"
-    assert all(check.look.__doc__ for check in (*CHECKS, LIVE))
+    assert all(check.run.__doc__ for check in (*CHECKS, LIVE))
 
 
 def test_findings_come_in_order_with_all_keys(context):
@@ -58,7 +58,7 @@ def test_check_that_raises_becomes_a_finding(context):
     )
     assert (login.status, login.hint, login.error.exit_code) == ("failed", "log in", 5)
     assert (codex.status, codex.error) == ("unknown", None)
-    assert (defect.status, defect.message) == ("unknown", "a defect of this check: ZeroDivisionError")
+    assert (defect.status, defect.message) == ("unknown", "internal error in this check: ZeroDivisionError")
 
 
 def test_check_that_never_ends_is_unknown(context):
@@ -68,7 +68,7 @@ def test_check_that_never_ends_is_unknown(context):
         release.wait()
         return ok("at last")
 
-    checks = Check("hang", hang, ("a",), limit_sec=0.2), Check("fine", lambda _context: ok("fine"))
+    checks = Check("hang", hang, ("a",), timeout_sec=0.2), Check("fine", lambda _context: ok("fine"))
     with contextlib.closing(run_checks(context, checks)) as findings:
         stuck, fine = next(findings), next(findings)
         release.set()
@@ -82,10 +82,10 @@ def test_checks_run_concurrently(context):
         barrier.wait(30)
         return ok("met")
 
-    assert {one.status for one in found(context, *(Check(name, meet) for name in NAMES))} == {"ok"}
+    assert {finding.status for finding in found(context, *(Check(name, meet) for name in NAMES))} == {"ok"}
 
 
-def test_interrupt_ends_the_examination(context):
+def test_interrupt_ends_the_checks(context):
     release = threading.Event()
 
     def hang(_context):
@@ -129,7 +129,7 @@ def test_once_that_finds_none_finds_once():
     assert (once(), once(), calls) == (None, None, [1])
 
 
-# Words
+# Formatting
 
 FINDINGS = (
     ok("fine"), warning("hm", "do it"), unknown("?"), failed(NotLoggedIn("no", hint="log in")),
@@ -139,10 +139,10 @@ FINDINGS = (
 
 def test_report_takes_its_error_from_the_first_failure():
     result = Report(FINDINGS, {"codex": None}, 1.23456)
-    told = json.loads(report.to_json(result))
-    assert list(told) == KEYS
-    assert [list(check) for check in told["checks"]] == [CHECK_KEYS] * len(FINDINGS)
-    assert (told["ok"], told["error"]["code"], told["elapsed_sec"]) == (False, "not-logged-in", 1.235)
+    printed = json.loads(report.to_json(result))
+    assert list(printed) == KEYS
+    assert [list(check) for check in printed["checks"]] == [CHECK_KEYS] * len(FINDINGS)
+    assert (printed["ok"], printed["error"]["code"], printed["elapsed_sec"]) == (False, "not-logged-in", 1.235)
     assert "\n" not in report.to_json(result)
 
 
@@ -151,7 +151,7 @@ def test_report_takes_its_error_from_the_first_failure():
     [
         (FINDINGS, "5 checks: 2 failed, 1 warning, 1 unknown"),
         ((*FINDINGS[:2], FINDINGS[1]), "3 checks: 2 warnings"),
-        (FINDINGS[:1], "1 checks: all well"),
+        (FINDINGS[:1], "1 checks: all ok"),
     ],
 )
 def test_summary_counts_each_status(findings, text):

@@ -1,4 +1,4 @@
-"""Output roots: no name and no link leads outside, also one that is made during the write."""
+"""Allowed folders: no name and no link leads outside, not even a link that is made during the write."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_folder_replaced_by_a_link_is_refused(roots, outside, force):
 
 @pytest.mark.parametrize("force", [False, True])
 def test_folder_replaced_by_a_link_during_the_write_is_refused(roots, outside, force, monkeypatch):
-    """It was none when it was looked at: nothing on the way in is followed."""
+    """It was a folder when it was checked; no link is followed when it is opened."""
     (target,) = output.plan("a/fox.png", within=roots, force=force)
     os.symlink(outside, f"{roots[0]}/a")
     monkeypatch.setattr(containment.os.path, "realpath", os.path.abspath)

@@ -1,4 +1,4 @@
-"""A lab to make galleries in, and the browser that shows them, which only CI has to have."""
+"""A lab for galleries, and the browser that shows them, which only CI needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def world(lab: Callable[..., Lab]) -> Lab:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def chromium_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     from tests.support import chromium
 
     with chromium.browser(tmp_path_factory.mktemp("chromium")) as found:
@@ -30,22 +30,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shown(running: Browser) -> Iterator[Callable[..., Watched]]:
-    """Opens a page: ``shown(path, width=390, color_scheme="dark")``; at the end nothing may have gone wrong."""
+def open_page(chromium_browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Open a page: ``open_page(path, width=390, color_scheme="dark")``. The page must have had no errors at the end."""
     from tests.support.chromium import Watched
 
     with ExitStack() as stack:
-        opened = []
+        pages = []
 
         def show(path: Path, *, width: int = 1200, height: int = 800, name: str = "", **options: Any) -> Watched:
             context = stack.enter_context(
-                running.new_context(viewport={"width": width, "height": height}, timezone_id="UTC", **options)
+                chromium_browser.new_context(viewport={"width": width, "height": height}, timezone_id="UTC", **options)
             )
             watched = Watched(context.new_page())
             watched.page.goto(path.as_uri() + name)
-            opened.append(watched)
+            pages.append(watched)
             return watched
 
         yield show
-        for watched in opened:
+        for watched in pages:
             watched.assert_calm()

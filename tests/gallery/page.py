@@ -1,4 +1,4 @@
-"""Galleries that the command makes in a lab, and what their pages hold."""
+"""Make galleries in a lab, and read their pages."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ HOSTILE = (
     "</noscript></script><script>alert(1)</script><img src=x onerror=alert(2)>\"><svg onload=alert(3)>'`${alert(4)}"
     "<!--</style><iframe src=//example.com></iframe>\u202e\x00\x1b[2J\ud83e javascript:alert(5) &lt;b&gt; \u2028 $style"
 )
-"""Words that would run or load something where they are not escaped."""
+"""Text that would run or load something if it were not escaped."""
 
 SHOWN = HOSTILE.replace("\x00", "").replace("\x1b", "").replace("\ud83e", "?")
-"""The same as the page shows them."""
+"""The same text as the page shows it."""
 
 
-def gallery(world: Lab, *arguments: str, **environment: str) -> Outcome:
-    """Make a page within the test's own process."""
+def run_gallery(world: Lab, *arguments: str, **environment: str) -> Outcome:
+    """Run the command in the test's own process."""
     return world.call("gallery", *arguments, env=environment)
 
 
-def page(world: Lab) -> Path:
+def page_path(world: Lab) -> Path:
     return world.work / "codex-gallery.html"
 
 
-def files(world: Lab) -> list[str]:
-    """The names of what is beside the page."""
+def picture_files(world: Lab) -> list[str]:
+    """The names of the files next to the page."""
     folder = world.work / "codex-gallery-pictures"
     return sorted(os.listdir(folder)) if folder.exists() else []
 
 
 def entries(world: Lab, name: str = "codex-gallery.html") -> list[Any]:
-    """What the page's script knows of its pictures."""
+    """The picture data of the page's script."""
     return entries_of((world.work / name).read_text())
 
 
@@ -50,15 +50,15 @@ def entries_of(text: str) -> list[Any]:
     return list(json.loads(found[1]))
 
 
-def made(world: Lab, *records: Any, data: bytes = FOX, at: float | None = None, **more: Any) -> str:
-    """A session that made one picture; gives back its thread."""
+def write_session(world: Lab, *records: Any, data: bytes = FOX, at: float | None = None, **more: Any) -> str:
+    """Write a session with one picture and return its thread."""
     return history.thread_of(world.history.rollout(*records, history.generated_image(data, **more), at=at))
 
 
 def put_hostile(world: Lab, now: float) -> None:
-    """Three pictures whose prompts, models and file names are hostile."""
-    made(world, history.user_message(HOSTILE), data=FOX, revisedPrompt=f"{HOSTILE}, revised", at=now)
-    made(
+    """Write three pictures with hostile prompts, models and file names."""
+    write_session(world, history.user_message(HOSTILE), data=FOX, revisedPrompt=f"{HOSTILE}, revised", at=now)
+    write_session(
         world,
         {"type": "turn_context", "payload": {"model": HOSTILE}},
         history.user_message(HOSTILE),
@@ -70,10 +70,12 @@ def put_hostile(world: Lab, now: float) -> None:
 
 
 def put_three(world: Lab, now: float) -> None:
-    """An owl, a fox with a reference, and a damaged picture; newest first."""
+    """Write an owl, a fox with a reference, and a damaged picture; newest first."""
     from tests.support.pictures import torn
 
-    made(world, history.user_message("an owl at night"), data=OWL, at=now, revisedPrompt=None)
+    write_session(world, history.user_message("an owl at night"), data=OWL, at=now, revisedPrompt=None)
     shown = history.user_image(REFERENCE, "a red fox")
-    made(world, shown, data=FOX, at=now - 100, revisedPrompt="a fox, drawn\nin two lines")
-    made(world, history.user_message("a torn one"), data=torn(encoded(60, "torn")), at=now - 200, revisedPrompt=None)
+    write_session(world, shown, data=FOX, at=now - 100, revisedPrompt="a fox, drawn\nin two lines")
+    write_session(
+        world, history.user_message("a torn one"), data=torn(encoded(60, "torn")), at=now - 200, revisedPrompt=None
+    )

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: what a person does with it by mouse, keyboard and finger, and what must never happen."""
+"""The page in a real Chromium: mouse, keyboard, touch, accessibility, and hostile text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import time
 import pytest
 from PIL import Image
 
-from tests.gallery.page import FOX, SHOWN, entries, gallery, made, put_hostile, put_three
-from tests.gallery.page import page as page_of
+from tests.gallery.page import FOX, SHOWN, entries, page_path, put_hostile, put_three, run_gallery, write_session
 from tests.support import chromium, history
 from tests.support.pictures import encoded
 
@@ -18,7 +17,7 @@ NOW = time.time()
 
 
 def expect(found):
-    """Playwright's own, imported only where a browser runs."""
+    """Playwright's ``expect``, imported only if a browser runs."""
     from playwright.sync_api import expect as expected
 
     return expected(found)
@@ -27,7 +26,7 @@ def expect(found):
 @pytest.fixture
 def three(world):
     put_three(world, NOW)
-    assert gallery(world).code == 0
+    assert run_gallery(world).code == 0
     return world
 
 
@@ -35,8 +34,8 @@ def view(page):
     return page.locator("#view")
 
 
-def test_click_opens_a_picture_and_escape_closes_it(three, shown):
-    page = shown(page_of(three)).page
+def test_click_opens_a_picture_and_escape_closes_it(three, open_page):
+    page = open_page(page_path(three)).page
     expect(page.locator("#count")).to_have_text("3 pictures")
     page.get_by_role("link", name="an owl at night").click()
     expect(view(page)).to_be_visible()
@@ -49,8 +48,8 @@ def test_click_opens_a_picture_and_escape_closes_it(three, shown):
     expect(page.get_by_role("link", name="an owl at night")).to_be_focused()
 
 
-def test_enter_opens_and_arrows_move(three, shown):
-    page = shown(page_of(three)).page
+def test_enter_opens_and_arrows_move(three, open_page):
+    page = open_page(page_path(three)).page
     page.keyboard.press("/")
     expect(page.locator("#query")).to_be_focused()
     page.keyboard.press("ArrowDown")
@@ -60,7 +59,7 @@ def test_enter_opens_and_arrows_move(three, shown):
     expect(page.locator("#prompt")).to_have_text("a red fox")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#damage")).to_contain_text("This picture is damaged")
-    expect(page.locator("#recover-part")).to_be_hidden()
+    expect(page.locator("#recover-section")).to_be_hidden()
     expect(page.locator("#next")).to_be_disabled()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
@@ -69,8 +68,8 @@ def test_enter_opens_and_arrows_move(three, shown):
     expect(page.locator("#previous")).to_be_disabled()
 
 
-def test_view_shows_what_is_known_of_a_picture(three, shown):
-    page = shown(page_of(three)).page
+def test_view_shows_the_details_of_a_picture(three, open_page):
+    page = open_page(page_path(three)).page
     page.get_by_role("link", name="a red fox").click()
     expect(page.locator("#revised")).to_have_text("a fox, drawn\nin two lines", use_inner_text=True)
     expect(page.locator("#references-title")).to_have_text("1 reference")
@@ -79,8 +78,8 @@ def test_view_shows_what_is_known_of_a_picture(three, shown):
     expect(page.locator("#saved")).to_be_hidden()
 
 
-def test_buttons_copy_prompts_and_command(three, shown):
-    page = shown(page_of(three), permissions=["clipboard-read", "clipboard-write"]).page
+def test_buttons_copy_prompts_and_command(three, open_page):
+    page = open_page(page_path(three), permissions=["clipboard-read", "clipboard-write"]).page
     page.get_by_role("link", name="a red fox").click()
     for button, copied in (
         ("Copy prompt", "a red fox"),
@@ -88,20 +87,20 @@ def test_buttons_copy_prompts_and_command(three, shown):
         ("Copy command", f"codex-imagegen recover {entries(three)[1]['thread']}"),
     ):
         page.get_by_role("button", name=button).click()
-        expect(page.locator("#said")).to_have_text("Copied")
+        expect(page.locator("#message")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == copied
 
 
-def test_copy_without_clipboard_permission_works(three, shown):
-    page = shown(page_of(three)).page
+def test_copy_without_clipboard_permission_works(three, open_page):
+    page = open_page(page_path(three)).page
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     page.get_by_role("link", name="a red fox").click()
     page.get_by_role("button", name="Copy prompt").click()
-    expect(page.locator("#said")).to_have_text("Copied")
+    expect(page.locator("#message")).to_have_text("Copied")
 
 
-def test_search_requires_every_word(three, shown):
-    page = shown(page_of(three)).page
+def test_search_requires_every_word(three, open_page):
+    page = open_page(page_path(three)).page
     tiles, thread = page.locator(".tile:visible"), entries(three)[2]["thread"]
     for words, count in (
         ("fox", 1), ("LINES drawn", 1), ("a", 3), ("fox owl", 0), ("44 × 44", 1), (thread, 1), (thread[:7], 0),
@@ -118,32 +117,32 @@ def test_search_requires_every_word(three, shown):
     expect(page.locator("#count")).to_have_text("3 pictures")
 
 
-def test_arrows_stay_within_the_search_results(three, shown):
-    page = shown(page_of(three)).page
+def test_arrows_stay_within_the_search_results(three, open_page):
+    page = open_page(page_path(three)).page
     page.fill("#query", "torn")
     page.get_by_role("link", name="Damaged picture").click()
     expect(page.locator("#next")).to_be_disabled()
     expect(page.locator("#previous")).to_be_disabled()
 
 
-def test_address_names_the_picture_and_back_closes_it(three, shown):
-    watched = shown(page_of(three), name=f"#{entries(three)[1]['id']}")
+def test_address_names_the_picture_and_back_closes_it(three, open_page):
+    watched = open_page(page_path(three), name=f"#{entries(three)[1]['id']}")
     page = watched.page
     expect(page.locator("#prompt")).to_have_text("a red fox")
     page.get_by_role("button", name="Close").click()
     expect(view(page)).to_be_hidden()
     page.get_by_role("link", name="an owl at night").click()
-    expect(page).to_have_url(f"{page_of(three).as_uri()}#{entries(three)[0]['id']}")
+    expect(page).to_have_url(f"{page_path(three).as_uri()}#{entries(three)[0]['id']}")
     page.go_back()
     expect(view(page)).to_be_hidden()
     page.go_forward()
     expect(page.locator("#prompt")).to_have_text("an owl at night")
 
 
-def test_hostile_text_neither_runs_nor_loads(world, shown):
+def test_hostile_text_neither_runs_nor_loads(world, open_page):
     put_hostile(world, NOW)
-    assert gallery(world).code == 0
-    watched = shown(page_of(world))
+    assert run_gallery(world).code == 0
+    watched = open_page(page_path(world))
     page = watched.page
     page.locator(".tile a").nth(0).hover()
     page.locator(".tile a").nth(0).click()
@@ -154,13 +153,13 @@ def test_hostile_text_neither_runs_nor_loads(world, shown):
     page.fill("#query", "alert(1)")
     expect(page.locator("#count")).to_have_text("2 of 3")
     assert page.evaluate("entries[1].prompt") == SHOWN
-    silent = shown(page_of(world), java_script_enabled=False).page
+    silent = open_page(page_path(world), java_script_enabled=False).page
     assert silent.locator("main script, main iframe, main svg").count() == 0
     assert silent.locator("main li").nth(1).get_by_role("img").get_attribute("alt") == " ".join(SHOWN.split())
 
 
-def test_policy_blocks_added_code_and_requests(three, shown):
-    watched = shown(page_of(three))
+def test_policy_blocks_added_code_and_requests(three, open_page):
+    watched = open_page(page_path(three))
     watched.page.evaluate(
         """() => {
             for (const [name, fields] of [
@@ -176,14 +175,14 @@ def test_policy_blocks_added_code_and_requests(three, shown):
     watched.requests.clear()
 
 
-def test_many_pictures_are_rendered_in_part(world, shown):
+def test_many_pictures_are_rendered_in_part(world, open_page):
     small = [encoded(8, number) for number in range(400)]
     for number, data in enumerate(small):
         world.history.rollout(
             history.user_message(f"number {number}"), history.generated_image(data), at=NOW - 3600 * number
         )
-    assert gallery(world).code == 0
-    page = shown(page_of(world)).page
+    assert run_gallery(world).code == 0
+    page = open_page(page_path(world)).page
     assert 10 < page.locator(".tile").count() < 120
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(page.get_by_role("link", name="number 399")).to_be_visible()
@@ -199,28 +198,30 @@ def test_many_pictures_are_rendered_in_part(world, shown):
     assert numbers == [123]
 
 
-def test_rows_fill_the_width_and_crop_nothing(world, shown):
+def test_rows_fill_the_width_and_crop_nothing(world, open_page):
     for number, (wide, high) in enumerate([(120, 80), (80, 120), (100, 100), (160, 90), (90, 160)] * 4):
-        made(
+        write_session(
             world,
             history.user_message(f"{wide} by {high}, {number}"),
-            data=picture(wide, high, number),
+            data=png(wide, high, number),
             at=NOW - number,
         )
-    assert gallery(world).code == 0
-    page = shown(page_of(world)).page
-    boxes = page.evaluate("rows.map((row) => row.numbers.map((n) => [boxes.get(n).left, boxes.get(n).wide, row.high]))")
+    assert run_gallery(world).code == 0
+    page = open_page(page_path(world)).page
+    boxes = page.evaluate(
+        "rows.map((row) => row.numbers.map((n) => [boxes.get(n).left, boxes.get(n).width, row.height]))"
+    )
     width = page.evaluate("document.querySelector('footer p').clientWidth")
     assert width <= 1200 - 40
     for row in boxes[:-1]:
         assert abs(row[-1][0] + row[-1][1] - width) < 1
     ratios = page.evaluate("entries.map((entry) => entry.width / entry.height)")
     placed = [wide / high for row in boxes for _left, wide, high in row]
-    assert all(abs(one - other) < 0.01 for one, other in zip(ratios, placed, strict=True))
+    assert all(abs(expected - actual) < 0.01 for expected, actual in zip(ratios, placed, strict=True))
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
-def picture(wide, high, seed):
+def png(wide, high, seed):
     target = io.BytesIO()
     Image.new("RGB", (wide, high), (seed * 9 % 255, 90, 120)).save(target, "PNG")
     return target.getvalue()
@@ -231,8 +232,8 @@ PLACES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 @PLACES
 @pytest.mark.parametrize("width", [390, 1440])
-def test_axe_finds_no_violations(three, shown, scheme, width):
-    page = shown(page_of(three), width=width, color_scheme=scheme, reduced_motion="reduce").page
+def test_axe_finds_no_violations(three, open_page, scheme, width):
+    page = open_page(page_path(three), width=width, color_scheme=scheme, reduced_motion="reduce").page
     assert chromium.violations(page) == []
     page.get_by_role("link", name="a red fox").focus()
     page.keyboard.press("Enter")
@@ -244,16 +245,16 @@ def test_axe_finds_no_violations(three, shown, scheme, width):
 
 
 @PLACES
-def test_empty_gallery_has_no_violations(world, shown, scheme):
-    assert gallery(world).code == 0
-    page = shown(page_of(world), color_scheme=scheme).page
+def test_empty_gallery_has_no_violations(world, open_page, scheme):
+    assert run_gallery(world).code == 0
+    page = open_page(page_path(world), color_scheme=scheme).page
     expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
     expect(page.locator("#query")).to_be_hidden()
     assert chromium.violations(page) == []
 
 
-def test_swipe_moves_the_view(three, shown):
-    page = shown(page_of(three), width=390, height=844, has_touch=True, is_mobile=True).page
+def test_swipe_moves_the_view(three, open_page):
+    page = open_page(page_path(three), width=390, height=844, has_touch=True, is_mobile=True).page
     page.get_by_role("link", name="an owl at night").tap()
     page.evaluate(
         """() => {
@@ -266,19 +267,19 @@ def test_swipe_moves_the_view(three, shown):
     expect(page.locator("#prompt")).to_have_text("a red fox")
 
 
-def test_page_without_script_shows_pictures(three, shown):
-    page = shown(page_of(three), java_script_enabled=False).page
+def test_page_without_script_shows_pictures(three, open_page):
+    page = open_page(page_path(three), java_script_enabled=False).page
     link = page.get_by_role("link", name="a red fox")
     expect(link).to_be_visible()
     assert link.get_attribute("href").endswith("-preview.webp")
     assert page.locator("li").nth(2).inner_text() == "Damaged picture: a torn one"
 
 
-def test_view_links_the_file_of_codex(world, shown):
-    thread = made(world, history.user_message("a fox"), at=NOW)
+def test_view_links_the_file_of_codex(world, open_page):
+    thread = write_session(world, history.user_message("a fox"), at=NOW)
     folder = world.history.saved(thread, FOX)
     (folder / "call_1.png").rename(folder / "odd # name?.png")
-    assert gallery(world).code == 0
-    page = shown(page_of(world)).page
+    assert run_gallery(world).code == 0
+    page = open_page(page_path(world)).page
     page.get_by_role("link", name="a fox").click()
     expect(page.locator("#saved")).to_have_attribute("href", (folder / "odd # name?.png").as_uri())

@@ -1,4 +1,4 @@
-"""``codex-imagegen gallery`` as it is installed: what it prints, where it writes, what it refuses, what it leaves."""
+"""The installed ``codex-imagegen gallery``: its output, the files it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen.gallery import index
-from tests.gallery.page import FOX, OWL, REFERENCE, entries, files, gallery, made, page
+from tests.gallery.page import FOX, OWL, REFERENCE, entries, page_path, picture_files, run_gallery, write_session
 from tests.support import checks, history
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
@@ -31,16 +31,16 @@ OWN_KEYS = ["path", "pictures", "broken", "sessions", "bytes", "codex_home"]
 
 
 def test_gallery_prints_only_the_path(world):
-    made(world, history.user_message())
+    write_session(world, history.user_message())
     done = world.run("gallery")
-    assert (done.code, done.text, done.err) == (0, f"{page(world)}\n", "")
-    assert [name.split("-", 1)[1] for name in files(world)] == ["preview.webp", "thumbnail.webp"]
+    assert (done.code, done.text, done.err) == (0, f"{page_path(world)}\n", "")
+    assert [name.split("-", 1)[1] for name in picture_files(world)] == ["preview.webp", "thumbnail.webp"]
 
 
-def test_gallery_page_holds_what_is_known(world):
+def test_gallery_page_has_the_metadata(world):
     context = {"type": "turn_context", "payload": {"model": "gpt-5.2"}}
-    thread = made(world, context, history.user_image(REFERENCE), history.user_message(), at=1760000000)
-    assert gallery(world).code == 0
+    thread = write_session(world, context, history.user_image(REFERENCE), history.user_message(), at=1760000000)
+    assert run_gallery(world).code == 0
     (entry,) = entries(world)
     assert (entry["thread"], entry["prompt"], entry["revised"]) == (
         thread,
@@ -48,126 +48,131 @@ def test_gallery_page_holds_what_is_known(world):
         f"{history.PROMPT}, revised",
     )
     assert (entry["date"], entry["when"]) == ("2025-10-09", "9 October 2025, 08:53")
-    assert (entry["model"], entry["codex"], entry["size"], entry["shown"]) == ("gpt-5.2", "0.169.0", "40 × 40", 1)
-    assert f"{entry['references'][0]}-thumbnail.webp" in files(world)
+    assert (entry["model"], entry["codex"], entry["size"], entry["referenceCount"]) == (
+        "gpt-5.2",
+        "0.169.0",
+        "40 × 40",
+        1,
+    )
+    assert f"{entry['references'][0]}-thumbnail.webp" in picture_files(world)
 
 
 def test_gallery_orders_all_sources_newest_first(world):
     names = [
-        made(world, data=OWL, at=NOW - 50),
+        write_session(world, data=OWL, at=NOW - 50),
         history.thread_of(world.history.rollout(history.generated_image(FOX), at=NOW - 100, archived=True)),
     ]
     alone = history.new_thread_id(NOW - 200)
     picture = world.history.saved(alone, encoded(20, "alone")) / "call_1.png"
     os.utime(picture, (NOW - 200, NOW - 200))
-    done = gallery(world, "--json")
+    done = run_gallery(world, "--json")
     assert [entry["thread"] for entry in entries(world)] == [*names, alone]
     assert (done.json["pictures"], done.json["sessions"]) == (3, 3)
 
 
 def test_gallery_with_json_prints_one_object(world):
-    made(world, history.user_message())
-    answer = gallery(world, "--json").json
+    write_session(world, history.user_message())
+    answer = run_gallery(world, "--json").json
     assert list(answer) == KEYS + OWN_KEYS
-    assert (answer["schema"], answer["ok"], answer["path"], answer["error"]) == (1, True, str(page(world)), None)
+    assert (answer["schema"], answer["ok"], answer["path"], answer["error"]) == (1, True, str(page_path(world)), None)
     beside = world.work / "codex-gallery-pictures"
-    assert answer["bytes"] == page(world).stat().st_size + sum(path.stat().st_size for path in beside.iterdir())
+    assert answer["bytes"] == page_path(world).stat().st_size + sum(path.stat().st_size for path in beside.iterdir())
 
 
 def test_gallery_of_empty_home_succeeds(world):
-    done = gallery(world)
-    assert (done.code, done.text) == (0, f"{page(world)}\n")
+    done = run_gallery(world)
+    assert (done.code, done.text) == (0, f"{page_path(world)}\n")
     assert done.err == f"codex-imagegen: no picture was found in '{world.home}', so the page is empty.\n"
-    assert gallery(world, CODEX_HOME=str(world.work / "nowhere")).code == 0
-    assert files(world) == []
+    assert run_gallery(world, CODEX_HOME=str(world.work / "nowhere")).code == 0
+    assert picture_files(world) == []
 
 
-def test_gallery_renews_its_own_page_and_refuses_others(world):
-    made(world, history.user_message())
-    assert gallery(world).code == 0
-    made(world, data=OWL)
-    assert gallery(world).code == 0
+def test_gallery_updates_its_own_page_and_refuses_others(world):
+    write_session(world, history.user_message())
+    assert run_gallery(world).code == 0
+    write_session(world, data=OWL)
+    assert run_gallery(world).code == 0
     assert len(entries(world)) == 2
     other = world.work / "mine.html"
     other.write_text("<p>codex-imagegen gallery</p>")
-    done = gallery(world, "--out", "mine.html", "--json")
+    done = run_gallery(world, "--out", "mine.html", "--json")
     assert (done.code, done.json["error"]["code"]) == (73, "out-exists")
     assert other.read_text() == "<p>codex-imagegen gallery</p>"
     assert not (world.work / "mine-pictures").exists()
-    assert gallery(world, "--out", "mine.html", "--force").code == 0
+    assert run_gallery(world, "--out", "mine.html", "--force").code == 0
     assert len(entries(world, "mine.html")) == 2
 
 
 @pytest.mark.parametrize("name", ["page", "page.png", "-", ""])
 def test_gallery_out_without_html_name_is_refused_as_usage(world, name):
-    done = gallery(world, "--out", name, "--json")
+    done = run_gallery(world, "--out", name, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert os.listdir(world.work) == []
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
 def test_gallery_out_that_is_no_file_is_refused(world, make):
-    make(page(world))
-    done = gallery(world, "--json")
+    make(page_path(world))
+    done = run_gallery(world, "--json")
     assert (done.code, done.json["error"]["exit_code"]) == (73, 73)
-    assert not stat.S_ISREG(page(world).lstat().st_mode)
+    assert not stat.S_ISREG(page_path(world).lstat().st_mode)
 
 
 def test_gallery_unwritable_folder_fails_first(world):
     (world.work / "file").write_bytes(b"")
-    done = gallery(world, "--out", "file/page.html", "--json")
+    done = run_gallery(world, "--out", "file/page.html", "--json")
     assert (done.code, done.json["error"]["code"]) == (73, "out-unwritable")
     (world.work / "page-pictures").write_bytes(b"")
-    done = gallery(world, "--out", "page.html", "--json")
+    done = run_gallery(world, "--out", "page.html", "--json")
     assert (done.code, done.json["error"]["code"]) == (73, "out-unwritable")
 
 
 def test_gallery_out_in_new_folder_creates_it(world):
-    made(world, history.user_message())
-    assert gallery(world, "--out", "new/folder/page.html").text == f"{world.work}/new/folder/page.html\n"
+    write_session(world, history.user_message())
+    assert run_gallery(world, "--out", "new/folder/page.html").text == f"{world.work}/new/folder/page.html\n"
     assert len(os.listdir(world.work / "new/folder/page-pictures")) == 2
 
 
 def test_gallery_originals_are_copied_unchanged(world):
-    made(world, history.user_message())
-    assert gallery(world, "--originals").code == 0
+    write_session(world, history.user_message())
+    assert run_gallery(world, "--originals").code == 0
     (entry,) = entries(world)
     assert (world.work / "codex-gallery-pictures" / entry["full"]).read_bytes() == FOX
-    assert not any(name.endswith("-preview.webp") for name in files(world))
+    assert not any(name.endswith("-preview.webp") for name in picture_files(world))
 
 
 @pytest.mark.parametrize("since", ["3d", "72h", "0.4w", time.strftime("%Y-%m-%d", time.gmtime(NOW - 2 * 86_400))])
 def test_gallery_since_leaves_out_older_pictures(world, since):
-    new = made(world, data=OWL, at=NOW - 86_400)
-    made(world, at=NOW - 4 * 86_400)
-    assert gallery(world, "--since", since).code == 0
+    new = write_session(world, data=OWL, at=NOW - 86_400)
+    write_session(world, at=NOW - 4 * 86_400)
+    assert run_gallery(world, "--since", since).code == 0
     assert [entry["thread"] for entry in entries(world)] == [new]
-    assert f"since {since}" in page(world).read_text()
+    assert f"since {since}" in page_path(world).read_text()
 
 
 def test_gallery_since_does_not_open_older_sessions(world):
     rollout = world.history.rollout(history.generated_image(FOX), at=NOW - 9 * 86_400)
     os.utime(rollout, (NOW - 9 * 86_400, NOW - 9 * 86_400))
-    assert gallery(world, "--since", "1w", "--json").json["sessions"] == 0
+    assert run_gallery(world, "--since", "1w", "--json").json["sessions"] == 0
 
 
 @pytest.mark.parametrize("since", ["yesterday", "7", "d", "30m", "2026-13-01", "9999999d", "2999-01-01"])
 def test_gallery_invalid_since_is_refused_as_usage(world, since):
-    done = gallery(world, "--since", since, "--json")
+    done = run_gallery(world, "--since", since, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
 
 
 def test_gallery_damaged_pictures_are_entries_and_a_warning(world):
-    made(world, data=torn(OWL), at=NOW)
-    made(world, history.user_message(), data=FOX, at=NOW - 9)
+    write_session(world, data=torn(OWL), at=NOW)
+    write_session(world, history.user_message(), data=FOX, at=NOW - 9)
     half = world.history.rollout(
         history.user_message("half"), history.generated_image(encoded(50)), at=NOW - 20, end=b""
     )
     half.write_bytes(half.read_bytes()[:-60])
-    done = gallery(world)
+    done = run_gallery(world)
     assert (done.code, done.err.count("\n")) == (0, 1)
     assert "2 pictures are damaged" in done.err
-    assert [bool(entry["broken"]) for entry in entries(world)] == [True, False, True]
+    assert [bool(entry["damage"]) for entry in entries(world)] == [True, False, True]
     assert entries(world)[2]["prompt"] == "half"
 
 
@@ -178,7 +183,7 @@ def test_gallery_warns_of_compressed_rollouts_and_follows_no_links(world):
     world.history.saved(thread, FOX)
     moved = world.history.rollout(history.generated_image(OWL), at=NOW - 9)
     moved.symlink_to(moved.rename(world.work / "elsewhere.jsonl"))
-    done = gallery(world, "--json")
+    done = run_gallery(world, "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["rollout-compressed"]
     assert done.json["pictures"] == 1
 
@@ -187,7 +192,7 @@ def test_gallery_shows_odd_names_and_times(world):
     folder = world.history.saved(history.new_thread_id(), OWL)
     odd = (folder / "call_1.png").rename(folder / os.fsdecode(b"\xff\xfe.png"))
     os.utime(odd, (-5, -5))
-    done = gallery(world, "--out", os.fsdecode(b"\xff.html"))
+    done = run_gallery(world, "--out", os.fsdecode(b"\xff.html"))
     assert (done.code, done.out) == (0, os.fsencode(world.work) + b"/\xff.html\n")
     text = (world.work / os.fsdecode(b"\xff.html")).read_text()
     assert "%FF%FE.png" in text
@@ -196,24 +201,25 @@ def test_gallery_shows_odd_names_and_times(world):
 
 
 def test_gallery_writes_nothing_in_the_home(world):
-    made(world, history.user_image(REFERENCE), history.user_message())
+    write_session(world, history.user_image(REFERENCE), history.user_message())
     world.history.saved(history.new_thread_id(), OWL)
     before = sorted((path, path.lstat().st_mtime_ns) for path in world.home.rglob("*"))
-    assert gallery(world).code == 0
+    assert run_gallery(world).code == 0
     assert sorted((path, path.lstat().st_mtime_ns) for path in world.home.rglob("*")) == before
 
 
 def test_gallery_on_full_disk_keeps_the_old_page(world):
-    made(world, history.user_message())
-    assert gallery(world).code == 0
-    before = page(world).read_bytes()
-    made(world, data=encoded(300))
+    write_session(world, history.user_message())
+    assert run_gallery(world).code == 0
+    before = page_path(world).read_bytes()
+    write_session(world, data=encoded(300))
     line = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", COMMAND, "gallery", "--json"]
-    done = subprocess.run(line, cwd=world.work, env=world.environment, capture_output=True, check=False, timeout=60)
+    environment = {**world.environment, "PYTHONDONTWRITEBYTECODE": "1"}  # Python would leave truncated .pyc files
+    done = subprocess.run(line, cwd=world.work, env=environment, capture_output=True, check=False, timeout=60)
     assert done.returncode == 73
     assert b"out-unwritable" in done.stdout
-    assert page(world).read_bytes() == before
-    assert [name for name in (*os.listdir(world.work), *files(world)) if name.endswith(".tmp")] == []
+    assert page_path(world).read_bytes() == before
+    assert [name for name in (*os.listdir(world.work), *picture_files(world)) if name.endswith(".tmp")] == []
 
 
 def browser(world, body):
@@ -224,30 +230,30 @@ def browser(world, body):
 
 
 def test_gallery_open_starts_the_browser_and_keeps_stdout_clean(world):
-    told = world.work.parent / "told"
+    opened = world.work.parent / "opened"
     done = world.run(
         "gallery",
         "--open",
-        env={"BROWSER": browser(world, f'echo noise; echo "$1" > {told}.part; mv {told}.part {told}')},
+        env={"BROWSER": browser(world, f'echo noise; echo "$1" > {opened}.part; mv {opened}.part {opened}')},
     )
-    assert (done.code, done.text) == (0, f"{page(world)}\n")
-    checks.until(told.exists, "the browser")
-    assert told.read_text() == f"{page(world).as_uri()}\n"
+    assert (done.code, done.text) == (0, f"{page_path(world)}\n")
+    checks.until(opened.exists, "the browser")
+    assert opened.read_text() == f"{page_path(world).as_uri()}\n"
 
 
 def test_gallery_open_without_browser_succeeds_with_one_sentence(world, tmp_path):
-    made(world, history.user_message())
+    write_session(world, history.user_message())
     empty = tmp_path / "empty"
     empty.mkdir()
     for more in ({"BROWSER": "/nowhere/browser"}, {}):
         done = world.run("gallery", "--open", env={"PATH": str(empty), "DISPLAY": "", "WAYLAND_DISPLAY": "", **more})
-        assert (done.code, done.text) == (0, f"{page(world)}\n")
-        assert done.err == f"codex-imagegen: no browser was found here; open '{page(world)}' in one yourself.\n"
+        assert (done.code, done.text) == (0, f"{page_path(world)}\n")
+        assert done.err == f"codex-imagegen: no browser was found here; open '{page_path(world)}' in one yourself.\n"
 
 
 def test_gallery_interrupted_keeps_what_was_read_and_writes_no_page(world):
     for number in range(6):
-        made(world, data=encoded(20 + number), at=NOW - number)
+        write_session(world, data=encoded(20 + number), at=NOW - number)
     marker = world.tmp / "third"
     process = subprocess.Popen(
         [sys.executable, "-c", WAITS_AT_THE_THIRD, str(marker)], cwd=world.work, env=world.environment,
@@ -258,16 +264,16 @@ def test_gallery_interrupted_keeps_what_was_read_and_writes_no_page(world):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert b'"interrupted"' in out
-    assert b"interrupted before the page was made" in err
-    assert not page(world).exists()
+    assert b"interrupted before the page was written" in err
+    assert not page_path(world).exists()
     read = process_reads(world)
-    assert gallery(world, "--json").json["pictures"] == 6
+    assert run_gallery(world, "--json").json["pictures"] == 6
     assert 0 < read < 6
 
 
 def process_reads(world):
-    """How many sessions the index remembers."""
-    with contextlib.closing(sqlite3.connect(index.path_of(os.path.realpath(world.home), world.environment))) as base:
+    """How many pictures the index has."""
+    with contextlib.closing(sqlite3.connect(index.index_path(os.path.realpath(world.home), world.environment))) as base:
         return base.execute("SELECT count(*) FROM pictures").fetchone()[0]
 
 
@@ -285,7 +291,7 @@ def waits(self, source):
     global count
     count += 1
     if count == 3:
-        self._finish(waiting=True)
+        self._store_finished(wait=True)
         open(marker, "w").close()
         while console._signals.interrupt.signum is None:
             time.sleep(0.01)
@@ -294,11 +300,11 @@ def waits(self, source):
 collect.Collector._read = waits
 __main__.main()
 """
-"""The gallery, but for a wait for a signal before the third session, when the first two are in the index."""
+"""The gallery, waiting for a signal before the third session, when the first two are in the index."""
 
 
 def terminal(world, *arguments, columns=80, term="xterm"):
-    """What a person sees: stderr (and stdout) on a pseudo-terminal."""
+    """What a user sees on stderr, a pseudo-terminal."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -317,8 +323,8 @@ def terminal(world, *arguments, columns=80, term="xterm"):
     return seen.decode()
 
 
-def test_gallery_on_a_terminal_tells_what_the_page_holds(world):
-    made(world, history.user_message())
+def test_gallery_on_a_terminal_prints_a_summary(world):
+    write_session(world, history.user_message())
     seen = terminal(world)
     assert re.search(r"codex-imagegen: 1 picture of 1 session; [\d.]+ kB on disk", seen)
     assert "1 pictures" not in terminal(world, "--quiet")

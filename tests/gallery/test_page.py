@@ -1,4 +1,4 @@
-"""The page without a browser: its structure, what its script is given, and that nothing from outside becomes markup."""
+"""The page without a browser: its structure, its data, and the escaping of hostile text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.gallery.page import FOX, SHOWN, entries, files, gallery, made, page, put_hostile, put_three
+from tests.gallery.page import (
+    FOX,
+    SHOWN,
+    entries,
+    page_path,
+    picture_files,
+    put_hostile,
+    put_three,
+    run_gallery,
+    write_session,
+)
 from tests.support import history
 
 NOW = time.time()
@@ -23,7 +33,7 @@ SINKS = r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|srcdoc
 
 
 class Parsed(HTMLParser):
-    """Every tag with its attributes, in order; the text of scripts and styles by their kind."""
+    """All tags with their attributes, in order, and the text of each script and style."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -51,8 +61,8 @@ class Parsed(HTMLParser):
 @pytest.fixture
 def parsed(world):
     def parse() -> Parsed:
-        assert gallery(world).code == 0
-        return Parsed(page(world).read_text())
+        assert run_gallery(world).code == 0
+        return Parsed(page_path(world).read_text())
 
     return parse
 
@@ -91,7 +101,7 @@ def test_page_policy_names_its_own_style_and_script_only(world, parsed):
 
 
 def test_page_script_makes_no_markup_or_code_of_text(parsed):
-    """What the browser makes of hostile text is left to CI; here, that the script has no way to turn text into more."""
+    """The script has no function that turns text into markup or code; CI tests it in a browser."""
     script = max(parsed().code, key=lambda part: part.count("createElement"))
     assert script.count("createElement") > 2
     assert re.findall(SINKS, script) == []
@@ -102,22 +112,22 @@ def test_page_without_script_links_every_whole_picture(world, parsed):
     found = parsed()
     links = [link["href"] for link in found.all("a") if "-preview.webp" in (link.get("href") or "")]
     assert len(links) == 2
-    assert all(link.rpartition("/")[2] in files(world) for link in links)
+    assert all(link.rpartition("/")[2] in picture_files(world) for link in links)
     assert {"an owl at night", "a red fox"} <= {image.get("alt") for image in found.all("img")}
     assert "Damaged picture: a torn one" in found.words
 
 
-def test_page_data_tells_what_is_known_of_a_picture(world, parsed):
+def test_page_data_has_the_metadata_of_a_picture(world, parsed):
     put_three(world, NOW)
     parsed()
     owl, fox, damaged = entries(world)
-    assert (fox["revised"], fox["shown"], len(fox["references"])) == ("a fox, drawn\nin two lines", 1, 1)
-    assert (owl["prompt"], owl["size"], owl["broken"]) == ("an owl at night", "44 × 44", None)
-    assert damaged["broken"]
+    assert (fox["revised"], fox["referenceCount"], len(fox["references"])) == ("a fox, drawn\nin two lines", 1, 1)
+    assert (owl["prompt"], owl["size"], owl["damage"]) == ("an owl at night", "44 × 44", None)
+    assert damaged["damage"]
 
 
 def test_page_data_links_the_file_that_codex_saved(world, parsed):
-    thread = made(world, history.user_message("a fox"), at=NOW)
+    thread = write_session(world, history.user_message("a fox"), at=NOW)
     folder = world.history.saved(thread, FOX)
     (folder / "call_1.png").rename(folder / "odd # name?.png")
     parsed()
@@ -128,8 +138,10 @@ def test_page_of_an_empty_home_says_so(parsed):
     assert "No pictures yet" in parsed().words
 
 
-def test_page_of_many_pictures_has_each_once(world, parsed):
+def test_page_of_many_pictures_shows_each_once(world, parsed):
     for number in range(30):
-        made(world, history.user_message(f"number {number}"), data=FOX + b"\0" * number, at=NOW - 3600 * number)
+        write_session(
+            world, history.user_message(f"number {number}"), data=FOX + b"\0" * number, at=NOW - 3600 * number
+        )
     parsed()
     assert [entry["prompt"] for entry in entries(world)] == [f"number {number}" for number in range(30)]

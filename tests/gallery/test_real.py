@@ -1,4 +1,4 @@
-"""Pictures that the real Codex made, on one page."""
+"""A page of pictures that the real Codex made."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_gallery_of_real_sessions_shows_prompts_and_references(lab, version):
     done = call("gallery", "--json", environment=world.environment, folder=world.work)
     assert (done.code, done.err, done.json["pictures"], done.json["broken"]) == (0, "", 2, 0)
     king, fox = entries_of((world.work / "codex-gallery.html").read_text())
-    assert (king["prompt"], king["shown"], len(king["references"])) == ("as a king", 1, 1)
-    assert (fox["prompt"], fox["shown"], fox["codex"]) == ("a red fox", 0, version)
+    assert (king["prompt"], king["referenceCount"], len(king["references"])) == ("as a king", 1, 1)
+    assert (fox["prompt"], fox["referenceCount"], fox["codex"]) == ("a red fox", 0, version)
     assert all(entry["model"] and entry["size"] == "160 × 160" for entry in (king, fox))
     if builds.number(version) >= (0, 117):
         assert king["saved"].startswith(f"file://{world.home}/generated_images/{king['thread']}/")

@@ -47,9 +47,9 @@ def assert_told(failure: Failure, run: FaultyRun, done) -> None:
         return
     answer = checks.assert_told(done, failure.exit_code, failure.code)
     error = answer["error"]
-    told = f"\n{error['message']}\n{error['hint']}\n"
-    assert [words for words in failure.says if words.replace("MODEL", asked_model(run)) not in told] == [], told
-    assert "<" not in error["message"] + error["hint"].partition(" --out ")[0], told
+    text = f"\n{error['message']}\n{error['hint']}\n"
+    assert [words for words in failure.says if words.replace("MODEL", asked_model(run)) not in text] == [], text
+    assert "<" not in error["message"] + error["hint"].partition(" --out ")[0], text
     assert error["spent"] is failure.spent if failure.spent is not ... else error["spent"] is not False or no_call(run)
     if failure.calls is not None:
         assert run.lab.model_calls == failure.calls

@@ -1,4 +1,4 @@
-"""The lean turn, counted: one model call, few requests, a small first request, and no other process."""
+"""What a run costs: one model call, few requests, a small first request, and no other process."""
 
 from __future__ import annotations
 

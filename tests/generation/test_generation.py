@@ -59,8 +59,8 @@ def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, mo
     monkeypatch.setattr(output, "existing_image", reading)
     for number in (1, 2, 3):
         (tmp_path / f"fox-{number}.png").write_bytes(encoded(32, number))
-    told: list[Event] = []
+    events: list[Event] = []
     request = Request("a fox", count=3, out=str(tmp_path / "fox.png"), skip_existing=True)
     with pytest.raises(Interrupted) as caught:
-        generate(request, interrupt=interrupt, tell=told.append)
-    assert (len(read), told, caught.value.exit_code, caught.value.spent) == (1, [], 143, False)
+        generate(request, interrupt=interrupt, tell=events.append)
+    assert (len(read), events, caught.value.exit_code, caught.value.spent) == (1, [], 143, False)

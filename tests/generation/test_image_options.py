@@ -1,4 +1,4 @@
-"""Image options: told to the model, compared with what came, and applied afterwards where that is possible."""
+"""Image options: sent to the model, compared with the picture, and applied afterwards where possible."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def drawn(world, *arguments, name="fox.png"):
     return done.json, opened((world.work / name).read_bytes())
 
 
-def test_run_with_image_options_tells_them_beside_the_prompt_and_warns_of_those_not_met(lab):
+def test_run_with_image_options_sends_them_beside_the_prompt_and_warns_of_unmet_ones(lab):
     world = lab(script=Small())
-    wished = ["--size", "1600x900", "--quality", "high", "--transparent"]
-    told, image = drawn(world, *wished)
+    options = ["--size", "1600x900", "--quality", "high", "--transparent"]
+    result, image = drawn(world, *options)
     request = checks.requests(world)[0]
     words = " ".join(checks.texts(request, "developer"))
     assert "1600 pixels wide and 900 pixels high, of high rendering quality, on a fully transparent" in words
     assert checks.texts(request, "user")[-1] == "a fox"
-    assert [warning["code"] for warning in told["warnings"]] == ["size-differs", "alpha-missing"]
-    assert "1600x900" in told["warnings"][0]["message"]
-    assert f"{image.width}x{image.height}" in told["warnings"][0]["message"]
-    assert told["images"][0]["original"] is True
+    assert [warning["code"] for warning in result["warnings"]] == ["size-differs", "alpha-missing"]
+    assert "1600x900" in result["warnings"][0]["message"]
+    assert f"{image.width}x{image.height}" in result["warnings"][0]["message"]
+    assert result["images"][0]["original"] is True
     assert checks.turns(world) == 1
 
 
@@ -58,28 +58,28 @@ def test_run_with_image_options_tells_them_beside_the_prompt_and_warns_of_those_
     ("ratio", "codes"), [("16:9", ["size-differs"]), pytest.param("1:1", [], marks=pytest.mark.every_build)]
 )
 def test_run_with_aspect_ratio_warns_where_another_came(lab, ratio, codes):
-    told, _ = drawn(lab(script=Small()), "--aspect-ratio", ratio)
-    assert [warning["code"] for warning in told["warnings"]] == codes
+    result, _ = drawn(lab(script=Small()), "--aspect-ratio", ratio)
+    assert [warning["code"] for warning in result["warnings"]] == codes
 
 
 def test_run_with_transparent_background_and_ratio_that_came_warns_of_nothing(lab):
-    told, image = drawn(lab(script=Tagged()), "--transparent", "--aspect-ratio", "3:2")
-    assert told["warnings"] == []
+    result, image = drawn(lab(script=Tagged()), "--transparent", "--aspect-ratio", "3:2")
+    assert result["warnings"] == []
     assert image.mode == "RGBA"
 
 
 def test_run_with_fit_makes_the_size_exact_and_keeps_text_profile_and_original(lab):
     world = lab(script=Tagged())
-    told, image = drawn(world, "--size", "50x50", "--fit")
-    assert (image.size, told["images"][0]["width"], told["images"][0]["height"]) == ((50, 50), 50, 50)
-    assert told["images"][0]["original"] is False
-    assert told["warnings"] == []
+    result, image = drawn(world, "--size", "50x50", "--fit")
+    assert (image.size, result["images"][0]["width"], result["images"][0]["height"]) == ((50, 50), 50, 50)
+    assert result["images"][0]["original"] is False
+    assert result["warnings"] == []
     assert image.info["Provenance"] == "made by a test"
     assert image.info["icc_profile"] == b"a profile"
     # cropped around the centre: the edge between the halves is still in the middle
     assert image.getpixel((10, 25))[3] < 40
     assert image.getpixel((40, 25))[3] > 200
-    line = ["recover", told["thread_id"], "--out", "original.png"]
+    line = ["recover", result["thread_id"], "--out", "original.png"]
     assert call(*line, environment=world.environment, folder=world.work).code == 0
     assert (world.work / "original.png").read_bytes() == Tagged().draw("")
 
@@ -90,9 +90,9 @@ def test_run_with_fit_makes_the_size_exact_and_keeps_text_profile_and_original(l
     ],
 ])  # fmt: skip
 def test_run_with_format_converts_the_picture(lab, wanted, name):
-    told, image = drawn(lab(script=Tagged()), "--format", wanted, name=name)
-    assert (image.format, told["images"][0]["format"]) == (wanted.upper(), wanted)
-    assert told["images"][0]["original"] is (wanted == "png")
+    result, image = drawn(lab(script=Tagged()), "--format", wanted, name=name)
+    assert (image.format, result["images"][0]["format"]) == (wanted.upper(), wanted)
+    assert result["images"][0]["original"] is (wanted == "png")
     if wanted == "jpeg":
         assert image.getpixel((5, 5)) == (255, 255, 255)
 

@@ -119,7 +119,7 @@ REFUSED = {
 
 
 def assert_refused(world, done, exit_code, code):
-    """The failure is told, nothing was spent or started, nothing is left, and nothing of the user's was touched."""
+    """The failure is reported, nothing was spent or started, nothing is left, and nothing of the user's was touched."""
     answer = assert_told(done, exit_code, code)
     assert answer["error"]["spent"] is False
     assert answer["thread_id"] is None
@@ -236,12 +236,12 @@ def test_run_with_a_codex_that_exits_at_once_quotes_its_words(world):
     assert "something broke" in done.json["error"]["message"]
 
 
-def test_run_with_a_codex_that_prints_rubbish_and_fails_fails_as_codex_failed(world):
+def test_run_with_a_codex_that_prints_garbage_and_fails_fails_as_codex_failed(world):
     rubbish = "head -c 300000 /dev/urandom; head -c 300000 /dev/urandom >&2"
     assert_refused(world, run_with(world, script(world, rubbish, "exit 3")), 5, "codex-failed")
 
 
-def test_run_with_a_codex_that_prints_rubbish_and_ends_well_has_no_session(world):
+def test_run_with_a_codex_that_prints_garbage_and_ends_well_has_no_session(world):
     lines = ["echo hello", "echo '[1, 2]'", 'echo \'{"type": "thread.started", "thread_id": "../../etc"}\'']
     done = run_with(world, script(world, *lines))
     assert_failed(world, done, 6, "session-missing", spent=None)
@@ -358,7 +358,7 @@ def test_run_with_closed_streams_writes_its_picture(lab):
     checks.assert_clean(world)
 
 
-# Right, however awkward
+# Valid, however unusual
 
 PROMPTS = {
     "dashes": "--help --json -x\n--prompt",

@@ -28,7 +28,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIG
 LIMIT_SEC = 60
 
 
-def landed(world):
+def recorded_pictures(world):
     """The pictures that the rollouts hold."""
     lines = [line for path in world.rollouts() for line in path.read_bytes().split(b"\n")]
     records = Records()
@@ -41,7 +41,7 @@ STAGES = {
     "rollout": lambda world: world.rollouts(),
     "model": lambda world: world.model_calls,
     "tool": lambda world: world.standin.script.asked,
-    "picture": landed,
+    "picture": recorded_pictures,
     "file": lambda world: (world.work / "fox.png").exists(),
 }
 """What there is to see of a run when it has come so far; the picture is held until the last two."""
@@ -106,7 +106,7 @@ def test_run_with_a_signal_while_the_model_thinks_fails_as_interrupted(lab, vers
 def test_run_with_a_signal_after_its_picture_can_be_recovered(lab, version):
     world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
-    until(lambda: landed(world), "the picture")
+    until(lambda: recorded_pictures(world), "the picture")
     run.send_signal(signal.SIGTERM)
     done = finish(run)
     checks.assert_clean(world)
@@ -122,10 +122,10 @@ def test_run_with_a_signal_after_its_picture_can_be_recovered(lab, version):
 def test_run_killed_after_its_picture_can_be_recovered(lab, version):
     world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
-    until(lambda: landed(world), "the picture")
+    until(lambda: recorded_pictures(world), "the picture")
     run.kill()
     finish(run)
-    assert landed(world) == {made("a red fox")}
+    assert recorded_pictures(world) == {made("a red fox")}
     world.standin.__exit__()  # the Codex that we left behind gives up its turn
     assert_recovered(world, "--last")
     left = checks.processes(world, wait=False)
@@ -149,7 +149,7 @@ def test_run_with_a_picture_by_the_timeout_delivers_it(lab, version):
         return now() + 600 * bool(time_is_up())
 
     def time_is_up():
-        return now() - began > 1 and landed(world)
+        return now() - began > 1 and recorded_pictures(world)
 
     with mock.patch.object(time, "monotonic", hurried):
         done = world.call(*FOX, "--full-turn")
@@ -164,14 +164,14 @@ BEGINS = """print('{"type":"turn.started"}', flush=True)"""
 
 
 def broken_codex(world, *lines):
-    """A Codex that reads its prompt, then only takes signals, and tells which."""
+    """A Codex that reads its prompt, then only takes signals, and logs them."""
     path = world.tmp / "codex"
-    told = world.tmp / "told"
-    head = ["import os, signal, sys, time", f"told = open({str(told)!r}, 'a', buffering=1)", READS]
+    log = world.tmp / "log"
+    head = ["import os, signal, sys, time", f"log = open({str(log)!r}, 'a', buffering=1)", READS]
     path.write_text("\n".join([f"#!{sys.executable}", *head, *lines, ""]))
     path.chmod(0o755)
-    told.touch()
-    return str(path), told
+    log.touch()
+    return str(path), log
 
 
 HURRIED = """
@@ -192,7 +192,7 @@ from codex_imagegen.__main__ import main
 main()
 """
 """The command, which waits so many seconds after SIGINT, 0.3 after SIGTERM, and takes for so many seconds a signal for
-a repeat of the one before. A file says when it has heard that Codex's turn began."""
+a repeat of the one before. A file appears when Codex's turn has begun."""
 
 
 def start(world, codex, *arguments, interrupt_sec=0.3, repeat_sec=console.REPEAT_SEC):
@@ -215,9 +215,9 @@ def test_steps_to_end_codex_are_interrupt_then_terminate_then_kill():
 
 
 STUBBORN = [
-    "signal.signal(signal.SIGINT, lambda *_: print('INT', file=told))",
-    "signal.signal(signal.SIGTERM, lambda *_: print('TERM', file=told))",
-    "print('up', file=told)",
+    "signal.signal(signal.SIGINT, lambda *_: print('INT', file=log))",
+    "signal.signal(signal.SIGTERM, lambda *_: print('TERM', file=log))",
+    "print('up', file=log)",
     "[time.sleep(1) for _ in range(60)]",
 ]
 
@@ -229,16 +229,16 @@ def begun(world, *lines):
 
 def test_second_signal_kills_codex_at_once_and_prints_the_object(lab):
     world = lab()
-    codex, told = begun(world)
+    codex, log = begun(world)
     run = start(world, codex, interrupt_sec=60, repeat_sec=0.05)
-    until(lambda: (world.tmp / "turn-started").exists() and told.read_text(), "the turn")
+    until(lambda: (world.tmp / "turn-started").exists() and log.read_text(), "the turn")
     run.send_signal(signal.SIGINT)
-    until(lambda: "INT" in told.read_text(), "the first signal")
+    until(lambda: "INT" in log.read_text(), "the first signal")
     time.sleep(0.1)
     run.send_signal(signal.SIGINT)
     assert_told(finish(run), 130, "interrupted")
     assert checks.processes(world) == []
-    assert told.read_text() == "up\nINT\n"  # the next step, SIGTERM, was not waited for
+    assert log.read_text() == "up\nINT\n"  # the next step, SIGTERM, was not waited for
 
 
 @pytest.mark.parametrize(
@@ -247,14 +247,14 @@ def test_second_signal_kills_codex_at_once_and_prints_the_object(lab):
 def test_repeated_signal_within_a_second_counts_once_and_every_step_is_taken(lab, signals):
     """timeout(1) sends two: to the process and to its group."""
     world = lab()
-    codex, told = begun(world)
+    codex, log = begun(world)
     run = start(world, codex, repeat_sec=60)
-    until(lambda: (world.tmp / "turn-started").exists() and told.read_text(), "the turn")
+    until(lambda: (world.tmp / "turn-started").exists() and log.read_text(), "the turn")
     for signum in signals:
         run.send_signal(signum)
     answer = assert_told(finish(run), CODES[signals[0]], "interrupted")
     assert answer["error"]["spent"] is None  # it has its prompt
-    assert told.read_text() == "up\nINT\nTERM\n"
+    assert log.read_text() == "up\nINT\nTERM\n"
     checks.assert_clean(world)
 
 
@@ -331,21 +331,21 @@ main()
 def test_signal_before_codex_turn_sends_it_sigterm(lab):
     """It ignores SIGINT between its prompt and its turn (0.169.0)."""
     world = lab()
-    codex, told = broken_codex(world, *STUBBORN)
+    codex, log = broken_codex(world, *STUBBORN)
     run = start(world, codex)
-    until(lambda: "up" in told.read_text(), "Codex")
+    until(lambda: "up" in log.read_text(), "Codex")
     run.send_signal(signal.SIGINT)
     assert_told(finish(run), 130, "interrupted")
-    assert told.read_text() == "up\nTERM\n"
+    assert log.read_text() == "up\nTERM\n"
     checks.assert_clean(world)
 
 
 def test_codex_runs_in_a_process_group_of_its_own(lab):
     """A terminal's Ctrl-C goes to our group; Codex has one of its own, and hears of it from us alone."""
     world = lab()
-    codex, told = broken_codex(world, "print(os.getpgrp() == os.getpid(), file=told)", STUBBORN[3])
+    codex, log = broken_codex(world, "print(os.getpgrp() == os.getpid(), file=log)", STUBBORN[3])
     run = start(world, codex)
-    until(lambda: "True" in told.read_text(), "Codex")
+    until(lambda: "True" in log.read_text(), "Codex")
     run.send_signal(signal.SIGTERM)
     assert finish(run).code == 143
     checks.assert_clean(world)
@@ -385,25 +385,25 @@ def test_ignored_sighup_stays_ignored(lab):
 
 def test_stopped_codex_is_ended_at_the_timeout(lab):
     world = lab()
-    codex, told = broken_codex(world, "print('up', file=told)", "os.kill(os.getpid(), signal.SIGSTOP)", STUBBORN[3])
+    codex, log = broken_codex(world, "print('up', file=log)", "os.kill(os.getpid(), signal.SIGSTOP)", STUBBORN[3])
     run = start(world, codex, "--timeout-sec", "1")
     assert_told(finish(run), 5, "timeout")
-    assert told.read_text() == "up\n"
+    assert log.read_text() == "up\n"
     checks.assert_clean(world)
 
 
 def test_codex_that_closes_its_streams_is_ended_at_the_timeout(lab):
     world = lab()
-    codex, _told = broken_codex(world, "os.close(1); os.close(2)", STUBBORN[3])
+    codex, _log = broken_codex(world, "os.close(1); os.close(2)", STUBBORN[3])
     assert_told(finish(start(world, codex, "--timeout-sec", "1")), 5, "timeout")
     checks.assert_clean(world)
 
 
 def test_processes_that_codex_leaves_in_its_group_are_ended(lab):
     world = lab()
-    codex, told = broken_codex(
-        world, "print('up', file=told)", "if os.fork(): sys.exit(1)", "os.close(1); os.close(2)", STUBBORN[3]
+    codex, log = broken_codex(
+        world, "print('up', file=log)", "if os.fork(): sys.exit(1)", "os.close(1); os.close(2)", STUBBORN[3]
     )
     assert_told(finish(start(world, codex)), 5, "codex-failed")
-    assert Path(told).read_text() == "up\n"
+    assert Path(log).read_text() == "up\n"
     checks.assert_clean(world)

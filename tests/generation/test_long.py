@@ -13,7 +13,7 @@ CODE_MODE = [build for build in builds.BUILDS if builds.number(build) >= (0, 144
 HANDED_BACK_SEC = {"0.144.6": 10}
 """Seconds after which a build hands a running script back, if it was not asked to wait longer; 30 on the newer ones."""
 ASKS_TO_WAIT = (0, 148)
-"""The first supported build that can be told to wait where the model's script does not ask for it."""
+"""The first supported build that has a setting to wait where the model's script does not ask for it."""
 
 
 class Slow(Small):
@@ -33,7 +33,7 @@ class Slow(Small):
 
 
 class Impatient(Slow):
-    """A model that does not do as it is told: its script has no first line about time."""
+    """A model that ignores its instructions: its script has no first line about time."""
 
     def call_tool(self, request):
         return [script_call(arguments_of(request))]
@@ -50,7 +50,7 @@ def assert_delivered(world, done, model_calls):
 
 
 @pytest.mark.ci
-def test_run_of_a_long_picture_costs_one_model_call_where_the_build_can_be_told_to_wait(lab):
+def test_run_of_a_long_picture_costs_one_model_call_where_the_build_has_a_setting_to_wait(lab):
     """Of all builds at once, with a script that asks for the time and one that does not."""
     started = []
     for version in CODE_MODE:
@@ -58,8 +58,8 @@ def test_run_of_a_long_picture_costs_one_model_call_where_the_build_can_be_told_
             world = lab(version, script=script(HANDED_BACK_SEC.get(version, 30) + 3))
             started.append((world, world.start(*FOX)))
     for world, run in started:
-        told = isinstance(world.standin.script, Impatient) and builds.number(world.version) < ASKS_TO_WAIT
-        assert_delivered(world, checks.finish(run, seconds=200), 2 if told else 1)
+        gets_no_timeout = isinstance(world.standin.script, Impatient) and builds.number(world.version) < ASKS_TO_WAIT
+        assert_delivered(world, checks.finish(run, seconds=200), 2 if gets_no_timeout else 1)
 
 
 HURRY = ["--codex-arg", "-c", "--codex-arg", "features.code_mode.default_exec_yield_time_ms=300"]
@@ -72,6 +72,6 @@ def test_run_waits_for_a_script_that_codex_hands_back_to_the_model(lab):
 
 
 def test_run_asks_the_model_to_wait_for_its_script(lab):
-    """A model that does as it is told takes one call, whatever time the picture takes."""
+    """A model that follows its instructions takes one call, whatever time the picture takes."""
     world = lab(script=Slow(1.5))
     assert_delivered(world, world.call(*FOX, *HURRY), 1)

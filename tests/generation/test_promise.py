@@ -84,10 +84,10 @@ DUMP = """
 import json, os, sys
 print("Reading prompt from stdin...", file=sys.stderr, flush=True)
 prompt = sys.stdin.buffer.read().decode()
-told = {"environment": dict(os.environ), "argv": sys.argv[1:], "prompt": prompt}
-told |= {"files": os.listdir(), "cwd": os.getcwd(), "alone": os.getpgrp() == os.getpid()}
+record = {"environment": dict(os.environ), "argv": sys.argv[1:], "prompt": prompt}
+record |= {"files": os.listdir(), "cwd": os.getcwd(), "alone": os.getpgrp() == os.getpid()}
 with open(sys.argv[0] + ".json", "w") as file:
-    json.dump(told, file)
+    json.dump(record, file)
 """
 OTHERS = {
     "CODEX_API_KEY": "sk-codex", "OPENAI_API_KEY": "sk-openai", "RUNCOMFY_TOKEN": "secret", "RUNCOMFY_CONFIG_DIR": "/x",
@@ -103,20 +103,20 @@ def test_codex_is_started_in_an_empty_folder_and_a_sandbox_with_the_prompt_on_st
     (world.work / "ref, one.png").write_bytes(encoded())
     arguments = ["--prompt", "a red fox", "--ref", "ref, one.png", "--codex", str(codex)]
     world.run_argv([COMMAND, *arguments], env=OTHERS)
-    told = json.loads((world.tmp / "codex.json").read_text())
+    record = json.loads((world.tmp / "codex.json").read_text())
 
     withheld = {"CODEX_API_KEY", "OPENAI_API_KEY", "RUNCOMFY_TOKEN", "RUNCOMFY_CONFIG_DIR"}
-    told["environment"].pop("LC_CTYPE", None)  # Python sets it for itself, in the C locale
+    record["environment"].pop("LC_CTYPE", None)  # Python sets it for itself, in the C locale
     expected = {name: value for name, value in {**world.environment, **OTHERS}.items() if name not in withheld}
-    assert told["environment"] == expected
+    assert record["environment"] == expected
 
-    assert told["prompt"] == "a red fox"
-    assert "a red fox" not in " ".join(told["argv"])
+    assert record["prompt"] == "a red fox"
+    assert "a red fox" not in " ".join(record["argv"])
 
-    assert told["files"] == []
-    assert told["alone"]
-    assert told["cwd"].startswith(f"{world.tmp.resolve()}/codex-imagegen-run-")
-    assert told["argv"][told["argv"].index("-C") + 1] == told["cwd"]
-    assert told["argv"][told["argv"].index("--sandbox") + 1] == "read-only"
-    assert "," not in next(word for word in told["argv"] if word.startswith("--image"))
+    assert record["files"] == []
+    assert record["alone"]
+    assert record["cwd"].startswith(f"{world.tmp.resolve()}/codex-imagegen-run-")
+    assert record["argv"][record["argv"].index("-C") + 1] == record["cwd"]
+    assert record["argv"][record["argv"].index("--sandbox") + 1] == "read-only"
+    assert "," not in next(word for word in record["argv"] if word.startswith("--image"))
     checks.assert_clean(world)

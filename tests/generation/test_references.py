@@ -80,7 +80,7 @@ def test_batch_after_a_kill_below_an_odd_temporary_folder_removes_what_was_left(
     put(world, made("one"))
     (world.work / "jobs.jsonl").write_text(json.dumps({"prompt": "a fox", "out": "fox.png", "refs": ["ref-0.png"]}))
     run = world.start("batch", "jobs.jsonl", env=words)
-    checks.until(lambda: world.standin.to("/responses"), "the model")
+    checks.until(lambda: world.standin.calls_to("/responses"), "the model")
     run.kill()
     run.communicate(timeout=30)
     left = folders_of(world)

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from codex_imagegen.codex import features
 from codex_imagegen.codex.install import npm as native
-from codex_imagegen.codex.run import features
 from codex_imagegen.codex.run import run as turn
 from codex_imagegen.demo.fake_openai import tools
 from tests.support import builds, checks, inprocess, patched, scripts
@@ -113,7 +113,7 @@ def stop_while_it_indexes(world, mark, how):
 
 
 def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_path):
-    """A Codex that does not read its prompt until the test lets it, which begins when it is said that it indexes."""
+    """A Codex that does not read its prompt until the test lets it, which is once the run reports the indexing."""
     world = lab(script=Small())
     slow, mark, goes_on = tmp_path / "package" / "bin" / "codex", tmp_path / "time-is-up", tmp_path / "goes-on"
     slow.parent.mkdir(parents=True)
@@ -128,14 +128,14 @@ def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_pat
             [*command, *FOX, "--events", "--codex", str(slow)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
         )  # fmt: skip
-        while b"Codex indexes the sessions of its home, once" not in (line := run.stderr.readline()):
+        while b"Codex is indexing its sessions, which it does once" not in (line := run.stderr.readline()):
             assert line, "the run ended before"
         then.touch()
         out, _err = run.communicate(timeout=60)
         assert run.returncode == code
         mark.unlink(missing_ok=True)
         if code:
-            assert "Codex was still indexing the sessions of its home" in json.loads(out)["error"]["message"]
+            assert "Codex was still indexing its sessions" in json.loads(out)["error"]["message"]
     assert json.loads(out)["ok"]
 
 
@@ -143,8 +143,8 @@ def test_codex_that_indexes_is_named_in_progress_and_in_the_timeout(lab, tmp_pat
 
 
 @ENDS
-def test_run_without_file_events_does_not_wait_for_closing_words(lab, version):
-    """How often they are not even asked for is measured (``python -m tests.tools.bench --only calls``)."""
+def test_run_without_file_events_does_not_wait_for_a_closing_message(lab, version):
+    """How often none is even requested is measured (``python -m tests.tools.bench --only calls``)."""
     script = scripts.NeverCloses()
     world = lab(version, script=script)
     with calls.without_file_events() as blind:
@@ -155,7 +155,7 @@ def test_run_without_file_events_does_not_wait_for_closing_words(lab, version):
 
 
 @pytest.mark.parametrize(
-    ("follows", "tool_called", "is_told", "tick"),
+    ("is_following", "tool_called", "gets_file_events", "tick"),
     [
         (False, False, False, turn.TICK_SEC),
         (True, False, False, turn.FOLLOW_TICK_SEC),
@@ -163,9 +163,13 @@ def test_run_without_file_events_does_not_wait_for_closing_words(lab, version):
         (True, True, False, turn.BLIND_TICK_SEC),
     ],
 )
-def test_tick_is_shortest_once_the_tool_was_called_and_no_event_came(follows, tool_called, is_told, tick):
-    reading = SimpleNamespace(follows=follows, evidence=SimpleNamespace(tool_called=tool_called), is_told=is_told)
-    assert turn._tick(reading) == tick
+def test_tick_is_shortest_once_the_tool_was_called_and_no_event_came(is_following, tool_called, gets_file_events, tick):
+    follower = SimpleNamespace(
+        is_following=is_following,
+        evidence=SimpleNamespace(tool_called=tool_called),
+        gets_file_events=gets_file_events,
+    )
+    assert turn._tick(follower) == tick
     assert turn.BLIND_TICK_SEC < turn.FOLLOW_TICK_SEC < turn.TICK_SEC
 
 
@@ -196,13 +200,13 @@ def test_standalone_installation_asks_for_as_little_as_npms(lab, tmp_path, versi
     """Where nothing tells the version, too: the switches are tried. (0.145.0 would refuse one of them.)"""
     world = lab(version, script=Small())
     assert world.call(*FOX).code == 0
-    npm = world.standin.to("/responses")[0]
+    npm = world.standin.calls_to("/responses")[0]
     for package in packages:
         codex = standalone(version, tmp_path / f"standalone-{package}", package=package)
         assert (native.version(codex) is not None) is package
         world.standin.calls.clear()
         assert call(world, *FOX, "--force", "--codex", codex).code == 0
-        other = world.standin.to("/responses")[0]
+        other = world.standin.calls_to("/responses")[0]
         assert len(other.body) <= 1.05 * len(npm.body)
         assert [tool for _space, tool in tools(other.json)] == [tool for _space, tool in tools(npm.json)]
 
@@ -243,7 +247,7 @@ def test_build_from_source_has_no_version(tmp_path):
 
 
 def test_newer_build_gets_every_switch():
-    assert {setting for setting, _first in features.TAKEN_FROM} <= set(features.settings(version=(0, 171, 0)))
+    assert {setting for setting, _first in features.ACCEPTED_SINCE} <= set(features.settings(version=(0, 171, 0)))
 
 
 # Signals

@@ -58,12 +58,12 @@ def pauses(seconds):
     return mock.patch.object(Backoff, "pauses", return_value=[seconds] * 3)
 
 
-def codes(told):
-    return [(failure["index"], failure["error"]["code"], failure["error"]["spent"]) for failure in told["failures"]]
+def codes(result):
+    return [(failure["index"], failure["error"]["code"], failure["error"]["spent"]) for failure in result["failures"]]
 
 
-def not_started(told):
-    return [f["index"] for f in told["failures"] if f["error"]["message"].startswith("not started: ")]
+def not_started(result):
+    return [f["index"] for f in result["failures"] if f["error"]["message"].startswith("not started: ")]
 
 
 def test_run_with_count_writes_as_many_numbered_pictures(lab):
@@ -82,16 +82,16 @@ def test_run_with_count_of_which_one_fails_keeps_the_others_and_names_the_comman
     """No name was given: the command names the pictures that are there."""
     world = lab(script=FailsOnce())
     done = world.call("-p", "a fox", "--count", "3", "--jobs", "1", "--json")
-    told = done.json
+    result = done.json
     assert done.code == 1
-    assert (told["ok"], len(told["images"]), codes(told)) == (False, 2, [(0, "generation-failed", True)])
-    assert (told["error"]["code"], told["error"]["exit_code"]) == ("generation-failed", 1)
-    assert told["error"]["message"].startswith("1 of 3 pictures failed; the first: ")
-    there = [image["path"] for image in told["images"]]
+    assert (result["ok"], len(result["images"]), codes(result)) == (False, 2, [(0, "generation-failed", True)])
+    assert (result["error"]["code"], result["error"]["exit_code"]) == ("generation-failed", 1)
+    assert result["error"]["message"].startswith("1 of 3 pictures failed; the first: ")
+    there = [image["path"] for image in result["images"]]
     assert [path[-6:] for path in there] == ["-2.png", "-3.png"]
     assert sorted(path.name for path in world.work.iterdir()) == sorted(os.path.basename(path) for path in there)
     assert Path(there[1]).read_bytes() == made("a fox")
-    words = shlex.split(told["error"]["hint"].partition("go on with: ")[2])
+    words = shlex.split(result["error"]["hint"].partition("go on with: ")[2])
     again = call(*words[1:], environment=world.environment, folder=world.work)
     assert (again.code, [image["path"] for image in again.json["images"]][1:]) == (0, there)
     assert checks.turns(world) == 4
@@ -130,14 +130,14 @@ def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     script = UsageLimit(headers=True)
     world = lab(script=script)
     done = world.call("-p", "a fox", "--count", "4", "--jobs", "1", "-o", "fox.png", "--json")
-    told = done.json
+    result = done.json
     assert done.code == 1
-    assert codes(told) == [(n, "usage-limit", False) for n in range(4)]
-    assert not_started(told) == [1, 2, 3]
-    assert {failure["error"]["resets_at"] for failure in told["failures"]} == {script.resets_at}
+    assert codes(result) == [(n, "usage-limit", False) for n in range(4)]
+    assert not_started(result) == [1, 2, 3]
+    assert {failure["error"]["resets_at"] for failure in result["failures"]} == {script.resets_at}
     assert checks.turns(world) == 1
-    assert "0 of 4 pictures made" in told["error"]["message"]
-    assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", told["error"]["hint"])
+    assert "0 of 4 pictures made" in result["error"]["message"]
+    assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", result["error"]["hint"])
 
 
 def test_run_with_count_without_the_image_tool_starts_no_more_than_its_jobs(lab):
@@ -161,7 +161,7 @@ def test_run_with_count_without_the_image_tool_starts_no_more_than_its_jobs(lab)
 def test_run_with_count_and_a_failure_that_all_would_meet_starts_no_other(lab, script, code):
     world = lab(script=script())
     done = world.call("-p", "a fox", "-n", "4", "--jobs", "1", "-o", "fox.png", "--json")
-    assert (done.code, {told for _, told, _ in codes(done.json)}) == (1, {code})
+    assert (done.code, {failure_code for _, failure_code, _ in codes(done.json)}) == (1, {code})
     assert not_started(done.json) == [1, 2, 3]
     assert len(world.rollouts()) == 1
     assert ("--skip-existing" in done.json["error"]["hint"]) == (code == "not-logged-in")
@@ -193,14 +193,14 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     world = lab(script=Large())
     line = world.argv("-p", "a fox", "-n", "4", "--jobs", "1", "-o", "out/fox.png", "--json")
     done = world.run_argv([*small_disk(world, 400, 'exec "$@"'), *line])
-    told = done.json
-    assert (done.code, len(told["images"]), told["error"]["code"]) == (1, 1, "out-unwritable")
-    assert codes(told) == [(1, "out-unwritable", True), (2, "out-unwritable", False), (3, "out-unwritable", False)]
-    assert not_started(told) == [2, 3]
+    result = done.json
+    assert (done.code, len(result["images"]), result["error"]["code"]) == (1, 1, "out-unwritable")
+    assert codes(result) == [(1, "out-unwritable", True), (2, "out-unwritable", False), (3, "out-unwritable", False)]
+    assert not_started(result) == [2, 3]
     assert checks.turns(world) == 2
-    assert "1 of 4 pictures made" in told["error"]["message"]
-    assert told["error"]["hint"].startswith("free disk space; then go on with: codex-imagegen ")
-    thread = re.search(r"codex-imagegen recover (\S+)", told["failures"][0]["error"]["hint"])
+    assert "1 of 4 pictures made" in result["error"]["message"]
+    assert result["error"]["hint"].startswith("free disk space; then go on with: codex-imagegen ")
+    thread = re.search(r"codex-imagegen recover (\S+)", result["failures"][0]["error"]["hint"])
     assert world.run_argv([COMMAND, "recover", thread[1], "--out", "fox-2.png"]).code == 0
     assert (world.work / "fox-2.png").read_bytes() == Large().draw("a fox")
 
@@ -213,12 +213,12 @@ def test_batch_on_a_full_disk_stops_and_continues_with_what_was_made(lab):
     twice = '"$@"; echo "=$?"; mount -o remount,size=9m out; "$@"; echo "=$?"; cat out/*.png | wc -c'
     done = world.run_argv([*small_disk(world, 400, twice), *line])
     first, second, size = re.split(r"^=\d\n", done.text, flags=re.MULTILINE)
-    told = [[json.loads(line) for line in part.splitlines()] for part in (first, second)]
+    results = [[json.loads(line) for line in part.splitlines()] for part in (first, second)]
     assert re.findall(r"^=\d", done.text, flags=re.MULTILINE) == ["=1", "=0"]
-    assert [answer["status"] for answer in told[0]] == ["made", "not-started", "not-started"]
-    assert {answer["error"]["code"] for answer in told[0][1:]} == {"out-unwritable"}
-    assert [answer["error"]["spent"] for answer in told[0][1:]] == [True, False]
-    assert [answer["status"] for answer in told[1]] == ["skipped", "recovered", "made"]
+    assert [answer["status"] for answer in results[0]] == ["made", "not-started", "not-started"]
+    assert {answer["error"]["code"] for answer in results[0][1:]} == {"out-unwritable"}
+    assert [answer["error"]["spent"] for answer in results[0][1:]] == [True, False]
+    assert [answer["status"] for answer in results[1]] == ["skipped", "recovered", "made"]
     assert int(size) == sum(len(Large().draw(f"picture {n}")) for n in range(3))
     assert checks.turns(world) == 3
 
@@ -244,26 +244,27 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
     running.send_signal(signum)
     out, err = running.communicate(timeout=60)
     script.free.set()
-    told = json.loads(out)
-    there = [image["path"] for image in told["images"]]
+    result = json.loads(out)
+    there = [image["path"] for image in result["images"]]
     assert there == [str(path) for path in sorted(world.work.glob("fox-*.png"))]
-    assert (running.returncode, told["error"]["code"], told["error"]["exit_code"]) == (
+    assert (running.returncode, result["error"]["code"], result["error"]["exit_code"]) == (
         128 + signum, "interrupted", 128 + signum,
     )  # fmt: skip
-    assert told["error"]["message"] == f"interrupted; {len(there)} of 5 pictures made"
-    assert told["error"]["spent"] is True
-    assert len(there) + len(told["failures"]) == 5
-    assert {failure["error"]["code"] for failure in told["failures"]} == {"interrupted"}
-    assert len(not_started(told)) == 1
+    assert result["error"]["message"] == f"interrupted; {len(there)} of 5 pictures made"
+    assert result["error"]["spent"] is True
+    assert len(there) + len(result["failures"]) == 5
+    assert {failure["error"]["code"] for failure in result["failures"]} == {"interrupted"}
+    assert len(not_started(result)) == 1
     assert (
-        told["error"]["hint"] == f"go on with: {shlex.join(['codex-imagegen', *line[1:], '--json', '--skip-existing'])}"
+        result["error"]["hint"]
+        == f"go on with: {shlex.join(['codex-imagegen', *line[1:], '--json', '--skip-existing'])}"
     )
-    assert told["error"]["hint"] in err.decode()
+    assert result["error"]["hint"] in err.decode()
     checks.assert_clean(world)
     script.quick = 100
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in world.work.glob("fox-*.png")}
     calls = checks.turns(world)
-    words = shlex.split(told["error"]["hint"].removeprefix("go on with: "))
+    words = shlex.split(result["error"]["hint"].removeprefix("go on with: "))
     done = call(*words[1:], environment=world.environment, folder=world.work)
     assert (done.code, done.err, checks.turns(world) - calls) == (0, "", 5 - len(there))
     assert [image["path"] for image in done.json["images"]] == [str(world.work / f"fox-{n}.png") for n in range(1, 6)]
@@ -336,8 +337,8 @@ def test_run_with_options_that_contradict_each_other_fails_as_usage(lab, argumen
     world = lab(offline=True)
     done = world.call("-p", "a fox", *arguments, *([] if "--json" in arguments else ["--events"]))
     assert done.code == 2
-    told = done.json if "--json" in arguments else done.events[-1]
-    assert told["error"]["code"] == "usage"
+    result = done.json if "--json" in arguments else done.events[-1]
+    assert result["error"]["code"] == "usage"
 
 
 def test_run_with_count_and_one_name_taken_is_refused_unspent(lab):

@@ -20,6 +20,7 @@ from codex_imagegen.files.atomic import sweep
 from codex_imagegen.images import output
 from codex_imagegen.images.decode import decode_picture
 from codex_imagegen.images.output import Target, check, numbered_names, plan, write
+from codex_imagegen.platform import disk
 from tests.support.pictures import encoded
 
 PICTURE = decode_picture(encoded(), revised_prompt="a fox")
@@ -225,7 +226,7 @@ def without_links(monkeypatch, *, renames: bool) -> None:
     """A file system that has no hard links; ``renames``: it can refuse to replace a file when it renames another."""
     refuse(monkeypatch, "link", errno.EPERM)
     if not renames:
-        monkeypatch.setattr(atomic, "_rename", lambda *_: False)
+        monkeypatch.setattr(disk, "rename_without_replacing", lambda *_, **__: False)
 
 
 @pytest.mark.parametrize("renames", [True, False])

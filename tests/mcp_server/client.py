@@ -1,4 +1,4 @@
-"""The official MCP SDK's client on a server that it starts itself: the installed command, over real stdio."""
+"""The official MCP SDK's client with a server that it starts: the installed command, over real stdio."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ LIMIT_SEC = 90
 
 
 @contextlib.asynccontextmanager
-async def connected(world: Lab, *options: str, **more: Any) -> AsyncIterator[Client]:
-    """A client of a server of its own, which is started in the lab's working folder."""
+async def connect(world: Lab, *options: str, **more: Any) -> AsyncIterator[Client]:
+    """Start a server in the lab's working folder, and connect a client."""
     command, *args = world.argv("mcp", *options)
-    started = StdioServerParameters(command=command, args=args, env=world.environment, cwd=world.work)
+    parameters = StdioServerParameters(command=command, args=args, env=world.environment, cwd=world.work)
     with (world.tmp / "server.err").open("w") as errors:
-        async with Client(stdio_client(started, errlog=errors), **more) as client:
+        async with Client(stdio_client(parameters, errlog=errors), **more) as client:
             yield client
 
 
 def run_async(main: Callable[[], Awaitable[Any]]) -> Any:
-    """The result of an async function, run in a thread of its own: this one may have another test's event loop."""
+    """Run an async function in its own thread, as this one may have another test's event loop; returns its result."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(anyio.run, main).result()
 
 
 def use(world: Lab, talk: Callable[[Client], Awaitable[Any]], *options: str, **more: Any) -> Any:
-    """The result of ``talk`` with a client."""
+    """Run ``talk`` with a client, and return its result."""
 
     async def main() -> Any:
         with anyio.fail_after(LIMIT_SEC):
-            async with connected(world, *options, **more) as client:
+            async with connect(world, *options, **more) as client:
                 return await talk(client)
 
     return run_async(main)
 
 
 def errors(world: Lab) -> str:
-    """What the server wrote on stderr."""
+    """The server's stderr."""
     return (world.tmp / "server.err").read_text()

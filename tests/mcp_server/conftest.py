@@ -1,7 +1,7 @@
-"""A server that many tests share: starting one costs half a second of processor time, for the import of the SDK alone.
+"""A server that many tests share: importing the SDK alone costs half a second of processor time.
 
-A test that uses it has a folder of its own in it, and must not depend on what others asked for. What is
-about starting or ending a server, or about what it remembers of earlier calls, starts one of its own.
+Each test has its own folder in it, and must not depend on the calls of other tests. A test about the start or the end
+of a server, or about what it remembers of earlier calls, starts its own.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from tests.support.lab import Lab
 
 
 class SharedServer:
-    """A running server, its lab and its client. ``folder`` is the current test's own, in the first root."""
+    """A running server, its lab and its client. ``folder`` belongs to the current test, and is in the first root."""
 
     def __init__(self, world: Lab, client: RawClient, root: Path, instructions: str) -> None:
         self.world, self.client, self.root, self.instructions = world, client, root, instructions
         self.folder, self._count = root, 0
 
     def reset(self) -> None:
-        """Begin another test: with a new folder, nothing heard and nothing asked for."""
+        """Begin another test, with a new folder and without earlier messages and calls."""
         self._count += 1
         self.folder = self.root / f"test{self._count}"
         self.folder.mkdir()
         self.play(Small())
         self.client.send("ping", id="reset")
-        self.client.wait_answer("reset")  # so that every message of an earlier test is passed by
+        self.client.wait_answer("reset")  # this drops every message of an earlier test
         self.world.standin.calls.clear()
         self.client.progress.clear()
 
     def play(self, script: Script) -> None:
-        """Give the back end another script."""
+        """Give the fake OpenAI another script."""
         self.world.standin.script = script
 
     def path(self, name: str) -> str:
@@ -46,16 +46,16 @@ class SharedServer:
         return str(self.folder / name)
 
     def call(self, tool: str, **arguments: Any) -> Any:
-        """The result of a call."""
+        """Call a tool and return the result."""
         return self.client.call(tool, **arguments)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no process but the server runs in this lab."""
+        """Whether only the server runs in this lab."""
         return checks.processes(self.world, wait=False) in ([], [self.client.server.pid])
 
     def assert_clean(self) -> None:
-        """Nothing is left of the calls: no temporary file and no process."""
+        """The calls left no temporary file and no process."""
         checks.until(lambda: self.is_idle, "Codex to end")
         assert self.world.leftovers == []
         assert checks.temporary(self.root) == []
@@ -63,10 +63,10 @@ class SharedServer:
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
-    """The server of this test process. After the last test it ends in silence when its stdin does.
+    """The server of this test process. After the last test, its stdin is closed and it ends without output.
 
     It has every option, and the user's home as its working folder: its roots are ``root`` and ``refs`` beside the lab;
-    it works on two calls at once, and has small previews.
+    it runs two calls at once, and has small previews.
     """
     folder = tmp_path_factory.mktemp("mcp")
     root, refs = folder / "root", folder / "refs"
@@ -85,7 +85,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedSe
 
 @pytest.fixture
 def server(shared_server: SharedServer) -> SharedServer:
-    """The shared server, with a folder for this test, and with nothing heard or asked for."""
+    """The shared server, with a folder for this test, and without earlier messages and calls."""
     assert shared_server.client.server.poll() is None, "an earlier test has ended the server"
     shared_server.reset()
     return shared_server

@@ -1,6 +1,6 @@
 """A client that writes and reads the protocol's lines of JSON itself.
 
-It is cheaper than the official SDK's client, and may do what a well-behaved client never does.
+It is cheaper than the official SDK's client, and can misbehave.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ LIMIT_SEC = 60
 
 
 class RawClient:
-    """A context: a server that was started with ``options``, and every line that it wrote on stdout (``lines``).
+    """A context manager with a server, started with ``options``, and the lines that it wrote to stdout (``lines``).
 
-    With ``reads=False`` nobody reads its stdout. ``cwd``: another working folder than the lab's.
+    With ``reads=False`` nobody reads its stdout. ``cwd`` replaces the lab's working folder.
     """
 
     def __init__(self, world: Lab, *options: str, reads: bool = True, cwd: Path | str | None = None) -> None:
         self.lines: list[bytes] = []
         self.progress: list[tuple[float, str]] = []
-        """The progress notifications that were passed by so far: seconds and words."""
+        """The progress notifications so far: seconds and text."""
         self._messages: queue.Queue[Any] = queue.Queue()
         self._next_id = 1000
         self.server = subprocess.Popen(
@@ -58,32 +58,32 @@ class RawClient:
         self.write(json.dumps(message | ({} if id is None else {"id": id})).encode() + b"\n")
 
     def send_initialize(self) -> None:
-        """Initialize as a client of 2025 does, without waiting for the answer."""
+        """Initialize with the protocol of 2025, without waiting for the answer."""
         about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
         self.send("initialize", about, id=0)
         self.send("notifications/initialized")
 
     def initialize(self) -> Any:
-        """The server's answer to ``initialize``."""
+        """Initialize, and return the server's answer."""
         self.send_initialize()
         return self.wait_answer(0)
 
     def start_call(self, tool: str, arguments: Any, *, id: Any) -> None:  # noqa: A002
-        """Call a tool, and ask for progress, without waiting for the answer."""
+        """Call a tool with progress notifications, without waiting for the answer."""
         self.send("tools/call", {"name": tool, "arguments": arguments, "_meta": {"progressToken": id}}, id=id)
 
     def call(self, tool: str, **arguments: Any) -> Any:
-        """The result of a call."""
+        """Call a tool and return the result."""
         self._next_id += 1
         self.start_call(tool, arguments, id=self._next_id)
         return self.wait_answer(self._next_id)["result"]
 
     def cancel(self, id: Any) -> None:  # noqa: A002
-        """Tell the server that nobody waits for a call any more."""
+        """Cancel a call."""
         self.send("notifications/cancelled", {"requestId": id, "reason": "the user said so"})
 
     def wait(self, wanted: Callable[[Any], object]) -> Any:
-        """The next message that is wanted; those before it are passed by."""
+        """Return the next message for which ``wanted`` is true; those before it are dropped."""
         while True:
             message = self._messages.get(timeout=LIMIT_SEC)
             if "progress" in message.get("params", {}):
@@ -92,32 +92,32 @@ class RawClient:
                 return message
 
     def wait_answer(self, id: Any = None) -> Any:  # noqa: A002
-        """The answer to the request with this id, or the next answer at all."""
+        """Return the answer to the request with this id, or without an id the next answer."""
         return self.wait(
             lambda message: "id" in message and "method" not in message and (id is None or message["id"] == id)
         )
 
-    def wait_progress(self, words: str) -> Any:
-        """The next word of progress that begins so."""
-        return self.wait(lambda message: message.get("params", {}).get("message", "").startswith(words))
+    def wait_progress(self, text: str) -> Any:
+        """Return the next progress notification whose message begins with ``text``."""
+        return self.wait(lambda message: message.get("params", {}).get("message", "").startswith(text))
 
     def close_stdin(self) -> None:
-        """Go away, as far as the server can see."""
+        """Disconnect."""
         assert self.server.stdin
         self.server.stdin.close()
 
     def wait_ended(self) -> tuple[int, str]:
-        """The exit code, and stderr, of a server that ends."""
+        """Wait until the server ends; returns its exit code and stderr."""
         code = self.server.wait(LIMIT_SEC)
         if self._reader.is_alive():
             self._reader.join(LIMIT_SEC)
         assert self.server.stderr
-        words = b"" if self.server.stderr.closed else self.server.stderr.read()
+        text = b"" if self.server.stderr.closed else self.server.stderr.read()
         for stream in (self.server.stdin, self.server.stdout, self.server.stderr):
             if stream:
-                with contextlib.suppress(BrokenPipeError):  # something was still to be written
+                with contextlib.suppress(BrokenPipeError):  # the buffer was not empty
                     stream.close()
-        return code, words.decode()
+        return code, text.decode()
 
     def _read(self) -> None:
         assert self.server.stdout
@@ -127,7 +127,7 @@ class RawClient:
 
 
 def texts(result: Any) -> str:
-    """The words of a call's result."""
+    """The text of a call's result."""
     return "\n".join(block["text"] for block in result["content"] if block["type"] == "text")
 
 

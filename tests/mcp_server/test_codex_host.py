@@ -1,4 +1,4 @@
-"""Codex as the host of the server, by what docs/mcp.md has to paste; and Codex below the server, which draws."""
+"""Codex as the host of the server, with the configuration of docs/mcp.md, and as the Codex that draws below it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALLS = [{"prompt": "a red fox", "out": "fox.png"}, {"prompt": "an owl", "out": 
 
 
 class Hosted(Small):
-    """The host's model calls our tool for two pictures; ours, below the server, draws foxes alone."""
+    """The host's model calls our tool for two pictures; the model below the server draws foxes only."""
 
     def __init__(self):
         self.offered, self.answers = [], []
@@ -48,7 +48,7 @@ class Hosted(Small):
 
 
 def run_host(world):
-    """Run ``codex exec`` with the page's configuration, and what it says on ``codex exec`` as well."""
+    """Run ``codex exec`` with the page's configuration, and its additions for ``codex exec``."""
     (config,) = [text for kind, text in CONFIGS if kind == "toml"]
     config = config.replace("/home/me/pictures", str(world.work)).replace('"codex-imagegen"', json.dumps(COMMAND))
     config = config.replace('"mcp", ', f'"mcp", "--codex", {json.dumps(str(builds.codex(world.version)))}, ')
@@ -65,7 +65,7 @@ def run_host(world):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_codex_as_host_gets_a_picture_and_is_told_of_a_failure(lab):
+def test_codex_as_host_gets_a_picture_and_a_failure(lab):
     script = Hosted()
     world = lab(script=script)
     run_host(world)

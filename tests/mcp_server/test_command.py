@@ -1,4 +1,4 @@
-"""The command itself: without its extra, on a terminal, and what it imports."""
+"""The command: without its extra, on a terminal, and what it imports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.lab import COMMAND
 
 WITHOUT = """
 import sys
-sys.modules[{name!r}] = None  # as where it is not installed
+sys.modules[{name!r}] = None  # as if it were not installed
 sys.argv = ["codex-imagegen", *{arguments!r}]
 from codex_imagegen.__main__ import main
 main()

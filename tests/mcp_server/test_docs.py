@@ -1,4 +1,4 @@
-"""docs/mcp.md: its configurations for hosts start a server, and what it says of tools is true."""
+"""docs/mcp.md: its configurations for hosts start a server, and its statements about the tools are true."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ KEYS = {"mcpServers", "servers", "mcp_servers"}
 def servers():
     for kind, text in CONFIGS:
         config = json.loads(text) if kind == "json" else tomllib.loads(text)
-        ((key, found),) = config.items()
-        yield key, found["images"]
+        ((key, named_servers),) = config.items()
+        yield key, named_servers["images"]
 
 
 def test_page_has_a_configuration_for_each_host():

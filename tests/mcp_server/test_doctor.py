@@ -1,4 +1,4 @@
-"""The doctor as a tool: in a process of its own, so that it ends nothing that other calls have begun."""
+"""The doctor as a tool: it runs in its own process, so that it ends nothing that other calls started."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_doctor_while_a_picture_is_drawn_passes_and_leaves_it_alone(server):
     server.assert_clean()
 
 
-def test_doctor_without_login_reports_it_in_an_answer_that_is_no_error(server):
-    """Modules that lie in the working folder are not imported either."""
+def test_doctor_without_login_reports_it_in_an_answer_without_error(server):
+    """Nor are modules imported from the working folder."""
     home = Path(server.world.environment["HOME"])
     for name in ("click.py", "codex_imagegen.py"):
         (home / name).write_text(f"open({server.path('ran')!r}, 'w')")

@@ -1,4 +1,4 @@
-"""However a call or its client ends, no Codex is left behind; and a call that lasts says so."""
+"""However a call or its client ends, no Codex is left running; and a long call sends progress notifications."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOX = {"prompt": "a red fox", "out": "fox.png"}
 
 
 class Thinks(Small):
-    """The model thinks until ``free`` is set, and no picture is done before ``done`` is."""
+    """The model thinks until ``free`` is set, and draws until ``done`` is set."""
 
     def __init__(self):
         self.free, self.done = threading.Event(), threading.Event()
@@ -102,9 +102,9 @@ def test_cancelling_one_of_two_calls_leaves_the_other(server):
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    "stage", [pytest.param("at work", marks=MORE), pytest.param("starting", marks=MORE), "thinking"]
+    "stage", [pytest.param("running", marks=MORE), pytest.param("starting", marks=MORE), "thinking"]
 )
-def test_client_that_goes_away_ends_server_codex_and_doctor(lab, stage):
+def test_client_that_disconnects_ends_server_codex_and_doctor(lab, stage):
     world = lab(script=Thinks())
     with RawClient(world) as wire:
         wire.initialize()
@@ -112,7 +112,7 @@ def test_client_that_goes_away_ends_server_codex_and_doctor(lab, stage):
         wire.start_call("generate_image", {"prompt": "an owl", "count": 2}, id=2)
         wire.wait_progress(stage)
         wire.start_call("doctor", {}, id=3)
-        wire.wait_progress("at work")
+        wire.wait_progress("running")
         wire.close_stdin()
         assert wire.wait_ended() == (0, "")
     assert_nothing_made(world)
@@ -140,16 +140,16 @@ def test_signal_ends_server_whose_stdin_is_open(lab, signum, code, busy):
             wire.start_call("generate_image", FOX, id=1)
             wire.wait_progress("thinking")
         wire.server.send_signal(signum)
-        exit_code, words = wire.wait_ended()
+        exit_code, message = wire.wait_ended()
     assert exit_code == code
-    assert words.count("\n") == 1
-    assert words.startswith("codex-imagegen: ")
+    assert message.count("\n") == 1
+    assert message.startswith("codex-imagegen: ")
     assert_nothing_made(world)
 
 
 @pytest.mark.real
 def test_client_that_closes_only_its_reading_end_ends_server_and_codex(lab):
-    """It keeps stdin open, and is gone nevertheless: the next word of progress finds nobody."""
+    """It keeps stdin open, but the next progress notification can't be written."""
     script = Thinks()
     world = lab(script=script)
     with RawClient(world, reads=False) as wire:
@@ -165,8 +165,8 @@ def test_client_that_closes_only_its_reading_end_ends_server_and_codex(lab):
 
 
 @pytest.mark.real
-def test_progress_tells_each_step_with_growing_time(server):
-    """Each lasts until it was heard of: of steps that follow each other at once, only the last is told."""
+def test_progress_reports_each_step_with_growing_time(server):
+    """Each step lasts until it was reported: of steps in quick succession, only the last one is."""
     script = Thinks()
     server.play(script)
     server.client.start_call("generate_image", {"prompt": "a red fox", "out": server.path("fox.png")}, id="fox")
@@ -174,23 +174,23 @@ def test_progress_tells_each_step_with_growing_time(server):
         server.client.wait_progress(step)
         end.set()
     assert not server.client.wait_answer("fox")["result"]["isError"]
-    heard = server.client.progress
-    elapsed = [seconds for seconds, _words in heard]
+    progress = server.client.progress
+    elapsed = [seconds for seconds, _message in progress]
     assert elapsed == sorted(set(elapsed))
-    steps = [words.partition(",")[0] for _seconds, words in heard]
-    assert steps[0] == "at work"
-    assert json.dumps(heard[-1]).isascii()
+    steps = [message.partition(",")[0] for _seconds, message in progress]
+    assert steps[0] == "running"
+    assert json.dumps(progress[-1]).isascii()
 
 
 def test_progress_is_repeated_while_a_step_lasts(monkeypatch):
     """Many clients end a call that was silent for a minute."""
-    assert worker.BEAT_SEC <= 10
-    monkeypatch.setattr(worker, "BEAT_SEC", 0.02)
-    heard, enough = [], threading.Event()
+    assert worker.HEARTBEAT_SEC <= 10
+    monkeypatch.setattr(worker, "HEARTBEAT_SEC", 0.02)
+    steps, enough = [], threading.Event()
 
-    async def note(_elapsed, message):
-        heard.append(message.partition(",")[0])
-        if heard.count(heard[-1]) > 2 and heard[-1] != heard[0]:
+    async def progress(_elapsed, message):
+        steps.append(message.partition(",")[0])
+        if steps.count(steps[-1]) > 2 and steps[-1] != steps[0]:
             enough.set()
 
     def work(_interrupt, tell):
@@ -198,10 +198,10 @@ def test_progress_is_repeated_while_a_step_lasts(monkeypatch):
         return enough.wait(60)
 
     async def main():
-        return await worker.run_work(work, note, anyio.CapacityLimiter(1))
+        return await worker.run_work(work, progress, anyio.CapacityLimiter(1))
 
     assert client.run_async(main) is True
-    assert [step for step, _ in itertools.groupby(heard)] == ["at work", heard[-1]]
+    assert [step for step, _ in itertools.groupby(steps)] == ["running", steps[-1]]
 
 
 @pytest.mark.every_build

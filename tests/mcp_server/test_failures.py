@@ -1,30 +1,30 @@
-"""What a call is refused or fails with: an error of the tool, with its code, its sentence, and what to do next."""
+"""A refused or failed call is an error of the tool, with its code, its message, and what to do next."""
 
 from __future__ import annotations
 
 import jsonschema
 import pytest
 
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 from tests.mcp_server.client import run_async
 from tests.mcp_server.raw_client import texts
 from tests.support import scripts
 from tests.support.checks import KEYS, Small, made
 
-SCHEMA = jsonschema.Draft202012Validator(KINDS["result"].schema("result"))
+SCHEMA = jsonschema.Draft202012Validator(load_schemas()["result"])
 
 
-def assert_refused(answer, code, *words, spent=False):
-    found = answer["structuredContent"]
-    SCHEMA.validate(found)
-    error = found["error"]
+def assert_refused(answer, code, *excerpts, spent=False):
+    envelope = answer["structuredContent"]
+    SCHEMA.validate(envelope)
+    error = envelope["error"]
     assert answer["isError"]
-    assert list(found)[: len(KEYS)] == KEYS
-    assert (error["code"], error["spent"], len(found["images"])) == (code, spent, 0), answer
+    assert list(envelope)[: len(KEYS)] == KEYS
+    assert (error["code"], error["spent"], len(envelope["images"])) == (code, spent, 0), answer
     assert texts(answer).startswith(f"{code}: ")
     assert texts(answer).isprintable() or "\n" in texts(answer)
-    for word in words:
-        assert word in texts(answer), texts(answer)
+    for excerpt in excerpts:
+        assert excerpt in texts(answer), texts(answer)
 
 
 CASES = [
@@ -51,16 +51,16 @@ CASES = [
     ("edit_image", {"prompt": "a", "refs": ["no.png"]}, "ref-missing", "no.png"),
     ("edit_image", {"prompt": "a", "refs": ["."]}, "ref-not-image", "not a file"),
     ("edit_image", {"prompt": "a", "refs": ["there.png"] * 6}, "usage", "at most 5"),
-    ("recover_image", {"thread_id": "/etc/passwd"}, "usage", "no thread_id"),
-    ("recover_image", {"thread_id": "rollout.jsonl"}, "usage", "no thread_id"),
+    ("recover_image", {"thread_id": "/etc/passwd"}, "usage", "is not a thread_id"),
+    ("recover_image", {"thread_id": "rollout.jsonl"}, "usage", "is not a thread_id"),
     ("recover_image", {"thread_id": "0199a213-81c0-7800-8aa1-bbab2a035a53"}, "session-missing", "no session"),
 ]
 
 
 def test_wrong_arguments_are_refused_before_anything_is_spent(server):
     (server.root / "there.png").write_bytes(made("there"))
-    for tool, arguments, code, words in CASES:
-        assert_refused(server.call(tool, **arguments), code, words, "Nothing was spent")
+    for tool, arguments, code, excerpt in CASES:
+        assert_refused(server.call(tool, **arguments), code, excerpt, "Nothing was spent")
     assert server.world.standin.calls == []
     assert (server.root / "there.png").read_bytes() == made("there")
 
@@ -83,7 +83,7 @@ def test_usage_limit_says_when_it_ends(server):
 
 
 @pytest.mark.real
-def test_timeout_says_which_tool_to_call_with_which_thread(server):
+def test_timeout_names_the_tool_and_the_thread(server):
     server.play(scripts.NeverAnswers())
     answer = server.call("generate_image", prompt="a red fox", timeout_sec=3)
     assert_refused(answer, "timeout", "if a picture was made after all: call recover_image with thread_id", spent=None)
@@ -106,20 +106,19 @@ class OneOnly(Small):
 def test_one_failure_of_two_pictures_keeps_the_other(server):
     server.play(OneOnly())
     answer = server.call("generate_image", prompt="a red fox", out=server.path("fox.png"), count=2)
-    found = answer["structuredContent"]
+    envelope = answer["structuredContent"]
     assert not answer["isError"]
-    assert found["ok"] is False
-    assert len(found["failures"]) == len(found["images"]) == 1
+    assert envelope["ok"] is False
+    assert len(envelope["failures"]) == len(envelope["images"]) == 1
     assert "1 of 2 pictures made" in texts(answer)
     assert "codex-imagegen recover" not in str(answer)
 
 
 def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch):
-    """In this process: the installed command has none that could be shown."""
-
+    """In this process, as the installed command has no defect to show."""
     from codex_imagegen import generation
     from codex_imagegen.cli import console
-    from codex_imagegen.mcp_server.calls import Calls
+    from codex_imagegen.mcp_server.calls import CallHandler
     from codex_imagegen.mcp_server.settings import Settings
 
     world = lab(offline=True)
@@ -133,7 +132,7 @@ def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch
         pass
 
     async def main():
-        calls = Calls(Settings((str(world.work),), (str(world.work),)), console.save_traceback)
+        calls = CallHandler(Settings((str(world.work),), (str(world.work),)), console.save_traceback)
         return await calls.answer("generate_image", {"prompt": "a"}, silent)
 
     monkeypatch.setattr(generation, "generate", broken)
@@ -142,7 +141,7 @@ def test_defect_is_reported_as_internal_with_its_traceback_kept(lab, monkeypatch
 
 
 def test_offered_backend_without_its_token_fails_as_runcomfy_auth(server):
-    """The request gets as far as that, and nothing is sent."""
+    """The request reaches the backend, and nothing is sent."""
     answer = server.call("generate_image", prompt="a red fox", backend="runcomfy")
     assert_refused(answer, "runcomfy-auth", "runcomfy login")
     assert answer["structuredContent"]["backend"] == "runcomfy"

@@ -1,4 +1,4 @@
-"""Where a model may have pictures written and read: in the folders that the server's owner named."""
+"""A model may have pictures written and read only in the folders that the server's owner named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ THREAD = "0199a213-81c0-7800-8aa1-bbab2a035a53"
 
 @pytest.fixture
 def outside(server, tmp_path):
-    """A folder that is in no root; references are in the test's folder, and in that for references."""
+    """A folder outside the roots; there are references in it, in the test's folder and in the folder for references."""
     refs = server.root.parent / "refs"
     for folder in (server.folder, refs, tmp_path / "outside"):
         folder.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def test_paths_inside_the_roots_are_written_and_read(server, outside):
 
 
 class Swaps(Small):
-    """While the picture is drawn, somebody puts a link where its folder would be."""
+    """While the picture is drawn, a link is created in the place of its folder."""
 
     def __init__(self, link, target):
         self.link, self.target = link, target
@@ -63,7 +63,7 @@ class Swaps(Small):
 
 
 @pytest.mark.real
-def test_link_that_is_made_while_codex_draws_is_not_followed(server, tmp_path):
+def test_link_that_is_created_while_codex_draws_is_not_followed(server, tmp_path):
     (tmp_path / "outside").mkdir()
     server.play(Swaps(server.folder / "new", tmp_path / "outside"))
     answer = server.call("generate_image", prompt="a red fox", out=server.path("new/fox.png"))
@@ -78,9 +78,9 @@ def test_link_that_is_made_while_codex_draws_is_not_followed(server, tmp_path):
 
 
 WRONG_OPTIONS = [
-    (("--root", "none"), "--root 'none' is no folder"),
-    (("--root", ""), "--root '' is no folder"),
-    (("--ref-root", "none"), "--ref-root 'none' is no folder"),
+    (("--root", "none"), "--root 'none' is not a folder"),
+    (("--root", ""), "--root '' is not a folder"),
+    (("--ref-root", "none"), "--ref-root 'none' is not a folder"),
     (("--backend", "other"), "no backend 'other'"),
     (("--preview-kb", "-1"), "--preview-kb can't be -1"),
     (("--jobs", "0"), "--jobs can't be 0"),
@@ -89,15 +89,15 @@ WRONG_OPTIONS = [
 
 def test_wrong_option_is_a_usage_error(lab):
     world = lab(offline=True)
-    for arguments, words in WRONG_OPTIONS:
+    for arguments, message in WRONG_OPTIONS:
         done = world.call("mcp", *arguments)
         assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1), arguments
-        assert words in done.err
+        assert message in done.err
 
 
 @pytest.mark.parametrize("where", ["/", "HOME"])
-def test_working_folder_that_bounds_nothing_is_refused_without_root(lab, where):
-    """With a root it is accepted: the shared server of the other tests has such a working folder."""
+def test_root_or_home_as_working_folder_is_refused_without_root_option(lab, where):
+    """With --root it is accepted: the shared server of the other tests has such a working folder."""
     world = lab(offline=True)
     folder = world.environment["HOME"] if where == "HOME" else where
     done = world.run_argv(["env", "-C", folder, COMMAND, "mcp"])
@@ -105,11 +105,11 @@ def test_working_folder_that_bounds_nothing_is_refused_without_root(lab, where):
     assert "--root DIR" in done.err
 
 
-def test_folder_whose_name_is_no_text_is_refused_at_start(lab):
-    """Its bytes would be in every path of an answer, and no message can say them."""
+def test_folder_whose_name_is_not_unicode_is_refused_at_start(lab):
+    """Its bytes would be in every path of an answer, and no message can contain them."""
     world = lab(offline=True)
     folder = world.work / "f\udcff"
     folder.mkdir()
     done = world.run("mcp", "--root", str(folder))
     assert (done.code, done.out) == (2, b"")
-    assert "is no Unicode text" in done.err
+    assert "is not Unicode text" in done.err

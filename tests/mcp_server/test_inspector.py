@@ -1,4 +1,4 @@
-"""The server as MCP Inspector sees it: another client, in another language, with opinions on schemas."""
+"""The server with MCP Inspector: another client, in another language, with strict checks of schemas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.real, pytest.mark.ci]
 def test_tools_pass_the_inspectors_strict_check(lab, era):
     done = inspector.run(lab(), "--method", "tools/list", "--strict", "--protocol-era", era)
     assert done.code == 0, done
-    assert "schema" not in done.err.lower()  # it names what a host may stumble over
+    assert "schema" not in done.err.lower()  # it would name what a host may reject
     names = [tool["name"] for tool in inspector.answer(done)["tools"]]
     assert names[:3] == ["generate_image", "edit_image", "recover_image"]
 

@@ -1,4 +1,4 @@
-"""Pictures through the tools of a real server, with the real Codex."""
+"""Pictures through the tools of a real server and the real Codex."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_official_client_gets_path_preview_and_json_object(lab, mode):
         world, lambda server: server.call_tool("generate_image", {"prompt": "a red fox", "out": "a/fox.png"}), mode=mode
     )
     path = world.work / "a" / "fox.png"
-    words, preview = answer.content
+    text, preview = answer.content
     assert not answer.is_error
-    assert words.text.splitlines()[0] == str(path)
+    assert text.text.splitlines()[0] == str(path)
     assert path.read_bytes() == made("a red fox")
     assert list(answer.structured_content)[: len(KEYS)] == KEYS
     assert answer.structured_content["images"][0]["path"] == str(path)
-    assert answer.structured_content["thread_id"] in words.text
+    assert answer.structured_content["thread_id"] in text.text
     assert (preview.mime_type, base64.b64decode(preview.data)) == ("image/png", made("a red fox"))
     assert checks.tool_prompts(world) == ["a red fox"]
     checks.assert_clean(world)
@@ -89,7 +89,7 @@ def test_preview_limit_of_zero_gives_no_preview(tmp_path, limit, kinds):
     (tmp_path / "fox.png").write_bytes(data)
     image = ImageInfo(str(tmp_path / "fox.png"), "png", 160, 160, len(data), hashlib.sha256(data).hexdigest())
     settings = Settings((str(tmp_path),), (str(tmp_path),), preview_kb=limit)
-    answer = results.of_result(Result(ok=True, backend="codex", images=(image,)), settings)
+    answer = results.format_result(Result(ok=True, backend="codex", images=(image,)), settings)
     assert [block.type for block in answer.content] == kinds
 
 
@@ -99,9 +99,9 @@ def test_several_images_with_options_are_made_and_reported_one_by_one(server):
     assert any("picture 2 of 2" in message for _seconds, message in server.client.progress)
     assert texts(answer).splitlines()[:2] == [server.path(f"fox-{number}.webp") for number in (1, 2)]
     assert len(images(answer)) == 2
-    found = answer["structuredContent"]
-    assert [(image["width"], image["format"]) for image in found["images"]] == [(64, "webp")] * 2
-    assert {warning["code"] for warning in found["warnings"]} >= {"alpha-missing"}
+    envelope = answer["structuredContent"]
+    assert [(image["width"], image["format"]) for image in envelope["images"]] == [(64, "webp")] * 2
+    assert {warning["code"] for warning in envelope["warnings"]} >= {"alpha-missing"}
     assert "warning: " in texts(answer)
     server.assert_clean()
 
@@ -114,7 +114,7 @@ def test_out_omitted_gets_a_name_in_the_root(server):
 
 
 class Holds(Small):
-    """No picture comes before the test lets them."""
+    """No picture is done before ``free`` is set."""
 
     def __init__(self):
         self.free = threading.Event()
@@ -124,14 +124,14 @@ class Holds(Small):
         return super().draw(prompt)
 
 
-def test_call_above_jobs_limit_waits_for_its_turn_and_says_so(server):
+def test_call_above_jobs_limit_waits_for_its_turn_and_reports_it(server):
     script = Holds()
     server.play(script)
     wire = server.client
     for number in range(3):
         wire.start_call("generate_image", {"prompt": "a fox", "out": server.path(f"{number}.png")}, id=number)
-        wire.wait_progress("waiting for its turn" if number == 2 else "at work")
+        wire.wait_progress("waiting for its turn" if number == 2 else "running")
     script.free.set()
-    ended = [wire.wait_answer() for _ in range(3)]
-    assert {answer["id"]: answer["result"]["isError"] for answer in ended} == dict.fromkeys(range(3), False)
+    answers = [wire.wait_answer() for _ in range(3)]
+    assert {answer["id"]: answer["result"]["isError"] for answer in answers} == dict.fromkeys(range(3), False)
     assert sorted(path.name for path in server.folder.iterdir()) == ["0.png", "1.png", "2.png"]

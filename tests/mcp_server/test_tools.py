@@ -1,4 +1,4 @@
-"""What a model is told: exact schemas, the command's own names, and nothing that it may not choose."""
+"""The tools as a model sees them: exact schemas, the command's names, and nothing that it may not choose."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import pytest
 
 from codex_imagegen import api, options
 from codex_imagegen.mcp_server.settings import Settings
-from codex_imagegen.mcp_server.tools import INSTRUCTIONS, tools
+from codex_imagegen.mcp_server.tools import INSTRUCTIONS, build_tools
 
 ROOTS = ("/root-of-pictures",), ("/root-of-pictures", "/more")
 OWNERS = {"codex_home", "codex", "codex_args", "jobs", "full_turn", "skip_existing", "on_event", "interrupt"}
-"""What is for the server's owner to say, or makes no sense in a call."""
+"""Options that belong to the server's owner, or make no sense in a call."""
 
 
-def named(settings):
-    return {tool.name: tool for tool in tools(settings)}
+def tools_by_name(settings):
+    return {tool.name: tool for tool in build_tools(settings)}
 
 
 def test_arguments_of_tools_are_named_like_options():
-    found = named(Settings(*ROOTS, backends=("codex", "runcomfy")))
+    by_name = tools_by_name(Settings(*ROOTS, backends=("codex", "runcomfy")))
     look = api.Options.__annotations__.keys() - OWNERS
-    assert found["generate_image"].input_schema["properties"].keys() == look | {"prompt"}
-    assert found["edit_image"].input_schema["properties"].keys() == look | {"prompt", "refs"}
+    assert by_name["generate_image"].input_schema["properties"].keys() == look | {"prompt"}
+    assert by_name["edit_image"].input_schema["properties"].keys() == look | {"prompt", "refs"}
     assert look < options.TYPES.keys()
 
 
-def test_paid_backend_is_offered_only_when_the_owner_said_so():
-    assert "backend" not in named(Settings(*ROOTS))["generate_image"].input_schema["properties"]
-    found = named(Settings(*ROOTS, backends=("codex", "runcomfy")))["generate_image"].input_schema
-    assert found["properties"]["backend"]["enum"] == ["codex", "runcomfy"]
+def test_paid_backend_is_offered_only_by_setting():
+    assert "backend" not in tools_by_name(Settings(*ROOTS))["generate_image"].input_schema["properties"]
+    schema = tools_by_name(Settings(*ROOTS, backends=("codex", "runcomfy")))["generate_image"].input_schema
+    assert schema["properties"]["backend"]["enum"] == ["codex", "runcomfy"]
 
 
-@pytest.mark.parametrize("tool", tools(Settings(*ROOTS)), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", build_tools(Settings(*ROOTS)), ids=lambda tool: tool.name)
 def test_schema_is_exact_and_describes_every_argument(tool):
     jsonschema.Draft202012Validator.check_schema(tool.input_schema)
     assert tool.input_schema["additionalProperties"] is False
@@ -44,19 +44,19 @@ def test_schema_is_exact_and_describes_every_argument(tool):
 
 
 @pytest.mark.parametrize(
-    ("words", "name"),
+    ("excerpt", "name"),
     [
         ("30 to 90 seconds", "generate_image"), ("quota", "generate_image"), ("word for word", "generate_image"),
         ("edit_image", "generate_image"), ("recover_image before you try again", "generate_image"),
         ("image 1, image 2", "edit_image"), ("in the order of refs", "edit_image"), ("no quota", "recover_image"),
     ],
 )  # fmt: skip
-def test_description_says_what_an_agent_must_know(words, name):
-    assert words in named(Settings(*ROOTS))[name].description
+def test_description_says_what_an_agent_must_know(excerpt, name):
+    assert excerpt in tools_by_name(Settings(*ROOTS))[name].description
     assert "recover_image" in INSTRUCTIONS
 
 
 def test_descriptions_name_the_folders():
-    found = named(Settings(*ROOTS))["edit_image"].input_schema["properties"]
-    assert "/root-of-pictures or /more" in found["refs"]["description"]
-    assert "/more" not in found["out"]["description"]
+    properties = tools_by_name(Settings(*ROOTS))["edit_image"].input_schema["properties"]
+    assert "/root-of-pictures or /more" in properties["refs"]["description"]
+    assert "/more" not in properties["out"]["description"]

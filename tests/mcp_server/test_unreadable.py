@@ -1,4 +1,4 @@
-"""Requests that no JSON of well-formed Unicode can say: each gets its answer, and the server lives on."""
+"""Requests that are not valid Unicode or JSON-RPC: each is answered, and the server goes on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOOL_ERRORS = [
     CALL % (5, "edit_image", f'"prompt": "a fox", "refs": ["a.png", {HALF}]'),
     CALL % (6, "recover_image", f'"thread_id": {HALF}'),
     CALL % (7, "doctor", f'"x": {HALF}'),
-    CALL % (8, "generate_image", '"prompt": "a\udcff fox"'),  # a byte that is no UTF-8
+    CALL % (8, "generate_image", '"prompt": "a\udcff fox"'),  # a byte that is not UTF-8
     CALL % (r'"\ud800"', "generate_image", f'"prompt": {HALF}'),
     CALL % (r'"id \ud800"', "generate_image", '"prompt": "a fox"'),
 ]
@@ -62,14 +62,14 @@ def request_id(line: str):
 
 
 def ask(wire: RawClient, line: str):
-    """The answer to a line."""
+    """Send a line, and return the answer."""
     wire.write(line.encode(errors="surrogateescape") + b"\n")
     return wire.wait_answer()
 
 
 @pytest.mark.parametrize("first", ["initialize", pytest.param("ping", marks=pytest.mark.every_build)])
 def test_unreadable_requests_are_answered_and_stdout_has_only_the_protocol(lab, first):
-    """Whatever comes in, and whatever Codex says: each line is a message, nothing is spent, and stderr is silent."""
+    """Whatever the input, and whatever Codex says: each line is a message, nothing is spent, and stderr is empty."""
     world = lab(script=scripts.RateLimits())
     with RawClient(world) as wire:
         assert ask(wire, json.dumps({"jsonrpc": "2.0", "id": 1, "method": first, "params": {"a": "\ud800"}}))["error"]
@@ -81,7 +81,7 @@ def test_unreadable_requests_are_answered_and_stdout_has_only_the_protocol(lab, 
         assert ask(wire, '{"jsonrpc": "2.0", "id": 99, "method": "ping"}') == {
             "jsonrpc": "2.0", "id": 99, "result": {},
         }  # fmt: skip
-        answers = odd_answers(wire)
+        answers = unusual_answers(wire)
         assert world.standin.calls == []
         assert list(world.work.iterdir()) == []
         paid = wire.call("generate_image", prompt="a fox", backend="runcomfy")
@@ -90,7 +90,7 @@ def test_unreadable_requests_are_answered_and_stdout_has_only_the_protocol(lab, 
         wire.close_stdin()
         assert wire.wait_ended() == (0, "")
     for line in wire.lines:
-        if b"\\ud800" not in line:  # the id of the request, which the client itself has chosen
+        if b"\\ud800" not in line:  # the id of the request, which the client chose
             jsonrpc_message_adapter.validate_json(line, by_name=False)
     assert len(answers[1]["result"]["tools"]) >= 3
     assert "error" in answers[2]
@@ -114,8 +114,8 @@ def assert_unreadable_answered(wire: RawClient):
         assert ask(wire, line)["id"] is None, line[:80]
 
 
-def odd_answers(wire: RawClient):
-    """The answers, by their ids, to requests that are readable and odd."""
+def unusual_answers(wire: RawClient):
+    """The answers, by id, to requests that are readable but unusual."""
     wire.write(
         b'{"jsonrpc": "2.0", "id": 7}\n{"jsonrpc": "2.0", "id": {}, "method": "tools/list"}\n' + b"x" * 100_000 + b"\n"
     )
@@ -143,8 +143,8 @@ def test_answer_with_half_a_surrogate_pair_can_be_sent():
     settings = Settings(("/tmp",), ("/tmp",))
     error = SessionMissing("no session in '/tmp/\udcff'", hint="\ud800")
     for answer in (
-        results.of_error(error, settings),
-        results.of_checkup(
+        results.format_error(error, settings),
+        results.format_doctor_report(
             {"ok": False, "checks": [{"status": "fail", "name": "\ud800", "message": "x", "hint": None}]}
         ),
     ):

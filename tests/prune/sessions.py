@@ -1,4 +1,4 @@
-"""Homes with sessions of ours and of others, written by hand, on which the command is run without a Codex."""
+"""Hand-written sessions of our own runs and of others, for tests without a Codex."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.support.lab import Lab
 DAY = 86_400
 
 
-def write_ours(world: Lab, *records: Any, days: float = 60, end: bool = True, **meta: Any) -> Path:
-    """A session as our runs leave it; ``meta`` is what its first record says otherwise.
+def write_own_session(world: Lab, *records: Any, days: float = 60, end: bool = True, **meta: Any) -> Path:
+    """Write a session as our runs leave it; ``meta`` changes its first record.
 
-    ``end`` False leaves the turn's end out, as a kill does; ``words`` are what the model was told as a developer.
+    ``end=False`` omits the end of the turn, as a kill does. ``instructions`` are the developer message.
     """
-    words = meta.pop("words", INSTRUCTIONS)
+    instructions = meta.pop("instructions", INSTRUCTIONS)
     at = time.time() - days * DAY
     thread = history.new_thread_id(at)
     first = {"cwd": f"/tmp/codex-imagegen-run-{uuid.uuid4().hex[:16]}", "source": "exec", **meta}
     turn = history.new_thread_id(at + 1)
     closing = [turn_end(turn)] if end else []
     path = world.history.rollout(
-        turn_start(turn), history.developer_message(words), *records, *closing, thread_id=thread, at=at
+        turn_start(turn), history.developer_message(instructions), *records, *closing, thread_id=thread, at=at
     )
     lines = path.read_bytes().split(b"\n")
     lines[0] = history.rollout_line(history.session_meta(first.pop("id", thread), **first))

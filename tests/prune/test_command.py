@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.prune.sessions import files, write_ours
+from tests.prune.sessions import files, write_own_session
 from tests.support import history, terminal
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
@@ -16,7 +16,7 @@ FOX = encoded(40, "fox")
 
 
 def test_prune_without_yes_removes_nothing(world):
-    write_ours(world, history.generated_image(FOX))
+    write_own_session(world, history.generated_image(FOX))
     before = files(world)
     done = world.run("prune")
     assert (done.code, done.err) == (0, "")
@@ -36,39 +36,39 @@ def test_prune_of_an_empty_or_missing_home_finds_nothing(world):
 
 
 def test_prune_prints_a_table_of_months_and_reasons(world):
-    at = [write_ours(world, history.generated_image(FOX), days=days) for days in (1, 2, 100)]
+    at = [write_own_session(world, history.generated_image(FOX), days=days) for days in (1, 2, 100)]
     world.history.saved(history.thread_of(at[0]), FOX)
     text = world.call("prune").text
     months = {time.strftime("%Y-%m", time.gmtime(time.time() - days * 86_400)) for days in (1, 2, 100)}
     assert all(month in text for month in months)
-    assert "stay            2  not old enough" in text
-    assert "may go          1" in text
+    assert "kept            2  not old enough" in text
+    assert "prunable        1" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_prune_with_json_prints_the_promised_object(world):
-    old, young = write_ours(world, history.generated_image(FOX), days=100), write_ours(world, days=3)
+    old, young = write_own_session(world, history.generated_image(FOX), days=100), write_own_session(world, days=3)
     folder = world.history.saved(history.thread_of(old), FOX)
-    room = old.stat().st_size + len(FOX)
+    size = old.stat().st_size + len(FOX)
     answer = world.call("prune", "--older-than", "2w", "--json").json
     assert list(answer) == [
         *KEYS, "dry_run", "older_than_sec", "keep_pictures", "total", "months", "kept", "prunable", "removed",
     ]  # fmt: skip
     assert (answer["schema"], answer["ok"], answer["older_than_sec"]) == (1, True, 14 * 86_400)
-    assert answer["total"]["bytes"] == room + young.stat().st_size
-    assert answer["prunable"] == {**answer["prunable"], "sessions": 1, "bytes": room}
+    assert answer["total"]["bytes"] == size + young.stat().st_size
+    assert answer["prunable"] == {**answer["prunable"], "sessions": 1, "bytes": size}
     assert [entry["sessions"] for entry in answer["months"]] == [1, 1]
     assert answer["kept"][0]["reason"] == "too-recent"
     began = time.strptime(answer["total"]["oldest"], "%Y-%m-%dT%H:%M:%SZ")
     assert abs(time.time() - 100 * 86_400 - time.mktime(began) + time.timezone) < 3600 * 3
     done = world.call("prune", "--yes", "--json").json
-    assert (done["dry_run"], done["removed"]["sessions"], done["removed"]["bytes"]) == (False, 1, room)
+    assert (done["dry_run"], done["removed"]["sessions"], done["removed"]["bytes"]) == (False, 1, size)
     assert not folder.exists()
     assert young.exists()
 
 
 @pytest.mark.parametrize("age", ["", "30", "d", "-1d", "30 d", "1e3d", "30m", "1d2h", "30d\n\x1b[2J", "9999999d"])
-def test_prune_with_an_age_that_is_none_fails_as_usage(world, age):
+def test_prune_with_an_invalid_age_fails_as_usage(world, age):
     done = world.call("prune", "--older-than", age, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert "\x1b" not in done.err
@@ -76,22 +76,22 @@ def test_prune_with_an_age_that_is_none_fails_as_usage(world, age):
 
 @pytest.mark.parametrize(("age", "goes"), [("0", True), ("2h", True), ("0.5d", True), ("3d", False), ("1W", False)])
 def test_prune_with_an_age_removes_what_is_older(world, age, goes):
-    write_ours(world, days=1)
+    write_own_session(world, days=1)
     assert world.call("prune", "--older-than", age, "--json").json["prunable"]["sessions"] == goes
 
 
 def test_prune_with_a_named_codex_that_is_missing_fails(world):
-    path = write_ours(world)
+    path = write_own_session(world)
     done = world.call("prune", "--yes", "--json", "--codex", "/nowhere/codex")
     assert (done.code, done.json["error"]["code"]) == (3, "codex-missing")
     assert path.exists()
 
 
 def test_prune_of_a_session_that_cannot_be_removed_reports_it_and_goes_on(world):
-    stuck, other = write_ours(world, days=90), write_ours(world)
+    stuck, other = write_own_session(world, days=90), write_own_session(world)
     folder = world.history.saved(history.thread_of(stuck), FOX)
     folder.rename(f"{folder}.gone")
-    folder.write_bytes(b"no folder")  # which can't be removed as one
+    folder.write_bytes(b"no folder")  # it can't be removed as a folder
     done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["ok"], done.json["error"]["code"]) == (1, False, "out-unwritable")
     (failure,) = done.json["failures"]
@@ -101,11 +101,11 @@ def test_prune_of_a_session_that_cannot_be_removed_reports_it_and_goes_on(world)
     assert done.err.count("\n") == 1
 
 
-# At a terminal
+# On a terminal
 
 
 def at_terminal(world, *arguments, answer=None):
-    """Exit code and screen of a person who answers the question."""
+    """Exit code and screen after this answer to the question."""
     reply = None if answer is None else (b"[y/N]", answer)
     environment = {**world.environment, "TERM": "xterm"}
     session = terminal.run(terminal.SILENT, [COMMAND, "prune", *arguments], env=environment, reply=reply)
@@ -113,7 +113,7 @@ def at_terminal(world, *arguments, answer=None):
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "gone", "said"),
+    ("answer", "code", "gone", "message"),
     [
         (b"y\n", 0, True, "removed 1 session,"),
         (b"n\n", 0, False, "nothing was removed"),
@@ -122,22 +122,22 @@ def at_terminal(world, *arguments, answer=None):
         (b"\x03", 130, False, "interrupted; nothing was removed"),
     ],
 )
-def test_prune_on_a_terminal_asks_and_obeys_the_answer(world, answer, code, gone, said):
-    path = write_ours(world, history.generated_image(FOX))
+def test_prune_on_a_terminal_asks_and_obeys_the_answer(world, answer, code, gone, message):
+    path = write_own_session(world, history.generated_image(FOX))
     ended, shown = at_terminal(world, answer=answer)
     assert "Remove 1 session, its rollout and pictures" in shown
     assert (ended, path.exists()) == (code, not gone), shown
-    assert said in shown
+    assert message in shown
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["--older-than", "1y"]])
 def test_prune_with_json_or_nothing_to_remove_asks_nothing(world, arguments):
-    path = write_ours(world)
+    path = write_own_session(world)
     ended, shown = at_terminal(world, *arguments, answer=b"y\n")
     assert (ended, path.exists(), "[y/N]" in shown) == (0, True, False)
 
 
 def test_prune_with_yes_asks_nothing(world):
-    path = write_ours(world)
+    path = write_own_session(world)
     ended, shown = at_terminal(world, "--yes")
     assert (ended, path.exists(), "[y/N]" in shown) == (0, False, False)

@@ -13,8 +13,7 @@ from unittest import mock
 import pytest
 
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.prune import delete, policy
-from codex_imagegen.prune import run as story
+from codex_imagegen.prune import delete, policy, run
 from tests.support import builds, checks
 from tests.support.checks import Small, until
 from tests.support.codex_sessions import fork, generate, run_codex, threads, with_pictures
@@ -27,7 +26,7 @@ DELETES = (0, 141)
 
 
 def prune(world, *arguments, days=40):
-    """The command as it will end in so many days."""
+    """Run the command with the clock this many days ahead."""
     with _later(days):
         return world.call("prune", *arguments)
 
@@ -47,11 +46,11 @@ def _later(days):
 
 
 def named_in_databases(world, thread):
-    """The tables of Codex's databases in which a thread is still named."""
+    """The tables of Codex's databases that still name a thread."""
     found = []
     for path in sorted(world.home.glob("*.sqlite")):
         if path.name.startswith("logs"):
-            continue  # a log of what happened, the deletion too
+            continue  # a log, which also records the deletion
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             for (table,) in database.execute("select name from sqlite_master where type = 'table'").fetchall():
                 rows = database.execute(f'select * from "{table}"').fetchall()
@@ -60,13 +59,13 @@ def named_in_databases(world, thread):
 
 
 def kept(done):
-    """How many sessions stay for which reason."""
+    """The number of kept sessions by reason."""
     return {entry["reason"]: entry["sessions"] for entry in done.json["kept"]}
 
 
 @pytest.mark.parametrize("version", checks.every_build())
 def test_prune_removes_our_runs_and_keeps_every_other_session(lab, version):
-    """Kept: the user's own, also one in a folder named as ours are, and those that were continued or forked."""
+    """Kept: sessions of the user, also in a folder with a name like ours, and continued or forked ones."""
     world, name = lab(version, script=Small()), "codex-imagegen-run-0123456789abcdef"
     fox, owl, boat = generate(world, "a red fox", "an owl", "a boat")
     theirs = {run_codex(world, "a picture of a boat"), run_codex(world, "a boat", folder=name)}
@@ -105,7 +104,7 @@ def test_prune_with_keep_pictures_keeps_what_recover_needs(lab, version):
         assert threads(world) == set()
         back = call("recover", fox, "--out", "back.png", environment=world.environment, folder=world.work)
         assert (back.code, (world.work / "back.png").read_bytes()) == (0, checks.made("a red fox"))
-    else:  # these builds save no file: the rollout is all there is
+    else:  # these builds save no file: the rollout has the only copy
         assert (done.code, kept(done)) == (0, {"only-copy": 1})
         assert threads(world) == {fox}
 
@@ -116,15 +115,15 @@ def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_
     fox, owl = generate(world, "a red fox", "an owl")
     monkeypatch.setattr(policy, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     options = {"interrupt": Interrupt(), "tell": lambda *_: None, "environment": world.environment}
-    found = story.look(0, keep_pictures=False, **options)
+    found = run.look(0, keep_pictures=False, **options)
     forked = fork(world, fox)
-    done = story.remove(found, codex=str(builds.codex(world.version)), **options)
-    assert [own.thread_id for own in done.removed] == [owl]
-    assert [own.thread_id for own, _error in done.failures] == [fox]
+    done = run.remove(found, codex=str(builds.codex(world.version)), **options)
+    assert [session.thread_id for session in done.removed] == [owl]
+    assert [session.thread_id for session, _error in done.failures] == [fox]
     assert (done.error.exit_code, done.error.code) == (1, "codex-failed")
     assert "1 of 2 sessions could not be removed" in done.error.message
     assert threads(world) == {fox, forked}
-    assert fox in with_pictures(world)  # what is kept is kept whole
+    assert fox in with_pictures(world)  # a kept session keeps its pictures
     assert owl not in with_pictures(world)
 
 
@@ -135,13 +134,13 @@ def test_prune_with_a_signal_ends_between_two_sessions(lab, monkeypatch):
     monkeypatch.setattr(delete, "FINISH_SEC", 60.0)
     monkeypatch.setattr(policy, "time", SimpleNamespace(time=lambda: time.time() + DAY))
     interrupt = Interrupt()
-    found = story.look(0, keep_pictures=False, interrupt=interrupt, tell=lambda *_: None, environment=world.environment)
-    done = story.remove(
+    found = run.look(0, keep_pictures=False, interrupt=interrupt, tell=lambda *_: None, environment=world.environment)
+    done = run.remove(
         found, codex=str(builds.codex(world.version)), interrupt=interrupt, environment=world.environment,
         tell=lambda _what, number: interrupt.set(15) if number == 1 else None,
     )  # fmt: skip
     assert (done.error.code, done.error.exit_code) == ("interrupted", 143)
-    assert "when 1 of 2 sessions" in done.error.message
+    assert "after 1 of 2 sessions" in done.error.message
     assert threads(world) == with_pictures(world) == {ours[-1]}
 
 
@@ -153,12 +152,12 @@ class Slow(Small):
 def test_prune_keeps_a_run_at_work_and_one_that_was_killed_until_its_folder_is_gone(lab, version):
     world = lab(version, script=Slow())
     run = world.start("--prompt", "a red fox", "--out", "fox.png")
-    until(lambda: world.standin.to("/responses"), "the model")
+    until(lambda: world.standin.calls_to("/responses"), "the model")
     assert kept(prune(world, "--older-than", "0", "--yes", "--json", days=0)) == {"running": 1}
     assert len(threads(world)) == 1
     run.kill()
     run.communicate(timeout=30)
-    assert kept(prune(world, "--yes", "--json")) == {"running": 1}  # by the Codex that was left behind
+    assert kept(prune(world, "--yes", "--json")) == {"running": 1}  # by the Codex that is still running
     for process in checks.processes(world, wait=False):
         checks.end(process)
     until(lambda: kept(prune(world, "--yes", "--json")) == {"unfinished": 1}, "Codex to let go of its lock")
@@ -199,7 +198,7 @@ delete._remove_pictures = hold
 from codex_imagegen.__main__ import main
 main()
 """
-"""``prune``, held where Codex has deleted its second session, whose pictures are still there."""
+"""``prune``, stopped after Codex has deleted the second session and before its pictures are removed."""
 
 
 def test_prune_that_was_killed_is_continued_by_the_next(lab):
@@ -208,7 +207,7 @@ def test_prune_that_was_killed_is_continued_by_the_next(lab):
     theirs = run_codex(world, "a boat")
     line = [sys.executable, "-c", KILLED, "prune", "--yes", "--codex", str(builds.codex(world.version))]
     with subprocess.Popen(line, cwd=world.work, env=world.environment, stdout=subprocess.PIPE) as run:
-        assert b"held\n" in run.stdout  # read so far, and no further
+        assert b"held\n" in run.stdout  # reads up to that line
         run.kill()
     until(lambda: not checks.processes(world), "Codex's end")
     assert threads(world) == {ours[2], theirs}

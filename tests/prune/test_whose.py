@@ -8,8 +8,8 @@ import os
 import pytest
 
 from codex_imagegen.codex.run.command import INSTRUCTIONS
-from codex_imagegen.prune.scan import WORDS
-from tests.prune.sessions import files, turn_end, turn_start, write_ours
+from codex_imagegen.prune import scan
+from tests.prune.sessions import files, turn_end, turn_start, write_own_session
 from tests.support import history
 from tests.support.pictures import encoded
 
@@ -37,21 +37,21 @@ NAME = "codex-imagegen-run-0123456789abcdef"
         {"forked_from_id": history.new_thread_id(0)},
         {"id": history.new_thread_id(0)},
         {"id": "../../.."},
-        {"words": ""},
-        {"words": "You are a coding agent."},
+        {"instructions": ""},
+        {"instructions": "You are a coding agent."},
     ],
 )
 def test_prune_ignores_sessions_that_only_look_like_ours(world, meta):
-    path = write_ours(world, history.generated_image(FOX), **meta)
+    path = write_own_session(world, history.generated_image(FOX), **meta)
     done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["total"]["sessions"], done.json["removed"]["sessions"]) == (0, 0, 0)
     assert path.exists()
 
 
-def test_prune_takes_the_owner_from_the_first_record_alone(world):
-    """A session of the user's in which the name of one of our folders occurs, later on or in their words."""
+def test_prune_reads_the_working_folder_from_the_first_record_only(world):
+    """A session of the user that names one of our folders in a later record or in a prompt."""
     claim = history.session_meta(history.new_thread_id(0), cwd=f"/tmp/{NAME}", source="exec")
-    path = write_ours(
+    path = write_own_session(
         world, claim, history.user_message(f"what is in /tmp/{NAME}?"), cwd="/home/me", note=f"/tmp/{NAME}"
     )
     assert world.call("prune", "--yes", "--json").json["total"]["sessions"] == 0
@@ -59,23 +59,23 @@ def test_prune_takes_the_owner_from_the_first_record_alone(world):
 
 
 def test_prune_ignores_sessions_that_quote_our_instructions(world):
-    path = write_ours(
+    path = write_own_session(
         world,
         history.user_message(str(history.developer_message())),
         history.user_message(json.dumps(history.developer_message())),
-        words="",
+        instructions="",
     )
     assert world.call("prune", "--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
-def test_instructions_begin_with_the_words_that_prune_knows():
-    assert INSTRUCTIONS.encode().startswith(WORDS)
+def test_instructions_begin_with_the_text_that_prune_knows():
+    assert INSTRUCTIONS.encode().startswith(scan.INSTRUCTIONS)
 
 
 @pytest.mark.parametrize("where", ["temporary folder", "elsewhere"])
 def test_prune_finds_a_working_folder_by_its_name_in_the_temporary_folder(world, tmp_path, where):
-    path = write_ours(world, cwd=f"/mnt/of/a/container/{NAME}")
+    path = write_own_session(world, cwd=f"/mnt/of/a/container/{NAME}")
     folder = (world.folder if where == "elsewhere" else tmp_path / "tmp") / NAME
     folder.mkdir(parents=True)
     done = world.call("prune", "--yes", "--json", env={"TMPDIR": str(tmp_path / "tmp")})
@@ -85,14 +85,14 @@ def test_prune_finds_a_working_folder_by_its_name_in_the_temporary_folder(world,
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"[" * 100_000, NAME.encode(), b"\xff" + NAME.encode() + b"\n"])
 def test_prune_ignores_rollouts_with_a_broken_first_record(world, line):
-    path = write_ours(world)
+    path = write_own_session(world)
     path.write_bytes(line)
     assert world.call("prune", "--yes", "--json").json["total"]["sessions"] == 0
     assert path.exists()
 
 
 def test_prune_removes_archived_sessions(world):
-    path = write_ours(world)
+    path = write_own_session(world)
     archive = world.home / "archived_sessions"
     archive.mkdir()
     path.rename(archive / path.name)
@@ -101,7 +101,7 @@ def test_prune_removes_archived_sessions(world):
 
 
 def test_prune_keeps_compressed_sessions_and_warns(world):
-    path = write_ours(world)
+    path = write_own_session(world)
     path.rename(f"{path}.zst")
     done = world.call("prune", "--yes", "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["compressed"]
@@ -110,7 +110,7 @@ def test_prune_keeps_compressed_sessions_and_warns(world):
 
 @pytest.mark.parametrize("place", ["sessions", "archived_sessions", "generated_images"])
 def test_prune_keeps_what_lies_behind_a_linked_folder_and_warns(world, place, tmp_path):
-    path = write_ours(world, history.generated_image(FOX))
+    path = write_own_session(world, history.generated_image(FOX))
     world.history.saved(history.thread_of(path), FOX)
     (world.home / "archived_sessions").mkdir()
     elsewhere = tmp_path / "elsewhere"
@@ -123,17 +123,17 @@ def test_prune_keeps_what_lies_behind_a_linked_folder_and_warns(world, place, tm
 
 
 def test_prune_follows_no_link_below(world, tmp_path):
-    """A rollout, a day folder and a folder of pictures that are links: what is behind them stays."""
+    """A rollout, a day folder and a folder of pictures that are links: their targets are kept."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "mine.png").write_bytes(FOX)
-    linked = write_ours(world, history.generated_image(FOX))
+    linked = write_own_session(world, history.generated_image(FOX))
     (world.home / "generated_images").mkdir()
     (world.home / "generated_images" / history.thread_of(linked)).symlink_to(outside)
-    other = write_ours(world, days=50)
+    other = write_own_session(world, days=50)
     moved = other.rename(outside / other.name)
     other.symlink_to(moved)
-    day = write_ours(world, days=40).parent.rename(outside / "day")
+    day = write_own_session(world, days=40).parent.rename(outside / "day")
     (world.home / "sessions" / "2020").symlink_to(outside)
     done = world.call("prune", "--yes", "--json")
     assert (done.code, done.json["removed"]["sessions"]) == (0, 1)
@@ -148,9 +148,11 @@ def test_prune_follows_no_link_below(world, tmp_path):
 def test_prune_keeps_sessions_of_several_turns(world, padding, torn):
     filler = {"type": "response_item", "payload": {"type": "message", "text": "x" * padding}}
     other = history.new_thread_id()
-    path = write_ours(world, filler, turn_start(other), filler, *([] if torn else [turn_end(other)]), filler, end=False)
+    path = write_own_session(
+        world, filler, turn_start(other), filler, *([] if torn else [turn_end(other)]), filler, end=False
+    )
     fake = history.user_message('{"type":"task_started","turn_id":"' + history.new_thread_id() + '"}')
-    single = write_ours(world, filler, fake, filler)
+    single = write_own_session(world, filler, fake, filler)
     done = world.call("prune", "--yes", "--json")
     assert [(entry["reason"], entry["sessions"]) for entry in done.json["kept"]] == [("continued", 1)]
     assert path.exists()
@@ -158,8 +160,8 @@ def test_prune_keeps_sessions_of_several_turns(world, padding, torn):
 
 
 def test_prune_keeps_sessions_that_were_forked(world):
-    path = write_ours(world)
-    fork = write_ours(world, forked_from_id=history.thread_of(path), source="cli", cwd="/home/me")
+    path = write_own_session(world)
+    fork = write_own_session(world, forked_from_id=history.thread_of(path), source="cli", cwd="/home/me")
     done = world.call("prune", "--yes", "--json")
     assert [entry["reason"] for entry in done.json["kept"]] == ["forked"]
     assert path.exists()
@@ -167,10 +169,10 @@ def test_prune_keeps_sessions_that_were_forked(world):
 
 
 def test_prune_keeps_pictures_of_other_threads(world):
-    theirs = write_ours(world, source="cli")
+    theirs = write_own_session(world, source="cli")
     for thread in (history.thread_of(theirs), history.new_thread_id()):
         world.history.saved(thread, FOX)
-    ours = write_ours(world)
+    ours = write_own_session(world)
     world.history.saved(history.thread_of(ours), FOX)
     before = files(world)
     assert world.call("prune", "--yes").code == 0
@@ -178,7 +180,7 @@ def test_prune_keeps_pictures_of_other_threads(world):
 
 
 def test_prune_keeps_sessions_written_a_moment_ago(world):
-    path = write_ours(world)
+    path = write_own_session(world)
     os.utime(path)
     done = world.call("prune", "--older-than", "0", "--yes", "--json")
     assert [entry["reason"] for entry in done.json["kept"]] == ["running"]
@@ -186,7 +188,7 @@ def test_prune_keeps_sessions_written_a_moment_ago(world):
 
 
 def test_prune_keeps_both_rollouts_of_a_thread_where_one_is_not_ours(world):
-    path = write_ours(world, history.generated_image(FOX))
+    path = write_own_session(world, history.generated_image(FOX))
     twin = world.home / "archived_sessions" / path.name
     twin.parent.mkdir()
     twin.write_bytes(
@@ -198,7 +200,7 @@ def test_prune_keeps_both_rollouts_of_a_thread_where_one_is_not_ours(world):
 
 
 def test_prune_keeps_a_linked_day_and_its_pictures(world):
-    path = write_ours(world, history.generated_image(FOX))
+    path = write_own_session(world, history.generated_image(FOX))
     folder = world.history.saved(history.thread_of(path), FOX)
     elsewhere = world.home.parent / "elsewhere"
     path.parent.rename(elsewhere)
@@ -210,7 +212,7 @@ def test_prune_keeps_a_linked_day_and_its_pictures(world):
 
 
 def test_prune_keeps_other_files_in_a_folder_of_pictures(world):
-    path = write_ours(world, history.generated_image(FOX))
+    path = write_own_session(world, history.generated_image(FOX))
     mine = world.history.saved(history.thread_of(path), FOX) / "edits" / "mine.psd"
     mine.parent.mkdir()
     mine.write_bytes(b"hours of work")

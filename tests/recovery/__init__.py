@@ -1,1 +1,1 @@
-"""Past sessions, and the command that gets their pictures back."""
+"""Recovery of pictures from past sessions."""

@@ -23,7 +23,7 @@ def world(lab):
 
 
 def files(world):
-    """What lies in the folder that the command works in."""
+    """The files in the command's working folder."""
     return {str(path.relative_to(world.work)): path.read_bytes() for path in world.work.rglob("*") if path.is_file()}
 
 
@@ -224,9 +224,9 @@ def test_recover_of_a_torn_rollout_fails_as_damaged_picture(world):
 
 def test_recover_of_a_compressed_rollout_says_how_to_unpack_it(world):
     rollout = world.history.rollout(history.generated_image(FOX))
-    packed = rollout.rename(f"{rollout}.zst")
-    for word in (history.thread_of(rollout), str(packed)):
-        assert_failed(world.call("recover", word, "--json"), 6, "session-missing", f"zstd -d {packed}")
+    compressed = rollout.rename(f"{rollout}.zst")
+    for word in (history.thread_of(rollout), str(compressed)):
+        assert_failed(world.call("recover", word, "--json"), 6, "session-missing", f"zstd -d {compressed}")
     world.history.saved(history.thread_of(rollout), FOX)
     assert world.call("recover", history.thread_of(rollout)).code == 0
 
@@ -245,7 +245,7 @@ def test_recover_list_shows_time_thread_count_bytes_and_prompt(world):
     )
     new = history.new_thread_id(now - 60)
     world.history.saved(new, OWL)
-    world.history.rollout(history.user_message("nothing came of it"))
+    world.history.rollout(history.user_message("no picture was made"))
     lines = world.call("recover", "--list").text.splitlines()
     assert [line.split("\t")[1:] for line in lines] == [
         [new, "1", str(len(OWL)), ""],

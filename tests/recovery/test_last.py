@@ -10,7 +10,7 @@ import pytest
 
 from codex_imagegen.errors import NoPicture
 from codex_imagegen.recovery import search as module
-from codex_imagegen.recovery.search import last_picture
+from codex_imagegen.recovery.search import find_last_picture
 from tests.support import builds, history
 from tests.support.checks import Small, made
 from tests.support.codex_sessions import fork, generate, run_codex
@@ -23,7 +23,7 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def there(tmp_path):
+def codex_home(tmp_path):
     return history.History(tmp_path / "home")
 
 
@@ -41,10 +41,10 @@ def read(monkeypatch):
     return threads
 
 
-def session(there, *pictures, hours, **more):
+def session(codex_home, *pictures, hours, **more):
     """A session of these pictures, as it was left so many hours ago."""
     records = [history.generated_image(data, call_id=f"call_{number}") for number, data in enumerate(pictures)]
-    path = there.rollout(*records, at=NOW - hours * HOUR, **more)
+    path = codex_home.rollout(*records, at=NOW - hours * HOUR, **more)
     os.utime(path, (NOW, NOW - hours * HOUR))
     return path
 
@@ -56,8 +56,8 @@ def gone_on_with(path, *records, hours=0.0):
     os.utime(path, (NOW, NOW - hours * HOUR))
 
 
-def pictures(there):
-    return [picture.data for picture in last_picture(str(there.home)).pictures]
+def pictures(codex_home):
+    return [picture.data for picture in find_last_picture(str(codex_home.home)).pictures]
 
 
 # With the real Codex
@@ -88,94 +88,94 @@ def test_last_picture_is_that_of_a_continued_thread_and_never_that_of_a_fork(lab
 # With histories of every kind
 
 
-def test_last_of_a_session_with_several_is_its_last_picture(there):
-    session(there, FOX, OWL, hours=2)
-    assert pictures(there) == [OWL]
+def test_last_of_a_session_with_several_is_its_last_picture(codex_home):
+    session(codex_home, FOX, OWL, hours=2)
+    assert pictures(codex_home) == [OWL]
 
 
-def test_last_goes_by_the_time_of_the_picture(there):
-    old = session(there, FOX, hours=900)
-    session(there, OWL, hours=1)
+def test_last_goes_by_the_time_of_the_picture(codex_home):
+    old = session(codex_home, FOX, hours=900)
+    session(codex_home, OWL, hours=1)
     gone_on_with(old, history.generated_image(BOAT, call_id="later"), hours=0.5)
-    assert pictures(there) == [BOAT]
+    assert pictures(codex_home) == [BOAT]
 
 
-def test_last_ignores_later_records_without_a_picture(there):
-    old = session(there, FOX, hours=900)
-    session(there, OWL, hours=1)
+def test_last_ignores_later_records_without_a_picture(codex_home):
+    old = session(codex_home, FOX, hours=900)
+    session(codex_home, OWL, hours=1)
     gone_on_with(old, history.user_message("thank you"))
-    assert pictures(there) == [OWL]
+    assert pictures(codex_home) == [OWL]
 
 
 @pytest.mark.parametrize("where", [{"archived": True}, {"days_off": 90}])
-def test_last_finds_rollouts_in_the_archive_and_other_days(there, where):
-    session(there, FOX, hours=5, **where)
-    session(there, OWL, hours=8)
-    assert pictures(there) == [FOX]
+def test_last_finds_rollouts_in_the_archive_and_other_days(codex_home, where):
+    session(codex_home, FOX, hours=5, **where)
+    session(codex_home, OWL, hours=8)
+    assert pictures(codex_home) == [FOX]
 
 
 @pytest.mark.parametrize("rollout", ["compressed", "gone"])
-def test_last_uses_the_time_of_a_saved_file_without_rollout(there, rollout):
-    path = session(there, FOX, hours=50)
-    folder = there.saved(history.thread_of(path), FOX)
+def test_last_uses_the_time_of_a_saved_file_without_rollout(codex_home, rollout):
+    path = session(codex_home, FOX, hours=50)
+    folder = codex_home.saved(history.thread_of(path), FOX)
     path.rename(f"{path}.zst") if rollout == "compressed" else path.unlink()
-    session(there, OWL, hours=9)
+    session(codex_home, OWL, hours=9)
     for time_of, expected in ((NOW - 50 * HOUR, OWL), (NOW - 4 * HOUR, FOX)):
         os.utime(folder / "call_1.png", (NOW, time_of))
         os.utime(folder, (NOW, time_of))
-        assert pictures(there) == [expected]
+        assert pictures(codex_home) == [expected]
 
 
-def test_last_warns_of_a_later_damaged_picture(there):
-    session(there, FOX, hours=9)
-    session(there, torn(OWL), hours=12)
-    assert last_picture(str(there.home)).warnings == ()
-    later = session(there, torn(OWL), hours=5)
-    found = last_picture(str(there.home))
+def test_last_warns_of_a_later_damaged_picture(codex_home):
+    session(codex_home, FOX, hours=9)
+    session(codex_home, torn(OWL), hours=12)
+    assert find_last_picture(str(codex_home.home)).warnings == ()
+    later = session(codex_home, torn(OWL), hours=5)
+    found = find_last_picture(str(codex_home.home))
     assert [picture.data for picture in found.pictures] == [FOX]
     assert [warning.code for warning in found.warnings] == ["damaged-picture"]
     assert history.thread_of(later) in found.warnings[0].message
 
 
-def test_last_warns_of_a_later_torn_rollout(there):
-    session(there, FOX, hours=9)
-    path = session(there, OWL, hours=5)
+def test_last_warns_of_a_later_torn_rollout(codex_home):
+    session(codex_home, FOX, hours=9)
+    path = session(codex_home, OWL, hours=5)
     path.write_bytes(path.read_bytes()[:-60])
-    found = last_picture(str(there.home))
+    found = find_last_picture(str(codex_home.home))
     assert [picture.data for picture in found.pictures] == [FOX]
     assert [warning.code for warning in found.warnings] == ["damaged-picture"]
 
 
-def test_last_of_a_fork_counts_only_where_its_parent_is_gone(there):
-    parent = session(there, FOX, hours=20)
-    session(there, OWL, hours=10)
-    fork = session(there, FOX, hours=5)
+def test_last_of_a_fork_counts_only_where_its_parent_is_gone(codex_home):
+    parent = session(codex_home, FOX, hours=20)
+    session(codex_home, OWL, hours=10)
+    fork = session(codex_home, FOX, hours=5)
     lines = fork.read_bytes().split(b"\n")
     lines[0] = history.rollout_line(
         history.session_meta(history.thread_of(fork), forked_from_id=history.thread_of(parent))
     )
     fork.write_bytes(b"\n".join(lines))
     os.utime(fork, (NOW, NOW - 5 * HOUR))
-    assert pictures(there) == [OWL]
+    assert pictures(codex_home) == [OWL]
     parent.unlink()
-    assert pictures(there) == [FOX]
+    assert pictures(codex_home) == [FOX]
 
 
-def test_last_reads_one_rollout_of_many(there, read):
-    paths = [session(there, FOX, hours=hours) for hours in range(1, 40)]
-    assert pictures(there) == [FOX]
+def test_last_reads_one_rollout_of_many(codex_home, read):
+    paths = [session(codex_home, FOX, hours=hours) for hours in range(1, 40)]
+    assert pictures(codex_home) == [FOX]
     assert read == [history.thread_of(paths[0])]
 
 
-def test_last_reads_few_rollouts_where_all_were_touched(there, read):
-    paths = [session(there, FOX, hours=hours) for hours in range(1, 40)]
+def test_last_reads_few_rollouts_where_all_were_touched(codex_home, read):
+    paths = [session(codex_home, FOX, hours=hours) for hours in range(1, 40)]
     for number, path in enumerate(paths):
         os.utime(path, (NOW, NOW - number % 7))
-    assert pictures(there) == [FOX]
+    assert pictures(codex_home) == [FOX]
     assert history.thread_of(paths[0]) in read
     assert len(read) < 12  # those that come up before the latest was found
 
 
-def test_last_without_sessions_raises_no_picture(there):
+def test_last_without_sessions_raises_no_picture(codex_home):
     with pytest.raises(NoPicture):
-        last_picture(str(there.home))
+        find_last_picture(str(codex_home.home))

@@ -1,4 +1,4 @@
-"""A lab whose environment points at the stand-in for RunComfy, with a token in it."""
+"""A lab whose environment points at the fake RunComfy, with a token."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["Outcome", "Shell", "stop_after"]
 
 
 class Shell(Lab):
-    """``env`` is the environment of its commands; neither token nor traceback is seen of them."""
+    """Runs commands with the environment ``env``, and checks that they show neither the token nor a traceback."""
 
-    def __init__(self, folder: Path, standin: StandIn) -> None:
+    def __init__(self, folder: Path, fake: StandIn) -> None:
         super().__init__(folder / "shell", offline=True)
-        own = {"RUNCOMFY_TOKEN": TOKEN, "RUNCOMFY_MODEL_API_BASE": standin.base, "RUNCOMFY_WEB_BASE": standin.web}
-        self.env = {**self.environment, "CODEX_HOME": str(self.home / ".codex"), **own}
+        variables = {"RUNCOMFY_TOKEN": TOKEN, "RUNCOMFY_MODEL_API_BASE": fake.base, "RUNCOMFY_WEB_BASE": fake.web}
+        self.env = {**self.environment, "CODEX_HOME": str(self.home / ".codex"), **variables}
 
     def run(  # type: ignore[override]
         self, *arguments: str, act: Callable[[subprocess.Popen[bytes]], None] | None = None
     ) -> Outcome:
-        """Run the program as a process of its own; ``act`` does something to it meanwhile."""
-        began = time.monotonic()
+        """Run the program in its own process; ``act`` does something to it meanwhile."""
+        started = time.monotonic()
         with subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "codex_imagegen", *arguments], cwd=self.work, env=self.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -38,24 +38,24 @@ class Shell(Lab):
             if act is not None:
                 act(process)
             out, err = process.communicate(timeout=60)
-        return self._seen(Outcome(process.returncode, out, err.decode(), time.monotonic() - began))
+        return self._check(Outcome(process.returncode, out, err.decode(), time.monotonic() - started))
 
     def call(self, *arguments: str) -> Outcome:  # type: ignore[override]
-        """The same within the test's own process."""
-        return self._seen(call(*arguments, environment=self.env, folder=self.work))
+        """Run the program in the test's process."""
+        return self._check(call(*arguments, environment=self.env, folder=self.work))
 
-    def _seen(self, done: Outcome) -> Outcome:
+    def _check(self, done: Outcome) -> Outcome:
         assert TOKEN not in done.out.decode(errors="replace") + done.err
         assert b"Traceback" not in done.out + done.err.encode()
-        assert [name.name for name in self.tmp.iterdir()] == []  # neither a temporary file nor a defect
+        assert [path.name for path in self.tmp.iterdir()] == []  # neither a temporary file nor a saved traceback
         return done
 
 
-def stop_after(standin: StandIn, line: str, signum: int = signal.SIGINT) -> Callable[[subprocess.Popen[bytes]], None]:
-    """Send a signal when the stand-in has seen a request of this beginning."""
+def stop_after(fake: StandIn, line: str, signum: int = signal.SIGINT) -> Callable[[subprocess.Popen[bytes]], None]:
+    """Send a signal once the fake received a request that begins with ``line``."""
 
     def act(process: subprocess.Popen[bytes]) -> None:
-        checks.until(lambda: any(seen.startswith(line) for seen in standin.lines), line)
+        checks.until(lambda: any(received.startswith(line) for received in fake.lines), line)
         process.send_signal(signum)
 
     return act

@@ -1,4 +1,4 @@
-"""Every test of these rooms: a home of its own, a stand-in that is strict, and no waiting."""
+"""Fixtures for every test of this folder: a home, a strict fake RunComfy, and short pauses."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, ImageOptions, Request, Run
 from codex_imagegen.runcomfy import download, job, login
 from tests.runcomfy.cli import Shell
-from tests.runcomfy.standin import TOKEN, StandIn
+from tests.runcomfy.standin import REQUEST_ID, TOKEN, StandIn
 from tests.support import checks
 
 POLL_SEC = job.POLL_SEC
-"""The program's own: tests have a shorter one."""
+"""The program's own value; tests use a shorter one."""
 
 
 def picture(size: tuple[int, int] = (8, 6), kind: str = "PNG", colour: str = "teal") -> bytes:
@@ -30,8 +30,8 @@ def picture(size: tuple[int, int] = (8, 6), kind: str = "PNG", colour: str = "te
 
 
 @dataclass
-class Bench:
-    """One run and what it told."""
+class RunContext:
+    """One run, its interrupt, and the events that it reported."""
 
     interrupt: Interrupt = field(default_factory=Interrupt)
     events: list[Event] = field(default_factory=list)
@@ -41,15 +41,26 @@ class Bench:
         return Run(now, now + seconds, self.interrupt, self.events.append)
 
 
-def when(standin: StandIn, words: str, *acts: Callable[[], object]) -> None:
-    """Act, one after the other, as soon as the stand-in was asked for something with these words in it."""
+def when_requested(fake: StandIn, text: str, *acts: Callable[[], object]) -> None:
+    """Call ``acts`` in order, as soon as the fake received a request whose line contains ``text``."""
 
     def wait() -> None:
-        checks.until(lambda: any(words in line for line in standin.lines), words)
+        checks.until(lambda: any(text in line for line in fake.lines), text)
         for act in acts:
             act()
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def assert_cancelled_at_the_end(fake: StandIn) -> None:
+    """One cancel, and no polling after it.
+
+    The deadline may abandon a poll that is already being sent: the fake may record that one after the cancel.
+    """
+    status, cancel = f"GET /v1/requests/{REQUEST_ID}/status", f"POST /v1/requests/{REQUEST_ID}/cancel"
+    lines = fake.lines
+    assert lines.count(cancel) == 1
+    assert lines[lines.index(cancel) + 1 :] in ([], [status])
 
 
 def request(prompt: str = "a fox", *refs: str, model: str | None = None, **image_options: object) -> Request:
@@ -58,7 +69,7 @@ def request(prompt: str = "a fox", *refs: str, model: str | None = None, **image
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without a token, and none of the user's variables."""
+    """A home without a token, and an environment without the user's variables."""
     for name in ("RUNCOMFY_TOKEN", "RUNCOMFY_CONFIG_DIR", "RUNCOMFY_MODEL_API_BASE", "RUNCOMFY_WEB_BASE"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "home"
@@ -76,8 +87,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """The stand-in, which the environment points at; a call against the documentation fails the test."""
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """The fake RunComfy, which the environment points at; a call that breaks its documentation fails the test."""
     with StandIn() as server:
         server.files["out.png"] = picture()
         monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", server.base)
@@ -88,10 +99,10 @@ def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def context() -> RunContext:
+    return RunContext()
 
 
 @pytest.fixture
-def shell(tmp_path: Path, standin: StandIn) -> Shell:
-    return Shell(tmp_path, standin)
+def shell(tmp_path: Path, fake: StandIn) -> Shell:
+    return Shell(tmp_path, fake)

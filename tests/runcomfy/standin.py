@@ -1,7 +1,7 @@
-"""A stand-in for RunComfy's API on the loopback: strict about what its documentation says, and able to misbehave.
+"""A fake of RunComfy's API on the loopback: strict about the documentation, and able to misbehave.
 
-Each route has a queue of canned replies that are used up first; after that it behaves. What a client does wrong goes
-into ``faults``, which the tests' fixture wants empty.
+Each route first uses up its queue of canned replies, and then answers as documented. A client's mistakes are listed in
+``faults``, which the tests' fixture asserts to be empty.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Reply:
     value: Any = None
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    drop: bool = False  # close without a word
+    drop: bool = False  # close without an answer
     reset: bool = False  # the same, with a TCP reset
-    cut: int | None = None  # announce everything, send that many bytes, close
-    announce: str | None = None  # the Content-Length to announce; "" is none
+    cut: int | None = None  # declare the full length, send that many bytes, close
+    announce: str | None = None  # the Content-Length to declare; "" is none
     hold: threading.Event | None = None  # wait for it before answering
-    raw: bytes | None = None  # no HTTP of ours at all
+    raw: bytes | None = None  # sent instead of an HTTP answer
 
     def data(self) -> bytes:
         return self.body if self.body is not None else json.dumps(self.value).encode()
@@ -50,7 +50,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Call:
-    """One request as it arrived."""
+    """One received request."""
 
     method: str
     path: str
@@ -74,7 +74,7 @@ class StandIn:
         self.faults: list[str] = []
         self.replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self.files: dict[str, bytes] = {}
-        self.states = deque(["completed"])  # what /status says, the last word for ever
+        self.states = deque(["completed"])  # the answers of /status; the last one is repeated
         self.output: Any = None  # None: the file at /files/out.png
         self.cost: Any = 0.04
         self.polls = deque([{"status": "authorized", "access_token": TOKEN}])
@@ -82,7 +82,7 @@ class StandIn:
         self.submitted = 0
         self._scheme = "http"
         self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.standin = self
+        self._server.fake = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> StandIn:
@@ -111,7 +111,7 @@ class StandIn:
         return [call.line for call in self.calls]
 
     def next(self, route: str, *replies: Reply) -> None:
-        """Have ``route`` (submit, model, status, result, cancel, file, start, poll) answer so, once each."""
+        """Queue replies for ``route`` (submit, model, status, result, cancel, file, start, poll)."""
         self.replies[route].extend(replies)
 
 
@@ -119,10 +119,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
-    standin: StandIn
+    fake: StandIn
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is what some tests are about."""
+        """Ignore clients that hang up, which some tests do."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -142,13 +142,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        standin = self.server.standin
+        fake = self.server.fake
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         call = Call(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-        standin.calls.append(call)
-        route, good = _Api(standin, call).route()
-        canned = standin.replies[route]
-        self._send(canned.popleft() if canned else good())
+        fake.calls.append(call)
+        route, default = _Api(fake, call).route()
+        canned = fake.replies[route]
+        self._send(canned.popleft() if canned else default())
 
     def _send(self, reply: Reply) -> None:
         if reply.hold is not None:
@@ -178,21 +178,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Api:
-    """What the documentation says about one call."""
+    """Answers one call as the documentation says."""
 
-    def __init__(self, standin: StandIn, call: Call) -> None:
-        self.standin = standin
+    def __init__(self, fake: StandIn, call: Call) -> None:
+        self.fake = fake
         self.call = call
         parts = urlsplit(call.path)
         self.path, self.query = parts.path, parse_qs(parts.query, keep_blank_values=True)
 
-    def route(self) -> tuple[str, Any]:  # noqa: PLR0911 - a table in words
+    def route(self) -> tuple[str, Any]:  # noqa: PLR0911 - a table of routes
         if self.path.startswith("/files/"):
             return "file", self._file
         if self.path.startswith("/api/cli-auth/"):
             step = self.path.removeprefix("/api/cli-auth/")
-            return (step, self._start if step == "start" else self._poll) if step in ("start", "poll") else self._none()
-        self._authorised()
+            if step not in ("start", "poll"):
+                return self._not_found()
+            return step, self._start if step == "start" else self._poll
+        self._check_authorization()
         if match := re.fullmatch(r"/v1/models/([\w./-]+)", self.path):
             if self.call.method == "GET":
                 return "model", lambda: self._model(match[1])
@@ -201,76 +203,76 @@ class _Api:
             if match[1] != REQUEST_ID:
                 return match[2], lambda: _error(404, 404001, "request not found")
             return match[2], getattr(self, f"_{match[2]}")
-        return self._none()
+        return self._not_found()
 
-    def _none(self) -> tuple[str, Any]:
+    def _not_found(self) -> tuple[str, Any]:
         self._fault("there is no such route")
         return "none", lambda: _error(404, 404001, "not found")
 
-    def _fault(self, what: str) -> None:
-        self.standin.faults.append(f"{self.call.line}: {what}")
+    def _fault(self, message: str) -> None:
+        self.fake.faults.append(f"{self.call.line}: {message}")
 
-    def _method(self, method: str) -> None:
+    def _check_method(self, method: str) -> None:
         if self.call.method != method:
             self._fault(f"is not {method}")
 
-    def _authorised(self) -> None:
+    def _check_authorization(self) -> None:
         if not re.fullmatch(r"Bearer \S+", self.call.headers.get("authorization", "")):
             self._fault("has no Authorization")
 
-    def _refused(self) -> Reply | None:
+    def _refusal(self) -> Reply | None:
         if self.call.headers.get("authorization") != f"Bearer {TOKEN}":
             return _error(400, 400004, "invalid or expired token")
         return None
 
     def _submit(self, model: str) -> Reply:
-        if refused := self._refused():
-            return refused
+        if refusal := self._refusal():
+            return refusal
         if self.call.headers.get("content-type") != "application/json":
             self._fault("is not application/json")
-        wrong = _wrong(model, self.call.json)
-        if wrong:
-            self._fault(wrong)
-            return Reply(422, {"error_code": 422000, "error_message": wrong})
-        self.standin.submitted += 1
-        url = f"{self.standin.base}/requests/{REQUEST_ID}"
+        error = _schema_error(model, self.call.json)
+        if error:
+            self._fault(error)
+            return Reply(422, {"error_code": 422000, "error_message": error})
+        self.fake.submitted += 1
+        url = f"{self.fake.base}/requests/{REQUEST_ID}"
         urls = {f"{name}_url": f"{url}/{name}" for name in ("status", "result", "cancel")}
         return Reply(200, {"request_id": REQUEST_ID, **urls})
 
     def _model(self, model: str) -> Reply:
-        return self._refused() or Reply(200, {"model_id": model, "base_price_usd": 0.04, "price_unit": "output"})
+        return self._refusal() or Reply(200, {"model_id": model, "base_price_usd": 0.04, "price_unit": "output"})
 
     def _status(self) -> Reply:
-        self._method("GET")
-        if refused := self._refused():
-            return refused
-        states = self.standin.states
+        self._check_method("GET")
+        if refusal := self._refusal():
+            return refusal
+        states = self.fake.states
         word, _, position = (states.popleft() if len(states) > 1 else states[0]).partition(" ")
         place = {"queue_position": int(position)} if position else {}
         return Reply(200, {"request_id": REQUEST_ID, "status": word, **place})
 
     def _result(self) -> Reply:
-        self._method("GET")
+        self._check_method("GET")
         if set(self.query) - {"include_cost"}:
             self._fault("has a strange query")
-        if refused := self._refused():
-            return refused
-        output = self.standin.output
+        if refusal := self._refusal():
+            return refusal
+        output = self.fake.output
         value = {
             "request_id": REQUEST_ID,
             "status": "succeeded",
-            "output": {"image": f"{self.standin.web}/files/out.png"} if output is None else output,
+            "output": {"image": f"{self.fake.web}/files/out.png"} if output is None else output,
             "created_at": "2026-01-01T00:00:00Z",
             "finished_at": "2026-01-01T00:00:09Z",
         }
-        cost = {"cost": self.standin.cost} if self.query.get("include_cost") == ["true"] else {}
+        cost = {"cost": self.fake.cost} if self.query.get("include_cost") == ["true"] else {}
         return Reply(200, value | cost)
 
     def _cancel(self) -> Reply:
-        self._method("POST")
-        if refused := self._refused():
-            return refused
-        outcome = self.standin.cancel_outcome
+        self._check_method("POST")
+        if refusal := self._refusal():
+            return refusal
+        outcome = self.fake.cancel_outcome
         status = "cancelled" if outcome == "cancelled" else "in_progress"
         return Reply(202, {"request_id": REQUEST_ID, "status": status, "outcome": outcome})
 
@@ -278,24 +280,24 @@ class _Api:
         if "authorization" in self.call.headers or TOKEN in str(self.call):
             self._fault("a download came with the token")
         name = self.path.removeprefix("/files/")
-        data = self.standin.files.get(name)
+        data = self.fake.files.get(name)
         return Reply(404, body=b"no such file") if data is None else Reply(body=data)
 
     def _start(self) -> Reply:
-        self._method("POST")
+        self._check_method("POST")
         return Reply(200, {
             "device_code": "device-code-1",
             "user_code": "ABCD-1234",
-            "verify_url": f"{self.standin.web}/cli?code=ABCD-1234",
+            "verify_url": f"{self.fake.web}/cli?code=ABCD-1234",
             "expires_in": 600,
             "poll_interval": 2,
         })  # fmt: skip
 
     def _poll(self) -> Reply:
-        self._method("POST")
+        self._check_method("POST")
         if self.call.json != {"device_code": "device-code-1"}:
             self._fault("polls for another code")
-        polls = self.standin.polls
+        polls = self.fake.polls
         value = polls.popleft() if len(polls) > 1 else polls[0]
         return Reply(410 if value["status"] in ("denied", "expired") else 200, value)
 
@@ -304,10 +306,10 @@ def _error(status: int, code: int, message: str) -> Reply:
     return Reply(status, {"error_code": code, "error_message": message})
 
 
-def _wrong(model: str, body: Any) -> str | None:  # noqa: PLR0911 - a table in words
-    """What the two models' schema has against an input; other models take anything."""
+def _schema_error(model: str, body: Any) -> str | None:  # noqa: PLR0911 - a table of checks
+    """Check an input against the schema of the two models; other models take anything."""
     if not isinstance(body, dict):
-        return "the input is no object"
+        return "the input is not an object"
     if model not in MODELS:
         return None
     allowed = {"prompt", *SCHEMA, *(["images"] if model.endswith("/edit") else [])}

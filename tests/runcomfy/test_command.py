@@ -1,4 +1,4 @@
-"""``codex-imagegen runcomfy`` through the installed command: exit code, streams, JSON, and the requests made."""
+"""``codex-imagegen runcomfy`` through the installed command: exit code, streams, JSON, and requests."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_status_prints_the_state_of_a_request(shell: Shell, standin: StandIn) -> None:
-    standin.states[0] = "in_queue 3"
+def test_status_prints_the_state_of_a_request(shell: Shell, fake: StandIn) -> None:
+    fake.states[0] = "in_queue 3"
     done = shell.run("runcomfy", "status", REQUEST_ID)
     assert (done.code, done.lines, done.err) == (0, ["in_queue (position 3)"], "")
     done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
@@ -30,7 +30,7 @@ def test_status_prints_the_state_of_a_request(shell: Shell, standin: StandIn) ->
     assert done.json.keys() >= KEYS | {"request_id", "status", "queue_position"}
     assert (done.json["ok"], done.json["backend"], done.json["status"]) == (True, "runcomfy", "in_queue")
     assert done.json["queue_position"] == 3
-    assert standin.lines == [STATUS] * 2
+    assert fake.lines == [STATUS] * 2
 
 
 @pytest.mark.parametrize(
@@ -47,23 +47,23 @@ def test_status_prints_the_state_of_a_request(shell: Shell, standin: StandIn) ->
     ],
 )
 def test_failed_status_has_its_code_and_one_sentence(
-    shell: Shell, standin: StandIn, reply: Reply, code: int, word: str
+    shell: Shell, fake: StandIn, reply: Reply, code: int, word: str
 ) -> None:
-    standin.next("status", reply)
+    fake.next("status", reply)
     done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["code"], done.json["error"]["exit_code"]) == (code, word, code)
     assert done.json.keys() >= KEYS
     assert done.err.startswith("codex-imagegen: ")
     assert done.err.count("\n") == 1
     assert done.err.rstrip("\n").isprintable()
-    assert standin.lines == [STATUS]
+    assert fake.lines == [STATUS]
 
 
-def test_invalid_request_id_fails_without_a_request(shell: Shell, standin: StandIn) -> None:
+def test_invalid_request_id_fails_without_a_request(shell: Shell, fake: StandIn) -> None:
     for verb in ("status", "wait", "cancel"):
         done = shell.call("runcomfy", verb, "../../models/x", "--json")
         assert (done.code, done.json["error"]["code"]) == (64, "runcomfy-usage")
-    assert standin.calls == []
+    assert fake.calls == []
     assert list(shell.work.iterdir()) == []
 
 
@@ -71,11 +71,11 @@ def test_invalid_request_id_fails_without_a_request(shell: Shell, standin: Stand
     "args",
     [[], ["fly"], ["status"], ["status", "a", "b"], ["status", "a", "--wrong"], ["wait", "a", "--timeout-sec", "x"]],
 )
-def test_wrong_arguments_exit_with_two(shell: Shell, standin: StandIn, args: list[str]) -> None:
+def test_wrong_arguments_exit_with_two(shell: Shell, fake: StandIn, args: list[str]) -> None:
     done = shell.call("runcomfy", *args, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert shell.call("runcomfy", *args).code == 2
-    assert standin.calls == []
+    assert fake.calls == []
 
 
 def test_every_subcommand_has_help(shell: Shell) -> None:
@@ -86,51 +86,51 @@ def test_every_subcommand_has_help(shell: Shell) -> None:
         assert shell.call("runcomfy", verb, "-h").code == 0
 
 
-def test_wait_writes_the_picture_to_out(shell: Shell, standin: StandIn) -> None:
+def test_wait_writes_the_picture_to_out(shell: Shell, fake: StandIn) -> None:
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png")
     path = shell.work / "new" / "fox.png"
     assert (done.code, done.lines, done.err) == (0, [str(path)], "")
-    assert path.read_bytes() == standin.files["out.png"]
-    assert standin.lines == [STATUS, RESULT, FILE]
+    assert path.read_bytes() == fake.files["out.png"]
+    assert fake.lines == [STATUS, RESULT, FILE]
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png", "--json")
     assert (done.code, done.json["error"]["code"]) == (73, "out-exists")
-    assert len(standin.calls) == 3  # refused before anything was asked
+    assert len(fake.calls) == 3  # refused before anything was sent
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png", "--force", "--json")
     assert (done.code, done.json["images"][0]["path"], done.json["backend"]) == (0, str(path), "runcomfy")
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "-")
-    assert (done.code, done.out) == (0, standin.files["out.png"])
+    assert (done.code, done.out) == (0, fake.files["out.png"])
     assert [p.name for p in path.parent.iterdir()] == ["fox.png"]
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_ends_wait_and_leaves_the_request(shell: Shell, standin: StandIn, signum: int, code: int) -> None:
-    standin.states[0] = "in_queue 1"
-    stop = stop_after(standin, STATUS, signum)
+def test_signal_ends_wait_and_leaves_the_request(shell: Shell, fake: StandIn, signum: int, code: int) -> None:
+    fake.states[0] = "in_queue 1"
+    stop = stop_after(fake, STATUS, signum)
     done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", act=stop)
     assert (done.code, done.json["error"]["code"]) == (code, "interrupted")
     assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in done.json["error"]["hint"]
-    assert set(standin.lines) == {STATUS}
+    assert set(fake.lines) == {STATUS}
     assert list(shell.work.iterdir()) == []
 
 
-def test_timeout_ends_wait_and_leaves_the_request(shell: Shell, standin: StandIn) -> None:
-    standin.states[0] = "in_progress"
+def test_timeout_ends_wait_and_leaves_the_request(shell: Shell, fake: StandIn) -> None:
+    fake.states[0] = "in_progress"
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", "--timeout-sec", "1")
     assert (done.code, done.json["error"]["code"]) == (75, "runcomfy-retry")
-    assert set(standin.lines) == {STATUS}
+    assert set(fake.lines) == {STATUS}
 
 
 @pytest.mark.parametrize("outcome", ["cancelled", "not_cancellable"])
-def test_cancel_tells_whether_it_cancelled(shell: Shell, standin: StandIn, outcome: str) -> None:
-    standin.cancel_outcome = outcome
+def test_cancel_tells_whether_it_cancelled(shell: Shell, fake: StandIn, outcome: str) -> None:
+    fake.cancel_outcome = outcome
     done = shell.call("runcomfy", "cancel", REQUEST_ID)
     assert (done.code, done.lines) == (0, [outcome])
     assert shell.call("runcomfy", "cancel", REQUEST_ID, "--json").json["outcome"] == outcome
-    assert standin.lines == [CANCEL] * 2
+    assert fake.lines == [CANCEL] * 2
 
 
-def test_cancel_without_answer_fails_as_retry(shell: Shell, standin: StandIn) -> None:
-    standin.next("cancel", Reply(202, body=b"<html>"))
+def test_cancel_without_answer_fails_as_retry(shell: Shell, fake: StandIn) -> None:
+    fake.next("cancel", Reply(202, body=b"<html>"))
     done = shell.call("runcomfy", "cancel", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["spent"]) == (75, None)
 
@@ -144,17 +144,17 @@ def signed_out(shell: Shell) -> Shell:
     return shell
 
 
-def test_login_writes_the_token_into_a_private_file(signed_out: Shell, standin: StandIn) -> None:
+def test_login_writes_the_token_into_a_private_file(signed_out: Shell, fake: StandIn) -> None:
     done = signed_out.call("runcomfy", "login")
     assert (done.code, done.out) == (0, b"")
-    assert f"{standin.web}/cli?code=ABCD-1234" in done.err
+    assert f"{fake.web}/cli?code=ABCD-1234" in done.err
     assert "ABCD-1234" in done.err
     path = signed_out.home / ".config" / "runcomfy" / "token.json"
     assert json.loads(path.read_text())["access_token"] == TOKEN
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert signed_out.call("runcomfy", "status", REQUEST_ID).code == 0
-    assert standin.calls[-1].headers["authorization"] == f"Bearer {TOKEN}"
+    assert fake.calls[-1].headers["authorization"] == f"Bearer {TOKEN}"
     path.chmod(0o644)
     done = signed_out.call("runcomfy", "status", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["hint"]) == (77, f"chmod 600 {path}")
@@ -163,29 +163,29 @@ def test_login_writes_the_token_into_a_private_file(signed_out: Shell, standin: 
     assert "not signed in" in signed_out.call("runcomfy", "logout").err
 
 
-def test_denied_login_writes_no_token(signed_out: Shell, standin: StandIn) -> None:
-    standin.polls[0] = {"status": "denied"}
+def test_denied_login_writes_no_token(signed_out: Shell, fake: StandIn) -> None:
+    fake.polls[0] = {"status": "denied"}
     done = signed_out.call("runcomfy", "login", "--json")
     assert (done.code, done.json["error"]["code"]) == (77, "runcomfy-auth")
     assert list(signed_out.home.iterdir()) == []
 
 
-def test_signal_ends_login(signed_out: Shell, standin: StandIn) -> None:
-    standin.polls[0] = {"status": "pending"}
-    done = signed_out.run("runcomfy", "login", act=stop_after(standin, "POST /api/cli-auth/poll"))
+def test_signal_ends_login(signed_out: Shell, fake: StandIn) -> None:
+    fake.polls[0] = {"status": "pending"}
+    done = signed_out.run("runcomfy", "login", act=stop_after(fake, "POST /api/cli-auth/poll"))
     assert done.code == 130
     assert list(signed_out.home.iterdir()) == []
 
 
-def test_logout_mentions_the_token_variable(shell: Shell, standin: StandIn) -> None:
+def test_logout_mentions_the_token_variable(shell: Shell, fake: StandIn) -> None:
     assert "RUNCOMFY_TOKEN is set" in shell.call("runcomfy", "logout").err
 
 
 @pytest.mark.parametrize("token", ["tok en", "tok\nX-Evil: 1", "tök"])
-def test_malformed_token_is_refused_and_not_shown(shell: Shell, standin: StandIn, token: str) -> None:
+def test_malformed_token_is_refused_and_not_shown(shell: Shell, fake: StandIn, token: str) -> None:
     shell.env["RUNCOMFY_TOKEN"] = token
     done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
-    assert (done.code, standin.calls) == (77, [])
+    assert (done.code, fake.calls) == (77, [])
     assert "Evil" not in done.err
     assert "tok" not in done.err.replace("token", "")
 
@@ -195,15 +195,15 @@ def test_insecure_base_url_is_refused(shell: Shell) -> None:
     assert shell.call("runcomfy", "status", REQUEST_ID, "--json").code == 64
 
 
-def test_config_folder_variable_moves_the_token(signed_out: Shell, standin: StandIn, tmp_path: Path) -> None:
+def test_config_folder_variable_moves_the_token(signed_out: Shell, fake: StandIn, tmp_path: Path) -> None:
     signed_out.env["RUNCOMFY_CONFIG_DIR"] = str(tmp_path / "elsewhere")
     assert signed_out.call("runcomfy", "login").code == 0
     assert (tmp_path / "elsewhere" / "token.json").exists()
     assert signed_out.call("runcomfy", "status", REQUEST_ID).code == 0
 
 
-def test_events_of_wait_name_the_request(shell: Shell, standin: StandIn) -> None:
-    standin.states.extendleft(["in_progress", "in_queue 2"])
+def test_events_of_wait_name_the_request(shell: Shell, fake: StandIn) -> None:
+    fake.states.extendleft(["in_progress", "in_queue 2"])
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--events")
     assert [(line["event"], line["message"]) for line in done.events] == [
         ("started", None), ("queued", "position 2"), ("drawing", None), ("received", None), ("written", None),

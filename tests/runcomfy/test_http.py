@@ -10,46 +10,46 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, Unsent, Untrusted, read
+from codex_imagegen.runcomfy.http import ConnectFailed, ConnectionBroken, Transport, UntrustedCertificate, read_body
 from tests.runcomfy.standin import Reply, StandIn
 
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    made = Transport()
-    yield made
-    made.close()
+    transport = Transport()
+    yield transport
+    transport.close()
 
 
 def get(transport: Transport, url: str, limit: int = 1 << 20) -> tuple[int, bytes]:
     with transport.open("GET", url, {}, read_sec=5) as response:
-        return response.status, b"".join(read(response, limit, threading.Event()))
+        return response.status, b"".join(read_body(response, limit, threading.Event()))
 
 
-def test_answer_is_whole_and_redirects_are_not_followed(transport: Transport, standin: StandIn) -> None:
-    url = f"{standin.web}/files/a"
-    standin.files["a"] = b"x" * 200_000
+def test_answer_is_complete_and_redirects_are_not_followed(transport: Transport, fake: StandIn) -> None:
+    url = f"{fake.web}/files/a"
+    fake.files["a"] = b"x" * 200_000
     assert get(transport, url) == (200, b"x" * 200_000)
-    standin.next("file", Reply(302, body=b"", headers={"Location": "/files/b"}))
+    fake.next("file", Reply(302, body=b"", headers={"Location": "/files/b"}))
     assert get(transport, url) == (302, b"")
-    assert standin.lines == ["GET /files/a"] * 2
-    assert standin.calls[0].headers["user-agent"].startswith("codex-imagegen/")
+    assert fake.lines == ["GET /files/a"] * 2
+    assert fake.calls[0].headers["user-agent"].startswith("codex-imagegen/")
 
 
-def test_body_is_read_up_to_its_limit(transport: Transport, standin: StandIn) -> None:
-    standin.files["a"] = b"x" * 1_000_000
-    _, body = get(transport, f"{standin.web}/files/a", limit=100)
+def test_body_is_read_up_to_its_limit(transport: Transport, fake: StandIn) -> None:
+    fake.files["a"] = b"x" * 1_000_000
+    _, body = get(transport, f"{fake.web}/files/a", limit=100)
     assert 100 < len(body) <= 1 << 16
-    told = threading.Event()
-    told.set()
-    with transport.open("GET", f"{standin.web}/files/a", {}, read_sec=5) as response:
-        assert len(list(read(response, 1 << 30, told))) == 1
+    abandoned = threading.Event()
+    abandoned.set()
+    with transport.open("GET", f"{fake.web}/files/a", {}, read_sec=5) as response:
+        assert len(list(read_body(response, 1 << 30, abandoned))) == 1
 
 
-def test_connection_is_reused(transport: Transport, standin: StandIn) -> None:
-    standin.files["a"] = b"x"
+def test_connection_is_reused(transport: Transport, fake: StandIn) -> None:
+    fake.files["a"] = b"x"
     for _ in range(3):
-        get(transport, f"{standin.web}/files/a")
+        get(transport, f"{fake.web}/files/a")
     (pool,) = (transport._pool.pools[key] for key in transport._pool.pools.keys())  # noqa: SIM118
     assert pool.num_connections == 1
 
@@ -69,27 +69,27 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("reply", BROKEN)
-def test_answer_that_is_no_http_is_broken(transport: Transport, standin: StandIn, reply: Reply) -> None:
-    standin.next("file", reply)
+def test_answer_that_is_not_http_is_a_broken_connection(transport: Transport, fake: StandIn, reply: Reply) -> None:
+    fake.next("file", reply)
     with pytest.raises(ConnectionBroken) as caught:
-        get(transport, f"{standin.web}/files/a")
-    assert not isinstance(caught.value, Unsent)
+        get(transport, f"{fake.web}/files/a")
+    assert not isinstance(caught.value, ConnectFailed)
 
 
 @pytest.mark.parametrize("length", ["-5", "abc", "1, 2", "9" * 5000])
-def test_invalid_content_length_is_broken(transport: Transport, standin: StandIn, length: str) -> None:
-    standin.next("file", Reply(body=b"x", announce=length))
+def test_invalid_content_length_is_broken(transport: Transport, fake: StandIn, length: str) -> None:
+    fake.next("file", Reply(body=b"x", announce=length))
     try:
-        get(transport, f"{standin.web}/files/a")
+        get(transport, f"{fake.web}/files/a")
     except ConnectionBroken:
         pass
 
 
-def test_silence_is_broken(transport: Transport, standin: StandIn) -> None:
-    standin.next("file", Reply(hold=threading.Event()))
+def test_silence_is_broken(transport: Transport, fake: StandIn) -> None:
+    fake.next("file", Reply(hold=threading.Event()))
     with (
-        pytest.raises(ConnectionBroken, match="nothing came"),
-        transport.open("GET", f"{standin.web}/files/a", {}, read_sec=0.05),
+        pytest.raises(ConnectionBroken, match="sent nothing"),
+        transport.open("GET", f"{fake.web}/files/a", {}, read_sec=0.05),
     ):
         pass
 
@@ -98,30 +98,30 @@ def test_closed_port_is_unsent(transport: Transport) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
-    with pytest.raises(Unsent, match="refused"):
+    with pytest.raises(ConnectFailed, match="refused"):
         get(transport, url)
-    with pytest.raises(Unsent, match="name is unknown"):
+    with pytest.raises(ConnectFailed, match="name is unknown"):
         get(transport, "http://nowhere.invalid/")
 
 
-def test_peer_without_tls_gets_no_body(transport: Transport, standin: StandIn) -> None:
-    url = standin.web.replace("http:", "https:") + "/files/a"
+def test_peer_without_tls_gets_no_body(transport: Transport, fake: StandIn) -> None:
+    url = fake.web.replace("http:", "https:") + "/files/a"
     with pytest.raises(ConnectionBroken) as caught:
         get(transport, url)
-    assert not isinstance(caught.value, Unsent)
-    with pytest.raises(Unsent), transport.open("POST", url, {}, body=b"x", read_sec=5):
+    assert not isinstance(caught.value, ConnectFailed)
+    with pytest.raises(ConnectFailed), transport.open("POST", url, {}, body=b"x", read_sec=5):
         pass
 
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
-    """A server's context with a certificate of its own, made for this test alone."""
+    """A server context with a self-signed certificate, arguments for this test, and the certificate's path."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {certificate}"
+    arguments = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {certificate}"
     subprocess.run(
-        ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+        ["openssl", *arguments.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -129,34 +129,34 @@ def tls(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
 
 
 def test_self_signed_certificate_is_untrusted(
-    transport: Transport, standin: StandIn, tls: tuple[ssl.SSLContext, Path]
+    transport: Transport, fake: StandIn, tls: tuple[ssl.SSLContext, Path]
 ) -> None:
-    standin.wrap(tls[0])
+    fake.wrap(tls[0])
     for body in (None, b"a prompt"):
         with (
-            pytest.raises(Untrusted, match=r"self.signed"),
-            transport.open("POST", f"{standin.web}/files/a", {}, body=body, read_sec=5),
+            pytest.raises(UntrustedCertificate, match=r"self.signed"),
+            transport.open("POST", f"{fake.web}/files/a", {}, body=body, read_sec=5),
         ):
             pass
-    assert standin.calls == []
+    assert fake.calls == []
 
 
 def test_tls_connection_cut_after_the_body_is_not_unsent(
-    standin: StandIn, tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
+    fake: StandIn, tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    standin.wrap(tls[0])
-    monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))  # Python's default context reads it, and so do we
+    fake.wrap(tls[0])
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))  # read by Python's default context, which the program uses
     transport = Transport()
-    standin.files["a"] = b"x" * 100_000
-    assert get(transport, f"{standin.web}/files/a")[0] == 200
+    fake.files["a"] = b"x" * 100_000
+    assert get(transport, f"{fake.web}/files/a")[0] == 200
     for reply in (Reply(drop=True), Reply(reset=True), Reply(body=b"x" * 100_000, cut=70_000)):
-        standin.next("file", reply)
+        fake.next("file", reply)
         with (
             pytest.raises(ConnectionBroken) as caught,
-            transport.open("POST", f"{standin.web}/files/a", {}, body=b"a prompt", read_sec=5) as response,
+            transport.open("POST", f"{fake.web}/files/a", {}, body=b"a prompt", read_sec=5) as response,
         ):
-            list(read(response, 1 << 20, threading.Event()))
-        assert not isinstance(caught.value, Unsent)
+            list(read_body(response, 1 << 20, threading.Event()))
+        assert not isinstance(caught.value, ConnectFailed)
     transport.close()
 
 

@@ -15,12 +15,12 @@ URL = "https://example.org/a.png"
 
 
 def test_order_holds_only_requested_options() -> None:
-    order = inputs.order(request(" a fox\n"))
-    assert order == inputs.Order("openai/gpt-image-2/text-to-image", {"prompt": " a fox\n"})
+    order = inputs.prepare(request(" a fox\n"))
+    assert order == inputs.Submission("openai/gpt-image-2/text-to-image", {"prompt": " a fox\n"})
 
 
 def test_every_option_has_its_field() -> None:
-    order = inputs.order(request("a", aspect_ratio="21:9", resolution="4k", quality="high", format="jpeg"))
+    order = inputs.prepare(request("a", aspect_ratio="21:9", resolution="4k", quality="high", format="jpeg"))
     assert order.body == {
         "prompt": "a",
         "aspect_ratio": "21:9",
@@ -44,14 +44,14 @@ def test_every_option_has_its_field() -> None:
     ],
 )
 def test_output_name_sets_the_format(out: str | None, wanted: str | None, sent: str | None) -> None:
-    asked = dataclasses.replace(request("a", format=wanted), out=out)
-    assert inputs.order(asked).body.get("output_format") == sent
+    request_with_out = dataclasses.replace(request("a", format=wanted), out=out)
+    assert inputs.prepare(request_with_out).body.get("output_format") == sent
 
 
 def test_references_select_the_edit_model_in_order() -> None:
     urls = [f"https://example.org/{n}.png" for n in (3, 1, 2)]
-    order = inputs.order(request("a", *urls))
-    assert order == inputs.Order("openai/gpt-image-2/edit", {"prompt": "a", "images": urls})
+    order = inputs.prepare(request("a", *urls))
+    assert order == inputs.Submission("openai/gpt-image-2/edit", {"prompt": "a", "images": urls})
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_references_select_the_edit_model_in_order() -> None:
 )
 def test_size_is_translated_to_ratio_and_resolution(size: tuple[int, int], ratio: str) -> None:
     assert inputs.aspect_ratio_of(size) == ratio
-    assert inputs.order(request("a", size=size)).body == {"prompt": "a", "aspect_ratio": ratio}
+    assert inputs.prepare(request("a", size=size)).body == {"prompt": "a", "aspect_ratio": ratio}
 
 
 @pytest.mark.parametrize("size", [(1000, 1), (1254, 1254 + 1), (0, 0), (-2, -3), (0, 5), (1366, 768)])
@@ -109,33 +109,33 @@ def test_any_size_is_translated_exactly_or_refused(width: int, height: int) -> N
 )
 def test_values_outside_the_schema_are_refused(image_options: dict[str, object]) -> None:
     with pytest.raises(RunComfyInput) as caught:
-        inputs.order(request("a", **image_options))
+        inputs.prepare(request("a", **image_options))
     assert (caught.value.exit_code, caught.value.spent) == (65, False)
 
 
 def test_agreeing_size_and_ratio_are_accepted() -> None:
-    assert inputs.order(request("a", size=(1024, 1536), aspect_ratio="2:3")).body["aspect_ratio"] == "2:3"
+    assert inputs.prepare(request("a", size=(1024, 1536), aspect_ratio="2:3")).body["aspect_ratio"] == "2:3"
 
 
 @pytest.mark.parametrize("prompt", ["", " \n"])
 def test_empty_prompt_is_refused(prompt: str) -> None:
     with pytest.raises(RunComfyInput, match="empty"):
-        inputs.order(request(prompt))
+        inputs.prepare(request(prompt))
 
 
 def test_more_than_ten_references_are_refused() -> None:
-    assert len(inputs.order(request("a", *[URL] * 10)).body["images"]) == 10  # type: ignore[arg-type]
+    assert len(inputs.prepare(request("a", *[URL] * 10)).body["images"]) == 10  # type: ignore[arg-type]
     with pytest.raises(UsageError) as caught:
-        inputs.order(request("a", *[URL] * 11))
+        inputs.prepare(request("a", *[URL] * 11))
     assert caught.value.exit_code == 2
 
 
 def test_model_must_fit_the_references() -> None:
     with pytest.raises(RunComfyInput, match="takes no references"):
-        inputs.order(request("a", URL, model=inputs.TEXT_TO_IMAGE))
+        inputs.prepare(request("a", URL, model=inputs.TEXT_TO_IMAGE))
     with pytest.raises(RunComfyInput, match="needs a reference"):
-        inputs.order(request("a", model=inputs.EDIT))
-    assert inputs.order(request("a", URL, model="google/nano-banana-2/edit")).model == "google/nano-banana-2/edit"
+        inputs.prepare(request("a", model=inputs.EDIT))
+    assert inputs.prepare(request("a", URL, model="google/nano-banana-2/edit")).model == "google/nano-banana-2/edit"
 
 
 @pytest.mark.parametrize(
@@ -160,30 +160,30 @@ def test_model_must_fit_the_references() -> None:
 )
 def test_invalid_model_id_is_refused(bad: str) -> None:
     with pytest.raises(RunComfyUsage) as caught:
-        inputs.model_id(bad)
+        inputs.check_model_id(bad)
     assert caught.value.exit_code == 64
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "../x", "a/b", "a?b", "a#b", "-a", ".a", "é", "a\n", "a" * 129, "a%41"])
 def test_invalid_request_id_is_refused(bad: str) -> None:
     with pytest.raises(RunComfyUsage) as caught:
-        inputs.request_id(bad)
+        inputs.check_request_id(bad)
     assert caught.value.exit_code == 64
 
 
 @given(st.text())
 def test_id_is_one_path_segment(text: str) -> None:
     try:
-        found = inputs.request_id(text)
+        request_id = inputs.check_request_id(text)
     except RunComfyUsage:
         return
-    assert not set(found) & set("/?#%\\ \n\r")
+    assert not set(request_id) & set("/?#%\\ \n\r")
 
 
 def test_local_references_become_data_uris(tmp_path: Path) -> None:
     for kind in ("PNG", "JPEG", "WEBP"):
         (tmp_path / kind).write_bytes(picture(kind=kind))
-    order = inputs.order(request("a", str(tmp_path / "WEBP"), URL, str(tmp_path / "JPEG")))
+    order = inputs.prepare(request("a", str(tmp_path / "WEBP"), URL, str(tmp_path / "JPEG")))
     first, second, third = order.body["images"]  # type: ignore[misc]
     assert first.startswith("data:image/webp;base64,UklGR")
     assert second == URL

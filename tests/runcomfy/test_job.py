@@ -14,29 +14,29 @@ from codex_imagegen.runcomfy import job
 from codex_imagegen.runcomfy.client import Client, Status
 from codex_imagegen.runcomfy.deadline import Deadline
 from codex_imagegen.runcomfy.http import Transport
-from codex_imagegen.runcomfy.inputs import TEXT_TO_IMAGE, Order
+from codex_imagegen.runcomfy.inputs import TEXT_TO_IMAGE, Submission
 from codex_imagegen.runcomfy.token import Token
-from tests.runcomfy.conftest import POLL_SEC, Bench, when
+from tests.runcomfy.conftest import POLL_SEC, RunContext, assert_cancelled_at_the_end, when_requested
 from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 from tests.support.causes import chain
 
-ORDER = Order(TEXT_TO_IMAGE, {"prompt": "a fox"})
+ORDER = Submission(TEXT_TO_IMAGE, {"prompt": "a fox"})
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 
-class Room:
-    def __init__(self, standin: StandIn, bench: Bench, seconds: float) -> None:
+class Harness:
+    def __init__(self, fake: StandIn, context: RunContext, seconds: float) -> None:
         self.transport = Transport()
-        self.client = Client(standin.base, Token(TOKEN), self.transport)
-        self.patience = Deadline(bench.interrupt, time.monotonic() + seconds)
-        self.told: list[Status] = []
+        self.client = Client(fake.base, Token(TOKEN), self.transport)
+        self.deadline = Deadline(context.interrupt, time.monotonic() + seconds)
+        self.statuses: list[Status] = []
 
     def submit(self) -> str:
-        return job.submit(self.client, ORDER, self.patience)
+        return job.submit(self.client, ORDER, self.deadline)
 
-    def wait(self) -> client_module.Finished:
-        with job.cancelling(self.client, REQUEST_ID, self.patience):
-            return job.wait(self.client, REQUEST_ID, self.patience, self.told.append)
+    def wait(self) -> client_module.JobResult:
+        with job.cancel_on_stop(self.client, REQUEST_ID, self.deadline):
+            return job.wait(self.client, REQUEST_ID, self.deadline, self.statuses.append)
 
 
 @pytest.fixture
@@ -45,17 +45,17 @@ def seconds() -> float:
 
 
 @pytest.fixture
-def room(standin: StandIn, bench: Bench, seconds: float) -> Iterator[Room]:
-    made = Room(standin, bench, seconds)
-    yield made
-    made.transport.close()
+def harness(fake: StandIn, context: RunContext, seconds: float) -> Iterator[Harness]:
+    harness = Harness(fake, context, seconds)
+    yield harness
+    harness.transport.close()
 
 
-def fails(call: object) -> ImagegenError:
+def expect_error(call: object) -> ImagegenError:
     with pytest.raises(ImagegenError) as caught:
         call()  # type: ignore[operator]
-    shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
-    assert TOKEN not in shown
+    visible = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+    assert TOKEN not in visible
     assert len(caught.value.message) < 1000
     return caught.value
 
@@ -63,18 +63,18 @@ def fails(call: object) -> ImagegenError:
 # --- submit ---------------------------------------------------------------------------------------------------------
 
 
-def test_submit_is_one_post_with_the_token(room: Room, standin: StandIn) -> None:
-    assert room.submit() == REQUEST_ID
-    (call,) = standin.calls
+def test_submit_is_one_post_with_the_token(harness: Harness, fake: StandIn) -> None:
+    assert harness.submit() == REQUEST_ID
+    (call,) = fake.calls
     assert call.line == f"POST /v1/models/{TEXT_TO_IMAGE}"
     assert call.headers["authorization"] == f"Bearer {TOKEN}"
     assert call.json == {"prompt": "a fox"}
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_submit_accepts_every_success_status(room: Room, standin: StandIn, status: int) -> None:
-    standin.next("submit", Reply(status, {"request_id": "abc"}))
-    assert room.submit() == "abc"
+def test_submit_accepts_every_success_status(harness: Harness, fake: StandIn, status: int) -> None:
+    fake.next("submit", Reply(status, {"request_id": "abc"}))
+    assert harness.submit() == "abc"
 
 
 REFUSALS = [
@@ -115,72 +115,74 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("reply", "exit_code", "spent"), REFUSALS)
 def test_failed_submit_is_not_repeated(
-    room: Room, standin: StandIn, reply: Reply, exit_code: int, spent: bool | None
+    harness: Harness, fake: StandIn, reply: Reply, exit_code: int, spent: bool | None
 ) -> None:
-    standin.next("submit", reply)
-    error = fails(room.submit)
+    fake.next("submit", reply)
+    error = expect_error(harness.submit)
     assert (error.exit_code, error.spent) == (exit_code, spent)
-    assert standin.lines == [f"POST /v1/models/{TEXT_TO_IMAGE}"]
+    assert fake.lines == [f"POST /v1/models/{TEXT_TO_IMAGE}"]
     if spent is None:
-        assert "before you ask again" in str(error.hint)
+        assert "before you try again" in str(error.hint)
 
 
-def test_submit_to_closed_port_fails_unspent(room: Room, standin: StandIn) -> None:
-    room.client.base = "http://127.0.0.1:1/v1"
-    error = fails(room.submit)
+def test_submit_to_closed_port_fails_unspent(harness: Harness, fake: StandIn) -> None:
+    harness.client.base = "http://127.0.0.1:1/v1"
+    error = expect_error(harness.submit)
     assert (error.exit_code, error.spent) == (75, False)
-    room.client.base = standin.base.replace("http:", "https:")
-    error = fails(room.submit)
+    harness.client.base = fake.base.replace("http:", "https:")
+    error = expect_error(harness.submit)
     assert (error.exit_code, error.spent) == (69, False)
 
 
-def test_submit_without_answer_has_unknown_cost(room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submit_without_answer_has_unknown_cost(
+    harness: Harness, fake: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client_module, "POST_SEC", 0.05)
     gate = threading.Event()
-    standin.next("submit", Reply(hold=gate))
-    error = fails(room.submit)
+    fake.next("submit", Reply(hold=gate))
+    error = expect_error(harness.submit)
     gate.set()
     assert (error.exit_code, error.spent) == (75, None)
 
 
-def test_token_in_an_answer_is_hidden(room: Room, standin: StandIn) -> None:
+def test_token_in_an_answer_is_hidden(harness: Harness, fake: StandIn) -> None:
     for text in (
         json.dumps({"error_message": f"no {TOKEN}"}),
         f'{{"error_message": "no {TOKEN}"}}'.replace("/", "\\/"),
     ):
-        standin.next("submit", Reply(401, body=text.encode()))
-        assert "(token)" in fails(room.submit).message
+        fake.next("submit", Reply(401, body=text.encode()))
+        assert "(token)" in expect_error(harness.submit).message
 
 
-def test_interrupt_before_submit_sends_nothing(room: Room, standin: StandIn, bench: Bench) -> None:
-    bench.interrupt.set()
-    error = fails(room.submit)
+def test_interrupt_before_submit_sends_nothing(harness: Harness, fake: StandIn, context: RunContext) -> None:
+    context.interrupt.set()
+    error = expect_error(harness.submit)
     assert isinstance(error, Interrupted)
-    assert (error.spent, standin.calls) == (False, [])
+    assert (error.spent, fake.calls) == (False, [])
 
 
-def test_interrupt_during_submit_cancels_the_request(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_interrupt_during_submit_cancels_the_request(harness: Harness, fake: StandIn, context: RunContext) -> None:
     gate = threading.Event()
-    standin.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
-    when(standin, "POST /v1/models", bench.interrupt.set, gate.set)
-    assert room.submit() == REQUEST_ID
-    error = fails(room.wait)
+    fake.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
+    when_requested(fake, "POST /v1/models", context.interrupt.set, gate.set)
+    assert harness.submit() == REQUEST_ID
+    error = expect_error(harness.wait)
     assert (error.exit_code, error.spent) == (130, False)
-    assert standin.lines[1:] == [f"POST /v1/requests/{REQUEST_ID}/cancel"]
+    assert fake.lines[1:] == [f"POST /v1/requests/{REQUEST_ID}/cancel"]
 
 
 def test_interrupt_during_submit_without_id_has_unknown_cost(
-    room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "GRACE_SEC", 0.05)
     gate = threading.Event()
-    standin.next("submit", Reply(hold=gate))
-    when(standin, "POST /v1/models", bench.interrupt.set)
-    error = fails(room.submit)
+    fake.next("submit", Reply(hold=gate))
+    when_requested(fake, "POST /v1/models", context.interrupt.set)
+    error = expect_error(harness.submit)
     gate.set()
     assert (error.exit_code, error.spent) == (130, None)
     assert "unknown" in error.message
-    assert "before you ask again" in str(error.hint)
+    assert "before you try again" in str(error.hint)
 
 
 # --- wait -----------------------------------------------------------------------------------------------------------
@@ -188,12 +190,12 @@ def test_interrupt_during_submit_without_id_has_unknown_cost(
 STATUS, RESULT = f"GET /v1/requests/{REQUEST_ID}/status", f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
 
 
-def test_wait_tells_each_change_of_state(room: Room, standin: StandIn) -> None:
-    standin.states.extendleft(["in_progress", "in_progress", "in_queue 1", "in_queue 1", "in_queue 3"])
-    finished = room.wait()
+def test_wait_tells_each_change_of_state(harness: Harness, fake: StandIn) -> None:
+    fake.states.extendleft(["in_progress", "in_progress", "in_queue 1", "in_queue 1", "in_queue 3"])
+    finished = harness.wait()
     assert finished.cost_usd == 0.04
-    assert standin.lines == [STATUS] * 6 + [RESULT]
-    assert [(s.word, s.position) for s in room.told] == [
+    assert fake.lines == [STATUS] * 6 + [RESULT]
+    assert [(s.name, s.position) for s in harness.statuses] == [
         ("in_queue", 3), ("in_queue", 1), ("in_progress", None), ("completed", None)
     ]  # fmt: skip
 
@@ -203,10 +205,10 @@ def test_poll_interval_is_two_seconds() -> None:
 
 
 @pytest.mark.parametrize("word", ["succeeded", "completed", "Completed", "SUCCEEDED"])
-def test_wait_accepts_both_words_for_success(room: Room, standin: StandIn, word: str) -> None:
-    standin.states[0] = word
-    standin.next("result", Reply(200, {"status": word, "output": {"images": ["https://a.runcomfy.net/1"]}}))
-    assert room.wait().output == {"images": ["https://a.runcomfy.net/1"]}
+def test_wait_accepts_both_words_for_success(harness: Harness, fake: StandIn, word: str) -> None:
+    fake.states[0] = word
+    fake.next("result", Reply(200, {"status": word, "output": {"images": ["https://a.runcomfy.net/1"]}}))
+    assert harness.wait().output == {"images": ["https://a.runcomfy.net/1"]}
 
 
 @pytest.mark.parametrize(
@@ -219,35 +221,35 @@ def test_wait_accepts_both_words_for_success(room: Room, standin: StandIn, word:
         Reply(200, {"error_code": 400005}),
     ],
 )
-def test_wait_repeats_until_the_result_is_ready(room: Room, standin: StandIn, early: Reply) -> None:
-    standin.next("result", early, early)
-    assert room.wait().cost_usd == 0.04
-    assert standin.lines == [STATUS, RESULT] * 3
+def test_wait_repeats_until_the_result_is_ready(harness: Harness, fake: StandIn, early: Reply) -> None:
+    fake.next("result", early, early)
+    assert harness.wait().cost_usd == 0.04
+    assert fake.lines == [STATUS, RESULT] * 3
 
 
 @pytest.mark.parametrize("word", ["completed", "failed", "cancelled", "succeeded"])
-def test_result_decides_over_status(room: Room, standin: StandIn, word: str) -> None:
-    standin.states[0] = word
-    standin.next("result", Reply(200, {"status": "failed", "error": {"message": "NSFW content"}}))
-    error = fails(room.wait)
+def test_result_decides_over_status(harness: Harness, fake: StandIn, word: str) -> None:
+    fake.states[0] = word
+    fake.next("result", Reply(200, {"status": "failed", "error": {"message": "NSFW content"}}))
+    error = expect_error(harness.wait)
     assert (error.code, error.exit_code) == ("moderation", 7)
-    assert room.wait().output  # and where the result has it, it is there, whatever /status says
+    assert harness.wait().output  # a successful result counts too, whatever /status says
 
 
 @pytest.mark.parametrize(("word", "code"), [("failed", "generation-failed"), ("cancelled", "no-picture")])
-def test_failed_status_without_result_fails(room: Room, standin: StandIn, word: str, code: str) -> None:
-    standin.states[0] = word
-    standin.next("result", Reply(400, {"error_code": 400005}))
-    assert fails(room.wait).code == code
+def test_failed_status_without_result_fails(harness: Harness, fake: StandIn, word: str, code: str) -> None:
+    fake.states[0] = word
+    fake.next("result", Reply(400, {"error_code": 400005}))
+    assert expect_error(harness.wait).code == code
 
 
 @pytest.mark.parametrize(
     "error", ["out of memory", {"code": 5, "message": "out of memory"}, [["out of memory"]], None, 17, {}, True]
 )
-def test_failure_reason_is_read_from_any_shape(room: Room, standin: StandIn, error: object) -> None:
-    standin.next("result", Reply(200, {"status": "failed", "error": error}))
-    found = fails(room.wait)
-    assert (found.code, found.exit_code, found.spent) == ("generation-failed", 7, None)
+def test_failure_reason_is_read_from_any_shape(harness: Harness, fake: StandIn, error: object) -> None:
+    fake.next("result", Reply(200, {"status": "failed", "error": error}))
+    failure = expect_error(harness.wait)
+    assert (failure.code, failure.exit_code, failure.spent) == ("generation-failed", 7, None)
 
 
 HICCUPS = [
@@ -276,23 +278,23 @@ HICCUPS = [
 
 @pytest.mark.parametrize("route", ["status", "result"])
 @pytest.mark.parametrize("reply", HICCUPS)
-def test_transient_failures_are_retried(room: Room, standin: StandIn, reply: Reply, route: str) -> None:
-    standin.next(route, reply, reply)
-    assert room.wait().cost_usd == 0.04
+def test_transient_failures_are_retried(harness: Harness, fake: StandIn, reply: Reply, route: str) -> None:
+    fake.next(route, reply, reply)
+    assert harness.wait().cost_usd == 0.04
 
 
-def test_slow_answer_is_retried(room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_answer_is_retried(harness: Harness, fake: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "GET_SEC", 0.05)
     gate = threading.Event()
-    standin.next("status", Reply(hold=gate))
-    assert room.wait().cost_usd == 0.04
+    fake.next("status", Reply(hold=gate))
+    assert harness.wait().cost_usd == 0.04
     gate.set()
 
 
-def test_wait_obeys_retry_after(room: Room, standin: StandIn) -> None:
-    standin.next("status", Reply(429, body=b"", headers={"Retry-After": "1"}))
+def test_wait_obeys_retry_after(harness: Harness, fake: StandIn) -> None:
+    fake.next("status", Reply(429, body=b"", headers={"Retry-After": "1"}))
     began = time.monotonic()
-    room.wait()
+    harness.wait()
     assert time.monotonic() - began >= 1
 
 
@@ -300,15 +302,15 @@ def test_wait_obeys_retry_after(room: Room, standin: StandIn) -> None:
     ("reply", "exit_code"), [(Reply(503, body=HTML), 69), (Reply(drop=True), 75), (Reply(429, body=b""), 75)]
 )
 def test_lasting_failures_end_the_wait_without_cancel(
-    room: Room, standin: StandIn, monkeypatch: pytest.MonkeyPatch, reply: Reply, exit_code: int
+    harness: Harness, fake: StandIn, monkeypatch: pytest.MonkeyPatch, reply: Reply, exit_code: int
 ) -> None:
-    monkeypatch.setattr(job, "PATIENT_SEC", 0.05)
-    standin.next("status", *[reply] * 500)
-    error = fails(room.wait)
+    monkeypatch.setattr(job, "MAX_FAILING_SEC", 0.05)
+    fake.next("status", *[reply] * 500)
+    error = expect_error(harness.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
     assert chain(error)[0] is error
     assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
-    assert not [line for line in standin.lines if line.startswith("POST")]
+    assert not [line for line in fake.lines if line.startswith("POST")]
 
 
 @pytest.mark.parametrize("route", ["status", "result"])
@@ -324,46 +326,48 @@ def test_lasting_failures_end_the_wait_without_cancel(
         (Reply(402, {"error_code": 400002}), 7),
     ],
 )
-def test_permanent_failure_ends_wait(room: Room, standin: StandIn, reply: Reply, exit_code: int, route: str) -> None:
-    standin.next(route, reply)
-    error = fails(room.wait)
+def test_permanent_failure_ends_wait(harness: Harness, fake: StandIn, reply: Reply, exit_code: int, route: str) -> None:
+    fake.next(route, reply)
+    error = expect_error(harness.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
     assert chain(error)[0] is error
     if exit_code in (65, 77):
         assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
 
 
-def test_result_is_asked_without_cost_if_refused(room: Room, standin: StandIn) -> None:
-    standin.next("result", Reply(422, {"detail": "unknown parameter"}))
-    assert room.wait().cost_usd is None
-    assert standin.lines == [STATUS, RESULT, RESULT.removesuffix("?include_cost=true")]
+def test_result_is_asked_without_cost_if_refused(harness: Harness, fake: StandIn) -> None:
+    fake.next("result", Reply(422, {"detail": "unknown parameter"}))
+    assert harness.wait().cost_usd is None
+    assert fake.lines == [STATUS, RESULT, RESULT.removesuffix("?include_cost=true")]
 
 
-# --- the end of patience --------------------------------------------------------------------------------------------
+# --- stopped --------------------------------------------------------------------------------------------------------
 
 
-def interrupted(room: Room, standin: StandIn, bench: Bench) -> ImagegenError:
-    standin.states[0] = "in_queue 9"
-    when(standin, "/status", bench.interrupt.set)
-    error = fails(room.wait)
+def interrupted(harness: Harness, fake: StandIn, context: RunContext) -> ImagegenError:
+    fake.states[0] = "in_queue 9"
+    when_requested(fake, "/status", context.interrupt.set)
+    error = expect_error(harness.wait)
     assert isinstance(error, Interrupted)
-    assert standin.lines.count(f"POST /v1/requests/{REQUEST_ID}/cancel") == 1
-    assert bench.interrupt._wakers == []
+    assert fake.lines.count(f"POST /v1/requests/{REQUEST_ID}/cancel") == 1
+    assert context.interrupt._wakers == []
     return error
 
 
 def test_interrupt_cancels_a_queued_request(
-    room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "POLL_SEC", 2.0)
-    error = interrupted(room, standin, bench)
+    error = interrupted(harness, fake, context)
     assert (error.exit_code, error.spent, error.hint) == (130, False, None)
     assert f"the request {REQUEST_ID} was cancelled" in error.message
 
 
-def test_interrupt_of_running_request_names_the_wait_command(room: Room, standin: StandIn, bench: Bench) -> None:
-    standin.cancel_outcome = "not_cancellable"
-    error = interrupted(room, standin, bench)
+def test_interrupt_of_running_request_names_the_wait_command(
+    harness: Harness, fake: StandIn, context: RunContext
+) -> None:
+    fake.cancel_outcome = "not_cancellable"
+    error = interrupted(harness, fake, context)
     assert error.spent is True
     assert "too late" in error.message
     assert f"`codex-imagegen runcomfy wait {REQUEST_ID} --out FILE`" in str(error.hint)
@@ -383,60 +387,62 @@ def test_interrupt_of_running_request_names_the_wait_command(room: Room, standin
         Reply(302, body=b"", headers={"Location": "/v1/x"}),
     ],
 )
-def test_interrupt_with_failed_cancel_costs_unknown(room: Room, standin: StandIn, bench: Bench, reply: Reply) -> None:
-    standin.next("cancel", reply)
-    error = interrupted(room, standin, bench)
+def test_interrupt_with_failed_cancel_costs_unknown(
+    harness: Harness, fake: StandIn, context: RunContext, reply: Reply
+) -> None:
+    fake.next("cancel", reply)
+    error = interrupted(harness, fake, context)
     assert error.spent is None
     assert "unknown" in error.message
     assert f"runcomfy status {REQUEST_ID}" in str(error.hint)
 
 
 def test_hanging_cancel_is_given_up(
-    room: Room, standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "CANCEL_SEC", 0.1)
     gate = threading.Event()
-    standin.next("cancel", Reply(hold=gate))
-    assert interrupted(room, standin, bench).spent is None
+    fake.next("cancel", Reply(hold=gate))
+    assert interrupted(harness, fake, context).spent is None
     gate.set()
 
 
-def test_second_interrupt_ends_the_cancel(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_second_interrupt_ends_the_cancel(harness: Harness, fake: StandIn, context: RunContext) -> None:
     gate = threading.Event()
-    standin.next("cancel", Reply(hold=gate))
-    when(standin, "/cancel", bench.interrupt.set)
-    assert interrupted(room, standin, bench).spent is None
+    fake.next("cancel", Reply(hold=gate))
+    when_requested(fake, "/cancel", context.interrupt.set)
+    assert interrupted(harness, fake, context).spent is None
     gate.set()
 
 
-def test_interrupt_ends_a_hanging_status_request(room: Room, standin: StandIn, bench: Bench) -> None:
+def test_interrupt_ends_a_hanging_status_request(harness: Harness, fake: StandIn, context: RunContext) -> None:
     gate = threading.Event()
-    standin.next("status", Reply(hold=gate))
-    interrupted(room, standin, bench)
+    fake.next("status", Reply(hold=gate))
+    interrupted(harness, fake, context)
     gate.set()
 
 
 @pytest.mark.parametrize("seconds", [0.2])
 @pytest.mark.parametrize("outcome", ["cancelled", "not_cancellable"])
-def test_deadline_cancels_the_request(room: Room, standin: StandIn, outcome: str) -> None:
-    standin.states[0] = "in_progress"
-    standin.cancel_outcome = outcome
-    error = fails(room.wait)
+def test_deadline_cancels_the_request(harness: Harness, fake: StandIn, outcome: str) -> None:
+    fake.states[0] = "in_progress"
+    fake.cancel_outcome = outcome
+    error = expect_error(harness.wait)
     assert (error.code, error.exit_code) == ("runcomfy-retry", 75)
     assert error.spent is (outcome != "cancelled")
-    assert standin.lines[-1] == f"POST /v1/requests/{REQUEST_ID}/cancel"
+    assert_cancelled_at_the_end(fake)
 
 
 @pytest.mark.parametrize("seconds", [0.3])
-def test_long_retry_after_ends_at_the_deadline(room: Room, standin: StandIn) -> None:
-    standin.next("status", Reply(429, body=b"", headers={"Retry-After": "86400"}))
-    assert fails(room.wait).exit_code == 75
+def test_long_retry_after_ends_at_the_deadline(harness: Harness, fake: StandIn) -> None:
+    fake.next("status", Reply(429, body=b"", headers={"Retry-After": "86400"}))
+    assert expect_error(harness.wait).exit_code == 75
 
 
-def test_interrupted_plain_wait_cancels_nothing(room: Room, standin: StandIn, bench: Bench) -> None:
-    standin.states[0] = "in_queue"
-    when(standin, "/status", bench.interrupt.set)
-    with pytest.raises(Interrupted, match="left to go on") as caught, job.leaving(REQUEST_ID):
-        job.wait(room.client, REQUEST_ID, room.patience, room.told.append)
+def test_interrupted_plain_wait_cancels_nothing(harness: Harness, fake: StandIn, context: RunContext) -> None:
+    fake.states[0] = "in_queue"
+    when_requested(fake, "/status", context.interrupt.set)
+    with pytest.raises(Interrupted, match="goes on") as caught, job.keep_on_stop(REQUEST_ID):
+        job.wait(harness.client, REQUEST_ID, harness.deadline, harness.statuses.append)
     assert caught.value.spent is True
-    assert not [line for line in standin.lines if line.startswith("POST")]
+    assert not [line for line in fake.lines if line.startswith("POST")]

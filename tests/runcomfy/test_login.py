@@ -8,40 +8,40 @@ import pytest
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.runcomfy import login
 from codex_imagegen.runcomfy.login import Code, Login
-from tests.runcomfy.conftest import Bench
+from tests.runcomfy.conftest import RunContext
 from tests.runcomfy.standin import TOKEN, Reply, StandIn
 
 HTML = b"<html>maintenance</html>"
 
 
-def sign_in(standin: StandIn, bench: Bench, shown: list[Code] | None = None) -> str:
-    found = Login(standin.web, bench.interrupt).run((shown if shown is not None else []).append)
-    return found.header()["Authorization"]
+def sign_in(fake: StandIn, context: RunContext, shown_codes: list[Code] | None = None) -> str:
+    token = Login(fake.web, context.interrupt).run((shown_codes if shown_codes is not None else []).append)
+    return token.header()["Authorization"]
 
 
-def fails(standin: StandIn, bench: Bench) -> ImagegenError:
+def expect_error(fake: StandIn, context: RunContext) -> ImagegenError:
     with pytest.raises(ImagegenError) as caught:
-        sign_in(standin, bench)
+        sign_in(fake, context)
     assert caught.value.spent is False
     assert TOKEN not in "".join(traceback.format_exception(caught.value))
     return caught.value
 
 
-def test_login_shows_the_code_and_returns_the_token(standin: StandIn, bench: Bench) -> None:
-    standin.polls.extendleft([{"status": "pending"}] * 3)
-    standin.next(
+def test_login_shows_the_code_and_returns_the_token(fake: StandIn, context: RunContext) -> None:
+    fake.polls.extendleft([{"status": "pending"}] * 3)
+    fake.next(
         "start", Reply(200, {"device_code": "device-code-1", "user_code": "AB-12", "verify_url": "https://x.test/cli"})
     )
-    shown: list[Code] = []
-    assert sign_in(standin, bench, shown) == f"Bearer {TOKEN}"
-    assert [(code.verify_url, code.user_code) for code in shown] == [("https://x.test/cli", "AB-12")]
-    assert "device-code-1" not in repr(shown)
-    assert standin.lines == ["POST /api/cli-auth/start"] + ["POST /api/cli-auth/poll"] * 4
-    assert all("authorization" not in call.headers for call in standin.calls)
+    shown_codes: list[Code] = []
+    assert sign_in(fake, context, shown_codes) == f"Bearer {TOKEN}"
+    assert [(code.verify_url, code.user_code) for code in shown_codes] == [("https://x.test/cli", "AB-12")]
+    assert "device-code-1" not in repr(shown_codes)
+    assert fake.lines == ["POST /api/cli-auth/start"] + ["POST /api/cli-auth/poll"] * 4
+    assert all("authorization" not in call.headers for call in fake.calls)
 
 
-def test_login_polls_at_once(standin: StandIn, bench: Bench) -> None:
-    standin.next(
+def test_login_polls_at_once(fake: StandIn, context: RunContext) -> None:
+    fake.next(
         "start",
         Reply(
             200,
@@ -53,14 +53,16 @@ def test_login_polls_at_once(standin: StandIn, bench: Bench) -> None:
             },
         ),
     )
-    sign_in(standin, bench)  # which would take ten minutes, and has 20 seconds
+    sign_in(fake, context)  # with a pause before the first poll, this would take ten minutes
 
 
 @pytest.mark.parametrize(("status", "words"), [("denied", "denied"), ("expired", "in time")])
 @pytest.mark.parametrize("http", [200, 410])
-def test_denied_and_expired_logins_differ(standin: StandIn, bench: Bench, status: str, words: str, http: int) -> None:
-    standin.next("poll", Reply(http, {"status": status}))
-    error = fails(standin, bench)
+def test_denied_and_expired_logins_differ(
+    fake: StandIn, context: RunContext, status: str, words: str, http: int
+) -> None:
+    fake.next("poll", Reply(http, {"status": status}))
+    error = expect_error(fake, context)
     assert error.exit_code == 77
     assert words in error.message
     assert "login` again" in str(error.hint)
@@ -80,11 +82,11 @@ def test_denied_and_expired_logins_differ(standin: StandIn, bench: Bench, status
     ],
 )
 def test_transient_poll_failure_is_retried(
-    standin: StandIn, bench: Bench, reply: Reply, monkeypatch: pytest.MonkeyPatch
+    fake: StandIn, context: RunContext, reply: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login, "_between", lambda value, low, high, default: default)
-    standin.next("poll", reply, reply)
-    assert sign_in(standin, bench) == f"Bearer {TOKEN}"
+    fake.next("poll", reply, reply)
+    assert sign_in(fake, context) == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize(
@@ -96,15 +98,15 @@ def test_transient_poll_failure_is_retried(
         (Reply(404, body=HTML), 65),
     ],
 )
-def test_refused_poll_ends_the_login(standin: StandIn, bench: Bench, reply: Reply, exit_code: int) -> None:
-    standin.next("poll", reply)
-    assert fails(standin, bench).exit_code == exit_code
+def test_refused_poll_ends_the_login(fake: StandIn, context: RunContext, reply: Reply, exit_code: int) -> None:
+    fake.next("poll", reply)
+    assert expect_error(fake, context).exit_code == exit_code
 
 
 @pytest.mark.parametrize("access_token", [None, "", 5, "to ken", "tok\r\nX: y", ["a"]])
-def test_malformed_token_from_login_is_refused(standin: StandIn, bench: Bench, access_token: object) -> None:
-    standin.next("poll", Reply(200, {"status": "authorized", "access_token": access_token}))
-    assert fails(standin, bench).exit_code == 77
+def test_malformed_token_from_login_is_refused(fake: StandIn, context: RunContext, access_token: object) -> None:
+    fake.next("poll", Reply(200, {"status": "authorized", "access_token": access_token}))
+    assert expect_error(fake, context).exit_code == 77
 
 
 GOOD = {"device_code": "device-code-1", "user_code": "A", "verify_url": "https://x.test"}
@@ -127,16 +129,16 @@ GOOD = {"device_code": "device-code-1", "user_code": "A", "verify_url": "https:/
         (Reply(drop=True), 75),
     ],
 )
-def test_malformed_login_start_fails(standin: StandIn, bench: Bench, reply: Reply, exit_code: int) -> None:
-    standin.next("start", reply)
-    assert fails(standin, bench).exit_code == exit_code
-    assert len(standin.calls) == 1
+def test_malformed_login_start_fails(fake: StandIn, context: RunContext, reply: Reply, exit_code: int) -> None:
+    fake.next("start", reply)
+    assert expect_error(fake, context).exit_code == exit_code
+    assert len(fake.calls) == 1
 
 
-def test_unconfirmed_code_expires(standin: StandIn, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unconfirmed_code_expires(fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "MAX_SEC", 0.1)
-    standin.polls[0] = {"status": "pending"}
-    assert "in time" in fails(standin, bench).message
+    fake.polls[0] = {"status": "pending"}
+    assert "in time" in expect_error(fake, context).message
 
 
 @pytest.mark.parametrize("value", [None, "soon", True, float("nan"), 1e400, -5, 0, [], 10**400])
@@ -144,7 +146,7 @@ def test_login_numbers_are_bounded(value: object) -> None:
     assert 1.0 <= login._between(value, 1.0, 60.0, 30.0) <= 60.0
 
 
-def test_interrupt_ends_the_login(standin: StandIn, bench: Bench) -> None:
-    standin.polls[0] = {"status": "pending"}
-    threading.Timer(0.1, bench.interrupt.set).start()
-    assert isinstance(fails(standin, bench), Interrupted)
+def test_interrupt_ends_the_login(fake: StandIn, context: RunContext) -> None:
+    fake.polls[0] = {"status": "pending"}
+    threading.Timer(0.1, context.interrupt.set).start()
+    assert isinstance(expect_error(fake, context), Interrupted)

@@ -17,8 +17,8 @@ CODES = ["reference-reduced"]
 
 
 def inputs(*refs: str) -> tuple[list[str], list[str]]:
-    """What is sent of references, and the codes of the warnings."""
-    uris, warnings = references.as_inputs(references.load(refs))
+    """The strings that are sent for references, and the codes of the warnings."""
+    uris, warnings = references.encode_references(references.load_references(refs))
     return uris, [warning.code for warning in warnings]
 
 
@@ -34,9 +34,9 @@ def data(uri: str) -> bytes:
 def test_reference_is_sent_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(picture())
-    (uri,), warned = inputs(str(path))
+    (uri,), codes = inputs(str(path))
     assert base64.b64decode(uri.removeprefix("data:image/png;base64,")) == path.read_bytes()
-    assert warned == []
+    assert codes == []
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_reference_is_sent_unchanged(tmp_path: Path) -> None:
 )
 def test_reference_url_other_than_https_is_refused(url: str) -> None:
     with pytest.raises(RunComfyInput) as caught:
-        references.load((url,))
+        references.load_references((url,))
     assert caught.value.exit_code == 65
 
 
@@ -64,20 +64,20 @@ def test_https_reference_is_passed_on() -> None:
 
 def test_unusable_reference_file_fails(tmp_path: Path) -> None:
     with pytest.raises(ReferenceMissing):
-        references.load((str(tmp_path / "none.png"),))
+        references.load_references((str(tmp_path / "none.png"),))
     (tmp_path / "half.png").write_bytes(picture()[:-20])
     with pytest.raises(ReferenceNotImage):
-        references.load((str(tmp_path / "half.png"),))
+        references.load_references((str(tmp_path / "half.png"),))
 
 
 def test_reference_up_to_six_mebibytes_is_sent_unchanged(tmp_path: Path) -> None:
     path, jpeg = tmp_path / "a.jpg", picture(kind="JPEG")
     path.write_bytes(jpeg + b"\0" * (references.MAX_BYTES - len(jpeg)))
-    (uri,), warned = inputs(str(path))
-    assert (data(uri), warned) == (path.read_bytes(), [])
+    (uri,), codes = inputs(str(path))
+    assert (data(uri), codes) == (path.read_bytes(), [])
     path.write_bytes(jpeg + b"\0" * (references.MAX_BYTES + 1 - len(jpeg)))
-    (uri,), warned = inputs(str(path))
-    assert (size(uri), warned) == ((8, 6), CODES)
+    (uri,), codes = inputs(str(path))
+    assert (size(uri), codes) == ((8, 6), CODES)
     assert len(data(uri)) < len(jpeg) * 4
 
 
@@ -91,9 +91,9 @@ def test_reference_with_too_many_bytes_is_reduced(tmp_path: Path, monkeypatch: p
     path = tmp_path / "noise.png"
     path.write_bytes(encoded(400))
     assert path.stat().st_size > references.MAX_BYTES
-    (uri,), warned = inputs(str(path))
+    (uri,), codes = inputs(str(path))
     assert uri.startswith("data:image/jpeg;base64,")
-    assert (size(uri), warned) == ((400, 400), CODES)
+    assert (size(uri), codes) == ((400, 400), CODES)
     assert len(data(uri)) <= references.MAX_BYTES
 
 
@@ -103,11 +103,11 @@ def test_reference_with_too_many_pixels_is_reduced(tmp_path: Path, monkeypatch: 
     path.write_bytes(picture((800, 400)))
     assert inputs(str(path))[1] == []
     path.write_bytes(picture((800, 401)))
-    (uri,), warned = inputs(str(path))
+    (uri,), codes = inputs(str(path))
     width, height = size(uri)
-    assert warned == CODES
+    assert codes == CODES
     assert 310_000 < width * height <= references.MAX_PIXELS
-    assert uri.startswith("data:image/webp;base64,")  # nothing but pixels was too much: without loss
+    assert uri.startswith("data:image/webp;base64,")  # only the pixels were too many: lossless
 
 
 def test_references_together_are_kept_below_the_total(tmp_path: Path) -> None:
@@ -115,6 +115,6 @@ def test_references_together_are_kept_below_the_total(tmp_path: Path) -> None:
     path.write_bytes(picture(kind="JPEG") + random.Random(1).randbytes(6_000_000))
     url = "https://a.example/x.png"
     assert inputs(*[str(path)] * 8, url)[1] == []
-    uris, warned = inputs(*[str(path)] * 9, url)
+    uris, codes = inputs(*[str(path)] * 9, url)
     assert sum(map(len, uris)) <= references.MAX_TOTAL_BYTES
-    assert (len(uris), uris[-1], warned) == (10, url, CODES * 9)
+    assert (len(uris), uris[-1], codes) == (10, url, CODES * 9)

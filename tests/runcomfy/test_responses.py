@@ -20,9 +20,9 @@ KEYS = st.sampled_from(["error_code", "error_message", "message", "error", "deta
 
 
 def error_of(status: int, value: object = None) -> ImagegenError:
-    found = responses.refusal(responses.parse(status, json.dumps(value).encode()))
-    assert found is not None
-    return found
+    error = responses.refusal(responses.parse(status, json.dumps(value).encode()))
+    assert error is not None
+    return error
 
 
 @pytest.mark.parametrize(
@@ -118,18 +118,18 @@ def test_arbitrary_json_raises_nothing(status: int, value: object) -> None:
 
 @given(JSON, st.integers(1, 50))
 def test_message_is_short_and_on_one_line(value: object, limit: int) -> None:
-    text = responses.words(value, limit)
+    text = responses.collect_text(value, limit)
     assert len(text) <= limit
     assert "\n" not in text
 
 
 def test_message_is_found_in_any_shape() -> None:
-    assert responses.words({"a": [{"msg": "one"}, 2, None, "two\n\n three"], "b": "one"}) == "one; two three"
-    assert responses.words("x" * 1000) == "x" * 299 + "…"
+    assert responses.collect_text({"a": [{"msg": "one"}, 2, None, "two\n\n three"], "b": "one"}) == "one; two three"
+    assert responses.collect_text("x" * 1000) == "x" * 299 + "…"
     deep: object = "found"
     for _ in range(50_000):
         deep = [deep]
-    assert responses.words(deep) == "found"
+    assert responses.collect_text(deep) == "found"
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_message_is_found_in_any_shape() -> None:
     ],
 )
 def test_failed_job_has_its_reason(error: object, code: str) -> None:
-    found = responses.failure(responses.Response(200, {"status": "failed", "error": error}))
-    assert (found.code, found.exit_code, found.spent) == (code, 7, None)
+    failure = responses.failure(responses.Response(200, {"status": "failed", "error": error}))
+    assert (failure.code, failure.exit_code, failure.spent) == (code, 7, None)
 
 
 def test_failed_job_has_its_cost() -> None:
@@ -189,14 +189,14 @@ def test_cost_is_a_number_of_dollars(cost: object, known: float | None) -> None:
     ],
 )
 def test_retry_after_is_read_as_number(text: str | None, seconds: float | None) -> None:
-    assert responses.seconds(text) == seconds
+    assert responses.parse_retry_after(text) == seconds
 
 
 def test_retry_after_is_read_as_date() -> None:
-    found = responses.seconds(formatdate(time() + 30, usegmt=True))
-    assert found is not None
-    assert 25 < found <= 30
-    assert responses.seconds(formatdate(0, usegmt=True)) == 0.0
+    seconds = responses.parse_retry_after(formatdate(time() + 30, usegmt=True))
+    assert seconds is not None
+    assert 25 < seconds <= 30
+    assert responses.parse_retry_after(formatdate(0, usegmt=True)) == 0.0
 
 
 def test_body_is_not_in_repr() -> None:

@@ -1,4 +1,4 @@
-"""``--backend runcomfy`` through the installed command: exit code, JSON, streams, and the requests made."""
+"""``--backend runcomfy`` through the installed command: exit code, JSON, streams, and requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from codex_imagegen.runcomfy import job
 from tests.runcomfy.cli import Outcome, Shell, stop_after
-from tests.runcomfy.conftest import POLL_SEC, picture
+from tests.runcomfy.conftest import POLL_SEC, assert_cancelled_at_the_end, picture
 from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
 
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
@@ -32,7 +32,7 @@ def draw(shell: Shell, *args: str, **more: Any) -> Outcome:
     return run("--backend", "runcomfy", "-p", "a fox", "-o", "fox.png", "--json", *args, **more)
 
 
-def fails(shell: Shell, code: int, word: str, *args: str, **more: Any) -> dict[str, Any]:
+def expect_error(shell: Shell, code: int, word: str, *args: str, **more: Any) -> dict[str, Any]:
     done = draw(shell, *args, **more)
     error: dict[str, Any] = done.json["error"]
     assert (done.code, error["code"], error["exit_code"]) == (code, word, code), done
@@ -47,35 +47,38 @@ def fails(shell: Shell, code: int, word: str, *args: str, **more: Any) -> dict[s
 # --- a picture ------------------------------------------------------------------------------------------------------
 
 
-def test_run_delivers_the_picture(shell: Shell, standin: StandIn) -> None:
+def test_run_delivers_the_picture(shell: Shell, fake: StandIn) -> None:
     done = draw(shell)
     path = shell.work / "fox.png"
     assert (done.code, done.err) == (0, "")
-    assert path.read_bytes() == standin.files["out.png"]
-    found = done.json
-    assert (found["ok"], found["backend"], found["error"], found["warnings"]) == (True, "runcomfy", None, [])
-    assert (found["cost_usd"], found["request_id"]) == (0.04, REQUEST_ID)
-    assert (found["images"][0]["path"], found["images"][0]["original"]) == (str(path), True)
-    assert standin.lines == GOOD
-    assert standin.calls[0].json == {"prompt": "a fox"}
+    assert path.read_bytes() == fake.files["out.png"]
+    envelope = done.json
+    assert (envelope["ok"], envelope["backend"], envelope["error"], envelope["warnings"]) == (
+        True,
+        "runcomfy",
+        None,
+        [],
+    )
+    assert (envelope["cost_usd"], envelope["request_id"]) == (0.04, REQUEST_ID)
+    assert (envelope["images"][0]["path"], envelope["images"][0]["original"]) == (str(path), True)
+    assert fake.lines == GOOD
+    assert fake.calls[0].json == {"prompt": "a fox"}
     assert [p.name for p in shell.work.iterdir()] == ["fox.png"]
 
 
-def test_run_without_json_prints_only_the_path(shell: Shell, standin: StandIn) -> None:
+def test_run_without_json_prints_only_the_path(shell: Shell, fake: StandIn) -> None:
     done = shell.run("--backend", "runcomfy", "-p", "a fox", "-o", "fox.png")
     assert (done.code, done.lines, done.err) == (0, [str(shell.work / "fox.png")], "")
     done = shell.call("--backend", "runcomfy", "-p", "a fox", "-o", "-")
-    assert (done.code, done.out) == (0, standin.files["out.png"])
+    assert (done.code, done.out) == (0, fake.files["out.png"])
 
 
-def test_run_polls_at_once_and_then_at_intervals(
-    shell: Shell, standin: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_polls_at_once_and_then_at_intervals(shell: Shell, fake: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     assert POLL_SEC == 2.0
     monkeypatch.setattr(job, "POLL_SEC", 0.3)
-    standin.states.extendleft(["in_progress"])
+    fake.states.extendleft(["in_progress"])
     done = draw(shell)
-    assert standin.lines == [SUBMIT, STATUS, STATUS, RESULT, FILE]
+    assert fake.lines == [SUBMIT, STATUS, STATUS, RESULT, FILE]
     assert done.code == 0
     assert done.seconds >= 0.3
 
@@ -93,38 +96,38 @@ def test_run_polls_at_once_and_then_at_intervals(
         (["--format", "png"], {"output_format": "png"}),
     ],
 )
-def test_run_sends_only_given_options(shell: Shell, standin: StandIn, args: list[str], sent: dict[str, str]) -> None:
+def test_run_sends_only_given_options(shell: Shell, fake: StandIn, args: list[str], sent: dict[str, str]) -> None:
     assert draw(shell, *args).code == 0
-    assert standin.calls[0].json == {"prompt": "a fox"} | sent
+    assert fake.calls[0].json == {"prompt": "a fox"} | sent
 
 
-def test_run_delivers_jpeg_unchanged(shell: Shell, standin: StandIn) -> None:
-    standin.files["out.png"] = picture(kind="JPEG")
+def test_run_delivers_jpeg_unchanged(shell: Shell, fake: StandIn) -> None:
+    fake.files["out.png"] = picture(kind="JPEG")
     done = shell.call("--backend", "runcomfy", "-p", "a", "-o", "fox.jpg", "--json")
     assert (done.code, done.json["images"][0]["original"], done.json["images"][0]["format"]) == (0, True, "jpeg")
-    assert (shell.work / "fox.jpg").read_bytes() == standin.files["out.png"]
-    assert standin.calls[0].json == {"prompt": "a", "output_format": "jpeg"}
+    assert (shell.work / "fox.jpg").read_bytes() == fake.files["out.png"]
+    assert fake.calls[0].json == {"prompt": "a", "output_format": "jpeg"}
 
 
-def test_run_sends_references_in_order(shell: Shell, standin: StandIn, tmp_path: Path) -> None:
+def test_run_sends_references_in_order(shell: Shell, fake: StandIn, tmp_path: Path) -> None:
     (tmp_path / "a.webp").write_bytes(picture(kind="WEBP"))
     args = ["--ref", "https://x.test/1.png", "--ref", str(tmp_path / "a.webp"), "--ref", "https://x.test/0.png"]
     assert draw(shell, *args).code == 0
-    first, second, third = standin.calls[0].json["images"]
+    first, second, third = fake.calls[0].json["images"]
     assert (first, second[:23], third) == ("https://x.test/1.png", "data:image/webp;base64,", "https://x.test/0.png")
-    assert standin.lines[0] == EDIT
+    assert fake.lines[0] == EDIT
 
 
-def test_run_with_model_submits_to_that_model(shell: Shell, standin: StandIn) -> None:
+def test_run_with_model_submits_to_that_model(shell: Shell, fake: StandIn) -> None:
     assert draw(shell, "--model", "google/nano-banana-2/text-to-image").code == 0
-    assert standin.lines[0] == "POST /v1/models/google/nano-banana-2/text-to-image"
+    assert fake.lines[0] == "POST /v1/models/google/nano-banana-2/text-to-image"
 
 
-def test_run_with_count_submits_one_request_each(shell: Shell, standin: StandIn) -> None:
+def test_run_with_count_submits_one_request_each(shell: Shell, fake: StandIn) -> None:
     done = draw(shell, "-n", "3")
     assert (done.code, len(done.json["images"])) == (0, 3)
     assert sorted(p.name for p in shell.work.iterdir()) == ["fox-1.png", "fox-2.png", "fox-3.png"]
-    assert standin.lines.count(SUBMIT) == 3
+    assert fake.lines.count(SUBMIT) == 3
     assert done.json["cost_usd"] == pytest.approx(0.12)
 
 
@@ -152,22 +155,22 @@ def test_failure_names_runcomfy_as_backend(shell: Shell) -> None:
     ],
 )
 def test_invalid_options_fail_without_a_request(
-    shell: Shell, standin: StandIn, args: list[str], code: int, word: str
+    shell: Shell, fake: StandIn, args: list[str], code: int, word: str
 ) -> None:
-    assert fails(shell, code, word, *args)["spent"] is False
-    assert standin.calls == []
+    assert expect_error(shell, code, word, *args)["spent"] is False
+    assert fake.calls == []
 
 
-def test_existing_output_fails_without_a_request(shell: Shell, standin: StandIn) -> None:
+def test_existing_output_fails_without_a_request(shell: Shell, fake: StandIn) -> None:
     (shell.work / "fox.png").write_bytes(b"mine")
     assert draw(shell).code == 73
-    assert (standin.calls, (shell.work / "fox.png").read_bytes()) == ([], b"mine")
+    assert (fake.calls, (shell.work / "fox.png").read_bytes()) == ([], b"mine")
 
 
-def test_missing_token_fails_as_runcomfy_auth(shell: Shell, standin: StandIn) -> None:
+def test_missing_token_fails_as_runcomfy_auth(shell: Shell, fake: StandIn) -> None:
     del shell.env["RUNCOMFY_TOKEN"]
-    assert "runcomfy login" in fails(shell, 77, "runcomfy-auth")["hint"]
-    assert standin.calls == []
+    assert "runcomfy login" in expect_error(shell, 77, "runcomfy-auth")["hint"]
+    assert fake.calls == []
 
 
 # --- every answer of the submit -------------------------------------------------------------------------------------
@@ -197,16 +200,16 @@ def test_missing_token_fails_as_runcomfy_auth(shell: Shell, standin: StandIn) ->
     ],
 )
 def test_failed_submit_is_not_repeated(
-    shell: Shell, standin: StandIn, reply: Reply, code: int, word: str, spent: bool | None
+    shell: Shell, fake: StandIn, reply: Reply, code: int, word: str, spent: bool | None
 ) -> None:
-    standin.next("submit", reply)
-    assert fails(shell, code, word)["spent"] is spent
-    assert standin.lines == [SUBMIT]
+    fake.next("submit", reply)
+    assert expect_error(shell, code, word)["spent"] is spent
+    assert fake.lines == [SUBMIT]
 
 
 def test_refused_connection_fails_unspent(shell: Shell) -> None:
     shell.env["RUNCOMFY_MODEL_API_BASE"] = "http://127.0.0.1:1/v1"
-    assert fails(shell, 75, "runcomfy-retry")["spent"] is False
+    assert expect_error(shell, 75, "runcomfy-retry")["spent"] is False
 
 
 # --- every end of the job -------------------------------------------------------------------------------------------
@@ -226,30 +229,30 @@ def test_refused_connection_fails_unspent(shell: Shell) -> None:
     ],
 )
 def test_failed_job_fails_by_its_result(
-    shell: Shell, standin: StandIn, value: dict[str, Any], code: int, word: str, spent: bool | None
+    shell: Shell, fake: StandIn, value: dict[str, Any], code: int, word: str, spent: bool | None
 ) -> None:
-    standin.next("result", Reply(200, value))
-    assert fails(shell, code, word)["spent"] is spent
-    assert standin.lines == [SUBMIT, STATUS, RESULT]
+    fake.next("result", Reply(200, value))
+    assert expect_error(shell, code, word)["spent"] is spent
+    assert fake.lines == [SUBMIT, STATUS, RESULT]
 
 
-def test_transient_failures_are_retried(shell: Shell, standin: StandIn) -> None:
-    standin.next("status", Reply(502, body=HTML))
-    standin.next("result", Reply(drop=True))
-    standin.next("file", Reply(body=picture((99, 99)), cut=30))
+def test_transient_failures_are_retried(shell: Shell, fake: StandIn) -> None:
+    fake.next("status", Reply(502, body=HTML))
+    fake.next("result", Reply(drop=True))
+    fake.next("file", Reply(body=picture((99, 99)), cut=30))
     assert draw(shell).code == 0
-    assert standin.lines == [SUBMIT, STATUS, STATUS, RESULT, STATUS, RESULT, FILE, FILE]
+    assert fake.lines == [SUBMIT, STATUS, STATUS, RESULT, STATUS, RESULT, FILE, FILE]
 
 
 # --- the download ---------------------------------------------------------------------------------------------------
 
 
-def test_cut_download_is_tried_three_times(shell: Shell, standin: StandIn) -> None:
-    standin.next("file", *[Reply(body=picture((99, 99)), cut=30)] * 3)
-    error = fails(shell, 75, "runcomfy-retry")
+def test_cut_download_is_tried_three_times(shell: Shell, fake: StandIn) -> None:
+    fake.next("file", *[Reply(body=picture((99, 99)), cut=30)] * 3)
+    error = expect_error(shell, 75, "runcomfy-retry")
     assert error["spent"] is True
     assert FETCH in error["hint"]
-    assert standin.lines == [*GOOD, FILE, FILE]
+    assert fake.lines == [*GOOD, FILE, FILE]
 
 
 @pytest.mark.parametrize(
@@ -263,20 +266,20 @@ def test_cut_download_is_tried_three_times(shell: Shell, standin: StandIn) -> No
         (Reply(302, body=b"", headers={"Location": "file:///etc/passwd"}), "no-picture"),
     ],
 )
-def test_download_without_picture_exits_with_seven(shell: Shell, standin: StandIn, reply: Reply, word: str) -> None:
-    standin.next("file", reply)
-    assert fails(shell, 7, word)["spent"] is True
-    assert standin.lines == GOOD
+def test_download_without_picture_exits_with_seven(shell: Shell, fake: StandIn, reply: Reply, word: str) -> None:
+    fake.next("file", reply)
+    assert expect_error(shell, 7, word)["spent"] is True
+    assert fake.lines == GOOD
 
 
-def test_foreign_addresses_are_warned_of_and_not_fetched(shell: Shell, standin: StandIn) -> None:
+def test_foreign_addresses_are_warned_of_and_not_fetched(shell: Shell, fake: StandIn) -> None:
     with StandIn() as foreign:
-        standin.output = {"images": [f"{foreign.web}/files/x", f"{standin.web}/files/out.png"]}
+        fake.output = {"images": [f"{foreign.web}/files/x", f"{fake.web}/files/out.png"]}
         done = draw(shell)
         assert foreign.calls == []
         assert (done.code, [w["code"] for w in done.json["warnings"]]) == (0, ["foreign-url"])
         assert foreign.web in done.json["warnings"][0]["message"]
-        standin.next("file", Reply(307, body=b"", headers={"Location": f"{foreign.web}/files/x"}))
+        fake.next("file", Reply(307, body=b"", headers={"Location": f"{foreign.web}/files/x"}))
         done = draw(shell, "--force")
         assert foreign.calls == []
         assert done.code == 7
@@ -290,67 +293,68 @@ def test_foreign_addresses_are_warned_of_and_not_fetched(shell: Shell, standin: 
     ("signum", "code", "outcome"), [(signal.SIGINT, 130, "cancelled"), (signal.SIGTERM, 143, "not_cancellable")]
 )
 def test_signal_cancels_the_request_and_tells_its_outcome(
-    shell: Shell, standin: StandIn, signum: int, code: int, outcome: str
+    shell: Shell, fake: StandIn, signum: int, code: int, outcome: str
 ) -> None:
-    standin.states[0] = "in_queue 4"
-    standin.cancel_outcome = outcome
-    error = fails(shell, code, "interrupted", act=stop_after(standin, STATUS, signum))
-    assert standin.lines == [SUBMIT, STATUS, CANCEL]
+    fake.states[0] = "in_queue 4"
+    fake.cancel_outcome = outcome
+    error = expect_error(shell, code, "interrupted", act=stop_after(fake, STATUS, signum))
+    assert fake.lines == [SUBMIT, STATUS, CANCEL]
     assert REQUEST_ID in error["message"]
     assert error["spent"] is (outcome != "cancelled")
     assert (FETCH in str(error["hint"])) is (outcome != "cancelled")
 
 
-def test_signal_during_submit_cancels_the_request(shell: Shell, standin: StandIn) -> None:
+def test_signal_during_submit_cancels_the_request(shell: Shell, fake: StandIn) -> None:
     gate = threading.Event()
-    standin.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
-    stop = stop_after(standin, SUBMIT)
+    fake.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
+    stop = stop_after(fake, SUBMIT)
 
     def act(process: Any) -> None:
         stop(process)
-        time.sleep(0.5)  # for its handler, which nothing tells of
+        time.sleep(0.5)  # for its signal handler, which reports nothing
         gate.set()
 
-    assert fails(shell, 130, "interrupted", act=act)["spent"] is False
-    assert standin.lines == [SUBMIT, CANCEL]
+    assert expect_error(shell, 130, "interrupted", act=act)["spent"] is False
+    assert fake.lines == [SUBMIT, CANCEL]
 
 
-def test_signal_cancels_each_of_several_requests(shell: Shell, standin: StandIn) -> None:
-    standin.states[0] = "in_queue 4"
+def test_signal_cancels_each_of_several_requests(shell: Shell, fake: StandIn) -> None:
+    fake.states[0] = "in_queue 4"
     args = ["--backend", "runcomfy", "-p", "a", "-o", "a.png", "-n", "3", "--json"]
-    done = shell.run(*args, act=stop_after(standin, STATUS))
+    done = shell.run(*args, act=stop_after(fake, STATUS))
     assert (done.code, done.json["error"]["code"], len(done.json["failures"])) == (130, "interrupted", 3)
-    assert standin.lines.count(CANCEL) == standin.lines.count(SUBMIT) == standin.submitted
+    assert fake.lines.count(CANCEL) == fake.lines.count(SUBMIT) == fake.submitted
     assert list(shell.work.iterdir()) == []
 
 
-def test_timeout_cancels_the_request(shell: Shell, standin: StandIn) -> None:
-    standin.states[0] = "in_progress"
-    standin.cancel_outcome = "not_cancellable"
-    error = fails(shell, 75, "runcomfy-retry", "--timeout-sec", "1")
+def test_timeout_cancels_the_request(shell: Shell, fake: StandIn) -> None:
+    fake.states[0] = "in_progress"
+    fake.cancel_outcome = "not_cancellable"
+    error = expect_error(shell, 75, "runcomfy-retry", "--timeout-sec", "1")
     assert FETCH in error["hint"]
     assert error["spent"] is True
-    assert (standin.lines[0], set(standin.lines[1:-1]), standin.lines[-1]) == (SUBMIT, {STATUS}, CANCEL)
+    assert (fake.lines[0], set(fake.lines[1:])) == (SUBMIT, {STATUS, CANCEL})
+    assert_cancelled_at_the_end(fake)
 
 
-def test_timeout_during_download_names_the_wait_command(shell: Shell, standin: StandIn) -> None:
+def test_timeout_during_download_names_the_wait_command(shell: Shell, fake: StandIn) -> None:
     gate = threading.Event()
-    standin.next("file", Reply(hold=gate))
-    error = fails(shell, 75, "runcomfy-retry", "--timeout-sec", "2")
+    fake.next("file", Reply(hold=gate))
+    error = expect_error(shell, 75, "runcomfy-retry", "--timeout-sec", "2")
     gate.set()
     assert FETCH in error["hint"]
-    assert standin.lines == GOOD
+    assert fake.lines == GOOD
 
 
 # --- the token ------------------------------------------------------------------------------------------------------
 
 
-def test_token_is_sent_to_the_api_only(shell: Shell, standin: StandIn) -> None:
-    standin.next("file", Reply(302, body=b"", headers={"Location": "/files/out.png?2"}))
+def test_token_is_sent_to_the_api_only(shell: Shell, fake: StandIn) -> None:
+    fake.next("file", Reply(302, body=b"", headers={"Location": "/files/out.png?2"}))
     assert draw(shell, "-v").code == 0
-    with_token = [call.line for call in standin.calls if TOKEN in str(call.headers)]
+    with_token = [call.line for call in fake.calls if TOKEN in str(call.headers)]
     assert with_token == [SUBMIT, STATUS, RESULT]
-    assert standin.lines[3:] == [FILE, FILE + "?2"]
+    assert fake.lines[3:] == [FILE, FILE + "?2"]
     for root, _, names in os.walk(shell.home.parent):
         for name in names:
             assert TOKEN.encode() not in Path(root, name).read_bytes()

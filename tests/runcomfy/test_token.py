@@ -69,7 +69,7 @@ def test_token_file_is_private_from_its_first_byte(monkeypatch: pytest.MonkeyPat
 def test_failed_save_keeps_the_old_token(monkeypatch: pytest.MonkeyPatch) -> None:
     path = write({"access_token": "old"})
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)

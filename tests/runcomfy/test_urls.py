@@ -22,7 +22,7 @@ LOCAL = Rules("http://127.0.0.1:8123/v1")
     ],
 )
 def test_own_addresses_are_permitted(url: str) -> None:
-    assert RULES.allow(url)
+    assert RULES.is_allowed(url)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_own_addresses_are_permitted(url: str) -> None:
     ],
 )
 def test_foreign_addresses_are_refused(url: str) -> None:
-    assert not RULES.allow(url)
+    assert not RULES.is_allowed(url)
 
 
 def test_loopback_origin_of_the_api_is_permitted() -> None:
-    assert LOCAL.allow("http://127.0.0.1:8123/files/a.png")
-    assert LOCAL.allow("https://cdn.runcomfy.net/a.png")
+    assert LOCAL.is_allowed("http://127.0.0.1:8123/files/a.png")
+    assert LOCAL.is_allowed("https://cdn.runcomfy.net/a.png")
     for url in (
         "http://127.0.0.1:8124/a",
         "http://127.0.0.1/a",
@@ -78,9 +78,9 @@ def test_loopback_origin_of_the_api_is_permitted() -> None:
         "http://127.0.0.1:8123.evil.test/a",
         "http://127.1:8123/a",
     ):
-        assert not LOCAL.allow(url), url
-    assert not Rules("https://other.test/v1").allow("https://other.test/a.png")
-    assert Rules("http://[::1]:80/v1").allow("http://[::1]/a.png")
+        assert not LOCAL.is_allowed(url), url
+    assert not Rules("https://other.test/v1").is_allowed("https://other.test/a.png")
+    assert Rules("http://[::1]:80/v1").is_allowed("http://[::1]/a.png")
 
 
 @pytest.mark.parametrize(
@@ -100,22 +100,24 @@ def test_loopback_origin_of_the_api_is_permitted() -> None:
     ],
 )
 def test_redirect_target_is_checked(location: str | None, target: str | None) -> None:
-    assert RULES.next("https://cdn.runcomfy.net/a/1.png", location) == target
+    assert RULES.resolve_redirect("https://cdn.runcomfy.net/a/1.png", location) == target
 
 
 def test_addresses_are_found_once_and_in_order() -> None:
     a, b, evil = "https://a.runcomfy.net/1", "https://b.runcomfy.com/2", "https://evil.test/3"
-    found = RULES.sort({"image": b, "images": [a, evil, b, 5, None, {"url": "HTTP://evil.test"}], "text": "no"})
-    assert found.own == (b, a)
-    assert found.foreign == (evil, "HTTP://evil.test")
+    urls = RULES.classify({"image": b, "images": [a, evil, b, 5, None, {"url": "HTTP://evil.test"}], "text": "no"})
+    assert urls.own == (b, a)
+    assert urls.foreign == (evil, "HTTP://evil.test")
     deep: object = a
     for _ in range(100_000):
         deep = [deep]
-    assert RULES.sort(deep).own == (a,)
-    assert RULES.sort(None).own == RULES.sort(5).own == RULES.sort("data:image/png;base64,AAAA").foreign == ()
+    assert RULES.classify(deep).own == (a,)
+    assert (
+        RULES.classify(None).own == RULES.classify(5).own == RULES.classify("data:image/png;base64,AAAA").foreign == ()
+    )
 
 
 @given(st.text(), st.sampled_from(["https://", "http://", "https://cdn.runcomfy.net", "https://evil.test/"]))
 def test_arbitrary_text_raises_nothing(text: str, start: str) -> None:
-    RULES.allow(start + text)
-    RULES.next("https://cdn.runcomfy.net/a", text)
+    RULES.is_allowed(start + text)
+    RULES.resolve_redirect("https://cdn.runcomfy.net/a", text)

@@ -1,4 +1,4 @@
-"""A dataclass as a schema: its keys, their types, and what is said of them."""
+"""A dataclass as a schema: its keys, their types and their descriptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from codex_imagegen import request, results
-from codex_imagegen.schemas import build, words
+from tests.tools.schemas import build, descriptions
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Outer:
 
 
 def test_schema_of_dataclass_has_each_field_with_its_type():
-    said = dict.fromkeys(("count", "ratio", "kind", "all", "one"), "words")
-    assert build.properties(Outer, said) == {
+    texts = dict.fromkeys(("count", "ratio", "kind", "all", "one"), "words")
+    assert build.properties(Outer, texts) == {
         "count": {"description": "words", "type": "integer"},
         "ratio": {"description": "words", "type": ["number", "null"]},
         "kind": {"description": "words", "type": "string", "examples": ["a", "b"]},
@@ -44,13 +44,13 @@ def test_field_without_description_is_refused():
 @pytest.mark.parametrize("hint", [dict[str, int], int | str, set[str], None])
 def test_type_without_schema_is_refused(hint):
     with pytest.raises(TypeError, match="no schema"):
-        build.of(hint)
+        build.type_schema(hint)
 
 
 @pytest.mark.parametrize("name", ["Image", "Failure", "Result", "Event", "Session", "ErrorInfo", "Warning_"])
 def test_descriptions_name_existing_fields_only(name):
-    said = getattr(words, {"ErrorInfo": "ERROR", "Warning_": "WARNING"}.get(name, name.upper()))
+    texts = getattr(descriptions, {"ErrorInfo": "ERROR", "Warning_": "WARNING"}.get(name, name.upper()))
     renamed = {"stage": "event"}
     assert {
         renamed.get(field.name, field.name) for field in fields(getattr(request if name == "Event" else results, name))
-    } == set(said)
+    } == set(texts)

@@ -1,9 +1,10 @@
-"""The published schemas: true of what is printed, strict where it matters, and open to what may be added."""
+"""The published schemas: they fit what is printed, are strict where it matters, and allow additions."""
 
 from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -11,8 +12,13 @@ from jsonschema import Draft202012Validator
 from codex_imagegen import errors, render
 from codex_imagegen.request import Event
 from codex_imagegen.results import Image, Result, Warning_
-from codex_imagegen.schemas.kinds import DIALECT, KINDS
+from codex_imagegen.schemas import load_schemas
+from tests.contract.golden import REWRITE
 from tests.support import promised
+from tests.tools import schemas
+from tests.tools.schemas.kinds import DIALECT
+
+SCHEMAS = load_schemas()
 
 IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32)
 WARNING = Warning_("size-differs", "another size came")
@@ -22,12 +28,17 @@ EVENT = json.loads(render.event_json(Event("written", 1.5, path="/tmp/fox.png"))
 
 
 def faults(kind, data):
-    return [fault.message for fault in Draft202012Validator(KINDS[kind].schema(kind)).iter_errors(data)]
+    return [fault.message for fault in Draft202012Validator(SCHEMAS[kind]).iter_errors(data)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_shipped_file_is_what_the_generator_writes():
+    shipped = Path(schemas.FILE).read_text()
+    assert shipped == schemas.generate(), f"the dataclasses have changed; write the file anew with: {REWRITE}"
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
 def test_every_schema_is_valid_and_self_contained(kind):
-    schema = KINDS[kind].schema(kind)
+    schema = SCHEMAS[kind]
     Draft202012Validator.check_schema(schema)
     assert (schema["$schema"], schema["title"]) == (DIALECT, kind)
     text = json.dumps(schema)
@@ -75,7 +86,7 @@ def test_failure_of_any_command_is_a_plain_result():
 
 def test_error_schema_lists_every_code():
     codes = {cls.code for cls in vars(errors).values() if isinstance(cls, type) and "code" in vars(cls)}
-    schema = KINDS["error"].schema("error")
+    schema = SCHEMAS["error"]
     assert set(schema["properties"]["code"]["examples"]) == codes
 
 

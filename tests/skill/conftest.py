@@ -1,4 +1,4 @@
-"""What the tests of the skill share."""
+"""Fixtures of the skill's tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def world(lab):
 
 @pytest.fixture
 def there(world):
-    """The folder --dir, with a file in the skill's place; gives back that file's path."""
+    """The path of a skill that is installed in the folder ``skills``."""
     path = world.work / "skills" / BELOW
     path.parent.mkdir(parents=True)
     path.write_bytes(text())

@@ -1,4 +1,4 @@
-"""The skill installed in a lab: its home, and its working folder as the project."""
+"""Helpers for the skill in a lab: a home, and the working folder as the project."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ BELOW = "codex-imagegen/SKILL.md"
 
 
 def environment(world: Lab, **more: str) -> dict[str, str]:
-    """That of an agent's shell: nothing says where Codex has its home unless ``more`` does."""
+    """The environment of an agent's shell: without CODEX_HOME, unless ``more`` has it."""
     return {"HOME": str(world.home), "PATH": os.environ["PATH"], **more}
 
 
 def skill(world: Lab, *arguments: str, **more: str) -> Outcome:
-    """``codex-imagegen skill`` within the test's own process."""
+    """Run ``codex-imagegen skill`` in the test's own process."""
     return call("skill", *arguments, environment=environment(world, **more), folder=world.work)
 
 
 def files(world: Lab) -> set[Path]:
-    """Every path below the home and the project that is no folder."""
+    """Every path below the home and the project that is not a folder."""
     both = [*world.home.rglob("*"), *world.work.rglob("*")]
     return {path for path in both if path.is_symlink() or not path.is_dir()}
 

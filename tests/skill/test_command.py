@@ -1,4 +1,4 @@
-"""``codex-imagegen skill`` as it is installed: where the file goes, what is left alone, and that it can be undone."""
+"""``codex-imagegen skill install`` and ``uninstall``: which files they write, replace, keep and remove."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.checks import KEYS
 
 OLDER = text().replace(b"fox", b"cat")
 OLDER = OLDER.replace(f'seal: "{seal_of(text())}"'.encode(), f'seal: "{seal_of(OLDER)}"'.encode())
-"""What an earlier version may have installed."""
+"""The skill of an earlier version."""
 
 
 def test_skill_prints_its_text(world):
@@ -65,8 +65,8 @@ def test_install_without_agent_finds_the_agents(world):
     (world.home / "moved").mkdir()
     (world.home / ".cursor").mkdir()
     done = skill(world, "install", "--json", CODEX_HOME=str(world.home / "moved"))
-    told = [(one["agent"], one["status"]) for one in done.json["skills"]]
-    assert told == [("claude", "installed"), ("codex", "installed")]  # whose skills Cursor reads as well
+    installed = [(skill["agent"], skill["status"]) for skill in done.json["skills"]]
+    assert installed == [("claude", "installed"), ("codex", "installed")]  # whose skills Cursor reads as well
     assert files(world) == {world.home / ".claude/skills" / BELOW, world.home / ".agents/skills" / BELOW}
 
 

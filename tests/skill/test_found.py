@@ -1,4 +1,4 @@
-"""The agents' own tools find the skill: the real Codex where it was installed, ``npx skills`` in the repository."""
+"""Agents find the skill: the real Codex where it was installed, and ``npx skills`` in the repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.inprocess import call
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = re.search(r"^description: (.*)$", text().decode(), re.MULTILINE)[1]
 
-# Node refuses to connect anywhere, and says where it wanted to
+# Node refuses every connection, and records the address
 LOOPBACK = """
 const net = require("node:net"), fs = require("node:fs");
 net.Socket.prototype.connect = function (...words) {
@@ -29,10 +29,10 @@ net.Socket.prototype.connect = function (...words) {
 
 
 def skills_of(world, *, codex_home):
-    """What the real Codex's app-server lists for the working folder."""
-    told = {**world.environment, "CODEX_HOME": str(codex_home)}
+    """The skills that the real Codex's app-server lists for the working folder."""
+    variables = {**world.environment, "CODEX_HOME": str(codex_home)}
     child = subprocess.Popen(
-        [builds.codex(builds.NEWEST), "app-server"], cwd=world.work, env=told, text=True,
+        [builds.codex(builds.NEWEST), "app-server"], cwd=world.work, env=variables, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     with child:
@@ -63,30 +63,29 @@ def test_codex_lists_the_installed_skill(lab, tmp_path, arguments):
 
 @pytest.fixture
 def node(world, tmp_path):
-    """Runs Node with no network and the tool's telemetry off; ``node.connected`` is where it tells what it tried."""
+    """Run Node without a network or telemetry; ``node.connected`` is the file of the addresses that it tried."""
     (tmp_path / "loopback.cjs").write_text(LOOPBACK)
-    held = {
+    variables = {
         "DO_NOT_TRACK": "1", "DISABLE_TELEMETRY": "1", "NO_COLOR": "1", "CI": "1",
         "NODE_OPTIONS": f"--require {tmp_path / 'loopback.cjs'}", "CONNECTED": str(tmp_path / "connected"),
     }  # fmt: skip
 
     def run(*arguments):
         argv = [shutil.which("node") or pytest.skip("Node is not there"), *arguments]
-        return world.run_argv(argv, env=environment(world, **held))
+        return world.run_argv(argv, env=environment(world, **variables))
 
     run.connected = tmp_path / "connected"
     return run
 
 
 @pytest.mark.ci
-def test_node_without_network_tells_what_it_tried(node):
+def test_node_without_network_records_what_it_tried(node):
     node("-e", "fetch('http://127.0.0.1:54321').catch(() => 0)")
     assert node.connected.exists()
 
 
 @pytest.mark.ci
 @pytest.mark.real
-@pytest.mark.ci
 def test_npx_skills_installs_the_skill_of_the_repository(world, node):
     tool = str(builds.npm_package("skills", "1.5.15") / "bin" / "cli.mjs")  # newer ones need Node 22.20
     listed = node(tool, "add", str(ROOT), "--list")

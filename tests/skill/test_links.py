@@ -1,4 +1,4 @@
-"""No symbolic link leads the skill out of the folder that was asked for, and nothing odd in its place is touched."""
+"""No symbolic link leads the skill out of the requested folder, and only a regular file is replaced or removed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_link_inside_the_project_is_followed(world):
 @pytest.mark.parametrize("command", ["install", "uninstall"])
 @pytest.mark.parametrize("force", [[], ["--force"]])
 def test_link_out_of_the_project_is_refused(world, link, command, force):
-    """What a hostile repository may have checked out: a link to the user's own things."""
+    """A hostile repository may have a link to the user's own files."""
     below = f".claude/skills/{BELOW}".removeprefix(link).lstrip("/")
     outside = world.home / "own"
     own = outside / below if below else outside
@@ -78,7 +78,7 @@ def test_file_in_place_of_folder_is_refused(world):
 
 
 def test_removed_working_folder_is_refused_as_usage(world):
-    """The project is where we are: nowhere."""
+    """--project means the working folder, which is gone."""
     gone = world.work / "gone"
     gone.mkdir()
     script = f'rmdir "$PWD"; exec {COMMAND} skill install --agent claude --project --json'

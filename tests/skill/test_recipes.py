@@ -1,4 +1,4 @@
-"""What the skill tells an agent to type, typed into a shell as it stands there, with the real Codex."""
+"""The commands in the skill, run in a shell as they are written, with the real Codex."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.real
 
 COMMAND, BACKGROUND = docs.Page("SKILL.md", text().decode()).blocks("sh")
 THREAD = "THREAD_ID"
-PATIENCE_SEC = 90
+TIMEOUT_SEC = 90
 
 
 class Waits(Draws):
-    """The picture comes when the test says so."""
+    """Draws a picture once the test sets ``go``."""
 
     def __init__(self):
         super().__init__()
@@ -32,12 +32,12 @@ class Waits(Draws):
 
     def draw(self, prompt):
         self.asked.set()
-        self.go.wait(PATIENCE_SEC)
+        self.go.wait(TIMEOUT_SEC)
         return super().draw(prompt)
 
 
 class Agent:
-    """An agent's shell: each command in a session of its own, which is killed as soon as the command is over."""
+    """An agent's shell: each command has its own session, which is killed as soon as the command ends."""
 
     def __init__(self, world):
         self.world = world
@@ -50,23 +50,23 @@ class Agent:
         )  # fmt: skip
 
     def run(self, command):
-        """The exit code and stdout."""
+        """Run a command; gives back its exit code and stdout."""
         child = self.start(command)
-        out, _err = child.communicate(timeout=PATIENCE_SEC)
+        out, _err = child.communicate(timeout=TIMEOUT_SEC)
         kill_all(child)
         return child.returncode, out
 
 
 def kill_all(child):
-    """What an agent's shell does to all that a command has left in its group."""
+    """Kill all that a command left in its group, as an agent's shell does."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
 
 
-def said(command):
-    """One of the commands that the skill names in backquotes."""
+def quoted(command):
+    """The command in backquotes in the skill that begins like this."""
     (found,) = re.findall(rf"`({re.escape(command)}[^`]*)`", text().decode())
     return found
 
@@ -84,7 +84,7 @@ def test_background_command_survives_its_shell(lab):
     code, out = agent.run(BACKGROUND)
     folder = Path(out.strip())
     assert code == 0
-    assert world.standin.script.asked.wait(PATIENCE_SEC)
+    assert world.standin.script.asked.wait(TIMEOUT_SEC)
     assert not (folder / "code").exists()
     world.standin.script.go.set()
     checks.until(lambda: (folder / "code").exists() and (folder / "code").read_text(), "the exit code")
@@ -97,16 +97,16 @@ def test_killed_run_is_recovered_by_the_named_commands(lab):
     world = lab(script=Waits())
     agent = Agent(world)
     child = agent.start(COMMAND)
-    assert world.standin.script.asked.wait(PATIENCE_SEC)
+    assert world.standin.script.asked.wait(TIMEOUT_SEC)
     kill_all(child)
-    child.communicate(timeout=PATIENCE_SEC)
+    child.communicate(timeout=TIMEOUT_SEC)
     world.standin.script.go.set()
-    listing = said("codex-imagegen recover --list")
+    listing = quoted("codex-imagegen recover --list")
     found = []
     checks.until(lambda: found.extend(json.loads(agent.run(listing)[1])["sessions"]) or found, "the session")
     (session,) = found
     assert session["prompt"] == "a red fox in the snow"
     assert session["time"].endswith("Z")
-    code, out = agent.run(said(f"codex-imagegen recover {THREAD}").replace(THREAD, session["thread_id"]))
+    code, out = agent.run(quoted(f"codex-imagegen recover {THREAD}").replace(THREAD, session["thread_id"]))
     assert (code, json.loads(out)["images"][0]["path"]) == (0, str(world.work / "fox.png"))
     assert (world.work / "fox.png").read_bytes() == world.standin.script.nth(0)

@@ -1,4 +1,4 @@
-"""The skill keeps the rules of agentskills.io, and says nothing that is not so."""
+"""The skill follows the rules of agentskills.io, and its commands, options and codes exist."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SKILL = text().decode()
 _, FRONT, BODY = SKILL.split("---\n", 2)
 FIELDS = dict(re.findall(r"^([a-z-]+):(?: (.*))?$", FRONT, re.MULTILINE))
 ROWS = [
-    (set(map(int, re.findall(r"\d+", exits))), set(re.findall(r"`([a-z-]+)`", codes)), told.strip())
-    for exits, codes, told in re.findall(r"^\| ([\d ]+) \|([^|]*)\|([^|]*)\|$", BODY, re.MULTILINE)
+    (set(map(int, re.findall(r"\d+", exits))), set(re.findall(r"`([a-z-]+)`", codes)), meaning.strip())
+    for exits, codes, meaning in re.findall(r"^\| ([\d ]+) \|([^|]*)\|([^|]*)\|$", BODY, re.MULTILINE)
 ]
 BESIDE = {0, 1, 127, 137, 143}
 """Exit codes that no class has: success, some of several, no such command, SIGKILL, SIGTERM."""
@@ -35,7 +35,7 @@ def test_front_matter_fits_the_limits():
 
 
 def test_front_matter_is_plain_yaml():
-    """Not quoted, and so nothing in them that YAML would take for more than text."""
+    """The values are not quoted, so they may have nothing that is special in YAML."""
     for value in FIELDS.values():
         assert not re.search(r": | #|^[\"'\[{>|*&!%@`]", value)
 
@@ -72,7 +72,7 @@ def test_foreign_file_is_not_recognized(other):
 
 
 def every(command: click.Command, path: str) -> dict[str, click.Command]:
-    """A command and its subcommands by the words that call them."""
+    """A command and its subcommands, by the words that call them."""
     found = {path: command}
     for name, below in command.commands.items() if isinstance(command, click.Group) else ():
         found |= every(below, f"{path} {name}")
@@ -90,7 +90,7 @@ def test_named_options_exist():
 
 
 def examples() -> list[str]:
-    """Each call of the program, in backquotes or on a line of its own: what stands behind its name."""
+    """The arguments of each call of the program, in backquotes or on a line of its own."""
     return re.findall(r"(?:^ *|`)codex-imagegen ([^`\n]*?)(?: </dev/null[^\n]*)?(?:`|$)", BODY, re.MULTILINE)
 
 
@@ -107,16 +107,16 @@ def test_examples_use_existing_commands_and_options(example):
 
 
 def test_every_exit_code_is_listed():
-    told = set().union(*(exits for exits, _codes, _told in ROWS))
-    assert told == BESIDE | set(CONTRACT)
+    listed = set().union(*(exits for exits, _codes, _meaning in ROWS))
+    assert listed == BESIDE | set(CONTRACT)
 
 
 def test_every_error_is_listed_once_with_its_exit_code():
-    named = [code for _exits, codes, _told in ROWS for code in codes]
+    named = [code for _exits, codes, _meaning in ROWS for code in codes]
     assert sorted(named) == sorted(code for codes in CONTRACT.values() for code in codes)
-    for exits, codes, told in ROWS:
+    for exits, codes, meaning in ROWS:
         assert codes <= set().union(*(CONTRACT.get(number, set()) for number in exits)), exits
-        assert told.endswith(".")
+        assert meaning.endswith(".")
 
 
 def test_named_keys_exist():

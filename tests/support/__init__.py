@@ -1,1 +1,1 @@
-"""What the tests share: the real Codex builds, a loopback back end, and the installed command."""
+"""Shared by the tests: the real Codex builds, a back end on loopback, and the installed command."""

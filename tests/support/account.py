@@ -1,6 +1,6 @@
-"""A back end that knows an account: what Codex's app-server asks for, under ``/backend-api/wham/``.
+"""A back end with an account: what Codex's app-server requests under ``/backend-api/wham/``.
 
-The fields are those that Codex 0.169.0 reads: it told which were missing, one after the other.
+The fields are those that Codex 0.169.0 reads: it named each missing field in an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOUR_SEC, DAY_SEC = 3600, 86_400
 
 
 class Account(Draws):
-    """``used`` are the per cents of the 5 hours and of the week; ``pictures`` those of a limit of its own, if any."""
+    """``used``: per cent used of the 5-hour and the weekly limit; ``pictures``: of the picture limit, if any."""
 
     def __init__(self, plan: str = "plus", used: tuple[int, int] = (42, 7), pictures: int | None = None) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Account(Draws):
         }  # fmt: skip
 
     def workspace(self) -> dict[str, Any]:
-        # an http origin is refused; this one is only named, and nobody calls it
+        # an http origin is refused; nobody calls this one
         origin = {"workspace_backend_origin": "https://127.0.0.1:9", "account_routing_override": "NO_CONSTRAINT"}
         return {"id": "made-up", "plan_type": self.plan, **origin}
 

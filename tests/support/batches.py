@@ -1,4 +1,4 @@
-"""Batches in tests: a back end that can fail, lists of jobs, journals, and what reached the back end."""
+"""For tests of batches: a back end that can fail, job lists, journals, and the requests that reached the back end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.scripts import MODERATION, PICTURE_RATE, UsageLimit, error
 
 
 class BatchScript(Small):
-    """Draws small pictures, and can be told to fail.
+    """Draws small pictures, and fails on request.
 
-    While ``blocks``, prompts with the word ``bad`` are blocked by moderation. The first ``rate_limited`` pictures meet
-    the rate limit. Beyond ``quota`` pictures the usage limit is met. While ``free`` is cleared, a picture whose prompt
-    has the word ``held`` in it is not finished.
+    While ``blocks`` is true, prompts with the word ``bad`` are blocked by moderation. The first ``rate_limited``
+    pictures meet the rate limit. Beyond ``quota`` pictures the usage limit applies. Until ``free`` is set, a picture
+    whose prompt contains the word ``held`` is not finished.
     """
 
     def __init__(self, *, quota: int = 1000, draw_sec: float = 0.0, rate_limited: int = 0, held: str = "") -> None:
@@ -53,24 +53,24 @@ class BatchScript(Small):
 
 
 def write_jobs(lab: Lab, *jobs: str | dict[str, Any], name: str = "jobs.txt") -> str:
-    """Write a list of jobs into the working folder; gives back its name."""
+    """Write a job list into the working folder; return its name."""
     lines = [job if isinstance(job, str) else json.dumps(job) for job in jobs]
     (lab.work / name).write_text("\n".join(lines) + "\n")
     return name
 
 
 def answers(done: Outcome) -> list[dict[str, Any]]:
-    """The JSON objects of a run, by the lines of the list."""
+    """The JSON objects of a run, in the order of the job list."""
     return sorted(done.answers, key=lambda answer: answer["job"])
 
 
 def statuses(done: Outcome) -> list[str]:
-    """What became of each job, by the lines of the list."""
+    """The status of each job, in the order of the job list."""
     return [answer["status"] for answer in answers(done)]
 
 
 def pictures_asked(lab: Lab) -> Counter[str]:
-    """How often each picture was asked for at the pictures endpoint (from 0.144.0)."""
+    """How often each picture was requested from the pictures endpoint (from 0.144.0)."""
     return Counter(tool_prompts(lab))
 
 
@@ -80,19 +80,19 @@ def journal(lab: Lab, folder: str = ".") -> Path:
 
 
 def records(lab: Lab) -> list[dict[str, Any]]:
-    """The journal's records behind its header."""
+    """The journal's records after its header."""
     return [json.loads(line) for line in journal(lab).read_text().splitlines()[1:]]
 
 
 def forget(lab: Lab, *events: str) -> None:
-    """Take these events out of the journal, as if we had been killed before they were written."""
+    """Remove these events from the journal, as if the batch had been killed before they were written."""
     path = journal(lab)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line).get("event") not in events))
 
 
 def assert_clean(lab: Lab) -> None:
-    """Nothing is left but the pictures and the journal."""
+    """Only the pictures and the journal are left."""
     assert lab.leftovers == []
     assert [path for path in temporary(lab.work) if not path.endswith(NAME)] == []
     assert processes(lab) == []

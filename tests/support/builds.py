@@ -1,4 +1,4 @@
-"""The real Codex builds, and what else comes from npm, installed once into a cache outside the repository."""
+"""The real Codex builds, and other npm packages, installed once into a cache outside the repository."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ TOO_OLD = "0.107.0"
 """The newest build known to refuse ``--enable image_generation``."""
 
 FUNCTION_MODEL = "gpt-5.2"
-"""A model without code mode, which the builds from 0.144 offer the plain function tool."""
+"""A model without code mode: builds from 0.144 on offer it the image tool as a plain function."""
 
 RUN = "CODEX_IMAGEGEN_TEST_RUN"
-"""The variable with the folder that the workers of one test run share."""
+"""The environment variable with the folder that the workers of one test run share."""
 
 ends_only = False
-"""Whether no other builds are to be fetched than the oldest and the newest: so it is in the default test run."""
+"""Whether only the oldest and the newest build may be fetched, as in the default test run."""
 
 HOME = os.path.expanduser("~")
-"""The home that the test run was started with; each test has one of its own."""
+"""HOME of the test run; each test has its own."""
 
 
 def number(version: str) -> tuple[int, ...]:
-    """``0.118.0`` as something that can be compared."""
+    """``0.118.0`` as a tuple that can be compared."""
     return tuple(int(part) for part in version.split("."))
 
 
 def cache() -> Path:
-    """Where the builds are kept: ``CODEX_IMAGEGEN_TEST_CACHE``, or the user's cache folder."""
+    """The folder of the builds: ``CODEX_IMAGEGEN_TEST_CACHE``, or one in the user's cache folder."""
     given = os.environ.get("CODEX_IMAGEGEN_TEST_CACHE")
     if given:
         return Path(given)
@@ -45,7 +45,7 @@ def cache() -> Path:
 
 
 def codex(version: str) -> Path:
-    """The ``codex`` command of a build, installed if it is not there yet; see :func:`missing`."""
+    """The ``codex`` command of a build, which is installed if necessary; see :func:`missing`."""
     if ends_only and version not in {OLDEST, NEWEST}:
         pytest.fail(
             f"only {OLDEST} and {NEWEST} are fetched by default: mark the test that asks for {version} every_build"
@@ -57,7 +57,7 @@ def codex(version: str) -> Path:
 
 
 def npm_package(name: str, version: str) -> Path:
-    """The folder of another package from npm, installed in the same way."""
+    """The folder of another npm package, installed in the same way."""
     if ends_only:
         pytest.fail(f"nothing but Codex is fetched by default: mark the test that asks for {name} ci")
     folder = CACHE / name / version
@@ -80,16 +80,16 @@ def _install(package: str, folder: Path) -> None:
         try:
             _fetch(str(npm), package, folder)
         except subprocess.SubprocessError as error:
-            told = f"npm could not fetch {package}: {_reason(error)}"
+            message = f"npm could not fetch {package}: {_reason(error)}"
             if failed is not None:
-                failed.write_text(told)
-            missing(told)
+                failed.write_text(message)
+            missing(message)
 
 
 def _fetch(npm: str, package: str, folder: Path) -> None:
-    """Install a package into its folder, which is there only when it is complete; npm's own cache is not kept.
+    """Install a package into its folder, which exists only once it is complete; npm's own cache is not kept.
 
-    Whether the registry answers is asked first, and not for long: a large package may take its time.
+    A short request first checks that the registry answers; the installation of a large package may take long.
     """
     fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
     fresh.mkdir()
@@ -120,31 +120,31 @@ def _npm(npm: str, *arguments: str, limit_sec: float) -> None:
 
 
 def _reason(error: subprocess.SubprocessError) -> str:
-    """What npm says about its failure, in a few words."""
+    """npm's own error message, shortened."""
     if isinstance(error, subprocess.TimeoutExpired):
         return f"it took longer than {error.timeout:.0f} s"
-    told = str(error.stderr) if isinstance(error, subprocess.CalledProcessError) else ""
-    lines = [line.removeprefix("npm error").strip() for line in told.splitlines() if line.startswith("npm error")]
-    said = [line for line in lines if line and not line.startswith(("A complete log", "errno", "syscall"))]
-    return " ".join(said[:2])[:200] or str(error)
+    stderr = str(error.stderr) if isinstance(error, subprocess.CalledProcessError) else ""
+    lines = [line.removeprefix("npm error").strip() for line in stderr.splitlines() if line.startswith("npm error")]
+    reasons = [line for line in lines if line and not line.startswith(("A complete log", "errno", "syscall"))]
+    return " ".join(reasons[:2])[:200] or str(error)
 
 
 def _failure_file(package: str) -> Path | None:
-    """Where the workers of a test run tell each other that a package can't be fetched: it is tried once."""
+    """The file by which the workers of a test run share that a package can't be fetched, so that one tries once."""
     run = os.environ.get(RUN)
     return Path(run) / package.replace("/", "_") if run else None
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Nobody else is in here meanwhile: the workers of a test run share what is made once."""
+    """A lock between the workers of a test run, which share what is made once."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def missing(message: str) -> None:
-    """Skip the test, or the module that is being imported, for want of something on this machine; in CI, fail."""
+    """Skip the test, or the module being imported, since something is missing on this machine; in CI, fail."""
     pytest.fail(message) if os.environ.get("CI") else pytest.skip(message, allow_module_level=True)
 
 

@@ -1,4 +1,4 @@
-"""What every test of the bridge asks: what was left behind, who still runs, and what went to the model."""
+"""Checks that many tests share: leftover files, running processes, and what was sent to the model."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
 ]  # fmt: skip
 ENDS = pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
-"""The newest and the oldest build, which run in every test run."""
+"""The oldest and the newest build, in every test run."""
 NEWEST_FIRST = pytest.mark.parametrize(
     "version", [builds.NEWEST, pytest.param(builds.OLDEST, marks=pytest.mark.every_build)]
 )
-"""The newest build in every test run, and the oldest, whose way is the same, in those of every build."""
+"""The newest build in every test run; the oldest, which behaves the same, only with ``--every-build``."""
 
 
 class Small(Script):
-    """Draws small pictures, which are made in no time."""
+    """Draws small pictures, quickly."""
 
     def draw(self, prompt: str) -> bytes:
         return made(prompt)
@@ -50,10 +50,10 @@ def made(prompt: str) -> bytes:
 
 
 def variants(*, ends_only: bool = False, function_model_in_ci: bool = False) -> list[Any]:
-    """(build, model) of every build, and of a model without code mode too where the build knows both.
+    """(build, model) of every build, and of a model without code mode where the build knows both kinds.
 
-    Those between the newest and the oldest build are marked ``every_build``, and with ``function_model_in_ci`` so are
-    those of a model without code mode.
+    Builds between the oldest and the newest are marked ``every_build``; with ``function_model_in_ci``, so are the
+    models without code mode.
     """
     found = []
     for version in (builds.OLDEST, builds.NEWEST) if ends_only else builds.BUILDS:
@@ -88,25 +88,25 @@ def model_of(model: str | None) -> list[str]:
 
 
 def requests(world: Lab) -> list[Any]:
-    """What the model was asked, turn by turn."""
-    return [call.json for call in world.standin.to("/responses")]
+    """The requests to the model, turn by turn."""
+    return [call.json for call in world.standin.calls_to("/responses")]
 
 
 def turns(world: Lab) -> int:
-    """How many pictures the model was asked for, without its closing words and waits for a script.
+    """How many turns asked for a picture, without the closing turn and turns that wait for a script.
 
-    Those are cut off in time; on a machine that is busy enough the request for them may have been sent.
+    Those are cut off in time, but on a busy machine the request may already have been sent.
     """
     return sum(map(asks_for_picture, requests(world)))
 
 
 def asks_for_picture(request: Any) -> bool:
-    """Whether a turn begins a picture: closing words and waits for a script do not."""
+    """Whether a turn begins a picture; a closing turn, or one that waits for a script, does not."""
     return not drawn(request) and running(request) is None
 
 
 def texts(request: Any, role: str) -> list[str]:
-    """Every text of one role in a request, in order."""
+    """Every text of a role in a request, in order."""
     messages = [item for item in request["input"] if item.get("role") == role]
     parts = [part for item in messages for part in item.get("content") or []]
     return [part["text"] for part in parts if part["type"] == "input_text"]
@@ -119,8 +119,10 @@ def shown(request: Any) -> list[bytes]:
 
 
 def edited(world: Lab) -> list[bytes]:
-    """The pictures that the image tool was given to work from."""
-    return [_of_url(image["image_url"]) for call in world.standin.to("/images/edits") for image in call.json["images"]]
+    """The references that the image tool was given."""
+    return [
+        _of_url(image["image_url"]) for call in world.standin.calls_to("/images/edits") for image in call.json["images"]
+    ]
 
 
 def tool_prompts(world: Lab) -> list[str]:
@@ -129,20 +131,20 @@ def tool_prompts(world: Lab) -> list[str]:
 
 
 def mean_difference(one: bytes, other: bytes) -> float:
-    """How far two pictures are apart, from 0 (the same) to 255."""
+    """How much two pictures differ, from 0 (the same) to 255."""
     with Image.open(io.BytesIO(one)) as first, Image.open(io.BytesIO(other)) as second:
         left, right = (image.convert("RGB").resize((32, 32)).tobytes() for image in (first, second))
     return sum(abs(a - b) for a, b in zip(left, right, strict=True)) / len(left)
 
 
 def finish(run: subprocess.Popen[bytes], *, seconds: float = 60) -> Outcome:
-    """Wait for a command that was started."""
+    """Wait for a started command."""
     out, err = run.communicate(timeout=seconds)
     return Outcome(run.returncode, out, err.decode(), 0.0)
 
 
 def processes(world: Lab, *, wait: bool = True) -> list[int]:
-    """Every process that runs in this world's Codex home; for a moment, those that are just ending are waited for."""
+    """The processes that run in this lab's Codex home; waits up to 5 s for those that are about to end."""
     mark = f"CODEX_HOME={world.home}".encode()
     for _ in range(50 if wait else 1):
         alive = [pid for pid in _pids() if mark in _environment(pid)]
@@ -153,7 +155,7 @@ def processes(world: Lab, *, wait: bool = True) -> list[int]:
 
 
 def until(true: Callable[[], object], what: str, *, seconds: int = 60) -> None:
-    """Wait until something is true; fails when it takes too long."""
+    """Wait until a condition is true; fails if it takes too long."""
     for _ in range(seconds * 20):
         if true():
             return
@@ -162,13 +164,13 @@ def until(true: Callable[[], object], what: str, *, seconds: int = 60) -> None:
 
 
 def end(pid: int) -> None:
-    """End one process of the test's own."""
+    """Kill one process of the test's own."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def can(*command: str) -> Callable[[], str | None]:
-    """Asks whether this machine lets a command succeed; the answer is the reason why not, or None."""
+    """A function that tries a command on this machine; returns the reason why it fails, or None."""
 
     @cache
     def why_not() -> str | None:
@@ -183,11 +185,11 @@ def can(*command: str) -> Callable[[], str | None]:
 
 def linux() -> str | None:
     """The reason why a test that reads /proc can't run here, or None."""
-    return None if sys.platform == "linux" else "it takes Linux's /proc"
+    return None if sys.platform == "linux" else "needs Linux's /proc"
 
 
 def copied(source: str | Path, target: Path) -> None:
-    """A copy of a large file that nobody writes to: the same file under another name where that is possible."""
+    """Copy a large file that nobody writes to: by a hard link where possible."""
     try:
         os.link(os.path.realpath(source), target)
     except OSError:  # another file system
@@ -195,19 +197,19 @@ def copied(source: str | Path, target: Path) -> None:
 
 
 def temporary(folder: Path) -> list[str]:
-    """Our unfinished files in a folder."""
+    """The program's unfinished files in a folder."""
     return sorted(str(path) for path in folder.rglob(".codex-imagegen*"))
 
 
 def assert_clean(world: Lab) -> None:
-    """Nothing is left of a run: no temporary file and no process."""
+    """A run has left no temporary file and no process."""
     assert world.leftovers == []
     assert temporary(world.work) == []
     assert processes(world) == []
 
 
 def assert_failed(world: Lab, done: Outcome, exit_code: int, code: str, *, spent: bool | None = False) -> Any:
-    """The failure is told as promised, in JSON and in one sentence, and nothing is left; gives back the JSON."""
+    """The failure is reported as promised, as JSON and as one sentence, and nothing is left; returns the JSON."""
     answer = assert_told(done, exit_code, code)
     assert answer["error"]["spent"] is spent, answer
     assert not [*world.work.rglob("fox*"), *world.work.rglob("image-*")]
@@ -216,7 +218,7 @@ def assert_failed(world: Lab, done: Outcome, exit_code: int, code: str, *, spent
 
 
 def assert_told(done: Outcome, exit_code: int, code: str) -> Any:
-    """One JSON object on stdout, one sentence on stderr, both with the failure's name and what to do next."""
+    """stdout is one JSON object with the error and a hint; stderr is one sentence."""
     answer = done.json
     error = answer["error"]
     assert (done.code, error["code"], error["exit_code"]) == (exit_code, code, exit_code), done
@@ -238,7 +240,7 @@ def _of_url(url: str) -> bytes:
 def _pids() -> list[int]:
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-    except FileNotFoundError:  # macOS: nobody can be asked
+    except FileNotFoundError:  # macOS has no /proc
         return []
 
 

@@ -1,6 +1,6 @@
-"""A real Chromium without a window: the system's, driven by playwright, with axe-core to ask about accessibility.
+"""The system's Chromium, headless, driven by playwright, with axe-core for accessibility.
 
-No browser is downloaded; where there is none the tests skip, but fail in CI.
+No browser is downloaded; where there is none, the tests are skipped, and in CI they fail.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _QUIET = (
 
 @contextlib.contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
-    """A browser whose home is this folder."""
+    """A browser with this folder as its home."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        builds.missing("chromium is not there: apt-get install --no-install-recommends chromium")
+        builds.missing("chromium is not installed: apt-get install --no-install-recommends chromium")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        builds.missing("playwright is not there: pip install -e '.[dev,ci]'")
+        builds.missing("playwright is not installed: pip install -e '.[ci]'")
     own = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
     with sync_playwright() as play:
         running = play.chromium.launch(
@@ -47,7 +47,7 @@ def browser(folder: Path) -> Iterator[Browser]:
 
 
 class Watched:
-    """A page of which everything is remembered that must not happen: errors, messages, requests beyond its files."""
+    """Records what must not happen on a page: errors, console messages, requests beyond its own files."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -60,14 +60,14 @@ class Watched:
         page.on("requestfailed", lambda request: self.troubles.append(f"failed: {request.url}"))
 
     def assert_calm(self) -> None:
-        """Nothing was complained about, and nothing but files was asked for."""
+        """There was no error, and only files were requested."""
         assert self.troubles == []
         assert [url for url in self.requests if not url.startswith("file:///")] == []
 
 
 def violations(page: Page) -> list[Any]:
-    """What axe-core finds wrong: the rule, and the elements that break it."""
+    """The findings of axe-core: each rule, and the elements that break it."""
     source = builds.npm_package("axe-core", AXE) / "axe.min.js"
-    page.evaluate(source.read_text())  # by the debugger: the page's own policy lets no such script in
+    page.evaluate(source.read_text())  # through the debugger: the page's content security policy allows no such script
     found = page.evaluate("axe.run().then((report) => report.violations)")
     return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]

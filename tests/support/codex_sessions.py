@@ -1,4 +1,4 @@
-"""Sessions that the real Codex writes: by our runs, by the user's own, and forks of both."""
+"""Sessions written by the real Codex: of this program's runs, of the user, and forks of both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.lab import Lab
 
 
 def generate(world: Lab, *prompts: str) -> list[str]:
-    """A run for each of the prompts; gives back their threads."""
+    """Run the program once per prompt; return the threads."""
     threads = []
     for number, prompt in enumerate(prompts, 1):
         done = world.call("--prompt", prompt, "--out", f"made-{number}.png", "--force", "--json")
@@ -25,7 +25,7 @@ def generate(world: Lab, *prompts: str) -> list[str]:
 
 
 def run_codex(world: Lab, *arguments: str, folder: str = "users") -> str:
-    """A session of the user's own, by the bare Codex in a folder of theirs; gives back its thread."""
+    """Make a session of the user's own, with the bare Codex in a folder of theirs; return its thread."""
     path = world.work / folder
     path.mkdir(exist_ok=True)
     line = [str(builds.codex(world.version)), "exec", "--json", "--skip-git-repo-check", "--enable", "image_generation"]
@@ -36,14 +36,14 @@ def run_codex(world: Lab, *arguments: str, folder: str = "users") -> str:
 
 
 def fork(world: Lab, thread: str) -> str:
-    """Fork a session as the user's own Codex would; gives back the fork's thread."""
+    """Fork a session as the user's own Codex would; return the fork's thread."""
     codex = npm.binary(str(builds.codex(world.version)))
     with AppServer(codex, environment=world.environment, interrupt=Interrupt()) as server:
-        return str(server.ask("thread/fork", {"threadId": thread})["thread"]["id"])
+        return str(server.request("thread/fork", {"threadId": thread})["thread"]["id"])
 
 
 def threads(world: Lab) -> set[str]:
-    """Those that have a rollout."""
+    """The threads that have a rollout."""
     return set(map(thread_of, world.rollouts()))
 
 

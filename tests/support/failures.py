@@ -1,7 +1,7 @@
-"""The table of failures: what goes wrong, the exit code, ``error.code``, its cost, and where the picture is then.
+"""The table of failures: what goes wrong, the exit code, ``error.code``, the cost, and what becomes of the picture.
 
-One test runs every row (tests/generation/test_failures.py), with the newest build, and with the oldest one where its
-way differs. What CI adds is the other kind of model, and one build between of each kind of image tool.
+tests/generation/test_failures.py runs every row with the newest build, and with the oldest one where it behaves
+differently. CI adds the other kind of model, and one build in between for each kind of image tool.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from tests.support.fault_injection import (
     no_inotify,
     nobody_listens,
     nobody_reads,
-    put_file_in_the_folders_place,
     read_only_home,
     remove_folder,
     replace,
+    replace_folder_by_file,
     shared_memory,
     small_files,
     spam,
@@ -63,10 +63,10 @@ from tests.support.outcome import Outcome
 
 DELIVERED, RECOVERABLE, NONE = "delivered", "recoverable in one command", "none was made"
 OLD, NEW, FUNCTION = "oldest", "newest", "newest with the function tool"
-"""Which builds and models run a row by default."""
+"""The builds and models that run a row by default."""
 
 _FIRST_FUNCTION = (0, 144, 0)
-"""From here on the image tool is a function, with an endpoint of its own; before, the back end's model runs it."""
+"""From this version on the image tool is a function with its own endpoint; before, the back end runs it."""
 
 _BETWEEN_HOSTED = [one for one in builds.BUILDS[1:-1] if builds.number(one) < _FIRST_FUNCTION]
 _BETWEEN_FUNCTION = [one for one in builds.BUILDS[1:-1] if builds.number(one) >= _FIRST_FUNCTION]
@@ -78,13 +78,15 @@ def _call(run: FaultyRun) -> Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """``bring`` runs the command so that it meets the failure, ``script`` is what the back end says meanwhile.
+    """One row. ``bring`` runs the command so that it meets the failure, while the back end follows ``script``.
 
-    ``code`` is ``error.code``, None for a success. ``spent`` is the error's, or ``...`` where it depends on the moment.
-    ``says`` are words of the message or the hint, each of which is a line; MODEL in them is the model that was asked.
-    ``calls`` are the turns that the model was asked for; ``stops``: Codex is stopped without waiting for a second one.
-    ``resets_sec`` tells how exactly the end of a limit is told, in seconds. ``on`` are the builds and models of a
-    default run; CI runs rows with a ``tool`` on other builds that have this kind of image tool, too.
+    ``code``: ``error.code``, or None for a success.
+    ``spent``: that of the error, or ``...`` where it depends on timing.
+    ``says``: texts of the message or the hint, each of which is a line; MODEL stands for the requested model.
+    ``calls``: how many turns the model was asked for.
+    ``stops``: Codex is stopped without waiting for a second turn.
+    ``resets_sec``: how exactly the end of a limit is reported, in seconds.
+    ``on``: the builds and models of a default run; CI runs rows with a ``tool`` on more builds with that kind of tool.
     """
 
     name: str
@@ -105,7 +107,7 @@ class Failure:
     has_stdout: bool = True
 
     def __post_init__(self) -> None:
-        assert isinstance(self.says, tuple), f"{self.name}: of a bare string every letter would be looked for alone"
+        assert isinstance(self.says, tuple), f"{self.name}: in a bare string every letter would be searched for alone"
 
 
 def back_end(
@@ -118,19 +120,19 @@ def back_end(
     tool: str = "both",
     **more: Any,
 ) -> Failure:
-    """A failure of the back end; CI runs it on more builds that have this ``tool`` (hosted, function, both)."""
+    """A failure of the back end; CI runs it on more builds with this kind of ``tool`` (hosted, function, both)."""
     return Failure(name, script, exit_code, code, spent, NONE, tool=tool, **more)
 
 
 def one_build(
     name: str, script: Callable[[], Script], code: str, *, spent: bool | None, on: str, **more: Any
 ) -> Failure:
-    """The same where one build is enough, or where Codex tries again for some seconds."""
+    """The same on one build: where one is enough, or where Codex retries for some seconds."""
     return Failure(name, script, more.pop("exit_code", 7), code, spent, NONE, on=(on,), **more)
 
 
 def variants() -> list[Any]:
-    """(row, build, model) of every row; what only CI runs is marked ``every_build``."""
+    """(row, build, model) of every row; those for CI alone are marked ``every_build``."""
     found = []
     for index, row in enumerate(TABLE):
         default = [_variant(one) for one in row.on]
@@ -149,7 +151,7 @@ def _variant(name: str) -> tuple[str, str | None]:
 
 
 def _for_ci(row: Failure, index: int) -> Iterator[tuple[str, str | None]]:
-    """The builds between take turns, so that each of them runs a third of the rows."""
+    """The builds in between take turns: each of them runs a third of the rows."""
     if row.tool in {"hosted", "both"}:
         yield _variant(OLD)
         yield _BETWEEN_HOSTED[index % len(_BETWEEN_HOSTED)], None
@@ -235,7 +237,7 @@ _MODEL_AND_TOOL = (
     one_build("picture rate limit in a page", _answers(429, b"<html>slow down</html>"), "rate-limited", spent=True,
               on=NEW, says=("HTTP 429", "wait a minute"), only_ci=True),
     one_build("picture gateway out of order", _answers(502, _PAGE), "generation-failed", spent=True, on=NEW,
-              says=("\nthe image tool failed: HTTP 502 Bad Gateway\nthat is on OpenAI's side: try again later",)),
+              says=("\nthe image tool failed: HTTP 502 Bad Gateway\na problem on OpenAI's side: try again later",)),
     one_build("picture server error", scripts.PictureServerErrors, "generation-failed", spent=True, on=NEW,
               only_ci=True),
     back_end("hosted tool says too many", _hosted_says(_TOO_MANY, "words"), "rate-limited", tool="hosted", on=(OLD,)),
@@ -243,7 +245,7 @@ _MODEL_AND_TOOL = (
              only_ci=True),
     back_end("hosted result of a server error", _hosted_says(_SERVER_ERROR, "result"), "generation-failed",
              tool="hosted", on=(OLD,)),
-    # Codex asks six times before it gives up; nobody knows what that cost
+    # Codex makes six requests before it gives up; their cost is unknown
     one_build("hosted turn fails with guardrails", _hosted_says(_GUARDRAILS, "turn"), "moderation", spent=None,
               on="0.141.0", only_ci=True),
 )  # fmt: skip
@@ -253,19 +255,21 @@ _LOGIN_AND_NETWORK = (
     back_end("token refused for pictures", scripts.PictureTokenRefused, "not-logged-in", exit_code=5, tool="function",
              on=(FUNCTION,)),
     back_end("model unknown", scripts.UnknownModel, "codex-failed", exit_code=5, spent=False),
-    # the real Codex asks six times without a login before it gives up
+    # without a login, the real Codex makes six requests before it gives up
     one_build("login missing", scripts.NoLogin, "not-logged-in", exit_code=5, spent=False, on=NEW,
               says=("codex login",), bring=after_preparing(log_out), only_ci=True),
-    one_build("login missing before a back end that answers", checks.Small, "not-logged-in", exit_code=5, spent=True,
-              on=NEW, says=("\nCodex is not logged in\nrun: codex login\n",), bring=after_preparing(log_out)),
+    one_build("login missing before a back end that answers", checks.Small, "not-logged-in", exit_code=5,
+              spent=True, on=NEW, says=("\nCodex is not logged in\nrun: codex login\n",),
+              bring=after_preparing(log_out)),
     one_build("login missing, with a model that has no code mode", checks.Small, "not-logged-in", exit_code=5,
               spent=True, on=FUNCTION, says=("\nCodex is not logged in\nrun: codex login\n",),
               bring=after_preparing(log_out), only_ci=True),
-    one_build("login missing for a hosted tool", checks.Small, "not-logged-in", exit_code=5, spent=True, on="0.141.0",
-              says=("\nCodex is not logged in\nrun: codex login\n",), bring=after_preparing(log_out), only_ci=True),
-    one_build("free plan", checks.Small, "tool-unavailable", spent=True, on=NEW, bring=after_preparing(use_free_plan),
-              says=("\nCodex was not offered the image tool\n",)),
-    # nothing in the records of such a run tells that the tool was not offered: the hint names the plan
+    one_build("login missing for a hosted tool", checks.Small, "not-logged-in", exit_code=5, spent=True,
+              on="0.141.0", says=("\nCodex is not logged in\nrun: codex login\n",),
+              bring=after_preparing(log_out), only_ci=True),
+    one_build("free plan", checks.Small, "tool-unavailable", spent=True, on=NEW,
+              bring=after_preparing(use_free_plan), says=("\nCodex was not offered the image tool\n",)),
+    # the records of such a run do not show that the tool was not offered: the hint names the plan
     one_build("free plan, with a model that has no code mode", checks.Small, "refused", spent=True, on=FUNCTION,
               bring=after_preparing(use_free_plan), says=("Free plan",)),
     one_build("API key", checks.Small, "tool-unavailable", spent=True, on=NEW, bring=after_preparing(use_key),
@@ -293,7 +297,7 @@ _CODEX_AND_SYSTEM = (
             bring=small_files),
     Failure("the output folder is removed", bring=while_drawing(remove_folder)),
     Failure("the output folder becomes a file", exit_code=73, code="out-unwritable", picture=RECOVERABLE,
-            bring=while_drawing(put_file_in_the_folders_place)),
+            bring=while_drawing(replace_folder_by_file)),
     Failure("the output folder becomes read-only", exit_code=73, code="out-unwritable", picture=RECOVERABLE,
             bring=make_folder_read_only, needs=linux),
     Failure("the output appears", exit_code=73, code="out-exists", picture=RECOVERABLE,

@@ -1,4 +1,4 @@
-"""How the failures of the table are brought about: each function makes a run meet one, and gives back its outcome."""
+"""Causes the failures of the table: each function makes a run meet one, and returns its outcome."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_INOTIFY = ("unshare", "-r", "sh", "-c", 'echo 0 > /proc/sys/user/max_inotify_
 
 
 def while_drawing(act: Callable[[FaultyRun], None]) -> Callable[[FaultyRun], Outcome]:
-    """Something happens while the picture is drawn, when we follow the rollout."""
+    """Act while the picture is drawn and the program follows the rollout."""
 
     def act_in_time(run: FaultyRun) -> None:
         run.await_follower()
@@ -33,7 +33,7 @@ def while_drawing(act: Callable[[FaultyRun], None]) -> Callable[[FaultyRun], Out
 
 
 def at_once(act: Callable[[FaultyRun], None]) -> Callable[[FaultyRun], Outcome]:
-    """The same, before we may have found the rollout: a picture that comes sooner than any real one."""
+    """The same, perhaps before the program has found the rollout: the picture comes sooner than any real one."""
 
     def bring(run: FaultyRun) -> Outcome:
         run.script.act = lambda: act(run)
@@ -43,12 +43,12 @@ def at_once(act: Callable[[FaultyRun], None]) -> Callable[[FaultyRun], Outcome]:
 
 
 def with_arguments(*words: str, **env: str) -> Callable[[FaultyRun], Outcome]:
-    """A run with these arguments, and this environment."""
+    """A run with these arguments and environment variables."""
     return lambda run: run.call(*words, env=env)
 
 
 def after_preparing(prepare: Callable[[Lab], None]) -> Callable[[FaultyRun], Outcome]:
-    """A run in a lab that was changed before."""
+    """A run in a lab that was changed beforehand."""
 
     def bring(run: FaultyRun) -> Outcome:
         prepare(run.lab)
@@ -58,7 +58,7 @@ def after_preparing(prepare: Callable[[Lab], None]) -> Callable[[FaultyRun], Out
 
 
 def time_ends_at(request: int) -> Callable[[FaultyRun], Outcome]:
-    """The run's time is up when Codex asks the model for the ``request``-th time: what came before has been told."""
+    """The timeout ends when Codex sends its ``request``-th request to the model; earlier ones were answered."""
 
     def bring(run: FaultyRun) -> Outcome:
         respond = run.script.respond
@@ -99,7 +99,7 @@ def break_config(lab: Lab) -> None:
 
 
 def without_home(run: FaultyRun) -> Outcome:
-    """What is missing is not made: it may be a disk that is not mounted."""
+    """A missing home is not created: it may be on a disk that is not mounted."""
     shutil.rmtree(run.lab.home)
     done = run.call()
     assert not run.lab.home.exists()
@@ -107,17 +107,17 @@ def without_home(run: FaultyRun) -> Outcome:
 
 
 def block_sessions(lab: Lab) -> None:
-    """As in a sandbox that takes writes to CODEX_HOME; the oldest build keeps its pictures nowhere else."""
+    """As in a sandbox that denies writes to CODEX_HOME; the oldest build stores its pictures nowhere else."""
     (lab.home / "sessions").write_text("no folder")
 
 
 def nobody_listens(run: FaultyRun) -> Outcome:
-    """The time is up once Codex has told of its second try."""
-    run.lab.standin.__exit__()  # its port takes no connections any more
-    tells = 'exec {codex} "$@" | while IFS= read -r line; do printf "%s\\n" "$line"; '
+    """The timeout ends once Codex has reported its second try."""
+    run.lab.standin.__exit__()  # its port accepts no more connections
+    codex = 'exec {codex} "$@" | while IFS= read -r line; do printf "%s\\n" "$line"; '
     ends = f'case $line in *Reconnecting*2/5*|*"2/5"*) {run.end_time_command};; esac; done'
     return run.run_until_time_is_up(
-        "--model", builds.FUNCTION_MODEL, codex=run.wrapped_codex(real=tells.removeprefix("exec ") + ends)
+        "--model", builds.FUNCTION_MODEL, codex=run.wrapped_codex(real=codex.removeprefix("exec ") + ends)
     )
 
 
@@ -137,7 +137,7 @@ def remove_folder(run: FaultyRun) -> None:
     shutil.rmtree(run.folder)
 
 
-def put_file_in_the_folders_place(run: FaultyRun) -> None:
+def replace_folder_by_file(run: FaultyRun) -> None:
     shutil.rmtree(run.folder)
     run.folder.write_text("in the way")
 
@@ -213,21 +213,21 @@ def suspend_codex(run: FaultyRun) -> Outcome:
     def act() -> None:
         run.await_follower()
         run.signal_codex(signal.SIGSTOP)
-        run.end_time_and_hold()  # the picture does not come, even when Codex is let go on to be ended
+        run.end_time_and_hold()  # the picture does not come, even when Codex is resumed in order to be stopped
 
     run.script.act = act
     return run.run_until_time_is_up()
 
 
 def kill_codex_in_a_line(run: FaultyRun) -> Outcome:
-    """The kernel ends Codex in the middle of the line with the picture: it would be longer than a file may be."""
+    """The kernel kills Codex in the middle of the line with the picture: the file would exceed its size limit."""
     limit = len(run.script.drawn_picture) * 7 // 6
     below = " ".join(run.restricted("--hard", "--file-bytes", str(limit)))
     return run.run(codex=run.wrapped_codex(real=f'exec {below} {{codex}} "$@"'))
 
 
 def spam(run: FaultyRun) -> Outcome:
-    """Ten long lines on each stream, of bytes that are no text; every one is longer than what a pipe holds."""
+    """Ten lines of binary data on each stream, each longer than a pipe's buffer."""
     run.script.act = run.note_memory
     lines = f"for i in 1 2 3 4 5 6 7 8 9 10; do head -c {_SPAM_BYTES // 10} /dev/zero; printf '\\377\\033[2J\\n'; done"
     done = run.run(codex=run.wrapped_codex(r"printf '\377\376\n{\300\n\000\n'", lines, f"{{ {lines}; }} >&2"))
@@ -254,7 +254,7 @@ def close_streams_and_live(run: FaultyRun) -> Outcome:
 
 
 def _west_sec(hour: float) -> int:
-    """How far west of Greenwich it is that hour now, half of the earth at most."""
+    """How far west of UTC, in seconds, it is that hour now; at most half a day."""
     return int(time.time() - hour * 3600 + 43_200) % 86_400 - 43_200
 
 
@@ -264,7 +264,7 @@ def _zone(west_sec: int) -> str:
 
 
 def days(ours: float, codex_ahead: float) -> Callable[[FaultyRun], Outcome]:
-    """It is one hour where we are, and Codex's clock is some hours ahead of ours, so that its day is another."""
+    """It is hour ``ours`` for the program; Codex's clock is some hours ahead, on another day."""
 
     def bring(run: FaultyRun) -> Outcome:
         west = _west_sec(ours)
@@ -277,7 +277,7 @@ def days(ours: float, codex_ahead: float) -> Callable[[FaultyRun], Outcome]:
 
 
 def midnight_comes(run: FaultyRun) -> Outcome:
-    """Codex starts on the day after the one on which we were started."""
+    """Codex starts on the day after the program was started."""
     zone = _zone(_west_sec(24 - 2 / 3600))
     return run.run(codex=run.wrapped_codex("sleep 2"), env={"TZ": zone})
 
@@ -312,7 +312,7 @@ def closed(*descriptors: str) -> Callable[[FaultyRun], Outcome]:
 
 
 def nobody_reads(*, out: str | None = None) -> Callable[[FaultyRun], Outcome]:
-    """As in ``| head -0``: the other end of the pipe is closed before anything is written."""
+    """As with ``| head -0``: the reader has closed the pipe before anything is written."""
 
     def bring(run: FaultyRun) -> Outcome:
         reader, writer = os.pipe()
@@ -326,9 +326,9 @@ def nobody_reads(*, out: str | None = None) -> Callable[[FaultyRun], Outcome]:
 
 
 def killed_before_writing(run: FaultyRun) -> Outcome:
-    """We are suspended while the picture arrives, and killed when Codex reports it to the model."""
+    """The program is suspended while the picture arrives, and killed when Codex reports it to the model."""
     run.script.act = lambda: os.kill(run.pid, signal.SIGSTOP)
     run.script.act_after = lambda: os.kill(run.pid, signal.SIGKILL)
     done = run.run()
-    checks.until(lambda: not run.groups(), "the Codex that is left behind to end")
+    checks.until(lambda: not run.groups(), "the orphaned Codex to end")
     return done

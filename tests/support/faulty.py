@@ -1,4 +1,4 @@
-"""A run of the command during which something is taken away, broken or killed."""
+"""A run of the command during which something is removed, broken or killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HELD_SEC = 60
 
 
 class FaultyRun:
-    """One run in a lab; the picture goes to a folder of its own in the lab's working folder."""
+    """One run in a lab; the picture goes to its own folder within the lab's working folder."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -53,7 +53,7 @@ class FaultyRun:
         json_wanted: bool = True,
         **popen: Any,
     ) -> Outcome:
-        """``codex-imagegen --prompt … --out out/fox.png --json``; ``below`` is a command that starts it."""
+        """``codex-imagegen --prompt … --out out/fox.png --json``; ``below`` is a command line that starts it."""
         began = time.monotonic()
         line = [*below, *command, "--prompt", PROMPT, "--out", out or str(self.out), "--codex", codex or self.codex]
         child = subprocess.Popen(
@@ -63,15 +63,15 @@ class FaultyRun:
         )  # fmt: skip
         self.pid = child.pid
         try:
-            told, complained = child.communicate(timeout=LIMIT_SEC)
+            stdout, stderr = child.communicate(timeout=LIMIT_SEC)
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
             raise
-        return Outcome(child.returncode, told or b"", (complained or b"").decode(), time.monotonic() - began)
+        return Outcome(child.returncode, stdout or b"", (stderr or b"").decode(), time.monotonic() - began)
 
     def call(self, *more: str, codex: str | None = None, env: Mapping[str, str] | None = None) -> Outcome:
-        """The same within the test's own process, for what is not about the process."""
+        """The same within the test's own process, for behavior that does not depend on a process."""
         self.pid = os.getpid()
         line = [
             "--prompt",
@@ -87,27 +87,27 @@ class FaultyRun:
         return inprocess.call(*line, environment={**self.lab.environment, **(env or {})}, folder=self.lab.work)
 
     def run_until_time_is_up(self, *more: str, **options: Any) -> Outcome:
-        """A run whose time is up when :meth:`end_time` is called, however long that takes, and no sooner."""
+        """A run that times out when :meth:`end_time` is called, and not before."""
         own_clock = patched.command(time_is_up=self._time_is_up)
         return self.run("--timeout-sec", "3600", *more, command=own_clock, **options)
 
     @property
     def end_time_command(self) -> str:
-        """What a shell has to do so that the run's time is up."""
+        """A shell command that makes the run time out."""
         return f": > {shlex.quote(str(self._time_is_up))}"
 
     def end_time(self) -> None:
-        """Let the run's time be up."""
+        """Make the run time out."""
         self._time_is_up.touch()
 
     def end_time_and_hold(self) -> NoReturn:
-        """The same; the answer that the back end is about to give never comes."""
+        """The same, and never send the response that the back end is about to send."""
         self.end_time()
         threading.Event().wait(HELD_SEC)
-        raise ConnectionResetError("nobody waits for this answer any more")
+        raise ConnectionResetError("nobody waits for this response any more")
 
     def hold_second_turn(self) -> None:
-        """The model's second turn is not answered for long: only a run that does not wait for it ends before."""
+        """Delay the response to the model's second turn: only a run that does not wait for it ends sooner."""
         respond = self.script.respond
 
         def respond_once(call: Any) -> Any:
@@ -118,7 +118,7 @@ class FaultyRun:
         self.script.respond = respond_once
 
     def note_memory(self) -> None:
-        """Note the most memory that our process has had so far."""
+        """Store the peak memory of the program's process so far."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         self.peak_kib = int(status.partition("VmHWM:")[2].split()[0])
 
@@ -131,7 +131,7 @@ class FaultyRun:
         return thread_of(self.rollout())
 
     def await_follower(self) -> None:
-        """Wait until our process has opened the rollout."""
+        """Wait until the program has opened the rollout."""
         checks.until(self._follows, "the rollout to be opened")
 
     def _follows(self) -> bool:
@@ -142,12 +142,12 @@ class FaultyRun:
             return False
 
     def signal_codex(self, signum: signal.Signals) -> None:
-        """Send a signal to Codex's group, which is a child's of ours."""
+        """Send a signal to Codex's process group."""
         for group in self.groups():
             os.killpg(group, signum)
 
     def groups(self) -> set[int]:
-        """The process groups that live in this lab's home, but for the command's."""
+        """The process groups that run in this lab's home, except the command's own."""
         found = set()
         for pid in checks.processes(self.lab, wait=False):
             with contextlib.suppress(ProcessLookupError):
@@ -155,11 +155,11 @@ class FaultyRun:
         return found - {os.getpgid(0)}
 
     def restricted(self, *arguments: str) -> list[str]:
-        """The beginning of a command line that takes something away (see :mod:`tests.support.restricted`)."""
+        """The start of a command line that restricts the command (see :mod:`tests.support.restricted`)."""
         return [sys.executable, str(restricted.__file__), *arguments, "--"]
 
     def wrapped_codex(self, *commands: str, real: str | None = 'exec {codex} "$@"') -> str:
-        """A Codex that runs shell commands first, and then is the real one (or not: ``real`` None)."""
+        """A Codex that runs shell commands, and then the real Codex unless ``real`` is None."""
         path = self.lab.folder / "wrapped-codex"
         last = [] if real is None else [real.format(codex=shlex.quote(self.codex))]
         path.write_text("\n".join(["#!/bin/sh", *commands, *last, ""]))
@@ -167,6 +167,6 @@ class FaultyRun:
         return str(path)
 
     def mounted(self, folder: Path, options: str) -> list[str]:
-        """The beginning of a command line that runs with a small file system of its own at ``folder``."""
+        """The start of a command line that runs with a small file system of its own at ``folder``."""
         script = f'mount -t tmpfs -o {options} tmpfs {shlex.quote(str(folder))} && exec "$@"'
         return ["unshare", "-rm", "sh", "-c", script, "sh"]

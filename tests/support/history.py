@@ -1,4 +1,4 @@
-"""Writes sessions of Codex by hand: records in the newest format, whole or not, wherever Codex keeps them."""
+"""Writes Codex sessions: records in the newest format, complete or torn, in the folders where Codex keeps them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROMPT = "a red fox in the snow"
 
 
 def new_thread_id(at: float | None = None) -> str:
-    """A thread id as Codex makes them: a UUID of version 7, which tells when it began (Unix seconds)."""
+    """A thread id as Codex makes it: a UUID of version 7, which holds the time of its start (Unix seconds)."""
     millis = int((time.time() if at is None else at) * 1000)
     value = millis << 80 | 7 << 76 | uuid.uuid4().int & ((1 << 76) - 1)
     return str(uuid.UUID(int=value & ~(3 << 62) | 2 << 62))
@@ -32,7 +32,7 @@ def user_message(prompt: str = PROMPT) -> Record:
 
 
 def user_image(data: bytes, prompt: str = PROMPT) -> Record:
-    """The user's message with a reference in it."""
+    """A user's message with a reference."""
     content = [{"type": "input_image", "image_url": data_url(data)}, {"type": "input_text", "text": prompt}]
     return {"type": "response_item", "payload": {"type": "message", "role": "user", "content": content}}
 
@@ -46,9 +46,9 @@ def generated_image(data: bytes | str | None, *, call_id: str = "call_1", **more
     return {"type": "event_msg", "payload": {"type": "item_completed", "item": item}}
 
 
-def developer_message(words: str = INSTRUCTIONS) -> Record:
-    """What the model was told as a developer."""
-    content = [{"type": "input_text", "text": words}]
+def developer_message(text: str = INSTRUCTIONS) -> Record:
+    """A developer message to the model."""
+    content = [{"type": "input_text", "text": text}]
     return {"type": "response_item", "payload": {"type": "message", "role": "developer", "content": content}}
 
 
@@ -58,7 +58,7 @@ def function_call(name: str, call_id: str = "call_1") -> Record:
 
 
 def function_output(data: bytes, call_id: str = "call_1") -> Record:
-    """A tool's output with a picture in it."""
+    """A tool's output with a picture."""
     output = [{"type": "input_image", "image_url": data_url(data)}]
     return {"type": "response_item", "payload": {"type": "function_call_output", "call_id": call_id, "output": output}}
 
@@ -68,7 +68,7 @@ def data_url(data: bytes) -> str:
 
 
 def rollout_line(record: Record, at: float = 1767225600.0) -> bytes:
-    """A record as it stands in a rollout, written at some time (Unix seconds): 2026-01-01 unless another is given."""
+    """A record as a rollout line, written ``at`` a Unix time; the default is 2026-01-01."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03}Z"
     return json.dumps({"timestamp": stamp, **record}, separators=(",", ":")).encode()
 
@@ -89,7 +89,7 @@ class History:
         archived: bool = False,
         end: bytes = b"\n",
     ) -> Path:
-        """A rollout of these records, all written at ``at``; ``days_off`` puts it into another day's folder."""
+        """Write a rollout of these records, all with the time ``at``; ``days_off`` moves it to another day's folder."""
         written = {} if at is None else {"at": at}
         at = time.time() if at is None else at
         thread_id = thread_id or new_thread_id(at)
@@ -103,7 +103,7 @@ class History:
         return path
 
     def saved(self, thread_id: str, *pictures: bytes) -> Path:
-        """The thread's folder of pictures."""
+        """Write the thread's folder of pictures."""
         folder = self.home / "generated_images" / thread_id
         folder.mkdir(parents=True)
         for number, data in enumerate(pictures, 1):
@@ -113,15 +113,3 @@ class History:
 
 def thread_of(rollout: Path) -> str:
     return rollout.name.removesuffix(".zst").removesuffix(".jsonl")[-36:]
-
-
-# The names that these builders had before, for test files that are yet to change.
-thread, meta, asked, showed, made = new_thread_id, session_meta, user_message, user_image, generated_image
-told, called, gave, url, line, id_of = (
-    developer_message,
-    function_call,
-    function_output,
-    data_url,
-    rollout_line,
-    thread_of,
-)

@@ -1,4 +1,4 @@
-"""The program within the test's own process: what one start of Python costs is not spent for each usage error."""
+"""Runs the program within the test's own process, which saves a start of Python for each call."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support.outcome import Outcome
 def call(
     *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Outcome:
-    """Run one command line as the installed command would, and give back what it printed on streams of its own.
+    """Run one command line as the installed command would, with streams of its own.
 
-    ``environment`` is all of it, or None for that of the test; ``folder`` is where it works. Use real processes for
-    what is about streams, signals, start-up or the exit itself.
+    ``environment`` replaces that of the test unless it is None; ``folder`` is the working folder. Use real processes to
+    test streams, signals, start-up or the exit itself.
     """
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -33,11 +33,11 @@ def call(
         code = main.run(list(arguments))
         sys.stdout.flush()
         sys.stderr.flush()
-        printed = [_all_of(stream) for stream in (out, err)]
-    return Outcome(code, printed[0], printed[1].decode(), time.monotonic() - began)
+        output, errors = (_read_all(stream) for stream in (out, err))
+    return Outcome(code, output, errors.decode(), time.monotonic() - began)
 
 
-def _all_of(stream: io.BufferedIOBase) -> bytes:
+def _read_all(stream: io.BufferedIOBase) -> bytes:
     stream.seek(0)
     return stream.read()
 

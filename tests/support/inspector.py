@@ -1,4 +1,4 @@
-"""MCP Inspector's command line from npm, with a Node that it runs on: installed once, beside the Codex builds."""
+"""MCP Inspector's command line from npm, with a Node for it: installed once, beside the Codex builds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.support import builds
 from tests.support.lab import Lab, Outcome
 
 VERSION, NODE = "2.12.0", "22.23.3"
-"""Each tells what the other needs: this Inspector runs on Node from 22.19."""
+"""They belong together: this Inspector needs Node 22.19 or newer."""
 
 
 def run(world: Lab, *arguments: str, options: tuple[str, ...] = ()) -> Outcome:
-    """Run it on a server of ours, which it starts from a configuration file as hosts do."""
+    """Run it on this program's server, which it starts from a configuration file, as hosts do."""
     command, *args = world.argv("mcp", *options)
     server = {"command": command, "args": args, "env": world.environment, "cwd": str(world.work)}
     config = world.tmp / "mcp.json"
@@ -25,7 +25,7 @@ def run(world: Lab, *arguments: str, options: tuple[str, ...] = ()) -> Outcome:
 
 
 def answer(done: Outcome) -> Any:
-    """What it printed."""
+    """The JSON that it printed."""
     return json.loads(done.out)
 
 

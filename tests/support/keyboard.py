@@ -1,4 +1,4 @@
-"""A real shell at a real terminal, typed into as a person would."""
+"""A real shell on a real terminal, with simulated typing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 
 PATIENCE_SEC = 60
-"""How long an answer may take before the test fails; nothing is asserted about the time itself."""
+"""How long a response may take before the test fails; the time itself is not tested."""
 
 _CODES = re.compile(r"\x1b(?:\[[0-9;?=>]*[ -/]*[@-~]|\][^\x07]*(?:\x07|\x1b\\)|[()][A-Z0-9]|.)|[\x07\x0f]")
 
 
 class Keyboard:
-    """A context: the shell runs in a terminal of 200 columns, and hears what is typed."""
+    """A context in which the shell runs on a terminal of 200 columns and receives what is typed."""
 
     def __init__(self, argv: list[str], environment: Mapping[str, str], folder: Path) -> None:
         self._argv, self._environment, self._folder = argv, dict(environment), folder
@@ -42,12 +42,12 @@ class Keyboard:
         os.close(self._terminal)
 
     def type(self, keys: str) -> None:
-        """Press these keys; what was shown before is forgotten."""
+        """Press these keys, and clear the recorded output."""
         self._shown = ""
         os.write(self._terminal, keys.encode())
 
     def until(self, words: str) -> str:
-        """Wait until these words are shown, and give back all that was shown since the last keys."""
+        """Wait until this text is shown, and return the output since the last keys."""
         end = time.monotonic() + PATIENCE_SEC
         while words not in _CODES.sub("", self._shown):
             assert time.monotonic() < end, (words, self._shown)

@@ -1,4 +1,4 @@
-"""One test's own world: a Codex home, a back end on loopback, a folder to work in, and the installed command."""
+"""One test's environment: a Codex home, a back end on loopback, a working folder, and the installed command."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ COMMAND = str(Path(sys.executable).parent / "codex-imagegen")
 
 _WARM_LEAVES_OUT = ("auth.json", "config.toml", "models_cache.json", "sessions", "tmp", "*-shm")
 _SLOW_PROBES = ("lsb_release", "getconf")
-"""Programs that Codex starts only to name the operating system in a header; Debian's are shell scripts of ten forks."""
+"""Programs that Codex starts only to name the operating system in a header; Debian's are scripts with ten forks."""
 
 
 class Lab:
-    """A context. ``version`` names the Codex build; ``script`` is what the back end says.
+    """A context. ``version`` names the Codex build; ``script`` determines the back end's responses.
 
-    ``offline``: neither a back end nor a login is made, and no Codex is on PATH; for what needs only a history.
-    ``fresh``: Codex's very first start in its home, on the machine as it is; see :attr:`warm_homes`.
+    ``offline``: no back end, no login, and no Codex on PATH; for tests that need only past sessions.
+    ``fresh``: Codex starts for the first time in its home, on the machine as it is; see :attr:`warm_homes`.
     """
 
     warm_homes: Path | None = None
-    """Where homes are kept that a Codex was started in before; None (for measurements): every home is fresh, and Codex
-    finds the machine as it is. Set by the test run, which copies such homes and keeps what Codex does at each start
-    apart from drawing (reading every root certificate, asking the system for its name) short: 0.30 instead of 0.42 s
-    of processor time for each run with 0.169.0, and 0.20 instead of 0.30 s with 0.111.0."""
+    """The folder of homes in which a Codex was started before; labs copy them. Set by the test run, which also shortens
+    what Codex does at each start apart from drawing (reading every root certificate, asking for the system's name):
+    0.30 instead of 0.42 s of processor time for each run with 0.169.0, and 0.20 instead of 0.30 s with 0.111.0. None,
+    for measurements: every home is fresh, and Codex finds the machine as it is."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Lab:
         for path in (self.home, self.work, self.tmp):
             path.mkdir(parents=True, exist_ok=True)
         self.errors: list[BaseException] = []
-        """What the back end's script raised: a mistake of the test, which the fixture ``lab`` tells."""
+        """Errors raised by the back end's script: mistakes of the test, which the fixture ``lab`` reports."""
         self.standin = FakeOpenAI(script, decode=_decode, on_error=self.errors.append)
         self._extra, self._fresh = extra_config, fresh
 
@@ -74,7 +74,7 @@ class Lab:
             self.standin.__exit__()
 
     def write_home(self, plan: str = "plus") -> None:
-        """Codex's configuration and its made-up login, with a plan."""
+        """Write Codex's configuration and a made-up login with this plan."""
         home.make(str(self.home), self.standin.url, version=self.version, plan=plan, extra=self._extra)
 
     @cached_property
@@ -84,7 +84,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        """That of every command: nothing of the user's is in it, and nothing in it leads out of this machine."""
+        """The environment of every command: nothing of the user's, and nothing that leads out of this machine."""
         base = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         own = {"TMPDIR": str(self.tmp)}
         coverage = {k: v for k, v in os.environ.items() if k.startswith("COV")}
@@ -113,7 +113,7 @@ class Lab:
         return self.run_argv(self.argv(*arguments), stdin=stdin, env=env, timeout=timeout)
 
     def call(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Outcome:
-        """As :meth:`run`, but within the test's own process: for what is not about streams, signals or the exit."""
+        """As :meth:`run`, but within the test's own process: not for tests of streams, signals or the exit."""
         return call(
             *self.argv(*arguments)[1:], stdin=stdin, environment={**self.environment, **(env or {})}, folder=self.work
         )
@@ -130,7 +130,7 @@ class Lab:
         return Outcome(done.returncode, done.stdout, done.stderr.decode(), time.monotonic() - began)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """The same, left running; the caller waits for it."""
+        """Start the installed command; the caller waits for it."""
         return subprocess.Popen(
             self.argv(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             cwd=self.work, env={**self.environment, **(env or {})},
@@ -138,12 +138,12 @@ class Lab:
 
     @property
     def model_calls(self) -> int:
-        """Turns of the model that the back end was asked for."""
-        return len(self.standin.to("/responses"))
+        """How many turns of the model were requested."""
+        return len(self.standin.calls_to("/responses"))
 
     @property
     def leftovers(self) -> list[str]:
-        """What our program left in its temporary folder."""
+        """What the program left in its temporary folder."""
         return sorted(name for name in os.listdir(self.tmp) if name.startswith("codex-imagegen"))
 
     def rollouts(self) -> list[Path]:
@@ -171,9 +171,9 @@ class Lab:
 
 
 def warm_home(version: str, folder: Path) -> Path:
-    """A home in which a Codex was started once, without a prompt: it has its databases and its own skills.
+    """A home in which a Codex was started once, without a prompt: it holds Codex's databases and skills.
 
-    What makes a home a test's own (login, configuration) is left out, and so is what Codex leaves for a start alone.
+    It holds neither login nor configuration, which each test writes, nor files that belong to one start of Codex.
     """
     codex, warm, fresh = str(builds.codex(version)), folder / version, folder / f".{version}"
     with builds.locked(folder / f"{version}.lock"):
@@ -194,7 +194,7 @@ def warm_home(version: str, folder: Path) -> Path:
 
 @cache
 def _one_certificate() -> str:
-    """A root certificate of this machine's: Codex reads all of them at each start, and never needs one here."""
+    """One root certificate of this machine: Codex reads all of them at each start, and needs none in the tests."""
     known = ssl.create_default_context().get_ca_certs(binary_form=True)
     return ssl.DER_cert_to_PEM_cert(known[0]) if known else ""
 

@@ -1,4 +1,4 @@
-"""What an agent sees of a run, read as the program promises it."""
+"""The output of a run, checked against what the program promises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support import promised
 
 @dataclass(frozen=True)
 class Outcome:
-    """The exit code, stdout and stderr of a run, and how long it took."""
+    """The exit code, stdout and stderr of a run, and its duration."""
 
     code: int
     out: bytes
@@ -27,22 +27,22 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        """stdout as the one JSON object that it must be, held to its schema."""
+        """stdout as exactly one JSON object, checked against its schema."""
         assert len(self.lines) == 1, self
         return promised.read(self.lines[0])
 
     @property
     def answers(self) -> list[Any]:
-        """stdout as the JSON objects that ``batch --json`` prints, one a line, held to their schema."""
+        """stdout as the JSON objects of ``batch --json``, one per line, checked against their schema."""
         return [promised.read(line) for line in self.lines]
 
     @property
     def events(self) -> list[Any]:
-        """stderr as the JSON lines that ``--events`` promises: the last one, and no other, says that it is over."""
-        told = [promised.event(line) for line in self.err.splitlines()]
-        assert [line["event"] in {"done", "error"} for line in told] == [False] * (len(told) - 1) + [True], self.err
-        assert (told[-1]["event"] == "done") is (self.code == 0), self
-        assert all((line["error"] is None) is (line["event"] not in {"failed", "error"}) for line in told), self.err
-        times = [line["elapsed_sec"] for line in told]
+        """stderr as the JSON lines of ``--events``: the last, and no other, is ``done`` or ``error``."""
+        events = [promised.event(line) for line in self.err.splitlines()]
+        assert [line["event"] in {"done", "error"} for line in events] == [False] * (len(events) - 1) + [True], self.err
+        assert (events[-1]["event"] == "done") is (self.code == 0), self
+        assert all((line["error"] is None) is (line["event"] not in {"failed", "error"}) for line in events), self.err
+        times = [line["elapsed_sec"] for line in events]
         assert times == sorted(times)
-        return told
+        return events

@@ -1,4 +1,4 @@
-"""The command in a process of its own, with other constants or a clock that the test decides about."""
+"""The command in a process of its own, with other constants, or with a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ main()
 
 
 def command(constants: Mapping[str, float] | None = None, *, time_is_up: Path | None = None) -> list[str]:
-    """The beginning of a command line, which stands for ``codex-imagegen``.
+    """The start of a command line, in place of ``codex-imagegen``.
 
-    ``constants`` are values by their full names (``codex_imagegen.codex.run.upload.MAX_BYTES``). Time is up when
-    the file ``time_is_up`` is there, with any ``--timeout-sec`` up to 11 days.
+    ``constants`` are values by their full names (``codex_imagegen.codex.run.upload.MAX_BYTES``). The run times out once
+    the file ``time_is_up`` exists, with any ``--timeout-sec`` up to 11 days.
     """
     given = json.dumps([dict(constants or {}), str(time_is_up or "")])
     return [sys.executable, "-c", _MAIN, given]

@@ -1,4 +1,4 @@
-"""Small pictures that can be told apart: noise does not compress, so a longer side is a longer base64."""
+"""Small distinguishable pictures: noise does not compress, so a longer side means longer base64."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image
 
 
 def image(side: int, seed: object = 0, mode: str = "RGB") -> Image.Image:
-    """Noise of ``side`` × ``side`` pixels; another seed is another picture."""
+    """Noise of ``side`` × ``side`` pixels; another seed gives another picture."""
     bands = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
     return Image.frombytes(mode, (side, side), random.Random(repr(seed)).randbytes(side * side * bands))
 
 
 @cache
 def encoded(side: int = 32, seed: object = 0, format: str = "PNG", mode: str = "RGB") -> bytes:  # noqa: A002
-    """The same as the bytes of a file."""
+    """The same, as the bytes of a file."""
     target = io.BytesIO()
     image(side, seed, mode).save(target, format)
     return target.getvalue()
@@ -31,7 +31,7 @@ def torn(data: bytes) -> bytes:
 
 
 def padded(data: bytes, size: int) -> bytes:
-    """The same PNG with at least ``size`` bytes: a file that is large, and no work to make or to read."""
+    """The same PNG with at least ``size`` bytes: a large file that is quick to make and to read."""
     body = b"prVt" + bytes(size)
     chunk = struct.pack(">I", size) + body + struct.pack(">I", zlib.crc32(body))
-    return data[:33] + chunk + data[33:]  # behind the signature and the header
+    return data[:33] + chunk + data[33:]  # after the signature and the header

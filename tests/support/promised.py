@@ -1,7 +1,7 @@
-"""JSON that the program printed, read and held to its published schema: every test that sees some comes through here.
+"""Parses JSON that the program printed, and checks it against its published schema; every test uses this.
 
-The schemas let readers meet keys that they do not know. We are stricter with ourselves: a key that no schema has, and
-a value that none of them lists, fails.
+The schemas allow unknown keys, so that readers accept future ones. The tests are stricter: a key that is in no schema,
+or a value that none of them lists, fails.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from codex_imagegen.schemas.kinds import KINDS
+from codex_imagegen.schemas import load_schemas
 
 
 def read(line: str | bytes) -> Any:
-    """An object of stdout: a result, or the one with keys more that it is."""
+    """Parse an object of stdout: a result, or one of the kinds with more keys."""
     data = json.loads(line)
     assert_promised(data, _kind(data))
     return data
 
 
 def event(line: str) -> Any:
-    """A line of stderr with ``--events``."""
+    """Parse a line of stderr with ``--events``."""
     data = json.loads(line)
     assert_promised(data, "event")
     return data
 
 
 def assert_promised(data: Any, kind: str) -> None:
-    """Fail where the data is not what the schema of this name promises, or is more than that."""
+    """Fail if the data does not fit the schema of this name, or holds more than it lists."""
     faults = [f"{fault.json_path}: {fault.message}" for fault in _validator(kind).iter_errors(data)]
     assert not faults, f"not what `codex-imagegen schema {kind}` promises: {'; '.join(faults)[:2000]}"
     if "cost_usd" in _validator(kind).schema["properties"]:
@@ -38,8 +38,8 @@ def assert_promised(data: Any, kind: str) -> None:
 
 
 def _kind(data: Any) -> str:
-    """The schema that names every key of an object, the one of the most keys first; else that of a result."""
-    schemas = {name: _validator(name).schema for name in KINDS if name not in {"error", "event"}}
+    """The schema whose own keys are all in the object, trying those with the most keys first; else ``result``."""
+    schemas = {name: _validator(name).schema for name in load_schemas() if name not in {"error", "event"}}
     for name in sorted(schemas, key=lambda name: -len(schemas[name]["properties"])):
         own = schemas[name]["properties"].keys() - schemas["result"]["properties"].keys()
         if own and own <= data.keys():
@@ -49,13 +49,13 @@ def _kind(data: Any) -> str:
 
 @cache
 def _validator(kind: str) -> Draft202012Validator:
-    schema = KINDS[kind].schema(kind)
+    schema = load_schemas()[kind]
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(_strict(schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 def _strict(schema: Any) -> Any:
-    """The same schema with no other keys, and no other values than its examples."""
+    """The same schema, allowing no other keys, and no values other than its examples."""
     if isinstance(schema, list):
         return [_strict(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The recordings in fixtures/rollouts, read as the program reads them, without a Codex."""
+"""The recordings in fixtures/rollouts, read as the program reads rollouts, without a Codex."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events
-from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.results import Picture
@@ -26,7 +26,7 @@ _DATA_URL = re.compile(rb'"(?:data:image/\w+;base64,)?((?:iVBORw0KGgo|/9j/|UklGR
 
 @dataclass(frozen=True)
 class Recording:
-    """One run of a bare Codex."""
+    """The recording of one run of a bare Codex."""
 
     folder: Path
 
@@ -36,7 +36,7 @@ class Recording:
 
     @cached_property
     def run(self) -> dict[str, Any]:
-        """Scenario, build, exit code, and what the back end said of limits."""
+        """Scenario, build, exit code, and what the back end said about limits."""
         return dict(json.loads((self.folder / "run.json").read_text()))
 
     @property
@@ -49,7 +49,7 @@ class Recording:
 
     @cached_property
     def lines(self) -> list[bytes]:
-        """The rollout's lines without their line feeds; none where there is no rollout."""
+        """The rollout's lines without line feeds; empty if there is no rollout."""
         return self.path.read_bytes().splitlines() if self.path.exists() else []
 
     @cached_property
@@ -66,7 +66,7 @@ class Recording:
         return events
 
     def evidence(self) -> failures.Evidence:
-        """All that the program would know of this run when Codex had gone."""
+        """Everything that the program would know of this run once Codex has ended."""
         read, events = Reading(self.lines), self.events()
         return failures.Evidence(
             exit_code=self.run["exit_code"],
@@ -81,13 +81,13 @@ class Recording:
         )
 
     def shown(self) -> set[bytes]:
-        """The pictures that the user or a tool showed to the model: each is larger than what was made."""
+        """The pictures that the user or a tool showed to the model: each is larger than those that were made."""
         found = {base64_images.decode(match[1]) for line in self.lines for match in _DATA_URL.finditer(line)}
         return {data for data in found if data is not None and _side(data) == REFERENCE_SIDE}
 
 
 class Reading:
-    """A rollout read line by line, as a run does it; see :class:`codex_imagegen.codex.run.run.CodexRun`."""
+    """A rollout read line by line, as in a run; see :class:`codex_imagegen.codex.run.run.CodexRun`."""
 
     def __init__(self, lines: list[bytes]) -> None:
         self.records = rollout.Records()
@@ -110,8 +110,8 @@ class Reading:
 
 
 def strays(lines: list[bytes]) -> list[bytes]:
-    """What the safety net finds in these lines."""
-    reader = rollout.UnrecognizedImages()
+    """The unrecognized images in these lines."""
+    reader = fallback.UnrecognizedImages()
     for line in lines:
         reader.read(line)
     return reader.pictures
@@ -119,18 +119,18 @@ def strays(lines: list[bytes]) -> list[bytes]:
 
 @cache
 def all_of(*scenarios: str) -> tuple[Recording, ...]:
-    """The recordings of these scenarios, or of all."""
+    """The recordings of these scenarios, or all recordings."""
     every = (Recording(folder) for folder in sorted(ROOT.iterdir()))
     return tuple(one for one in every if not scenarios or one.scenario in scenarios)
 
 
 def for_each(recordings: Sequence[Recording]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Run a test for each of these recordings, its argument ``recording``; a failure names all that failed.
+    """Run a test for each of these recordings, as its argument ``recording``; a failure names all that failed.
 
-    157 items of pytest cost a second more than one.
+    157 pytest items would take a second longer than one.
     """
 
-    assert recordings, "there are none of these"
+    assert recordings, "there are no such recordings"
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         def loop(**fixtures: Any) -> None:
@@ -138,7 +138,7 @@ def for_each(recordings: Sequence[Recording]) -> Callable[[Callable[..., None]],
             for recording in recordings:
                 try:
                     test(recording=recording, **fixtures)
-                except Exception as error:  # noqa: BLE001 - told below
+                except Exception as error:  # noqa: BLE001 - reported below
                     failed[recording.name] = error
             if failed:
                 raise AssertionError(f"failed with {', '.join(failed)}") from next(iter(failed.values()))

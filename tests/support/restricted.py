@@ -1,6 +1,6 @@
-"""Starts a command with less than it is used to: without root's powers, or with small files only.
+"""Starts a command with restrictions: without root's capabilities, or with a limit on file sizes.
 
-Run as a script, so that it is the started process itself that becomes the command::
+Run as a script: its own process becomes the command::
 
     python restricted.py [--powerless] [--file-bytes N] [--hard] -- COMMAND ARGUMENT…
 """
@@ -19,18 +19,20 @@ _LAST_CAPABILITY = 63
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--powerless", action="store_true", help="file permissions hold for root as well")
-    parser.add_argument("--file-bytes", type=int, help="no file may become larger (SIGXFSZ, or EFBIG)")
-    parser.add_argument("--hard", action="store_true", help="the command may not lift that limit again")
+    parser.add_argument("--powerless", action="store_true", help="enforce file permissions for root as well")
+    parser.add_argument("--file-bytes", type=int, help="the largest size of a file (beyond it: SIGXFSZ, or EFBIG)")
+    parser.add_argument("--hard", action="store_true", help="the command may not raise that limit")
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
     if given.powerless and os.geteuid() == 0:
         prctl = ctypes.CDLL(None, use_errno=True).prctl
         for capability in range(_LAST_CAPABILITY + 1):
-            prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # what a root's exec has no more is not given back
+            prctl(
+                _PR_CAPBSET_DROP, capability, 0, 0, 0
+            )  # exec does not restore a dropped capability, not even for root
     if given.file_bytes:
         _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and would hand that on
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and the command would inherit that
         resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_bytes, given.file_bytes if given.hard else hard))
     os.execvp(given.command[0], given.command)
 

@@ -1,4 +1,4 @@
-"""What a command prints on a terminal that only listens."""
+"""The output of a command on a terminal without input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def printed(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> tuple[str, int]:
-    """All that stdout and stderr show there, and the exit code; nobody types anything."""
+    """Run a command on a terminal; return what stdout and stderr print there, and the exit code."""
     above, below = pty.openpty()
     try:
         done = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=below, stderr=below, cwd=cwd, env=dict(env))

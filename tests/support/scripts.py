@@ -1,7 +1,7 @@
-"""What the back end may do, as scripts of the stand-in: each class says by its name what happens.
+"""Scripts for the fake OpenAI: each class is named after what the back end does.
 
 All draw small pictures, so that runs are quick. The bodies are modelled on Codex's public source and on issues of
-openai/codex; what Codex makes of them is measured.
+openai/codex; Codex's reactions to them are measured.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ TOKEN_INVALIDATED = {
 
 
 class Draws(Script):
-    """A back end in good health; its first picture, its second, … differ from each other (see :meth:`nth`)."""
+    """A healthy back end; its pictures differ from each other (see :meth:`nth`)."""
 
     def __init__(self) -> None:
         self._count = itertools.count()
@@ -79,7 +79,7 @@ class Draws(Script):
         return encoded(SIDE + 8 * index, ("drawn", index))
 
 
-# What ``POST …/responses`` says
+# Responses of ``POST …/responses``
 
 
 class _Responds(Draws):
@@ -92,13 +92,13 @@ class _Responds(Draws):
 
 
 class UsageLimit(_Responds):
-    """429: the plan's usage is used up. ``resets_in`` seconds or None; ``headers``: the x-codex ones that tell more."""
+    """429: the plan's quota is used up. ``resets_in``: seconds or None; ``headers``: adds Codex's x-codex headers."""
 
     def __init__(self, *, resets_in: int | None = 5400, plan: str | None = "plus", headers: bool = False) -> None:
         super().__init__()
         self.resets_at = None if resets_in is None else int(time.time()) + resets_in
-        told = _codex_headers(self.resets_at) if headers else ()
-        self.reply = error(429, _usage_limit(self.resets_at, plan), headers=told)
+        more = _codex_headers(self.resets_at) if headers else ()
+        self.reply = error(429, _usage_limit(self.resets_at, plan), headers=more)
 
 
 class UsageNotIncluded(_Responds):
@@ -108,7 +108,7 @@ class UsageNotIncluded(_Responds):
 
 
 class OutOfCredits(_Responds):
-    """429: a workspace's member has no credits left."""
+    """429: a member of a workspace has no credits left."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,14 +134,14 @@ class RateLimits(_Responds):
 
 
 class RateLimitsInStream(_Responds):
-    """The same, in the stream of a turn that began."""
+    """The same, in the stream of a turn that has begun."""
 
     def respond(self, call: Call) -> Reply:
         return failed_turn(RATE)
 
 
 class Overloaded(_Responds):
-    """The turn fails since the model is at capacity."""
+    """The turn fails because the model is at capacity."""
 
     def respond(self, call: Call) -> Reply:
         return failed_turn({"code": "server_is_overloaded", "message": "Our servers are currently overloaded."})
@@ -155,14 +155,14 @@ class BlocksPrompt(_Responds):
 
 
 class BlocksPromptInStream(_Responds):
-    """The turn fails with ``moderation_blocked`` in its stream (a hosted tool's way)."""
+    """The turn fails with ``moderation_blocked`` in its stream (as with a hosted tool)."""
 
     def respond(self, call: Call) -> Reply:
         return failed_turn(MODERATION)
 
 
 class Refuses(_Responds):
-    """The model answers in words, and calls no tool."""
+    """The model answers with text, and calls no tool."""
 
     words = "I can't help with that picture."
 
@@ -171,7 +171,7 @@ class Refuses(_Responds):
 
 
 class SaysNothing(_Responds):
-    """The turn ends at once, without words or calls."""
+    """The turn ends at once, without text or calls."""
 
     def respond(self, call: Call) -> Reply:
         return stream([])
@@ -196,7 +196,7 @@ class TokenRefused(_Responds):
 
 
 class NoLogin(_Responds):
-    """401: no credentials came."""
+    """401: no credentials were sent."""
 
     reply = Reply(
         401,
@@ -212,7 +212,7 @@ class ServerErrors(_Responds):
 
 
 class ClosesConnections(_Responds):
-    """The connection is closed without a word."""
+    """The connection is closed without a response."""
 
     def respond(self, call: Call) -> Reply:
         raise ConnectionResetError
@@ -223,18 +223,18 @@ class CutsStream(_Responds):
 
     def respond(self, call: Call) -> Reply:
         begun = events_reply([{"type": "response.created", "response": {"id": "resp_1"}}])
-        return Reply(body=_Cut(begun.body), kind=begun.kind, headers=(("connection", "close"),))
+        return Reply(body=_Cut(begun.body), content_type=begun.content_type, headers=(("connection", "close"),))
 
 
 class EndsStreamEarly(_Responds):
-    """The stream of a turn ends in good order, but before ``response.completed``."""
+    """The stream of a turn ends regularly, but before ``response.completed``."""
 
     def respond(self, call: Call) -> Reply:
         return events_reply([{"type": "response.created", "response": {"id": "resp_1"}}])
 
 
 class NeverAnswers(_Responds):
-    """The model thinks for longer than anybody waits."""
+    """The model takes longer than any client waits."""
 
     def __init__(self, seconds: float = 600.0) -> None:
         super().__init__()
@@ -245,11 +245,11 @@ class NeverAnswers(_Responds):
         return super().respond(call)
 
 
-# What the image tool says
+# Responses of the image tool
 
 
 class _PictureFails(Draws):
-    """The picture's own endpoint says :meth:`trouble`; a hosted tool's turn fails with the same error."""
+    """The pictures endpoint responds with :attr:`trouble`; with a hosted tool, the turn fails with the same error."""
 
     status = 400
     trouble: ClassVar[Item] = MODERATION
@@ -276,7 +276,7 @@ class RateLimitsPictures(_PictureFails):
 
 
 class TooManyPictures(_PictureFails):
-    """429 in the other words that have been seen."""
+    """429 in another wording that has been observed."""
 
     status = 429
     trouble: ClassVar[Item] = {
@@ -285,7 +285,7 @@ class TooManyPictures(_PictureFails):
 
 
 class PictureLimit(_PictureFails):
-    """429: the limit for pictures is reached. ``headers``: the ones by which Codex knows which limit it was."""
+    """429: the limit for pictures is reached. ``headers``: those that tell Codex which limit it is."""
 
     status = 429
 
@@ -303,7 +303,7 @@ class PictureLimit(_PictureFails):
 
 
 class PictureServerErrors(_PictureFails):
-    """500 from the picture's endpoint."""
+    """500 from the pictures endpoint."""
 
     status = 500
     trouble: ClassVar[Item] = {
@@ -320,7 +320,7 @@ class RejectsPictureRequest(_PictureFails):
 
 
 class PictureTokenRefused(_PictureFails):
-    """401 from the picture's endpoint alone."""
+    """401 from the pictures endpoint only."""
 
     status = 401
     trouble: ClassVar[Item] = {
@@ -330,7 +330,7 @@ class PictureTokenRefused(_PictureFails):
 
 
 class Answers(Draws):
-    """The picture's endpoint answers with this: what a proxy says, or a server that is out of order."""
+    """The pictures endpoint responds with this: as a proxy, or a broken server, does."""
 
     def __init__(self, status: int, body: bytes | Item = b"", kind: str = "text/html") -> None:
         super().__init__()
@@ -342,7 +342,7 @@ class Answers(Draws):
 
 
 class HostedToolSays(Draws):
-    """A hosted tool's trouble in each of the places where Codex shows any: the model's words, the result, the turn."""
+    """A hosted tool's error in one of the places where Codex shows it: the model's text, the result, the turn."""
 
     def __init__(self, words: str, where: str) -> None:
         super().__init__()
@@ -372,14 +372,14 @@ class NoPictures(Draws):
 
 
 class NoJson(Draws):
-    """The picture's endpoint answers with a web page."""
+    """The pictures endpoint responds with a web page."""
 
     def picture(self, call: Call) -> Reply:
-        return Reply(body=b"<html>hello</html>", kind="text/html")
+        return Reply(body=b"<html>hello</html>", content_type="text/html")
 
 
 class NoBase64(Draws):
-    """A picture that is no base64, on both kinds of tool."""
+    """A picture that is not base64, with both kinds of tool."""
 
     rubbish = "!!!! not base64"
 
@@ -391,7 +391,7 @@ class NoBase64(Draws):
 
 
 class BlankPicture(NoBase64):
-    """A picture that is an empty string: on a hosted tool, what a build that blanks ``result`` would leave."""
+    """A picture that is an empty string: with a hosted tool, like a build that blanks ``result``."""
 
     rubbish = ""
 
@@ -404,7 +404,7 @@ class TearsPictures(Draws):
 
 
 class TearsBase64(Draws):
-    """Base64 that was cut somewhere."""
+    """Base64 that was cut off."""
 
     def picture(self, call: Call) -> Reply:
         text = base64.b64encode(self.draw("")).decode()[:-301]
@@ -416,7 +416,7 @@ class TearsBase64(Draws):
 
 
 class ClosesPictureConnections(Draws):
-    """The connection to the picture's endpoint is closed without a word."""
+    """The connection to the pictures endpoint is closed without a response."""
 
     def picture(self, call: Call) -> Reply:
         raise ConnectionResetError
@@ -435,7 +435,7 @@ class FailsHostedItem(Draws):
 
 
 class StaysGenerating(Draws):
-    """A hosted tool's whole picture whose status never becomes ``completed``."""
+    """A hosted tool's complete picture whose status never becomes ``completed``."""
 
     def call_tool(self, request: Item) -> list[Item]:
         if tool_of(request) != "hosted":
@@ -443,11 +443,11 @@ class StaysGenerating(Draws):
         return [hosted(self.draw(""), prompt_of(request), status="generating"), said("Done.")]
 
 
-# What the model does
+# Actions of the model
 
 
 class CallsToolThatIsNotOffered(Draws):
-    """The model calls the image tool where it has none: as ``function``, ``flat``, or from a script (``code``)."""
+    """The model calls an image tool that is not offered: as ``function``, ``flat``, or from a script (``code``)."""
 
     def __init__(self, how: str = "function") -> None:
         super().__init__()
@@ -477,14 +477,14 @@ class TwoPictures(Draws):
 
 
 class TornThenWhole(TwoPictures):
-    """The same, with half of the first."""
+    """The same, but the first is only half a picture."""
 
     def nth(self, index: int) -> bytes:
         return torn(super().nth(index)) if index == 0 else super().nth(index)
 
 
 class BlockedThenWhole(TwoPictures):
-    """The first picture is blocked, the second comes (function tool)."""
+    """The first picture is blocked, the second is made (function tool)."""
 
     def picture(self, call: Call) -> Reply:
         index = next(self._count)
@@ -492,7 +492,7 @@ class BlockedThenWhole(TwoPictures):
 
 
 class ViewsImage(Draws):
-    """The model looks at a picture of the user's before it draws."""
+    """The model views a picture of the user's before it draws."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -516,7 +516,7 @@ class ViewsImage(Draws):
 
 
 class PassesReferences(Draws):
-    """The model hands these paths to the image tool as the references to work from (from 0.144.0)."""
+    """The model gives these paths to the image tool as references (from 0.144.0)."""
 
     def __init__(self, *paths: str) -> None:
         super().__init__()
@@ -534,7 +534,7 @@ class PassesReferences(Draws):
 
 
 class SwallowsError(BlocksPicture):
-    """A code-mode model whose script catches what the blocked image tool throws."""
+    """A code-mode model whose script catches the exception of the blocked image tool."""
 
     def call_tool(self, request: Item) -> list[Item]:
         if tool_of(request) != "code":
@@ -544,24 +544,24 @@ class SwallowsError(BlocksPicture):
 
 
 class ClosesSlowly(Draws):
-    """The picture comes, and the closing turn takes longer than anybody waits."""
+    """The picture is made, and the closing turn takes longer than any client waits."""
 
     closing_sec = 600.0
 
 
 class LimitAfterPicture(Draws):
-    """The picture comes, and the closing turn meets the usage limit."""
+    """The picture is made, and the closing turn meets the usage limit."""
 
     def respond(self, call: Call) -> Reply:
         return UsageLimit().respond(call) if drawn(call.json) else super().respond(call)
 
 
 class NeverCloses(Small):
-    """The closing turn takes longer than anybody waits, so that the picture is there long before Codex ends."""
+    """The closing turn takes longer than any client waits: the picture exists long before Codex ends."""
 
     closing_sec = 60.0
     closed = 0
-    """How often the closing words were waited for."""
+    """How many closing turns were requested."""
 
     def respond(self, call: Call) -> Reply:
         reply = super().respond(call)
@@ -570,7 +570,7 @@ class NeverCloses(Small):
 
 
 class FailsOnce(Small, RejectsPictureRequest):
-    """Fails with the first picture, and makes the others."""
+    """Fails to make the first picture, and makes the others."""
 
     failed = False
 
@@ -582,7 +582,7 @@ class FailsOnce(Small, RejectsPictureRequest):
 
 
 class HoldsPictures(Small):
-    """Makes so many pictures at once, and the others when it is told to: ``free`` is set."""
+    """Makes ``quick`` pictures at once, and the others once ``free`` is set."""
 
     def __init__(self, quick: int = 0) -> None:
         super().__init__()
@@ -599,8 +599,8 @@ class HoldsPictures(Small):
 
 
 class ActsWhileDrawing(Draws):
-    """Draws one picture of ``side`` pixels. ``act`` is called when Codex has asked for it and does not have it yet,
-    ``act_after`` when Codex reports to the model that it has.
+    """Draws one picture of ``side`` pixels. ``act`` is called after Codex has requested it and before it is sent,
+    ``act_after`` when Codex reports the picture to the model.
     """
 
     def __init__(self, side: int = SIDE) -> None:
@@ -630,28 +630,28 @@ class ActsWhileDrawing(Draws):
     def _call(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except BaseException as error:  # in a thread of the server: the test asks for it
+        except BaseException as error:  # in a thread of the server: the test reads it
             self.errors.append(error)
             raise
 
 
-# Parts
+# Helpers
 
 
 class _Cut(bytes):
-    """A body that ends before the length that it claims."""
+    """A body that is shorter than its stated length."""
 
     def __len__(self) -> int:
         return super().__len__() + 1000
 
 
 def error(status: int, trouble: Item, *, headers: Iterable[tuple[str, str]] = ()) -> Reply:
-    """An error of the back end as a response of its own."""
+    """An HTTP error of the back end."""
     return Reply(status, json.dumps({"error": trouble}).encode(), headers=tuple(headers))
 
 
 def failed_turn(trouble: Item, items: Iterable[Item] = ()) -> Reply:
-    """A turn that begins, gives some items perhaps, and fails."""
+    """A turn that begins, possibly yields items, and fails."""
     done = [{"type": "response.output_item.done", "output_index": n, "item": item} for n, item in enumerate(items)]
     failed = {"id": "resp_1", "status": "failed", "error": trouble}
     created = {"type": "response.created", "response": {"id": "resp_1"}}
@@ -664,7 +664,7 @@ def outputs(request: Item) -> int:
 
 
 def calls(request: Item, number: int, draw: Callable[[str], bytes] | None = None) -> list[Item]:
-    """Call ``number`` of the image tool, however it is offered; a hosted one's picture comes from ``draw``."""
+    """Call ``number`` of the image tool, however it is offered; with a hosted tool, ``draw`` makes the picture."""
     arguments, call_id, prompt = arguments_of(request), f"call_{number}", prompt_of(request)
     match tool_of(request):
         case "hosted" if draw is not None:
@@ -678,10 +678,10 @@ def calls(request: Item, number: int, draw: Callable[[str], bytes] | None = None
 
 
 def _usage_limit(resets_at: int | None, plan: str | None) -> Item:
-    told = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": plan}
+    fields = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": plan}
     if resets_at is None:
-        return told
-    return {**told, "resets_at": resets_at, "resets_in_seconds": resets_at - int(time.time())}
+        return fields
+    return {**fields, "resets_at": resets_at, "resets_in_seconds": resets_at - int(time.time())}
 
 
 def _codex_headers(resets_at: int | None) -> tuple[tuple[str, str], ...]:

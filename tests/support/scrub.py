@@ -1,9 +1,9 @@
-"""Makes a recording of Codex fit for a fixture: its own words, the paths of the machine and the large pictures go.
+"""Turns a recording of Codex into a fixture, without Codex's own texts, the machine's paths and large pictures.
 
-Every record keeps its shape, the order of its keys and its line. Replaced are: Codex's instructions (base, developer
-and system messages, tool descriptions, skills, environment, permissions), folders, ports, account data, and each
-picture by a tiny one. The same base64 becomes the same tiny picture and another becomes another; a torn one stays
-torn; what user messages and ``view_image`` bring in becomes larger than what was made, as in life.
+Every record keeps its structure, the order of its keys and its line. The scrubber replaces Codex's instructions (base,
+developer and system messages, tool descriptions, skills, environment, permissions), folders, ports, account data, and
+each picture by a tiny one. Equal base64 becomes the same tiny picture, different base64 a different one; a torn picture
+stays torn; pictures from user messages and ``view_image`` become larger than those that were made, as in real use.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _TOOL = "image_gen__imagegen"
 
 
 class Scrubber:
-    """One for each run: remembers which picture became which, and which calls were calls of ``view_image``.
+    """Scrubs one run: stores which picture replaces which, and which calls were calls of ``view_image``.
 
-    ``folders`` maps each real folder to what stands for it.
+    ``folders`` maps each real folder to its replacement.
     """
 
     def __init__(self, folders: Mapping[str, str]) -> None:
@@ -54,18 +54,18 @@ class Scrubber:
         self._viewed: set[str] = set()
 
     def lines(self, text: str) -> str:
-        """A rollout, or an event stream."""
+        """Scrub a rollout, or an event stream."""
         return "".join(self.record(line) for line in text.splitlines(keepends=True))
 
     def text(self, value: str, *, reference: bool = False) -> str:
-        """Folders, ports, addresses and pictures inside any words."""
+        """Replace folders, ports, addresses and pictures in any text."""
         for real, stands_for in self._folders:
             value = value.replace(real, stands_for)
         value = _PORT.sub(r"\1:8080", _EMAIL.sub("user@example.com", value))
         return _BLOB.sub(lambda match: self._picture(match.group(), reference), value)
 
     def record(self, line: str) -> str:
-        """One line; one that is torn stays torn."""
+        """Scrub one line; a torn line stays torn."""
         ending = line[len(line.rstrip("\n")) :]
         try:
             record = json.loads(line)
@@ -77,7 +77,7 @@ class Scrubber:
         return json.dumps(scrubbed, ensure_ascii=False, separators=(",", ":")) + ending
 
     def _nature(self, payload: dict[str, Any]) -> tuple[bool, bool]:
-        """Whether a record holds Codex's own words, and whether it holds pictures that were shown to the model."""
+        """Whether a record holds Codex's own text, and whether it holds pictures that were shown to the model."""
         kind, role, called = payload.get("type"), payload.get("role"), str(payload.get("call_id"))
         if payload.get("name") == "view_image" or "view_image" in str(payload.get("input", "")):
             self._viewed.add(called)
@@ -112,11 +112,10 @@ class Scrubber:
 
 
 def slim(rollout: str) -> str:
-    """A scrubbed rollout without what never tells of a picture: how Codex was set up, what it was asked in words, and
-    every count of tokens but the last.
+    """A scrubbed rollout without records that never concern a picture: settings, text, token counts but the last.
 
-    That is more than half of it. The lines that are left are what they were, and one recording of each build and kind
-    of model is kept whole (``ok``).
+    These are more than half of it. The other lines are unchanged. One recording of each build and kind of model
+    (``ok``) keeps all records.
     """
     lines = [line for line in rollout.splitlines(keepends=True) if not _is_setting(line)]
     counts = [line for line in lines if _COUNT in line]
@@ -124,7 +123,7 @@ def slim(rollout: str) -> str:
 
 
 def noiseless(stderr: str) -> str:
-    """Codex's stderr, where a line that comes again and again but for its time stays once."""
+    """Codex's stderr without repeated lines, which may differ in their time."""
     seen: dict[str, str] = {}
     for line in stderr.splitlines(keepends=True):
         seen.setdefault(re.sub(r"^\S*\d\d:\d\d:\d\d\S*", "", line), line)
@@ -147,7 +146,7 @@ def _is_setting(line: str) -> bool:
 
 
 def long_words(text: str) -> Iterable[str]:
-    """Strings of a scrubbed recording that are too long to be anything but pictures or somebody's instructions."""
+    """Strings of a scrubbed recording that are so long that they may be instructions."""
     return [word for word in re.findall(r'"((?:[^"\\]|\\.)*)"', _BLOB.sub("", text)) if len(word) > MAX_WORDS]
 
 

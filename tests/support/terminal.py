@@ -1,7 +1,7 @@
-"""A terminal on a pty that answers as the real ones do.
+"""A terminal on a pty that answers queries as real terminals do.
 
-The answers of xterm 379, kitty 0.26.5 and tmux 3.3a were recorded from them; the others are what their documentation
-says, from memory, and were not seen.
+The answers of xterm 379, kitty 0.26.5 and tmux 3.3a were recorded; the others are taken from their documentation, from
+memory, and were not observed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Takes the terminal as its own: what is typed there is for this program, and a Ctrl-C a signal."""
+"""Makes the pty the controlling terminal: the program receives what is typed there, and Ctrl-C as a signal."""
 
 QUESTIONS = re.compile(rb"\x1b\[>q|\x1b\[16t|\x1b_Gi=31,[^\x1b]*\x1b\\|\x1b\[c")
 _NAME, _CELL, _ATTRIBUTES = b"\x1b[>q", b"\x1b[16t", b"\x1b[c"
@@ -34,7 +34,7 @@ _NAME, _CELL, _ATTRIBUTES = b"\x1b[>q", b"\x1b[16t", b"\x1b[c"
 
 @dataclass
 class Kind:
-    """What a terminal answers; empty: nothing."""
+    """What a terminal answers; empty means no answer."""
 
     name: bytes = b""
     attributes: bytes = b"\x1b[?62;22c"
@@ -70,7 +70,7 @@ SILENT = Kind(b"", b"")
 
 @dataclass
 class Session:
-    """What became of a command: all that it wrote, the questions among it, and the keys that it left unread."""
+    """The result of a command: its whole output, the queries in it, and the keys that it left unread."""
 
     code: int
     written: bytes
@@ -81,7 +81,7 @@ class Session:
 
     @property
     def shown(self) -> bytes:
-        """What it wrote without the questions."""
+        """The output without the queries."""
         return QUESTIONS.sub(b"", self.written).replace(b"\r\n", b"\n")
 
 
@@ -91,7 +91,7 @@ def run(
 ) -> Session:  # fmt: skip
     """Run a command on a terminal of this kind.
 
-    ``typed`` are keys that were hit before it began; ``reply`` is what to wait for, and the keys that are hit then.
+    ``typed``: keys pressed before it starts; ``reply``: an output to wait for, and the keys to press then.
     """
     above, below = pty.openpty()
     fcntl.ioctl(below, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, *kind.pixels))
@@ -128,7 +128,7 @@ def run(
 
 
 def _left(below: int) -> bytes:
-    """What a shell would find typed."""
+    """The keys that a shell would read next."""
     raw = termios.tcgetattr(below)
     raw[3] &= ~termios.ICANON
     termios.tcsetattr(below, termios.TCSANOW, raw)

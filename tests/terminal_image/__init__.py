@@ -1,1 +1,1 @@
-"""A picture in the terminal: asked, drawn, and never in the way."""
+"""Pictures in the terminal."""

@@ -1,4 +1,4 @@
-"""``--show`` as it is installed, on terminals of every kind; and everywhere else, where nobody may notice it."""
+"""``--show`` on terminals of every kind, and without a terminal, where it must change nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ITERM2_FILE = re.compile(rb"\x1b\]1337;File=([^:]*):([^\x07]*)\x07")
 
 
 def picture(side: int = 120) -> bytes:
-    """Red above, blue below, in a few bytes."""
+    """A small picture: red above, blue below."""
     image = Image.new("RGB", (side, side), (200, 30, 30))
     image.paste((20, 40, 220), (0, side // 2, side, side))
     target = io.BytesIO()
@@ -32,9 +32,9 @@ def picture(side: int = 120) -> bytes:
 @pytest.fixture
 def world(lab):
     """A home with one session, whose picture ``recover --show`` shows."""
-    there = lab(offline=True)
-    there.thread = history.thread_of(there.history.rollout(history.generated_image(picture())))
-    return there
+    world = lab(offline=True)
+    world.thread = history.thread_of(world.history.rollout(history.generated_image(picture())))
+    return world
 
 
 def show(world, kind, *arguments, env=None, **more):
@@ -44,7 +44,7 @@ def show(world, kind, *arguments, env=None, **more):
 
 
 def assert_shown(world, session):
-    """Path above, name and size below, and the terminal is as it was, with nothing left to be read."""
+    """The path is above, name and size are below; the terminal's modes are restored, and nothing is left unread."""
     assert session.code == 0, session
     lines = session.shown.splitlines()
     assert lines[0].decode() == str(world.work / "fox.png")
@@ -55,7 +55,7 @@ def assert_shown(world, session):
 
 
 def middle(session):
-    """What stands between the path and the caption."""
+    """The output between the path and the caption."""
     return b"\n".join(session.shown.splitlines()[1:-1])
 
 

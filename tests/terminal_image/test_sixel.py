@@ -1,4 +1,4 @@
-"""Sixel, read back by a decoder of its own."""
+"""Sixel output, checked with a decoder in this file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_sixels_of_many_colours_are_close():
     noise = image(48)
     near = noise.quantize(draw.COLOURS).convert("RGB").tobytes()
     drawn = decode(draw.encode(noise)).tobytes()
-    assert max(abs(one - other) for one, other in zip(drawn, near, strict=True)) <= 2  # parts of a hundred
+    assert max(abs(one - other) for one, other in zip(drawn, near, strict=True)) <= 2  # percent
 
 
 def test_sixels_are_printable_text():

@@ -1,12 +1,13 @@
-"""Mutated lines through every reader of what others wrote: Codex's rollouts, streams and words, and RunComfy's answers.
+"""Feeds mutated lines to every parser of external data: Codex's rollouts, events and stderr, and RunComfy's responses.
 
 ::
 
     python -m tests.tools.fuzz --lines 1000000 --seed 1
 
-Seeded from the recordings in fixtures/rollouts, whose made pictures have 8 × 8 pixels and whose references 16 × 16: so
-a reference that is taken for a picture is seen even where it was mutated. What must hold for every line: no exception,
-no reference, no non-picture, and no memory that grows with the number of lines. The same seed gives the same lines.
+Mutates the recordings in fixtures/rollouts, whose generated pictures have 8 × 8 pixels and whose references 16 × 16, so
+that a reference taken for a result is recognized even when mutated. For every line there must be no exception, no
+reference or non-picture as a result, and memory must not grow with the number of lines. The same seed gives the same
+lines.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events, Words
-from codex_imagegen.codex.sessions import rollout
+from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.codex.sessions.layout import parse_meta
 from codex_imagegen.codex.sessions.reader import PromptReader
 from codex_imagegen.codex.sessions.tail import HEAD
@@ -45,9 +46,9 @@ from tests.support.scrub import REFERENCE_SIDE
 
 MIB = 1024 * 1024
 MOST_GROWTH = 48 * MIB
-"""What the allocator keeps after a large picture comes and goes by some 25 MiB; 100 bytes a line would be 90 MiB."""
+"""The allocator's memory after a large picture varies by some 25 MiB; a leak of 100 bytes per line would be 90 MiB."""
 MOST_AT_ONCE = 4 * MAX_PIXELS + 200 * MIB
-"""A picture may say that it has so many pixels, of four bytes each, before it turns out to be torn."""
+"""A torn picture may state so many pixels, of four bytes each, before it is found to be torn."""
 PIECES = (
     b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\0", b"\n", b"\xff\xfe", b"\xf0\x9f", b"\\u0000", b"\\ud800",
     b'"\\u00000"', b'"\\u0000' + b"9" * 5000 + b'"', b"1e999", b"-0", b"NaN", b"Infinity", b"9" * 5000, b"null",
@@ -66,7 +67,7 @@ VALUES: tuple[Any, ...] = (
 
 @dataclass
 class Tally:
-    """What was seen: lines by kind, and what came of them."""
+    """Counts of lines by kind, and of their results."""
 
     lines: dict[str, int] = field(default_factory=dict)
     whole: int = 0
@@ -87,13 +88,13 @@ class Tally:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.lines.items())
         return (
             f"{self.total:,} mutated lines ({kinds}) in {self.seconds:.0f} s: {self.whole:,} whole pictures, "
-            f"{self.broken:,} broken ones and {self.refused:,} failures told, no exception, no reference, "
+            f"{self.broken:,} broken ones and {self.refused:,} failures reported, no exception, no reference, "
             f"no non-picture; memory grew by {self.grown / MIB:.1f} MiB, and was {self.peak / MIB:.0f} MiB at most"
         )
 
 
 class Mutator:
-    """Makes one line of another: bytes, pieces that hurt, and values of the wrong type."""
+    """Mutates a line: flips bytes, inserts malicious pieces, and replaces values by ones of the wrong type."""
 
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice
@@ -141,7 +142,7 @@ class Mutator:
         return line[:one] + line[two:three] + line[one:two] + line[three:]
 
     def _value(self, line: bytes) -> bytes:
-        """Another value, or a key left out, somewhere in the JSON."""
+        """Replace a value, or remove a key, somewhere in the JSON."""
         try:
             record = json.loads(line)
             places = list(_places(record))
@@ -167,7 +168,7 @@ def _places(value: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
 
 
 class Fuzz:
-    """One series of lines. ``tally`` has the figures; anything that must not be raises."""
+    """One series of lines. ``tally`` holds the counts; any violation raises."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -193,13 +194,13 @@ class Fuzz:
         return self.tally
 
     def rollouts(self, _lines: int) -> None:
-        """One recording, each of its lines mutated or not, through the readers of a run."""
+        """Feed one recording, with some of its lines mutated, to the parsers of a run."""
         recording = self.dice.choice(self.recordings)
-        records, strays, asked, events = rollout.Records(), rollout.UnrecognizedImages(), PromptReader(), Events()
+        records, strays, asked, events = rollout.Records(), fallback.UnrecognizedImages(), PromptReader(), Events()
         viewing = recording.scenario == "view"
         for original in recording.lines:
             line = original
-            # a call that is renamed may make a picture out of what view_image showed, and rightly so
+            # a renamed call may turn what view_image showed into a generated picture, which is correct
             if self.dice.random() < 0.8 and not (viewing and b"_call" in original[:HEAD] + original[-HEAD:]):
                 line = self.mutate.line(original)
                 self.tally.count("rollout")
@@ -213,12 +214,12 @@ class Fuzz:
             small, found = base64_images.lift(line)
             assert len(small) <= len(line) + 16 * len(found)
         for data in strays.pictures:
-            # the net can't know a user's message that says it is something else: a run knows its references by bytes
+            # the fallback can't recognize a disguised user message: a run recognizes its references by their bytes
             self.accept(data, reference_allowed=True)
-        self.explain(recording, events, records, "")
+        self.explain(events, records, "")
 
     def accept(self, data: bytes | None, *, reference_allowed: bool) -> None:
-        """What a reader gave back: decoded whole, as it would be before it is believed."""
+        """Decode the result of a parser completely, as a run does before it uses it."""
         if data is None:
             return
         try:
@@ -230,16 +231,16 @@ class Fuzz:
         assert reference_allowed or (picture.width, picture.height) != (REFERENCE_SIDE, REFERENCE_SIDE)
         assert picture.format != "png" or is_sound_png(data), data.hex()
 
-    def explain(self, recording: recorded.Recording, events: Events, records: rollout.Records, stderr: str) -> None:
+    def explain(self, events: Events, records: rollout.Records, stderr: str) -> None:
         evidence = failures.Evidence(
             exit_code=self.dice.choice((0, 1, -9, None)), timed_out=self.dice.random() < 0.2, timeout_sec=3.0,
             thread_id=self.dice.choice((None, events.thread_id, "x")), session_found=self.dice.random() < 0.8,
             damaged=None, events=events, stderr=stderr, records=records.evidence,
         )  # fmt: skip
-        self.told(failures.explain(evidence))
+        self.check_error(failures.explain(evidence))
 
-    def told(self, error: ImagegenError) -> None:
-        """An error as a person would see it: one line, with nothing in it that a terminal would obey."""
+    def check_error(self, error: ImagegenError) -> None:
+        """Check an error as a person sees it: one line without control characters."""
         line = error_line(error_info(error))
         assert line.isprintable(), line
         assert len(line) < 8000, len(line)
@@ -255,7 +256,7 @@ class Fuzz:
             events.feed(line[:cut])
             events.feed(line[cut:])
         assert events.thread_id is None or "/" not in events.thread_id
-        self.explain(recording, events, rollout.Records(), "")
+        self.explain(events, rollout.Records(), "")
 
     def words(self, _lines: int) -> None:
         recording, words = self.dice.choice(self.recordings), Words()
@@ -271,7 +272,7 @@ class Fuzz:
             error_patterns.of_tool(f"image generation failed: {text}")
             error_patterns.of_turn(text, info)
             error_patterns.of_start(text)
-        self.explain(recording, events, rollout.Records(), words.text)
+        self.explain(events, rollout.Records(), words.text)
 
     def answers(self, _lines: int) -> None:
         for original in ANSWERS:
@@ -282,15 +283,15 @@ class Fuzz:
             )
             for error in (responses.refusal(answer), responses.failure(answer)):
                 if error is not None:
-                    self.told(error)
+                    self.check_error(error)
             responses.cost_of(answer.fields)
-            for url in self.rules.sort(answer.fields.get("output")).own:
-                self.rules.next(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
+            for url in self.rules.classify(answer.fields.get("output")).own:
+                self.rules.resolve_redirect(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
             with contextlib.suppress(ImagegenError):
                 login._code(answer, "https://www.example.com")
 
     def pictures(self, _lines: int) -> None:
-        """Pictures of the three kinds, mutated as bytes: whole ones pass, and only those."""
+        """Mutate the bytes of pictures in three formats: only intact ones are accepted."""
         for format_ in ("PNG", "JPEG", "WEBP"):
             data = self.mutate.line(encoded(8, "fuzz", format_).replace(b"\n", b"\r"))
             self.tally.count("picture")
@@ -310,7 +311,7 @@ ANSWERS = tuple(
 
 
 def is_sound_png(data: bytes) -> bool:
-    """A second opinion, by the letter of the standard: every checksum, and as many bytes of pixels as there must be."""
+    """An independent check by the PNG standard: every checksum, and the required number of pixel bytes."""
     at, pixels, name, head = 8, b"", b"", b""
     while name != b"IEND":
         if at + 12 > len(data):
@@ -318,7 +319,7 @@ def is_sound_png(data: bytes) -> bool:
         size, name = struct.unpack(">I4s", data[at : at + 8])
         body, checksum = data[at + 8 : at + 8 + size], data[at + 8 + size : at + 12 + size]
         sound = len(checksum) == 4 and zlib.crc32(name + body) == struct.unpack(">I", checksum)[0]
-        if not sound and name != b"IEND":  # all pixels are there by then
+        if not sound and name != b"IEND":  # all pixels are present by then
             return False
         head = body if name == b"IHDR" else head
         pixels += body if name == b"IDAT" else b""
@@ -329,7 +330,7 @@ def is_sound_png(data: bytes) -> bool:
 
 
 def _memory() -> int:
-    """The memory that the process has now, in bytes; 0 where there is no /proc."""
+    """The current memory of the process, in bytes; 0 where there is no /proc."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
@@ -337,7 +338,7 @@ def _memory() -> int:
 
 
 def _peak() -> int:
-    """The most that it has had so far."""
+    """The peak memory of the process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -348,7 +349,7 @@ def main() -> None:
     given = parser.parse_args()
     tally = Fuzz(given.seed).run(given.lines)
     print(tally)
-    # asked here alone, where the process is ours
+    # checked only here, in a process of its own
     assert tally.grown < MOST_GROWTH, tally
     assert tally.peak < MOST_AT_ONCE, tally
 

@@ -1,7 +1,7 @@
-"""``python -m tests.tools.load_batch [JOBS]``: how much memory a long batch takes, with the understudy as Codex.
+"""``python -m tests.tools.load_batch [JOBS]``: measures the memory of a long batch, with the demo's fake Codex.
 
-Prints the batch's own resident memory as it goes on (Linux), its peak, and how long a job took; exits 1 above 150 MB.
-The understudy draws small pictures, so this measures the batch and not the drawing; ``--side`` sets their pixels.
+Prints the batch's own resident memory while it runs (Linux), its peak, and the time per job; exits with 1 above 150 MB.
+The fake Codex draws small pictures, so that this measures the batch and not the drawing; ``--side`` sets their size.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ COMMAND = str(Path(sys.executable).parent / "codex-imagegen")
 
 
 def main() -> int:
-    """Run it; gives back the exit code."""
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("jobs", type=int, nargs="?", default=2000)
-    words.add_argument("--at-once", type=int, default=2)
-    words.add_argument("--side", type=int, default=16)
-    words.add_argument("--limit-sec", type=float, default=3600)
-    given = words.parse_args()
+    """Run the measurement; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("jobs", type=int, nargs="?", default=2000)
+    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--side", type=int, default=16)
+    parser.add_argument("--limit-sec", type=float, default=3600)
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="load-batch-") as folder:
         return _measure(Path(folder), given)
 
@@ -51,7 +51,7 @@ def _measure(folder: Path, given: argparse.Namespace) -> int:
 
 
 def _watch(batch: subprocess.Popen[bytes], paths: Path, given: argparse.Namespace, began: float) -> float:
-    """The peak of the process's resident memory in MB (1 MB is 1,000,000 bytes); prints it ten times on the way."""
+    """The peak of the process's resident memory in MB (1 MB is 1,000,000 bytes); prints it ten times meanwhile."""
     peak, shown = 0.0, -1
     while batch.poll() is None and time.monotonic() - began < given.limit_sec:
         status = Path(f"/proc/{batch.pid}/status").read_text()
@@ -82,7 +82,7 @@ def _environment(folder: Path, side: int) -> dict[str, str]:
     for name in ("home", "tmp"):
         (folder / name).mkdir()
     own = {"HOME": folder / "home", "CODEX_HOME": folder / "home/.codex", "TMPDIR": folder / "tmp"}
-    small = {"CODEX_IMAGEGEN_UNDERSTUDY_SIDE": str(side), "PYTHONDONTWRITEBYTECODE": "1"}
+    small = {"CODEX_IMAGEGEN_FAKE_CODEX_SIDE": str(side), "PYTHONDONTWRITEBYTECODE": "1"}
     return {"PATH": os.environ["PATH"], **{name: str(path) for name, path in own.items()}, **small}
 
 

@@ -1,13 +1,13 @@
-"""``python -m tests.tools.load_gallery``: what a gallery costs, of a large home and of many pictures.
+"""``python -m tests.tools.load_gallery``: measures the gallery of a large home, and its page with many pictures.
 
 ::
 
-    python -m tests.tools.load_gallery home [--gb 2]          # time for each GB, peak memory, and the second time
+    python -m tests.tools.load_gallery home [--gb 2]          # time per GB, peak memory, and a second run
     python -m tests.tools.load_gallery page [--pictures 5000] # loading, scrolling and searching in Chromium
 
-``home`` makes rollouts in a temporary folder: for each picture of 1.5 MB (a PNG of 1254 × 1254, as record and as the
-tool's output) a reference that is as large, and as many bytes again of messages, tool outputs and compacted histories.
-``page`` makes small pictures, since the page is what counts, and drives the tests' Chromium.
+``home`` makes rollouts in a temporary folder: each with a picture of 1.5 MB (a PNG of 1254 × 1254, as record and as the
+tool's output), a reference of the same size, and as many bytes of messages, tool outputs and compacted histories.
+``page`` makes small pictures, since it measures the page, and drives the tests' Chromium.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORDS = (
     "fox", "snow", "harbour", "dawn", "lighthouse", "linocut", "hills", "king", "cat", "jazz", "poster", "night",
     "rain", "neon", "lake", "mist", "oil",
 )  # fmt: skip
-# a small process of its own: a child's peak memory begins with that of the process that starts it
+# a small separate process: a child's peak memory starts at that of its parent
 _LAUNCHER = """
 import os, sys, time
 began = time.perf_counter()
@@ -44,16 +44,16 @@ spent = usage.ru_utime + usage.ru_stime
 print(os.waitstatus_to_exitcode(status), time.perf_counter() - began, spent, usage.ru_maxrss)
 """
 _NATURAL = ((8, 0.5), (32, 0.3), (128, 0.16), (512, 0.08))
-"""Side and share of each layer of noise: a picture that compresses about as photographs do."""
+"""Side and share of each layer of noise, for a picture that compresses about as well as photographs."""
 
 
 def main() -> int:
-    """Run one of the two; gives back the exit code."""
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("what", choices=("home", "page"))
-    words.add_argument("--gb", type=float, default=2.0)
-    words.add_argument("--pictures", type=int, default=5000)
-    given = words.parse_args()
+    """Run one of the two measurements; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("home", "page"))
+    parser.add_argument("--gb", type=float, default=2.0)
+    parser.add_argument("--pictures", type=int, default=5000)
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="load-gallery-") as folder:
         for line in _home(Path(folder), given.gb) if given.what == "home" else _page(Path(folder), given.pictures):
             print(line, flush=True)
@@ -67,7 +67,7 @@ def _home(folder: Path, gigabytes: float) -> Iterator[str]:
     there, size, count = history.History(folder / "home"), 0, 0
     pictures = [natural(number) for number in range(40)]
     while size < gigabytes * 1e9:
-        # its own bytes make it another picture: a PNG's reader passes by what follows its end
+        # trailing bytes make each picture unique: PNG readers ignore what follows the end
         picture, reference = (one + count.to_bytes(4, "big") for one in (pictures[count % 40], pictures[-count % 40]))
         at = time.time() - 3600 * count
         size += there.rollout(*_session(picture, reference, count), at=at).stat().st_size
@@ -102,7 +102,7 @@ def _session(picture: bytes, reference: bytes, number: int) -> list[history.Reco
 
 
 def _talk(number: int, size: int) -> Iterator[history.Record]:
-    """Records of other kinds, about ``size`` bytes of them: thoughts, messages, a tool's output, a history."""
+    """About ``size`` bytes of other records: reasoning, messages, tool output, compacted history."""
     text = " ".join(random.Random(number).choices(WORDS, k=3000))
     for _ in range(max(1, size // (4 * len(text)))):
         yield {"type": "response_item", "payload": {"type": "reasoning", "summary": [], "content": text}}
@@ -129,7 +129,7 @@ def natural(seed: int) -> bytes:
 
 
 def run(folder: Path, home: str = "home", out: str = "page.html") -> tuple[str, Any]:
-    """What one run of the installed command cost, in words, and its JSON."""
+    """Run the installed command once; return its cost as text, and its JSON."""
     own = {"CODEX_HOME": str(folder / home), "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder)}
     launched = subprocess.run(
         [sys.executable, "-c", _LAUNCHER, COMMAND, "gallery", "--out", str(folder / out), "--json"],
@@ -216,7 +216,7 @@ def _browsed(browser: Any, path: Path, width: int, height: int) -> Iterator[str]
 
 
 def _busy(session: Any) -> float:
-    """Seconds that the page's main thread has worked."""
+    """Seconds of work of the page's main thread."""
     metrics = session.send("Performance.getMetrics")["metrics"]
     return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
 

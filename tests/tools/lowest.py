@@ -1,7 +1,7 @@
 """The lowest versions that pyproject.toml allows, as constraints for pip: ``python tests/tools/lowest.py``.
 
-.ci/run installs them into an environment of its own and runs a part of the tests there. They are the lower bounds
-themselves, so a bound can't be promised without being tried.
+.ci/run installs them into a separate environment and runs a part of the tests there. They are read from the lower
+bounds themselves, so that every bound is tested.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records fixtures/rollouts: what the real Codex builds write when the back end does one thing or another.
+"""Records fixtures/rollouts: what the real Codex builds write in each scenario of the back end.
 
 ::
 
@@ -7,15 +7,15 @@
     python -m tests.tools.recorder ok --build 0.169.0-code --build 0.111.0
     python -m tests.tools.recorder --list
 
-Each run is a bare ``codex exec --json`` (not this program) in a home of its own, logged in with made-up tokens, that
-can reach nothing but the stand-in on loopback. What it left is scrubbed (tests/support/scrub.py) and written to
+Each run is a bare ``codex exec --json`` (not this program) in a home of its own, logged in with made-up tokens; it can
+reach only the fake OpenAI on loopback. Its files are scrubbed (tests/support/scrub.py) and written to
 ``fixtures/rollouts/<build>-<scenario>/``:
 
-``rollout.jsonl``   what Codex wrote under ``sessions/``, if anything (but for ``ok`` without its set-up's records)
+``rollout.jsonl``   what Codex wrote under ``sessions/``, if anything (without settings, except in ``ok``)
 ``events.jsonl``    its stdout
-``stderr``          its stderr, without endless repetition
-``run.json``        scenario, build, exit code (null: stopped by us), when it was recorded (Unix seconds, the zone is
-                    UTC), when the back end said that a limit ends, and whether there is a file in generated_images
+``stderr``          its stderr, without repeated lines
+``run.json``        scenario, build, exit code (null: stopped by the recorder), time of the recording (Unix seconds; the
+                    zone is UTC), end of a limit as the back end stated it, whether generated_images holds a file
 
 A build is ``0.111.0`` … ``0.141.0``, or from 0.144.0 on ``<version>-code`` (the default model) or ``<version>-fn`` (a
 model without code mode). The builds are installed by npm into the tests' cache.
@@ -58,7 +58,7 @@ NEWEST = ("0.169.0-fn",)
 
 @dataclass(frozen=True)
 class Scenario:
-    """What the back end does (``script``), on which builds, and what else is special about the run."""
+    """The back end's ``script``, the builds, and everything else that is special about the run."""
 
     script: Callable[[], Script] = scripts.Draws
     on: tuple[str, ...] = RESPONSES
@@ -68,7 +68,7 @@ class Scenario:
     prepare: Callable[[Lab], None] | None = None
     wrap: tuple[str, ...] = ()
     interrupt: tuple[int, float] | None = None
-    """End Codex, as Ctrl-C would, once the model was called so many times, and so many seconds later."""
+    """(calls, seconds): interrupt Codex, as Ctrl-C would, so many seconds after so many calls of the model."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -175,7 +175,7 @@ SCENARIOS: dict[str, Scenario] = {
     "net-early-end": Scenario(_S.EndsStreamEarly, ENDS),
     "net-closed": Scenario(on=("0.111.0", "0.134.0", "0.169.0-fn"), prepare=_nobody_listens, interrupt=(0, 45)),
     "net-img-close": Scenario(_S.ClosesPictureConnections, ("0.144.6-fn", "0.169.0-fn")),
-    # another agent's sandbox (Linux, where a user may make namespaces)
+    # another agent's sandbox (Linux with user namespaces)
     "sandbox-no-network": Scenario(on=ENDS, wrap=("unshare", "-rn"), interrupt=(0, 45)),
     "sandbox-read-only-home": Scenario(on=("0.111.0", "0.134.0", "0.169.0-fn"), wrap=_READ_ONLY_HOME),
     "sessions-is-a-file": Scenario(on=("0.111.0", "0.169.0-fn"), prepare=_sessions_is_a_file),
@@ -189,7 +189,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 def record(name: str, build: str, target: Path) -> str:
-    """Run one scenario on one build, and write its fixture; gives back a line about it."""
+    """Run one scenario on one build, and write its fixture; return a line about it."""
     scenario = SCENARIOS[name]
     with tempfile.TemporaryDirectory(prefix="codex-imagegen-recorder-") as folder:
         base = Path(os.path.realpath(folder))
@@ -276,12 +276,14 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The command line; see the module's words."""
+    """The command line; see the module's docstring."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.tools.recorder", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("scenario", nargs="*", choices=[[], *SCENARIOS], metavar="SCENARIO")
-    parser.add_argument("--build", action="append", metavar="V", help="only these builds, also ones not named by it")
+    parser.add_argument(
+        "--build", action="append", metavar="V", help="only these builds, also such as the scenario does not name"
+    )
     parser.add_argument("--into", type=Path, default=ROOT, metavar="FOLDER")
     parser.add_argument("--list", action="store_true", help="name the scenarios and their builds")
     given = parser.parse_args(arguments)

@@ -1,16 +1,16 @@
-"""Many runs at once in one Codex home, most of them well, some of them ended, too slow or refused.
+"""Many parallel runs in one Codex home: most succeed, some are killed, time out or are refused.
 
 ::
 
     python -m tests.tools.soak --runs 200 --jobs 12 --seed 1
 
-The real Codex of the newest build, a stand-in for OpenAI on loopback, and a folder that is gone in the end. A tenth of
-the runs is killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth gets no
-picture in its time, a tenth is refused by the back end; these and all the others run in this process, through the
-Python API, so that whatever they leave in it is seen. What must hold: every survivor has its own picture, no killed run
-leaves half of one, memory is flat, and no descriptor, thread, process or temporary file is left, but for the empty
-folder of a run that was killed with SIGKILL and the file that it was writing (later runs sweep both). Each run has 60
-seconds at most.
+Uses the real Codex of the newest build, a fake OpenAI on loopback, and a temporary folder. A tenth of the runs is
+killed (SIGINT, SIGTERM and SIGKILL in turn, through the installed command, at any moment), a tenth times out, a tenth
+is refused by the back end. All but the killed ones run in this process, through the Python API, so that leaks show.
+
+Checked: every completed run has its own picture, no killed run leaves half of one, memory does not grow, and no
+descriptor, thread, process or temporary file is left, except the empty folder of a run that was killed with SIGKILL and
+the file that it was writing (later runs remove both). Each run has 60 seconds at most.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.support.lab import COMMAND, Lab
 from tests.support.scripts import RATE, error
 
 SIDE = 720
-"""Pixels; the base64 of it is long enough (see ``reading.LARGE``) for Codex to be held while it is looked at."""
+"""Pixels of each picture."""
 
 SLOW_SEC, SHORT_SEC, LONG_SEC = 30.0, 4.0, 60.0
 MIB = 1024 * 1024
@@ -51,7 +51,7 @@ WELL, KILLED, LATE, REFUSED = "well", "killed", "late", "refused"
 
 
 class Mixed(Script):
-    """What happens is in the prompt: it is refused, or slow, or drawn."""
+    """The prompt selects what happens: a refusal, a slow picture, or a picture."""
 
     slow_sec = SLOW_SEC
 
@@ -68,7 +68,7 @@ class Mixed(Script):
 
 @dataclass
 class Report:
-    """The figures, and whatever is not as it must be."""
+    """The figures, and all violations."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -76,14 +76,14 @@ class Report:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        told = ", ".join(f"{number} {name}" for name, number in sorted(self.outcomes.items()))
-        verdict = "\n".join(self.wrong) if self.wrong else "nothing was left, no picture was wrong"
+        outcomes = ", ".join(f"{number} {name}" for name, number in sorted(self.outcomes.items()))
+        violations = "\n".join(self.wrong) if self.wrong else "nothing was left, no picture was wrong"
         memory = f"memory grew by {self.grown / MIB:.1f} MiB after the first quarter"
-        return f"{sum(self.outcomes.values())} runs in {self.seconds:.0f} s: {told}; {memory}\n{verdict}"
+        return f"{sum(self.outcomes.values())} runs in {self.seconds:.0f} s: {outcomes}; {memory}\n{violations}"
 
 
 class Soak:
-    """A series of runs in one lab; the environment of this process is the lab's meanwhile."""
+    """A series of runs in one lab, whose environment this process takes over."""
 
     def __init__(self, lab: Lab, runs: int, jobs: int, seed: int) -> None:
         self.lab, self.jobs, self.dice = lab, jobs, random.Random(seed)
@@ -98,32 +98,32 @@ class Soak:
 
     def run(self) -> Report:
         began = time.monotonic()
-        self.one((f"{WELL} to begin with", 0.0))
+        self.run_one((f"{WELL} first", 0.0))
         before = (_descriptors(), _threads())
         quarter = len(self.plan) // 4
         with ThreadPoolExecutor(self.jobs) as pool:
-            list(pool.map(self.one, self.plan[:quarter]))
+            list(pool.map(self.run_one, self.plan[:quarter]))
             warm = _memory()
-            list(pool.map(self.one, self.plan[quarter:]))
+            list(pool.map(self.run_one, self.plan[quarter:]))
         self.report.grown = _memory() - warm
         self.report.seconds = time.monotonic() - began
-        self.look_around(before)
+        self.check_leftovers(before)
         return self.report
 
-    def one(self, planned: tuple[str, float]) -> None:
+    def run_one(self, planned: tuple[str, float]) -> None:
         prompt, moment = planned
         out = self.lab.work / f"{prompt}.png"
         try:
-            outcome = self.killed(prompt, out, moment) if prompt.startswith(KILLED) else self.made(prompt, out)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            outcome = self.run_and_kill(prompt, out, moment) if prompt.startswith(KILLED) else self.run_api(prompt, out)
+        except Exception as error:  # noqa: BLE001 - every error is reported
             outcome = f"WRONG: {error!r}"
         with self._lock:
             self.report.outcomes[outcome.partition(":")[0]] += 1
             if outcome.startswith("WRONG"):
                 self.report.wrong.append(f"{prompt}: {outcome}")
 
-    def made(self, prompt: str, out: Path) -> str:
-        """A run through the API, which must end as its prompt says."""
+    def run_api(self, prompt: str, out: Path) -> str:
+        """Run through the API; the run must end as its prompt says."""
         late = prompt.startswith(LATE)
         wanted = {LATE: "timeout", REFUSED: "rate-limited"}.get(prompt.split(maxsplit=1)[0], "delivered")
         try:
@@ -134,36 +134,36 @@ class Soak:
         right = wanted == "delivered" and self.is_right(prompt, out) and result.images[0].path == str(out)
         return "delivered" if right else "WRONG: not its picture"
 
-    def killed(self, prompt: str, out: Path, moment: float) -> str:
-        """A run that is ended at some moment: with its whole picture, or without one."""
+    def run_and_kill(self, prompt: str, out: Path, moment: float) -> str:
+        """Run, and kill it at some moment: it must leave a complete picture or none."""
         with self._lock:
             signum = next(self._signals)
         child = subprocess.Popen(
             [COMMAND, "--prompt", prompt, "--out", str(out), "--codex", self.codex, "--json"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        began = True
+        has_started = True
         try:
             code = child.wait(moment)
         except subprocess.TimeoutExpired:
-            began = _answers_signals(child.pid)
+            has_started = _has_handlers(child.pid)
             child.send_signal(signum)
             code = child.wait(LONG_SEC)
         if out.exists() and not self.is_right(prompt, out):
             return "WRONG: not its picture"
         if code == 0:
-            return "sooner than its signal" if out.exists() else "WRONG: no picture"
-        if not began and code in {-signum, 1}:
-            return "ended while Python still started"
+            return "ended before its signal" if out.exists() else "WRONG: no picture"
+        if not has_started and code in {-signum, 1}:
+            return "ended while Python was starting"
         expected = -signum if signum == signal.SIGKILL else 128 + signum
         return f"ended by {signum.name}" if code == expected else f"WRONG: exit code {code}, not {expected}"
 
     def is_right(self, prompt: str, out: Path) -> bool:
         return out.read_bytes() == draw(prompt, side=SIDE)
 
-    def look_around(self, before: tuple[int, int]) -> None:
+    def check_leftovers(self, before: tuple[int, int]) -> None:
         wrong = self.report.wrong
-        for _ in range(int(SLOW_SEC)):  # what was left behind with SIGKILL ends with its turn, threads with their sleep
+        for _ in range(int(SLOW_SEC)):  # a Codex orphaned by SIGKILL ends with its turn, threads with their sleep
             if not checks.processes(self.lab) and _threads() <= before[1]:
                 break
             time.sleep(1)
@@ -179,8 +179,8 @@ class Soak:
             wrong.append(f"descriptors and threads were {before} and are {now}: {_opened()}")
 
 
-def _answers_signals(pid: int) -> bool:
-    """Whether our handlers stand by now: before main() is reached, a signal does what it does to any Python."""
+def _has_handlers(pid: int) -> bool:
+    """Whether the program has installed its handlers: before main(), a signal ends it as any Python process."""
     try:
         caught = int(Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0], 16)
     except (OSError, IndexError):
@@ -193,7 +193,7 @@ def _descriptors() -> int:
 
 
 def _opened() -> list[str]:
-    """What the descriptors lead to, where the system tells."""
+    """The files behind the descriptors, where the system shows them."""
     found = []
     for name in os.listdir("/dev/fd"):
         with contextlib.suppress(OSError):
@@ -206,7 +206,7 @@ def _threads() -> int:
 
 
 def _memory() -> int:
-    """The memory that this process has, in bytes; where there is no /proc, the most that it has had."""
+    """The current memory of this process, in bytes; its peak where there is no /proc."""
     gc.collect()
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -224,7 +224,7 @@ def main() -> int:
         os.environ.clear()
         os.environ.update(lab.environment)
         report = Soak(lab, given.runs, given.jobs, given.seed).run()
-    if report.grown > MOST_GROWTH:  # asked here alone, where the process is ours
+    if report.grown > MOST_GROWTH:  # checked only here, in a process of its own
         report.wrong.append(f"memory grew by {report.grown:,} bytes")
     print(report)
     return 1 if report.wrong else 0

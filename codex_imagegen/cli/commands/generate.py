@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import click
-
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import DefaultCommand, events_option, version_option
+from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
-"""More than Codex's limit of characters in any script; what is longer is refused without being read to its end."""
+"""More than Codex's limit of characters in any script; a longer prompt is refused without being read to its end."""
 
 HELP = """Make a picture with the ChatGPT plan that the Codex CLI is logged in with.
 
@@ -21,12 +19,12 @@ HELP = """Make a picture with the ChatGPT plan that the Codex CLI is logged in w
   codex-imagegen --prompt "a red fox in the snow" --out fox.png
   codex-imagegen --prompt "the same fox, asleep" --ref fox.png --out asleep.png
 
-The picture's absolute path is printed on stdout, everything else on stderr.
+Prints the picture's absolute path on stdout, and everything else on stderr.
 """
 
 
-def _option(*names: str, **attributes: Any) -> click.Option:
-    return click.Option(list(names), **attributes)
+def _option(*names: str, **attributes: Any) -> Option:
+    return Option(list(names), **attributes)
 
 
 OPTIONS = [
@@ -46,21 +44,27 @@ OPTIONS = [
         metavar="FILE",
         help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
     ),
-    _option("--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", help="For the whole run. [300]"),
-    _option("--force", is_flag=True, help="Replace --out if it is there already."),
+    _option(
+        "--timeout-sec",
+        type=float,
+        default=DEFAULT_TIMEOUT_SEC,
+        metavar="N",
+        help="The limit for the whole run, in seconds. [300]",
+    ),
+    _option("--force", is_flag=True, help="Replace --out if it exists."),
     _option("-n", "--count", type=int, default=1, metavar="N", help="How many pictures: stem-1.png, stem-2.png, … [1]"),
     _option("--jobs", type=int, metavar="N", help="How many runs at once, with --count. [2; runcomfy 8]"),
-    _option("--skip-existing", is_flag=True, help="With --count and --out: make only those that are not there yet."),
-    _option("--size", metavar="WxH", help="Wished width and height in pixels, such as 1024x1536."),
-    _option("--aspect-ratio", metavar="W:H", help="Wished width to height, such as 16:9."),
-    _option("--resolution", metavar="1k|2k|4k", help="Wished resolution; certain with --backend runcomfy only."),
-    _option("--quality", metavar="low|medium|high", help="Wished quality; certain with --backend runcomfy only."),
-    _option("--transparent", is_flag=True, help="Wish for a transparent background."),
+    _option("--skip-existing", is_flag=True, help="With --count and --out: make only missing pictures."),
+    _option("--size", metavar="WxH", help="Requested width and height in pixels, such as 1024x1536."),
+    _option("--aspect-ratio", metavar="W:H", help="Requested ratio of width to height, such as 16:9."),
+    _option("--resolution", metavar="1k|2k|4k", help="Requested resolution; only --backend runcomfy guarantees it."),
+    _option("--quality", metavar="low|medium|high", help="Requested quality; only --backend runcomfy guarantees it."),
+    _option("--transparent", is_flag=True, help="Request a transparent background."),
     _option("--fit", is_flag=True, help="Scale and crop the picture to --size exactly, around its centre."),
     _option("--format", metavar="png|jpeg|webp", help="Convert to this format. [by the suffix of --out]"),
-    _option("--backend", metavar="codex|runcomfy", default="codex", help="Which way to a picture. [codex]"),
-    _option("--no-wait", is_flag=True, help="RunComfy: submit, print the request's id, and end."),
-    _option("--full-turn", is_flag=True, help="Let Codex end its turn; the largest picture that it made wins."),
+    _option("--backend", metavar="codex|runcomfy", default="codex", help="Which service makes the picture. [codex]"),
+    _option("--no-wait", is_flag=True, help="RunComfy: submit, print the request's id, and exit."),
+    _option("--full-turn", is_flag=True, help="Let Codex end its turn, and take its largest picture."),
     _option("--codex", metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
     _option(
         "-m",
@@ -73,34 +77,34 @@ OPTIONS = [
     _option("--show", is_flag=True, help="Show the picture in the terminal, too."),
     events_option(),
     _option("-q", "--quiet", is_flag=True, help="Show no progress."),
-    _option("-v", "--verbose", is_flag=True, help="Show Codex's own words on stderr."),
+    _option("-v", "--verbose", is_flag=True, help="Show Codex's own output on stderr."),
 ]
 
 
 def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
-    """Make the picture and print where it is; gives back the exit code."""
-    if json_wanted and options["out"] == STDOUT:
-        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    """Make the picture and print its path; returns the exit code."""
+    check_stdout(options["out"], json_wanted)
     no_wait = options.pop("no_wait")
     request = _request(**options)
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
         return submit_only(request, json_wanted=json_wanted)
+    from codex_imagegen import generation
     from codex_imagegen.cli.progress import Progress
-    from codex_imagegen.generation import generate as story
 
-    with console.running(to_the_end=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as shown:
-        done = story(request, interrupt=interrupt, tell=shown.tell, words=shown.words if verbose else None)
-    if request.count > 1 and done.error is not None:
+    with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
+        words = progress.show_output if verbose else None
+        result = generation.generate(request, interrupt=interrupt, tell=progress.show, words=words)
+    if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
-        done = add_rerun_hint(done, request)
-    return console.result(done, json_wanted=json_wanted, show=show)
+        result = add_rerun_hint(result, request)
+    return console.print_result(result, json_wanted=json_wanted, show=show)
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
-    """The options as a request; nothing is looked at yet but the prompt, and that last: it may come from a pipe."""
+    """Return the options as a request. Reads the prompt last, since it may come from a pipe, and no other file."""
     from codex_imagegen.options import request
 
     return replace(request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
@@ -114,7 +118,7 @@ def _prompt(text: str | None, file: str | None) -> str:
     source = file if text is None else text
     try:
         if source == STDOUT:
-            data = b"".join(console.stdin(_MAX_PROMPT_BYTES))
+            data = b"".join(console.read_stdin(_MAX_PROMPT_BYTES))
         else:
             with open(str(source), "rb") as stream:
                 data = stream.read(_MAX_PROMPT_BYTES)
@@ -133,5 +137,4 @@ command = DefaultCommand(
     params=[*OPTIONS, version_option()],
     callback=generate,
     help=HELP,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -7,21 +7,22 @@ import sys
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.codex.run import command as subcommand
+from codex_imagegen.cli.options import Option
+from codex_imagegen.codex.run import command as codex_command
 from codex_imagegen.errors import UsageError
 from codex_imagegen.mcp_server import settings
 
-HELP = """Serve MCP on stdin and stdout: generate_image, edit_image, recover_image and doctor as tools of an agent.
+HELP = """Serve MCP on stdin and stdout, with the tools generate_image, edit_image, recover_image and doctor.
 
-It is started by the agent's host (docs/mcp.md has what to paste for each), and needs the extra:
+The agent's host starts this command (docs/mcp.md has the configuration for each). It needs an extra:
 pip install 'codex-imagegen[mcp]'.
 
 \b
   codex-imagegen mcp --root ~/pictures
 
-Pictures are written, and references read, in the folders given alone, whatever the model asks for, and links that lead
-out of them are not followed. Which Codex runs, and whether calls may cost money (--backend runcomfy), is for you to
-say here, not for the model.
+Whatever the model asks for, the server writes pictures and reads references only in the given folders, and follows no
+links out of them. You decide here, not the model, which Codex runs and whether calls may cost money (--backend
+runcomfy).
 """
 
 
@@ -35,8 +36,8 @@ def mcp(
     codex: str | None,
     codex_args: tuple[str, ...],
 ) -> int:
-    """Serve until the client goes away; gives back the exit code."""
-    subcommand.refuse_thread(codex_args, "the MCP server")
+    """Serve until the client disconnects; returns the exit code."""
+    codex_command.refuse_thread(codex_args, "the MCP server")
     allowed = settings.Settings(
         *settings.folders(roots, ref_roots),
         backends=settings.backends(backends),
@@ -46,7 +47,7 @@ def mcp(
         codex_args=codex_args,
     )
     if sys.stdin is None or sys.stdout is None:
-        raise UsageError("the MCP server speaks on stdin and stdout, and one of them is closed", hint="leave them open")
+        raise UsageError("the MCP server needs stdin and stdout, and one of them is closed", hint="leave them open")
     try:
         from codex_imagegen.mcp_server import server
     except ImportError as error:
@@ -55,9 +56,9 @@ def mcp(
         ) from error
     if sys.stdin.isatty():
         console.err(
-            "codex-imagegen: this speaks MCP, and is for an agent's host to start; see docs/mcp.md. Ctrl-C ends it."
+            "codex-imagegen: this is an MCP server for an agent's host to start; see docs/mcp.md. Ctrl-C ends it."
         )
-    with console.running() as interrupt:
+    with console.defer_signals() as interrupt:
         server.serve(allowed, interrupt, console.save_traceback)
         if interrupt.signum is not None:
             raise interrupt.error()
@@ -67,27 +68,26 @@ def mcp(
 command = click.Command(
     "mcp",
     params=[
-        click.Option(
+        Option(
             ["--root", "roots"], multiple=True, metavar="DIR",
-            help="A folder that pictures may be written to, and references read from. [the working folder]",
+            help="A folder for pictures and references. [the working folder]",
         ),
-        click.Option(["--ref-root", "ref_roots"], multiple=True, metavar="DIR", help="One more for references only."),
-        click.Option(
+        Option(["--ref-root", "ref_roots"], multiple=True, metavar="DIR", help="One more folder for references only."),
+        Option(
             ["--preview-kb"], type=int, default=settings.PREVIEW_KB, metavar="N",
-            help="The preview in an answer, as base64; 0: none. [700]",
+            help="The most kB of a preview in an answer, as base64; 0: none. [700]",
         ),
-        click.Option(
+        Option(
             ["--jobs"], type=int, default=settings.JOBS, metavar="N",
-            help="How many calls at once; others wait. [4]",
+            help="How many calls run at once; others wait. [4]",
         ),
-        click.Option(
+        Option(
             ["--backend", "backends"], multiple=True, metavar="codex|runcomfy",
-            help="A way to a picture that calls may choose; the first is the default. [codex]",
+            help="A service that calls may choose; the first is the default. [codex]",
         ),
-        click.Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
-        click.Option(["--codex-arg", "codex_args"], multiple=True, metavar="ARG", help="One more argument for it."),
+        Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
+        Option(["--codex-arg", "codex_args"], multiple=True, metavar="ARG", help="One more argument for codex exec."),
     ],
     callback=mcp,
     help=HELP,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip

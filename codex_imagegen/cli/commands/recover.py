@@ -1,4 +1,4 @@
-"""``codex-imagegen recover``: the pictures of past sessions, without spending anything."""
+"""``codex-imagegen recover``: extract the pictures of past sessions; spends nothing."""
 
 from __future__ import annotations
 
@@ -11,90 +11,87 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import events_option
+from codex_imagegen.cli.options import Argument, Option, check_stdout, events_option
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Session
 
 if TYPE_CHECKING:
     from codex_imagegen.recovery.write import RecoveryOutput
 
-HELP = """Take pictures out of past sessions of Codex: nothing is spent, no Codex is started, nothing is sent.
+HELP = """Extract pictures from past sessions of Codex. Spends nothing, starts no Codex and sends nothing.
 
 \b
   codex-imagegen recover --list
   codex-imagegen recover --last --out fox.png
   codex-imagegen recover 0199a213-81c0-7800-8aa1-bbab2a035a53
 
-A session is named by its thread id or by its rollout file; interactive and archived sessions count as well. Without
---out its pictures go into the working folder as <thread>.png, or <thread>-1.png, <thread>-2.png, … where it has
-several. --last is one picture: the one that was made last, also in a session that began long before.
+Name a session, interactive and archived ones too, by its thread id or its rollout file. Without --out its pictures go
+into the working folder as <thread>.png, or as <thread>-1.png, <thread>-2.png, … if it has several. --last is one
+picture: the newest, even if its session began long before.
 
-What is read: under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and of
-the sessions that are asked for the whole rollout and the pictures. With --list, that is every session from the newest
-back to the last one needed; with --last, the times of change of all sessions, and the sessions that were changed last,
-back to the one that holds the picture. Nothing is written there.
+Reads under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and the whole
+rollouts and the pictures of the requested sessions. With --list, these are all sessions from the newest back to the
+last one listed; with --last, the times of change of all sessions, and the sessions that were changed last, back to the
+one that holds the picture. Writes nothing there.
 """
 DEFAULT_LIMIT = 20
 
 
 def recover(
     *,
-    wanted: tuple[str, ...],
+    names: tuple[str, ...],
     last: bool,
     list_wanted: bool,
     limit: int | None,
     json_wanted: bool,
     show: bool,
-    **where: Any,
+    **target: Any,
 ) -> int:
-    """Write the pictures and print where they are, or list what there is; gives back the exit code."""
-    _check(list_wanted, bool(wanted) or last, limit, **where)
-    if json_wanted and where["out"] == STDOUT:
-        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    """Write the pictures and print their paths, or list the sessions; returns the exit code."""
+    _check(list_wanted, bool(names) or last, limit, **target)
+    check_stdout(target["out"], json_wanted)
     from codex_imagegen.recovery import write
 
     if list_wanted:
         started = time.monotonic()
         return _list(write.listed(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
-    done = write.recover(wanted, _place(**where), last=last, tell=console.tell)
-    return console.result(done, json_wanted=json_wanted, show=show)
+    result = write.recover(names, _output(**target), last=last, tell=console.emit)
+    return console.print_result(result, json_wanted=json_wanted, show=show)
 
 
-def _place(*, size: str | None, fit: bool, **where: Any) -> RecoveryOutput:
+def _output(*, size: str | None, fit: bool, **target: Any) -> RecoveryOutput:
     from codex_imagegen import options
     from codex_imagegen.recovery.write import RecoveryOutput
 
-    return RecoveryOutput(**where, image_options=options.parse(size=size, fit=fit))
+    return RecoveryOutput(**target, image_options=options.parse(size=size, fit=fit))
 
 
-def _check(list_wanted: bool, named: bool, limit: int | None, *, force: bool, **where: Any) -> None:  # noqa: ARG001
-    """What a list can't mean; what a recovery can't mean is its own to say."""
-    if list_wanted and named:
+def _check(list_wanted: bool, has_names: bool, limit: int | None, *, force: bool, **target: Any) -> None:  # noqa: ARG001
+    """Refuse options that contradict ``--list``; the recovery refuses its own contradictions."""
+    if list_wanted and has_names:
         raise UsageError(
             "--list and a session to recover contradict each other", hint="see codex-imagegen recover --help"
         )
-    if list_wanted and any(where.values()):
-        raise UsageError("--list writes no pictures", hint="leave --out, --out-dir, --size and --fit out")
+    if list_wanted and any(target.values()):
+        raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size and --fit")
     if limit is not None and (not list_wanted or limit < 0):
         raise UsageError("--limit says how many sessions --list shows", hint="give it 0 for all of them")
 
 
-def _list(held: Iterable[Session], started: float | None) -> int:
-    """Print the sessions; as JSON where it is said when the looking ``started``."""
+def _list(sessions: Iterable[Session], started: float | None) -> int:
+    """Print the sessions; as JSON if given the time when the search ``started``."""
     if started is not None:
-        found = list(held)
-        console.out(render.sessions_json(found, elapsed_sec=time.monotonic() - started))
+        console.out(render.sessions_json(list(sessions), elapsed_sec=time.monotonic() - started))
     elif sys.stdout is not None and sys.stdout.isatty():
-        _table(list(held))
+        _print_table(list(sessions))
     else:
-        for session in held:
+        for session in sessions:
             console.out("\t".join(render.session_cells(session)))
     return 0
 
 
-def _table(held: list[Session]) -> None:
-    if not held:
+def _print_table(sessions: list[Session]) -> None:
+    if not sessions:
         console.err("codex-imagegen: no past session holds a picture.")
         return
     from rich.console import Console
@@ -104,28 +101,27 @@ def _table(held: list[Session]) -> None:
     table = Table(box=None, pad_edge=False)
     for name, right in (("time", False), ("thread", False), ("pictures", True), ("bytes", True), ("prompt", False)):
         table.add_column(name, justify="right" if right else "left", no_wrap=name != "prompt")
-    for session in held:
-        table.add_row(*(Text(cell) for cell in render.session_cells(session)))  # Text: no markup is read in it
+    for session in sessions:
+        table.add_row(*(Text(cell) for cell in render.session_cells(session)))  # Text: no markup is parsed
     Console().print(table)
 
 
 command = click.Command(
     "recover",
     params=[
-        click.Argument(["wanted"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
-        click.Option(["--last"], is_flag=True, help="The picture that was made last."),
-        click.Option(["--list", "list_wanted"], is_flag=True, help="Show the sessions that hold pictures."),
-        click.Option(["-o", "--out"], metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout."),
-        click.Option(["--out-dir"], metavar="DIR", help="The folder for <thread>.png. [the working folder]"),
-        click.Option(["--size"], metavar="WxH", help="With --fit: width and height in pixels."),
-        click.Option(["--fit"], is_flag=True, help="Scale and crop to --size exactly, around the centre."),
-        click.Option(["--force"], is_flag=True, help="Replace what is there already."),
-        click.Option(["--show"], is_flag=True, help="Show the pictures in the terminal, too."),
-        click.Option(["--limit"], type=int, metavar="N", help="How many sessions --list shows; 0: all. [20]"),
-        click.Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
+        Argument(["names"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
+        Option(["--last"], is_flag=True, help="Recover the newest picture."),
+        Option(["--list", "list_wanted"], is_flag=True, help="List the sessions that hold pictures."),
+        Option(["-o", "--out"], metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout."),
+        Option(["--out-dir"], metavar="DIR", help="The folder for <thread>.png. [the working folder]"),
+        Option(["--size"], metavar="WxH", help="With --fit: width and height in pixels."),
+        Option(["--fit"], is_flag=True, help="Scale and crop to --size exactly, around the centre."),
+        Option(["--force"], is_flag=True, help="Replace existing files."),
+        Option(["--show"], is_flag=True, help="Show the pictures in the terminal, too."),
+        Option(["--limit"], type=int, metavar="N", help="How many sessions --list shows; 0: all. [20]"),
+        Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
         events_option(),
     ],
     callback=recover,
     help=HELP,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

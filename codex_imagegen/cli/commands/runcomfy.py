@@ -1,4 +1,4 @@
-"""``codex-imagegen runcomfy``: long jobs of the paid route, and signing in to it."""
+"""``codex-imagegen runcomfy``: sign in to the paid backend, and follow its long jobs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import EVENTS
+from codex_imagegen.cli.options import EVENTS, Option, check_stdout
 from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request, Run
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from codex_imagegen.runcomfy.login import Code
 
 _ANSWER_SEC = 60.0
-"""How long a command that asks one question may take."""
+"""The limit for a command of one request."""
 
 _json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure.")
 _events = click.option("--events", is_flag=True, expose_value=False, help=EVENTS)
@@ -31,73 +31,82 @@ _id = click.argument("request_id", metavar="ID")
 
 @click.group(
     invoke_without_command=True,
-    subcommand_metavar="COMMAND [ARGS]…",  # click's own words for it differ between its versions
-    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="COMMAND [ARGS]…",  # click's default differs between its versions
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Follow requests to RunComfy that --no-wait submitted, and sign in.
+    """Sign in to RunComfy, and follow requests that --no-wait submitted.
 
-    RunComfy is a paid service; its token is taken from RUNCOMFY_TOKEN, else from the file that login writes,
-    which RunComfy's own command line reads as well.
+    RunComfy is a paid service. Its token comes from RUNCOMFY_TOKEN, else from the file that login writes, which
+    RunComfy's own command line reads as well.
     """
     if ctx.invoked_subcommand is None:
-        raise UsageError("say what to do: status, wait, cancel, login or logout", hint="see codex-imagegen runcomfy -h")
+        raise UsageError(
+            "a subcommand is missing: status, wait, cancel, login or logout", hint="see codex-imagegen runcomfy -h"
+        )
 
 
 @command.command()
 @_id
 @_json
 def status(request_id: str, json_wanted: bool) -> None:
-    """Print where a request stands."""
+    """Print the status of a request."""
     from codex_imagegen.runcomfy import backend
 
-    with console.running() as interrupt:
+    with console.defer_signals() as interrupt:
         run = _run(interrupt)
-        found = backend.status(request_id, run)
-    place = "" if found.position is None else f" (position {found.position})"
-    fields = {"request_id": request_id, "status": found.word, "queue_position": found.position}
-    _print(found.word + place, fields, run, json_wanted)
+        status = backend.status(request_id, run)
+    position = "" if status.position is None else f" (position {status.position})"
+    fields = {"request_id": request_id, "status": status.name, "queue_position": status.position}
+    _print(status.name + position, fields, run, json_wanted)
 
 
 @command.command()
 @_id
-@click.option("-o", "--out", metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]")
-@click.option("--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", help="For the whole run. [300]")
-@click.option("--force", is_flag=True, help="Replace --out if it is there already.")
+@click.option(
+    "-o", "--out", cls=Option, metavar="FILE",
+    help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+)  # fmt: skip
+@click.option(
+    "--timeout-sec",
+    type=float,
+    default=DEFAULT_TIMEOUT_SEC,
+    metavar="N",
+    help="The limit for the whole run, in seconds. [300]",
+)
+@click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @_json
 @_events
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-def wait(request_id: str, json_wanted: bool, quiet: bool, **rest: Any) -> int:
+def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int:
     """Wait for a request and fetch its picture, as often as you like.
 
-    A timeout or Ctrl-C ends the waiting alone: the request goes on. `runcomfy cancel` ends that.
+    A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
     """
-    if json_wanted and rest["out"] == STDOUT:
-        raise UsageError("--json and --out - both want stdout", hint="give --out a file name")
+    check_stdout(options["out"], json_wanted)
     from codex_imagegen.cli.progress import Progress
     from codex_imagegen.generation import generate
 
-    request = Request(prompt="", backend="runcomfy", request_id=request_id, **rest)
-    with console.running() as interrupt, Progress(quiet=quiet) as progress:
-        done = generate(request, interrupt=interrupt, tell=progress.tell)
-    return console.result(done, json_wanted=json_wanted)
+    request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
+    with console.defer_signals() as interrupt, Progress(quiet=quiet) as progress:
+        result = generate(request, interrupt=interrupt, tell=progress.show)
+    return console.print_result(result, json_wanted=json_wanted)
 
 
 @command.command()
 @_id
 @_json
 def cancel(request_id: str, json_wanted: bool) -> None:
-    """Cancel a request, which RunComfy allows while it is in the queue; prints what became of it."""
+    """Cancel a request and print the outcome. RunComfy allows this while the request is in the queue."""
     from codex_imagegen.runcomfy import backend
 
-    with console.running() as interrupt:
+    with console.defer_signals() as interrupt:
         run = _run(interrupt)
         outcome = backend.cancel(request_id, run)
     if outcome is None:
         raise RunComfyRetry(
-            f"whether the request {request_id} was cancelled is unknown",
-            hint=f"look with `codex-imagegen runcomfy status {request_id}`",
+            f"it is unknown whether the request {request_id} was cancelled",
+            hint=f"check with `codex-imagegen runcomfy status {request_id}`",
             spent=None,
         )
     _print(outcome, {"request_id": request_id, "outcome": outcome}, run, json_wanted)
@@ -106,15 +115,15 @@ def cancel(request_id: str, json_wanted: bool) -> None:
 @command.command()
 @_json
 def login(json_wanted: bool) -> None:
-    """Sign in: confirm a code in a browser, and the token is kept in a file that only you can read."""
+    """Sign in by confirming a code in a browser; the token is saved in a file that only you can read."""
     from codex_imagegen.runcomfy import settings, token
     from codex_imagegen.runcomfy.login import Login
 
-    with console.running() as interrupt:
+    with console.defer_signals() as interrupt:
         run = _run(interrupt)
-        path = token.save(Login(settings.web_base(), interrupt).run(_show))
+        path = token.save(Login(settings.web_base(), interrupt).run(_print_code))
     console.err(render.plain(f"codex-imagegen: signed in to RunComfy; the token is in {path!r}."))
-    _note_the_variable()
+    _mention_token_variable()
     _print(None, {"token_file": path}, run, json_wanted)
 
 
@@ -124,23 +133,23 @@ def logout(json_wanted: bool) -> None:
     """Delete the token file."""
     from codex_imagegen.runcomfy import token
 
-    with console.running() as interrupt:
+    with console.defer_signals() as interrupt:
         run = _run(interrupt)
         path = token.forget()
-    said = "you were not signed in to RunComfy" if path is None else f"signed out of RunComfy; {path!r} is deleted"
-    console.err(render.plain(f"codex-imagegen: {said}."))
-    _note_the_variable()
+    message = "you were not signed in to RunComfy" if path is None else f"signed out of RunComfy; {path!r} is deleted"
+    console.err(render.plain(f"codex-imagegen: {message}."))
+    _mention_token_variable()
     _print(None, {"token_file": path}, run, json_wanted)
 
 
 def submit_only(request: Request, *, json_wanted: bool) -> int:
-    """``--no-wait`` of the default command: submit each picture that was asked for, and print the requests' ids.
+    """Submit each requested picture and print the requests' ids: ``--no-wait`` of the default command.
 
-    Raises :class:`UsageError` for what makes no sense without waiting. Ids that are paid for are not lost: when a
-    later submit fails, its error names them.
+    Raises :class:`UsageError` for options that contradict ``--no-wait``. If a later submit fails, its error names the
+    ids that are already paid for.
     """
     if request.backend != "runcomfy":
-        raise UsageError("--no-wait needs --backend runcomfy", hint="the Codex route has nothing to come back for")
+        raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
     if request.out is not None:
         raise UsageError("--no-wait and --out contradict each other", hint="give --out to codex-imagegen runcomfy wait")
     from codex_imagegen import generation
@@ -149,32 +158,31 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
     generation.check(request)
     ids: list[str] = []
     warnings: tuple[Warning_, ...] = ()
-    with console.running() as interrupt:
+    with console.defer_signals() as interrupt:
         run = _run(interrupt, request.timeout_sec)
         try:
             for index in range(request.count):
                 request_id, warnings = backend.submit_only(request, run)
                 ids.append(request_id)
-                console.tell(Event("started", index=index, request_id=ids[-1]))
+                console.emit(Event("started", index=index, request_id=ids[-1]))
         except ImagegenError as error:
             if ids:
                 error.message, error.spent = f"{error.message}; submitted before: {' '.join(ids)}", True
                 error.args = (error.message,)
             raise
     fields = {"request_id": ids[0] if len(ids) == 1 else None, "request_ids": ids}
-    told = [asdict(warning) for warning in warnings]
     for warning in warnings:
         console.warn(warning, silent=json_wanted)
-    _print("\n".join(ids), {**fields, "warnings": told}, run, json_wanted)
+    _print("\n".join(ids), {**fields, "warnings": [asdict(warning) for warning in warnings]}, run, json_wanted)
     return 0
 
 
-def _show(code: Code) -> None:
+def _print_code(code: Code) -> None:
     console.err(render.plain(f"codex-imagegen: open {code.verify_url}"))
     console.err(render.plain(f"codex-imagegen: and confirm that it shows the code {code.user_code}"))
 
 
-def _note_the_variable() -> None:
+def _mention_token_variable() -> None:
     if os.environ.get("RUNCOMFY_TOKEN", "").strip():
         console.err("codex-imagegen: RUNCOMFY_TOKEN is set, and is used before the file.")
 
@@ -185,9 +193,9 @@ def _run(interrupt: Interrupt, seconds: float = _ANSWER_SEC) -> Run:
 
 
 def _print(line: str | None, fields: Mapping[str, object], run: Run, json_wanted: bool) -> None:
-    """Print a line, or with ``--json`` the envelope with these keys more."""
+    """Print a line, or with ``--json`` the envelope with these additional keys."""
     if json_wanted:
         console.out(render.answer(fields, elapsed_sec=time.monotonic() - run.started, backend="runcomfy"))
     elif line is not None:
-        for each in line.split("\n"):
-            console.out(render.plain(each))
+        for row in line.split("\n"):
+            console.out(render.plain(row))

@@ -1,4 +1,4 @@
-"""``codex-imagegen schema``: what the JSON of this program looks like, for those who build on it."""
+"""``codex-imagegen schema``: the JSON Schemas of this program's output."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import json
 import click
 
 from codex_imagegen.cli import console
+from codex_imagegen.cli.options import Argument, Option
 from codex_imagegen.errors import UsageError
 
-HELP = """Print the JSON Schema (2020-12) of what --json and --events print; without NAME, say which there are.
+HELP = """Print the JSON Schema (2020-12) of what --json and --events print; without NAME, list the schemas.
 
 \b
   codex-imagegen schema
   codex-imagegen schema result > result.schema.json
 
-Names, types and meanings change only by addition: a reader takes no offence at keys that it does not know. Values that
-are listed as examples may become more.
+Names, types and meanings change only by addition: readers must ignore unknown keys. More values may be added to those
+that are listed as examples.
 """
 
 
-def schema(*, called: str | None, json_wanted: bool) -> int:
-    """Print one schema, or what there is; gives back the exit code."""
-    from codex_imagegen.schemas.kinds import KINDS
+def schema(*, name: str | None, json_wanted: bool) -> int:
+    """Print a schema, or the list of them; returns the exit code."""
+    from codex_imagegen import schemas
 
-    if called is None and not json_wanted:
-        for name, kind in KINDS.items():
-            console.out(f"{name:<16} {kind.of}")
-        return 0
-    if called is None:
-        console.out(json.dumps({name: kind.schema(name) for name, kind in KINDS.items()}))
-        return 0
-    if called not in KINDS:
-        raise UsageError(f"there is no schema {called!r}", hint=f"there are {', '.join(KINDS)}")
-    console.out(json.dumps(KINDS[called].schema(called), indent=None if json_wanted else 2))
+    known = schemas.load_schemas()
+    if name is None and json_wanted:
+        console.out(json.dumps(known))
+    elif name is None:
+        for each, document in known.items():
+            console.out(f"{each:<16} {document['description']}")
+    elif name in known:
+        console.out(json.dumps(known[name], indent=None if json_wanted else 2))
+    else:
+        raise UsageError(f"there is no schema {name!r}", hint=f"there are {', '.join(known)}")
     return 0
 
 
 command = click.Command(
     "schema",
     params=[
-        click.Argument(["called"], required=False, metavar="[NAME]"),
-        click.Option(["--json", "json_wanted"], is_flag=True, help="On one line; without NAME, all in one object."),
+        Argument(["name"], required=False, metavar="[NAME]"),
+        Option(["--json", "json_wanted"], is_flag=True, help="On one line; without NAME, all in one object."),
     ],
     callback=schema,
     help=HELP,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

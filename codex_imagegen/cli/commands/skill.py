@@ -1,4 +1,4 @@
-"""``codex-imagegen skill``: what an agent has to know to use this program."""
+"""``codex-imagegen skill``: print or install the instructions for agents."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
+from codex_imagegen.cli.options import Option
 from codex_imagegen.errors import UsageError
-from codex_imagegen.skill import install as places
+from codex_imagegen.skill import install as skill_files
 
 if TYPE_CHECKING:
     from codex_imagegen.skill.install import Done
 
 _json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure.")
 _agent = click.option(
-    "--agent", type=click.Choice(places.AGENTS), metavar="|".join(places.AGENTS), help="Which agent's folder."
+    "--agent",
+    type=click.Choice(skill_files.AGENTS),
+    metavar="|".join(skill_files.AGENTS),
+    help="The agent whose folder is used.",
 )
-_dir = click.option("--dir", "folder", metavar="DIR", help="Another folder of skills.")
-_project = click.option("--project", is_flag=True, help="The folder of this project, not of all your work.")
+_dir = click.option("--dir", "folder", cls=Option, metavar="DIR", help="Another folder of skills.")
+_project = click.option("--project", is_flag=True, help="The folder of this project, not of your home.")
 
 
 @click.group(
     invoke_without_command=True,
-    subcommand_metavar="[COMMAND] [ARGS]…",  # click's own words for it differ between its versions
-    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="[COMMAND] [ARGS]…",  # click's default differs between its versions
 )
 @_json
 @click.pass_context
 def command(ctx: click.Context, json_wanted: bool) -> None:
-    """Print the skill: what an agent has to know to use this program. It follows the rules of agentskills.io.
+    """Print the skill: instructions with which an agent can use this program, in the format of agentskills.io.
 
     \b
       codex-imagegen skill install --agent claude
@@ -45,70 +48,68 @@ def command(ctx: click.Context, json_wanted: bool) -> None:
         return
     from codex_imagegen.skill.text import text
 
-    whole = text().decode()
-    console.out(render.answer({"skill": whole}, elapsed_sec=0) if json_wanted else whole.rstrip("\n"))
+    skill = text().decode()
+    console.out(render.answer({"skill": skill}, elapsed_sec=0) if json_wanted else skill.rstrip("\n"))
 
 
 @command.command()
 @_agent
 @_dir
 @_project
-@click.option("--force", is_flag=True, help="Replace a file that was edited, or is not ours.")
+@click.option("--force", is_flag=True, help="Replace a file that was edited or is not this skill, too.")
 @_json
 @click.pass_obj
-def install(json_before: bool, /, force: bool, json_wanted: bool, **place: Any) -> None:
-    """Install the skill, and print where.
+def install(json_of_group: bool, /, force: bool, json_wanted: bool, **target: Any) -> None:
+    """Install the skill, and print its paths.
 
-    Without --agent or --dir it is installed for every agent that has a home here. A file in its place is replaced if
-    it is an older version of ours, and what differs is shown; one that was edited, or is not ours, is left alone.
+    Without --agent or --dir it is installed for every agent that has a home here. An older version of this skill is
+    replaced, and the differences are shown. A file that was edited, or is not this skill, is kept.
     """
-    from codex_imagegen.skill import install as story
-
     started = time.monotonic()
-    done = story.install(_places(**place), force=force, show=lambda line: console.err(render.visible(line)))
-    _tell(done, started, json_wanted or json_before)
+    done = skill_files.install(_places(**target), force=force, show=lambda line: console.err(render.visible(line)))
+    _print(done, started, json_wanted or json_of_group)
 
 
 @command.command()
 @_agent
 @_dir
 @_project
-@click.option("--force", is_flag=True, help="Remove a file that was edited, or is not ours, as well.")
+@click.option("--force", is_flag=True, help="Remove a file that was edited or is not this skill, too.")
 @_json
 @click.pass_obj
-def uninstall(json_before: bool, /, force: bool, json_wanted: bool, **place: Any) -> None:
-    """Undo install, and print what was removed.
+def uninstall(json_of_group: bool, /, force: bool, json_wanted: bool, **target: Any) -> None:
+    """Remove the skill, and print the removed paths.
 
-    That is the skill's file, and its folder if nothing else is in it. A file that was edited, or is not ours, is left
-    alone.
+    Removes the skill's file, and its folder if it is empty then. A file that was edited, or is not this skill, is kept.
     """
-    from codex_imagegen.skill import install as story
-
     started = time.monotonic()
-    done = story.uninstall(_places(**place), force=force)
-    for one in done:
-        if one.status == "absent":
-            console.err(render.plain(f"codex-imagegen: no skill is at {one.path!r}."))
-    _tell(done, started, json_wanted or json_before)
+    done = skill_files.uninstall(_places(**target), force=force)
+    for place in done:
+        if place.status == "absent":
+            console.err(render.plain(f"codex-imagegen: no skill is at {place.path!r}."))
+    _print(done, started, json_wanted or json_of_group)
 
 
-def _places(*, agent: str | None, folder: str | None, project: bool) -> Sequence[places.Place]:
+def _places(*, agent: str | None, folder: str | None, project: bool) -> Sequence[skill_files.Place]:
     if folder is not None and (agent or project):
         raise UsageError("--dir contradicts --agent and --project", hint="give one of them")
     try:
         if folder is not None:
-            return [places.of_folder(folder)]
-        agents = [agent] if agent else places.at_home(os.environ)
-        return [places.of_project(one, os.getcwd()) if project else places.of_user(one, os.environ) for one in agents]
+            return [skill_files.of_folder(folder)]
+        agents = [agent] if agent else skill_files.at_home(os.environ)
+        return [
+            skill_files.of_project(name, os.getcwd()) if project else skill_files.of_user(name, os.environ)
+            for name in agents
+        ]
     except OSError as error:
         raise UsageError(f"there is no working folder: {error.strerror}", hint="change to one that exists") from error
 
 
-def _tell(done: Sequence[Done], started: float, json_wanted: bool) -> None:
+def _print(done: Sequence[Done], started: float, json_wanted: bool) -> None:
     if json_wanted:
-        skills = [asdict(one) for one in done]
+        skills = [asdict(place) for place in done]
         console.out(render.answer({"skills": skills}, elapsed_sec=time.monotonic() - started))
         return
-    for one in done:
-        if one.status != "absent":
-            console.out(console.shown(one.path))
+    for place in done:
+        if place.status != "absent":
+            console.out(console.printable(place.path))

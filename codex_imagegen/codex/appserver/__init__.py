@@ -1,1 +1,1 @@
-"""Codex's own JSON-RPC server, which answers questions about the account and deletes sessions."""
+"""Codex's app server: JSON-RPC requests about the account, and the deletion of sessions."""

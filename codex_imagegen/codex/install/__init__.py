@@ -1,1 +1,1 @@
-"""The installed Codex: where it is, which version, how it is configured and logged in."""
+"""The installed Codex: its path, version, configuration and login."""

@@ -1,4 +1,4 @@
-"""What is read of the user's config.toml: names of MCP servers, so that they can be left off, and the provider."""
+"""Reads two things from the user's config.toml: the names of MCP servers, to switch them off, and the provider."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ MAX_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider of the user's own: its name, and whether Codex hands it OpenAI's login."""
+    """A custom model provider: its name, and whether Codex sends it OpenAI's login."""
 
     name: str
     takes_login: bool
 
 
 def servers(codex_home: str) -> tuple[str, ...]:
-    """The names of the configured MCP servers. A config that can't be read costs the switch, not the run: none then."""
+    """The names of the configured MCP servers; none where the config can't be read, so that the run goes on."""
     tables = _config(codex_home, b"mcp_servers").get("mcp_servers")
     return tuple(name for name, table in as_object(tables).items() if isinstance(table, dict))
 
 
 def provider(codex_home: str) -> Provider | None:
-    """The provider that stands in OpenAI's place, or None where there is none, or the config can't be read.
+    """The provider that replaces OpenAI, or None where there is none or the config can't be read.
 
-    Profiles are left out: from 0.134.0 on none is chosen by config.toml, and older builds offer their tool to everyone.
+    Profiles are ignored: from 0.134.0 on config.toml selects none, and older builds offer their tool to everyone.
     """
     config = _config(codex_home, b"model_provider")
     name, tables = as_text(config.get("model_provider")), as_object(config.get("model_providers"))
@@ -38,7 +38,7 @@ def provider(codex_home: str) -> Provider | None:
 
 
 def _config(codex_home: str, mark: bytes) -> dict[str, Any]:
-    """The config, or nothing where it can't be read, or the mark is not in it: that spares most users the import."""
+    """Parse the config; empty where it can't be read or lacks the mark, which spares most users the import."""
     try:
         with open(os.path.join(codex_home, "config.toml"), "rb") as file:
             text = file.read(MAX_BYTES)

@@ -1,7 +1,8 @@
-"""Where a Codex CLI came from, and where one may lie that is not on PATH: read from paths and names alone.
+"""Finds who installed a Codex CLI, and Codex CLIs that are not on PATH; by paths and names alone.
 
-The places are those of npm and its managers, of Homebrew, of the desktop apps, and of the IDE extension, which brings a
-binary of its own in ``bin/<system>/`` (its identifier is ``openai.chatgpt``); as users of them tell, unproven on macOS.
+The locations are those of npm and its managers, of Homebrew, of the desktop apps, and of the IDE extension, which has a
+binary of its own in ``bin/<system>/`` (its identifier is ``openai.chatgpt``). They come from users' reports and are not
+tested on macOS.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ PLACES = (
     "/Applications/Codex.app/Contents/Resources/codex",
     "/Applications/ChatGPT.app/Contents/Resources/codex",
 )
-"""Where a Codex may lie that is not on PATH, in the order in which it is looked for; editors' come after these."""
+"""Locations of a Codex that is not on PATH, in search order; those of editors come last."""
 
-HOST = "codex-code-mode-host"
-"""The program by which Codex runs the scripts of a code-mode model; in npm's packages of 0.144.6 and newer."""
+CODE_MODE_HOST = "codex-code-mode-host"
+"""The program with which Codex runs the scripts of a code-mode model; in npm's packages from 0.144.6 on."""
 
-_NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
-"""How the programs of Linux and of macOS begin."""
+_NATIVE_MAGICS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""The first bytes of programs for Linux and macOS."""
 
 _MAX_FOUND = 5
-_MARKS = (
+_SOURCES = (
     ("/Caskroom/", "Homebrew's"),
     ("/Cellar/", "Homebrew's"),
     ("/extensions/openai.chatgpt-", "the IDE extension's"),
@@ -47,30 +48,30 @@ _MARKS = (
 
 
 def origin(codex: str) -> str:
-    """Who brought this Codex, as far as its path tells: two or three words, or nothing."""
+    """Who installed this Codex, in two or three words; empty where its path does not tell."""
     path = os.path.realpath(codex)
     if npm.binary(codex) != codex:
         return "npm's native binary"
     if path.endswith(".js"):
         return "npm's"
-    return next((words for mark, words in _MARKS if mark in path), "")
+    return next((source for part, source in _SOURCES if part in path), "")
 
 
 def missing_host(codex: str) -> str | None:
-    """Where the code-mode host of a native Codex should be, if nothing is there; None also where that can't be told.
+    """Where the code-mode host of a native Codex is missing; None where it exists, or can't be known.
 
-    Codex looks beside its own file. A script may start any Codex, from anywhere.
+    Codex looks for it beside its own file. For a script it can't be known: it may start any Codex from anywhere.
     """
     binary = npm.binary(codex)
     if not _is_native(binary):
         return None
     folders = dict.fromkeys((os.path.dirname(os.path.realpath(binary)), os.path.dirname(os.path.abspath(binary))))
-    places = [os.path.join(folder, HOST) for folder in folders]
+    places = [os.path.join(folder, CODE_MODE_HOST) for folder in folders]
     return None if any(map(os.path.exists, places)) else places[0]
 
 
 def others(codex: str, environment: Mapping[str, str]) -> list[str]:
-    """Further commands named ``codex`` on PATH, behind or beside this one."""
+    """Other commands named ``codex`` on PATH."""
     seen, found = {os.path.realpath(codex)}, []
     for folder in environment.get("PATH", os.defpath).split(os.pathsep):
         path = os.path.join(folder or os.curdir, "codex")
@@ -81,14 +82,14 @@ def others(codex: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def elsewhere() -> str | None:
-    """A Codex that is not on PATH: the first of the usual places, else the newest IDE extension's."""
-    places = [os.path.expanduser(place) for place in PLACES]
-    places += [os.path.expanduser(f"~/{editor}/extensions/openai.chatgpt-*/bin/*/codex") for editor in _EDITORS]
-    found = (path for place in places for path in sorted(glob.glob(place), key=_changed, reverse=True))
+    """A Codex that is not on PATH: in the first of the usual locations, else the newest IDE extension's."""
+    patterns = [os.path.expanduser(place) for place in PLACES]
+    patterns += [os.path.expanduser(f"~/{editor}/extensions/openai.chatgpt-*/bin/*/codex") for editor in _EDITORS]
+    found = (path for pattern in patterns for path in sorted(glob.glob(pattern), key=_mtime, reverse=True))
     return next(filter(_is_command, found), None)
 
 
-def _changed(path: str) -> float:
+def _mtime(path: str) -> float:
     try:
         return os.stat(path).st_mtime
     except OSError:
@@ -98,7 +99,7 @@ def _changed(path: str) -> float:
 def _is_native(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return file.read(4) in _NATIVE
+            return file.read(4) in _NATIVE_MAGICS
     except OSError:
         return False
 

@@ -1,15 +1,15 @@
-"""How Codex is logged in, in the words of its own ``codex login status``: no credentials are read by us.
+"""Finds how Codex is logged in, by ``codex login status``; this program reads no credentials.
 
-What it says on stderr, measured with eight of the real builds (it exits with 0 for any login, and with 1 for none):
+Its output on stderr, measured with eight of the real builds (it exits with 0 for any login, and with 1 for none):
 
 =================  ==================================================================================
 0.107.0 – 0.169.0  ``Logged in using ChatGPT``, ``Not logged in``
 0.107.0 – 0.160.1  ``Logged in using an API key - sk-…``, with the beginning and the end of the key in it
 0.169.0            ``API key configured - sk-…``, likewise
-0.111.0 – 0.169.0  ``Error loading configuration: …``, with what stands there
+0.111.0 – 0.169.0  ``Error loading configuration: …``, with text of the file
 =================  ==================================================================================
 
-So its words are never repeated.
+So this output is never shown.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from codex_imagegen.codex.install.query import ask
 from codex_imagegen.errors import CodexMissing
 
 Login = Literal["chatgpt", "api-key", "none", "no-config", "other", "unknown"]
-"""``no-config``: Codex can't load its config.toml. ``other``: a login of a kind that is not known here. ``unknown``:
-Codex did not answer.
+"""``no-config``: Codex can't load its config.toml. ``other``: a kind of login that this version does not know.
+``unknown``: Codex did not answer.
 """
 
 ASK_SEC = 3.0
-"""Seconds that Codex is given where a run that failed asks: 70 ms is usual."""
+"""Time limit in seconds after a failed run; 70 ms is usual."""
 
 _KINDS: tuple[tuple[Login, re.Pattern[str]], ...] = (
     ("no-config", re.compile(r"error loading config", re.IGNORECASE)),
@@ -38,16 +38,16 @@ _KINDS: tuple[tuple[Login, re.Pattern[str]], ...] = (
 
 
 def status(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Login:
-    """The kind of login; raises :class:`CodexMissing` where Codex can't be started."""
+    """The kind of login. Raises :class:`CodexMissing` where Codex can't be started."""
     answer = ask(codex, "login", "status", environment=environment, timeout_sec=timeout_sec)
-    for kind, words in _KINDS:
-        if words.search(answer.err) or words.search(answer.out):
+    for kind, pattern in _KINDS:
+        if pattern.search(answer.stderr) or pattern.search(answer.stdout):
             return kind
-    return "other" if answer.exit_code == 0 and "ogged in" in answer.err + answer.out else "unknown"
+    return "other" if answer.exit_code == 0 and "ogged in" in answer.stderr + answer.stdout else "unknown"
 
 
 def after_failure(codex: str, environment: Mapping[str, str]) -> Login:
-    """The same where a run has failed already, and no second failure may hide the first."""
+    """The same after a failed run: an error here must not hide the first one."""
     try:
         return status(codex, environment, ASK_SEC)
     except CodexMissing:

@@ -1,35 +1,35 @@
-"""Which Codex this is, and which ones are known to work."""
+"""The version of a Codex, and the versions that are known to work."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
+from codex_imagegen.codex import features
 from codex_imagegen.codex.install.query import ask
-from codex_imagegen.codex.run import features
 
 OLDEST, NEWEST = "0.111.0", "0.169.0"
 """The oldest build that can make pictures, and the newest that the tests have run."""
 
-_SAID = re.compile(r"\b(\d{1,4}\.\d{1,4}\.\d{1,4})\b")
+_VERSION = re.compile(r"\b(\d{1,4}\.\d{1,4}\.\d{1,4})\b")
 
 
 def read(codex: str, environment: Mapping[str, str], timeout_sec: float) -> str | None:
-    """The version that a Codex names, or None; raises :class:`CodexMissing` where it can't be started.
+    """Run ``codex --version``; None where it names none. Raises :class:`CodexMissing` where it can't be started.
 
-    No run asks this, since a run has no time for it.
+    No run calls this, because it takes too long.
     """
-    return named(ask(codex, "--version", environment=environment, timeout_sec=timeout_sec).out)
+    return named(ask(codex, "--version", environment=environment, timeout_sec=timeout_sec).stdout)
 
 
 def named(text: str) -> str | None:
     """The version in a text such as ``codex-cli 0.169.0``."""
-    found = _SAID.search(text)
+    found = _VERSION.search(text)
     return found[1] if found else None
 
 
 def number(version: str) -> tuple[int, ...]:
-    """``0.169.0`` as something that can be compared."""
+    """``0.169.0`` as a tuple, to be compared."""
     return tuple(int(part) for part in version.split("."))
 
 
@@ -39,5 +39,5 @@ def is_too_old(version: str) -> bool:
 
 
 def is_newer_than_tested(version: str) -> bool:
-    """Whether a Codex of this version is one that no test has run; its patches are taken to be like it."""
+    """Whether the tests have not run this version; patches of a tested version count as tested."""
     return number(version) >= features.TRIED_BEFORE

@@ -1,1 +1,1 @@
-"""One run of Codex: its command line, process, private folders, and the records that it writes meanwhile."""
+"""One run of Codex: its command line, its private folder, its output, and the rollout that it writes."""

@@ -1,6 +1,6 @@
-"""The command line that Codex is started with, and the words that it is told beside the prompt.
+"""The command line of a run: which Codex, its options, the instructions beside the prompt, and its environment.
 
-Which subcommand of ``codex exec`` the user's own arguments name, if any.
+The last part reads the user's own arguments (``--codex-arg``) for a subcommand of ``codex exec``.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ MAX_REFERENCES = 5
 """The image tool's own limit: with a sixth it makes no picture (measured on 0.144.0 to 0.169.0)."""
 
 WITHHELD = ("CODEX_API_KEY", "OPENAI_API_KEY")
-"""Variables that would make a key pay instead of the plan."""
+"""Variables with an API key, which would be billed instead of the plan."""
 
 EXEC_TIMEOUT_PRAGMA = '// @exec: {"yield_time_ms": 600000}'
-"""What keeps a code-mode script from being handed back to the model unfinished, at the price of a model call each time:
+"""Keeps Codex from handing an unfinished code-mode script back to the model, which costs a model call each time:
 after 10 s on 0.144.6, after 30 s from 0.149.1 on, where the tool itself asks the model for 120 s (measured)."""
 
 INSTRUCTIONS = (
     "This is a run of a picture-making command; nobody reads your words. The user's message is a picture's prompt. "
     "Call the image generation tool exactly once, at once, with the user's message as its prompt: word for word, "
-    "unchanged, not translated, shortened or embellished. {references}{wishes}A picture takes a minute or two: where "
+    "unchanged, not translated, shortened or embellished. {references}{options}A picture takes a minute or two: where "
     "the tool is called from a script, let the script's first line be "
     + EXEC_TIMEOUT_PRAGMA
     + ", and while it is still "
@@ -41,11 +41,11 @@ _REFERENCES = (
 
 
 def check_prompt(prompt: str) -> None:
-    """Raise :class:`UsageError` for a prompt that Codex would refuse, or that says nothing."""
+    """Raise :class:`UsageError` for a prompt that is empty, or that Codex would refuse."""
     if not prompt.strip():
         raise UsageError("the prompt is empty", hint="say what to draw with --prompt")
     if "\0" in prompt:
-        raise UsageError("the prompt has a NUL character in it", hint="take it out")
+        raise UsageError("the prompt has a NUL character in it", hint="remove it")
     if len(prompt) > MAX_PROMPT_CHARS:
         raise UsageError(
             f"the prompt has {len(prompt):,} characters; Codex takes at most {MAX_PROMPT_CHARS:,}", hint="shorten it"
@@ -57,7 +57,10 @@ def check_prompt(prompt: str) -> None:
 
 
 def find_codex(given: str | None, environment: Mapping[str, str]) -> str:
-    """The absolute path of the Codex CLI: ``--codex`` (a path, or a name on PATH), else ``codex`` on PATH."""
+    """The absolute path of the Codex CLI: ``--codex`` (a path, or a name on PATH), or else ``codex`` on PATH.
+
+    Raises :class:`CodexMissing` where there is none.
+    """
     name = given or "codex"
     if os.sep in name:
         path = os.path.abspath(os.path.expanduser(name))
@@ -73,24 +76,24 @@ def find_codex(given: str | None, environment: Mapping[str, str]) -> str:
     raise CodexMissing(
         f"no {name!r} is on PATH",
         hint="install the Codex CLI with: npm install -g @openai/codex, then log in with: codex login; "
-        "or see the program work without it: codex-imagegen demo",
+        "or try the program without it: codex-imagegen demo",
     )
 
 
 def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment that Codex gets: the user's, less the keys that would pay instead of the plan.
+    """The environment that Codex gets: the user's, without the API keys that would be billed instead of the plan.
 
-    It works in another folder than we do: a CODEX_HOME that is relative to ours is made absolute.
+    A relative CODEX_HOME is made absolute, since Codex works in another folder than we do.
     """
-    given = {
+    kept = {
         name: value for name, value in environment.items() if name not in WITHHELD and not name.startswith("RUNCOMFY_")
     }
-    if given.get("CODEX_HOME"):
-        given["CODEX_HOME"] = os.path.abspath(given["CODEX_HOME"])
-    return given
+    if kept.get("CODEX_HOME"):
+        kept["CODEX_HOME"] = os.path.abspath(kept["CODEX_HOME"])
+    return kept
 
 
-def argv(
+def build_argv(
     codex: str,
     folder: str,
     *,
@@ -102,13 +105,13 @@ def argv(
 ) -> list[str]:
     """The whole command line. The prompt is not on it: it goes through stdin.
 
-    ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are those of a lean turn
-    (see :func:`lean.settings`); ``extra`` is what the user adds, last, so that it wins.
+    ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are ``-c`` values (see
+    :mod:`codex_imagegen.codex.features`); ``extra`` are the user's own arguments, last, so that they win.
     """
-    told = instructions(len(references), image_options or ImageOptions())
+    developer_instructions = instructions(len(references), image_options or ImageOptions())
     line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
     line += ["--enable", "image_generation", "-C", folder]
-    for setting in (f"developer_instructions={json.dumps(told)}", *settings):
+    for setting in (f"developer_instructions={json.dumps(developer_instructions)}", *settings):
         line += ["-c", setting]
     if model:
         line.append(f"--model={model}")
@@ -117,13 +120,13 @@ def argv(
 
 
 def instructions(references: int, image_options: ImageOptions) -> str:
-    """What the model is told beside the prompt, as a developer; the prompt itself stays as it was typed."""
-    told = _REFERENCES.format(count=references) if references else ""
-    return INSTRUCTIONS.replace("{references}", told).replace("{wishes}", options_sentence(image_options))
+    """The developer instructions that the model gets beside the prompt, which itself stays as it was typed."""
+    sentence = _REFERENCES.format(count=references) if references else ""
+    return INSTRUCTIONS.replace("{references}", sentence).replace("{options}", describe_options(image_options))
 
 
-def options_sentence(image_options: ImageOptions) -> str:
-    """The wishes as one plain sentence with a space after it, or nothing: the tool has no parameters for them."""
+def describe_options(image_options: ImageOptions) -> str:
+    """The options as one sentence with a space after it, or nothing: the tool has no parameters for them."""
     parts = []
     if image_options.size:
         parts.append(f"{image_options.size[0]} pixels wide and {image_options.size[1]} pixels high")
@@ -138,10 +141,10 @@ def options_sentence(image_options: ImageOptions) -> str:
     return f"The picture should be {', '.join(parts)}. " if parts else ""
 
 
-NO_PICTURE = ("fork", "review")
-"""Those that read no prompt from stdin, and so make no picture (``fork``: seen in 0.169.0, not in 0.138.0)."""
+SUBCOMMANDS_WITHOUT_PICTURE = ("fork", "review")
+"""Subcommands that read no prompt from stdin, and so make no picture (``fork``: in 0.169.0, not in 0.138.0)."""
 
-VALUED = {
+OPTIONS_WITH_VALUE = {
     "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-p", "--profile",
     "-s", "--sandbox", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
     "--thread-source", "--cyber-access-program",
@@ -150,31 +153,35 @@ VALUED = {
 
 
 def resumed_thread(arguments: Sequence[str]) -> str | None:
-    """The thread that the arguments go on with; ``""`` where they do not say which, and None where there is none.
+    """The thread that the arguments resume: ``""`` where they do not say which, and None where they resume none.
 
-    Raises :class:`UsageError` for a subcommand that makes no picture, and for a prompt: Codex would draw that one, also
-    where it is ended before it has read ours.
+    Raises :class:`UsageError` for a subcommand that makes no picture, and for a prompt: Codex would draw that one, even
+    if it is ended before it has read ours.
     """
-    subcommand, *words = _plain(arguments) or [""]
-    if subcommand in NO_PICTURE:
-        raise UsageError(f"codex exec {subcommand} makes no picture", hint="go on with a thread by: resume THREAD")
+    subcommand, *words = _positionals(arguments) or [""]
+    if subcommand in SUBCOMMANDS_WITHOUT_PICTURE:
+        raise UsageError(f"codex exec {subcommand} makes no picture", hint="to continue a thread, use: resume THREAD")
     if subcommand not in {"", "resume"} or len(words) > 1 or (words and "--last" in arguments):
-        raise UsageError("--codex-arg can't be a prompt", hint="give it with --prompt; a value goes with its option")
+        raise UsageError(
+            "--codex-arg can't be a prompt", hint="use --prompt for it; the value of an option comes right after it"
+        )
     return "".join(words) if subcommand else None
 
 
 def refuse_thread(arguments: Sequence[str], where: str) -> None:
-    """Raise :class:`UsageError` for arguments that go on with a thread, ``where`` several pictures are made."""
+    """Raise :class:`UsageError` for arguments that resume a thread; ``where`` is what makes several pictures."""
     if resumed_thread(arguments) is not None:
         raise UsageError(
-            f"--codex-arg resume goes on with one thread, and {where} is for several pictures",
-            hint="make the pictures of a thread one at a time, by the default command without --count",
+            f"--codex-arg resume continues one thread, and {where} is for several pictures",
+            hint="make the pictures of a thread one at a time, with the default command and without --count",
         )
 
 
-def _plain(arguments: Sequence[str]) -> list[str]:
-    """The words that are no options and no values of options."""
-    befores, words = ("", *arguments), list(arguments)
+def _positionals(arguments: Sequence[str]) -> list[str]:
+    """The arguments that are no options and no values of options."""
+    words = list(arguments)
     end = words.index("--") if "--" in words else len(words)  # what follows is no option, and no subcommand
-    found = [word for before, word in zip(befores, words[:end], strict=False) if before not in VALUED]
-    return [word for word in found if not word.startswith("-")] + words[end:]
+    no_values = [
+        word for previous, word in zip(["", *words], words[:end], strict=False) if previous not in OPTIONS_WITH_VALUE
+    ]
+    return [word for word in no_values if not word.startswith("-")] + words[end:]

@@ -1,4 +1,4 @@
-"""Codex's own streams: the events of ``codex exec --json`` on stdout, and the end of its stderr."""
+"""The two output streams of Codex: JSON events on stdout, and the end of stderr."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ _MAX_MARK = 40
 
 
 class Events:
-    """Reads the event stream, chunk by chunk, and keeps little of it: the thread, errors, and how the turn ended.
+    """Parses the event stream of ``codex exec --json`` in chunks, and keeps the thread, errors and how the turn ended.
 
-    ``incomplete`` is what Codex says before its turn where its code-mode host is missing: it can make no picture then.
+    ``missing_host`` is the error that a Codex without its code-mode host prints before its turn: it can make no picture
+    then. ``agent_message`` is the model's last message.
 
-    A line longer than 256 KiB is dropped, and so is one that is no JSON object: a Codex that prints rubbish must
-    not fill our memory.
+    A line longer than 256 KiB is dropped, and so is one that is no JSON object (``invalid_line`` is the first of
+    these): a Codex that prints garbage must not fill our memory.
     """
 
     def __init__(self) -> None:
         self.thread_id: str | None = None
         self.errors: list[str] = []
-        self.failed: str | None = None
+        self.turn_error: str | None = None
         self.turn_started = False
-        self.incomplete: str | None = None
-        self.completed = False
-        self.said: str | None = None
-        self.rubbish: str | None = None
+        self.turn_completed = False
+        self.missing_host: str | None = None
+        self.agent_message: str | None = None
+        self.invalid_line: str | None = None
         self._line = bytearray()
         self._too_long = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take what Codex printed, in any cut."""
-        *whole, rest = chunk.split(b"\n")
-        for part in whole:
+        """Take the next chunk of stdout; it may end anywhere."""
+        *complete, rest = chunk.split(b"\n")
+        for part in complete:
             self._add(part)
             if not self._too_long:
                 self._read(bytes(self._line))
@@ -61,8 +62,8 @@ class Events:
         event = parse_object(line)
         if event is not None:
             self._event(event)
-        elif self.rubbish is None:
-            self.rubbish = line[:500].decode(errors="replace")
+        elif self.invalid_line is None:
+            self.invalid_line = line[:500].decode(errors="replace")
 
     def _event(self, event: dict[str, Any]) -> None:
         kind, item = event.get("type"), event.get("item")
@@ -73,23 +74,23 @@ class Events:
         elif kind == "turn.started":
             self.turn_started = True
         elif kind == "turn.completed":
-            self.completed = True
+            self.turn_completed = True
         elif kind == "turn.failed":
-            self.failed = _message(event.get("error")) or "the turn failed"
+            self.turn_error = _message(event.get("error")) or "the turn failed"
         elif kind == "error":
             self._error(_message(event))
         elif isinstance(item, dict) and item.get("type") == "error":
             self._error(_message(item))
             if not self.turn_started:
-                self._note_incomplete(_message(item))
+                self._note_missing_host(_message(item))
         elif isinstance(item, dict) and item.get("type") == "agent_message":
             text = item.get("text")
-            self.said = text[:4000] if isinstance(text, str) else self.said
+            self.agent_message = text[:4000] if isinstance(text, str) else self.agent_message
 
-    def _note_incomplete(self, message: str | None) -> None:
-        """Keep what a Codex without its code-mode host says before its turn (0.157.1 and 0.169.0)."""
+    def _note_missing_host(self, message: str | None) -> None:
+        """Keep the error of a Codex without its code-mode host (seen with 0.157.1 and 0.169.0)."""
         if message and message.startswith(_NO_CODE_MODE):
-            self.incomplete = message
+            self.missing_host = message
 
     def _error(self, message: str | None) -> None:
         if message:
@@ -99,28 +100,28 @@ class Events:
 class Words:
     """The last 64 KiB of Codex's stderr.
 
-    ``reads_stdin``: Codex has said that it reads its prompt now, which 0.111.0 to 0.169.0 do; where they index the
-    sessions of their home first, they say it when the index is complete. ``tool_failed``: a tool has logged an error.
+    ``reads_stdin``: Codex has printed that it reads its prompt, as 0.111.0 to 0.169.0 do; where they index the sessions
+    of their home first, they print it after that. ``tool_failed``: a tool has logged an error.
     """
 
     def __init__(self) -> None:
         self.reads_stdin = False
         self.tool_failed = False
-        self._kept = bytearray()
+        self._tail = bytearray()
 
     def feed(self, chunk: bytes) -> None:
-        """Take what Codex printed, in any cut."""
-        self._kept += chunk
-        new = bytes(self._kept[-len(chunk) - _MAX_MARK :])
+        """Take the next chunk of stderr; it may end anywhere."""
+        self._tail += chunk
+        new = bytes(self._tail[-len(chunk) - _MAX_MARK :])
         self.reads_stdin |= any(mark in new for mark in _READS_STDIN)
         self.tool_failed |= _TOOL_ERROR in new
-        if len(self._kept) > 2 * _MAX_STDERR:
-            del self._kept[:-_MAX_STDERR]
+        if len(self._tail) > 2 * _MAX_STDERR:
+            del self._tail[:-_MAX_STDERR]
 
     @property
     def text(self) -> str:
-        """The words, with what is no UTF-8 replaced."""
-        return bytes(self._kept[-_MAX_STDERR:]).decode(errors="replace")
+        """The tail as text; bytes that are no UTF-8 are replaced."""
+        return bytes(self._tail[-_MAX_STDERR:]).decode(errors="replace")
 
 
 def _message(value: object) -> str | None:

@@ -1,6 +1,7 @@
-"""What the rollout of a run has told so far: found, followed by its bytes, and every picture in it tried.
+"""Reading the rollout of a run while Codex writes it, and choosing its picture.
 
-What has landed of a run: every candidate decoded whole before it counts, and one of them chosen.
+:class:`RolloutFollower` finds the rollout, reads its new records at each poll, and interrupts Codex as soon as the
+picture is there. :class:`Candidates` decodes each picture before it counts, and chooses the one to deliver.
 """
 
 from __future__ import annotations
@@ -25,207 +26,218 @@ if TYPE_CHECKING:
     from codex_imagegen.codex.run.resume import ThreadState
 
 
-_IMAGE_TOOL = "image generation failed"
-"""How the image tool's own errors begin in Codex's log: another tool's may quote anything."""
+_IMAGE_TOOL_ERROR = "image generation failed"
+"""How the image tool's own errors begin in Codex's log; another tool's error may quote anything."""
 
-FINAL = ("moderation", "usage-limit")
-"""What the image tool's failure may be that no second try of the model's can mend: Codex would spend a model call on
-the news, and perhaps a picture."""
+FINAL_FAILURES = ("moderation", "usage-limit")
+"""Failures of the image tool that no second try of the model can mend: the model would spend a call on reading the
+error, and perhaps on another picture."""
 
 
 class RolloutFollower:
-    """The records of one run, read as they are written. ``landing`` takes the pictures, ``tell`` hears of
-    each stage, and ``ring`` is rung when the rollout may have grown. ``over``: there is nothing to wait for any more.
+    """Reads the records of one run as they are written, into ``candidates`` and ``evidence``.
+
+    ``report`` is called with each stage that is reached, and ``on_change`` when the rollout may have grown.
     """
 
     def __init__(
         self,
         process: Process,
         events: Events,
-        words: Words,
+        stderr: Words,
         attribution: Attribution,
-        landing: Candidates,
+        candidates: Candidates,
         *,
         codex_home: str,
-        tell: Callable[[Stage], None],
-        ring: Callable[[], None],
+        report: Callable[[Stage], None],
+        on_change: Callable[[], None],
     ) -> None:
-        self._process, self._events, self._words, self._attribution = process, events, words, attribution
-        self._home, self._tell, self._ring = codex_home, tell, ring
+        self._process, self._events, self._stderr, self._attribution = process, events, stderr, attribution
+        self._codex_home, self._report, self._on_change = codex_home, report, on_change
         self._records = rollout.Records()
         self.evidence = self._records.evidence
-        self.landing = landing
-        self._failed = False
-        self._ours: OwnedRollout | None = None
+        self.candidates = candidates
+        self._has_failed = False
+        self._owned: OwnedRollout | None = None
         self._tail: Tail | None = None
-        self._watch: FileWatcher | None = None
+        self._watcher: FileWatcher | None = None
 
     def close(self) -> None:
-        """Let go of the rollout."""
-        for open_thing in (self._watch, self._tail):
-            if open_thing is not None:
-                open_thing.close()
-
-    @property
-    def found(self) -> bool:
-        """Whether the rollout of this run is known."""
-        return self._ours is not None
+        """Stop watching, and close the rollout."""
+        for resource in (self._watcher, self._tail):
+            if resource is not None:
+                resource.close()
 
     @property
     def thread_id(self) -> str | None:
         """The thread, as Codex's output or the rollout names it."""
-        return self._events.thread_id or (self._ours.owner.thread_id if self._ours else None)
+        return self._events.thread_id or (self._owned.meta.thread_id if self._owned else None)
 
     @property
-    def follows(self) -> bool:
-        """Whether the rollout is being read, of which the system need not tell: to look at it costs one call of it."""
+    def has_rollout(self) -> bool:
+        """Whether the rollout of this run was found."""
+        return self._owned is not None
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the rollout is open, so that a poll is cheap and needs no file event."""
         return self._tail is not None
 
     @property
-    def is_told(self) -> bool:
-        """Whether the system tells of changes beside the rollout."""
-        return self._watch is not None and self._watch.heard
+    def gets_file_events(self) -> bool:
+        """Whether the system has reported a change in the rollout's folder."""
+        return self._watcher is not None and self._watcher.has_reported
 
     @property
-    def over(self) -> bool:
-        """Whether Codex has nothing left to do: the picture has landed, or none will."""
-        return self.landing.enough or self._failed
+    def is_done(self) -> bool:
+        """Whether Codex has nothing left to do: the picture is there, or none will come."""
+        return self.candidates.is_decided or self._has_failed
 
-    def look(self) -> None:
-        """Read what is new."""
+    def poll(self) -> None:
+        """Read what is new, and interrupt Codex when it has nothing left to do."""
         if self._tail is None:
-            self._tail = self._follow()
+            self._tail = self._open_rollout()
         if self.thread_id:
-            self._tell("thread")
+            self._report("thread")
         if self._tail is not None:
             self._read(self._tail.lines())
-        if not self.landing.full_turn and not self.over and self._has_failed():
-            self._failed = True
-            self._process.ask()
+        if not self.candidates.full_turn and not self.is_done and self._is_final_failure():
+            self._has_failed = True
+            self._process.interrupt()
 
-    def saved(self, revised_prompt: str | None = None) -> Picture | None:
-        """The picture that Codex saved in the folder of this thread, where no record holds one."""
-        thread = self.thread_id
-        return self.landing.saved(layout.pictures_folder(self._home, thread), revised_prompt) if thread else None
+    def _open_rollout(self) -> Tail | None:
+        """Begin to follow the rollout of this run, if it is there by now."""
+        owned = self._attribution.find(self._events.thread_id, ended=self._process.exit_code is not None)
+        if owned is None:
+            return None
+        try:
+            tail = Tail(owned.path, owned.offset, rollout.wants)
+        except OSError:  # gone again
+            return None
+        self._owned, self.evidence.codex_version = owned, owned.meta.codex_version
+        self._watcher = self._watcher or FileWatcher(os.path.dirname(owned.path), self._on_change)
+        return tail
 
-    def anew(self) -> Picture | None:
-        """Read this run's part of a rollout once more that was cut short or replaced, or lacks its last line feed."""
-        thread, ours = self.thread_id, self._ours
-        path, offset = (ours.path, ours.offset) if ours else (self._attribution.named(thread) if thread else None, 0)
+    def _read(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            for candidate in self._records.read(line):
+                self._take(candidate)
+            if self.evidence.tool_called:
+                self._report("drawing")
+            if self.candidates.is_decided:
+                return
+
+    def _take(self, candidate: rollout.Candidate) -> None:
+        """Take a picture that can be decoded; without ``full_turn`` the first one ends the run.
+
+        Codex is interrupted as soon as all parts of the picture are there: it would spend a second model call on
+        reading the result, and decoding takes longer than Codex needs to begin that call.
+        """
+        if candidate.data is None:
+            self.take_saved_file(candidate.revised_prompt)
+        else:
+            if not self.candidates.full_turn and self.candidates.is_whole(candidate.data):
+                self._process.interrupt()
+            self.candidates.add(candidate.data, candidate.revised_prompt)
+        if self.candidates.is_decided:
+            self._process.interrupt()
+        if self.candidates.best:
+            self._report("drawing")
+            self._report("received")
+
+    def _is_final_failure(self) -> bool:
+        """Whether the image tool has failed for good, by the records or, a moment earlier, by Codex's log."""
+        logged = error_patterns.tool_lines(self._stderr.text) if self._stderr.tool_failed else []
+        messages = [*self.evidence.tool_errors, *(text for text in logged if text.startswith(_IMAGE_TOOL_ERROR))]
+        reasons = (reason for text in messages if (reason := error_patterns.of_tool(text)))
+        is_limited = any(failure.get("type") == "usageLimitExceeded" for failure in self.evidence.failures)
+        return is_limited or any(reason.code in FINAL_FAILURES for reason in reasons)
+
+    def take_saved_file(self, revised_prompt: str | None = None) -> Picture | None:
+        """Take the picture that Codex saved in this thread's folder, for when no record holds one."""
+        if self.thread_id is None:
+            return None
+        return self.candidates.add_saved_file(layout.pictures_folder(self._codex_home, self.thread_id), revised_prompt)
+
+    def reread(self) -> Picture | None:
+        """Read this run's part of the rollout again: it may have been truncated or replaced, or lack its line feed."""
+        path, offset = self._rollout_part()
         if path is None:
             return None
         records = rollout.Records()
         for line in fallback.lines(path, offset):
             for candidate in records.read(line):
                 if candidate.data:
-                    self.landing.add(candidate.data, candidate.revised_prompt)
-        return self.landing.chosen
+                    self.candidates.add(candidate.data, candidate.revised_prompt)
+        return self.candidates.best
 
-    def stray(self) -> Picture | None:
-        """The safety net: a picture in a record of unknown shape.
+    def _rollout_part(self) -> tuple[str | None, int]:
+        """The path of this run's rollout, and the offset at which the run begins in it."""
+        if self._owned is not None:
+            return self._owned.path, self._owned.offset
+        return (self._attribution.find_by_name(self.thread_id) if self.thread_id else None), 0
 
-        Not in a thread that is gone on with: what such a record repeats of the thread's history could not be told from
-        what is new.
+    def find_unrecognized(self) -> Picture | None:
+        """A picture in a record of unknown shape, as the last resort.
+
+        There is none for a resumed thread: such a record may repeat a picture of the thread's history, which could not
+        be told from a new one.
         """
-        ours = None if self._attribution.before else self._ours
-        return self.landing.stray(ours.path, ours.offset) if ours else None
-
-    def _follow(self) -> Tail | None:
-        """Begin to follow the rollout of this run, if it is there by now."""
-        ours = self._attribution.find(self._events.thread_id, ended=self._process.exit_code is not None)
-        if ours is None:
-            return None
-        try:
-            tail = Tail(ours.path, ours.offset, rollout.wants)
-        except OSError:  # gone again
-            return None
-        self._ours, self.evidence.codex_version = ours, ours.owner.codex_version
-        self._watch = self._watch or FileWatcher(os.path.dirname(ours.path), self._ring)
-        return tail
-
-    def _read(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            for candidate in self._records.read(line):
-                self._consider(candidate)
-            if self.evidence.tool_called:
-                self._tell("drawing")
-            if self.landing.enough:
-                return
-
-    def _consider(self, candidate: rollout.Candidate) -> None:
-        """Take a picture that decodes whole; the first one is what Codex was started for.
-
-        Codex is asked to end as soon as all of the picture's parts are there: it would spend a second model call on the
-        news, and decoding takes longer than it needs for that.
-        """
-        if candidate.data is None:
-            self.saved(candidate.revised_prompt)
-        else:
-            if not self.landing.full_turn and self.landing.is_whole(candidate.data):
-                self._process.ask()
-            self.landing.add(candidate.data, candidate.revised_prompt)
-        if self.landing.enough:
-            self._process.ask()
-        if self.landing.chosen:
-            self._tell("drawing")
-            self._tell("received")
-
-    def _has_failed(self) -> bool:
-        """Whether the image tool has failed for good, as the records tell, or a moment earlier Codex's log."""
-        logged = error_patterns.tool_lines(self._words.text) if self._words.tool_failed else []
-        told = [*self.evidence.tool_errors, *(text for text in logged if text.startswith(_IMAGE_TOOL))]
-        found = (reason for text in told if (reason := error_patterns.of_tool(text)))
-        limited = any(failure.get("type") == "usageLimitExceeded" for failure in self.evidence.failures)
-        return limited or any(reason.code in FINAL for reason in found)
+        owned = None if self._attribution.before else self._owned
+        return self.candidates.find_unrecognized(owned.path, owned.offset) if owned else None
 
 
 class Candidates:
-    """The pictures so far. With ``full_turn`` the largest wins, else the first; ``known``: the references' bytes.
+    """The pictures of a run. With ``full_turn`` the largest is delivered, else the first.
 
-    ``before`` is what Codex had saved for the thread already, where this run goes on with one.
+    ``reference_images`` are the bytes of the references, which are never delivered. ``before`` is what Codex had
+    already saved for the thread, where this run resumes one. ``damaged`` says what was wrong with a damaged picture.
     """
 
-    def __init__(self, *, full_turn: bool, known: Sequence[bytes] = (), before: ThreadState | None = None) -> None:
+    def __init__(
+        self, *, full_turn: bool, reference_images: Sequence[bytes] = (), before: ThreadState | None = None
+    ) -> None:
         self.damaged: str | None = None
-        self.full_turn, self._known, self._before = full_turn, known, before
+        self.full_turn, self._reference_images, self._before = full_turn, reference_images, before
         self._pictures: list[Picture] = []
 
     @property
-    def enough(self) -> bool:
-        """Whether Codex has done what it was started for."""
-        return bool(self._pictures) and not self.full_turn
-
-    @property
-    def chosen(self) -> Picture | None:
-        """The picture that is delivered, if one has landed."""
+    def best(self) -> Picture | None:
+        """The picture to deliver, if there is one so far."""
         return _largest(self._pictures) if self.full_turn else next(iter(self._pictures), None)
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether no later picture can be better."""
+        return bool(self._pictures) and not self.full_turn
+
     def is_whole(self, data: bytes) -> bool:
-        """Whether a picture that is none of the references has all its parts, which takes some milliseconds to know."""
-        return data not in self._known and is_structurally_whole(data)
+        """Whether a picture has all its parts and is no reference: a check of some milliseconds, without decoding."""
+        return data not in self._reference_images and is_structurally_whole(data)
 
     def add(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
-        """Take a picture that a record says was made, if it decodes whole and is none of the references."""
-        picture = None if data in self._known else self._verified(data, revised_prompt)
+        """Add a picture from a record, unless it can't be decoded or is one of the references."""
+        picture = None if data in self._reference_images else self._decode(data, revised_prompt)
         if picture is not None:
             self._pictures.append(picture)
         return picture
 
-    def saved(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
-        """Take what Codex saved in the thread's own folder: the fallback where a record holds no picture."""
-        new = fallback.saved(folder, self._before.has_not if self._before else None)
-        whole = (picture for data in new if (picture := self._verified(data, revised_prompt)))
-        picture = _largest(whole) if self.full_turn else next(whole, None)
+    def add_saved_file(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
+        """Add a picture that Codex saved in the thread's own folder: the fallback where a record holds none."""
+        files = fallback.saved(folder, self._before.has_not if self._before else None)
+        pictures = (picture for data in files if (picture := self._decode(data, revised_prompt)))
+        picture = _largest(pictures) if self.full_turn else next(pictures, None)
         if picture is not None:
             self._pictures.append(picture)
         return picture
 
-    def stray(self, path: str, offset: int) -> Picture | None:
-        """The safety net: the largest picture in records of unknown shapes that is none of the references."""
-        strays = (data for data in fallback.unrecognized_images(path, offset) if data not in self._known)
-        return _largest(picture for data in strays if (picture := self._verified(data)))
+    def find_unrecognized(self, path: str, offset: int) -> Picture | None:
+        """The largest picture in records of unknown shapes that is none of the references: the last resort."""
+        images = fallback.unrecognized_images(path, offset)
+        new = (data for data in images if data not in self._reference_images)
+        return _largest(picture for data in new if (picture := self._decode(data)))
 
-    def _verified(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
+    def _decode(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         try:
             return decode.decode_picture(data, revised_prompt=revised_prompt)
         except decode.DamagedImage as error:

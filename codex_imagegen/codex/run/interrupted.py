@@ -1,4 +1,4 @@
-"""The picture of a run that was cut off: its Codex may have gone on without us, and is waited for; none is started."""
+"""The picture of an interrupted run, whose Codex may still be at work: wait for it, and start no other Codex."""
 
 from __future__ import annotations
 
@@ -20,69 +20,75 @@ from codex_imagegen.values import as_list, as_object, as_text
 
 TICK_SEC = 0.2
 QUIET_SEC = 600.0
-"""Where no lock can tell, a Codex is taken to be at work until its rollout has not been written to for so long. A
-picture takes 26 – 87 s, and a request that hangs ends after some 265 s."""
+"""Where the lock can't be tested, Codex counts as at work until its rollout has not changed for so long. A picture
+takes 26 – 87 s, and a request that hangs ends after some 265 s."""
+
+PIPE_BYTES = 65_536
+"""A prompt up to this size is written to Codex's stdin completely or not at all; a longer one may arrive in part."""
+
 _DAY_SEC = 86_400.0
 _DAYS = (0.0, -_DAY_SEC, _DAY_SEC)
-PIPE_BYTES = 65_536
-"""A prompt of this size is in Codex's stdin whole or not at all; of a longer one a part may have got there."""
+_folder_names: dict[str, str] = {}
+"""The folder's name in the first record of each rollout, which never changes; empty where it is no run of ours."""
 
 
 def fetch(earlier: InterruptedRun, prompt: str, run: Run, *, full_turn: bool = False) -> BackendResult:
-    """The picture that the earlier run made of ``prompt``, once it has landed.
+    """Wait for the picture that the interrupted run made of ``prompt``.
 
-    Raises :class:`NoPicture` when that Codex has gone and no picture is there, and :class:`RunTimeout` when it is
-    still at work at the end of our time.
+    Raises :class:`NoPicture` when that Codex has ended without one, and :class:`RunTimeout` when it is still at work at
+    the end of our time.
     """
     search = _Search(layout.codex_home(run.environment), earlier)
-    _tell(run, "started", earlier.thread_id, "an earlier run is looked for")
+    _report(run, "started", earlier.thread_id, "looking for the picture of an interrupted run")
     while True:
-        held = workspace.held_by_somebody(earlier.folder) if earlier.folder else False
-        past = search.near()
-        gone = held is False or (held is None and _is_quiet(earlier, past))
-        past = past or (search.anywhere() if gone else None)
-        made = _made(search.codex_home, past, prompt, full_turn) if past and (gone or not full_turn) else None
-        if made is not None:
-            _tell(run, "received", made.thread_id)
-            return made
-        if gone:
-            raise NoPicture("the earlier run made no picture", hint="make it anew", spent=None)
-        _pause(run)
+        is_held = workspace.held_by_somebody(earlier.folder) if earlier.folder else False
+        session = search.find_nearby()
+        has_ended = is_held is False or (is_held is None and _is_quiet(earlier, session))
+        session = session or (search.find_anywhere() if has_ended else None)
+        result = None
+        if session and (has_ended or not full_turn):
+            result = _read_result(search.codex_home, session, prompt, full_turn)
+        if result is not None:
+            _report(run, "received", result.thread_id)
+            return result
+        if has_ended:
+            raise NoPicture("the interrupted run made no picture", hint="make it again", spent=None)
+        _wait(run)
 
 
-def _tell(run: Run, stage: Stage, thread_id: str | None, message: str | None = None) -> None:
+def _report(run: Run, stage: Stage, thread_id: str | None, message: str | None = None) -> None:
     run.tell(Event(stage, time.monotonic() - run.started, thread_id=thread_id, message=message))
 
 
-def _pause(run: Run) -> None:
+def _wait(run: Run) -> None:
     run.interrupt.check(spent=None)
     if time.monotonic() >= run.deadline:
         raise RunTimeout("an earlier run of this job has not ended yet", hint="try again in a minute", spent=None)
     time.sleep(TICK_SEC)
 
 
-def _is_quiet(earlier: InterruptedRun, past: SessionRef | None) -> bool:
-    """Whether nothing has become of the run for so long that nobody can be at work on it, by whichever clock."""
+def _is_quiet(earlier: InterruptedRun, session: SessionRef | None) -> bool:
+    """Whether the rollout has not changed for so long that no Codex can be at work, whichever way clocks differ."""
     try:
-        last = os.stat(past.path).st_mtime if past and past.path else earlier.started_at or 0.0
+        changed_at = os.stat(session.path).st_mtime if session and session.path else earlier.started_at or 0.0
     except OSError:
-        last = 0.0
-    return abs(time.time() - last) > QUIET_SEC
+        changed_at = 0.0
+    return abs(time.time() - changed_at) > QUIET_SEC
 
 
 class _Search:
-    """Looks for the session that is proven to be the run's own: its first record names the run's private folder.
+    """Finds the session of the interrupted run, which the run's private folder in its first record proves.
 
-    Where it lies is no proof. Codex names the day's folder and the rollout by the local time, so that a change of the
-    time zone, of summer time or of the clock has it elsewhere than where the journal's time says.
+    Where the rollout lies proves nothing: Codex names the day's folder and the rollout by the local time, so a change
+    of the time zone, of summer time or of the clock puts it elsewhere than the time in the journal says.
     """
 
     def __init__(self, codex_home: str, earlier: InterruptedRun) -> None:
         self.codex_home, self._earlier = codex_home, earlier
-        self._name = os.path.basename(earlier.folder or "")
+        self._folder_name = os.path.basename(earlier.folder or "")
 
-    def near(self) -> SessionRef | None:
-        """The session, looked for by its thread, or in the days about the run's start and about now."""
+    def find_nearby(self) -> SessionRef | None:
+        """Search by the thread, or else in the days around the run's start and around now."""
         if self._earlier.thread_id:
             found = history.find(self.codex_home, self._earlier.thread_id)
             return self._first([found.path] if found and found.path else [])
@@ -90,55 +96,51 @@ class _Search:
         folders = dict.fromkeys(folder for start in starts for folder in layout.folders(self.codex_home, start))
         return self._first(layout.snapshot(folders))
 
-    def anywhere(self) -> SessionRef | None:
-        """The session, looked for in the whole home: 0.16 ms for each rollout, once a batch, and not paid for twice."""
-        return self._first(past.path for past in history.newest(self.codex_home) if past.path)
+    def find_anywhere(self) -> SessionRef | None:
+        """Search the whole home: 0.16 ms for each rollout, once a batch, and cheaper than paying for it twice."""
+        return self._first(session.path for session in history.newest(self.codex_home) if session.path)
 
     def _first(self, paths: Iterable[str]) -> SessionRef | None:
-        if not self._name:
+        if not self._folder_name:
             return None
-        return next((SessionRef(owner.thread_id, path) for path in paths if (owner := self._owner(path))), None)
+        return next((SessionRef(meta.thread_id, path) for path in paths if (meta := self._owned_meta(path))), None)
 
-    def _owner(self, path: str) -> layout.SessionMeta | None:
-        """What the first record says, where it names the folder of this run."""
-        known = _folders.get(path)
-        if known is None or known == self._name:
-            line = layout.first_line(path)
-            owner = layout.parse_meta(line) if workspace.PREFIX.encode() in line else None
-            name = os.path.basename(owner.cwd or "") if owner and not owner.forked_from else ""
-            if line.endswith(b"\n"):  # else it is not whole yet
-                _folders[path] = name
-            return owner if name == self._name else None
+    def _owned_meta(self, path: str) -> layout.SessionMeta | None:
+        """The first record of a rollout, if it names the folder of this run."""
+        known = _folder_names.get(path)
+        if known is not None and known != self._folder_name:
+            return None
+        line = layout.first_line(path)
+        meta = layout.parse_meta(line) if workspace.PREFIX.encode() in line else None
+        name = os.path.basename(meta.cwd or "") if meta and not meta.forked_from else ""
+        if line.endswith(b"\n"):  # else it is still being written
+            _folder_names[path] = name
+        return meta if name == self._folder_name else None
+
+
+def _read_result(codex_home: str, session: SessionRef, prompt: str, full_turn: bool) -> BackendResult | None:
+    """The picture that the run itself would have delivered: the first whole one, or with ``full_turn`` the largest."""
+    candidates = SessionReader(codex_home, session).pictures()
+    pictures = (p for candidate in candidates if (p := _decode(candidate.data, candidate.revised_prompt)))
+    picture = max(pictures, key=lambda p: len(p.data), default=None) if full_turn else next(pictures, None)
+    if picture is None or not _has_full_prompt(session, prompt):
         return None
+    meta = layout.read_meta(session.path or "")
+    return BackendResult(picture, session.thread_id, meta.codex_version if meta else None)
 
 
-_folders: dict[str, str] = {}
-"""The name of the folder that a rollout's first record says, which never changes; empty where it is no run of ours."""
-
-
-def _made(codex_home: str, past: SessionRef, prompt: str, full_turn: bool) -> BackendResult | None:
-    """The first whole picture of the session (with ``full_turn`` the largest), as the run itself would have taken."""
-    keepsake = SessionReader(codex_home, past)
-    whole = (p for candidate in keepsake.pictures() if (p := _whole(candidate.data, candidate.revised_prompt)))
-    picture = max(whole, key=lambda p: len(p.data), default=None) if full_turn else next(whole, None)
-    if picture is None or not _was_asked(past, prompt):
-        return None
-    owner = layout.read_meta(past.path or "")
-    return BackendResult(picture, past.thread_id, owner.codex_version if owner else None)
-
-
-def _whole(data: bytes | None, revised_prompt: str | None) -> Picture | None:
+def _decode(data: bytes | None, revised_prompt: str | None) -> Picture | None:
     try:
         return decode_picture(data, revised_prompt=revised_prompt) if data else None
     except DamagedImage:
         return None
 
 
-def _was_asked(past: SessionRef, prompt: str) -> bool:
-    """Whether the session was asked for all of the prompt: we may have been killed in the middle of handing it over."""
-    if len(prompt.encode()) <= PIPE_BYTES or past.path is None:
+def _has_full_prompt(session: SessionRef, prompt: str) -> bool:
+    """Whether the session got all of the prompt: we may have been killed while we were writing it."""
+    if len(prompt.encode()) <= PIPE_BYTES or session.path is None:
         return True
-    with closing(Tail(past.path)) as tail:
+    with closing(Tail(session.path)) as tail:
         return any(prompt in _texts(line) for line in tail.lines() if b'"role":"user"' in line[:HEAD])
 
 

@@ -1,4 +1,8 @@
-"""One run of Codex, from its start until it has gone: started, followed, and stopped once its picture has landed."""
+"""One run of Codex, from its start to its end: start it, send the prompt, wait for the picture, stop it.
+
+:class:`CodexRun` is the run. It polls a :class:`~codex_imagegen.codex.run.follow.RolloutFollower`, which reads what
+Codex writes, and leaves it to :mod:`~codex_imagegen.codex.run.failures` to say why there is no picture.
+"""
 
 from __future__ import annotations
 
@@ -23,31 +27,31 @@ if TYPE_CHECKING:
     from codex_imagegen.results import BackendResult, Warning_
 
 TICK_SEC = 0.2
-"""How long a change that nobody rang for may stay unseen before the rollout is found, for which folders are listed."""
+"""Seconds between two polls where no event wakes the run, before the rollout is found: each of them lists folders."""
 
 FOLLOW_TICK_SEC = 0.03
-"""The same once it is followed, which takes two system calls."""
+"""The same once the rollout is followed, which takes two system calls."""
 
 BLIND_TICK_SEC = 0.01
-"""The same once the image tool was called, where the system has told of no change so far (macOS, NFS, WSL mounts):
+"""The same once the image tool was called, where the system has sent no file event so far (macOS, NFS, WSL mounts):
 nothing else wakes us, and Codex makes its next model call 20 to 60 ms after a picture. It costs 2 % of a core."""
 
 INDEXING_SEC = 2.0
-"""After so long without a word Codex is indexing the sessions of its home, as at its first start there."""
+"""A Codex that prints nothing for so long is indexing the sessions of its home, as at its first start there."""
 
 UNKNOWN_BUILD_SEC = 3.0
-"""How long a build that no test has run is given to say that it reads its prompt, before it gets it all the same."""
+"""How long an untested build may take to print that it reads its prompt; after that it is sent the prompt anyway."""
 
 _INDEXING = "indexing"
 
 
 class CodexRun:
-    """A context: entered, Codex is running; left, it has gone, whatever happened.
+    """A context manager: entering it starts Codex, and after leaving it Codex has ended, whatever happened.
 
-    ``folder`` is the private working folder, which no other run has; ``known`` are the bytes of the references;
-    ``keep`` are descriptors that Codex inherits. ``before`` is what there was of a thread that the run goes on with.
-    ``says_when``: this build is known to say when it reads its prompt, however long that takes. ``told`` are the stages
-    that were told of.
+    ``folder`` is the private working folder, which no other run has; ``reference_images`` are the bytes of the
+    references; ``inherited`` are descriptors that Codex gets. ``before`` is the state of the thread that the run
+    resumes. ``announces_stdin``: this build is known to print when it reads its prompt, however long that takes.
+    ``reported`` are the stages that were reported already.
     """
 
     def __init__(
@@ -57,39 +61,39 @@ class CodexRun:
         folder: str,
         run: Run,
         full_turn: bool = False,
-        known: Sequence[bytes] = (),
-        keep: Sequence[int] = (),
+        reference_images: Sequence[bytes] = (),
+        inherited: Sequence[int] = (),
         before: ThreadState | None = None,
-        says_when: bool = False,
+        announces_stdin: bool = False,
     ) -> None:
-        self._argv, self._folder, self._home = argv, folder, layout.codex_home(run.environment)
-        self._run, self._full_turn, self._keep = run, full_turn, keep
+        self._argv, self._folder, self._codex_home = argv, folder, layout.codex_home(run.environment)
+        self._run, self._full_turn, self._inherited = run, full_turn, inherited
+        self._reference_images, self._before, self._announces_stdin = reference_images, before, announces_stdin
         self._wake = WakeEvent()
-        self._events, self._words = Events(), Words()
-        self._known, self._before, self._says_when = known, before, says_when
-        self._sent = False
-        self._reading: RolloutFollower | None = None
-        self.told: set[str] = set()
+        self._events, self._stderr = Events(), Words()
+        self._prompt_sent = False
+        self._follower: RolloutFollower | None = None
+        self.reported: set[str] = set()
 
     def __enter__(self) -> CodexRun:
-        self._attribution = Attribution(self._home, self._folder, self._before)
-        self._unhook = self._run.interrupt.on_set(self._wake.ring)
+        self._attribution = Attribution(self._codex_home, self._folder, self._before)
+        self._unhook = self._run.interrupt.on_set(self._wake.set)
         try:
             self._process = Process(
                 self._argv,
                 folder=self._folder,
                 environment=command.environment_of(self._run.environment),
-                on_stdout=self._stdout,
-                on_stderr=self._stderr,
-                on_change=self._wake.ring,
-                keep=self._keep,
+                on_stdout=self._on_stdout,
+                on_stderr=self._on_stderr,
+                on_change=self._wake.set,
+                inherited=self._inherited,
             )
         except BaseException:
             self._unhook()
             raise
         try:
-            self._tell("started")
-        except BaseException:  # whoever listens may raise
+            self._report_once("started")
+        except BaseException:  # the caller's listener may raise
             self.__exit__()
             raise
         return self
@@ -99,45 +103,51 @@ class CodexRun:
             self._stop()
         finally:
             self._unhook()
-            if self._reading is not None:
-                self._reading.close()
-
-    def made(self, prompt: bytes) -> BackendResult:
-        """Send the prompt, and wait for its picture; raises what went wrong, with what it may have cost.
-
-        When this returns, Codex may still be shutting down: the picture can be written meanwhile.
-        """
-        reading = self._reading = self._read()
-        try:
-            timed_out = not self._hand_over(prompt) or not self._follow(reading)
-            if not reading.landing.enough:
-                self._stop()
-                reading.look()  # the last look, when nothing can be written any more, is the truth
-            return self._made(reading, timed_out=timed_out)
-        except ImagegenError as error:
-            error.thread_id = error.thread_id or reading.thread_id
-            error.codex_version = error.codex_version or reading.evidence.codex_version
-            raise
+            if self._follower is not None:
+                self._follower.close()
 
     @property
-    def has_begun(self) -> bool:
-        """Whether Codex came so far that something may have been spent."""
-        return self._sent or self._events.thread_id is not None
+    def may_have_spent(self) -> bool:
+        """Whether Codex was sent the prompt or began a thread, so that quota may have been used."""
+        return self._prompt_sent or self._events.thread_id is not None
 
-    def _stop(self) -> None:
-        """End Codex as its state asks for it, and return when it has gone.
+    def draw(self, prompt: bytes) -> BackendResult:
+        """Send the prompt and return its picture; raises what went wrong, with what it may have cost.
 
-        Before it reads its prompt it may be indexing the sessions of its home, and holds a lease on that: one that is
-        killed then leaves every later Codex waiting for 30 s. So it gets no prompt and no signal, and ends by itself.
+        When this returns, Codex may still be shutting down: the caller can write the picture meanwhile.
         """
-        if not self._sent and self._process.exit_code is None:
-            self._process.leave()
-        else:
-            self._process.stop(STOP_SIGNALS if self._events.turn_started else EARLY_STOP_SIGNALS)
+        follower = self._follower = self._create_follower()
+        try:
+            timed_out = not self._send_prompt(prompt) or not self._wait_for_picture(follower)
+            if not follower.candidates.is_decided:
+                self._stop()
+                follower.poll()  # only now is the rollout complete: nothing can be written any more
+            return self._result(follower, timed_out=timed_out)
+        except ImagegenError as error:
+            error.thread_id = error.thread_id or follower.thread_id
+            error.codex_version = error.codex_version or follower.evidence.codex_version
+            raise
 
-    def _hand_over(self, prompt: bytes) -> bool:
-        """Send the prompt when Codex reads it; False where the run's time is up before that."""
-        began = time.monotonic()
+    def _create_follower(self) -> RolloutFollower:
+        """The follower, with all the imports that it needs: they are done while Codex starts."""
+        from codex_imagegen.codex.run.follow import Candidates, RolloutFollower
+        from codex_imagegen.images import decode
+
+        decode.warm()
+        return RolloutFollower(
+            self._process,
+            self._events,
+            self._stderr,
+            self._attribution,
+            Candidates(full_turn=self._full_turn, reference_images=self._reference_images, before=self._before),
+            codex_home=self._codex_home,
+            report=self._report_once,
+            on_change=self._wake.set,
+        )
+
+    def _send_prompt(self, prompt: bytes) -> bool:
+        """Send the prompt once Codex reads it, unless it ends first; False where time runs out before that."""
+        started_at = time.monotonic()
         while True:
             if self._process.exit_code is not None:
                 return True
@@ -146,118 +156,117 @@ class CodexRun:
             now = time.monotonic()
             if now >= self._run.deadline:
                 return False
-            if self._reads(began):
+            if self._is_ready(now - started_at):
                 break
-            if self._says_when and now - began > INDEXING_SEC and _INDEXING not in self.told:
-                self.told.add(_INDEXING)
-                self._tell_now("started", "Codex indexes the sessions of its home, once")
-            self._wake.sleep(min(TICK_SEC, self._run.deadline - now))
-        self._sent = True
+            if self._announces_stdin and now - started_at > INDEXING_SEC and _INDEXING not in self.reported:
+                self.reported.add(_INDEXING)
+                self._report("started", "Codex is indexing its sessions, which it does once")
+            self._wake.wait(min(TICK_SEC, self._run.deadline - now))
+        self._prompt_sent = True
         self._process.send(prompt)
         return True
 
-    def _reads(self, began: float) -> bool:
-        """Whether Codex reads its prompt, has begun without one, or is of a build that may never say so."""
-        said = self._words.reads_stdin or self._events.thread_id is not None
-        return said or (not self._says_when and time.monotonic() - began > UNKNOWN_BUILD_SEC)
+    def _is_ready(self, elapsed_sec: float) -> bool:
+        """Whether Codex reads its prompt, has begun a thread without one, or is of a build that may print neither."""
+        if self._stderr.reads_stdin or self._events.thread_id is not None:
+            return True
+        return not self._announces_stdin and elapsed_sec > UNKNOWN_BUILD_SEC
 
-    def _read(self) -> RolloutFollower:
-        """What reads the rollout, and all that it needs: imported while Codex starts."""
-        from codex_imagegen.codex.run.follow import Candidates, RolloutFollower
-        from codex_imagegen.images import decode
-
-        decode.warm()
-        return RolloutFollower(
-            self._process,
-            self._events,
-            self._words,
-            self._attribution,
-            Candidates(full_turn=self._full_turn, known=self._known, before=self._before),
-            codex_home=self._home,
-            tell=self._tell,
-            ring=self._wake.ring,
-        )
-
-    def _follow(self, reading: RolloutFollower) -> bool:
-        """Look at every wake-up until a picture is there, or none will come, or Codex has gone; False: time is up."""
+    def _wait_for_picture(self, follower: RolloutFollower) -> bool:
+        """Poll until there is a picture, none can come, or Codex has ended; False where time runs out before that."""
         while True:
-            gone = self._process.exit_code is not None
-            reading.look()
-            if reading.over or gone or self._events.incomplete:
+            has_ended = self._process.exit_code is not None
+            follower.poll()
+            if follower.is_done or has_ended or self._events.missing_host:
                 return True
             if self._run.interrupt.signum is not None:
-                raise self._interrupted(reading)
-            left = self._run.deadline - time.monotonic()
-            if left <= 0:
+                raise self._interrupted(follower)
+            left_sec = self._run.deadline - time.monotonic()
+            if left_sec <= 0:
                 return False
-            self._wake.sleep(min(_tick(reading), left))
+            self._wake.wait(min(_tick(follower), left_sec))
 
-    def _made(self, reading: RolloutFollower, *, timed_out: bool) -> BackendResult:
+    def _result(self, follower: RolloutFollower, *, timed_out: bool) -> BackendResult:
+        """The picture as a result: from a record, the saved file, a second reading, or an unrecognized record."""
         from codex_imagegen.codex.sessions import fallback
         from codex_imagegen.results import BackendResult
 
         warnings: tuple[Warning_, ...] = ()
-        picture = reading.landing.chosen or reading.saved() or reading.anew()
+        picture = follower.candidates.best or follower.take_saved_file() or follower.reread()
         if picture is None:
-            picture, warnings = reading.stray(), (fallback.WARNING,)
+            picture, warnings = follower.find_unrecognized(), (fallback.WARNING,)
         if picture is None:
             from codex_imagegen.codex.run import failures
 
-            raise failures.explain(self._evidence(reading, timed_out=timed_out))
-        self._tell("received")
-        return BackendResult(picture, reading.thread_id, reading.evidence.codex_version, warnings)
+            raise failures.explain(self._evidence(follower, timed_out=timed_out))
+        self._report_once("received")
+        return BackendResult(picture, follower.thread_id, follower.evidence.codex_version, warnings)
 
-    def _interrupted(self, reading: RolloutFollower) -> Interrupted:
+    def _interrupted(self, follower: RolloutFollower) -> Interrupted:
+        """Stop Codex, and say what the interrupted run may have cost."""
         from codex_imagegen.codex.run import failures
 
         self._stop()
-        reading.look()  # as after a timeout: what was made and spent is known when nothing can be written any more
-        return self._run.interrupt.error(spent=failures.spent(self._evidence(reading, timed_out=False)))
+        follower.poll()  # as after a timeout: only a complete rollout says what was made and spent
+        return self._run.interrupt.error(spent=failures.has_spent(self._evidence(follower, timed_out=False)))
 
-    def _evidence(self, reading: RolloutFollower, *, timed_out: bool) -> failures.Evidence:
+    def _evidence(self, follower: RolloutFollower, *, timed_out: bool) -> failures.Evidence:
         from codex_imagegen.codex.install import login
         from codex_imagegen.codex.run import failures
-        from codex_imagegen.codex.sessions import disk_usage
+        from codex_imagegen.platform import disk
 
         return failures.Evidence(
             exit_code=self._process.exit_code,
             timed_out=timed_out,
             timeout_sec=self._run.deadline - self._run.started,
-            thread_id=reading.thread_id,
-            session_found=reading.found,
-            damaged=reading.landing.damaged,
+            thread_id=follower.thread_id,
+            session_found=follower.has_rollout,
+            damaged=follower.candidates.damaged,
             events=self._events,
-            stderr=self._words.text,
-            records=reading.evidence,
-            sent=self._sent,
-            indexing=_INDEXING in self.told and not self._sent,
-            free_bytes=disk_usage.free_bytes(self._home),
+            stderr=self._stderr.text,
+            records=follower.evidence,
+            prompt_sent=self._prompt_sent,
+            is_indexing=_INDEXING in self.reported and not self._prompt_sent,
+            free_bytes=disk.free_bytes(self._codex_home),
             login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
         )
 
-    def _stdout(self, chunk: bytes) -> None:
-        self._events.feed(chunk)
-        if self._events.incomplete and not self._events.turn_started and self._sent:
-            # here and now: its turn begins some 10 ms later, and costs two model calls
-            self._process.signal(SIGTERM)
+    def _stop(self) -> None:
+        """End Codex in the way that its state needs, and return when it has ended.
 
-    def _stderr(self, chunk: bytes) -> None:
-        self._words.feed(chunk)
+        Before it reads its prompt it may be indexing the sessions of its home, and holds a lease on that: killing it
+        then leaves every later Codex waiting for 30 s. So it gets no prompt and no signal, and ends by itself.
+        """
+        if not self._prompt_sent and self._process.exit_code is None:
+            self._process.detach()
+        else:
+            self._process.stop(STOP_SIGNALS if self._events.turn_started else EARLY_STOP_SIGNALS)
+
+    def _on_stdout(self, chunk: bytes) -> None:
+        self._events.feed(chunk)
+        if self._events.missing_host and not self._events.turn_started and self._prompt_sent:
+            # here and not at the next poll: its turn begins some 10 ms later, and costs two model calls
+            self._process.send_signal(SIGTERM)
+
+    def _on_stderr(self, chunk: bytes) -> None:
+        self._stderr.feed(chunk)
         if self._run.words is not None:
             self._run.words(chunk)
 
-    def _tell(self, stage: Stage) -> None:
-        if stage not in self.told:
-            self.told.add(stage)
-            self._tell_now(stage)
+    def _report_once(self, stage: Stage) -> None:
+        if stage not in self.reported:
+            self.reported.add(stage)
+            self._report(stage)
 
-    def _tell_now(self, stage: Stage, message: str | None = None) -> None:
-        thread_id = self._reading.thread_id if self._reading else self._events.thread_id
+    def _report(self, stage: Stage, message: str | None = None) -> None:
+        thread_id = self._follower.thread_id if self._follower else self._events.thread_id
         self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=thread_id, message=message))
 
 
-def _tick(reading: RolloutFollower) -> float:
-    """How long a change may stay unseen, in seconds."""
-    if not reading.follows:
+def _tick(follower: RolloutFollower) -> float:
+    """Seconds until the next poll, where no event wakes the run."""
+    if not follower.is_following:
         return TICK_SEC
-    return BLIND_TICK_SEC if reading.evidence.tool_called and not reading.is_told else FOLLOW_TICK_SEC
+    if follower.evidence.tool_called and not follower.gets_file_events:
+        return BLIND_TICK_SEC
+    return FOLLOW_TICK_SEC

@@ -1,59 +1,58 @@
-"""The bell that a run sleeps on: rung by a pump, a file watcher, a signal handler, or nobody until the tick.
+"""What wakes a run before its next tick: :class:`WakeEvent`, and :class:`FileWatcher`, which reports file changes.
 
-Wake-ups when the rollout grows: the only place that knows watchdog.
-
-A wake-up and never the truth: where the system gives none (inotify at its limit, network mounts, macOS) the tick of
-whoever sleeps finds what changed, in silence. On macOS watchdog is not asked at all: FSEvents tells of no append to a
-file that stays open, and two observers of one folder in one process fail (watchdog#919).
+Only this module uses watchdog. A file event is a hint and never the truth: where the system sends none (inotify at its
+limit, network mounts, macOS), the tick of the waiting run finds the change. On macOS watchdog is not used at all:
+FSEvents reports no append to a file that stays open, and two observers of one folder in one process fail
+(watchdog#919).
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+from codex_imagegen.platform import system
 
 if TYPE_CHECKING:
     import logging
 
 
 class WakeEvent:
-    """Rings are remembered and merged. A SimpleQueue, since its ``put`` may interrupt itself in a signal handler."""
+    """An event that output, file events and signals set, and that a run waits for; several sets wake it once.
+
+    It is a SimpleQueue, whose ``put`` may interrupt itself in a signal handler.
+    """
 
     def __init__(self) -> None:
-        self._rings: SimpleQueue[None] = SimpleQueue()
+        self._queue: SimpleQueue[None] = SimpleQueue()
 
-    def ring(self) -> None:
-        """Wake the sleeper, now or when it next sleeps."""
-        self._rings.put(None)
+    def set(self) -> None:
+        """End the current wait, or the next one."""
+        self._queue.put(None)
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep until somebody rings, or for so many seconds."""
+    def wait(self, seconds: float) -> None:
+        """Wait until the event is set, or for so many seconds, and clear it."""
         try:
-            self._rings.get(timeout=max(0.0, seconds))
+            self._queue.get(timeout=max(0.0, seconds))
             while True:
-                self._rings.get_nowait()
+                self._queue.get_nowait()
         except Empty:
             pass
 
 
 class FileWatcher:
-    """Rings ``wake`` whenever something in the folder changes, as far as the system tells. ``heard``: it has told."""
+    """Calls ``on_change`` for each change in a folder that the system reports. ``has_reported``: it has done so."""
 
-    def __init__(self, folder: str, wake: Callable[[], None]) -> None:
-        self.heard = False
-        self._wake = wake
+    def __init__(self, folder: str, on_change: Callable[[], None]) -> None:
+        self.has_reported = False
+        self._on_change = on_change
         self._observer: Any = None
-        if sys.platform != "darwin":
+        if system.has_file_events():
             with contextlib.suppress(Exception):
-                self._observer = _start(folder, self._hear)
-
-    def _hear(self) -> None:
-        self.heard = True
-        self._wake()
+                self._observer = _start(folder, self._report)
 
     def close(self) -> None:
         """Stop watching; never raises and never blocks for long."""
@@ -62,34 +61,38 @@ class FileWatcher:
             with contextlib.suppress(Exception):
                 observer.stop()
 
+    def _report(self) -> None:
+        self.has_reported = True
+        self._on_change()
 
-def _start(folder: str, wake: Callable[[], None]) -> Any:
+
+def _start(folder: str, on_change: Callable[[], None]) -> Any:
     import logging
 
     from watchdog.events import FileSystemEventHandler
     from watchdog.observers import Observer
 
-    class Bell(FileSystemEventHandler):
-        def dispatch(self, event: object) -> None:  # noqa: ARG002 - whatever it was: look
-            wake()
+    class AnyEvent(FileSystemEventHandler):
+        def dispatch(self, event: object) -> None:  # noqa: ARG002 - any event means: read the rollout
+            on_change()
 
-    # a library's own etiquette, which this one leaves out: nothing on stderr where the host has set up no logging
-    logging.getLogger("watchdog").addHandler(_nowhere())
+    # watchdog lacks the null handler of a library: without it, it logs to stderr where the host has set up no logging
+    logging.getLogger("watchdog").addHandler(_null_handler())
     logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_race)
     observer = Observer()
     observer.daemon = True
-    observer.schedule(Bell(), folder, recursive=False)
+    observer.schedule(AnyEvent(), folder, recursive=False)
     observer.start()
     return observer
 
 
 @functools.cache
-def _nowhere() -> logging.Handler:
+def _null_handler() -> logging.Handler:
     import logging
 
     return logging.NullHandler()
 
 
 def _is_no_race(record: logging.LogRecord) -> bool:
-    """Whether a message is another than the one that watchdog logs at times when a watch is closed (6.0.0)."""
+    """Whether a message is not the one that watchdog sometimes logs when a watch is closed (6.0.0)."""
     return "called when the thread is inactive" not in str(record.msg)

@@ -1,51 +1,49 @@
-"""The private folders of one run: an empty one to work in, which proves whose rollout it is, and one for references.
+"""The private folders of one run: an empty working folder, which identifies its rollout, and a folder of references.
 
-While a run goes on, its working folder is locked, and the lock is Codex's too: where we were killed, it tells whether
-the Codex that we left behind is still there.
+The working folder is locked during a run, and Codex shares the lock: after this program was killed, the lock shows
+whether the Codex that it started still runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import OutUnwritable
-from codex_imagegen.files import atomic
+from codex_imagegen.files.locks import is_locked
 from codex_imagegen.images.references import Reference
+from codex_imagegen.platform import locks, opening
 from codex_imagegen.request import SUFFIXES
 
 PREFIX = "codex-imagegen-run-"
-_NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}")
-_SHELF = "codex-imagegen-ref-"
-_COPY = re.compile(r"\d{1,2}\.(?:png|jpg|webp)")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME = re.escape(PREFIX) + r"[0-9a-f]{16}"
+_REFERENCES_PREFIX = "codex-imagegen-ref-"
+_COPY = r"\d{1,2}\.(?:png|jpg|webp)"
 _FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - each run makes a private folder of a random name there
 _UNSAFE = frozenset(',"<>\\&')
-"""``-i`` splits at commas; the model is shown ``<image … path="…">``, and repeats the path in JSON."""
+"""``-i`` splits at commas; the model sees ``<image … path="…">``, and repeats the path in JSON."""
 
 _MAX_PATH = 1000
-"""Characters of a path that the model has to repeat without a slip."""
+"""Characters of a path that the model has to repeat without an error."""
 
 
 def choose() -> str:
-    """The path of a working folder that nobody else has; it is not made yet."""
+    """The path of a new working folder; it is not made yet."""
     return os.path.join(_temporary(), PREFIX + os.urandom(8).hex())
 
 
 def is_ours(path: str) -> bool:
-    """Whether a path is that of a working folder as :func:`choose` names it, there or not."""
-    return os.path.isabs(path) and _NAME.fullmatch(os.path.basename(path)) is not None
+    """Whether a path, there or not, is one that :func:`choose` gives back."""
+    return os.path.isabs(path) and re.fullmatch(_NAME, os.path.basename(path)) is not None
 
 
 def places(folder: str) -> list[str]:
-    """Where a working folder may lie: as it is named, and in our own temporary folders.
+    """The paths at which a working folder may lie: its own, and its name in the temporary folders.
 
-    Its name is nobody else's; the way to it may be spelled otherwise (in a container, through a bind mount).
+    No other folder has its name, but its path may differ (in a container, through a bind mount).
     """
     name = os.path.basename(folder)
     return list(dict.fromkeys([folder, *(os.path.join(path, name) for path in (_temporary(), *_FALLBACKS))]))
@@ -53,10 +51,10 @@ def places(folder: str) -> list[str]:
 
 @contextlib.contextmanager
 def workspace(references: Sequence[Reference] = (), folder: str | None = None) -> Iterator[tuple[str, list[str]]]:
-    """A context of (empty working folder, private copies of the references); both are gone when it ends.
+    """A context of (empty working folder, private copies of the references); both are removed when it ends.
 
-    ``folder`` is one that was chosen before. The copies have short names, and lie beside the working folder, not in it.
-    Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex could not take its path.
+    ``folder`` comes from :func:`choose`. The copies have short names, and lie beside the working folder, not in it.
+    Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
     """
     folder = folder or choose()
     _check(folder, with_copies=bool(references))
@@ -64,12 +62,12 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
     try:
         try:
             _make(folder, made)
-            shelf = _make(_shelf(folder), made) if references else ""
-            copies = [_copy(shelf, index, reference) for index, reference in enumerate(references, 1)]
+            copies_folder = _make(_references_folder(folder), made) if references else ""
+            copies = [_copy(copies_folder, index, reference) for index, reference in enumerate(references, 1)]
         except OSError as error:
             raise OutUnwritable(
                 f"the temporary folder {_temporary()!r} takes no files: {error.strerror}",
-                hint="make room there, or set TMPDIR to another folder",
+                hint="free disk space there, or set TMPDIR to another folder",
                 errno=error.errno,
             ) from error
         yield folder, copies
@@ -80,86 +78,72 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
 
 @contextlib.contextmanager
 def held(folder: str) -> Iterator[tuple[int, ...]]:
-    """A context of the descriptor to be handed on to Codex, by which the folder stays locked until both of us are gone.
+    """A context of the descriptor that Codex inherits: the folder stays locked until this program and Codex have ended.
 
-    Empty where the file system knows no locks.
+    Empty where the file system has no locks.
     """
     with contextlib.ExitStack() as stack:
         descriptors: tuple[int, ...] = ()
         with contextlib.suppress(OSError):
-            descriptor = atomic.beyond_streams(os.open(folder, _FOLDER))
+            descriptor = opening.beyond_streams(opening.open_folder(folder))
             stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.lock(descriptor)
             descriptors = (descriptor,)
         yield descriptors
 
 
 def is_held(folder: str) -> bool:
-    """Whether a run, or the Codex that one left behind, may still work in this folder."""
+    """Whether a run, or a Codex that a killed run left, may still work in this folder."""
     return held_by_somebody(folder) is not False
 
 
 def held_by_somebody(folder: str) -> bool | None:
-    """The same, with None where nobody can know.
-
-    A file system may know no locks, or none on a folder, which can only be opened to read (NFS: EBADF); and we may have
-    no descriptor left to ask with. Only a folder that is gone, or whose lock we got, is free.
-    """
-    try:
-        descriptor = os.open(folder, _FOLDER)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False
-    except OSError as error:
-        return False if error.errno == errno.ELOOP else None  # a link is none of our folders
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return False
+    """The same, with None where nobody can know."""
+    return is_locked(folder, folder=True)
 
 
 def sweep(folder: str) -> None:
-    """Remove the folders of a run that was killed, once nobody works there.
+    """Remove the folders of a run that was killed, if nobody works there.
 
-    ``folder`` is what a journal says, and anybody can write a journal. So nothing is removed but what :func:`workspace`
-    makes, where it makes it now: an empty folder of its name, directly in the temporary folder and our own, and beside
-    it the copies of references by their names. What else lies there stays, and keeps its folder.
+    ``folder`` comes from a journal, and anybody can write a journal. So only what :func:`workspace` makes is removed,
+    and only where it makes it: an empty folder with such a name, directly in the temporary folder and owned by the
+    user, and beside it the copies of references by their names. Other files stay, and so does their folder.
     """
-    if not is_ours(folder) or os.path.dirname(folder) != _temporary() or not _is_own(folder) or is_held(folder):
+    if not is_ours(folder) or os.path.dirname(folder) != _temporary() or not _is_abandoned(folder):
         return
-    shelf = _shelf(folder)
-    if _is_own(shelf):
-        _clear(shelf)
+    references = _references_folder(folder)
+    if _is_own(references):
+        _remove_copies(references)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
 
 
+def _is_abandoned(folder: str) -> bool:
+    return _is_own(folder) and is_locked(folder, folder=True) is False
+
+
 def _is_own(path: str) -> bool:
-    """Whether it is a folder, no link to one, and the user's own."""
+    """Whether this is a folder of the user, and not a link to one."""
     try:
         status = os.lstat(path)
     except (OSError, ValueError):
         return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return stat.S_ISDIR(status.st_mode) and opening.is_own(status)
 
 
-def _clear(shelf: str) -> None:
+def _remove_copies(folder: str) -> None:
     """Remove the copies of references, and their folder if nothing else is in it."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(shelf):
-            if _COPY.fullmatch(name):
-                os.unlink(os.path.join(shelf, name))
-        os.rmdir(shelf)
+        for name in os.listdir(folder):
+            if re.fullmatch(_COPY, name):
+                os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
 
 
 def _temporary() -> str:
-    """The folder for temporary files; another one where Codex could not take its path, and there is a better one.
+    """The folder for temporary files, or another one where Codex can't take its path and a safe one exists.
 
-    ``tempfile`` would look at more places, and costs 6 ms to import.
+    ``tempfile`` tries more places, and costs 6 ms to import.
     """
     given = os.path.realpath(next((d for n in ("TMPDIR", "TEMP", "TMP") if (d := os.environ.get(n))), _FALLBACKS[0]))
     if _is_safe(given):
@@ -169,12 +153,12 @@ def _temporary() -> str:
 
 
 def _is_safe(path: str) -> bool:
-    """Whether Codex and its model can take files below this path: bytes that are no UTF-8 are not printable either."""
+    """Whether Codex and its model can take files below this path. Bytes that are not UTF-8 are not printable either."""
     return path.isprintable() and not _UNSAFE & set(path) and len(path) <= _MAX_PATH
 
 
 def _is_shared(path: str) -> bool:
-    """Whether a private folder can be made here that nobody else can move away."""
+    """Whether a private folder can be made here that no other user can move away."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -185,8 +169,8 @@ def _is_shared(path: str) -> bool:
 def _check(folder: str, *, with_copies: bool) -> None:
     """Raise :class:`OutUnwritable` for a path with which Codex would draw without the references, or lose its picture.
 
-    A working folder alone may have a comma or a quote in its path: Codex refuses what is not UTF-8, or (0.111.0) spends
-    a turn and leaves no session.
+    Without references the path may have a comma or a quote. One that is not UTF-8 is refused by Codex, or (0.111.0)
+    costs a turn that leaves no session.
     """
     parent = os.path.dirname(folder)
     if not (_is_safe(parent) if with_copies else parent.isprintable()):
@@ -196,9 +180,9 @@ def _check(folder: str, *, with_copies: bool) -> None:
         )
 
 
-def _shelf(folder: str) -> str:
+def _references_folder(folder: str) -> str:
     parent, name = os.path.split(folder)
-    return os.path.join(parent, name.replace(PREFIX, _SHELF))
+    return os.path.join(parent, name.replace(PREFIX, _REFERENCES_PREFIX))
 
 
 def _make(path: str, made: list[str]) -> str:
@@ -207,8 +191,8 @@ def _make(path: str, made: list[str]) -> str:
     return path
 
 
-def _copy(shelf: str, index: int, reference: Reference) -> str:
-    path = os.path.join(shelf, f"{index}{SUFFIXES[reference.format]}")
+def _copy(folder: str, index: int, reference: Reference) -> str:
+    path = os.path.join(folder, f"{index}{SUFFIXES[reference.format]}")
     with open(path, "xb") as file:
         file.write(reference.data)
     return path

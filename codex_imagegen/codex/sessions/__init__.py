@@ -1,1 +1,1 @@
-"""What Codex keeps of its sessions: folders, rollouts, their records, and the pictures in them."""
+"""The sessions that Codex stores: folders, rollouts, records, and the pictures in them."""

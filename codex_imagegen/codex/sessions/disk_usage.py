@@ -1,4 +1,4 @@
-"""How much room a Codex home takes: sizes are asked of the file system, no file is opened."""
+"""Measures the disk usage of a Codex home from the file system's sizes; no file is opened."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _MAX_DEPTH = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Files and their bytes. ``whole`` is False where the time was up before everything was counted."""
+class DiskUsage:
+    """Files and their bytes. ``is_complete`` is False where the time limit ended the count."""
 
     rollouts: int
     rollout_bytes: int
     pictures: int
     picture_bytes: int
-    whole: bool
+    is_complete: bool
 
 
-def count(codex_home: str, seconds: float) -> Usage:
-    """Count for about so many seconds at most; links are not followed, and what can't be listed is left out."""
+def count(codex_home: str, seconds: float) -> DiskUsage:
+    """Count for about ``seconds`` at most. Links are not followed, and folders that can't be listed are left out."""
     deadline = time.monotonic() + seconds
     counts = []
     for names in (_PICTURES, _ROLLOUTS):
@@ -37,18 +37,18 @@ def count(codex_home: str, seconds: float) -> Usage:
                 files, size = files + 1, size + length
         counts.append((files, size))
     (pictures, picture_bytes), (rollouts, rollout_bytes) = counts
-    return Usage(rollouts, rollout_bytes, pictures, picture_bytes, time.monotonic() <= deadline)
+    return DiskUsage(rollouts, rollout_bytes, pictures, picture_bytes, time.monotonic() <= deadline)
 
 
 def pictures_since(codex_home: str, since: float, seconds: float) -> int:
-    """How many pictures Codex saved from a Unix time of the last days on, counted for so many seconds at most.
+    """Count the pictures that Codex saved since a Unix time of the last days, for ``seconds`` at most.
 
-    Only threads that began in those days, and their neighbours, are looked at, however long the history is. Builds
-    that save no files (before 0.117, and 0.140 to 0.141) are not counted.
+    Only threads of those days and of the days beside them are read, however long the history is. Builds that save no
+    files (before 0.117, and 0.140 to 0.141) are not counted.
     """
     deadline, count = time.monotonic() + seconds, 0
     for folder in dict.fromkeys((*layout.folders(codex_home), *layout.folders(codex_home, since))):
-        for thread in layout.threads(folder):
+        for thread in layout.list_thread_ids(folder):
             if time.monotonic() > deadline:
                 return count
             files = fallback.saved_files(layout.pictures_folder(codex_home, thread))
@@ -56,21 +56,8 @@ def pictures_since(codex_home: str, since: float, seconds: float) -> int:
     return count
 
 
-def free_bytes(folder: str) -> int | None:
-    """Bytes that we may still write to the file system of a folder, or of where it would be made; None: not told."""
-    while not os.path.exists(folder) and folder != os.path.dirname(folder):
-        folder = os.path.dirname(folder)
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return None
-    if status.f_files and not status.f_favail:  # bytes are left, and no file can be made with them
-        return 0
-    return status.f_bavail * status.f_frsize
-
-
 def _sizes(folder: str, depth: int, deadline: float) -> Iterator[int]:
-    """The size of every file below a folder, until the deadline."""
+    """Yield the size of every file below a folder, until the deadline."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -85,6 +72,6 @@ def _sizes(folder: str, depth: int, deadline: float) -> Iterator[int]:
 
 
 def _size(entry: os.DirEntry[str]) -> Iterator[int]:
-    """A file's size, unless it has gone meanwhile."""
+    """Yield a file's size, unless the file is gone."""
     with contextlib.suppress(OSError):
         yield entry.stat(follow_symlinks=False).st_size

@@ -1,4 +1,4 @@
-"""What is tried when no record of a known shape held a picture: the file that Codex saved, and then any stray blob."""
+"""Finds a picture where no record of a known shape held one: in Codex's saved files, then in records of any shape."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.codex.sessions.tail import Tail
+from codex_imagegen.files.reading import open_regular
+from codex_imagegen.images import base64_images
 from codex_imagegen.results import Warning_
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
-"""A larger file is no picture of an image model, and is left alone."""
+"""A larger file is no picture of an image model, and is not read."""
 
 WARNING = Warning_(
     "unknown-record",
-    "the picture stood in a record of a shape that this version does not know; look at it before you use it",
+    "the picture was in a record of a kind that this version does not know; look at it before you use it",
 )
+
+_HINTS = (b'_call"', *base64_images.MAGICS)
+_INPUT_ROLES = ("user", "developer", "system")
+_INPUT_TYPES = ("user_message", "UserMessage", "view_image_tool_call", "ImageView")
 
 
 def saved_files(folder: str) -> list[tuple[str, os.stat_result]]:
@@ -34,7 +41,7 @@ def saved_files(folder: str) -> list[tuple[str, os.stat_result]]:
 
 
 def saved(folder: str, wants: Callable[[str, os.stat_result], bool] | None = None) -> Iterator[bytes]:
-    """The bytes of each of these files, or of those that are wanted."""
+    """Yield the bytes of each of these files, or of those that ``wants`` selects."""
     for path, status in saved_files(folder):
         data = read(path) if wants is None or wants(path, status) else None
         if data:
@@ -42,26 +49,83 @@ def saved(folder: str, wants: Callable[[str, os.stat_result], bool] | None = Non
 
 
 def unrecognized_images(path: str, offset: int) -> Iterator[bytes]:
-    """Every stray picture of a rollout from an offset on (see :class:`rollout.UnrecognizedImages`)."""
-    reader = rollout.UnrecognizedImages()
+    """Yield the pictures in records of unknown shapes, from an offset on (see :class:`UnrecognizedImages`)."""
+    reader = UnrecognizedImages()
     for line in lines(path, offset):
         reader.read(line)
     yield from reader.pictures
 
 
 def lines(path: str, offset: int) -> Iterator[bytes]:
-    """The lines of a rollout from an offset on, and what follows the last line feed; none where it can't be read."""
+    """Yield a rollout's lines from an offset on, with the incomplete last one; nothing where it can't be read."""
     with contextlib.suppress(OSError), contextlib.closing(Tail(path, offset)) as tail:
         yield from tail.lines()
-        if tail.rest:
-            yield tail.rest
+        if tail.partial_line:
+            yield tail.partial_line
 
 
 def read(path: str) -> bytes | None:
     """The bytes of one of these files, or None where it can't be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        with open_regular(path, follow=False) as file:
             return file.read(MAX_FILE_BYTES)
     except OSError:
         return None
+
+
+class UnrecognizedImages:
+    """Collects every picture in records of any shape, except pictures that the model was shown.
+
+    Left out are messages to the model, also where a compacted history repeats them; what ``view_image`` read; and the
+    output of a call that is not on record.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str | None, bytes]] = []
+        self._calls: dict[str, bool] = {}
+
+    @property
+    def pictures(self) -> list[bytes]:
+        """The pictures in the lines read so far. Read the whole rollout first: a call may be recorded later."""
+        return [data for call_id, data in self._found if call_id is None or self._calls.get(call_id)]
+
+    def read(self, line: bytes) -> None:
+        """Read one record."""
+        if not any(hint in line for hint in _HINTS):
+            return
+        record, found = rollout.parse(line)
+        payload = record.get("payload")
+        if isinstance(payload, dict):
+            self._read_call(payload)
+        for call_id, value in _strings(record):
+            blob = base64_images.lifted(value, found)
+            data = base64_images.decode(blob) if blob else None
+            if data is not None:
+                self._found.append((call_id, data))
+
+    def _read_call(self, payload: dict[str, Any]) -> None:
+        """Remember a call, and whether its output may be a picture that was made."""
+        script, call_id = payload.get("input"), payload.get("call_id")
+        if payload.get("type") in rollout.CALLS and isinstance(call_id, str) and len(self._calls) < rollout.MAX_CALLS:
+            views = payload.get("name") == "view_image" or (isinstance(script, str) and "view_image" in script)
+            self._calls[call_id] = self._calls.get(call_id, True) and not views
+
+
+def _strings(record: dict[str, Any]) -> Iterator[tuple[str | None, str]]:
+    """Yield each string of a record with the id of the call that returned it, except what the model was shown."""
+    stack: list[tuple[str | None, object]] = [(None, record)]
+    while stack:
+        call_id, value = stack.pop()
+        if isinstance(value, str):
+            yield call_id, value
+        elif isinstance(value, list):
+            stack += [(call_id, inner) for inner in value]
+        elif isinstance(value, dict) and not _is_input(value):
+            if value.get("type") in rollout.OUTPUTS:
+                call_id = str(value.get("call_id"))
+            stack += [(call_id, inner) for inner in value.values()]
+
+
+def _is_input(part: dict[str, Any]) -> bool:
+    """Whether a part of a record holds what the model was shown, not what it made."""
+    return part.get("role") in _INPUT_ROLES or part.get("type") in _INPUT_TYPES

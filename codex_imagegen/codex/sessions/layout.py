@@ -1,7 +1,7 @@
-"""The sessions folder of a Codex home: what was there before, what is there now, and whose rollout is ours.
+"""The layout of a Codex home: day folders, names of rollouts, and their first records.
 
-Only the folders of today and of the days beside it are ever listed (midnight, time zones), however long the user's
-history is. Of a rollout that turns out to be another run's, only the first record is read.
+A run only lists the folders of today and of the days beside it (midnight, time zones), however long the user's history
+is. Of another run's rollout, it only reads the first record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from codex_imagegen.errors import UsageError
 from codex_imagegen.values import as_object, as_text, parse_object
 
 MAX_FIRST_RECORD = 4 * 1024 * 1024
-"""Bytes of a first record that are read at most; the largest seen has 23 KB (0.169.0)."""
+"""Bytes of a first record at most; the largest seen has 23 KB (0.169.0)."""
 
 THREAD_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _PREFIX, _SUFFIX = "rollout-", ".jsonl"
@@ -24,10 +24,10 @@ _PREFIX, _SUFFIX = "rollout-", ".jsonl"
 
 @dataclass(frozen=True, slots=True)
 class SessionMeta:
-    """What a rollout's first record says: whose it is, where that run worked, and which Codex wrote it.
+    """A rollout's first record: the thread, its working folder, and the version of Codex that wrote it.
 
-    ``source`` is the kind of Codex that began it: ``exec``, ``cli``, ``vscode``; None where it is of another shape.
-    ``forked_from`` is the thread whose history it goes on from.
+    ``source`` is the kind of Codex that started it: ``exec``, ``cli``, ``vscode``; None where it has another shape.
+    ``forked_from`` is the thread of which this one is a fork.
     """
 
     thread_id: str
@@ -38,26 +38,26 @@ class SessionMeta:
 
 
 def codex_home(environment: Mapping[str, str]) -> str:
-    """The Codex home as an absolute path without symlinks (a watcher on a symlink sees nothing)."""
+    """The Codex home as an absolute path without symlinks (a file watcher on a symlink reports nothing)."""
     return os.path.realpath(environment.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex"))
 
 
 def environment_with(codex_home: str | None, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment of a run in another Codex home than the environment's own, where one is given."""
+    """The environment with another Codex home, where one is given."""
     return environment if codex_home is None else {**environment, "CODEX_HOME": codex_home}
 
 
 def check_home(codex_home: str | None) -> None:
-    """Raise :class:`UsageError` where a caller names a Codex home that is no folder."""
+    """Raise :class:`UsageError` for a Codex home that is not a folder."""
     if codex_home is not None and not os.path.isdir(codex_home):
-        hint = "name a folder that is there, in which Codex is logged in"
+        hint = "name an existing folder in which Codex is logged in"
         raise UsageError(f"the Codex home {codex_home!r} is no folder", hint=hint)
 
 
 def folders(codex_home: str, now: float | None = None) -> list[str]:
-    """The day folders that a run of now may write to, there or not: today's first, then its neighbours'."""
+    """The day folders that a run at this time may write to, existing or not: today's, yesterday's, tomorrow's."""
     today = time.localtime(now)
-    # counted from noon: a day of summer time's beginning has 23 hours
+    # counted from noon, because the first day of summer time has 23 hours
     noons = [(today.tm_year, today.tm_mon, today.tm_mday + offset, 12, 0, 0, 0, 0, -1) for offset in (0, -1, 1)]
     days = [time.localtime(time.mktime(noon)) for noon in noons]
     return [os.path.join(codex_home, "sessions", time.strftime("%Y/%m/%d", day)) for day in days]
@@ -69,7 +69,7 @@ def snapshot(day_folders: Iterable[str]) -> dict[str, int]:
 
 
 def grown(day_folders: Iterable[str], before: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Path and old size of each rollout that is new or has grown since the snapshot."""
+    """Yield path and old size of each rollout that is new or has grown since the snapshot."""
     for folder in day_folders:
         for path, size in _rollouts(folder):
             if size > before.get(path, 0):
@@ -77,7 +77,7 @@ def grown(day_folders: Iterable[str], before: Mapping[str, int]) -> Iterator[tup
 
 
 def named(day_folders: Iterable[str], thread_id: str) -> str | None:
-    """The rollout whose name ends in this thread id."""
+    """Find the rollout whose name ends with this thread id."""
     ending = f"-{thread_id}{_SUFFIX}"
     for folder in day_folders:
         for name in _names(folder):
@@ -86,8 +86,8 @@ def named(day_folders: Iterable[str], thread_id: str) -> str | None:
     return None
 
 
-def threads(folder: str) -> Iterator[str]:
-    """The threads whose rollouts lie in a folder, by their names."""
+def list_thread_ids(folder: str) -> Iterator[str]:
+    """Yield the thread ids in the names of a folder's rollouts."""
     for name in _names(folder):
         thread = name.removeprefix(_PREFIX).partition(_SUFFIX)[0][-36:]
         if name.startswith(_PREFIX) and THREAD_ID.match(thread):
@@ -95,12 +95,12 @@ def threads(folder: str) -> Iterator[str]:
 
 
 def read_meta(path: str) -> SessionMeta | None:
-    """What the first record says, or None while it is not there whole, or where it is no ``session_meta``."""
+    """Read a rollout's first record; None while it is incomplete, or where it is no ``session_meta``."""
     return parse_meta(first_line(path))
 
 
 def first_line(path: str) -> bytes:
-    """The first record as it stands there; empty where the file can't be read."""
+    """Read the bytes of the first record; empty where the file can't be read."""
     try:
         with open(path, "rb") as file:
             return file.readline(MAX_FIRST_RECORD)
@@ -109,27 +109,27 @@ def first_line(path: str) -> bytes:
 
 
 def parse_meta(line: bytes) -> SessionMeta | None:
-    """The owner that a first line states."""
+    """Parse a first line; None where it is incomplete, or no ``session_meta``."""
     if not line.endswith(b"\n"):
         return None
     record = parse_object(line) or {}
     payload = as_object(record.get("payload") if record.get("type") == "session_meta" else None)
     thread = as_text(payload.get("id"))
     if thread is None or not THREAD_ID.match(thread):
-        return None  # it becomes part of a path: no id, no owner
+        return None  # the id becomes part of a path
     return SessionMeta(
         thread, *(as_text(payload.get(key)) for key in ("cwd", "cli_version", "source", "forked_from_id"))
     )
 
 
 def created_at(thread_id: str) -> float | None:
-    """When a thread began, in Unix seconds: Codex's ids are UUIDs of version 7, which begin with the milliseconds."""
+    """When a thread was created, in Unix seconds: Codex's ids are UUIDs of version 7, which begin with the time."""
     digits = thread_id.replace("-", "")
     return int(digits[:12], 16) / 1000 if digits[12:13] == "7" else None
 
 
 def pictures_folder(codex_home: str, thread_id: str) -> str:
-    """Where Codex (from 0.117.0) keeps the pictures of a thread; ``thread_id`` must have passed :data:`THREAD_ID`."""
+    """Where Codex (from 0.117.0) saves a thread's pictures; ``thread_id`` must match :data:`THREAD_ID`."""
     return os.path.join(codex_home, "generated_images", thread_id)
 
 

@@ -12,7 +12,7 @@ import pytest
 from codex_imagegen.codex.appserver import account, client
 from codex_imagegen.codex.appserver.account import Account, Limit
 from codex_imagegen.errors import CodexMissing
-from tests.doctor.examined import HANGING
+from tests.doctor.runs import HANGING
 from tests.support import account as back_end
 from tests.support import builds
 from tests.support.history import new_thread_id
@@ -30,12 +30,12 @@ while read -r line; do
 done
 """
 WINDOW = {"usedPercent": 10, "windowDurationMins": 300, "resetsAt": 1_795_300_000}
-TOLD = {"rateLimits": {"limitId": "codex", "primary": WINDOW, "planType": "plus"}}
+LIMITS = {"rateLimits": {"limitId": "codex", "primary": WINDOW, "planType": "plus"}}
 
 
 @pytest.fixture
 def script(tmp_path):
-    """Makes an executable of some text."""
+    """Make an executable of this text."""
 
     def make(text):
         path = tmp_path / "codex"
@@ -48,16 +48,16 @@ def script(tmp_path):
 
 @pytest.fixture
 def serve(script):
-    """Reads the account of a server whose answers to the two questions are given."""
+    """Read the account from a server that gives these two answers."""
 
     def read(who, limits):
         rest = [shlex.quote(json.dumps({"id": 0, **answer}).removeprefix('{"id": 0')) for answer in (who, limits)]
-        return ask(script(SERVER.replace("ACCOUNT", rest[0]).replace("LIMITS", rest[1])))
+        return read_account(script(SERVER.replace("ACCOUNT", rest[0]).replace("LIMITS", rest[1])))
 
     return read
 
 
-def ask(codex, seconds=SECONDS, environment=None):
+def read_account(codex, seconds=SECONDS, environment=None):
     return account.read(codex, environment or {"PATH": os.environ["PATH"]}, seconds)
 
 
@@ -77,9 +77,9 @@ EVERY = [
 def test_account_of_every_build_has_plan_and_limits_without_a_model_call(lab, version):
     world = lab(version, script=back_end.Account(plan="pro", used=(100, 30)))
     world.write_home(plan="pro")
-    told = ask(str(builds.codex(version)), environment=world.environment)
+    found = read_account(str(builds.codex(version)), environment=world.environment)
     resets = world.standin.script.resets_at
-    assert told == Account("pro", (Limit("codex", 100, 300, resets), Limit("codex", 30, 10_080, resets)))
+    assert found == Account("pro", (Limit("codex", 100, 300, resets), Limit("codex", 30, 10_080, resets)))
     paths = {call.path.split("?")[0] for call in world.standin.calls}
     known = {"/backend-api/wham/usage", "/backend-api/wham/accounts/check"}
     assert paths - known <= {"/backend-api/wham/rate-limit-reset-credits", "/v1/models"}
@@ -91,41 +91,41 @@ def test_account_of_every_build_has_plan_and_limits_without_a_model_call(lab, ve
 @pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
 def test_account_without_limits_has_the_plan(lab, version):
     world = lab(version)  # 404 for everything
-    told = ask(str(builds.codex(version)), environment=world.environment)
-    assert told.limits is None
-    assert told.why.startswith("Codex said: ")
-    assert told.plan == ("plus" if version == builds.OLDEST else None)
+    found = read_account(str(builds.codex(version)), environment=world.environment)
+    assert found.limits is None
+    assert found.error.startswith("Codex said: ")
+    assert found.plan == ("plus" if version == builds.OLDEST else None)
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", EVERY)
 def test_account_makes_no_database_in_the_users_home(lab, version):
-    """One that is ended while it is being made keeps every later Codex waiting."""
+    """A database that is left incomplete keeps every later Codex waiting."""
     world = lab(version, script=back_end.Account(), fresh=True)
     folder = world.home / "sessions" / "2026" / "01" / "01"
     folder.mkdir(parents=True)
     for _ in range(500):
         (folder / f"rollout-2026-01-01T00-00-00-{new_thread_id()}.jsonl").write_text("{}\n")
-    assert ask(str(builds.codex(version)), environment=world.environment).plan == "plus"
+    assert read_account(str(builds.codex(version)), environment=world.environment).plan == "plus"
     assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
 
 
 def test_account_with_an_unwritable_temporary_folder_says_why(script, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
-    assert "the temporary folder" in ask(script("#!/bin/sh\n")).why
+    assert "the temporary folder" in read_account(script("#!/bin/sh\n")).error
 
 
-# Servers that never were
+# Servers that are not Codex
 
 
 def test_account_with_a_plan_alone_has_no_limits(serve):
-    told = serve(who(planType="plus"), {"error": {"code": -1, "message": "no limits today"}})
-    assert told == Account("plus", None, "Codex said: no limits today")
+    found = serve(who(planType="plus"), {"error": {"code": -1, "message": "no limits today"}})
+    assert found == Account("plus", None, "Codex said: no limits today")
 
 
 def test_account_takes_the_plan_from_the_limits(serve):
-    told = serve({"error": {"message": "workspace routing discovery failed"}}, {"result": TOLD})
-    assert told == Account("plus", (Limit("codex", 10, 300, 1_795_300_000),))
+    found = serve({"error": {"message": "workspace routing discovery failed"}}, {"result": LIMITS})
+    assert found == Account("plus", (Limit("codex", 10, 300, 1_795_300_000),))
 
 
 @pytest.mark.parametrize(
@@ -150,14 +150,14 @@ def test_account_of_a_wrong_shape_has_no_plan(serve, odd):
     ],
 )  # fmt: skip
 def test_account_with_limits_of_a_wrong_shape_has_none(serve, odd):
-    told = serve(who(planType="plus"), {"result": odd})
-    assert (told.plan, told.limits, told.why) == ("plus", None, "Codex told no limits")
+    found = serve(who(planType="plus"), {"result": odd})
+    assert (found.plan, found.limits, found.error) == ("plus", None, "Codex reports no limits")
 
 
 @pytest.mark.parametrize("odd", [{"windowDurationMins": "x", "resetsAt": 1e99}, {"windowDurationMins": 0}])
 def test_account_leaves_out_wrong_values_of_a_window(serve, odd):
-    told = serve(who(), {"result": {"rateLimits": {"primary": {"usedPercent": 3, **odd}}}})
-    assert told.limits == (Limit("codex", 3.0),)
+    found = serve(who(), {"result": {"rateLimits": {"primary": {"usedPercent": 3, **odd}}}})
+    assert found.limits == (Limit("codex", 3.0),)
 
 
 def test_account_bounds_and_cleans_names_of_limits(serve):
@@ -174,28 +174,28 @@ def test_account_bounds_and_cleans_names_of_limits(serve):
      "echo '{\"id\": 0, \"method\": \"elicit\"}'"],
 )  # fmt: skip
 def test_account_of_a_server_that_prints_rubbish_says_it_ended(script, lines):
-    told = ask(script(f"#!/bin/sh\n{lines}\n"))
-    assert told == Account(why="Codex's own server has ended")
+    found = read_account(script(f"#!/bin/sh\n{lines}\n"))
+    assert found == Account(error="Codex's app server has ended")
 
 
 def test_account_of_a_deeply_nested_answer_has_no_limits(script):
     nested = json.dumps({"id": 0, "result": "@"}).replace('"@"', "[" * 100_000)
-    told = ask(script(f"#!/bin/sh\ncat <<'END'\n{nested}\nEND\n"))
-    assert told.limits is None
+    found = read_account(script(f"#!/bin/sh\ncat <<'END'\n{nested}\nEND\n"))
+    assert found.limits is None
 
 
 @pytest.mark.parametrize("line", ["yes", "yes | tr -d '\\n'"])
 def test_account_of_an_endless_answer_is_cut_off(script, line, monkeypatch):
     assert client.MAX_ANSWER_BYTES == 4 * 1024 * 1024
     monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 100_000)
-    assert ask(script(f"#!/bin/sh\n{line}\n")).why == "Codex's own server says far more than was asked"
+    assert read_account(script(f"#!/bin/sh\n{line}\n")).error == "Codex's app server writes far more than an answer"
 
 
 def test_account_of_a_silent_server_ends_it_at_the_timeout(script):
     codex = script("\n".join(["#!/bin/sh", 'echo $$ > "$PIDS"', *HANGING, ""]))
     pids = os.path.join(os.path.dirname(codex), "pids")
-    told = ask(codex, 0.5, {"PATH": os.environ["PATH"], "PIDS": pids})
-    assert told.why == "Codex's own server does not answer"
+    found = read_account(codex, 0.5, {"PATH": os.environ["PATH"], "PIDS": pids})
+    assert found.error == "Codex's app server does not answer"
     with open(pids) as file, pytest.raises(ProcessLookupError):
         await_gone(int(file.read()))
 
@@ -208,10 +208,10 @@ def await_gone(group):
 
 def test_account_of_a_missing_codex_raises(tmp_path):
     with pytest.raises(CodexMissing):
-        ask(str(tmp_path / "codex"))
+        read_account(str(tmp_path / "codex"))
 
 
 def test_account_hides_passwords_in_quoted_words(serve):
     words = "failed to fetch: error for url (https://" + "x" * 70 + ":hunter2hunter2@host/x)"
     for refused in ({"error": {"message": words}}, {"error": {"message": words.replace("https://", "")}}):
-        assert "hunter2" not in str(serve(refused, refused).why)
+        assert "hunter2" not in str(serve(refused, refused).error)

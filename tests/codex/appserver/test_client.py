@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from codex_imagegen.codex.appserver import client
-from codex_imagegen.codex.appserver.client import AppServer, Refused
+from codex_imagegen.codex.appserver.client import AppServer, RequestRefused
 from codex_imagegen.codex.install import npm
 from codex_imagegen.errors import CodexFailed, CodexMissing, Interrupted
 from codex_imagegen.interrupt import Interrupt
@@ -22,8 +22,8 @@ def server(world, codex=None, interrupt=None):
 
 
 @pytest.fixture
-def silly(lab):
-    """Makes a Codex that is no Codex: a program of these lines."""
+def fake_codex(lab):
+    """Make a Python program in place of Codex."""
     world = lab()
 
     def make(*lines):
@@ -39,37 +39,37 @@ def silly(lab):
 @ENDS
 def test_unknown_method_is_refused_and_the_server_goes_on(lab, version):
     world = lab(version)
-    with server(world) as asked:
+    with server(world) as client:
         for _ in range(2):
-            with pytest.raises(Refused) as refused:
-                asked.ask("no/such/method", {})
-            assert refused.value.unknown
-        with pytest.raises(Refused) as refused:
-            asked.ask("thread/resume", {"threadId": "01a1fd90-6d88-77b0-8e4a-134f213fd3f2"})
-        assert not refused.value.unknown
-        assert "thread" in asked.ask("thread/start", {"cwd": "/"})
+            with pytest.raises(RequestRefused) as refused:
+                client.request("no/such/method", {})
+            assert refused.value.is_unknown_method
+        with pytest.raises(RequestRefused) as refused:
+            client.request("thread/resume", {"threadId": "01a1fd90-6d88-77b0-8e4a-134f213fd3f2"})
+        assert not refused.value.is_unknown_method
+        assert "thread" in client.request("thread/start", {"cwd": "/"})
     assert checks.processes(world) == []
 
 
-def test_server_that_ends_is_quoted(silly):
-    world, codex = silly("sys.stderr.write('config.toml is \\x1b[31mbad\\n')", "sys.exit(1)")
+def test_server_that_ends_is_quoted(fake_codex):
+    world, codex = fake_codex("sys.stderr.write('config.toml is \\x1b[31mbad\\n')", "sys.exit(1)")
     with pytest.raises(CodexFailed, match=r"has ended: config\.toml is"), server(world, codex):
         pass
 
 
-def test_silent_server_fails_at_the_timeout(silly, monkeypatch):
+def test_silent_server_fails_at_the_timeout(fake_codex, monkeypatch):
     monkeypatch.setattr(client, "ANSWER_SEC", 0.5)
     monkeypatch.setattr(client, "_CLOSING_SEC", 0.1)
-    world, codex = silly("print('rubbish', flush=True)", "print('[1, 2]', flush=True)", "time.sleep(60)")
+    world, codex = fake_codex("print('rubbish', flush=True)", "print('[1, 2]', flush=True)", "time.sleep(60)")
     with pytest.raises(CodexFailed, match="does not answer"), server(world, codex):
         pass
     assert checks.processes(world) == []
 
 
-def test_signal_ends_the_wait_and_leaves_the_server_to_end_by_itself(silly, tmp_path):
+def test_signal_ends_the_wait_and_leaves_the_server_to_end_by_itself(fake_codex, tmp_path):
     """It may be indexing the sessions of the home."""
     note = tmp_path / "ended"
-    world, codex = silly("sys.stdin.read()", "time.sleep(1)", f"open({str(note)!r}, 'w').close()")
+    world, codex = fake_codex("sys.stdin.read()", "time.sleep(1)", f"open({str(note)!r}, 'w').close()")
     interrupt = Interrupt()
     threading.Timer(0.3, interrupt.set).start()
     with pytest.raises(Interrupted), server(world, codex, interrupt):
@@ -88,14 +88,14 @@ for line in sys.stdin:
 """
 
 
-def test_signal_lets_a_question_that_must_be_finished_have_its_answer(silly):
-    world, codex = silly(SLOW_SERVER)
+def test_signal_does_not_end_a_request_that_must_finish(fake_codex):
+    world, codex = fake_codex(SLOW_SERVER)
     interrupt = Interrupt()
-    with server(world, codex, interrupt) as asked:
+    with server(world, codex, interrupt) as client:
         interrupt.set()
-        assert asked.ask("slow", {}, finish_sec=60) == {"method": "slow"}
+        assert client.request("slow", {}, finish_sec=60) == {"method": "slow"}
         with pytest.raises(Interrupted):
-            asked.ask("slow", {}, finish_sec=0.1)
+            client.request("slow", {}, finish_sec=0.1)
 
 
 def test_server_that_cannot_be_started_raises(lab):

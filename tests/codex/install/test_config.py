@@ -7,13 +7,13 @@ import pytest
 from codex_imagegen.codex.install.config import MAX_BYTES, Provider, provider, servers
 
 
-def written(tmp_path, text: str | bytes) -> str:
+def write(tmp_path, text: str | bytes) -> str:
     (tmp_path / "config.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     return str(tmp_path)
 
 
 def test_server_names_in_every_spelling_are_read(tmp_path):
-    home = written(
+    home = write(
         tmp_path,
         """
         model = "x"
@@ -29,8 +29,8 @@ def test_server_names_in_every_spelling_are_read(tmp_path):
 
 
 def test_server_names_in_inline_and_dotted_tables_are_read(tmp_path):
-    assert servers(written(tmp_path, 'mcp_servers.a.command = "x"\nmcp_servers.b = { command = "y" }')) == ("a", "b")
-    assert servers(written(tmp_path, "mcp_servers = { c = {} }")) == ("c",)
+    assert servers(write(tmp_path, 'mcp_servers.a.command = "x"\nmcp_servers.b = { command = "y" }')) == ("a", "b")
+    assert servers(write(tmp_path, "mcp_servers = { c = {} }")) == ("c",)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_server_names_in_inline_and_dotted_tables_are_read(tmp_path):
     ],
 )
 def test_config_of_a_wrong_shape_has_no_servers(tmp_path, text):
-    assert servers(written(tmp_path, text)) == ()
+    assert servers(write(tmp_path, text)) == ()
 
 
 def test_missing_config_has_no_servers(tmp_path):
@@ -57,8 +57,8 @@ def test_missing_config_has_no_servers(tmp_path):
     assert servers(str(tmp_path)) == ()
 
 
-def test_huge_config_is_not_read_whole(tmp_path):
-    assert servers(written(tmp_path, "#" * MAX_BYTES + "\n[mcp_servers.x]\n")) == ()
+def test_huge_config_is_read_in_part(tmp_path):
+    assert servers(write(tmp_path, "#" * MAX_BYTES + "\n[mcp_servers.x]\n")) == ()
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_huge_config_is_not_read_whole(tmp_path):
     ],
 )
 def test_provider_is_read(tmp_path, text, found):
-    assert provider(written(tmp_path, text)) == found
+    assert provider(write(tmp_path, text)) == found

@@ -18,7 +18,7 @@ def command(path):
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("place", "source"),
     [
         ("opt/homebrew/Caskroom/codex/0.169.0/codex-aarch64-apple-darwin", "Homebrew's"),
         ("home/linuxbrew/.linuxbrew/Cellar/codex/0.169.0/bin/codex", "Homebrew's"),
@@ -28,10 +28,10 @@ def command(path):
         ("lib/node_modules/@openai/codex/bin/codex.js", "npm's"),
     ],
 )
-def test_origin_of_an_installed_codex_is_known_by_its_path(tmp_path, place, words):
+def test_origin_of_an_installed_codex_is_known_by_its_path(tmp_path, place, source):
     link = tmp_path / "codex"
     link.symlink_to(command(tmp_path / place))
-    assert discover.origin(str(link)) == words
+    assert discover.origin(str(link)) == source
 
 
 @pytest.mark.real

@@ -1,4 +1,4 @@
-"""The login status, in the words of the real builds and in others."""
+"""The login status in the output of the real builds, and in other output."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ KEY = json.dumps({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-abcdefghijklmnop1
 def test_login_status_of_the_real_builds_is_read(lab, version):
     world = lab(version)
     auth = world.home / "auth.json"
-    assert ask(builds.codex(version), world.environment) == "chatgpt"
+    assert read_status(builds.codex(version), world.environment) == "chatgpt"
     auth.write_text(KEY)
-    assert ask(builds.codex(version), world.environment) == "api-key"
+    assert read_status(builds.codex(version), world.environment) == "api-key"
     auth.unlink()
-    assert ask(builds.codex(version), world.environment) == "none"
+    assert read_status(builds.codex(version), world.environment) == "none"
     (world.home / "config.toml").write_text("model = [broken")
-    assert ask(builds.codex(version), world.environment) == "no-config"
+    assert read_status(builds.codex(version), world.environment) == "no-config"
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "kind"),
+    ("output", "code", "kind"),
     [
         ("Logged in using ChatGPT", 0, "chatgpt"),
         ("Logged in using an access token", 0, "other"),
@@ -43,12 +43,12 @@ def test_login_status_of_the_real_builds_is_read(lab, version):
     ],
 )
 @pytest.mark.parametrize("stream", [1, 2])
-def test_login_status_is_read_from_words(tmp_path, words, code, kind, stream):
+def test_login_status_is_read_from_output(tmp_path, output, code, kind, stream):
     codex = tmp_path / "codex"
-    codex.write_text(f"#!/bin/sh\necho '{words}' >&{stream}\nexit {code}\n")
+    codex.write_text(f"#!/bin/sh\necho '{output}' >&{stream}\nexit {code}\n")
     codex.chmod(0o755)
-    assert ask(codex, {"PATH": os.environ["PATH"]}) == kind
+    assert read_status(codex, {"PATH": os.environ["PATH"]}) == kind
 
 
-def ask(codex, environment):
+def read_status(codex, environment):
     return login.status(str(codex), environment, 30)

@@ -13,7 +13,7 @@ PACKAGE = native._platform_package()
 
 
 def npm(tmp_path, *place, target="some-target", mode=0o755):
-    """npm's script, and a binary at a place; gives back the command as it lies on PATH, and the binary."""
+    """Make npm's script and a binary; returns the command as on PATH, and the binary."""
     script = tmp_path / "node_modules" / "@openai" / "codex" / "bin" / "codex.js"
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text("#!/usr/bin/env node\n")
@@ -80,10 +80,12 @@ def test_version_is_read_from_the_package(version):
     assert native.version(native.binary(str(builds.codex(version)))) == builds.number(version)
 
 
-@pytest.mark.parametrize("told", ["", "[]", "{}", '{"version": null}', '{"version": "next"}', '{"version": "0.x.1"}'])
-def test_version_of_a_package_without_one_is_none(tmp_path, told):
+@pytest.mark.parametrize(
+    "package", ["", "[]", "{}", '{"version": null}', '{"version": "next"}', '{"version": "0.x.1"}']
+)
+def test_version_of_a_package_without_one_is_none(tmp_path, package):
     _command, binary = npm(tmp_path, PACKAGE, "vendor", "target", "bin", "codex")
-    (tmp_path / "node_modules" / "@openai" / PACKAGE / "package.json").write_text(told)
+    (tmp_path / "node_modules" / "@openai" / PACKAGE / "package.json").write_text(package)
     assert native.version(binary) is None
 
 

@@ -17,7 +17,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
 @pytest.fixture
 def script(tmp_path):
-    """Makes an executable of these shell lines."""
+    """Make an executable of these shell lines."""
 
     def make(*lines):
         path = tmp_path / "codex"
@@ -28,25 +28,25 @@ def script(tmp_path):
     return make
 
 
-def question(codex, *words, seconds=20.0):
-    return ask(codex, *words, environment=ENVIRONMENT, timeout_sec=seconds)
+def query(codex, *arguments, seconds=20.0):
+    return ask(codex, *arguments, environment=ENVIRONMENT, timeout_sec=seconds)
 
 
 def test_query_returns_output_and_exit_code(script):
-    answer = question(script('echo "out $1 $2"', "echo err >&2", "exit 3"), "login", "status")
-    assert (answer.exit_code, answer.out, answer.err) == (3, "out login status\n", "err\n")
+    answer = query(script('echo "out $1 $2"', "echo err >&2", "exit 3"), "login", "status")
+    assert (answer.exit_code, answer.stdout, answer.stderr) == (3, "out login status\n", "err\n")
 
 
 def test_query_runs_with_empty_stdin_outside_of_projects(script):
-    assert question(script("cat", "pwd")).out == "/\n"
+    assert query(script("cat", "pwd")).stdout == "/\n"
 
 
-def test_query_that_hangs_is_ended_with_its_children(script):
+def test_query_that_hangs_is_stopped_with_its_children(script):
     codex = script("trap '' INT TERM", "sleep 1000 & echo $!", "wait", "wait", "wait")
-    answer = question(codex, seconds=0.5)
+    answer = query(codex, seconds=0.5)
     assert answer.exit_code is None
     with pytest.raises(ProcessLookupError):
-        await_gone(int(answer.out))
+        await_gone(int(answer.stdout))
 
 
 def await_gone(pid):
@@ -56,12 +56,12 @@ def await_gone(pid):
 
 
 def test_query_keeps_the_beginning_of_long_output(script):
-    answer = question(script("head -c 3000000 /dev/zero | tr '\\0' x"))
-    assert answer.out == "x" * MAX_ANSWER_BYTES
+    answer = query(script("head -c 3000000 /dev/zero | tr '\\0' x"))
+    assert answer.stdout == "x" * MAX_ANSWER_BYTES
 
 
-def test_query_accepts_output_that_is_no_text(script):
-    assert "�" in question(script(r"printf '\377\376'")).out
+def test_query_accepts_output_that_is_not_text(script):
+    assert "�" in query(script(r"printf '\377\376'")).stdout
 
 
 def test_query_of_what_cannot_be_started_is_none(tmp_path):
@@ -69,7 +69,7 @@ def test_query_of_what_cannot_be_started_is_none(tmp_path):
     broken.write_bytes(b"\x7fELF and nothing else")
     broken.chmod(0o755)
     with pytest.raises(CodexMissing):
-        question(str(broken))
+        query(str(broken))
 
 
 @pytest.mark.real
@@ -81,12 +81,12 @@ def test_version_of_the_real_builds_is_read(known, tmp_path):
     assert version.read(str(builds.codex(known)), environment, 20) == known
 
 
-@pytest.mark.parametrize("said", ["", "codex-cli", "1.2", "99999.1.1x"])
-def test_version_of_other_words_is_none(said):
-    assert version.named(said) is None
+@pytest.mark.parametrize("output", ["", "codex-cli", "1.2", "99999.1.1x"])
+def test_version_of_other_output_is_none(output):
+    assert version.named(output) is None
 
 
-def test_version_tells_too_old_and_untested_builds():
+def test_version_recognizes_too_old_and_untested_builds():
     assert (version.OLDEST, version.NEWEST) == (builds.OLDEST, builds.NEWEST)
     assert version.is_too_old("0.98.7")
     assert not version.is_too_old("0.111.0")

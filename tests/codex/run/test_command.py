@@ -86,7 +86,7 @@ def settings(line: list[str]) -> dict[str, str]:
 
 
 def test_command_line_has_only_options_of_every_build():
-    line = command.argv("/bin/codex", "/tmp/private")
+    line = command.build_argv("/bin/codex", "/tmp/private")
     assert line[:2] == ["/bin/codex", "exec"]
     assert line[line.index("--sandbox") + 1] == "read-only"
     assert line[line.index("-C") + 1] == "/tmp/private"
@@ -97,29 +97,29 @@ def test_command_line_has_only_options_of_every_build():
 
 
 def test_references_take_one_argument_each():
-    line = command.argv("codex", "/f", references=["/t/1.png", "/t/2.jpg"])
+    line = command.build_argv("codex", "/f", references=["/t/1.png", "/t/2.jpg"])
     assert [word for word in line if "1.png" in word or "2.jpg" in word] == ["--image=/t/1.png", "--image=/t/2.jpg"]
     assert "-i" not in line
 
 
 def test_model_name_cannot_become_an_option():
-    assert "--model=-x" in command.argv("codex", "/f", model="-x")
-    assert not [word for word in command.argv("codex", "/f") if word.startswith("--model")]
+    assert "--model=-x" in command.build_argv("codex", "/f", model="-x")
+    assert not [word for word in command.build_argv("codex", "/f") if word.startswith("--model")]
 
 
 def test_arguments_of_the_user_come_last():
-    assert command.argv("codex", "/f", extra=["-c", "x=1"])[-2:] == ["-c", "x=1"]
+    assert command.build_argv("codex", "/f", extra=["-c", "x=1"])[-2:] == ["-c", "x=1"]
 
 
 def test_instructions_are_a_toml_string():
     image_options = ImageOptions(
         aspect_ratio="16:9", quality="high", transparent=True, size=(1024, 768), resolution="2k"
     )
-    told = settings(command.argv("codex", "/f", references=["/a"] * 3, image_options=image_options))[
+    setting = settings(command.build_argv("codex", "/f", references=["/a"] * 3, image_options=image_options))[
         "developer_instructions"
     ]
-    words = tomllib.loads(f"x = {told}")["x"]
-    assert json.loads(told) == words
+    words = tomllib.loads(f"x = {setting}")["x"]
+    assert json.loads(setting) == words
     for part in ("word for word", "all 3", "16:9", "high", "transparent", "1024", "768", "2K"):
         assert part in words
 

@@ -107,7 +107,7 @@ def explained(evidence: failures.Evidence) -> errors.ImagegenError:
     return failures.explain(evidence)
 
 
-def nothing(**more: object) -> failures.Evidence:
+def evidence_of(**more: object) -> failures.Evidence:
     """A run that began and of which nothing is known."""
     known: dict[str, object] = {
         "exit_code": 0, "timed_out": False, "timeout_sec": 300.0, "thread_id": "t", "session_found": True,
@@ -117,15 +117,15 @@ def nothing(**more: object) -> failures.Evidence:
 
 
 def events(**values: object) -> Events:
-    made = Events()
+    stream = Events()
     for name, value in values.items():
-        setattr(made, name, value)
-    return made
+        setattr(stream, name, value)
+    return stream
 
 
 @pytest.fixture
 def recorded_then(monkeypatch: pytest.MonkeyPatch):
-    """Clocks in Codex's words are of the day and the zone in which they were recorded."""
+    """Times in Codex's messages are of the day and the zone in which they were recorded."""
     localtime = time.localtime
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
@@ -162,8 +162,8 @@ def test_expected_failures_are_all_recorded():
 
 
 @recorded.for_each(FAILED)
-def test_failure_known_before_codex_ends_is_that_of_the_end(recording: Recording):
-    """A failure that is on record already is told as such when the time is up meanwhile."""
+def test_failure_known_before_codex_ends_is_the_final_one(recording: Recording):
+    """A failure that is on record already is reported as such when the time is up meanwhile."""
     evidence = replace(recording.evidence(), exit_code=None, timed_out=True)
     error = explained(evidence)
     assert error.code in {expected(recording)[0], "timeout"}
@@ -203,7 +203,7 @@ def test_limit_with_an_end_says_when(recorded_then):
 @pytest.mark.parametrize("resets", [10**30, -5, 0, "soon", 1.5, None])
 def test_limit_with_an_impossible_end_has_none(resets: object):
     failure = {"type": "usageLimitExceeded", "resetsAt": resets}
-    error = explained(nothing(records=rollout.Evidence(failures=[failure])))
+    error = explained(evidence_of(records=rollout.Evidence(failures=[failure])))
     assert (error.code, error.resets_at) == ("usage-limit", None)
 
 
@@ -214,7 +214,7 @@ def test_failure_in_another_sandbox_names_it(scenario: str):
 
 
 def test_failure_before_a_thread_spent_nothing():
-    started = nothing(thread_id=None, session_found=False)
+    started = evidence_of(thread_id=None, session_found=False)
     assert (explained(started).code, explained(started).spent) == ("session-missing", None)
     failed = explained(replace(started, exit_code=2, stderr="error: no\n"))
     assert (failed.code, failed.spent) == ("codex-failed", False)
@@ -229,42 +229,42 @@ def test_failure_before_a_thread_spent_nothing():
     [(rollout.Evidence(), "thinking", None), (rollout.Evidence(tool_called=True), "drawing", True)],
 )
 def test_timeout_says_how_far_the_run_came(records: rollout.Evidence, stage: str, spent: bool | None):
-    error = explained(nothing(timed_out=True, exit_code=None, records=records, timeout_sec=12.5))
+    error = explained(evidence_of(timed_out=True, exit_code=None, records=records, timeout_sec=12.5))
     assert (error.code, error.spent) == ("timeout", spent)
     assert stage in error.message
     assert "12.5 seconds" in error.message
 
 
 def test_missing_session_is_reported():
-    plain = explained(nothing(session_found=False))
+    plain = explained(evidence_of(session_found=False))
     assert (plain.code, plain.exit_code) == ("session-missing", 6)
-    unsaved = explained(nothing(session_found=False, stderr="Failed to save the conversation transcript"))
+    unsaved = explained(evidence_of(session_found=False, stderr="Failed to save the conversation transcript"))
     assert unsaved.code == "session-missing"
     assert "sandbox" in str(unsaved.hint)
 
 
 def test_timeout_with_network_errors_is_a_network_failure():
     trying = events(errors=["Reconnecting... 3/5 (stream disconnected before completion: x)"])
-    assert explained(nothing(timed_out=True, exit_code=None, events=trying)).code == "network"
+    assert explained(evidence_of(timed_out=True, exit_code=None, events=trying)).code == "network"
     harmless = events(errors=["Model metadata for `x` not found."])
-    assert explained(nothing(timed_out=True, exit_code=None, events=harmless)).code == "timeout"
+    assert explained(evidence_of(timed_out=True, exit_code=None, events=harmless)).code == "timeout"
 
 
 def test_error_event_of_a_turn_that_ended_well_is_ignored():
-    fine = events(errors=["Model metadata for `x` not found."], completed=True, said="No.")
-    assert explained(nothing(events=fine)).code == "refused"
+    fine = events(errors=["Model metadata for `x` not found."], turn_completed=True, agent_message="No.")
+    assert explained(evidence_of(events=fine)).code == "refused"
 
 
 def test_message_never_repeats_a_key():
     words = "unexpected status 401 Unauthorized: Incorrect API key provided: sk-proj-abcdefghijkl."
-    error = explained(nothing(events=events(failed=words)))
+    error = explained(evidence_of(events=events(turn_error=words)))
     assert error.code == "not-logged-in"
     assert "sk-proj" not in error.message
     assert "(key)" in error.message
 
 
 def test_message_makes_one_short_line_of_long_words():
-    error = explained(nothing(events=events(failed="a\n\n b\t" + "c" * 9000)))
+    error = explained(evidence_of(events=events(turn_error="a\n\n b\t" + "c" * 9000)))
     assert error.message.startswith("Codex failed: a b ccc")
     assert error.message.endswith("…")
     assert "\n" not in error.message
@@ -276,47 +276,47 @@ def test_message_makes_one_short_line_of_long_words():
         (rollout.Evidence(), None),
         (rollout.Evidence(used_tokens=True), True),
         (rollout.Evidence(tool_called=True), True),
-        (rollout.Evidence(said="x"), True),
-        (rollout.Evidence(answered=True), True),
+        (rollout.Evidence(message="x"), True),
+        (rollout.Evidence(called_tools=True), True),
     ],
 )
 def test_spent_is_what_is_known_of_the_cost(records: rollout.Evidence, spent: bool | None):
-    assert failures.spent(nothing(records=records)) is spent
-    assert failures.spent(nothing(thread_id=None)) is False
-    assert failures.spent(nothing(events=events(completed=True))) is True
+    assert failures.has_spent(evidence_of(records=records)) is spent
+    assert failures.has_spent(evidence_of(thread_id=None)) is False
+    assert failures.has_spent(evidence_of(events=events(turn_completed=True))) is True
 
 
 def test_codex_killed_in_its_turn_is_named():
-    error = explained(nothing(exit_code=-9))
+    error = explained(evidence_of(exit_code=-9))
     assert (error.code, error.spent) == ("codex-failed", None)
     assert "signal 9" in error.message
-    assert explained(nothing(exit_code=-9, records=rollout.Evidence(tool_called=True))).spent is True
-    assert explained(nothing(exit_code=1, events=events(errors=["Connection failed"]))).code == "network"
-    assert explained(nothing(exit_code=-15, timed_out=True)).code == "timeout"
+    assert explained(evidence_of(exit_code=-9, records=rollout.Evidence(tool_called=True))).spent is True
+    assert explained(evidence_of(exit_code=1, events=events(errors=["Connection failed"]))).code == "network"
+    assert explained(evidence_of(exit_code=-15, timed_out=True)).code == "timeout"
 
 
-def test_message_says_nothing_twice():
+def test_message_repeats_nothing():
     for recording in FAILED:
         message = explained(recording.evidence()).message
         sentence, _, words = message.partition(": ")
         assert words.lower() not in sentence.lower() or not words, message
-    for told in ("unsupported call: image_genimagegen", "image_gen__imagegen is not defined"):
-        assert explained(nothing(records=rollout.Evidence(tool_errors=[told]))).message == (
+    for error in ("unsupported call: image_genimagegen", "image_gen__imagegen is not defined"):
+        assert explained(evidence_of(records=rollout.Evidence(tool_errors=[error]))).message == (
             "Codex was not offered the image tool"
         )
 
 
-WORDS = rollout.Evidence(said="No.", codex_version="0.169.0", model="gpt-x", completed=True)
+WORDS = rollout.Evidence(message="No.", codex_version="0.169.0", model="gpt-x", completed=True)
 
 
 @pytest.mark.parametrize(
     ("records", "login", "code"),
     [
-        (replace(WORDS, account=False), "none", "not-logged-in"),
-        (replace(WORDS, account=False), "api-key", "tool-unavailable"),
-        (replace(WORDS, account=False), "unknown", "tool-unavailable"),
-        (replace(WORDS, offered=False), "none", "not-logged-in"),
-        (replace(WORDS, offered=False), "chatgpt", "tool-unavailable"),
+        (replace(WORDS, has_account=False), "none", "not-logged-in"),
+        (replace(WORDS, has_account=False), "api-key", "tool-unavailable"),
+        (replace(WORDS, has_account=False), "unknown", "tool-unavailable"),
+        (replace(WORDS, is_tool_offered=False), "none", "not-logged-in"),
+        (replace(WORDS, is_tool_offered=False), "chatgpt", "tool-unavailable"),
         (WORDS, "none", "not-logged-in"),
         (WORDS, "api-key", "tool-unavailable"),
         (WORDS, "chatgpt", "refused"),
@@ -331,27 +331,27 @@ WORDS = rollout.Evidence(said="No.", codex_version="0.169.0", model="gpt-x", com
     ],
 )
 def test_login_is_queried_where_no_record_tells(records, login, code):
-    assert explained(nothing(records=records, login=lambda: login)).code == code
+    assert explained(evidence_of(records=records, login=lambda: login)).code == code
 
 
 @pytest.mark.parametrize(
     "records",
     [
-        replace(WORDS, account=True, offered=False),
-        replace(WORDS, offered=True, provider="proxy"),
-        replace(WORDS, said=None),
+        replace(WORDS, has_account=True, is_tool_offered=False),
+        replace(WORDS, is_tool_offered=True, provider="proxy"),
+        replace(WORDS, message=None),
     ],
 )
 def test_login_is_not_queried_where_a_record_tells(records):
     def login():
         raise AssertionError
 
-    assert explained(nothing(records=records, login=login)).code in {"tool-unavailable", "refused", "no-picture"}
+    assert explained(evidence_of(records=records, login=login)).code in {"tool-unavailable", "refused", "no-picture"}
 
 
 def test_message_shortens_a_strange_provider():
     records = replace(WORDS, provider="\x1b[2J https://me:secret@host " + "x" * 900)
-    message = explained(nothing(records=records)).message
+    message = explained(evidence_of(records=records)).message
     assert len(message) < 160
     assert "secret" not in message
 
@@ -366,28 +366,28 @@ def test_message_shortens_a_strange_provider():
     ],
 )
 def test_full_disk_is_named_wherever_codex_stopped(stderr):
-    disk = "make room on the disk"
+    disk = "free some space on the disk"
     cases = [
-        nothing(stderr=stderr, session_found=False),
-        nothing(stderr=stderr, session_found=False, thread_id=None, exit_code=1),
-        nothing(stderr=stderr, exit_code=101),
-        nothing(stderr=stderr),
-        nothing(events=events(failed=stderr)),
+        evidence_of(stderr=stderr, session_found=False),
+        evidence_of(stderr=stderr, session_found=False, thread_id=None, exit_code=1),
+        evidence_of(stderr=stderr, exit_code=101),
+        evidence_of(stderr=stderr),
+        evidence_of(events=events(turn_error=stderr)),
     ]
     for evidence in cases:
         error = explained(evidence)
         assert disk in str(error.hint), error.message
         assert "sandbox" not in str(error.hint)
-    limit = events(failed="You've hit your usage limit.")
-    assert explained(nothing(stderr=stderr, events=limit)).code == "usage-limit"
+    limit = events(turn_error="You've hit your usage limit.")
+    assert explained(evidence_of(stderr=stderr, events=limit)).code == "usage-limit"
 
 
 def test_missing_session_on_a_full_disk_names_the_disk():
-    unsaved = nothing(session_found=False, stderr="failed to record rollout items: channel closed")
+    unsaved = evidence_of(session_found=False, stderr="failed to record rollout items: channel closed")
     assert "sandbox" in str(explained(unsaved).hint)
-    assert "make room" in str(explained(replace(unsaved, free_bytes=4096)).hint)
+    assert "free some space" in str(explained(replace(unsaved, free_bytes=4096)).hint)
     assert "sandbox" in str(explained(replace(unsaved, free_bytes=10**9)).hint)
-    assert "--ephemeral" in str(explained(nothing(session_found=False, free_bytes=0)).hint)
+    assert "--ephemeral" in str(explained(evidence_of(session_found=False, free_bytes=0)).hint)
 
 
 def timed(recording: Recording, seconds: int) -> failures.Evidence:
@@ -420,13 +420,13 @@ HOST = "Code Mode is unavailable because failed to spawn code-mode host /x/codex
 
 
 def test_missing_code_mode_host_is_reported_first():
-    ended = nothing(events=events(incomplete=HOST), exit_code=-15, session_found=False)
+    ended = evidence_of(events=events(missing_host=HOST), exit_code=-15, session_found=False)
     error = explained(ended)
     assert (error.code, error.exit_code, error.spent) == ("codex-incomplete", 3, False)
     assert error.message.endswith(": /x/codex-code-mode-host: not found")
-    begun = explained(replace(ended, events=events(incomplete=HOST, turn_started=True)))
+    begun = explained(replace(ended, events=events(missing_host=HOST, turn_started=True)))
     assert (begun.code, begun.spent) == ("codex-incomplete", None)
-    drawn = replace(ended, events=events(incomplete=HOST, turn_started=True, completed=True))
+    drawn = replace(ended, events=events(missing_host=HOST, turn_started=True, turn_completed=True))
     assert explained(drawn).spent is True
-    told = nothing(stderr=f"x ERROR codex_core::tools::router: error={HOST}\n", events=events(completed=True))
-    assert (explained(told).code, explained(told).spent) == ("codex-incomplete", True)
+    late = evidence_of(stderr=f"x ERROR codex_core::tools::router: error={HOST}\n", events=events(turn_completed=True))
+    assert (explained(late).code, explained(late).spent) == ("codex-incomplete", True)

@@ -83,19 +83,23 @@ def run(
     interrupt: Interrupt | None = None,
 ) -> BackendResult:
     now = time.monotonic()
-    told: list[Event] = []
+    events: list[Event] = []
     env = {"CODEX_HOME": str(home.path)}
-    wanted = Run(now, now + seconds, interrupt or Interrupt(), told.append, environment=env)
+    new_run = Run(now, now + seconds, interrupt or Interrupt(), events.append, environment=env)
     earlier = InterruptedRun(folder, home.started, THREAD.format(number) if number else None)
-    made = fetch(earlier, prompt, wanted, full_turn=full_turn)
-    assert [event.stage for event in told] == ["started", "received"]
-    return made
+    result = fetch(earlier, prompt, new_run, full_turn=full_turn)
+    assert [event.stage for event in events] == ["started", "received"]
+    return result
 
 
 def test_interrupted_run_is_found_by_its_thread(home: Home, folder: str) -> None:
     home.rollout(1, folder, encoded(seed=1), encoded(seed=2, side=48))
-    made = run(home, folder, 1)
-    assert (made.picture.data, made.thread_id, made.codex_version) == (encoded(seed=1), THREAD.format(1), "0.169.0")
+    result = run(home, folder, 1)
+    assert (result.picture.data, result.thread_id, result.codex_version) == (
+        encoded(seed=1),
+        THREAD.format(1),
+        "0.169.0",
+    )
     assert run(home, folder, 1, full_turn=True).picture.data == encoded(seed=2, side=48)
 
 
@@ -103,8 +107,8 @@ def test_interrupted_run_is_found_by_its_folder(home: Home, folder: str) -> None
     home.rollout(1, workspace.choose(), encoded(seed=1))
     home.rollout(2, folder, encoded(seed=2))
     home.rollout(3, "/elsewhere", encoded(seed=3))
-    made = run(home, folder)
-    assert (made.picture.data, made.thread_id) == (encoded(seed=2), THREAD.format(2))
+    result = run(home, folder)
+    assert (result.picture.data, result.thread_id) == (encoded(seed=2), THREAD.format(2))
 
 
 def test_thread_of_another_folder_is_not_ours(home: Home, folder: str) -> None:
@@ -131,19 +135,19 @@ def test_saved_file_is_fetched(home: Home, folder: str) -> None:
 
 
 def test_run_without_a_session_is_reported_at_once(home: Home, folder: str) -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     for number in (None, 1):
         with pytest.raises(NoPicture):
             run(home, folder, number)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - started < 1
 
 
 def test_running_codex_is_waited_for(home: Home, folder: str) -> None:
     with workspace.workspace(folder=folder), workspace.held(folder):
         threading.Timer(0.5, home.rollout, (1, folder, encoded())).start()
-        began = time.monotonic()
+        started = time.monotonic()
         assert run(home, folder).picture.data == encoded()
-        assert time.monotonic() - began > 0.4
+        assert time.monotonic() - started > 0.4
 
 
 def test_running_codex_with_full_turn_is_waited_for_to_its_end(home: Home, folder: str) -> None:
@@ -216,10 +220,10 @@ def test_fork_of_the_session_is_not_ours(home: Home, folder: str) -> None:
 def test_run_without_a_folder_has_no_session(home: Home) -> None:
     home.rollout(1, "", encoded())
     now = time.monotonic()
-    wanted = Run(now, now + 5, Interrupt(), lambda _event: None, environment={"CODEX_HOME": str(home.path)})
+    new_run = Run(now, now + 5, Interrupt(), lambda _event: None, environment={"CODEX_HOME": str(home.path)})
     for thread in (None, THREAD.format(1)):
         with pytest.raises(NoPicture):
-            fetch(InterruptedRun(None, home.started, thread), "a fox", wanted)
+            fetch(InterruptedRun(None, home.started, thread), "a fox", new_run)
 
 
 def test_run_without_locks_is_waited_for_until_it_is_quiet(

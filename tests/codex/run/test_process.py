@@ -46,7 +46,7 @@ def start(tmp_path):
 
     yield begin
     for child in started:
-        child.signal(signal.SIGKILL)
+        child.send_signal(signal.SIGKILL)
 
 
 def state(pid):
@@ -98,8 +98,8 @@ def test_process_that_cannot_be_started_is_codex_missing(start, tmp_path):
 def test_process_is_interrupted_once(start):
     child = start("/bin/sh", "-c", "trap 'exit 7' INT; echo ready; while :; do sleep 0.05; done")
     time.sleep(0.3)
-    child.ask()
-    child.ask()
+    child.interrupt()
+    child.interrupt()
     assert child.wait(10)
     assert child.exit_code == 7
 
@@ -125,9 +125,9 @@ def test_process_that_is_left_ends_by_itself_and_is_reaped(start):
     """No signal reaches it: it may hold a lease that a kill would leave behind."""
     heard = Heard()
     child = start("/bin/sh", "-c", "trap 'echo signal' INT TERM; cat; sleep 1; echo done; exit 4", heard=heard)
-    child.leave()
+    child.detach()
     process.kill_all()
-    child.leave()
+    child.detach()
     assert child.wait(20)
     child.drain()
     assert (child.exit_code, heard.out) == (4, b"done\n")
@@ -137,7 +137,7 @@ def test_process_that_is_left_ends_by_itself_and_is_reaped(start):
 def test_process_with_its_prompt_is_not_left(start):
     child = start("/bin/sleep", "30")
     child.send(b"x")
-    child.leave()
+    child.detach()
     assert child.exit_code is None
     process.kill_all()
     assert child.wait(10)
@@ -151,7 +151,7 @@ def test_process_hears_signals_that_our_caller_blocks(start, blocked):
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= before | {signal.SIGINT}  # ours stays as it was
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    child.ask()
+    child.interrupt()
     assert child.wait(10)
     assert child.exit_code == -signal.SIGINT
 
@@ -162,7 +162,7 @@ def test_process_that_was_reaped_gets_no_signal(start, monkeypatch):
     assert child.wait(10)
     sent = []
     monkeypatch.setattr(os, "killpg", lambda *to: sent.append(to))
-    child.signal(signal.SIGTERM)
+    child.send_signal(signal.SIGTERM)
     child.stop()
     process.kill_all()
     assert sent == []

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.codex.run.command import NO_PICTURE, VALUED, refuse_thread, resumed_thread
+from codex_imagegen.codex.run.command import (
+    OPTIONS_WITH_VALUE,
+    SUBCOMMANDS_WITHOUT_PICTURE,
+    refuse_thread,
+    resumed_thread,
+)
 from codex_imagegen.errors import UsageError
 from tests.support import builds
 from tests.support.checks import every_build
@@ -33,7 +38,7 @@ def test_prompt_among_codex_arguments_is_refused(arguments: tuple[str, ...]) -> 
         resumed_thread(arguments)
 
 
-@pytest.mark.parametrize("word", NO_PICTURE)
+@pytest.mark.parametrize("word", SUBCOMMANDS_WITHOUT_PICTURE)
 def test_subcommand_that_makes_no_picture_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match=word):
         resumed_thread(("-m", "x", word, "y"))
@@ -54,6 +59,6 @@ def test_options_of_codex_that_take_a_value_are_known(version: str, tmp_path: Pa
     ).stdout  # fmt: skip
     lines = re.findall(r"^ {2,6}((?:-\w, )?--[\w-]+) <", shown, flags=re.MULTILINE)
     assert len(lines) > 8
-    assert {name for line in lines for name in line.split(", ")} <= VALUED
+    assert {name for line in lines for name in line.split(", ")} <= OPTIONS_WITH_VALUE
     commands = re.findall(r"^  (\w+)  ", shown.partition("Commands:")[2].partition("Arguments:")[0], flags=re.MULTILINE)
-    assert set(commands) - {"help"} <= {"resume", *NO_PICTURE}
+    assert set(commands) - {"help"} <= {"resume", *SUBCOMMANDS_WITHOUT_PICTURE}

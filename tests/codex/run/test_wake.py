@@ -10,7 +10,7 @@ from codex_imagegen.codex.run.wake import WakeEvent
 
 def slept(wake: WakeEvent, seconds: float) -> float:
     began = time.monotonic()
-    wake.sleep(seconds)
+    wake.wait(seconds)
     return time.monotonic() - began
 
 
@@ -20,13 +20,13 @@ def test_sleep_without_a_wake_up_lasts_its_time():
 
 def test_wake_up_before_sleep_is_remembered():
     wake = WakeEvent()
-    wake.ring()
+    wake.set()
     assert slept(wake, 30) < 5
 
 
 def test_wake_up_ends_sleep():
     wake = WakeEvent()
-    timer = threading.Timer(0.05, wake.ring)
+    timer = threading.Timer(0.05, wake.set)
     timer.start()
     assert slept(wake, 30) < 5
     timer.join()
@@ -35,7 +35,7 @@ def test_wake_up_ends_sleep():
 def test_wake_ups_are_merged():
     wake = WakeEvent()
     for _ in range(1000):
-        wake.ring()
+        wake.set()
     assert slept(wake, 30) < 5
     assert slept(wake, 0.05) >= 0.05
 

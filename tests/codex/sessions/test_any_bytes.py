@@ -58,8 +58,8 @@ def file_of(data: bytes) -> Iterator[str]:
         os.unlink(path)
 
 
-def whole(candidates: list[bytes]) -> set[bytes]:
-    """What is left of candidates when each is decoded whole."""
+def decodable(candidates: list[bytes]) -> set[bytes]:
+    """The candidates that decode completely."""
     good = set()
     for data in candidates:
         with contextlib.suppress(DamagedImage):
@@ -68,13 +68,13 @@ def whole(candidates: list[bytes]) -> set[bytes]:
 
 
 def delivered(lines: list[bytes]) -> set[bytes]:
-    """Every picture that any reader would deliver from these lines."""
+    """Every picture that a reader would deliver from these lines."""
     reading = recorded.Reading(lines)
-    return {picture.data for picture in reading.pictures} | whole(recorded.strays(lines))
+    return {picture.data for picture in reading.pictures} | decodable(recorded.strays(lines))
 
 
 def spliced(begin: bytes, end: bytes) -> bytes:
-    """Two pieces as one line. Where that makes a record, it is a forged one, which says what it says: not here."""
+    """Two pieces as one line; only the first where both together are a valid record, which would be a forged one."""
     with contextlib.suppress(ValueError):
         json.loads(begin + end)
         return begin
@@ -83,7 +83,7 @@ def spliced(begin: bytes, end: bytes) -> bytes:
 
 @st.composite
 def rearranged(draw: st.DrawFn, recordings: tuple[Recording, ...] = PICTURES) -> tuple[Recording, list[bytes]]:
-    """The lines of a recording: cut, split in two, spliced, doubled, left out, in another order."""
+    """The lines of a recording, with some cut, split, spliced, doubled, dropped or reordered."""
     recording = draw(st.sampled_from(recordings))
     lines = list(recording.lines)
     for _ in range(draw(st.integers(1, 4))):
@@ -110,7 +110,7 @@ def rearranged(draw: st.DrawFn, recordings: tuple[Recording, ...] = PICTURES) ->
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value inside a JSON value."""
+    """The path of every value inside a JSON value."""
     yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, one in inner:
@@ -127,7 +127,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> list[bytes]:
-    """The lines of a recording with another value, or other bytes, somewhere."""
+    """The lines of a recording with some values or bytes replaced."""
     lines = list(draw(st.sampled_from([*PICTURES, *FAILED])).lines)
     for _ in range(draw(st.integers(1, 4))):
         index = draw(st.integers(0, len(lines) - 1))
@@ -216,7 +216,7 @@ def test_any_words_give_a_reason(text: str, info: Any):
         error_patterns.of_hosted(words)
         error_messages.words(words)
         assert error_patterns.of_turn(words, info).code
-        assert error_patterns.of_start(words).words
+        assert error_patterns.of_start(words).message
         error_patterns.tool_lines(words)
         error_patterns.resets_at(f"try again at {words}")
 
@@ -246,7 +246,7 @@ def test_any_bytes_give_blobs_that_are_in_them(line: bytes, at: int):
 
 
 def _parts(small: bytes, found: list[memoryview]) -> list[bytes]:
-    """The line with its marks on odd places."""
+    """The line in parts; the odd ones are the marks."""
     parts, last = [], 0
     for index in range(len(found)):
         mark = b'"\\u0000%d"' % index
@@ -278,7 +278,7 @@ def test_tail_in_any_chunks_gives_the_same_lines(lengths: list[int], chunk: int,
                     file.write(data[:end])
                 found += list(tail.lines())
             assert found == [line for line in lines if wants(line)]
-            assert tail.rest == b"torn"
+            assert tail.partial_line == b"torn"
         finally:
             tail.close()
 
@@ -330,7 +330,7 @@ def test_fallback_reads_any_file(case: tuple[Recording, list[bytes]]):
 
 
 def test_wants_takes_every_line_that_matters():
-    """A line that is not wanted would have given nothing."""
+    """The lines that are skipped hold no picture."""
     for recording in recorded.all_of():
         for line in recording.lines:
             if not rollout.wants(line[:HEAD]):

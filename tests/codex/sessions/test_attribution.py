@@ -42,7 +42,7 @@ def test_rollout_named_by_the_thread_is_proven_by_the_folder(world):
     path = write(home, MINE, folder)
     found = ours.find(MINE, ended=False)
     assert found is not None
-    assert (found.path, found.offset, found.owner.codex_version) == (path, 0, "0.169.0")
+    assert (found.path, found.offset, found.meta.codex_version) == (path, 0, "0.169.0")
 
 
 def test_rollout_of_another_folder_is_not_ours(world):
@@ -73,7 +73,7 @@ def test_rollout_from_before_is_not_ours_even_if_it_grew(world):
         file.write('{"type":"turn_context","payload":{}}\n')
     assert ours.find(MINE, ended=True) is None
     assert ours.find(None, ended=True) is None
-    assert ours.named(MINE) is None
+    assert ours.find_by_name(MINE) is None
 
 
 @pytest.mark.parametrize("age_days", [0, 1, 40])
@@ -88,7 +88,7 @@ def test_resumed_rollout_is_ours_from_its_new_part_on(world, age_days, which):
     found = ours.find(MINE, ended=False)
     assert found is not None
     assert (found.path, found.offset) == (path, size)
-    assert ours.named(MINE) is None  # it is never read from its beginning
+    assert ours.find_by_name(MINE) is None  # it is never read from its beginning
 
 
 def test_resume_that_began_a_new_thread_uses_that_rollout(world):

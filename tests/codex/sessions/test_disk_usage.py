@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from codex_imagegen.codex.sessions.disk_usage import Usage, count
+from codex_imagegen.codex.sessions.disk_usage import DiskUsage, count
 from tests.support.history import History, generated_image, user_message
 from tests.support.pictures import encoded
 
@@ -14,35 +14,35 @@ FOX = encoded(40, "fox")
 
 
 @pytest.fixture
-def past(tmp_path):
+def codex_home(tmp_path):
     return History(tmp_path / "codex")
 
 
-def test_usage_counts_rollouts_and_pictures(past):
+def test_usage_counts_rollouts_and_pictures(codex_home):
     sizes = [
-        past.rollout(user_message(), generated_image(FOX), archived=archived).stat().st_size
+        codex_home.rollout(user_message(), generated_image(FOX), archived=archived).stat().st_size
         for archived in (False, False, True)
     ]
-    past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
-    (past.home / "state_5.sqlite").write_bytes(b"x" * 5000)
-    (past.home / "sessions" / "loop").symlink_to(past.home)
-    os.mkfifo(past.home / "sessions" / "fifo")
-    assert count(str(past.home), 60) == Usage(3, sum(sizes), 2, 2 * len(FOX), whole=True)
+    codex_home.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX, FOX)
+    (codex_home.home / "state_5.sqlite").write_bytes(b"x" * 5000)
+    (codex_home.home / "sessions" / "loop").symlink_to(codex_home.home)
+    os.mkfifo(codex_home.home / "sessions" / "fifo")
+    assert count(str(codex_home.home), 60) == DiskUsage(3, sum(sizes), 2, 2 * len(FOX), is_complete=True)
 
 
-def test_usage_opens_no_file(past, monkeypatch):
-    past.rollout(user_message())
+def test_usage_opens_no_file(codex_home, monkeypatch):
+    codex_home.rollout(user_message())
     monkeypatch.setattr("builtins.open", None)
     monkeypatch.setattr(os, "open", None)
-    assert count(str(past.home), 60).rollouts == 1
+    assert count(str(codex_home.home), 60).rollouts == 1
 
 
-def test_usage_leaves_out_unreadable_folders(past):
-    assert count(str(past.home / "nowhere"), 60) == Usage(0, 0, 0, 0, whole=True)
+def test_usage_leaves_out_unreadable_folders(codex_home):
+    assert count(str(codex_home.home / "nowhere"), 60) == DiskUsage(0, 0, 0, 0, is_complete=True)
 
 
-def test_usage_leaves_out_a_file_that_vanishes(past, monkeypatch):
-    paths = [past.rollout(user_message()) for _ in range(3)]
+def test_usage_leaves_out_a_file_that_vanishes(codex_home, monkeypatch):
+    paths = [codex_home.rollout(user_message()) for _ in range(3)]
     real = os.scandir
 
     def scandir(folder):
@@ -56,7 +56,7 @@ def test_usage_leaves_out_a_file_that_vanishes(past, monkeypatch):
         return entries
 
     monkeypatch.setattr(os, "scandir", scandir)
-    assert count(str(past.home), 60).rollouts == 2
+    assert count(str(codex_home.home), 60).rollouts == 2
 
 
 class _Entries(list):
@@ -67,6 +67,6 @@ class _Entries(list):
         pass
 
 
-def test_usage_ends_at_its_time_limit(past):
-    past.rollout(user_message())
-    assert count(str(past.home), -1) == Usage(0, 0, 0, 0, whole=False)
+def test_usage_ends_at_its_time_limit(codex_home):
+    codex_home.rollout(user_message())
+    assert count(str(codex_home.home), -1) == DiskUsage(0, 0, 0, 0, is_complete=False)

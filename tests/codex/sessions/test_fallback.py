@@ -48,7 +48,7 @@ def test_saved_follows_no_link_and_needs_no_folder(tmp_path):
     assert list(fallback.saved(str(tmp_path / "real" / "x.png"))) == []
 
 
-def test_strays_begin_at_an_offset(tmp_path):
+def test_unrecognized_images_begin_at_an_offset(tmp_path):
     first, second = (
         json.dumps({"type": "tomorrow", "payload": {"blob": base64.b64encode(encoded(side)).decode()}}).encode() + b"\n"
         for side in (40, 50)
@@ -60,13 +60,13 @@ def test_strays_begin_at_an_offset(tmp_path):
     assert list(fallback.unrecognized_images(str(tmp_path / "none"), 0)) == []
 
 
-def test_strays_of_recordings_are_no_references():
+def test_unrecognized_images_of_recordings_are_not_references():
     for recording in recorded.all_of("ref1", "ref2", "view"):
         found = set(fallback.unrecognized_images(str(recording.path), 0))
         assert found, recording.name
         assert not found & recording.shown(), recording.name
 
 
-def test_strays_of_failed_recordings_are_none():
+def test_unrecognized_images_of_failed_recordings_are_none():
     for recording in recorded.all_of("refused", "silent", "img-moderation", "usage-today", "not-offered"):
         assert list(fallback.unrecognized_images(str(recording.path), 0)) == [], recording.name

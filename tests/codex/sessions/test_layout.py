@@ -1,4 +1,4 @@
-"""The sessions folder: new rollouts, and whose they are."""
+"""The layout of a Codex home: day folders, new rollouts, and first records."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_folders_are_local_days(zone, name):
 
 @pytest.mark.parametrize("name", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
 def test_folders_include_those_of_other_time_zones(zone, name):
-    """A Codex that was told another TZ is at most a day away."""
+    """A Codex with another TZ is at most a day away."""
     zone(name)
     for hour in range(0, 24, 3):
         now = NOON + hour * 3600
@@ -114,15 +114,15 @@ def test_named_finds_a_thread_by_the_end_of_the_name(tmp_path):
 
 
 @recorded.for_each([one for one in recorded.all_of() if one.lines])
-def test_owner_of_every_recording(recording):
-    owner = layout.read_meta(str(recording.path))
-    assert owner is not None
-    assert owner.thread_id == recording.events().thread_id
-    assert owner.cwd == "/tmp/codex-imagegen-run-x"
-    assert owner.codex_version == recording.run["build"].partition("-")[0]
+def test_meta_of_every_recording(recording):
+    meta = layout.read_meta(str(recording.path))
+    assert meta is not None
+    assert meta.thread_id == recording.events().thread_id
+    assert meta.cwd == "/tmp/codex-imagegen-run-x"
+    assert meta.codex_version == recording.run["build"].partition("-")[0]
 
 
-def test_owner_needs_the_whole_first_line(tmp_path):
+def test_meta_needs_the_whole_first_line(tmp_path):
     first = recorded.one("0.169.0-fn-ok").lines[0]
     path = rollout(tmp_path, data=first)
     assert layout.read_meta(path) is None
@@ -147,32 +147,32 @@ def test_owner_needs_the_whole_first_line(tmp_path):
         b"\xff\xfe\n",
     ],
 )
-def test_owner_of_another_record_is_none(line):
+def test_meta_of_another_record_is_none(line):
     assert layout.parse_meta(line) is None
 
 
-def test_owner_without_folder_or_version_has_none():
+def test_meta_without_folder_or_version_has_none():
     meta = {"type": "session_meta", "payload": {"id": THREAD, "cwd": 5, "cli_version": None}}
     assert layout.parse_meta(json.dumps(meta).encode() + b"\n") == layout.SessionMeta(THREAD, None, None)
 
 
-def test_owner_reads_no_more_than_the_first_record(tmp_path, monkeypatch):
+def test_meta_reads_no_more_than_the_first_record(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "MAX_FIRST_RECORD", 100)
     assert layout.read_meta(rollout(tmp_path, data=b"x" * 1000 + b"\n")) is None
 
 
-def test_born_is_the_time_in_the_thread_id():
-    born = layout.created_at(THREAD)
-    assert born is not None
-    assert time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(born)) == "2026-11-21 02:18:43"
+def test_created_at_is_the_time_in_the_thread_id():
+    created = layout.created_at(THREAD)
+    assert created is not None
+    assert time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(created)) == "2026-11-21 02:18:43"
     assert layout.created_at("01a1fbe6-1832-4db0-957e-ac10944ce8db") is None
 
 
-def test_born_is_when_the_recording_was_made():
+def test_created_at_is_when_the_recording_was_made():
     for recording in recorded.all_of("ok"):
-        born = layout.created_at(str(recording.events().thread_id))
-        assert born is not None
-        assert abs(born - recording.run["recorded_at"]) < 60
+        created = layout.created_at(str(recording.events().thread_id))
+        assert created is not None
+        assert abs(created - recording.run["recorded_at"]) < 60
 
 
 def test_pictures_folder_is_that_of_the_thread():
@@ -185,12 +185,12 @@ def test_thread_id_is_only_a_uuid(text):
     assert not layout.THREAD_ID.match(text)
 
 
-def test_owner_has_source_and_fork():
-    told = {"id": THREAD, "cwd": "/x", "cli_version": "0.169.0", "source": "exec", "forked_from_id": THREAD}
-    line = json.dumps({"type": "session_meta", "payload": told}).encode() + b"\n"
+def test_meta_has_source_and_fork():
+    payload = {"id": THREAD, "cwd": "/x", "cli_version": "0.169.0", "source": "exec", "forked_from_id": THREAD}
+    line = json.dumps({"type": "session_meta", "payload": payload}).encode() + b"\n"
     assert layout.parse_meta(line) == layout.SessionMeta(THREAD, "/x", "0.169.0", "exec", THREAD)
     odd = (
-        json.dumps({"type": "session_meta", "payload": {**told, "source": {"subagent": "x"}, "cwd": 7}}).encode()
+        json.dumps({"type": "session_meta", "payload": {**payload, "source": {"subagent": "x"}, "cwd": 7}}).encode()
         + b"\n"
     )
     assert layout.parse_meta(odd) == layout.SessionMeta(THREAD, None, "0.169.0", None, THREAD)

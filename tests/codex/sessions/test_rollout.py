@@ -47,7 +47,7 @@ def test_first_picture_of_every_recording_is_whole(recording: Recording):
 
 
 @recorded.for_each(MADE)
-def test_references_are_neither_candidates_nor_strays(recording: Recording):
+def test_references_are_neither_candidates_nor_unrecognized_images(recording: Recording):
     shown = recording.shown()
     assert bool(shown) == (recording.scenario in {"ref1", "ref2", "view"})
     assert not shown & {candidate.data for candidate in Reading(recording.lines).candidates}
@@ -55,13 +55,13 @@ def test_references_are_neither_candidates_nor_strays(recording: Recording):
 
 
 @recorded.for_each(MADE)
-def test_strays_are_the_pictures_of_known_records(recording: Recording):
+def test_unrecognized_images_are_the_pictures_of_known_records(recording: Recording):
     made = {picture.data for picture in Reading(recording.lines).pictures}
     assert made <= set(strays(recording.lines))
 
 
 @pytest.mark.parametrize(("scenario", "count"), [("two", 2), ("ok", 1), ("ref2", 1)])
-def test_candidates_are_as_many_as_were_made(scenario: str, count: int):
+def test_candidates_are_as_many_as_the_pictures_made(scenario: str, count: int):
     for recording in recorded.all_of(scenario):
         assert len({picture.data for picture in Reading(recording.lines).pictures}) == count, recording.name
 
@@ -137,25 +137,25 @@ def test_tool_output_counts_only_of_the_image_tool(name: str):
     ],
 )
 @pytest.mark.parametrize("side", [PICTURE_SIDE, 90])
-def test_strays_leave_out_viewed_images(call: dict[str, object], side: int):
+def test_unrecognized_images_leave_out_viewed_images(call: dict[str, object], side: int):
     url = f"data:image/png;base64,{base64.b64encode(encoded(side, 'viewed')).decode()}"
     output = {"call_id": "c", "output": [{"type": "input_image", "image_url": url}]}
     answer = line("response_item", type="function_call_output", **output)
     assert strays([line("response_item", **call), answer]) == strays([answer, line("response_item", **call)]) == []
-    assert strays([answer]) == []  # nobody knows whose output it is
+    assert strays([answer]) == []  # the call is not on record
     other = line("response_item", type="function_call", name="tomorrow", call_id="c")
     assert strays([other, answer]) == [encoded(side, "viewed")]
     assert strays([other, line("response_item", **call), answer]) == []
 
 
-def test_strays_leave_out_a_compacted_history():
+def test_unrecognized_images_leave_out_a_compacted_history():
     """A compacted history repeats the user's message, and with it the reference."""
     message = {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": TEXT}]}
     assert strays([line("compacted", message="", replacement_history=[message])]) == []
 
 
 @pytest.mark.parametrize("side", [PICTURE_SIDE, 90])
-def test_strays_have_pictures_of_unknown_records(side: int):
+def test_unrecognized_images_have_pictures_of_unknown_records(side: int):
     text = base64.b64encode(encoded(side, "made")).decode()
     assert strays([line("event_msg", type="tomorrow", deep=[{"deeper": {"blob": text}}])]) == [encoded(side, "made")]
 
@@ -199,7 +199,7 @@ def test_any_depth_is_read_without_an_error(depth: int):
         strays([made.replace(b'"x"', b'"iVBORw0KGgo"')])
 
 
-def test_records_without_meaning_are_not_read():
+def test_irrelevant_records_are_not_read():
     for recording in MADE:
         wanted = [one for one in recording.lines if rollout.wants(one[:512])]
         assert Reading(wanted).pictures == Reading(recording.lines).pictures
@@ -209,17 +209,17 @@ def test_records_without_meaning_are_not_read():
 
 def test_evidence_has_version_and_account():
     meta = {"id": "x", "cli_version": "0.169.0"}
-    assert evidence(line("session_meta", **meta)).account is None
-    assert evidence(line("session_meta", **meta, account_scoped=True)).account is False
-    assert evidence(line("session_meta", **meta, account_scoped=True, creator_account_id="a")).account is True
+    assert evidence(line("session_meta", **meta)).has_account is None
+    assert evidence(line("session_meta", **meta, account_scoped=True)).has_account is False
+    assert evidence(line("session_meta", **meta, account_scoped=True, creator_account_id="a")).has_account is True
     assert evidence(line("session_meta", **meta)).codex_version == "0.169.0"
 
 
 def test_evidence_has_the_offer_of_the_tool():
     exec_ = {"type": "custom", "name": "exec", "description": "tools.image_gen__imagegen(...)"}
-    assert evidence(line("response_item", type="additional_tools", tools=[exec_])).offered is True
-    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "exec"}])).offered is False
-    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "wait"}])).offered is None
+    assert evidence(line("response_item", type="additional_tools", tools=[exec_])).is_tool_offered is True
+    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "exec"}])).is_tool_offered is False
+    assert evidence(line("response_item", type="additional_tools", tools=[{"name": "wait"}])).is_tool_offered is None
 
 
 def test_evidence_of_limits_takes_the_latest_that_is_used_up():
@@ -232,8 +232,8 @@ def test_evidence_of_limits_takes_the_latest_that_is_used_up():
 
 
 def test_evidence_has_the_end_of_the_turn():
-    told = evidence(line("event_msg", type="task_complete", error={"codex_error_info": "usage_limit_exceeded"}))
-    assert (told.completed, told.error_info) == (True, "usage_limit_exceeded")
+    found = evidence(line("event_msg", type="task_complete", error={"codex_error_info": "usage_limit_exceeded"}))
+    assert (found.completed, found.error_info) == (True, "usage_limit_exceeded")
     assert evidence(line("event_msg", type="turn_aborted", reason="interrupted")).aborted == "interrupted"
     for recording in recorded.all_of("interrupted"):
         assert Reading(recording.lines).records.evidence.aborted, recording.name
@@ -244,24 +244,24 @@ def test_evidence_is_bounded():
         "event_msg", type="image_generation_end", failure={"type": "x" * 9000, "deep": {"y": "z" * 9000}, "n": 5}
     )
     error = line("response_item", type="function_call_output", output="image generation failed: " + "x" * 9000)
-    said = line("response_item", type="message", role="assistant", content=[{"text": "w" * 9000}] * 200)
-    told = evidence(*[failure] * 50, *[error] * 50, said)
-    assert (len(told.failures), len(told.tool_errors)) == (20, 20)
-    assert len(str(told.failures[0])) < 9000
-    assert len(told.tool_errors[0]) == 4000
-    assert told.said is not None
-    assert len(told.said) == 4000
+    message = line("response_item", type="message", role="assistant", content=[{"text": "w" * 9000}] * 200)
+    found = evidence(*[failure] * 50, *[error] * 50, message)
+    assert (len(found.failures), len(found.tool_errors)) == (20, 20)
+    assert len(str(found.failures[0])) < 9000
+    assert len(found.tool_errors[0]) == 4000
+    assert found.message is not None
+    assert len(found.message) == 4000
 
 
 def test_evidence_has_provider_model_and_time():
     records = rollout.Records()
     call = {"type": "function_call", "name": "imagegen", "call_id": "c", "arguments": "{}"}
-    told = {"type": "function_call_output", "call_id": "c", "output": "image generation failed: network error: x"}
+    found = {"type": "function_call_output", "call_id": "c", "output": "image generation failed: network error: x"}
     for second, kind, payload in (
         (0, "session_meta", {"id": "t", "cli_version": "0.169.0", "model_provider": "proxy"}),
         (1, "turn_context", {"model": "gpt-x"}),
         (3, "response_item", call),
-        (44, "response_item", told),
+        (44, "response_item", found),
     ):
         record = {"timestamp": f"2026-11-21T12:00:{second:02}.500Z", "type": kind, "payload": payload}
         line = json.dumps(record, separators=(",", ":")).encode()
@@ -271,9 +271,9 @@ def test_evidence_has_provider_model_and_time():
     assert (found.provider, found.model, found.drawing_sec) == ("proxy", "gpt-x", 41.0)
 
 
-def test_words_instead_of_a_hosted_picture_are_no_damage():
+def test_text_in_place_of_a_hosted_picture_is_not_damage():
     records = rollout.Records()
     item = {"type": "image_generation_call", "id": "ig", "status": "failed"}
     for result in ("ServerError <class 'oai_errors.errors.ServerError'>", "aGVsbG8gd29ybGQ="):
         records.read(json.dumps({"type": "response_item", "payload": {**item, "result": result}}).encode())
-    assert (len(records.evidence.tool_errors), records.evidence.undecodable) == (1, 1)
+    assert (len(records.evidence.tool_errors), records.evidence.undecodable_count) == (1, 1)

@@ -1,4 +1,4 @@
-"""Following a growing file: whole lines, each once."""
+"""Reading a growing file: complete lines, each once."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def append(file, data: bytes) -> None:
         stream.write(data)
 
 
-def test_line_comes_when_it_is_whole(file, follow):
+def test_line_is_read_when_it_is_complete(file, follow):
     tail = follow()
     assert list(tail.lines()) == []
     append(file, b"one\ntw")
     assert list(tail.lines()) == [b"one"]
-    assert tail.rest == b"tw"
+    assert tail.partial_line == b"tw"
     append(file, b"o\n\nthree\n")
     assert list(tail.lines()) == [b"two", b"", b"three"]
-    assert (list(tail.lines()), tail.rest) == ([], b"")
+    assert (list(tail.lines()), tail.partial_line) == ([], b"")
 
 
 def test_tail_begins_at_an_offset(file, follow):
@@ -58,23 +58,23 @@ def test_tail_in_any_chunks_gives_the_same_lines(file, follow, monkeypatch, chun
     monkeypatch.setattr(module, "_CHUNK", chunk)
     tail = follow()
     assert list(tail.lines()) == lines
-    assert tail.rest == b"torn"
+    assert tail.partial_line == b"torn"
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 10_000])
 def test_unwanted_line_is_not_kept(file, follow, monkeypatch, chunk):
-    asked = []
+    heads = []
 
     def wants(head: bytes) -> bool:
-        asked.append(head)
+        heads.append(head)
         return not head.startswith(b"no")
 
     monkeypatch.setattr(module, "_CHUNK", chunk)
     append(file, b"no" + b"x" * 9000 + b"\nyes\nno\nno" + b"y" * 9000)
     tail = follow(wants=wants)
     assert list(tail.lines()) == [b"yes"]
-    assert tail.rest == b""
-    assert {len(head) for head in asked} == {HEAD, 3, 2}
+    assert tail.partial_line == b""
+    assert {len(head) for head in heads} == {HEAD, 3, 2}
     append(file, b"\nyes again\n")
     assert list(tail.lines()) == [b"yes again"]
 

@@ -48,12 +48,12 @@ def test_turns_are_counted_by_ends_or_the_whole_file(tmp_path, lines, several):
     assert inspect.has_multiple_turns(str(path)) is several
 
 
-def test_words_like_a_turn_are_not_counted(tmp_path):
+def test_text_like_a_turn_are_not_counted(tmp_path):
     path = tmp_path / "rollout.jsonl"
-    words = json.dumps({"type": "task_started", "turn_id": TWO}, separators=(",", ":"))
+    text = json.dumps({"type": "task_started", "turn_id": TWO}, separators=(",", ":"))
     lines = [
         record("task_started", ONE),
-        history.rollout_line(history.user_message(words)),
+        history.rollout_line(history.user_message(text)),
         record("task_complete", ONE),
     ]
     path.write_bytes(b"\n".join(lines))

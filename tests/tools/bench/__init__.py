@@ -1,5 +1,5 @@
-"""The benchmark, ``python -m tests.tools.bench``: this program beside bare ``codex exec``, in turn, on the same work.
+"""The benchmark, ``python -m tests.tools.bench``: compares this program with bare ``codex exec``.
 
-Both talk to the same loopback stand-in, with the real newest Codex; every figure is a median of paired rounds, and the
-ratio is that of each pair. No test looks at a time: the suite asserts counts alone.
+Both do the same task alternately, and use the newest real Codex and the same fake OpenAI on loopback. Every figure is a
+median of paired rounds, and the ratio is the median of the pairs' ratios. Tests never check durations, only counts.
 """

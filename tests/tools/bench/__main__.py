@@ -1,4 +1,4 @@
-"""``python -m tests.tools.bench [--rounds N] [--long] [--growth N]``: prints the tables of the README."""
+"""``python -m tests.tools.bench [--rounds N] [--long] [--growth N]``: prints the README's tables."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from tests.tools.bench import bridge, calls, growth, reading, startup
 
 
 def main() -> int:
-    """Every figure, one after the other: the machine should have nothing else to do."""
+    """Measure all figures, one after the other; nothing else should run on the machine."""
     parser = argparse.ArgumentParser(prog="python -m tests.tools.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="paired rounds of each [5]")
+    parser.add_argument("--rounds", type=int, default=5, help="paired rounds of each measurement [5]")
     parser.add_argument(
-        "--long", action="store_true", help="one round with a picture of 40 s and a closing turn of 5 s"
+        "--long", action="store_true", help="add one round with a picture of 40 s and a closing turn of 5 s"
     )
-    parser.add_argument("--growth", type=int, default=0, metavar="N", help="a home with N old rollouts, such as 60000")
-    parser.add_argument("--only", default="", help="names of parts, separated by commas")
-    parser.add_argument("--builds", default=",".join(builds.BUILDS), help="for the part named calls")
+    parser.add_argument(
+        "--growth", type=int, default=0, metavar="N", help="add a home with N old rollouts, such as 60000"
+    )
+    parser.add_argument("--only", default="", help="names of measurements, separated by commas")
+    parser.add_argument("--builds", default=",".join(builds.BUILDS), help="builds for the measurement named calls")
     given = parser.parse_args()
     parts = {
         "startup": lambda: startup.startup(given.rounds),

@@ -1,4 +1,4 @@
-"""The headline: one picture, this program beside ``codex exec``; and twelve pictures at once."""
+"""The main figures: one picture, this program and ``codex exec``; and twelve pictures at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from codex_imagegen.codex.run import features
+from codex_imagegen.codex import features
 from tests.support.lab import Lab
 from tests.tools.bench import pairs
 
 
 def headline(rounds: int, draw_sec: float, closing_sec: float) -> Iterator[str]:
-    """One picture that takes ``draw_sec``, and a closing turn of ``closing_sec``."""
+    """Measure a picture that takes ``draw_sec``, and a closing turn of ``closing_sec``."""
     with pairs.lab(pairs.Timed(draw_sec, closing_sec)) as lab:
         out = lab.work / "fox.png"
         measured = pairs.paired(
@@ -25,7 +25,7 @@ def headline(rounds: int, draw_sec: float, closing_sec: float) -> Iterator[str]:
 
 
 def twelve(rounds: int) -> Iterator[str]:
-    """Twelve runs at once on one home, beside twelve bare Codex with the same switches."""
+    """Measure twelve runs at once in one home, and twelve bare Codex with the same switches."""
     with pairs.lab(pairs.Timed(2, 2)) as lab:
         ratios, walls = [], []
         for round_ in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""How often Codex asks the model once more before it is stopped: on each build, with and without file events."""
+"""How often Codex makes a second model call before it is stopped: on each build, with and without file events."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.tools.bench import pairs
 
 MB = 1_000_000
 SIZES = (1.5 * MB, 4.5 * MB)
-"""Bytes of a PNG; more than 4.7 MB is no picture of these pixels."""
+"""Bytes of a PNG; with these pixels it can't have more than 4.7 MB."""
 
 
 def calls(rounds: int, versions: tuple[str, ...] = builds.BUILDS) -> Iterator[str]:
-    """Runs with a second model call: ``rounds`` for each build, model, size and delay, and as many without file events;
-    and the runs of which no picture came.
+    """Count runs with a second model call, and failed runs: ``rounds`` for each build, model, size and delay, with and
+    without file events.
     """
     yield f"\nRuns with a second model call ({rounds} rounds of each)\n"
     yield "| build | model | picture | drawn in | with file events | without |"
@@ -28,12 +28,12 @@ def calls(rounds: int, versions: tuple[str, ...] = builds.BUILDS) -> Iterator[st
         for model in models:
             for size in SIZES:
                 for draw_sec in (0.0, 1.0):
-                    told = [_seconds(version, model, size, draw_sec, rounds, events) for events in (True, False)]
-                    row = [version, model or "default", f"{size / MB:g} MB", f"{draw_sec:g} s", *told]
+                    counts = [_second_calls(version, model, size, draw_sec, rounds, on) for on in (True, False)]
+                    row = [version, model or "default", f"{size / MB:g} MB", f"{draw_sec:g} s", *counts]
                     yield f"| {' | '.join(row)} |"
 
 
-def _seconds(version: str, model: str | None, size: float, draw_sec: float, rounds: int, events: bool) -> str:
+def _second_calls(version: str, model: str | None, size: float, draw_sec: float, rounds: int, events: bool) -> str:
     script = pairs.Timed(draw_sec, 0)
     script.picture_bytes = pairs.picture(int(size))
     with pairs.lab(script, version=version) as lab, without_file_events() as blind:
@@ -43,20 +43,20 @@ def _seconds(version: str, model: str | None, size: float, draw_sec: float, roun
 
 
 def _run(lab: Lab, model: str | None, environment: Mapping[str, str]) -> int:
-    """The model calls of one run; 0 where its picture is not the one that was drawn."""
+    """The model calls of one run; 0 if it did not deliver the drawn picture."""
     before, out = lab.model_calls, lab.work / "fox.png"
-    done = lab.run("--prompt", pairs.PROMPT, "--out", str(out), "--force", *_named(model), env=environment)
-    whole = done.code == 0 and out.read_bytes() == lab.standin.script.draw("")
-    return lab.model_calls - before if whole else 0
+    done = lab.run("--prompt", pairs.PROMPT, "--out", str(out), "--force", *_model_option(model), env=environment)
+    is_delivered = done.code == 0 and out.read_bytes() == lab.standin.script.draw("")
+    return lab.model_calls - before if is_delivered else 0
 
 
-def _named(model: str | None) -> list[str]:
+def _model_option(model: str | None) -> list[str]:
     return [] if model is None else ["--model", model]
 
 
 @contextmanager
 def without_file_events() -> Iterator[dict[str, str]]:
-    """An environment in which watchdog can't be imported, as if the system told of no change."""
+    """An environment in which watchdog can't be imported, as on a system without file events."""
     with tempfile.TemporaryDirectory(prefix="codex-imagegen-bench-") as folder:
         (Path(folder) / "watchdog.py").write_text("raise ImportError\n")
         yield {"PYTHONPATH": folder}

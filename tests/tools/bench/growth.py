@@ -1,4 +1,4 @@
-"""What a large history costs: a home with many old rollouts beside an empty one, and the folders that are listed."""
+"""The cost of a large history: a home with many old rollouts compared with an empty one, and the listed folders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ print(code, len(inside), len(set(inside)), file=sys.stderr)
 
 
 def fill(home: Path, rollouts: int) -> None:
-    """Old rollouts, spread over some three hundred days of the years before."""
+    """Write old rollouts, spread over 300 days of the past."""
     for number in range(rollouts):
         moment = time.localtime(time.time() - 86_400 * (30 + number % DAYS))
         folder = home / "sessions" / time.strftime("%Y/%m/%d", moment)
@@ -38,7 +38,7 @@ def fill(home: Path, rollouts: int) -> None:
 
 
 def growth(rounds: int, rollouts: int) -> Iterator[str]:
-    """Ours on the full home beside ours on the empty one; Codex has indexed both before anything is timed."""
+    """Measure this program in the full and in the empty home, after Codex has indexed both."""
     with pairs.lab(pairs.Timed(0.5, 0)) as full, pairs.lab(pairs.Timed(0.5, 0)) as empty:
         fill(full.home, rollouts)
         _warm(full)
@@ -60,7 +60,7 @@ def growth(rounds: int, rollouts: int) -> Iterator[str]:
 
 
 def _warm(lab: Lab) -> None:
-    """Let Codex index the home: until a run of its own takes no longer than the one before."""
+    """Let Codex index the home, until its runs become no faster."""
     last = float("inf")
     for _ in range(12):
         wall = pairs.measure(lab, pairs.bare(lab), pairs.PROMPT.encode()).wall

@@ -1,4 +1,4 @@
-"""Whole runs, measured from outside: wall, memory, and what the back end saw."""
+"""Measures complete runs from outside: wall time, memory, and the requests to the back end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PICTURE_BYTES = 1_500_000
 
 
 class Timed(Script):
-    """Takes its time, and delivers one PNG of about 1.5 MB, made beforehand."""
+    """Draws after a delay: a PNG of about 1.5 MB, made beforehand."""
 
     def __init__(self, draw_sec: float, closing_sec: float) -> None:
         self.draw_sec, self.closing_sec = draw_sec, closing_sec
@@ -47,7 +47,7 @@ def picture(size: int = PICTURE_BYTES) -> bytes:
     return target.getvalue()
 
 
-# a small process of its own: a child's peak memory begins with that of the process that starts it
+# a small separate process: a child's peak memory starts at that of its parent
 _LAUNCHER = """
 import os, sys, time
 began = time.perf_counter()
@@ -76,13 +76,13 @@ def ours(lab: Lab, out: Path) -> list[str]:
 
 
 def bare(lab: Lab, *settings: str) -> list[str]:
-    """What the wrappers run, and a user would: everything else is Codex's default."""
+    """The command that wrappers and users run: everything else is Codex's default."""
     line = [str(builds.codex(lab.version)), "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
     return [*line, "--enable", "image_generation", *(word for setting in settings for word in ("-c", setting))]
 
 
 def measure(lab: Lab, argv: Sequence[str], stdin: bytes = b"") -> Figures:
-    """Run once; Codex and its children are counted by the peak of the largest process."""
+    """Run a command once; the memory is the peak of the largest process."""
     lab.standin.calls.clear()
     launched = subprocess.run(
         [sys.executable, "-c", _LAUNCHER, *argv], input=stdin, stdout=subprocess.PIPE, cwd=lab.work,
@@ -90,7 +90,7 @@ def measure(lab: Lab, argv: Sequence[str], stdin: bytes = b"") -> Figures:
     )  # fmt: skip
     code, wall, memory = launched.stdout.split()
     assert int(code) == 0, argv
-    turns = lab.standin.to("/responses")
+    turns = lab.standin.calls_to("/responses")
     return Figures(
         wall=float(wall),
         calls=len(turns),
@@ -102,7 +102,7 @@ def measure(lab: Lab, argv: Sequence[str], stdin: bytes = b"") -> Figures:
 
 
 def paired(rounds: int, one: Callable[[], Figures], other: Callable[[], Figures]) -> list[tuple[Figures, Figures]]:
-    """The two in turn, after one uncounted round of each: their homes are warm then."""
+    """Measure both alternately, after one uncounted round of each to warm up their homes."""
     one(), other()
     return [(one(), other()) for _ in range(rounds)]
 
@@ -130,7 +130,7 @@ def table(title: str, pairs: Sequence[tuple[Figures, Figures]]) -> Iterator[str]
 
 @contextmanager
 def lab(script: Script, *, version: str = builds.NEWEST) -> Iterator[Lab]:
-    """A lab in a folder of its own."""
+    """A lab in a temporary folder."""
     with (
         tempfile.TemporaryDirectory(prefix="codex-imagegen-bench-") as folder,
         Lab(Path(folder), version, script=script) as world,

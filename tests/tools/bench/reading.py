@@ -1,4 +1,4 @@
-"""How fast a large rollout is read, beside ``json.loads`` on each line; and how soon a landed picture is delivered."""
+"""How fast a large rollout is read, compared with ``json.loads`` on each line; and how soon a picture is delivered."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.codex.sessions.tail import Tail
+from tests.support.lab import Lab
 from tests.tools.bench import pairs
 
 LARGE, LARGE_LINES, SMALL_LINE = 26_000_000, 4, 20_000
 
 
 def large_rollout(path: Path) -> None:
-    """137 MB: four references of 26 MB, 33 MB of small records, and one picture of 2 MB."""
+    """Write 137 MB: four references of 26 MB, 33 MB of small records, and one picture of 2 MB."""
     reference = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + os.urandom(LARGE * 3 // 4)).decode()
     made = base64.b64encode(pairs.picture(2_000_000)).decode()
     with path.open("w") as file:
@@ -42,7 +43,7 @@ def large_rollout(path: Path) -> None:
 
 
 def read_ours(path: str) -> int:
-    """Pictures found by our reader."""
+    """Read with this program's reader; return the number of pictures."""
     records, tail = rollout.Records(), Tail(path, 0, rollout.wants)
     found = sum(len(records.read(line)) for line in tail.lines())
     tail.close()
@@ -50,7 +51,7 @@ def read_ours(path: str) -> int:
 
 
 def read_naively(path: str) -> int:
-    """The same by json.loads on each line."""
+    """The same with json.loads on each line."""
     found = 0
     with open(path, "rb") as file:
         for line in file:
@@ -60,7 +61,7 @@ def read_naively(path: str) -> int:
 
 
 def reading(rounds: int) -> Iterator[str]:
-    """Each reading in a process of its own, so that its memory is its own too."""
+    """Measure each reader in a process of its own, because of its memory."""
     with tempfile.TemporaryDirectory(prefix="codex-imagegen-bench-") as folder:
         path = Path(folder) / "rollout.jsonl"
         large_rollout(path)
@@ -76,7 +77,7 @@ def reading(rounds: int) -> Iterator[str]:
 
 
 def nothing(_path: str) -> int:
-    """What an interpreter with these modules costs."""
+    """Do nothing, to measure an interpreter with these modules."""
     return 0
 
 
@@ -92,15 +93,15 @@ def _timed(function: str, path: Path) -> tuple[float, float]:
 
 
 def delivery(rounds: int) -> Iterator[str]:
-    """From the record on disk to the picture at --out, less the decode that verifies it."""
+    """Measure the time from the record on disk to the picture at --out, and the decoding within it."""
     from codex_imagegen.images.decode import decode_picture
 
     data = pairs.picture(2_000_000)
     decode_picture(data)
     decode = statistics.median(_seconds(lambda: decode_picture(data)) for _ in range(5))
     with pairs.lab(pairs.Timed(1, 5)) as lab:
-        lab.standin.script._picture = data  # type: ignore[attr-defined]
-        spans = [_landing(lab) for _ in range(rounds + 1)][1:]
+        lab.standin.script.picture_bytes = data  # type: ignore[attr-defined]
+        spans = [_delivery_sec(lab) for _ in range(rounds + 1)][1:]
     span = statistics.median(spans)
     yield (
         f"\nDelivery of {len(data) / 1e6:.1f} MB: {span * 1000:.0f} ms from the record on disk to the picture at "
@@ -108,33 +109,33 @@ def delivery(rounds: int) -> Iterator[str]:
     )
 
 
-def _landing(lab) -> float:
+def _delivery_sec(lab: Lab) -> float:
     """Seconds between the rollout's last growth by a large record and the picture's appearance."""
     out = lab.work / f"{time.monotonic_ns()}.png"
     process = subprocess.Popen(pairs.ours(lab, out), cwd=lab.work, env=lab.environment, stdout=subprocess.DEVNULL)
-    before, landed, seen = set(lab.rollouts()), None, None
+    before, recorded, seen = set(lab.rollouts()), None, None
     while process.poll() is None or seen is None:
         now = time.perf_counter()
-        if landed is None:
+        if recorded is None:
             fresh = [path for path in lab.rollouts() if path not in before]
-            if fresh and fresh[0].stat().st_size > 2_000_000 and _whole(fresh[0]):
-                landed = now
+            if fresh and fresh[0].stat().st_size > 2_000_000 and _ends_with_line(fresh[0]):
+                recorded = now
         if seen is None and out.exists():
             seen = now
             break
         time.sleep(0.0005)
     process.wait()
     assert seen is not None
-    return max(0.0, seen - (landed if landed is not None else seen))
+    return max(0.0, seen - (recorded if recorded is not None else seen))
 
 
-def _whole(path: Path) -> bool:
+def _ends_with_line(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
 
 
-def _seconds(work) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

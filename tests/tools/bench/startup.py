@@ -1,4 +1,4 @@
-"""The time from our exec to Codex's exec, and to the first byte of help."""
+"""The time from the program's exec to Codex's exec, and that of --help."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.lab import COMMAND
 
 
 def startup(rounds: int) -> Iterator[str]:
-    """A Codex that only notes when it was started; beside it, bare Python and ``import click``."""
+    """Measure with a Codex that only writes down its start, and compare with bare Python and ``import click``."""
     with tempfile.TemporaryDirectory(prefix="codex-imagegen-bench-") as folder:
         note, codex = Path(folder) / "note", Path(folder) / "codex"
         codex.write_text(f'#!/bin/sh\ndate +%s.%N > "{note}"\n')
         codex.chmod(0o755)
         environment = {"PATH": os.environ["PATH"], "HOME": folder, "CODEX_HOME": folder}
-        spans = [_until(codex, note, environment, folder) for _ in range(rounds + 1)][1:]
+        spans = [_until_codex(codex, note, environment, folder) for _ in range(rounds + 1)][1:]
         help_ = [_wall([COMMAND, "--help"]) for _ in range(rounds + 1)][1:]
         bare = [_wall([sys.executable, "-c", ""]) for _ in range(rounds + 1)][1:]
         click = [_wall([sys.executable, "-c", "import click"]) for _ in range(rounds + 1)][1:]
@@ -29,7 +29,7 @@ def startup(rounds: int) -> Iterator[str]:
     yield f"\nOur exec to Codex's exec {middle[0]}, --help {middle[1]}; bare Python {middle[2]}, with click {middle[3]}"
 
 
-def _until(codex: Path, note: Path, environment: dict[str, str], folder: str) -> float:
+def _until_codex(codex: Path, note: Path, environment: dict[str, str], folder: str) -> float:
     began = time.time()
     line = [COMMAND, "--prompt", "x", "--codex", str(codex), "--out", str(Path(folder) / "x.png")]
     subprocess.run(line, env=environment, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""The words of failures that need a set-up of their own: providers, large references, a full disk, a missing host."""
+"""Messages of failures that need a set-up of their own: providers, large references, a full disk, a missing host."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_connection_that_breaks_after_minutes_of_drawing_hints_at_an_older_codex
     world = lab(script=BreaksLate())
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(failures, "LONG_SEC", 0.4)
+    monkeypatch.setattr(failures, "LONG_DRAWING_SEC", 0.4)
     with pytest.raises(codex_imagegen.NetworkError) as raised:
         codex_imagegen.generate("a red fox", out=world.work / "fox.png", codex=str(builds.codex(world.version)))
     assert "older Codex with --codex" in str(raised.value.hint)
@@ -145,7 +145,7 @@ def test_full_disk_under_codex_home_is_named(lab, version, size, exit_code, code
     world = lab(version, script=Small(), fresh=True)
     answer = assert_told(on_small_disk(world, size, *FOX), exit_code, code)
     assert answer["error"]["spent"] is spent
-    assert "make room on the disk that holds CODEX_HOME" in hint(answer)
+    assert "free some space on the disk that holds CODEX_HOME" in hint(answer)
     assert "sandbox" not in hint(answer)
     assert_clean(world)
 

@@ -1,9 +1,9 @@
-"""What is switched off for the length of a run: everything that a picture does not need.
+"""The features of Codex that a run switches off, because a picture does not need them.
 
-Each setting is one that all builds from 0.111.0 to 0.169.0 take or ignore (a ``--disable`` of an unknown feature would
-be fatal). What each saves alone, in bytes of the first request before compression, measured with the real builds
-against a loopback stand-in on 2026-11-21; "n HTTP" are requests of the whole run; – is nothing. 0.149.1 and
-0.169.0 with their default models, which are in code mode:
+All builds from 0.111.0 to 0.169.0 accept or ignore these settings (a ``--disable`` of an unknown feature would be
+fatal). The table shows what each of them saves alone, in bytes of the first request before compression; "n HTTP" are
+requests of the whole run, and – is nothing. It was measured with the real builds against a local stand-in for OpenAI
+on 2026-11-21; 0.149.1 and 0.169.0 ran with their default models, which are in code mode:
 
 ===================================================  =======  ===========  ===============  ===============
 setting                                              0.111.0  0.141.0      0.149.1          0.169.0
@@ -32,27 +32,27 @@ setting                                              0.111.0  0.141.0      0.149
 all of them                                          18,472   23,135       33,567           40,016
 ===================================================  =======  ===========  ===============  ===============
 
-There are three more, which older builds refuse. Each was given to 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0,
-0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1, 0.162.0, 0.166.0 and 0.169.0, to find the first that takes it. A
-build that is newer, or whose version nobody knows (see ``native.version``), gets them too: one that refuses a switch
-says so before its thread begins, at no cost, and is started once more without them:
+Three more settings are refused by older builds. Each was tried with 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0,
+0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1, 0.162.0, 0.166.0 and 0.169.0, to find the first that accepts it. A
+newer build, or one of unknown version (see ``npm.version``), gets them too: if it refuses one, it says so before its
+thread begins, at no cost, and is started once more without them:
 
 ==========================================================  ============  ==============  ==============
-setting                                                     taken from    saves, 0.149.1  saves, 0.169.0
+setting                                                     accepted by   saves, 0.149.1  saves, 0.169.0
 ==========================================================  ============  ==============  ==============
 ``agents.enabled=false``                                    0.145.0       8,589           8,586
 ``features.code_mode.excluded_tool_namespaces=[…]``         0.148.0       139             2,166
 ``features.code_mode.default_exec_yield_time_ms=600000``    0.148.0       model calls     model calls
 ==========================================================  ============  ==============  ==============
 
-The first leaves no sub-agents, the second no ``apply_patch``: from 0.148.0 on, the image tool is all that is offered in
-code mode, but for the means to wait for it. The third is the default timeout of ``exec`` (see
-``command.EXEC_TIMEOUT_PRAGMA``), in case the model does not do as it is told.
+The first switches off sub-agents, the second ``apply_patch``: from 0.148.0 on, code mode then offers only the image
+tool and the means to wait for it. The third is the default timeout of ``exec`` (see ``command.EXEC_TIMEOUT_PRAGMA``),
+in case the model does not follow its instructions.
 
-The others save nothing that was measured, and are there because what they switch off could run or be reached: hooks,
-the user's AGENTS.md, browsers, memories, MCP servers. Left alone on purpose: ``skills.bundled.enabled`` (on 0.118.0 it
-deletes files in the user's home), request compression (it would treble the upload), ``features.code_mode_host`` (no
-picture comes without it), and the model's base instructions.
+The others save nothing that was measured. They are there because what they switch off could run or be reached: hooks,
+the user's AGENTS.md, browsers, memories, MCP servers. These are left on deliberately: ``skills.bundled.enabled`` (on
+0.118.0, switching it off deletes files in the user's home), request compression (without it, the upload is three times
+as large), ``features.code_mode_host`` (no picture without it), and the model's base instructions.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ FEATURES_OFF = (
 )  # fmt: skip
 SETTINGS = (
     'web_search="disabled"',
-    # a user's setting of Codex's own, which leaves out the part of the instructions that colours the model's prose
+    # one of Codex's user settings: it leaves out the instructions for the style of the model's prose
     'personality="none"',
-    # one tool call is all the thinking there is to do; every model of these builds knows "low"
+    # the model only has to call one tool; every model of these builds knows "low"
     'model_reasoning_effort="low"',
     "skills.include_instructions=false",
     "tools.experimental_request_user_input.enabled=false",
@@ -80,29 +80,32 @@ SETTINGS = (
     "orchestrator.skills.enabled=false",
 )
 
-TAKEN_FROM = (
+ACCEPTED_SINCE = (
     ("agents.enabled=false", (0, 145)),
     ('features.code_mode.excluded_tool_namespaces=["functions","clock"]', (0, 148)),
     ("features.code_mode.default_exec_yield_time_ms=600000", (0, 148)),
 )
 TRIED_BEFORE = (0, 170)
+"""The first version that no test has run."""
 
 
-def is_tried(version: tuple[int, ...] | None) -> bool:
-    """Whether a build of this version is one of those that the tests have run, or lies between them."""
+def is_tested(version: tuple[int, ...] | None) -> bool:
+    """Whether the tests have run a build of this version, or an older and a newer one."""
     return version is not None and (0, 111) <= version < TRIED_BEFORE
 
 
 def settings(
     servers: Sequence[str] = (), version: tuple[int, ...] | None = None, *, cautious: bool = False
 ) -> tuple[str, ...]:
-    """The ``-c`` settings of a lean turn; ``servers`` are names of MCP servers in the user's config.toml, and
-    ``version`` is the build's where it is known. ``cautious``: none that any build has refused.
+    """The ``-c`` settings that switch these features off.
 
-    Codex splits the name of a setting at its dots and knows no quotes there (0.111.0 to 0.169.0): a server with a dot
-    or an equals sign in its name can't be named, and stays on. Codex itself allows letters, digits, - and _ alone.
+    ``servers`` are the names of MCP servers in the user's config.toml, and ``version`` is the build's if it is known.
+    ``cautious`` leaves out the settings that some builds refuse.
+
+    Codex splits the name of a setting at its dots and allows no quotes there (0.111.0 to 0.169.0): a server with a dot
+    or an equals sign in its name can't be named, and stays on. Codex itself allows only letters, digits, - and _.
     """
-    off = tuple(f"features.{name}=false" for name in FEATURES_OFF)
-    known = tuple(name for name, first in TAKEN_FROM if not cautious and (version is None or first <= version))
-    left_off = (f"mcp_servers.{name}.enabled=false" for name in servers if not set(name) & set(".="))
-    return (*off, *SETTINGS, *known, *left_off)
+    features = (f"features.{name}=false" for name in FEATURES_OFF)
+    newer = (setting for setting, first in ACCEPTED_SINCE if not cautious and (version is None or first <= version))
+    mcp_servers = (f"mcp_servers.{name}.enabled=false" for name in servers if not set(name) & set(".="))
+    return (*features, *SETTINGS, *newer, *mcp_servers)

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from codex_imagegen.codex.run import features
+from codex_imagegen.codex import features
 
 
 def test_settings_are_toml_without_duplicates():
@@ -51,4 +51,4 @@ def test_settings_that_older_builds_refuse_go_to_newer_and_unknown_ones(version,
     [(None, False), ((0, 110, 9), False), ((0, 111, 0), True), ((0, 169, 3), True), ((0, 170, 0), False)],
 )
 def test_tested_builds_are_known(version, tried):
-    assert features.is_tried(version) is tried
+    assert features.is_tested(version) is tried

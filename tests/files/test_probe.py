@@ -1,4 +1,4 @@
-"""Trying a folder: it takes files or it says why not, and nothing is left or changed."""
+"""Test a folder: it takes files or the error says why not, and nothing is left or changed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import time
 import pytest
 
 from codex_imagegen.files import probe
+from codex_imagegen.platform import opening
 
-TRIES = pytest.mark.parametrize("act", [probe.unnamed, probe.named])
+CREATE = pytest.mark.parametrize("create", [probe.unnamed, probe.named])
 
 
 @pytest.fixture
@@ -24,29 +25,29 @@ def state(folder):
     return {name: os.stat(folder / name) for name in os.listdir(folder)}
 
 
-@TRIES
-def test_touch_returns_the_time_and_leaves_nothing(folder, act):
+@CREATE
+def test_new_file_returns_the_time_and_leaves_nothing(folder, create):
     before = state(folder)
-    assert abs(act(str(folder)) - time.time()) < 3600
+    assert abs(create(str(folder)) - time.time()) < 3600
     assert state(folder) == before
 
 
-@TRIES
+@CREATE
 @pytest.mark.parametrize("place", ["nowhere", "mine"])
-def test_touch_of_no_folder_raises(folder, act, place):
+def test_new_file_in_no_folder_raises(folder, create, place):
     with pytest.raises((FileNotFoundError, NotADirectoryError)):
-        act(str(folder / place))
+        create(str(folder / place))
 
 
-@pytest.mark.parametrize("number", sorted(probe._NO_SUCH_FILES))
-def test_touch_without_unnamed_files_uses_a_named_one(folder, monkeypatch, number):
+@pytest.mark.parametrize("number", sorted(opening.NO_UNNAMED_FILES))
+def test_file_system_without_unnamed_files_uses_a_named_one(folder, monkeypatch, number):
     real, refused = os.open, []
 
-    def refuse(path, flags, *rest):
+    def refuse(path, flags, *rest, **options):
         if flags & os.O_TMPFILE == os.O_TMPFILE:
             refused.append(path)
             raise OSError(number, "no such files here")
-        return real(path, flags, *rest)
+        return real(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", refuse)
     assert probe.unnamed(str(folder)) > 0
@@ -54,8 +55,8 @@ def test_touch_without_unnamed_files_uses_a_named_one(folder, monkeypatch, numbe
     assert os.listdir(folder) == ["mine"]
 
 
-def test_touch_of_full_file_system_raises(folder, monkeypatch):
-    def refuse(*_):
+def test_new_file_on_full_file_system_raises(folder, monkeypatch):
+    def refuse(*_, **__):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     monkeypatch.setattr(os, "open", refuse)
@@ -63,13 +64,13 @@ def test_touch_of_full_file_system_raises(folder, monkeypatch):
         probe.unnamed(str(folder))
 
 
-def test_touch_without_o_tmpfile_uses_a_named_file(folder, monkeypatch):
+def test_system_without_o_tmpfile_uses_a_named_file(folder, monkeypatch):
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     assert probe.unnamed(str(folder)) > 0
     assert os.listdir(folder) == ["mine"]
 
 
-def test_times_are_unchanged(folder):
+def test_times_of_folder_are_unchanged(folder):
     os.utime(folder, ns=(1_234_567_890_123_456_789, 987_654_321_987_654_321))
     probe.times(str(folder))
     status = os.stat(folder)

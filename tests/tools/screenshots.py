@@ -1,7 +1,7 @@
-"""Pictures of the program for the README: ``python -m tests.tools.portraits`` writes them into fixtures/readme.
+"""Screenshots for the README: ``python -m tests.tools.screenshots`` writes them into fixtures/readme.
 
-What they show was said by the installed program, run with the real Codex and the stand-in; only the folder's name is
-another. Needs Chromium, which draws the terminal's text and the gallery's page.
+They show real output of the installed program, run with the real Codex and the fake OpenAI; only the folder's name is
+replaced. Needs Chromium, which renders the terminal's text and the gallery's page.
 """
 
 from __future__ import annotations
@@ -39,31 +39,31 @@ _MARGIN = 18
 
 
 def main() -> int:
-    """Draw both."""
+    """Take the screenshots."""
     with tempfile.TemporaryDirectory() as folder, Lab(Path(folder)) as world:
         page = terminal_page(world)
         (world.tmp / "terminal.html").write_text(page)
         lines = page.count("\n") - _PAGE.count("\n") - 1
-        shoot(world.tmp / "terminal.html", TARGET / "terminal.png", 790, lines * _LINE + 2 * _MARGIN)
+        take_screenshot(world.tmp / "terminal.html", TARGET / "terminal.png", 790, lines * _LINE + 2 * _MARGIN)
         for prompt in GALLERY:
             world.run("--prompt", prompt, "--out", f"{prompt}.png")
         world.run_argv([COMMAND, "gallery", "--out", "gallery.html"])
-        shoot(world.work / "gallery.html", TARGET / "gallery.png", 1100, 640, colours=256)
+        take_screenshot(world.work / "gallery.html", TARGET / "gallery.png", 1100, 640, colours=256)
     return 0
 
 
 def terminal_page(world: Lab) -> str:
-    """A session at the terminal as a page of HTML."""
+    """A terminal session as an HTML page."""
     console = Console(record=True, width=COLUMNS, file=(world.tmp / "unseen").open("w"), force_terminal=True)
     for scene in SCENES:
         words = " ".join(f'"{word}"' if " " in word else word for word in ("codex-imagegen", *scene))
         console.print(Text.assemble(("$ ", "bold #7fd962"), (words, "bold")))
-        console.print(Text.from_ansi(said(world, scene)))
+        console.print(Text.from_ansi(terminal_output(world, scene)))
     return console.export_html(theme=MONOKAI, inline_styles=True, code_format=_PAGE + "<pre>{code}</pre>")
 
 
-def said(world: Lab, arguments: tuple[str, ...]) -> str:
-    """What the program leaves on a terminal; its live line, which it takes away itself, is left out."""
+def terminal_output(world: Lab, arguments: tuple[str, ...]) -> str:
+    """What the program leaves on a terminal, without its progress line, which it erases itself."""
     line = world.argv(*arguments)
     shell = ["/bin/sh", "-c", 'errors=$1; shift; "$@" 2>"$errors"; cat "$errors"', "sh", str(world.tmp / "errors")]
     session = terminal.run(
@@ -74,14 +74,14 @@ def said(world: Lab, arguments: tuple[str, ...]) -> str:
     return re.sub(r"\x1b\[\?25[lh]", "", text).rstrip("\n") + "\n"
 
 
-def shoot(page: Path, target: Path, width: int, height: int, colours: int | None = None) -> None:
-    """A picture of a page with all of its pictures; few ``colours`` are few bytes."""
+def take_screenshot(page: Path, target: Path, width: int, height: int, colours: int | None = None) -> None:
+    """Take a screenshot of a page once its images are loaded; fewer ``colours`` make a smaller file."""
     with tempfile.TemporaryDirectory() as profile, browser(Path(profile)) as running:
         shown = running.new_page(viewport={"width": width, "height": height})
         shown.goto(page.as_uri())
-        whole = "[...document.images].every((image) => image.complete && image.naturalWidth)"
+        loaded = "[...document.images].every((image) => image.complete && image.naturalWidth)"
         for _ in range(100):
-            if shown.evaluate(whole):  # by the debugger: the page's own policy evaluates nothing
+            if shown.evaluate(loaded):  # through the debugger: the page's content security policy forbids it
                 break
             shown.wait_for_timeout(50)
         shown.screenshot(path=target)

@@ -1,4 +1,4 @@
-"""Examinations by the doctor, and Codexes with one fault each."""
+"""Run the doctor in a test, with a Codex that has one fault."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NAMES = [
     "dependencies",
 ]  # fmt: skip
 HANGING = ("trap '' INT TERM", "sleep 1000 & wait", "wait", "wait")
-"""Shell lines that neither end nor listen."""
+"""Shell lines that never end and ignore signals."""
 UNDER = str(Path(__file__).parent.parent / "support" / "restricted.py")
 
 
-class Examined:
-    """One examination: ``done`` is what an agent sees, ``checks`` the findings by name."""
+class DoctorRun:
+    """One report: ``done`` is what an agent sees, ``checks`` the findings by name."""
 
     def __init__(self, done: Outcome) -> None:
         self.done, self.code = done, done.code
@@ -47,7 +47,7 @@ class Examined:
         return str(self.checks[name]["status"])
 
     def assert_failed(self, exit_code: int, code: str, check: str) -> dict[str, Any]:
-        """The named check failed and gave the exit code; stderr is its one sentence."""
+        """Assert that the named check failed and decided the exit code, and that stderr is one sentence."""
         error = self.json["error"]
         assert (self.code, error["code"], error["exit_code"], error["spent"]) == (exit_code, code, exit_code, False)
         assert self.status(check) == "failed", self.checks
@@ -56,55 +56,55 @@ class Examined:
         return self.checks[check]
 
 
-def examine(
+def run_doctor(
     world: Lab, *arguments: str, codex: str | None = None, env: Mapping[str, str] | None = None, powerless: bool = False
-) -> Examined:
-    """``doctor --json`` as it is installed; ``codex`` "" is none at all, None the lab's build."""
+) -> DoctorRun:
+    """Run the installed ``doctor --json``; ``codex`` "" means no Codex, None the lab's build."""
     argv = [COMMAND, "doctor", "--json", *arguments]
     if codex != "":
         argv += ["--codex", codex or str(builds.codex(world.version))]
     if powerless:
         argv = [sys.executable, UNDER, "--powerless", "--", *argv]
-    return Examined(world.run_argv(argv, env=env))
+    return DoctorRun(world.run_argv(argv, env=env))
 
 
-def look(world: Lab, *names: str, codex: str | None = None, env: Mapping[str, str] | None = None) -> Examined:
-    """The named checks alone, within the test's own process, and told as ``doctor --json`` would tell them.
+def run_only(world: Lab, *names: str, codex: str | None = None, env: Mapping[str, str] | None = None) -> DoctorRun:
+    """Run the named checks only, in the test's own process, and report them as ``doctor --json`` does.
 
-    Codex is asked only for what these checks need. What ends an examination of all is shown by :func:`examine`.
+    Codex is asked only for what these checks need. :func:`examine` runs all checks.
     """
     environment = {**world.environment, **(env or {})}
-    given = None if codex == "" else codex or str(builds.codex(world.version))
-    context = Context(given, Interrupt(), environment)
-    wanted = [check for check in (*CHECKS, LIVE) if check.name in names]
-    assert len(wanted) == len(names)
-    findings = tuple(run_checks(context, wanted))
-    told = Report(findings, versions_beside(findings[0].data.get("version")), 0.0)
-    sentence = f"{render.error_line(render.error_info(told.error))}\n" if told.error else ""
-    code = told.error.exit_code if told.error else 0
-    return Examined(Outcome(code, f"{report.to_json(told)}\n".encode(), sentence, 0.0))
+    codex_option = None if codex == "" else codex or str(builds.codex(world.version))
+    context = Context(codex_option, Interrupt(), environment)
+    selected = [check for check in (*CHECKS, LIVE) if check.name in names]
+    assert len(selected) == len(names)
+    findings = tuple(run_checks(context, selected))
+    result = Report(findings, versions_beside(findings[0].data.get("version")), 0.0)
+    sentence = f"{render.error_line(render.error_info(result.error))}\n" if result.error else ""
+    code = result.error.exit_code if result.error else 0
+    return DoctorRun(Outcome(code, f"{report.to_json(result)}\n".encode(), sentence, 0.0))
 
 
-def faulty(world: Lab, *cases: tuple[str, ...]) -> str:
-    """The lab's Codex, but for some command lines: each case is a shell pattern and the lines that it runs."""
+def faulty_codex(world: Lab, *cases: tuple[str, ...]) -> str:
+    """The lab's Codex with other answers: each case is a shell pattern for the arguments, and the lines to run."""
     script = world.tmp / "faulty-codex"
-    lines = [line for when, *does in cases for line in (f"{when})", *does, ";;")]
+    lines = [line for pattern, *commands in cases for line in (f"{pattern})", *commands, ";;")]
     real = builds.codex(world.version)
     script.write_text("\n".join(["#!/bin/sh", 'case "$*" in', *lines, f'*) exec "{real}" "$@" ;;', "esac", ""]))
     script.chmod(0o755)
     return str(script)
 
 
-def scripted(world: Lab, login: str = "Logged in using ChatGPT") -> str:
-    """A Codex in good health whose every answer is a line of a script: for what is not about Codex."""
-    return faulty(
+def scripted_codex(world: Lab, login: str = "Logged in using ChatGPT") -> str:
+    """A script that answers like a healthy Codex, for checks that are not about Codex."""
+    return faulty_codex(
         world, ("--version", f"echo codex-cli {builds.NEWEST}"), ("login*", f"echo '{login}' >&2"),
         ("features*", "echo image_generation stable true"), ("*", "exit 0"),
     )  # fmt: skip
 
 
 def without_codex(world: Lab) -> dict[str, str]:
-    """A PATH on which there is no Codex, and a home in which none was installed."""
+    """A PATH without a Codex, and a home folder without one."""
     folder = world.tmp / "bin"
     folder.mkdir(exist_ok=True)
     return {"PATH": f"{folder}{os.pathsep}{os.path.dirname(sys.executable)}", "HOME": str(world.tmp)}

@@ -1,20 +1,20 @@
-"""A world to try the program in as a new agent would: the real Codex, a stand-in for OpenAI, and nothing else.
+"""A playground to try the program as a new agent would: the real Codex, a fake OpenAI, and no network.
 
 ::
 
-    python -m tests.tools.trial [--minutes 30] [--folder DIR]
+    python -m tests.tools.playground [--minutes 30] [--folder DIR]
 
-makes a folder, prints the line by which a shell enters it (``. DIR/env``), and serves it until the minutes are over or
-a signal comes; the folder is left to be looked at. In that shell HOME, CODEX_HOME and the temporary folder are the
-trial's own, ``codex-imagegen`` and ``codex`` are on PATH, nothing leaves the machine, and the working folder has two
-pictures to work from, ``cat.png`` and ``hat.png``. The back end plays:
+makes a folder, prints the command by which a shell enters it (``. DIR/env``), and serves it until the time is over or
+a signal arrives; the folder stays for inspection. In that shell HOME, CODEX_HOME and the temporary folder are the
+playground's own, ``codex-imagegen`` and ``codex`` are on PATH, nothing leaves the machine, and the working folder holds
+two references, ``cat.png`` and ``hat.png``. The back end responds with:
 
-- a picture after 5 s, with the prompt written on it, and its references in their order at the foot;
+- a picture after 5 s, with the prompt written on it, and its references in their order at the bottom;
 - a moderation refusal where the prompt has the word ``zombie``;
 - the plan's limit for pictures where it has the word ``galaxy``;
 - a picture that takes 150 s where it has the word ``cathedral``.
 
-``DIR/asked`` has a JSON line for each picture that the back end was asked for: the prompt, and how many references.
+``DIR/requests`` has a JSON line for each requested picture: the prompt, and the number of references.
 """
 
 from __future__ import annotations
@@ -46,37 +46,38 @@ DRAW_SEC, LONG_SEC = 5, 150
 REFUSED, LIMITED, LONG = "zombie", "galaxy", "cathedral"
 MAX_MINUTES = 240
 _STRIP = SIDE // 4
-_FORGOTTEN = (
+_REMOVED_VARIABLES = (
     "OPENAI_API_KEY", "CODEX_API_KEY", "RUNCOMFY_TOKEN", "RUNCOMFY_CONFIG_DIR", "CLAUDE_CONFIG_DIR",
     "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME",
 )  # fmt: skip
 
 
-class Plays(Draws):
-    """The back end: what it does is in the prompt's words."""
+class Backend(Draws):
+    """The back end: words in the prompt select what it does."""
 
-    def __init__(self, told: Path) -> None:
+    def __init__(self, log: Path) -> None:
         super().__init__()
-        self._told, self._lock = told, threading.Lock()
+        self._log, self._lock = log, threading.Lock()
 
     def picture(self, call: Call) -> Reply:
         prompt, references = str(call.json["prompt"]), list(call.json.get("images", ()))
-        self._note(prompt=prompt, references=len(references))
+        self._log_request(prompt=prompt, references=len(references))
         words = prompt.lower()
         time.sleep(LONG_SEC if LONG in words else DRAW_SEC)
         if REFUSED in words:
             return BlocksPicture().picture(call)
         if LIMITED in words:
             return PictureLimit().picture(call)
-        return pictures([drawn(prompt, next(self._count), [_image(one["image_url"]) for one in references])])
+        images = [_image(reference["image_url"]) for reference in references]
+        return pictures([draw_picture(prompt, next(self._count), images)])
 
-    def _note(self, **fields: Any) -> None:
-        with self._lock, self._told.open("a", encoding="utf-8") as file:
+    def _log_request(self, **fields: Any) -> None:
+        with self._lock, self._log.open("a", encoding="utf-8") as file:
             print(json.dumps({"at": time.strftime("%H:%M:%S"), **fields}, ensure_ascii=False), file=file)
 
 
-def drawn(prompt: str, number: int, references: list[Image.Image]) -> bytes:
-    """Some hills, other ones for each number, with the prompt on them and a strip of numbered references."""
+def draw_picture(prompt: str, number: int, references: list[Image.Image]) -> bytes:
+    """Draw hills that differ by number, with the prompt on them and a strip of numbered references."""
     with Image.open(io.BytesIO(draw(f"{prompt} {number}"))) as hills:
         image = hills.convert("RGB")
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(size=36)
@@ -94,8 +95,8 @@ def _image(url: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
-def furnish(world: Lab) -> Path:
-    """Put the commands on a PATH, and two pictures into the working folder; gives back what a shell sources."""
+def prepare(world: Lab) -> Path:
+    """Put the commands on a PATH, and two pictures into the working folder; return the file that a shell sources."""
     folder = world.work.parent
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "codex").symlink_to(builds.codex(world.version))
@@ -106,27 +107,29 @@ def furnish(world: Lab) -> Path:
         pen.ellipse((120, 120, 520, 520), colour)
         pen.text((250, 260), name, "white", ImageFont.load_default(size=90))
         image.save(world.work / f"{name}.png")
-    nowhere = {"RUNCOMFY_MODEL_API_BASE": f"{run.REFUSING}/v1", "RUNCOMFY_WEB_BASE": run.REFUSING}
-    told = {**world.environment, **nowhere}
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in told.items() if name != "PATH"]
+    unreachable = {"RUNCOMFY_MODEL_API_BASE": f"{run.REFUSING}/v1", "RUNCOMFY_WEB_BASE": run.REFUSING}
+    variables = {**world.environment, **unreachable}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items() if name != "PATH"]
     lines += [f'export PATH={shlex.quote(str(folder / "bin"))}:"$PATH"', f"cd {shlex.quote(str(world.work))}"]
-    lines += [f"unset {' '.join(_FORGOTTEN)}", ""]
+    lines += [f"unset {' '.join(_REMOVED_VARIABLES)}", ""]
     (folder / "env").write_text("\n".join(lines))
     return folder / "env"
 
 
 def main() -> int:
-    """Serve a trial; its time is over with exit code 0."""
-    parser = argparse.ArgumentParser(prog="python -m tests.tools.trial", description=(__doc__ or "").partition("\n")[0])
+    """Serve a playground; exit with 0 when its time is over."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.tools.playground", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--minutes", type=float, default=30, help=f"how long to serve, at most {MAX_MINUTES} [30]")
     parser.add_argument("--folder", type=Path, help="a new folder [one in the temporary folder]")
     given = parser.parse_args()
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="codex-imagegen-trial-"))
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="codex-imagegen-playground-"))
     ended = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda _signum, _frame: ended.set())
-    with Lab(folder.resolve(), script=Plays(folder.resolve() / "asked")) as world:
-        print(f". {furnish(world)}", flush=True)
+    with Lab(folder.resolve(), script=Backend(folder.resolve() / "requests")) as world:
+        print(f". {prepare(world)}", flush=True)
         ended.wait(min(given.minutes, MAX_MINUTES) * 60)
     return 0
 

@@ -1,0 +1,1 @@
+"""What differs between operating systems; no other room calls these functions of the system."""

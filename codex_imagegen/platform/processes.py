@@ -1,0 +1,54 @@
+"""Process groups and signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Any
+
+EXIT_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
+)
+"""The signals that ask a program to end, as far as this system has them."""
+
+KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
+CONTINUE: int = getattr(signal, "SIGCONT", 0)
+
+
+def group_options() -> dict[str, Any]:
+    """Options of ``subprocess.Popen`` for a child that leads a process group of its own and takes every signal.
+
+    A child inherits the signals that the calling thread blocks, and would be deaf to them.
+    """
+    is_blocking = bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    return {"process_group": 0, "preexec_fn": _unblock_signals if is_blocking else None}
+
+
+def signal_group(leader: int, signum: int) -> None:
+    """Send a signal to a process group; raises ProcessLookupError where it is gone, and PermissionError."""
+    os.killpg(leader, signum)
+
+
+def wait_until_exit(pid: int) -> None:
+    """Wait until a child has ended, and leave it unreaped: until then no other process gets its number.
+
+    macOS has no waitid for Python before 3.13; there kqueue reports the exit. (Not run on a Mac.)
+    """
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    elif sys.platform == "darwin":
+        import select
+
+        exit_event = select.kevent(
+            pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
+        )
+        # it has ended already where the kernel knows no such process any more
+        with contextlib.suppress(ProcessLookupError), contextlib.closing(select.kqueue()) as queue:
+            queue.control([exit_event], 1)
+
+
+def _unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

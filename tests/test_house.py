@@ -1,0 +1,83 @@
+"""The size and the names of the modules: limits on lines, functions, and names that several rooms use."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from codex_imagegen.cli.main import COMMANDS
+
+PACKAGE = Path(__file__).parents[1] / "codex_imagegen"
+
+MAX_MODULES = 140
+"""Modules of more than two lines: ``__init__.py`` files with a docstring alone are not counted."""
+MAX_MODULE_LINES = 400
+MAX_FUNCTION_LINES = 60
+SHORT_FUNCTION_LINES = 32
+"""Nine functions in ten are shorter than this."""
+MAX_SAME_NAME = 2
+"""Rooms that may have a module of one name; a command may have the name of its room."""
+
+
+@cache
+def lines_by_module() -> dict[str, int]:
+    return {
+        str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+@cache
+def lines_by_function() -> dict[str, int]:
+    """From ``def`` to the last line, without decorators."""
+    return {
+        f"{module}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for module in lines_by_module()
+        for node in functions(PACKAGE / module)
+    }
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def longer_than(limit: int, lines: dict[str, int]) -> list[str]:
+    return [f"{name}: {count} lines" for name, count in lines.items() if count > limit]
+
+
+def test_package_has_few_modules():
+    modules = [name for name, lines in lines_by_module().items() if lines > 2]
+    smallest = sorted(modules, key=lines_by_module().__getitem__)[:20]
+    assert len(modules) <= MAX_MODULES, f"{len(modules)} modules; the smallest: {', '.join(smallest)}"
+
+
+def test_modules_are_short():
+    assert longer_than(MAX_MODULE_LINES, lines_by_module()) == []
+
+
+def test_functions_are_short():
+    assert longer_than(MAX_FUNCTION_LINES, lines_by_function()) == []
+
+
+def test_nine_functions_in_ten_are_shorter_still():
+    lines = lines_by_function()
+    long = longer_than(SHORT_FUNCTION_LINES - 1, lines)
+    assert len(long) <= len(lines) / 10, f"{len(long)} of {len(lines)}: {'; '.join(long)}"
+
+
+def test_module_name_is_used_by_two_rooms_at_most():
+    rooms = defaultdict(list)
+    for module in lines_by_module():
+        path = Path(module)
+        if path.stem not in {"__init__", "__main__"} and path.parent != Path("cli/commands"):
+            rooms[path.stem].append(str(path.parent))
+    crowded = {name: found for name, found in rooms.items() if len(found) > MAX_SAME_NAME}
+    assert crowded == {}
+
+
+def test_command_modules_are_named_after_their_commands():
+    assert {path.stem for path in (PACKAGE / "cli" / "commands").glob("[!_]*.py")} == set(COMMANDS)
