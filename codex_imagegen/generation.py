@@ -63,11 +63,11 @@ def generate(
             return _generate_several(request, run, targets, existing)
         if existing:
             return _result(request, run, tuple(existing.values()))
-        made, image = generate_one(request, run, targets[0])
+        backend_result, image = generate_one(request, run, targets[0])
     except ImagegenError as error:
         error.backend = request.backend
         raise
-    return _result(request, run, (image,), made)
+    return _result(request, run, (image,), backend_result)
 
 
 def _targets(request: Request) -> tuple[output.Target, ...]:
@@ -128,32 +128,32 @@ def generate_one(request: Request, run: Run, target: output.Target) -> tuple[Bac
     """Make, convert and write one picture; an error's hint names the command that fetches a picture made after all."""
     try:
         with ExitStack() as closing:
-            made = backends.load(request.backend).make(request, replace(run, closing=closing))
+            result = backends.load(request.backend).make(request, replace(run, closing=closing))
             try:
                 run.interrupt.check(spent=True)
-                made, image = _finish(request, made, target)
+                result, image = _finish(request, result, target)
             except ImagegenError as error:
-                error.spent, error.thread_id, error.codex_version = True, made.thread_id, made.codex_version
-                error.request_id = made.request_id
+                error.spent, error.thread_id, error.codex_version = True, result.thread_id, result.codex_version
+                error.request_id = result.request_id
                 raise
-            _tell(run, "written", thread_id=made.thread_id, request_id=made.request_id, path=image.path)
-            return made, image
+            _tell(run, "written", thread_id=result.thread_id, request_id=result.request_id, path=image.path)
+            return result, image
     except ImagegenError as error:
         _add_fetch_hint(error, target, request)
         raise
 
 
-def _finish(request: Request, made: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
+def _finish(request: Request, result: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
     """Convert the picture if the request or its name needs it, compare it with the request, and write it."""
     image_options = request.image_options
-    picture = convert.finish(made.picture, target.format, image_options)
+    picture = convert.finish(result.picture, target.format, image_options)
     if image_options.size or image_options.aspect_ratio or image_options.resolution or image_options.transparent:
         from codex_imagegen.images.compare import differences
 
-        made = replace(made, warnings=(*made.warnings, *differences(picture, image_options)))
-    if picture is made.picture:
-        made = replace(made, warnings=(*made.warnings, *structure.remarks(picture)))
-    return made, output.write(picture, target, original=picture is made.picture)
+        result = replace(result, warnings=(*result.warnings, *differences(picture, image_options)))
+    if picture is result.picture:
+        result = replace(result, warnings=(*result.warnings, *structure.remarks(picture)))
+    return result, output.write(picture, target, original=picture is result.picture)
 
 
 def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Request) -> None:
@@ -203,30 +203,32 @@ def _generate_several(
     )
     if not existing and outcome.common_refusal is not None:
         raise outcome.common_refusal
-    images = {**existing, **{index: image for index, (_made, image) in outcome.made.items()}}
-    found = tuple(image for _index, image in sorted(images.items()))
-    done = _result(request, run, found, *(made for made, _image in outcome.made.values()))
-    done = replace(done, warnings=tuple(dict.fromkeys((*done.warnings, *outcome.warnings()))))
+    images = {**existing, **{index: image for index, (_backend_result, image) in outcome.pictures.items()}}
+    sorted_images = tuple(image for _index, image in sorted(images.items()))
+    backend_results = (backend_result for backend_result, _image in outcome.pictures.values())
+    result = _result(request, run, sorted_images, *backend_results)
+    result = replace(result, warnings=tuple(dict.fromkeys((*result.warnings, *outcome.warnings()))))
     if not outcome.errors:
-        return done
-    return replace(done, ok=False, failures=outcome.failures(), error=outcome.summary(len(found)))
+        return result
+    return replace(result, ok=False, failures=outcome.failures(), error=outcome.summary(len(sorted_images)))
 
 
-def _result(request: Request, run: Run, images: tuple[Image, ...], *made: BackendResult) -> Result:
+def _result(request: Request, run: Run, images: tuple[Image, ...], *backend_results: BackendResult) -> Result:
     """The result of a success; it names the thread if there is only one picture."""
     from codex_imagegen.results import Result
 
-    only = made[0] if len(made) == 1 and request.count == 1 else None
+    costs = [each.cost_usd for each in backend_results if each.cost_usd is not None]
+    single = backend_results[0] if len(backend_results) == 1 and request.count == 1 else None
     return Result(
         ok=True,
         backend=request.backend,
         images=images,
-        thread_id=only.thread_id if only else None,
-        codex_version=next((m.codex_version for m in made if m.codex_version), None),
+        thread_id=single.thread_id if single else None,
+        codex_version=next((each.codex_version for each in backend_results if each.codex_version), None),
         elapsed_sec=round(time.monotonic() - run.started, 3),
-        warnings=tuple(dict.fromkeys(warning for m in made for warning in m.warnings)),
-        cost_usd=sum(costs) if (costs := [m.cost_usd for m in made if m.cost_usd is not None]) else None,
-        request_id=only.request_id if only else None,
+        warnings=tuple(dict.fromkeys(warning for each in backend_results for warning in each.warnings)),
+        cost_usd=sum(costs) if costs else None,
+        request_id=single.request_id if single else None,
     )
 
 

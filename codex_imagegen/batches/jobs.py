@@ -20,6 +20,11 @@ from codex_imagegen.images import references
 from codex_imagegen.platform import system
 from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
+ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
+NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
+KEYS = {name: make_sure for name, make_sure in options.TYPES.items() if name not in NOT_FOR_JOBS}
+"""The keys of a job, and the functions that convert their values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -70,7 +75,7 @@ class Jobs:
                 others += first is not None
                 first = first or add_line_number(line.number, error)
         if first is not None:
-            raise _with_others(first, others)
+            raise _with_count(first, others)
         if not count:
             raise UsageError(f"there are no jobs in {self._name!r}", hint="give one a line: a prompt, or a JSON object")
         return count
@@ -80,16 +85,16 @@ class Jobs:
 
     def job(self, line: Line) -> Job:
         """The job of a line; raises :class:`UsageError` and the errors of its references."""
-        found = parse_fields(self._file.parse(line))
-        out = self._absolute_path(found.get("out", self._default_name(line, found)))
-        request = build_request(found, self._defaults, out)
+        fields = parse_fields(self._file.parse(line))
+        out = self._absolute_path(fields.get("out", self._default_name(line, fields)))
+        request = build_request(fields, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.check(request, self._digests)
         return Job(line.number, request, job_key(request, self._journal_name(out), digests))
 
-    def _default_name(self, line: Line, found: Mapping[str, Any]) -> str:
-        wanted = {**self._defaults, **found}.get("format", "png").lower()
-        return f"{line.number:04d}{SUFFIXES[FORMATS.get(wanted, 'png')]}"
+    def _default_name(self, line: Line, fields: Mapping[str, Any]) -> str:
+        name = {**self._defaults, **fields}.get("format", "png").lower()
+        return f"{line.number:04d}{SUFFIXES[FORMATS.get(name, 'png')]}"
 
     def _absolute_path(self, out: str) -> str:
         if "\0" in out or not out.strip() or out == "-" or out.endswith(os.sep):
@@ -112,24 +117,20 @@ class Jobs:
 
 def _check_suffix(request: Request) -> None:
     suffix = os.path.splitext(request.out or "")[1]
-    promised, wanted = format_of(request.out or ""), request.image_options.format
+    promised, requested = format_of(request.out or ""), request.image_options.format
     if promised is None:
         raise UsageError(f"'out' can't be {request.out!r}", hint="end it in .png, .jpg or .webp")
-    if wanted not in (None, promised):
-        raise UsageError(f"the format {wanted} and a name that ends in {suffix} contradict each other", hint="give one")
+    if requested not in (None, promised):
+        raise UsageError(
+            f"the format {requested} and a name that ends in {suffix} contradict each other", hint="give one"
+        )
 
 
-def _with_others(error: ImagegenError, others: int) -> ImagegenError:
+def _with_count(error: ImagegenError, others: int) -> ImagegenError:
     if others:
         error.message = f"{error.message.rstrip('.')}; {others} more {'line is' if others == 1 else 'lines are'} wrong"
         error.args = (error.message,)
     return error
-
-
-ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
-NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
-KEYS = {name: make_sure for name, make_sure in options.TYPES.items() if name not in NOT_FOR_JOBS}
-"""The keys of a job, and the functions that convert their values."""
 
 
 def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -137,18 +138,18 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
     Raises :class:`UsageError` for an unknown or duplicate key and for a value of the wrong type.
     """
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for key, value in pairs:
         name = _option_name(key)
-        if name in found:
+        if name in fields:
             raise UsageError(f"{key!r} is there twice", hint="leave one out")
-        found[name] = None if value is None else options.typed(name, value, hint="see the README on jobs")
-    return {name: value for name, value in found.items() if value is not None}
+        fields[name] = None if value is None else options.typed(name, value, hint="see the README on jobs")
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def build_request(found: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> Request:
+def build_request(job_fields: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> Request:
     """The request of a job whose picture goes to ``out``; raises :class:`UsageError` for invalid values."""
-    fields = {**defaults, **found}
+    fields = {**defaults, **job_fields}
     if "prompt" not in fields:
         raise UsageError("there is no prompt", hint='say what to draw: {"prompt": "…"}')
     request = options.request({**fields, "out": out})
@@ -159,9 +160,9 @@ def build_request(found: Mapping[str, Any], defaults: Mapping[str, Any], out: st
 
 def parse_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     """The default options of all jobs; raises :class:`UsageError` for an option that no job may have."""
-    found = parse_fields(list(given.items()))
-    command.refuse_thread(found.get("codex_args", ()), "a batch")
-    return found
+    defaults = parse_fields(list(given.items()))
+    command.refuse_thread(defaults.get("codex_args", ()), "a batch")
+    return defaults
 
 
 def _option_name(key: str) -> str:
@@ -181,17 +182,17 @@ class ReferenceDigests:
     """The hashes of references. Each file is read and decoded once, and again when it has changed."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[_FileState, bytes]] = {}
+        self._cache: dict[str, tuple[_FileState, bytes]] = {}
 
     def digest(self, path: str) -> bytes:
         """The SHA-256 of a reference file; raises the errors of :func:`references.load`."""
         state = _file_state(path)
-        known = self._known.get(path)
-        if known is not None and known[0] == state:
-            return known[1]
+        cached = self._cache.get(path)
+        if cached is not None and cached[0] == state:
+            return cached[1]
         digest = hashlib.sha256(references.load(path).data).digest()
         if state is not None:
-            self._known[path] = state, digest
+            self._cache[path] = state, digest
         return digest
 
 
@@ -249,6 +250,6 @@ def _runcomfy(request: Request) -> list[bytes]:
     from codex_imagegen.runcomfy import inputs
 
     # hashes of what the backend gets, before any reduction: another Pillow makes another copy of the same reference
-    found = inputs.checked(request).references
-    images = (ref if isinstance(ref, str) else inputs.as_uri(ref) for ref in found)
+    checked = inputs.checked(request).references
+    images = (ref if isinstance(ref, str) else inputs.as_uri(ref) for ref in checked)
     return [hashlib.sha256(image.encode()).digest() for image in images]

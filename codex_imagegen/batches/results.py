@@ -40,9 +40,9 @@ def envelope(outcome: Outcome) -> dict[str, Any]:
 
 def to_journal(result: Result) -> dict[str, Any]:
     """The part of a result that the journal keeps."""
-    kept = asdict(result)
+    values = asdict(result)
     names = ("error",) if result.error else ("images", "warnings", "cost_usd")
-    return {name: kept[name] for name in (*names, "thread_id", "codex_version", "request_id") if kept[name]}
+    return {name: values[name] for name in (*names, "thread_id", "codex_version", "request_id") if values[name]}
 
 
 def read_done(record: Mapping[str, Any], out: str, backend: str) -> Result | None:
@@ -71,16 +71,16 @@ def read_failed(record: Mapping[str, Any], backend: str) -> Result | None:
 
 def _ids(record: Mapping[str, Any]) -> dict[str, Any]:
     """The ids of a record, and its Codex version."""
-    found = {name: record.get(name) for name in ("thread_id", "codex_version", "request_id")}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+    ids = {name: record.get(name) for name in ("thread_id", "codex_version", "request_id")}
+    return {name: value for name, value in ids.items() if isinstance(value, str)}
 
 
-def _has_fields(found: Any, kind: type) -> TypeGuard[dict[str, Any]]:
+def _has_fields(value: Any, kind: type) -> TypeGuard[dict[str, Any]]:
     """Whether a JSON value is an object with the fields of a dataclass, each of its type, and no others."""
-    if not isinstance(found, dict) or not found.keys() <= (known := _field_types(kind)).keys():
+    if not isinstance(value, dict) or not value.keys() <= (types := _field_types(kind)).keys():
         return False
     needed = {field.name for field in fields(kind) if field.default is MISSING}
-    return needed <= found.keys() and all(type(value) in known[name] for name, value in found.items())
+    return needed <= value.keys() and all(type(each) in types[name] for name, each in value.items())
 
 
 @lru_cache

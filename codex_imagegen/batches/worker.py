@@ -37,6 +37,8 @@ _REFUSED_EXIT_CODES = (2, 3, 4)
 _STILL_OPEN = {"runcomfy-retry", "runcomfy-auth", "timeout"}
 """Error codes after which a request that RunComfy accepted may still go on."""
 
+_MOVE_HINT = "move it away, give the job another out, or --force to replace it"
+
 
 @dataclass(slots=True)
 class JobWorker:
@@ -174,12 +176,12 @@ class JobWorker:
         ):
             return  # a picture was made or is being made, and a later batch fetches it
         with contextlib.suppress(ImagegenError):
-            if again or self._is_to_be_repeated(error):
+            if again or self._should_repeat(error):
                 self.journal.dropped(job.key)
             else:
                 self.journal.failed(job.key, results.to_journal(render.failed(error)))
 
-    def _is_to_be_repeated(self, error: ImagegenError) -> bool:
+    def _should_repeat(self, error: ImagegenError) -> bool:
         """Whether a later batch runs the job again: the error is not the job's own, or nothing was spent."""
         refused = error.exit_code in _REFUSED_EXIT_CODES or isinstance(error, OutputError)
         return refused or self.attempts.stops_all(error)
@@ -196,9 +198,6 @@ class JobWorker:
             if isinstance(error, (NoPictureError, SessionMissing)):
                 return None
             raise
-
-
-_MOVE_HINT = "move it away, give the job another out, or --force to replace it"
 
 
 def fetch_interrupted(job: Job, record: JobRecord, interrupt: Interrupt) -> Result:
@@ -228,12 +227,12 @@ def _resume_request(job: Job, record: JobRecord) -> Request:
 
 def _check_written(request: Request, out: str, interrupt: Interrupt) -> Result:
     """The result of a run that wrote ``out`` before it was cut off; raises :class:`OutExists` for another file."""
-    spare = os.path.join(os.path.dirname(out), f".codex-imagegen-{os.urandom(8).hex()}{os.path.splitext(out)[1]}")
+    temporary = os.path.join(os.path.dirname(out), f".codex-imagegen-{os.urandom(8).hex()}{os.path.splitext(out)[1]}")
     try:
-        result = generation.generate(replace(request, out=spare), interrupt=interrupt)
+        result = generation.generate(replace(request, out=temporary), interrupt=interrupt)
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(spare)
+            os.unlink(temporary)
     if results.file_sha256(out) != result.images[0].sha256:
         raise OutExists(f"{out!r} is there already", hint=_MOVE_HINT)
     return replace(result, images=(replace(result.images[0], path=out),))

@@ -25,8 +25,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _METADATA = ("exif", "icc_profile", "xmp", "dpi")
 
 
-def convert(picture: Picture, wanted: PictureFormat, size: tuple[int, int] | None = None) -> Picture:
-    """Encode the picture as ``wanted``, at ``size`` (width, height in pixels) where one is given.
+def convert(picture: Picture, format_: PictureFormat, size: tuple[int, int] | None = None) -> Picture:
+    """Encode the picture as ``format_``, at ``size`` (width, height in pixels) where one is given.
 
     The picture is scaled until it covers the size, and cropped around the centre. EXIF, XMP, colour profile, resolution
     and, from PNG to PNG, text are kept where the format supports them. For JPEG, transparency becomes white. Raises
@@ -34,15 +34,15 @@ def convert(picture: Picture, wanted: PictureFormat, size: tuple[int, int] | Non
     """
     with decoded(picture.data) as (image, _kind):
         metadata = {key: image.info[key] for key in _METADATA if image.info.get(key)}
-        if wanted == "png":
+        if format_ == "png":
             metadata["pnginfo"] = _png_texts(image)
         scaled = _crop_to_size(image, size) if size else image
         target = io.BytesIO()
         try:
-            _to_mode(scaled, wanted).save(target, wanted.upper(), **_OPTIONS.get(wanted, {}), **metadata)
+            _to_mode(scaled, format_).save(target, format_.upper(), **_OPTIONS.get(format_, {}), **metadata)
         except (OSError, ValueError) as error:
-            raise OutUnwritable(f"the picture can't be converted to {wanted}: {error}", spent=True) from error
-        return Picture(target.getvalue(), wanted, scaled.width, scaled.height, picture.revised_prompt)
+            raise OutUnwritable(f"the picture can't be converted to {format_}: {error}", spent=True) from error
+        return Picture(target.getvalue(), format_, scaled.width, scaled.height, picture.revised_prompt)
 
 
 def _crop_to_size(image: PillowImage, size: tuple[int, int]) -> PillowImage:
@@ -61,14 +61,14 @@ def _png_texts(image: PillowImage) -> Any:
     return info
 
 
-def _to_mode(image: PillowImage, wanted: PictureFormat) -> PillowImage:
+def _to_mode(image: PillowImage, format_: PictureFormat) -> PillowImage:
     """The same pixels in a mode that the format supports."""
     from PIL import Image
 
     transparent = image.has_transparency_data
-    if wanted == "webp":
+    if format_ == "webp":
         return image.convert("RGBA" if transparent else "RGB")
-    if wanted == "png":
+    if format_ == "png":
         return image
     if not transparent:
         return image if image.mode in {"RGB", "L"} else image.convert("RGB")
@@ -82,8 +82,8 @@ def finish(picture: Picture, format: PictureFormat | None, image_options: ImageO
     Returns the same object where nothing changes, so that its bytes are written unchanged. Raises
     :class:`OutUnwritable` when the format can't hold the picture.
     """
-    wanted = format or image_options.format or picture.format
+    format_ = format or image_options.format or picture.format
     size = image_options.size if image_options.fit and image_options.size != (picture.width, picture.height) else None
-    if wanted == picture.format and size is None:
+    if format_ == picture.format and size is None:
         return picture
-    return convert(picture, wanted, size)
+    return convert(picture, format_, size)

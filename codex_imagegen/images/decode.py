@@ -60,7 +60,7 @@ class decoded:  # noqa: N801 - reads as a verb where it is used
         except DamagedImage:
             raise
         except Exception as error:
-            raise DamagedImage(f"it can't be decoded whole: {error}") from error
+            raise DamagedImage(f"it can't be decoded completely: {error}") from error
         return self.image, kind
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +77,7 @@ def kind_of(data: bytes) -> PictureFormat | None:
 
 def _load(data: bytes, kind: PictureFormat) -> PillowImage:
     if not structure.is_structurally_whole(data):
-        raise DamagedImage("it can't be decoded whole: a part of it is missing or damaged")
+        raise DamagedImage("it can't be decoded completely: a part of it is missing or damaged")
     from codex_imagegen.images import pillow_decoder
 
     return pillow_decoder.decode(data, kind)

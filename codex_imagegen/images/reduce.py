@@ -116,10 +116,10 @@ def _reduce(before: list[_Copy], limits: SizeLimits, check: Callable[[], None]) 
 def _apply_step(original: _Copy, copy: _Copy, step: Step, max_bytes: int, limits: SizeLimits) -> _Copy:
     with decoded(original.data) as (image, kind):
         rotate_upright(image)
-        made = step(downscaled(image, pixels=limits.pixels), kind, max_bytes)
-    if made is None or (len(made.data) >= len(copy.data) and not copy.is_wide(limits)):
+        encoded = step(downscaled(image, pixels=limits.pixels), kind, max_bytes)
+    if encoded is None or (len(encoded.data) >= len(copy.data) and not copy.is_wide(limits)):
         return copy
-    return _Copy(made.data, made.format, made.size, is_reduced=True)
+    return _Copy(encoded.data, encoded.format, encoded.size, is_reduced=True)
 
 
 def _max_bytes(copies: Sequence[_Copy], limits: SizeLimits) -> int:
@@ -164,30 +164,30 @@ def lossless(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded
     if kind == "jpeg":
         return None
     if _colour_space(image.mode) == "GRAY" or max(image.size) > _MAX_SIDE:
-        return _encoded(image, "png", max_bytes)  # a WebP has colours of eight bits
+        return _encode(image, "png", max_bytes)  # a WebP has colours of eight bits
     converted = _eight_bit(image)
     if _estimated_bytes(converted) > max_bytes * _MAX_ESTIMATE:
         return None
-    return _encoded(converted, "webp", max_bytes, lossless=True, exact=True)
+    return _encode(converted, "webp", max_bytes, lossless=True, exact=True)
 
 
 def lossy(image: PillowImage, _kind: PictureFormat, max_bytes: int) -> Encoded:
     """All pixels as JPEG in full colour, or as WebP if any pixel is transparent."""
     converted = _eight_bit(downscaled(image, side=_MAX_SIDE))
     if converted.mode == "RGBA":
-        return _encoded(converted, "webp", max_bytes, quality=JPEG_QUALITY)
-    return _encoded(converted, "jpeg", max_bytes, quality=JPEG_QUALITY, subsampling=0)
+        return _encode(converted, "webp", max_bytes, quality=JPEG_QUALITY)
+    return _encode(converted, "jpeg", max_bytes, quality=JPEG_QUALITY, subsampling=0)
 
 
 def with_fewer_pixels(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded:
     """A lossy copy with as many pixels as fit."""
-    made = lossy(image, kind, max_bytes)
-    side = max(made.size)
-    while len(made.data) > max_bytes and side > 1:
-        fewer = int(side * min(0.98, 0.98 * math.sqrt(max_bytes / len(made.data))))
+    encoded = lossy(image, kind, max_bytes)
+    side = max(encoded.size)
+    while len(encoded.data) > max_bytes and side > 1:
+        fewer = int(side * min(0.98, 0.98 * math.sqrt(max_bytes / len(encoded.data))))
         side = FEWEST_SIDE if fewer < FEWEST_SIDE < side else max(fewer, 1)
-        made = lossy(downscaled(image, side=side), kind, max_bytes)
-    return made
+        encoded = lossy(downscaled(image, side=side), kind, max_bytes)
+    return encoded
 
 
 def rotate_upright(image: PillowImage) -> None:
@@ -250,13 +250,13 @@ def _eight_bit(image: PillowImage) -> PillowImage:
     return flat
 
 
-def _encoded(image: PillowImage, wanted: PictureFormat, max_bytes: int, **options: object) -> Encoded:
+def _encode(image: PillowImage, format_: PictureFormat, max_bytes: int, **options: object) -> Encoded:
     target = io.BytesIO()
     profile = image.info.get("icc_profile") or b""
     if len(profile) > max_bytes * _PROFILE_SHARE or profile[16:20].strip() != _colour_space(image.mode).encode():
         profile = b""
-    image.save(target, wanted.upper(), icc_profile=profile or None, exif=b"", **options)
-    return Encoded(target.getvalue(), wanted, image.size)
+    image.save(target, format_.upper(), icc_profile=profile or None, exif=b"", **options)
+    return Encoded(target.getvalue(), format_, image.size)
 
 
 def _colour_space(mode: str) -> str:

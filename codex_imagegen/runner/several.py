@@ -23,14 +23,14 @@ Draw = Callable[[int, Run], tuple[BackendResult, Image]]
 class SeveralResult:
     """Pictures and errors by index. ``stopped`` is the failure that stopped all, if one did."""
 
-    made: dict[int, tuple[BackendResult, Image]]
+    pictures: dict[int, tuple[BackendResult, Image]]
     errors: dict[int, ImagegenError]
     stopped: ImagegenError | None
 
     @property
     def common_refusal(self) -> ImagegenError | None:
         """The error to raise where every picture was refused before anything was started."""
-        if self.made or not all(2 <= error.exit_code <= 4 for error in self.errors.values()):
+        if self.pictures or not all(2 <= error.exit_code <= 4 for error in self.errors.values()):
             return None
         return self.stopped or next(iter(self.errors.values()), None)
 
@@ -49,9 +49,12 @@ class SeveralResult:
         interrupted = next((error for error in errors if isinstance(error, Interrupted)), None)
         info = render.error_info(interrupted or self.stopped or errors[0])
         if interrupted is not None:
-            message, info = f"interrupted; {images} of {count} are made", replace(info, hint="ask for the others alone")
+            message, info = (
+                f"interrupted; {images} of {render.plural(count, 'picture')} made",
+                replace(info, hint="request only the others"),
+            )
         elif self.stopped is not None:
-            message = f"{info.message.rstrip('.')}; {images} of {count} are made"
+            message = f"{info.message.rstrip('.')}; {images} of {render.plural(count, 'picture')} made"
             info = replace(info, exit_code=1, hint=attempts.rerun_hint(self.stopped))
         else:
             message = render.partial_failure(len(errors), count, "picture", info.message)
@@ -60,7 +63,7 @@ class SeveralResult:
 
     def _spent(self) -> bool | None:
         spent = {error.spent for error in self.errors.values()}
-        return True if self.made or True in spent else None if None in spent else False
+        return True if self.pictures or True in spent else None if None in spent else False
 
 
 def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, workers: int) -> SeveralResult:
@@ -81,13 +84,13 @@ def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wo
     pool = Pool(indexes, work, workers=min(workers, len(indexes)), interrupt=run.interrupt)
     with closing(pool.results()) as results:
         by_index = dict(results)
-    made = {index: result for index, result in sorted(by_index.items()) if not isinstance(result, ImagegenError)}
+    pictures = {index: result for index, result in sorted(by_index.items()) if not isinstance(result, ImagegenError)}
     errors = {index: result for index, result in by_index.items() if isinstance(result, ImagegenError)}
     for index in indexes:
         if index not in by_index:  # an interrupt came before its turn
             errors[index] = attempts.not_started(run.interrupt.error())
             _tell(_with_index(run, index), errors[index])
-    return SeveralResult(made, dict(sorted(errors.items())), shared.stopped)
+    return SeveralResult(pictures, dict(sorted(errors.items())), shared.stopped)
 
 
 def _attempt(shared: Attempts, draw: Draw, index: int, run: Run, timeout_sec: float) -> tuple[BackendResult, Image]:

@@ -136,7 +136,7 @@ def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     assert not_started(result) == [1, 2, 3]
     assert {failure["error"]["resets_at"] for failure in result["failures"]} == {script.resets_at}
     assert checks.turns(world) == 1
-    assert "0 of 4 are made" in result["error"]["message"]
+    assert "0 of 4 pictures made" in result["error"]["message"]
     assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", result["error"]["hint"])
 
 
@@ -198,7 +198,7 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert codes(result) == [(1, "out-unwritable", True), (2, "out-unwritable", False), (3, "out-unwritable", False)]
     assert not_started(result) == [2, 3]
     assert checks.turns(world) == 2
-    assert "1 of 4 are made" in result["error"]["message"]
+    assert "1 of 4 pictures made" in result["error"]["message"]
     assert result["error"]["hint"].startswith("free disk space; then go on with: codex-imagegen ")
     thread = re.search(r"codex-imagegen recover (\S+)", result["failures"][0]["error"]["hint"])
     assert world.run_argv([COMMAND, "recover", thread[1], "--out", "fox-2.png"]).code == 0
@@ -250,7 +250,7 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
     assert (running.returncode, result["error"]["code"], result["error"]["exit_code"]) == (
         128 + signum, "interrupted", 128 + signum,
     )  # fmt: skip
-    assert result["error"]["message"] == f"interrupted; {len(there)} of 5 are made"
+    assert result["error"]["message"] == f"interrupted; {len(there)} of 5 pictures made"
     assert result["error"]["spent"] is True
     assert len(there) + len(result["failures"]) == 5
     assert {failure["error"]["code"] for failure in result["failures"]} == {"interrupted"}

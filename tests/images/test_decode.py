@@ -44,7 +44,7 @@ def test_truncated_picture_is_damaged(format_: str, _name: str, share: float):
 def test_flipped_bit_is_damaged():
     data = bytearray(encoded(60))
     data[len(data) // 2] ^= 1
-    with pytest.raises(DamagedImage, match="decoded whole"):
+    with pytest.raises(DamagedImage, match="decoded completely"):
         decode_picture(bytes(data))
 
 

@@ -110,7 +110,7 @@ def test_one_failure_of_two_pictures_keeps_the_other(server):
     assert not answer["isError"]
     assert envelope["ok"] is False
     assert len(envelope["failures"]) == len(envelope["images"]) == 1
-    assert "1 of 2 are made" in texts(answer)
+    assert "1 of 2 pictures made" in texts(answer)
     assert "codex-imagegen recover" not in str(answer)
 
 
