@@ -89,7 +89,8 @@ class Counts:
         return (
             f"{self.total:,} mutated lines ({kinds}) in {self.seconds:.0f} s: {self.intact:,} intact pictures, "
             f"{self.damaged_pictures:,} damaged ones and {self.errors:,} failures reported, no exception, "
-            f"no reference, no non-picture; memory grew by {self.growth / MIB:.1f} MiB, and was {self.peak / MIB:.0f} MiB at most"
+            f"no reference, no non-picture; memory grew by {self.growth / MIB:.1f} MiB, "
+            f"and was {self.peak / MIB:.0f} MiB at most"
         )
 
 
