@@ -45,9 +45,9 @@ from tests.support.pictures import encoded
 from tests.support.scrub import REFERENCE_SIDE
 
 MIB = 1024 * 1024
-MOST_GROWTH = 48 * MIB
+MAX_GROWTH = 48 * MIB
 """The allocator's memory after a large picture varies by some 25 MiB; a leak of 100 bytes per line would be 90 MiB."""
-MOST_AT_ONCE = 4 * MAX_PIXELS + 200 * MIB
+MAX_MEMORY = 4 * MAX_PIXELS + 200 * MIB
 """A torn picture may state so many pixels, of four bytes each, before it is found to be torn."""
 PIECES = (
     b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\0", b"\n", b"\xff\xfe", b"\xf0\x9f", b"\\u0000", b"\\ud800",
@@ -66,14 +66,14 @@ VALUES: tuple[Any, ...] = (
 
 
 @dataclass
-class Tally:
+class Counts:
     """Counts of lines by kind, and of their results."""
 
     lines: dict[str, int] = field(default_factory=dict)
-    whole: int = 0
-    broken: int = 0
-    refused: int = 0
-    grown: int = 0
+    intact: int = 0
+    damaged_pictures: int = 0
+    errors: int = 0
+    growth: int = 0
     peak: int = 0
     seconds: float = 0.0
 
@@ -87,17 +87,18 @@ class Tally:
     def __str__(self) -> str:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.lines.items())
         return (
-            f"{self.total:,} mutated lines ({kinds}) in {self.seconds:.0f} s: {self.whole:,} whole pictures, "
-            f"{self.broken:,} broken ones and {self.refused:,} failures reported, no exception, no reference, "
-            f"no non-picture; memory grew by {self.grown / MIB:.1f} MiB, and was {self.peak / MIB:.0f} MiB at most"
+            f"{self.total:,} mutated lines ({kinds}) in {self.seconds:.0f} s: {self.intact:,} intact pictures, "
+            f"{self.damaged_pictures:,} damaged ones and {self.errors:,} failures reported, no exception, "
+            f"no reference, no non-picture; memory grew by {self.growth / MIB:.1f} MiB, "
+            f"and was {self.peak / MIB:.0f} MiB at most"
         )
 
 
 class Mutator:
     """Mutates a line: flips bytes, inserts malicious pieces, and replaces values by ones of the wrong type."""
 
-    def __init__(self, dice: random.Random) -> None:
-        self.dice = dice
+    def __init__(self, generator: random.Random) -> None:
+        self.random = generator
 
     def line(self, line: bytes) -> bytes:
         ways = (
@@ -111,31 +112,31 @@ class Mutator:
             self._value,
             self._value,
         )
-        for _ in range(self.dice.choice((1, 1, 1, 2, 4))):
-            line = self.dice.choice(ways)(line)
+        for _ in range(self.random.choice((1, 1, 1, 2, 4))):
+            line = self.random.choice(ways)(line)
         return line.replace(b"\n", b" ")
 
     def _at(self, line: bytes) -> int:
-        return self.dice.randrange(len(line) + 1)
+        return self.random.randrange(len(line) + 1)
 
     def _flip(self, line: bytes) -> bytes:
         changed = bytearray(line)
-        for _ in range(self.dice.choice((1, 1, 3, 20))):
+        for _ in range(self.random.choice((1, 1, 3, 20))):
             if changed:
-                changed[self.dice.randrange(len(changed))] = self.dice.randrange(256)
+                changed[self.random.randrange(len(changed))] = self.random.randrange(256)
         return bytes(changed)
 
     def _cut(self, line: bytes) -> bytes:
         one, two = sorted((self._at(line), self._at(line)))
-        return self.dice.choice((line[:one], line[one:], line[:one] + line[two:]))
+        return self.random.choice((line[:one], line[one:], line[:one] + line[two:]))
 
     def _insert(self, line: bytes) -> bytes:
         at = self._at(line)
-        return line[:at] + self.dice.choice(PIECES) + line[at:]
+        return line[:at] + self.random.choice(PIECES) + line[at:]
 
     def _repeat(self, line: bytes) -> bytes:
         one, two = sorted((self._at(line), self._at(line)))
-        return line[:two] + line[one:two] * self.dice.choice((1, 2, 3)) + line[two:]
+        return line[:two] + line[one:two] * self.random.choice((1, 2, 3)) + line[two:]
 
     def _swap(self, line: bytes) -> bytes:
         one, two, three = sorted((self._at(line), self._at(line), self._at(line)))
@@ -150,11 +151,11 @@ class Mutator:
             return line
         if not places:
             return line
-        parent, key = self.dice.choice(places)
-        if self.dice.random() < 0.2:
+        parent, key = self.random.choice(places)
+        if self.random.random() < 0.2:
             del parent[key]
         else:
-            parent[key] = copy.deepcopy(self.dice.choice(VALUES))
+            parent[key] = copy.deepcopy(self.random.choice(VALUES))
         return json.dumps(record, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
@@ -168,42 +169,42 @@ def _places(value: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
 
 
 class Fuzz:
-    """One series of lines. ``tally`` holds the counts; any violation raises."""
+    """One series of lines. ``counts`` holds the results; any violation raises."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = random.Random(seed)
-        self.mutate = Mutator(self.dice)
-        self.tally = Tally()
+        self.random = random.Random(seed)
+        self.mutate = Mutator(self.random)
+        self.counts = Counts()
         self.recordings = [one for one in recorded.all_of() if one.lines]
         self.rules = Rules("https://api.example.com")
 
-    def run(self, lines: int) -> Tally:
-        began, warm, tenth = time.monotonic(), 0, lines // 10
-        kinds: tuple[Callable[[int], None], ...] = (self.rollouts,) * 6 + (
-            self.events,
-            self.words,
-            self.answers,
-            self.pictures,
+    def run(self, lines: int) -> Counts:
+        started, warm, tenth = time.monotonic(), 0, lines // 10
+        kinds: tuple[Callable[[int], None], ...] = (self.fuzz_rollouts,) * 6 + (
+            self.fuzz_events,
+            self.fuzz_stderr,
+            self.fuzz_responses,
+            self.fuzz_pictures,
         )
-        while self.tally.total < lines:
-            self.dice.choice(kinds)(lines)
-            if not warm and self.tally.total > tenth:
+        while self.counts.total < lines:
+            self.random.choice(kinds)(lines)
+            if not warm and self.counts.total > tenth:
                 warm = _memory()
-        self.tally.grown, self.tally.peak = _memory() - warm, _peak()
-        self.tally.seconds = time.monotonic() - began
-        return self.tally
+        self.counts.growth, self.counts.peak = _memory() - warm, _peak()
+        self.counts.seconds = time.monotonic() - started
+        return self.counts
 
-    def rollouts(self, _lines: int) -> None:
+    def fuzz_rollouts(self, _lines: int) -> None:
         """Feed one recording, with some of its lines mutated, to the parsers of a run."""
-        recording = self.dice.choice(self.recordings)
+        recording = self.random.choice(self.recordings)
         records, strays, asked, events = rollout.Records(), fallback.UnrecognizedImages(), PromptReader(), Events()
         viewing = recording.scenario == "view"
         for original in recording.lines:
             line = original
             # a renamed call may turn what view_image showed into a generated picture, which is correct
-            if self.dice.random() < 0.8 and not (viewing and b"_call" in original[:HEAD] + original[-HEAD:]):
+            if self.random.random() < 0.8 and not (viewing and b"_call" in original[:HEAD] + original[-HEAD:]):
                 line = self.mutate.line(original)
-                self.tally.count("rollout")
+                self.counts.count("rollout")
             parse_meta(line + b"\n")
             rollout.tears_picture(line)
             asked.read(line)
@@ -225,16 +226,16 @@ class Fuzz:
         try:
             picture = decode_picture(data)
         except DamagedImage:
-            self.tally.broken += 1
+            self.counts.damaged_pictures += 1
             return
-        self.tally.whole += 1
+        self.counts.intact += 1
         assert reference_allowed or (picture.width, picture.height) != (REFERENCE_SIDE, REFERENCE_SIDE)
         assert picture.format != "png" or is_sound_png(data), data.hex()
 
     def explain(self, events: Events, records: rollout.Records, stderr: str) -> None:
         evidence = failures.Evidence(
-            exit_code=self.dice.choice((0, 1, -9, None)), timed_out=self.dice.random() < 0.2, timeout_sec=3.0,
-            thread_id=self.dice.choice((None, events.thread_id, "x")), session_found=self.dice.random() < 0.8,
+            exit_code=self.random.choice((0, 1, -9, None)), timed_out=self.random.random() < 0.2, timeout_sec=3.0,
+            thread_id=self.random.choice((None, events.thread_id, "x")), session_found=self.random.random() < 0.8,
             damaged=None, events=events, stderr=stderr, records=records.evidence,
         )  # fmt: skip
         self.check_error(failures.explain(evidence))
@@ -244,29 +245,29 @@ class Fuzz:
         line = error_line(error_info(error))
         assert line.isprintable(), line
         assert len(line) < 8000, len(line)
-        self.tally.refused += 1
+        self.counts.errors += 1
 
-    def events(self, _lines: int) -> None:
-        recording = self.dice.choice(self.recordings)
+    def fuzz_events(self, _lines: int) -> None:
+        recording = self.random.choice(self.recordings)
         events = Events()
         for original in recording.stdout.splitlines():
             line = self.mutate.line(original) + b"\n"
-            self.tally.count("event")
-            cut = self.dice.randrange(len(line))
+            self.counts.count("event")
+            cut = self.random.randrange(len(line))
             events.feed(line[:cut])
             events.feed(line[cut:])
         assert events.thread_id is None or "/" not in events.thread_id
         self.explain(events, rollout.Records(), "")
 
-    def words(self, _lines: int) -> None:
-        recording, words = self.dice.choice(self.recordings), Words()
+    def fuzz_stderr(self, _lines: int) -> None:
+        recording, words = self.random.choice(self.recordings), Words()
         events = recording.events()
         for original in recording.stderr.encode().splitlines() + [text.encode() for text in events.errors]:
             line = self.mutate.line(original)
-            self.tally.count("words")
+            self.counts.count("stderr")
             words.feed(line + b"\n")
             text = line.decode(errors="replace")
-            info = self.dice.choice((None, [], {"a": {"http_status_code": 401}}, {"a": []}, 7, "unauthorized"))
+            info = self.random.choice((None, [], {"a": {"http_status_code": 401}}, {"a": []}, 7, "unauthorized"))
             error_patterns.of_tool(text)
             error_patterns.of_hosted(text)
             error_patterns.of_tool(f"image generation failed: {text}")
@@ -274,31 +275,33 @@ class Fuzz:
             error_patterns.of_start(text)
         self.explain(events, rollout.Records(), words.text)
 
-    def answers(self, _lines: int) -> None:
-        for original in ANSWERS:
+    def fuzz_responses(self, _lines: int) -> None:
+        for original in RESPONSES:
             body = self.mutate.line(original)
-            self.tally.count("answer")
+            self.counts.count("response")
             answer = responses.parse(
-                self.dice.choice((200, 400, 401, 429, 500, 299)), body, self.dice.choice((None, "7", "x", "9" * 400))
+                self.random.choice((200, 400, 401, 429, 500, 299)),
+                body,
+                self.random.choice((None, "7", "x", "9" * 400)),
             )
             for error in (responses.refusal(answer), responses.failure(answer)):
                 if error is not None:
                     self.check_error(error)
             responses.cost_of(answer.fields)
             for url in self.rules.classify(answer.fields.get("output")).own:
-                self.rules.resolve_redirect(url, self.dice.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
+                self.rules.resolve_redirect(url, self.random.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
             with contextlib.suppress(ImagegenError):
                 login._code(answer, "https://www.example.com")
 
-    def pictures(self, _lines: int) -> None:
+    def fuzz_pictures(self, _lines: int) -> None:
         """Mutate the bytes of pictures in three formats: only intact ones are accepted."""
         for format_ in ("PNG", "JPEG", "WEBP"):
             data = self.mutate.line(encoded(8, "fuzz", format_).replace(b"\n", b"\r"))
-            self.tally.count("picture")
+            self.counts.count("picture")
             self.accept(data, reference_allowed=True)
 
 
-ANSWERS = tuple(
+RESPONSES = tuple(
     json.dumps(answer).encode()
     for answer in (
         {"request_id": "r-1", "status": "in_queue", "queue_position": 3, "status_url": "https://api.example.com/x"},
@@ -347,11 +350,11 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    tally = Fuzz(given.seed).run(given.lines)
-    print(tally)
+    counts = Fuzz(given.seed).run(given.lines)
+    print(counts)
     # checked only here, in a process of its own
-    assert tally.grown < MOST_GROWTH, tally
-    assert tally.peak < MOST_AT_ONCE, tally
+    assert counts.growth < MAX_GROWTH, counts
+    assert counts.peak < MAX_MEMORY, counts
 
 
 if __name__ == "__main__":

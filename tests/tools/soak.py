@@ -45,9 +45,9 @@ SIDE = 720
 
 SLOW_SEC, SHORT_SEC, LONG_SEC = 30.0, 4.0, 60.0
 MIB = 1024 * 1024
-MOST_GROWTH = 24 * MIB
+MAX_GROWTH = 24 * MIB
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-WELL, KILLED, LATE, REFUSED = "well", "killed", "late", "refused"
+DRAWN, KILLED, LATE, REFUSED = "drawn", "killed", "late", "refused"
 
 
 class Mixed(Script):
@@ -71,14 +71,14 @@ class Report:
     """The figures, and all violations."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    grown: int = 0
+    violations: list[str] = field(default_factory=list)
+    growth: int = 0
     seconds: float = 0.0
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{number} {name}" for name, number in sorted(self.outcomes.items()))
-        violations = "\n".join(self.wrong) if self.wrong else "nothing was left, no picture was wrong"
-        memory = f"memory grew by {self.grown / MIB:.1f} MiB after the first quarter"
+        violations = "\n".join(self.violations) if self.violations else "nothing was left, no picture was wrong"
+        memory = f"memory grew by {self.growth / MIB:.1f} MiB after the first quarter"
         return f"{sum(self.outcomes.values())} runs in {self.seconds:.0f} s: {outcomes}; {memory}\n{violations}"
 
 
@@ -86,27 +86,27 @@ class Soak:
     """A series of runs in one lab, whose environment this process takes over."""
 
     def __init__(self, lab: Lab, runs: int, jobs: int, seed: int) -> None:
-        self.lab, self.jobs, self.dice = lab, jobs, random.Random(seed)
+        self.lab, self.jobs, self.random = lab, jobs, random.Random(seed)
         lab.standin.calls = collections.deque(maxlen=10)  # type: ignore[assignment]
-        kinds = [(KILLED, LATE, REFUSED)[index % 10] if index % 10 < 3 else WELL for index in range(runs)]
-        self.dice.shuffle(kinds)
-        self.plan = [(f"{kind} {number}", self.dice.uniform(0.05, 2.5)) for number, kind in enumerate(kinds)]
+        kinds = [(KILLED, LATE, REFUSED)[index % 10] if index % 10 < 3 else DRAWN for index in range(runs)]
+        self.random.shuffle(kinds)
+        self.plan = [(f"{kind} {number}", self.random.uniform(0.05, 2.5)) for number, kind in enumerate(kinds)]
         self.report = Report()
         self.codex = str(builds.codex(lab.version))
         self._signals = iter(SIGNALS * runs)
         self._lock = threading.Lock()
 
     def run(self) -> Report:
-        began = time.monotonic()
-        self.run_one((f"{WELL} first", 0.0))
+        started = time.monotonic()
+        self.run_one((f"{DRAWN} first", 0.0))
         before = (_descriptors(), _threads())
         quarter = len(self.plan) // 4
         with ThreadPoolExecutor(self.jobs) as pool:
             list(pool.map(self.run_one, self.plan[:quarter]))
             warm = _memory()
             list(pool.map(self.run_one, self.plan[quarter:]))
-        self.report.grown = _memory() - warm
-        self.report.seconds = time.monotonic() - began
+        self.report.growth = _memory() - warm
+        self.report.seconds = time.monotonic() - started
         self.check_leftovers(before)
         return self.report
 
@@ -120,7 +120,7 @@ class Soak:
         with self._lock:
             self.report.outcomes[outcome.partition(":")[0]] += 1
             if outcome.startswith("WRONG"):
-                self.report.wrong.append(f"{prompt}: {outcome}")
+                self.report.violations.append(f"{prompt}: {outcome}")
 
     def run_api(self, prompt: str, out: Path) -> str:
         """Run through the API; the run must end as its prompt says."""
@@ -162,21 +162,21 @@ class Soak:
         return out.read_bytes() == draw(prompt, side=SIDE)
 
     def check_leftovers(self, before: tuple[int, int]) -> None:
-        wrong = self.report.wrong
+        violations = self.report.violations
         for _ in range(int(SLOW_SEC)):  # a Codex orphaned by SIGKILL ends with its turn, threads with their sleep
             if not checks.processes(self.lab) and _threads() <= before[1]:
                 break
             time.sleep(1)
-        wrong += [f"process {pid}" for pid in checks.processes(self.lab)]
+        violations += [f"process {pid}" for pid in checks.processes(self.lab)]
         folders = [self.lab.tmp / name for name in self.lab.leftovers]
-        wrong += [f"folder with files {path}" for path in folders if any(path.iterdir())]
+        violations += [f"folder with files {path}" for path in folders if any(path.iterdir())]
         for name, left in (("folders", folders), ("unfinished files", checks.temporary(self.lab.work))):
             if len(left) > self.report.outcomes[f"ended by {signal.SIGKILL.name}"]:
-                wrong.append(f"{len(left)} {name} are left")
+                violations.append(f"{len(left)} {name} are left")
         gc.collect()
         now = (_descriptors(), _threads())
         if now[0] > before[0] or now[1] > before[1]:
-            wrong.append(f"descriptors and threads were {before} and are {now}: {_opened()}")
+            violations.append(f"descriptors and threads were {before} and are {now}: {_opened()}")
 
 
 def _has_handlers(pid: int) -> bool:
@@ -224,10 +224,10 @@ def main() -> int:
         os.environ.clear()
         os.environ.update(lab.environment)
         report = Soak(lab, given.runs, given.jobs, given.seed).run()
-    if report.grown > MOST_GROWTH:  # checked only here, in a process of its own
-        report.wrong.append(f"memory grew by {report.grown:,} bytes")
+    if report.growth > MAX_GROWTH:  # checked only here, in a process of its own
+        report.violations.append(f"memory grew by {report.growth:,} bytes")
     print(report)
-    return 1 if report.wrong else 0
+    return 1 if report.violations else 0
 
 
 if __name__ == "__main__":
