@@ -16,7 +16,7 @@ from codex_imagegen._version import __version__
 
 if TYPE_CHECKING:
     from codex_imagegen.api import Job, Look, Options, StrPath, batch, edit, generate, recover
-    from codex_imagegen.batches.results import Outcome, Status
+    from codex_imagegen.batches.outcomes import Outcome, Status
     from codex_imagegen.errors import (
         CodexError,
         CodexFailed,
@@ -71,7 +71,7 @@ __all__ = [
 
 _MODULES = {
     "api": ("Job", "Look", "Options", "StrPath", "batch", "edit", "generate", "recover"),
-    "batches.results": ("Outcome", "Status"),
+    "batches.outcomes": ("Outcome", "Status"),
     "interrupt": ("Interrupt",),
     "request": ("Event", "Stage"),
     "results": ("ErrorInfo", "Failure", "Image", "Result", "Warning_"),

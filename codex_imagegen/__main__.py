@@ -29,10 +29,10 @@ def _open_streams() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            from codex_imagegen.platform import opening
+            from codex_imagegen.platform import descriptors
 
             with contextlib.suppress(OSError):  # open() takes the lowest free descriptor, which is this one
-                os.set_inheritable(opening.open_null(), True)
+                os.set_inheritable(descriptors.open_null(), True)
 
 
 def _exit(code: int) -> None:

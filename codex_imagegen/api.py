@@ -34,7 +34,7 @@ from codex_imagegen.results import Result
 
 if TYPE_CHECKING:
     from codex_imagegen.batches.jobs import Jobs
-    from codex_imagegen.batches.results import Outcome
+    from codex_imagegen.batches.outcomes import Outcome
     from codex_imagegen.batches.runner import BatchSetup
 
 StrPath = str | os.PathLike[str]
@@ -189,13 +189,15 @@ def batch(
     from codex_imagegen.batches import runner
 
     defaults = check_arguments({name: given[name] for name in _JOB_OPTIONS})
-    worker_count = runner.workers(check_argument("workers", workers, options.to_integer), defaults.get("backend"))
+    worker_count = runner.worker_count(check_argument("workers", workers, options.to_integer), defaults.get("backend"))
     folder = check_argument("out_dir", out_dir, options.to_path)
 
-    def work(tell: Callable[[Event], None], stop: Interrupt) -> tuple[Outcome, ...]:
+    def work(forward: Callable[[Event], None], stop: Interrupt) -> tuple[Outcome, ...]:
         with (
             _open_jobs(jobs, folder, defaults) as opened,
-            runner.prepare(opened, folder, stop, workers=worker_count, retry_failed=retry_failed, tell=tell) as setup,
+            runner.prepare(
+                opened, folder, stop, workers=worker_count, retry_failed=retry_failed, on_event=forward
+            ) as setup,
         ):
             return _run_batch(setup, stop, on_outcome)
 
@@ -218,17 +220,17 @@ def recover(
     ``out_dir``, or in the working folder. ``size`` and ``fit`` scale and crop. ``codex_home`` is where sessions are
     searched, in place of the environment's CODEX_HOME.
     """
-    from codex_imagegen.codex.sessions.layout import check_home, environment_with
+    from codex_imagegen.codex.sessions.layout import check_home, with_codex_home
     from codex_imagegen.recovery import write
     from codex_imagegen.recovery.write import RecoveryOutput
 
     given = check_arguments({"out": out, "force": force, "size": size, "fit": fit, "codex_home": codex_home})
-    image_options = options.parse(size=given.get("size"), fit=given["fit"])
+    image_options = options.parse_image_options(size=given.get("size"), fit=given["fit"])
     folder = check_argument("out_dir", out_dir, options.to_path)
     place = RecoveryOutput(given.get("out"), folder, given["force"], image_options)
     requested, home = check_argument("sessions", sessions, options.to_paths), given.get("codex_home")
     check_home(home)
-    return write.recover(requested, place, last=last, environment=environment_with(home, os.environ))
+    return write.recover(requested, place, last=last, environment=with_codex_home(home, os.environ))
 
 
 HINT = "see docs/api.md"
@@ -243,9 +245,9 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that are not None, converted to their types; raises :class:`UsageError`."""
     for name in given:
         if name not in options.TYPES:
-            raise UsageError(f"there is no argument {name!r}", hint=options.closest(name, options.TYPES))
+            raise UsageError(f"there is no argument {name!r}", hint=options.suggest(name, options.TYPES))
     checked = {
-        name: options.typed(name, value, hint=HINT)
+        name: options.convert_value(name, value, hint=HINT)
         for name, value in given.items()
         if value is not None or name == "prompt"
     }
@@ -256,16 +258,16 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_argument(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
     """The value converted by ``kind``, or None for None; raises :class:`UsageError`."""
-    return None if value is None else options.typed(name, value, hint=HINT, kind=kind)
+    return None if value is None else options.convert_value(name, value, hint=HINT, kind=kind)
 
 
 def _generate(arguments: dict[str, Any]) -> Result:
     """Generate with the arguments of :func:`generate`."""
     on_event, interrupt = arguments.pop("on_event"), arguments.pop("interrupt")
-    request = options.request(check_arguments(arguments))
+    request = options.build_request(check_arguments(arguments))
 
-    def work(tell: Callable[[Event], None], stop: Interrupt) -> Result:
-        return generation.generate(request, interrupt=stop, tell=tell)
+    def work(on_event: Callable[[Event], None], stop: Interrupt) -> Result:
+        return generation.generate(request, interrupt=stop, on_event=on_event)
 
     return _call_back(work, on_event, interrupt)
 
@@ -316,7 +318,7 @@ def _call_back(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, inte
     """
     stop, raised = Interrupt(), list[Exception]()
 
-    def tell(event: Event) -> None:
+    def forward(event: Event) -> None:
         if on_event is None or raised:
             return
         try:
@@ -329,7 +331,7 @@ def _call_back(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, inte
 
     unhook = interrupt.on_set(lambda: stop.set(interrupt.signum or SIGINT)) if interrupt else _no_hook
     try:
-        return work(tell, stop)
+        return work(forward, stop)
     except (_CallbackFailed, ImagegenError):
         if not raised:
             raise

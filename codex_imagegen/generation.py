@@ -20,7 +20,7 @@ from codex_imagegen.request import STDOUT, Event, Request, Run, Stage
 if TYPE_CHECKING:
     from codex_imagegen.results import BackendResult, Image, Result
 
-NOTHING_MADE = (
+NO_PICTURE_CODES = (
     "usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in", "codex-incomplete",
 )  # fmt: skip
 """Error codes that mean that no picture was made."""
@@ -28,7 +28,7 @@ NOTHING_MADE = (
 MAX_COUNT = 1000
 """The largest ``--count``: a typing error must not use up a month's quota."""
 
-JOBS = {"codex": 2, "runcomfy": 8}
+DEFAULT_JOBS = {"codex": 2, "runcomfy": 8}
 """The default number of parallel runs of each backend."""
 
 
@@ -36,13 +36,14 @@ def generate(
     request: Request,
     *,
     interrupt: Interrupt | None = None,
-    tell: Callable[[Event], None] | None = None,
-    words: Callable[[bytes], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    on_stderr: Callable[[bytes], None] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Result:
     """Make the requested pictures and write them.
 
-    ``tell`` is called with each event, ``words`` with Codex's own stderr; ``environment`` replaces that of the process.
+    ``on_event`` is called with each event, ``on_stderr`` with Codex's own stderr. ``environment`` replaces that of the
+    process.
     Raises the errors of :mod:`codex_imagegen.errors`; invalid requests are refused before anything is spent. Of several
     pictures, partial results are kept, and failures are in the result instead of raised.
     """
@@ -51,9 +52,9 @@ def generate(
         started,
         started + request.timeout_sec,
         interrupt or Interrupt(),
-        tell or _ignore,
-        words,
-        layout.environment_with(request.codex_home, os.environ if environment is None else environment),
+        on_event or _ignore,
+        on_stderr,
+        layout.with_codex_home(request.codex_home, os.environ if environment is None else environment),
     )
     try:
         check(request)
@@ -92,7 +93,7 @@ def _existing_images(request: Request, run: Run, targets: tuple[output.Target, .
     for index, target in enumerate(targets):
         run.interrupt.check()
         if os.path.lexists(target.path):
-            existing[index] = output.existing_image(target.path)
+            existing[index] = output.read_existing_image(target.path)
     for index, image in existing.items():
         _tell(run, "written", index=index, path=image.path, message="made before")
     return existing
@@ -112,7 +113,7 @@ def check(request: Request) -> None:
     if request.count > 1 and request.codex_args:
         from codex_imagegen.codex.run import command as run_command
 
-        run_command.refuse_thread(request.codex_args, "--count")
+        run_command.refuse_resume(request.codex_args, "--count")
     if request.skip_existing:
         _check_skip(request)
 
@@ -146,13 +147,13 @@ def generate_one(request: Request, run: Run, target: output.Target) -> tuple[Bac
 def _finish(request: Request, result: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
     """Convert the picture if the request or its name needs it, compare it with the request, and write it."""
     image_options = request.image_options
-    picture = convert.finish(result.picture, target.format, image_options)
+    picture = convert.convert_as_requested(result.picture, target.format, image_options)
     if image_options.size or image_options.aspect_ratio or image_options.resolution or image_options.transparent:
         from codex_imagegen.images.compare import differences
 
         result = replace(result, warnings=(*result.warnings, *differences(picture, image_options)))
     if picture is result.picture:
-        result = replace(result, warnings=(*result.warnings, *structure.remarks(picture)))
+        result = replace(result, warnings=(*result.warnings, *structure.trailing_data_warnings(picture)))
     return result, output.write(picture, target, original=picture is result.picture)
 
 
@@ -166,14 +167,20 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and is_unwritten:
         command = f"runcomfy wait {error.request_id}"
-    if command is None or error.code in NOTHING_MADE:
+    if command is None or error.code in NO_PICTURE_CODES:
         return
     when = "the picture is not lost" if is_unwritten else "if a picture was made after all"
     if _resumes_thread(request):
         if not is_unwritten:
             return
         when += ", and the last that this writes"
-    out = "FILE" if target.is_stdout else output.free(target.path) if isinstance(error, OutExists) else target.path
+    out = (
+        "FILE"
+        if target.is_stdout
+        else output.find_free_name(target.path)
+        if isinstance(error, OutExists)
+        else target.path
+    )
     home = f"CODEX_HOME={shlex.quote(request.codex_home)} " if request.codex_home else ""
     fetch = f"{when}: {home}codex-imagegen {command} --out {shlex.quote(out)}"
     error.hint = f"{error.hint}; {fetch}" if error.hint and not is_unwritten else fetch
@@ -199,7 +206,7 @@ def _generate_several(
         lambda index, numbered_run: generate_one(request, numbered_run, targets[index]),
         run,
         timeout_sec=request.timeout_sec,
-        workers=request.jobs or JOBS[request.backend],
+        workers=request.jobs or DEFAULT_JOBS[request.backend],
     )
     if not existing and outcome.common_refusal is not None:
         raise outcome.common_refusal
@@ -233,7 +240,7 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *backend_resu
 
 
 def _tell(run: Run, stage: Stage, **more: Any) -> None:
-    run.tell(Event(stage, time.monotonic() - run.started, **more))
+    run.on_event(Event(stage, time.monotonic() - run.started, **more))
 
 
 def _ignore(_event: Event) -> None:

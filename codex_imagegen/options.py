@@ -26,16 +26,16 @@ _SIZE = re.compile(r"(\d{1,5})[xX×_](\d{1,5})\Z")
 _RATIO = re.compile(r"(\d{1,3}):(\d{1,3})\Z")
 
 
-def request(options: Mapping[str, Any]) -> Request:
+def build_request(options: Mapping[str, Any]) -> Request:
     """The request for options of the right types; raises :class:`UsageError` for invalid values."""
     fields = {name: value for name, value in options.items() if name not in IMAGE_OPTIONS}
     requested = {name: options[name] for name in IMAGE_OPTIONS if options.get(name) not in (None, False)}
     if requested:
-        fields["image_options"] = parse(**requested)
+        fields["image_options"] = parse_image_options(**requested)
     return Request(**fields)
 
 
-def typed(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any] | None = None) -> Any:
+def convert_value(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any] | None = None) -> Any:
     """The value of an option, converted by ``kind`` or to the option's type; raises :class:`UsageError`."""
     try:
         return (kind or TYPES[name])(value)
@@ -43,7 +43,7 @@ def typed(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any] | None
         raise UsageError(f"{name!r} must be {error}", hint=hint) from error
 
 
-def closest(name: str, names: Mapping[str, Any]) -> str:
+def suggest(name: str, names: Mapping[str, Any]) -> str:
     """The hint for an unknown name: the closest of ``names``, or all of them."""
     from difflib import get_close_matches
 
@@ -138,7 +138,7 @@ TYPES: dict[str, Callable[[Any], Any]] = {
 """Every option of a picture, and the function that converts its value; its TypeError says what is expected."""
 
 
-def parse(
+def parse_image_options(
     *,
     size: str | None = None,
     aspect_ratio: str | None = None,

@@ -37,7 +37,7 @@ _LOGIN = re.compile(r"://(?:[^/\s'\"<>]*|[^/:\s'\"<>]*:(?!\d*(?:[/?#]|$))[^\s'\"
 _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w\[])")
 """The same in an address without a scheme, as Codex prints one that it can't use."""
 
-KEYS = (
+ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
@@ -46,15 +46,15 @@ RUNCOMFY_KEYS = ("cost_usd", "request_id")
 def envelope(result: Result) -> dict[str, Any]:
     """The result as the promised JSON object, with every key in the promised order."""
     data = asdict(result)
-    return {key: data[key] for key in (*KEYS, *(RUNCOMFY_KEYS if result.backend == "runcomfy" else ()))}
+    return {key: data[key] for key in (*ENVELOPE_KEYS, *(RUNCOMFY_KEYS if result.backend == "runcomfy" else ()))}
 
 
-def to_json(result: Result) -> str:
+def result_json(result: Result) -> str:
     """The envelope as one line of ASCII, which no terminal or pipe can damage."""
     return json.dumps(envelope(result))
 
 
-def answer(fields: Mapping[str, object], *, elapsed_sec: float, backend: str = "codex") -> str:
+def envelope_json(fields: Mapping[str, object], *, elapsed_sec: float, backend: str = "codex") -> str:
     """The envelope of a command that makes no picture, with its own ``fields``, as one line."""
     from codex_imagegen.results import Result
 
@@ -65,11 +65,11 @@ def error_info(error: ImagegenError) -> ErrorInfo:
     """An error as data."""
     from codex_imagegen.results import ErrorInfo
 
-    message, hint = without_logins(error.message), error.hint and without_logins(error.hint)
+    message, hint = hide_logins(error.message), error.hint and hide_logins(error.hint)
     return ErrorInfo(error.code, error.exit_code, message, hint, error.spent, error.resets_at)
 
 
-def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
+def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
     """The result of a failed request for one picture."""
     from codex_imagegen.results import Failure, Result, Warning_
 
@@ -89,26 +89,26 @@ def failed(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
 
 def sessions_json(sessions: Iterable[Session], *, elapsed_sec: float) -> str:
     """A list of past sessions as one JSON object on one line."""
-    return answer({"sessions": [_session(session) for session in sessions]}, elapsed_sec=elapsed_sec)
+    return envelope_json({"sessions": [_session(session) for session in sessions]}, elapsed_sec=elapsed_sec)
 
 
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:
     """Local time, thread, number of pictures, their bytes, and the beginning of the prompt; safe to print."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
-    prompt = plain(session.prompt or "")
+    prompt = one_line(session.prompt or "")
     short = prompt if len(prompt) <= _PROMPT_CHARS else prompt[: _PROMPT_CHARS - 1] + "…"
-    return when, plain(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
+    return when, one_line(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
 
 
 def gallery_json(gallery: Gallery) -> str:
     """A gallery page as one JSON object on one line."""
-    return answer(asdict(gallery), elapsed_sec=gallery.elapsed_sec)
+    return envelope_json(asdict(gallery), elapsed_sec=gallery.elapsed_sec)
 
 
 def gallery_line(gallery: Gallery) -> str:
     """The contents of a gallery page, on one line that is safe to print."""
     if not gallery.pictures:
-        return plain(f"codex-imagegen: no picture was found in {gallery.codex_home!r}, so the page is empty.")
+        return one_line(f"codex-imagegen: no picture was found in {gallery.codex_home!r}, so the page is empty.")
     contents = f"{plural(gallery.pictures, 'picture')} of {plural(gallery.sessions, 'session')}"
     return f"codex-imagegen: {contents}; {size(gallery.bytes)} on disk, in {gallery.elapsed_sec:.0f} s."
 
@@ -144,12 +144,12 @@ def error_line(error: ErrorInfo) -> str:
     """The message and the hint, on one line that is safe to print."""
     sentence = error.message.rstrip(".")
     hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-    return plain(f"codex-imagegen: {sentence}.{hint}")
+    return one_line(f"codex-imagegen: {sentence}.{hint}")
 
 
 def warning_line(warning: Warning_) -> str:
     """A warning, on one line that is safe to print."""
-    return plain(f"codex-imagegen: warning: {warning.message.rstrip('.')}.")
+    return one_line(f"codex-imagegen: warning: {warning.message.rstrip('.')}.")
 
 
 def error_event(error: ErrorInfo, **about: Any) -> Event:
@@ -164,12 +164,12 @@ def warning_event(warning: Warning_, **about: Any) -> Event:
 
 def event_line(event: Event) -> str:
     """The stage of a run and the seconds since its start."""
-    return f"{stage(event)}  {event.elapsed_sec:.0f} s"
+    return f"{stage_text(event)}  {event.elapsed_sec:.0f} s"
 
 
-def stage(event: Event) -> str:
+def stage_text(event: Event) -> str:
     """The stage of a run."""
-    return plain(f"{STAGES[event.stage]} · {event.message}" if event.message else STAGES[event.stage])
+    return one_line(f"{STAGES[event.stage]} · {event.message}" if event.message else STAGES[event.stage])
 
 
 def event_json(event: Event) -> str:
@@ -180,23 +180,23 @@ def event_json(event: Event) -> str:
     return json.dumps({"schema": SCHEMA, "event": data.pop("stage"), **data})
 
 
-def without_secrets(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """The text without strings that look like keys (an API key's 401 repeats the key), passwords or tokens."""
-    text = _BARE_LOGIN.sub("(hidden)@", without_logins(text))
+    text = _BARE_LOGIN.sub("(hidden)@", hide_logins(text))
     return _KEY.sub("(key)", _SECRET.sub(r"\1=(hidden)", text))
 
 
-def without_logins(text: str) -> str:
+def hide_logins(text: str) -> str:
     """The text without user names and passwords in addresses, such as ``https://name:password@host``."""
     return _LOGIN.sub("://(hidden)@", text) if "://" in text else text
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """The text on one line without terminal control characters; each run of white space becomes one space."""
-    return " ".join(visible(text).split())
+    return " ".join(printable(text).split())
 
 
-def visible(text: str) -> str:
+def printable(text: str) -> str:
     """The text without characters that move the cursor, reverse or break a line.
 
     Control, format (bidirectional marks among them), surrogate and private characters become ``?``; white space of

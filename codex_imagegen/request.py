@@ -76,7 +76,7 @@ class Request:
     ``skip_existing`` keeps pictures that exist and makes only the others. ``request_id`` is a RunComfy request that was
     submitted before: the run waits for it and sends nothing. ``earlier`` is a Codex run that was cut off: the run waits
     for it and starts nothing. ``folder`` is the private working folder, for a caller that must know it beforehand (see
-    ``codex.run.workspace.choose``). ``codex_home`` is the absolute path of the Codex home, or None for the
+    ``codex.run.workspace.choose_path``). ``codex_home`` is the absolute path of the Codex home, or None for the
     environment's. ``within`` and ``refs_within`` are real paths of the folders that pictures and references must lie
     in, for paths that the user did not name (see ``files.containment``); empty: they may be anywhere.
     """
@@ -127,15 +127,16 @@ class Event:
 class Run:
     """The context of one run: its times, its callbacks, its interrupt.
 
-    ``started`` and ``deadline`` are readings of ``time.monotonic()`` in seconds. ``tell`` is called with each event,
-    ``words`` with Codex's own stderr as bytes. ``environment`` has the variables by which Codex and its home are found.
+    ``started`` and ``deadline`` are readings of ``time.monotonic()`` in seconds. ``on_event`` is called with each
+    event, ``on_stderr`` with Codex's own stderr as bytes. ``environment`` has the variables that locate Codex and its
+    home.
     ``closing`` holds what must end with the run but may go on while its picture is written: Codex's shutdown.
     """
 
     started: float
     deadline: float
     interrupt: Interrupt
-    tell: Callable[[Event], None]
-    words: Callable[[bytes], None] | None = None
+    on_event: Callable[[Event], None]
+    on_stderr: Callable[[bytes], None] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     closing: ExitStack = field(default_factory=ExitStack)

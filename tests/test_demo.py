@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codex_imagegen.codex.run.events import Words
+from codex_imagegen.codex.run.events import StderrTail
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.run import PROMPT, run_real_codex
+from codex_imagegen.demo.sandbox import PROMPT, run_real_codex
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Request
 from tests.support import builds
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.lab import COMMAND
 
 
@@ -119,6 +119,6 @@ def test_fake_codex_says_that_it_reads_its_prompt(tmp_path):
     argv = [sys.executable, "-m", "codex_imagegen.demo.fake_codex", "-C", str(tmp_path)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / "home")}
     done = subprocess.run(argv, input=b"a fox", capture_output=True, env=environment, check=True, timeout=60)
-    words = Words()
+    words = StderrTail()
     words.feed(done.stderr)
     assert words.reads_stdin

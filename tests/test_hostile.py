@@ -21,10 +21,10 @@ from codex_imagegen.errors import ReferenceError_, ReferenceMissing, ReferenceNo
 from codex_imagegen.images import references, structure
 from codex_imagegen.images.decode import decode_picture
 from tests.support import checks, history, scripts
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.lab import COMMAND
+from tests.support.passive_terminal import run_on_terminal
 from tests.support.pictures import encoded
-from tests.support.screen import printed
 
 FOX, SECRET = encoded(40, "fox"), encoded(44, "secret")
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x00\r\x9b31m\u2028fox\ud83e"
@@ -182,7 +182,7 @@ def test_prompt_with_control_characters_reaches_the_model_and_not_the_terminal(l
     prompt = EVIL.replace("\x00", "").replace("\ud83e", "") + "--json -o /etc/passwd $(reboot) `reboot`"
     shown = on_terminal(world, world.argv("--prompt", prompt, "--out", "fox.png", "-v"))
     assert_plain(shown.replace("\r\n", "\n"))
-    assert checks.texts(checks.requests(world)[0], "user")[-1].strip() == prompt.strip()
+    assert checks.texts_of_role(checks.requests(world)[0], "user")[-1].strip() == prompt.strip()
 
 
 def test_codex_stderr_with_control_characters_is_printed_without_them(lab):
@@ -231,7 +231,7 @@ def test_path_with_control_characters_is_exact_in_a_pipe_and_escaped_on_a_termin
 
 def on_terminal(world, line):
     """Run a command on a terminal without colours; return its output."""
-    shown, code = printed(line, cwd=world.work, env={**world.environment, "TERM": "dumb"})
+    shown, code = run_on_terminal(line, cwd=world.work, env={**world.environment, "TERM": "dumb"})
     assert code == 0, shown
     return shown
 
@@ -320,8 +320,8 @@ _LOAD = """
 import resource, sys
 from codex_imagegen.errors import ReferenceNotImage
 from codex_imagegen.images import references
-from codex_imagegen.images.decode import warm
-warm()
+from codex_imagegen.images.decode import preload
+preload()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     references.load(sys.argv[1])

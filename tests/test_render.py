@@ -11,7 +11,7 @@ import pytest
 from codex_imagegen import errors, render
 from codex_imagegen.request import Event, Stage
 from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
-from tests.support import promised
+from tests.support import json_output
 
 IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32, True, "a fox, revised")
 ERROR = ErrorInfo("usage-limit", 7, "the plan's limit is reached", "try again later", True, 1_795_300_000)
@@ -54,13 +54,13 @@ LEAVES = [
 
 
 def test_json_of_a_result_is_as_written_down():
-    assert render.to_json(OK) == GOLDEN_OK
-    assert render.to_json(FAILED) == GOLDEN_FAILED
+    assert render.result_json(OK) == GOLDEN_OK
+    assert render.result_json(FAILED) == GOLDEN_FAILED
 
 
 def test_every_object_has_every_key():
-    for result in (OK, FAILED, Result(True, "codex"), render.failed(errors.UsageError("x"))):
-        data = promised.read(render.to_json(result))
+    for result in (OK, FAILED, Result(True, "codex"), render.failure_result(errors.UsageError("x"))):
+        data = json_output.parse(render.result_json(result))
         assert list(data) == KEYS
         assert all(list(image) == IMAGE_KEYS for image in data["images"])
         assert data["error"] is None or list(data["error"]) == ERROR_KEYS
@@ -77,7 +77,7 @@ def test_runcomfy_result_has_its_own_keys():
 
 def test_json_is_one_line_of_ascii():
     odd = dataclasses.replace(IMAGE, path="/tmp/狐\n\u202e\udcff.png", revised_prompt="a\0b🦊")
-    line = render.to_json(dataclasses.replace(OK, images=(odd,)))
+    line = render.result_json(dataclasses.replace(OK, images=(odd,)))
     assert line.isascii()
     assert "\n" not in line
     assert json.loads(line)["images"][0]["path"] == odd.path
@@ -88,7 +88,7 @@ def test_every_error_becomes_a_result(cls):
     error = cls("it failed", hint="do this", spent=None)
     error.thread_id, error.codex_version, error.warnings = THREAD, "0.169.0", (("w", "words"),)
     error.resets_at = 5
-    result = render.failed(error, elapsed_sec=1.23456)
+    result = render.failure_result(error, elapsed_sec=1.23456)
     info = ErrorInfo(cls.code, error.exit_code, "it failed", "do this", None, 5)
     assert (result.ok, result.error, result.failures) == (False, info, (Failure(0, info),))
     assert (result.thread_id, result.codex_version, result.elapsed_sec) == (THREAD, "0.169.0", 1.235)
@@ -103,21 +103,21 @@ def test_error_line_holds_message_and_hint():
 
 def test_event_lines_name_the_stages():
     assert render.event_line(Event("drawing", 12.4)) == "drawing  12 s"
-    assert render.stage(Event("started")) == "starting Codex"
-    assert render.stage(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
+    assert render.stage_text(Event("started")) == "starting Codex"
+    assert render.stage_text(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
 
 
 def test_every_event_has_every_key():
     received, empty = (
-        promised.event(render.event_json(Event("received", 2.0, thread_id=THREAD))),
+        json_output.parse_event(render.event_json(Event("received", 2.0, thread_id=THREAD))),
         dict.fromkeys(EVENT_KEYS),
     )
     assert received == empty | {"schema": 1, "event": "received", "elapsed_sec": 2.0, "index": 0, "thread_id": THREAD}
-    error = promised.event(render.event_json(render.error_event(ERROR, thread_id=THREAD)))
+    error = json_output.parse_event(render.event_json(render.error_event(ERROR, thread_id=THREAD)))
     assert list(error) == list(received) == EVENT_KEYS
     assert list(error["error"]) == ERROR_KEYS
     assert (error["event"], error["index"], error["message"]) == ("error", None, ERROR.message)
-    warned = promised.event(render.event_json(render.warning_event(OK.warnings[0], job=7)))
+    warned = json_output.parse_event(render.event_json(render.warning_event(OK.warnings[0], job=7)))
     assert (warned["job"], warned["warning"]) == (7, {"code": "size-differs", "message": "another size came"})
 
 
@@ -140,7 +140,7 @@ def test_every_stage_has_text():
     ],
 )
 def test_control_characters_are_removed(text: str, shown: str):
-    assert render.plain(text) == shown
+    assert render.one_line(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_control_characters_are_removed(text: str, shown: str):
     ],
 )
 def test_secrets_are_hidden_in_text(text, clean):
-    told = render.without_secrets(text)
+    told = render.hide_secrets(text)
     assert told.endswith(clean)
     assert "hunter2" not in told
     assert "ter2@" not in told

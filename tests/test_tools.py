@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from codex_imagegen.demo.fake_openai import Call
-from tests.support import builds, recorded, scrub
+from tests.support import builds, recorded_runs, scrubbing
 from tests.support.lab import Outcome
 from tests.support.pictures import encoded, torn
 from tests.tools import playground, recorder
@@ -32,7 +32,7 @@ FORBIDDEN = re.compile(
     r"|127\.0\.0\.1:(?!8080\b)\d"
 )
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
-FILES = sorted(path for path in recorded.ROOT.rglob("*") if path.is_file())
+FILES = sorted(path for path in recorded_runs.ROOT.rglob("*") if path.is_file())
 
 
 def test_recordings_hold_nothing_of_the_machine_or_of_codex():
@@ -41,12 +41,12 @@ def test_recordings_hold_nothing_of_the_machine_or_of_codex():
         text = path.read_text()
         assert not FORBIDDEN.search(text), path
         assert set(EMAIL.findall(text)) <= {"user@example.com"}, path
-        assert not list(scrub.long_words(text)), path
+        assert not list(scrubbing.long_strings(text)), path
         assert len(host) < 6 or host == "localhost" or host not in text, path
 
 
 def test_recordings_have_made_up_accounts():
-    for path in recorded.ROOT.rglob("rollout.jsonl"):
+    for path in recorded_runs.ROOT.rglob("rollout.jsonl"):
         ids = re.findall(r'"(?:creator_\w+_id|\w*account_id|installation_id)":"([^"]*)"', path.read_text())
         assert set(ids) <= {"account-x"}, path
 
@@ -58,17 +58,17 @@ def test_recordings_are_small():
 
 def test_recordings_are_those_of_the_recorder():
     made = {f"{build}-{name}" for name, scenario in recorder.SCENARIOS.items() for build in scenario.on}
-    assert {recording.name for recording in recorded.all_of()} == made
+    assert {recording.name for recording in recorded_runs.load_all()} == made
 
 
 def test_recordings_cover_every_build():
-    builds = {recording.run["build"] for recording in recorded.all_of("ok")}
+    builds = {recording.run["build"] for recording in recorded_runs.load_all("ok")}
     assert builds == set(recorder.ALL)
-    assert builds == {recording.run["build"] for recording in recorded.all_of("ref1")}
+    assert builds == {recording.run["build"] for recording in recorded_runs.load_all("ref1")}
 
 
 def test_recordings_are_described():
-    for recording in recorded.all_of():
+    for recording in recorded_runs.load_all():
         keys = {"scenario", "build", "exit_code", "recorded_at", "resets_at", "saved"}
         assert set(recording.run) == keys
         assert recording.name == f"{recording.run['build']}-{recording.scenario}"
@@ -78,14 +78,14 @@ def test_recordings_are_described():
 
 
 def test_recordings_have_whole_lines():
-    for recording in recorded.all_of():
+    for recording in recorded_runs.load_all():
         if recording.lines:
             assert recording.path.read_bytes().endswith(b"\n")
             assert all(isinstance(json.loads(line), dict) for line in recording.lines)
 
 
 def scrub_payload(**payload: object) -> str:
-    scrubber = scrub.Scrubber({"/base/home": scrub.HOME, "/base": "/home/user"})
+    scrubber = scrubbing.Scrubber({"/base/home": scrubbing.HOME, "/base": "/home/user"})
     return scrubber.record(json.dumps({"type": "response_item", "payload": payload}) + "\n")
 
 
@@ -107,7 +107,7 @@ def test_scrubber_keeps_that_a_tool_was_offered():
 
 
 def test_scrubber_keeps_a_torn_line_torn():
-    assert scrub.Scrubber({}).record('{"type": "torn') == '{"type": "torn'
+    assert scrubbing.Scrubber({}).record('{"type": "torn') == '{"type": "torn'
 
 
 # Fuzz

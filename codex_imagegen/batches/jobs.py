@@ -143,7 +143,7 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         name = _option_name(key)
         if name in fields:
             raise UsageError(f"{key!r} is there twice", hint="leave one out")
-        fields[name] = None if value is None else options.typed(name, value, hint="see the README on jobs")
+        fields[name] = None if value is None else options.convert_value(name, value, hint="see the README on jobs")
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -152,16 +152,16 @@ def build_request(job_fields: Mapping[str, Any], defaults: Mapping[str, Any], ou
     fields = {**defaults, **job_fields}
     if "prompt" not in fields:
         raise UsageError("there is no prompt", hint='say what to draw: {"prompt": "…"}')
-    request = options.request({**fields, "out": out})
+    request = options.build_request({**fields, "out": out})
     generation.check(request)
-    command.refuse_thread(request.codex_args, "a batch")
+    command.refuse_resume(request.codex_args, "a batch")
     return request
 
 
 def parse_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     """The default options of all jobs; raises :class:`UsageError` for an option that no job may have."""
     defaults = parse_fields(list(given.items()))
-    command.refuse_thread(defaults.get("codex_args", ()), "a batch")
+    command.refuse_resume(defaults.get("codex_args", ()), "a batch")
     return defaults
 
 
@@ -172,7 +172,7 @@ def _option_name(key: str) -> str:
         return name
     if name in NOT_FOR_JOBS:
         raise UsageError(f"{key!r} can't be set for one job", hint="leave it out")
-    raise UsageError(f"{key!r} is no key of a job", hint=options.closest(name, KEYS))
+    raise UsageError(f"{key!r} is no key of a job", hint=options.suggest(name, KEYS))
 
 
 _FileState = tuple[int, int, int, int]
@@ -250,6 +250,6 @@ def _runcomfy(request: Request) -> list[bytes]:
     from codex_imagegen.runcomfy import inputs
 
     # hashes of what the backend gets, before any reduction: another Pillow makes another copy of the same reference
-    checked = inputs.checked(request).references
-    images = (ref if isinstance(ref, str) else inputs.as_uri(ref) for ref in checked)
+    checked = inputs.check_request(request).references
+    images = (ref if isinstance(ref, str) else inputs.to_data_uri(ref) for ref in checked)
     return [hashlib.sha256(image.encode()).digest() for image in images]

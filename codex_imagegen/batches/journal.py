@@ -56,7 +56,7 @@ class JobRecord:
     def folder(self) -> str | None:
         """The private working folder of the run, if it is a valid name of one."""
         folder = _path(self.started.get("folder"))
-        return folder if folder and workspace.is_ours(folder) else None
+        return folder if folder and workspace.is_working_folder(folder) else None
 
     @property
     def started_at(self) -> float | None:
@@ -151,7 +151,7 @@ class Journal:
 
     def _collect_folder(self, folder: object) -> None:
         name = _path(folder)
-        if name and workspace.is_ours(name) and os.path.isdir(name):
+        if name and workspace.is_working_folder(name) and os.path.isdir(name):
             self.folders.append(name)
 
     def _index(self, at: int, record: dict[str, Any]) -> None:

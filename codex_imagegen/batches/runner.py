@@ -12,10 +12,10 @@ from codex_imagegen import render
 from codex_imagegen.batches.job_file import Line
 from codex_imagegen.batches.jobs import Jobs
 from codex_imagegen.batches.journal import Journal
-from codex_imagegen.batches.results import Outcome
+from codex_imagegen.batches.outcomes import Outcome
 from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
-from codex_imagegen.generation import JOBS
+from codex_imagegen.generation import DEFAULT_JOBS
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event
 from codex_imagegen.runner.pool import Pool
@@ -47,7 +47,7 @@ class Batch:
         except Interrupted:
             raise
         except ImagegenError as error:  # for example, a reference was deleted after the check
-            return Outcome(line.number, None, "failed", render.failed(error))
+            return Outcome(line.number, None, "failed", render.failure_result(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class BatchSetup:
     attempts: JobWorker
 
 
-def workers(wanted: int | None, backend: str | None) -> int:
+def worker_count(wanted: int | None, backend: str | None) -> int:
     """How many jobs run at once, ``wanted`` or the backend's default; raises :class:`UsageError` for less than one."""
     if wanted is not None and wanted < 1:
         raise UsageError(f"--jobs can't be {wanted}", hint="give a number from 1")
-    return wanted or JOBS.get(backend or "codex", 2)
+    return wanted or DEFAULT_JOBS.get(backend or "codex", 2)
 
 
 def open_job_file(name: str, *, out_dir: str, defaults: Mapping[str, Any], source: IO[bytes] | None = None) -> Jobs:
@@ -92,13 +92,13 @@ def prepare(
     *,
     workers: int,
     retry_failed: bool,
-    tell: Callable[[Event], None],
+    on_event: Callable[[Event], None],
 ) -> Iterator[BatchSetup]:
     """Check all jobs and lock the journal; a context manager of the batch.
 
-    ``tell`` is called with the events of each job.
+    ``on_event`` is called with the events of each job.
     """
     total = jobs.check(interrupt.check)
     with Journal(os.path.abspath(out_dir)) as journal:
-        worker = JobWorker(journal, interrupt, retry_failed, folders={journal.folder}, tell=tell)
+        worker = JobWorker(journal, interrupt, retry_failed, folders={journal.folder}, on_event=on_event)
         yield BatchSetup(total, Batch(jobs, worker, min(workers, total)), worker)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field, replace
 
 from codex_imagegen import generation, render
-from codex_imagegen.batches import results
+from codex_imagegen.batches import outcomes
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import JobRecord, Journal
-from codex_imagegen.batches.results import Outcome, Status
+from codex_imagegen.batches.outcomes import Outcome, Status
 from codex_imagegen.codex.run import workspace
 from codex_imagegen.errors import (
     ImagegenError,
@@ -44,7 +44,7 @@ _MOVE_HINT = "move it away, give the job another out, or --force to replace it"
 class JobWorker:
     """Runs jobs, each in the calling thread.
 
-    ``folders`` are the folders in which a killed run may have left an unfinished file. ``tell`` is called with the
+    ``folders`` are the folders in which a killed run may have left an unfinished file. ``on_event`` is called with the
     events of each job.
     """
 
@@ -53,7 +53,7 @@ class JobWorker:
     retry_failed: bool = False
     backoff: InitVar[pool.Backoff | None] = None
     folders: set[str] = field(default_factory=set)
-    tell: Callable[[Event], None] = lambda _event: None
+    on_event: Callable[[Event], None] = lambda _event: None
     attempts: Attempts = field(init=False)
 
     def __post_init__(self, backoff: pool.Backoff | None) -> None:
@@ -67,9 +67,9 @@ class JobWorker:
     def sweep(self) -> None:
         """Remove the files of runs that were cut off, unless another process still works there."""
         for folder in self.journal.folders:
-            workspace.sweep(folder)
+            workspace.remove_abandoned(folder)
         for folder in self.folders:
-            atomic.sweep(folder)
+            atomic.remove_abandoned(folder)
 
     def run(self, job: Job) -> Outcome:
         """Run the job; raises only :class:`Interrupted`."""
@@ -79,13 +79,13 @@ class JobWorker:
         except Interrupted:
             raise
         except NotStarted as stopped:
-            status, result = "not-started", results.unstarted(stopped.error, job.request.backend)
+            status, result = "not-started", outcomes.unstarted(stopped.error, job.request.backend)
         except ImagegenError as error:
             status = "not-started" if self.attempts.stops_all(error) else "failed"
             if status == "not-started":  # also when an earlier run's picture was fetched
                 self.attempts.stop(error)
             error.backend = job.request.backend
-            result = render.failed(error, elapsed_sec=time.monotonic() - started)
+            result = render.failure_result(error, elapsed_sec=time.monotonic() - started)
         return Outcome(job.line, job.out, status, result)
 
     def _from_journal(self, job: Job) -> tuple[Status, Result] | None:
@@ -94,12 +94,12 @@ class JobWorker:
         if record is None:
             return None
         ended, backend = record.ended or {}, job.request.backend
-        if ended.get("event") == "done" and (done := results.read_done(ended, job.out, backend)):
+        if ended.get("event") == "done" and (done := outcomes.read_done(ended, job.out, backend)):
             return "skipped", done
-        if ended.get("event") == "failed" and not self.retry_failed and (done := results.read_failed(ended, backend)):
+        if ended.get("event") == "failed" and not self.retry_failed and (done := outcomes.read_failed(ended, backend)):
             return "failed", done
         if record.ended is None and (resumed := self._resume(job, record)):
-            self.journal.done(job.key, results.to_journal(resumed))
+            self.journal.done(job.key, outcomes.to_journal(resumed))
             return "recovered", resumed
         return None
 
@@ -118,7 +118,7 @@ class JobWorker:
         except OutExists as error:
             error.hint = _MOVE_HINT
             raise
-        folder = workspace.choose()
+        folder = workspace.choose_path()
         try:
             self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)
         except ImagegenError as error:  # nothing may be spent that the journal does not know
@@ -126,7 +126,7 @@ class JobWorker:
             raise
         result = self._generate(job, replace(job.request, folder=folder))
         try:
-            self.journal.done(job.key, results.to_journal(result))
+            self.journal.done(job.key, outcomes.to_journal(result))
         except ImagegenError as error:
             result = replace(result, warnings=(*result.warnings, Warning_("journal-unwritten", error.message)))
         return result
@@ -136,7 +136,7 @@ class JobWorker:
         if request.backend == "runcomfy" and request.request_id is None:
             request_id, warnings = self._submit(job, request)
             request = replace(request, request_id=request_id)
-        result = generation.generate(request, interrupt=self.interrupt, tell=self._event_callback(job))
+        result = generation.generate(request, interrupt=self.interrupt, on_event=self._event_callback(job))
         return replace(result, warnings=(*warnings, *result.warnings)) if warnings else result
 
     def _submit(self, job: Job, request: Request) -> tuple[str, tuple[Warning_, ...]]:
@@ -157,14 +157,14 @@ class JobWorker:
         """
         threads: list[str] = []
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             if event.thread_id and not threads:
                 threads.append(event.thread_id)
                 with contextlib.suppress(ImagegenError):
                     self.journal.thread(job.key, event.thread_id)
-            self.tell(replace(event, job=job.line))
+            self.on_event(replace(event, job=job.line))
 
-        return tell
+        return on_event
 
     def _record_failure(self, job: Job, error: ImagegenError, *, again: bool) -> None:
         """Record a failure in the journal, unless a picture of the run may still come."""
@@ -179,7 +179,7 @@ class JobWorker:
             if again or self._should_repeat(error):
                 self.journal.dropped(job.key)
             else:
-                self.journal.failed(job.key, results.to_journal(render.failed(error)))
+                self.journal.failed(job.key, outcomes.to_journal(render.failure_result(error)))
 
     def _should_repeat(self, error: ImagegenError) -> bool:
         """Whether a later batch runs the job again: the error is not the job's own, or nothing was spent."""
@@ -233,6 +233,6 @@ def _check_written(request: Request, out: str, interrupt: Interrupt) -> Result:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-    if results.file_sha256(out) != result.images[0].sha256:
+    if outcomes.file_sha256(out) != result.images[0].sha256:
         raise OutExists(f"{out!r} is there already", hint=_MOVE_HINT)
     return replace(result, images=(replace(result.images[0], path=out),))

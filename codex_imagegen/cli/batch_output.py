@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import render
-from codex_imagegen.batches.results import envelope
+from codex_imagegen.batches.outcomes import envelope
 from codex_imagegen.cli import console, next_command
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.request import Event
@@ -16,7 +16,7 @@ from codex_imagegen.results import ErrorInfo, Failure
 from codex_imagegen.runner import attempts
 
 if TYPE_CHECKING:
-    from codex_imagegen.batches.results import Outcome
+    from codex_imagegen.batches.outcomes import Outcome
     from codex_imagegen.cli.progress import BatchProgress
     from codex_imagegen.errors import ImagegenError
 

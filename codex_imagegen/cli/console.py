@@ -148,7 +148,7 @@ def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> in
     """Print a result, ``show`` its pictures on a terminal, and return the exit code. Signals are deferred now."""
     _signals.deferred = True
     if json_wanted:
-        out(render.to_json(result))
+        out(render.result_json(result))
     else:
         for image in result.images:
             if image.path != "-":
@@ -167,9 +167,9 @@ def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> in
 def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
     """Print a failure as a sentence, with ``--json`` also as an object, and return the exit code."""
     _signals.deferred = True
-    result = render.failed(error, elapsed_sec=time.monotonic() - started)
+    result = render.failure_result(error, elapsed_sec=time.monotonic() - started)
     if json_wanted:
-        out(render.to_json(result))
+        out(render.result_json(result))
     for warning in result.warnings:
         emit(render.warning_event(warning))
     print_error(render.error_info(error), thread_id=error.thread_id, request_id=error.request_id)
@@ -200,7 +200,7 @@ def save_traceback(error: Exception) -> InternalError:
 
 def printable(path: str) -> str:
     """Return the path as it is, or without what a terminal would obey where stdout is one."""
-    return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else render.plain(path)
+    return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else render.one_line(path)
 
 
 def err(line: str) -> None:
@@ -226,9 +226,9 @@ def out(line: str) -> None:
         if isinstance(error, OSError) and error.errno not in {errno.EPIPE, errno.EBADF}:
             _stdout_error = _stdout_error or error
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            from codex_imagegen.platform import opening
+            from codex_imagegen.platform import descriptors
 
-            os.dup2(opening.open_null(), sys.stdout.fileno())
+            os.dup2(descriptors.open_null(), sys.stdout.fileno())
 
 
 def read_stdin(limit: int) -> Iterator[bytes]:
@@ -274,9 +274,9 @@ def _report_and_kill(json_wanted: bool, started: float) -> None:
     _kill_all()
     error = _signals.interrupt.error(spent=None)
     if json_wanted and not _answered:
-        result = render.failed(error, elapsed_sec=time.monotonic() - started)
+        result = render.failure_result(error, elapsed_sec=time.monotonic() - started)
         with contextlib.suppress(OSError):
-            os.write(1, (render.to_json(result) + "\n").encode())
+            os.write(1, (render.result_json(result) + "\n").encode())
     if _events is not None:
         _events.put_from_signal_handler(render.error_event(render.error_info(error)))
 

@@ -50,7 +50,7 @@ class EventStream(io.TextIOBase):
             *lines, self._partial_line = (self._partial_line + text).split("\n")
             self._partial_line = self._partial_line[-_MAX_LINE:]
             for line in lines:
-                if message := render.plain(line[-_MAX_LINE:]):
+                if message := render.one_line(line[-_MAX_LINE:]):
                     self.put(Event("message", index=None, message=message))
         return len(text)
 

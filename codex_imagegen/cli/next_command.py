@@ -13,7 +13,7 @@ from codex_imagegen.errors import Interrupted
 from codex_imagegen.images import output
 from codex_imagegen.request import Request
 from codex_imagegen.results import Result
-from codex_imagegen.runner.attempts import SAME_PROMPT
+from codex_imagegen.runner.attempts import SAME_PROMPT_CODES
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
@@ -24,7 +24,7 @@ def add_rerun_hint(result: Result, request: Request) -> Result:
     """Return the same result with the rerun command in its hint, where there is one."""
     error = result.error
     extra = _extra_arguments(result, request)
-    if error is None or extra is None or error.code in SAME_PROMPT:
+    if error is None or extra is None or error.code in SAME_PROMPT_CODES:
         return result
     stop = replace(error, hint=None) if error.code == Interrupted.code else error
     return replace(result, error=replace(error, hint=rerun_hint(stop, rerun_command(extra=extra))))
@@ -68,7 +68,7 @@ def _common_name(result: Result, count: int) -> str | None:
     name = names.pop()
     if names or name is None:
         return None
-    targets = output.numbered_names(name, count)
+    targets = output.number_names(name, count)
     return None if any(os.path.lexists(targets[index]) for index in missing) else name
 
 

@@ -17,7 +17,7 @@ from codex_imagegen import render
 from codex_imagegen.cli import console
 
 if TYPE_CHECKING:
-    from codex_imagegen.batches.results import Outcome
+    from codex_imagegen.batches.outcomes import Outcome
     from codex_imagegen.batches.runner import Batch
     from codex_imagegen.gallery.collect import CollectProgress
     from codex_imagegen.request import Event
@@ -82,7 +82,7 @@ class Progress(_Progress):
             self._bar.stop()
             console.err(render.event_line(event))
         else:
-            self._update(description=render.stage(event))
+            self._update(description=render.stage_text(event))
 
     def show_output(self, chunk: bytes) -> None:
         """Show Codex's output line by line, without what a terminal would obey."""
@@ -90,7 +90,7 @@ class Progress(_Progress):
             *lines, partial_line = (self._partial_line + chunk).split(b"\n")
             self._partial_line = partial_line[-_MAX_LINE:]
         for line in lines:
-            console.err(render.plain(line.decode(errors="replace")))
+            console.err(render.one_line(line.decode(errors="replace")))
 
 
 class CountProgress(_Progress):

@@ -46,7 +46,7 @@ def _terminal() -> Terminal:
     with contextlib.suppress(OSError):
         descriptor = terminals.open_terminal()
         try:
-            return terminal.look(descriptor)
+            return terminal.detect_terminal(descriptor)
         finally:
             os.close(descriptor)
     return terminal.Terminal()
@@ -54,15 +54,15 @@ def _terminal() -> Terminal:
 
 def _draw(image: Image, terminal: Terminal) -> str:
     """Return the picture as text for this terminal."""
-    from codex_imagegen.images.decode import decoded
+    from codex_imagegen.images.decode import open_image
     from codex_imagegen.terminal_image.draw import draw
 
-    with open(image.path, "rb") as file, decoded(file.read()) as (pixels, _kind):
+    with open(image.path, "rb") as file, open_image(file.read()) as (pixels, _kind):
         drawing = draw(pixels, terminal, colours=not os.environ.get("NO_COLOR"))
     drawing.encode(sys.stdout.encoding or "ascii")
     return drawing
 
 
 def _caption(image: Image) -> str:
-    name = render.plain(os.path.basename(image.path))
+    name = render.one_line(os.path.basename(image.path))
     return f"{name}  {image.width} × {image.height}  {render.size(image.bytes)}"

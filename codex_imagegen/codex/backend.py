@@ -1,21 +1,27 @@
-"""The Codex backend: make a picture through the Codex CLI, on the user's own plan."""
+"""The Codex backend: make a picture through the Codex CLI, on the user's own plan.
+
+It also limits what a run uploads: each reference is sent twice, to the model and then with the tool's call.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from codex_imagegen import render
 from codex_imagegen.codex import features
 from codex_imagegen.codex.install import config, npm
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.run.run import CodexRun
-from codex_imagegen.codex.run.workspace import held, workspace
+from codex_imagegen.codex.run.workspace import lock_folder, workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
+from codex_imagegen.images.reduce import SizeLimits
 from codex_imagegen.images.references import Reference, load
 from codex_imagegen.request import Request, Run
+from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
     from codex_imagegen.codex.run.resume import ThreadState
@@ -34,10 +40,10 @@ def make(request: Request, run: Run) -> BackendResult:
     references, reduced = _load_references(request, run)
     before = _resumed_state(request.codex_args, run)
     folder, copies = run.closing.enter_context(workspace(references, request.folder))
-    lock = run.closing.enter_context(held(folder))
-    binary = npm.binary(codex)
-    version = npm.version(binary)
-    servers = config.servers(layout.codex_home(run.environment))
+    lock = run.closing.enter_context(lock_folder(folder))
+    binary = npm.find_binary(codex)
+    version = npm.read_version(binary)
+    servers = config.read_mcp_servers(layout.codex_home(run.environment))
 
     def create_run(*, cautious: bool = False) -> CodexRun:
         argv = command.build_argv(
@@ -46,7 +52,7 @@ def make(request: Request, run: Run) -> BackendResult:
             references=copies,
             image_options=request.image_options,
             model=request.model,
-            settings=features.settings(servers, version, cautious=cautious),
+            settings=features.build_settings(servers, version, cautious=cautious),
             extra=request.codex_args,
         )
         run.interrupt.check()
@@ -65,9 +71,7 @@ def make(request: Request, run: Run) -> BackendResult:
         result = _draw(create_run, request.prompt.encode(), run, is_tested=features.is_tested(version))
     except ImagegenError as error:
         if references:
-            from codex_imagegen.codex.run import upload
-
-            upload.explain_large_references(error, references, reduced)
+            explain_large_references(error, references, reduced)
         raise
     return replace(result, warnings=(*reduced, *result.warnings)) if reduced else result
 
@@ -97,7 +101,7 @@ def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple
     """The references as they are sent, with a warning for each reduced one. Without references, nothing is imported."""
     if not request.refs:
         return [], ()
-    from codex_imagegen.codex.run import upload
+
     from codex_imagegen.images import reduce
 
     def check() -> None:
@@ -105,8 +109,8 @@ def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple
         if time.monotonic() >= run.deadline:
             raise RunTimeout("the references took all of the time", hint="allow more time with --timeout-sec")
 
-    limits = upload.size_limits(request.prompt, full_turn=request.full_turn)
-    return reduce.fit([load(path, request.refs_within) for path in request.refs], limits, check)
+    limits = size_limits(request.prompt, full_turn=request.full_turn)
+    return reduce.reduce_to_fit([load(path, request.refs_within) for path in request.refs], limits, check)
 
 
 def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
@@ -119,5 +123,52 @@ def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
     if thread is None:
         return None
     codex_home = layout.codex_home(run.environment)
-    run.closing.enter_context(resume.alone(resume.thread_state(codex_home, thread)))
-    return resume.thread_state(codex_home, thread)  # again: another run may have ended in between
+    run.closing.enter_context(resume.lock_thread(resume.read_thread_state(codex_home, thread)))
+    return resume.read_thread_state(codex_home, thread)  # again: another run may have ended in between
+
+
+MAX_BYTES = 64_000_000
+"""Upload limit of a run. Above it, users report false moderation and lost references."""
+
+MAX_DATA_URL = 20_971_520
+"""Characters that the API accepts in one picture as a ``data:`` URL."""
+
+LARGE_BYTES = 8_000_000
+"""References of so many bytes together, as they are sent, may be the cause of a failure."""
+
+_MAY_BE_LARGE = {"moderation", "network"}
+"""Errors that large references cause, as users report."""
+
+_STEP_BYTES = 1_000_000
+"""The limit is rounded down to whole megabytes, so that the next prompt of a batch can use the same smaller copies."""
+
+_URL_PREFIX = len("data:image/jpeg;base64,")
+_REQUEST_BYTES = 250_000
+"""The rest of each request: instructions and tools, which have 50 to 100 KB (0.111.0 to 0.169.0)."""
+
+_PICTURE_BYTES = 8_000_000
+"""The new picture, which a full turn sends back to the model; most have 2 MB, and a third more as base64."""
+
+
+def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:
+    """The size limits of a run's references; a full turn sends everything to the model once more."""
+    times = 3 if full_turn else 2
+    rest = times * (len(prompt.encode(errors="replace")) + _REQUEST_BYTES) + (_PICTURE_BYTES if full_turn else 0)
+    total = _bytes_of((MAX_BYTES - rest) // times)
+    return SizeLimits(each=_bytes_of(MAX_DATA_URL - _URL_PREFIX), total=total // _STEP_BYTES * _STEP_BYTES)
+
+
+def explain_large_references(
+    error: ImagegenError, references: Sequence[Reference], reduced: Sequence[Warning_]
+) -> None:
+    """Add to an error the warnings about reduced references, and a hint where large ones may have caused it."""
+    error.warnings = (*((warning.code, warning.message) for warning in reduced), *error.warnings)
+    size = sum(len(reference.data) for reference in references)
+    if error.code in _MAY_BE_LARGE and size >= LARGE_BYTES and "smaller references" not in (error.hint or ""):
+        advice = f"smaller references may help, too: these have {render.size(size)}"
+        error.hint = f"{error.hint}; {advice}" if error.hint else advice
+
+
+def _bytes_of(characters: int) -> int:
+    """How many bytes so many characters of base64 encode."""
+    return characters // 4 * 3

@@ -65,7 +65,7 @@ _TITLE = re.compile(r"<title>([^<]*)</title>", re.IGNORECASE)
 def to_error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
     """The error for a reason, with its message and its hint."""
     sentence, _usual_hint = _SENTENCES[reason.code]
-    message = words(reason.message)
+    message = sanitize(reason.message)
     at = None if reason.resets_at is None else time.localtime(reason.resets_at)
     when = "later" if at is None else time.strftime("after %Y-%m-%d %H:%M %Z", at).rstrip()
     return _ERRORS[reason.code](
@@ -89,10 +89,10 @@ def choose_hint(reason: Reason) -> str:
     return _SENTENCES[reason.code][1]
 
 
-def words(text: str) -> str:
+def sanitize(text: str) -> str:
     """Codex's message on one short line, without web pages, keys and passwords."""
     text = _PAGE.sub(_title, text[: 8 * MAX_QUOTED_CHARS]) if "<" in text else text[: 4 * MAX_QUOTED_CHARS]
-    line = render.without_secrets(" ".join(text.split()))
+    line = render.hide_secrets(" ".join(text.split()))
     return line if len(line) <= MAX_QUOTED_CHARS else line[: MAX_QUOTED_CHARS - 1] + "…"
 
 

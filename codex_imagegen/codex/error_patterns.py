@@ -74,11 +74,11 @@ _AT = re.compile(
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
-def of_turn(text: str, info: object = None, now: float | None = None) -> Reason:
+def classify_turn_error(text: str, info: object = None, now: float | None = None) -> Reason:
     """What a turn's error means; ``info`` is the record's ``codex_error_info`` (from 0.149), ``now`` Unix seconds."""
     matches = (code for code, pattern in _TURN_PATTERNS if re.search(pattern, text))
     code = _of_info(info) or next(matches, "codex-failed")
-    return Reason(code, _body_message(text), resets_at(text, now) if code == "usage-limit" else None)
+    return Reason(code, _body_message(text), parse_reset_time(text, now) if code == "usage-limit" else None)
 
 
 def _of_info(info: object) -> str | None:
@@ -99,7 +99,7 @@ def _body_message(text: str) -> str:
     return clip(body.get("detail") or as_object(body.get("error")).get("message")) or text
 
 
-def resets_at(text: str, now: float | None = None) -> int | None:
+def parse_reset_time(text: str, now: float | None = None) -> int | None:
     """The Unix time that ``try again at …`` names, in the local zone as Codex prints it; without a date, today."""
     found = _AT.search(text)
     if found is None:
@@ -118,7 +118,7 @@ def resets_at(text: str, now: float | None = None) -> int | None:
         return None
 
 
-def unix_time(value: object) -> int | None:
+def as_unix_time(value: object) -> int | None:
     """A Unix time in seconds, or None where it is none that a calendar could show."""
     return value if isinstance(value, int) and 0 < value < _LAST_TIME else None
 
@@ -136,7 +136,7 @@ _NOISE = re.compile(
 )
 
 
-def of_start(stderr: str) -> Reason:
+def classify_startup_error(stderr: str) -> Reason:
     """What Codex's stderr means when it ended before a thread began.
 
     The message is its first error, or else its last line that is not noise.
@@ -150,7 +150,7 @@ def of_start(stderr: str) -> Reason:
     return Reason(code, " ".join(lines[first : first + count]))
 
 
-def tool_lines(stderr: str) -> list[str]:
+def find_tool_errors(stderr: str) -> list[str]:
     """The tool errors that Codex logged on stderr: a script of the model may have swallowed them."""
     return [line.partition("error=")[2] for line in stderr.splitlines() if "tools::router: error=" in line]
 
@@ -206,7 +206,7 @@ _STATUS_HINTS = {
 _REJECTED = "change the prompt or the options: the same request would be refused again"
 
 
-def of_tool(text: str) -> Reason | None:
+def classify_tool_error(text: str) -> Reason | None:
     """What an error of the image tool means, or None where this is none."""
     if _NOT_OFFERED.search(text):
         return Reason("tool-unavailable", "")
@@ -215,16 +215,16 @@ def of_tool(text: str) -> Reason | None:
         return Reason("codex-incomplete", host[1])
     error = _TOOL_ERROR.search(text)
     if error is None:
-        return of_hosted(text) if _PYTHON_CLASS.search(text) else None
+        return classify_hosted_error(text) if _PYTHON_CLASS.search(text) else None
     if not error["rest"]:
         return Reason("generation-failed", error[0])
     http = _HTTP.match(error["rest"])
     if http is not None:
         return _of_http(int(http["status"]), http["phrase"].strip(), _body(http["body"] or ""))
-    return of_hosted(error["rest"]) or _of_text(error["rest"])
+    return classify_hosted_error(error["rest"]) or _of_text(error["rest"])
 
 
-def of_hosted(text: str) -> Reason | None:
+def classify_hosted_error(text: str) -> Reason | None:
     """What an error of the hosted tool means (up to 0.143), also where the model repeats it; None where it is none.
 
     It is recognized by what no model writes of its own accord: a Python class, or a name of the API.
@@ -251,7 +251,7 @@ def _of_http(status: int, phrase: str, body: str) -> Reason:
     names = {error.get("code"), error.get("type")} if error else set(_QUOTED_NAME.findall(body))
     message = _message(body, error) or f"HTTP {status} {phrase}".rstrip()
     if names & _LIMIT_NAMES:
-        return Reason("usage-limit", message, unix_time(error.get("resets_at")))
+        return Reason("usage-limit", message, as_unix_time(error.get("resets_at")))
     if names & _MODERATION_NAMES or _BLOCKED.search(body) or "guardrails" in message:
         return Reason("moderation", message)
     if status == 429 or names & _RATE_NAMES:

@@ -85,16 +85,16 @@ ACCEPTED_SINCE = (
     ('features.code_mode.excluded_tool_namespaces=["functions","clock"]', (0, 148)),
     ("features.code_mode.default_exec_yield_time_ms=600000", (0, 148)),
 )
-TRIED_BEFORE = (0, 170)
+UNTESTED_SINCE = (0, 170)
 """The first version that no test has run."""
 
 
 def is_tested(version: tuple[int, ...] | None) -> bool:
     """Whether the tests have run a build of this version, or an older and a newer one."""
-    return version is not None and (0, 111) <= version < TRIED_BEFORE
+    return version is not None and (0, 111) <= version < UNTESTED_SINCE
 
 
-def settings(
+def build_settings(
     servers: Sequence[str] = (), version: tuple[int, ...] | None = None, *, cautious: bool = False
 ) -> tuple[str, ...]:
     """The ``-c`` settings that switch these features off.

@@ -65,32 +65,32 @@ class Script:
     def respond(self, call: Call) -> Reply:
         """``POST …/responses``: one turn of the model."""
         request = call.json
-        cell = running(request)
+        cell = running_cell(request)
         if cell is not None:
-            return stream([wait_call(cell, call_id=f"wait_{len(request['input'])}")])
-        if drawn(request):
+            return turn_reply([wait_call(cell, call_id=f"wait_{len(request['input'])}")])
+        if has_tool_output(request):
             time.sleep(self.closing_sec)
-            return stream([said("Here it is.")])
-        return stream(self.call_tool(request))
+            return turn_reply([message_item("Here it is.")])
+        return turn_reply(self.call_tool(request))
 
     def call_tool(self, request: Any) -> list[Item]:
         """The items with which the model calls the image tool, or says that it has none."""
         prompt = prompt_of(request)
-        match tool_of(request):
+        match image_tool_kind(request):
             case "hosted":
                 time.sleep(self.draw_sec)
-                return [hosted(self.draw(prompt), prompt)]
+                return [hosted_image_item(self.draw(prompt), prompt)]
             case "function":
-                return [function_call(arguments_of(request))]
+                return [function_call(tool_arguments(request))]
             case "code":
-                return [script_call(arguments_of(request), first_line=exec_pragma(request))]
+                return [script_call(tool_arguments(request), first_line=exec_pragma(request))]
             case _:
-                return [said("I have no tool for pictures.")]
+                return [message_item("I have no tool for pictures.")]
 
     def picture(self, call: Call) -> Reply:
         """``POST …/images/…``: the picture of the function tool."""
         time.sleep(self.draw_sec)
-        return pictures([self.draw(str(call.json.get("prompt", "")))])
+        return images_reply([self.draw(str(call.json.get("prompt", "")))])
 
     def draw(self, prompt: str) -> bytes:
         """Draw the picture; returns a PNG."""
@@ -193,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
 
-def stream(items: Iterable[Item]) -> Reply:
+def turn_reply(items: Iterable[Item]) -> Reply:
     """A turn as server-sent events: created, each item done, completed."""
     response = {"id": "resp_1"}
     events: list[Item] = [{"type": "response.created", "response": response}]
@@ -208,7 +208,7 @@ def events_reply(events: Iterable[Item]) -> Reply:
     return Reply(body=text.encode(), content_type="text/event-stream")
 
 
-def pictures(images: Iterable[bytes]) -> Reply:
+def images_reply(images: Iterable[bytes]) -> Reply:
     """The answer of the image endpoints."""
     data = [{"b64_json": base64.b64encode(image).decode()} for image in images]
     return Reply(body=json.dumps({"created": 1, "data": data}).encode())
@@ -219,13 +219,13 @@ def error_reply(status: int, code: str, message: str, **more: object) -> Reply:
     return Reply(status, json.dumps({"error": {"code": code, "message": message, **more}}).encode())
 
 
-def said(text: str) -> Item:
+def message_item(text: str) -> Item:
     """A message of the model."""
     content = [{"type": "output_text", "text": text}]
     return {"type": "message", "role": "assistant", "id": "msg_1", "content": content}
 
 
-def hosted(picture: bytes, prompt: str, *, call_id: str = "ig_1", status: str = "completed") -> Item:
+def hosted_image_item(picture: bytes, prompt: str, *, call_id: str = "ig_1", status: str = "completed") -> Item:
     """A picture of the hosted tool (up to 0.143.0)."""
     result = base64.b64encode(picture).decode()
     return {
@@ -258,11 +258,11 @@ def exec_pragma(request: Any) -> str:
     requested = _PRAGMA.search(instructions)
     if requested:
         return f"{requested[0]}\n"
-    advised = _ADVICE.search(json.dumps(list(tools(request))))
+    advised = _ADVICE.search(json.dumps(list(offered_tools(request))))
     return f'// @exec: {{"yield_time_ms": {advised[1]}000}}\n' if advised else ""
 
 
-def running(request: Any) -> str | None:
+def running_cell(request: Any) -> str | None:
     """The id of a code-mode script that is still running and has to be waited for, or None."""
     last = request["input"][-1] if request.get("input") else {}
     found = re.match(r"Script running with cell ID (\w+)", str(last.get("output", "")))
@@ -275,7 +275,7 @@ def wait_call(cell: str, *, call_id: str) -> Item:
     return {"type": "function_call", "id": f"fc_{call_id}", "call_id": call_id, "name": "wait", "arguments": arguments}
 
 
-def tools(request: Any) -> Iterator[tuple[str | None, Item]]:
+def offered_tools(request: Any) -> Iterator[tuple[str | None, Item]]:
     """Each offered tool with its namespace, wherever the build lists them."""
     offered = list(request.get("tools") or [])
     for item in request.get("input", []):
@@ -288,9 +288,9 @@ def tools(request: Any) -> Iterator[tuple[str | None, Item]]:
             yield None, tool
 
 
-def tool_of(request: Any) -> str | None:
+def image_tool_kind(request: Any) -> str | None:
     """How this request offers the image tool: ``hosted``, ``function``, in ``code`` mode, or not at all (None)."""
-    offered = list(tools(request))
+    offered = list(offered_tools(request))
     if any(tool.get("type") == "image_generation" for _namespace, tool in offered):
         return "hosted"
     if any(space == "image_gen" and tool.get("name") == "imagegen" for space, tool in offered):
@@ -299,20 +299,20 @@ def tool_of(request: Any) -> str | None:
     return "code" if code and "image_gen" in json.dumps(code) else None
 
 
-def drawn(request: Any) -> bool:
+def has_tool_output(request: Any) -> bool:
     """Whether the request has a tool's output since the user's last message, so that nothing is left to do."""
-    kinds = {item.get("type") for item in since_asked(request)}
+    kinds = {item.get("type") for item in items_since_prompt(request)}
     return bool(kinds & {"function_call_output", "custom_tool_call_output", "image_generation_call"})
 
 
-def since_asked(request: Any) -> list[Item]:
+def items_since_prompt(request: Any) -> list[Item]:
     """The items after the user's last message. A resumed thread has older turns before it."""
     items = list(request.get("input", []))
     prompts = [index for index, item in enumerate(items) if item.get("role") == "user"]
     return items[prompts[-1] + 1 :] if prompts else items
 
 
-def arguments_of(request: Any) -> Item:
+def tool_arguments(request: Any) -> Item:
     """The function tool's arguments: the prompt and the attached pictures, by path where Codex names their paths."""
     arguments: Item = {"prompt": prompt_of(request)}
     parts = _last_message(request)

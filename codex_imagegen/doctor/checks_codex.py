@@ -13,14 +13,14 @@ from dataclasses import asdict
 
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.appserver.account import Limit
-from codex_imagegen.codex.error_messages import HOST_HINT, PROVIDER_HINT, words
+from codex_imagegen.codex.error_messages import HOST_HINT, PROVIDER_HINT, sanitize
 from codex_imagegen.codex.install import config, discover, version
 from codex_imagegen.codex.install.login import Login
-from codex_imagegen.codex.install.query import Answer, ask
-from codex_imagegen.codex.run.failures import PROVIDER_SINCE
+from codex_imagegen.codex.install.query import Answer, run_query
+from codex_imagegen.codex.run.failures import OPENAI_PROVIDER_SINCE
 from codex_imagegen.codex.sessions import disk_usage
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.run import PROMPT, run_real_codex
+from codex_imagegen.demo.sandbox import PROMPT, run_real_codex
 from codex_imagegen.doctor.context import ASK_SEC, Context
 from codex_imagegen.doctor.findings import Data, Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import (
@@ -51,11 +51,11 @@ def check_codex(context: Context) -> Finding:
         number = context.version()
     except CodexMissing as error:
         return failed(error, {"path": path}) if path else _codex_missing(error)
-    others = discover.others(path, context.environment)
+    others = discover.find_others(path, context.environment)
     data = {"path": path, "version": number, "others": others}
     if number is None:
         return failed(_version_error(path, context.version_answer()), data)
-    origin = discover.origin(path)
+    origin = discover.find_source(path)
     message = f"{number} ({origin}) at {path}" if origin else f"{number} at {path}"
     message += f"; another one on PATH is {others[0]}" if others else ""
     return _check_host(path, message, number, data) or _check_version(message, number, data)
@@ -63,7 +63,7 @@ def check_codex(context: Context) -> Finding:
 
 def _codex_missing(error: CodexMissing) -> Finding:
     """Codex may be in a place that is not on PATH, such as the IDE extension's."""
-    path = discover.elsewhere()
+    path = discover.find_off_path()
     if path is not None:
         error = CodexMissing(
             error.message, hint=f"there is one that is not on PATH; name it with --codex {shlex.quote(path)}"
@@ -75,17 +75,17 @@ def _version_error(path: str, answer: Answer) -> CodexFailed:
     """The error of a Codex that does not report its version, with its own message."""
     if answer.exit_code is None:
         return CodexFailed(f"{path} --version did not answer within {ASK_SEC:.0f} s", hint="run: codex --version")
-    output = words(error_patterns.of_start(answer.stderr or answer.stdout).message)
+    output = sanitize(error_patterns.classify_startup_error(answer.stderr or answer.stdout).message)
     message = f"{path} --version ended with exit code {answer.exit_code} and said: {output}"
     return CodexFailed(message, hint="reinstall it: npm install -g @openai/codex")
 
 
 def _check_host(path: str, message: str, number: str, data: Data) -> Finding | None:
     """A finding if the code-mode host is missing from a Codex that comes with one, else None."""
-    missing = discover.missing_host(path)
-    if missing is None or version.number(number) < _HOST_SINCE:
+    missing = discover.find_missing_host(path)
+    if missing is None or version.parse_version(number) < _HOST_SINCE:
         return None
-    if version.number(number) < _HOST_REQUIRED_SINCE or version.is_newer_than_tested(number):
+    if version.parse_version(number) < _HOST_REQUIRED_SINCE or version.is_newer_than_tested(number):
         return warning(f"{message}, without the program {missing}", _TEST_LIVE, data)
     error = CodexIncomplete(f"Codex {message} makes no picture without the program {missing}", hint=HOST_HINT)
     return failed(error, data)
@@ -139,7 +139,7 @@ def _login_error(login: Login) -> ImagegenError | None:
 
 def _tool_not_offered(login: str, since: str, note: str, number: str | None, data: Data) -> Finding:
     """The finding for a login that builds since ``since`` offer no image tool, and older ones do."""
-    if number is None or version.number(number) >= version.number(since):
+    if number is None or version.parse_version(number) >= version.parse_version(since):
         message = f"Codex is logged in with {login}, which is offered no image tool"
         return failed(ToolUnavailable(message, hint=_TOOL_HINT), data)
     return warning(f"with {login}: Codex {number} offers the image tool, {note}", _TOOL_HINT, data)
@@ -150,7 +150,7 @@ _MAX_STAGE_CHARS = 40
 
 def check_image_tool(context: Context) -> Finding:
     """Check that this Codex has the feature that every run switches on."""
-    answer = ask(context.codex(), "features", "list", environment=context.codex_environment, timeout_sec=ASK_SEC)
+    answer = run_query(context.codex(), "features", "list", environment=context.codex_environment, timeout_sec=ASK_SEC)
     rows = [line.split() for line in answer.stdout.splitlines()]
     row = next((row for row in rows if row[:1] == ["image_generation"]), None)
     if answer.exit_code != 0 or not rows:
@@ -165,9 +165,9 @@ def check_image_tool(context: Context) -> Finding:
 
 def _check_provider(message: str, stage: str, context: Context) -> Finding:
     """Check that Codex offers the tool with the provider in config.toml."""
-    provider, number = config.provider(context.codex_home), context.version()
+    provider, number = config.read_provider(context.codex_home), context.version()
     data = {"feature": stage, "provider": provider.name if provider else "openai"}
-    if provider is None or provider.takes_login or (number and version.number(number) < PROVIDER_SINCE):
+    if provider is None or provider.takes_login or (number and version.parse_version(number) < OPENAI_PROVIDER_SINCE):
         return ok(message, data=data)
     message = f"{message}, but Codex offers no image tool with the provider {provider.name[:40]!r} of config.toml"
     return warning(message, f'{PROVIDER_HINT}; or name "openai" in config.toml', data=data)
@@ -190,7 +190,7 @@ _NETWORK_HINT = "check the network; inside another agent's sandbox, allow it"
 def check_limits(context: Context) -> Finding:
     """Read how much of each limit is left and when it resets, and count the pictures of the last 24 hours."""
     account, now = context.account(), time.time()
-    pictures = disk_usage.pictures_since(context.codex_home, now - _DAY_SEC, COUNT_SEC)
+    pictures = disk_usage.count_pictures_since(context.codex_home, now - _DAY_SEC, COUNT_SEC)
     if account.limits is None:
         has_no_connection = _NO_CONNECTION in (account.error or "")
         return unknown(
@@ -211,7 +211,7 @@ def check_limits(context: Context) -> Finding:
 def _has_unlisted_picture_limit(limits: Sequence[Limit], context: Context) -> bool:
     """Whether pictures have a limit of their own that is not among ``limits``."""
     number = context.version()
-    has_own_limit = number is None or version.number(number) >= _PICTURE_LIMIT_SINCE
+    has_own_limit = number is None or version.parse_version(number) >= _PICTURE_LIMIT_SINCE
     return has_own_limit and not any(_PICTURES.search(limit.name) for limit in limits)
 
 

@@ -32,7 +32,7 @@ def check_home(context: Context) -> Finding:
         return _home_missing(context)
     kind = disk.file_system(sessions_folder(home))
     data = {"path": home, "file_system": kind}
-    today = layout.folders(home)[0]  # it may belong to root, after "sudo codex"
+    today = layout.list_day_folders(home)[0]  # it may belong to root, after "sudo codex"
     for folder in dict.fromkeys((home, sessions_folder(home), today if os.path.isdir(today) else home)):
         error = _access_error(folder)
         if error is not None:
@@ -52,7 +52,7 @@ def check_file_events(context: Context) -> Finding:
     notified = threading.Event()
     watcher = FileWatcher(folder, notified.set)
     try:
-        for change in (probe.times, probe.named, probe.named):
+        for change in (probe.touch_folder, probe.create_named_file, probe.create_named_file):
             change(folder)
             if notified.wait(_EVENT_SEC):
                 break
@@ -75,7 +75,10 @@ def sessions_folder(codex_home: str) -> str:
 
 
 def _access_error(folder: str) -> CodexFailed | None:
-    tests: tuple[tuple[str, Callable[[str], object]], ...] = (("read", os.listdir), ("written", probe.unnamed))
+    tests: tuple[tuple[str, Callable[[str], object]], ...] = (
+        ("read", os.listdir),
+        ("written", probe.create_unnamed_file),
+    )
     for verb, test in tests:
         try:
             test(folder)
@@ -104,8 +107,8 @@ def check_rollouts(context: Context) -> Finding:
     paths = [session.path for session in _newest_sessions(context.codex_home)]
     formats = [found for path in paths if path and (found := inspect.check_format(path, deadline)) is not None]
     unrecognized = list(dict.fromkeys(problem for found in formats for problem in found.problems))
-    numbers = {version.named(found.codex_version or "") for found in formats}
-    versions = sorted((number for number in numbers if number), key=version.number)
+    numbers = {version.find_version(found.codex_version or "") for found in formats}
+    versions = sorted((number for number in numbers if number), key=version.parse_version)
     data = {"looked_at": len(formats), "codex_versions": versions, "unrecognized": unrecognized}
     if not formats:
         return ok("there are none yet" if not paths else "none could be read", data=data)
@@ -120,7 +123,7 @@ def check_rollouts(context: Context) -> Finding:
 
 
 def _newest_sessions(codex_home: str) -> list[history.SessionRef]:
-    sessions = (session for session in history.rollouts(codex_home) if not session.is_compressed)
+    sessions = (session for session in history.iter_rollouts(codex_home) if not session.is_compressed)
     return list(itertools.islice(sessions, MAX_ROLLOUTS))
 
 
@@ -138,7 +141,7 @@ def check_disk_space(context: Context) -> Finding:
         "CODEX_HOME": disk.free_bytes(home),
         "the temporary folder": disk.free_bytes(tempfile.gettempdir()),
     }
-    taken = disk_usage.count(home, COUNT_SEC)
+    taken = disk_usage.measure(home, COUNT_SEC)
     data = {
         "free_bytes": free["CODEX_HOME"], "rollouts": taken.rollouts, "rollout_bytes": taken.rollout_bytes,
         "pictures": taken.pictures, "picture_bytes": taken.picture_bytes, "counted_all": taken.is_complete,

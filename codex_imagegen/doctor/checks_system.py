@@ -40,7 +40,7 @@ def check_clock(context: Context) -> Finding:
         return warning(f"the clock says {year}", _CLOCK_HINT, {"year": year})
     folder = sessions_folder(context.codex_home)
     try:
-        skew = probe.unnamed(folder if os.path.isdir(folder) else tempfile.gettempdir()) - now
+        skew = probe.create_unnamed_file(folder if os.path.isdir(folder) else tempfile.gettempdir()) - now
     except OSError:
         return unknown("not compared with the file system: no file can be created in CODEX_HOME", data={"year": year})
     data = {"year": year, "skew_sec": round(skew, 1)}
@@ -102,7 +102,7 @@ def versions() -> dict[str, str | None]:
     return {**own, **{name: _version(name) for name in DEPENDENCIES}}
 
 
-def versions_beside(codex: object) -> dict[str, str | None]:
+def versions_with_codex(codex: object) -> dict[str, str | None]:
     """The same with the version of Codex, if it is known."""
     return {"codex": as_text(codex), **versions()}
 

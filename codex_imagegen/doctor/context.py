@@ -11,7 +11,7 @@ from codex_imagegen.codex.appserver import account
 from codex_imagegen.codex.appserver.account import Account
 from codex_imagegen.codex.install import login, version
 from codex_imagegen.codex.install.login import Login
-from codex_imagegen.codex.install.query import Answer, ask
+from codex_imagegen.codex.install.query import Answer, run_query
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.interrupt import Interrupt
@@ -63,7 +63,7 @@ class Context:
     @property
     def codex_environment(self) -> dict[str, str]:
         """The environment that Codex is started with, here as in a run."""
-        return command.environment_of(self.environment)
+        return command.build_environment(self.environment)
 
     @property
     def codex_home(self) -> str:
@@ -72,13 +72,13 @@ class Context:
 
     def version(self) -> str | None:
         """The version that Codex reports, or None."""
-        return version.named(self.version_answer().stdout)
+        return version.find_version(self.version_answer().stdout)
 
     def _ask_version(self) -> Answer:
-        return ask(self.codex(), "--version", environment=self.codex_environment, timeout_sec=ASK_SEC)
+        return run_query(self.codex(), "--version", environment=self.codex_environment, timeout_sec=ASK_SEC)
 
     def _read_login(self) -> Login:
-        return login.status(self.codex(), self.codex_environment, ASK_SEC)
+        return login.read_status(self.codex(), self.codex_environment, ASK_SEC)
 
     def _read_account(self) -> Account:
         """Read the account, unless the login or the home shows that there is none: it takes two starts of Codex."""

@@ -21,13 +21,13 @@ MARKS: Mapping[Status, str] = {"ok": "ok", "failed": "FAIL", "warning": "warn", 
 _MARK_WIDTH = max(map(len, MARKS.values()))
 
 
-def line(finding: Finding, name_width: int) -> str:
+def format_line(finding: Finding, name_width: int) -> str:
     """One check as one line, for a pipe or a file: status, name, message, and hint."""
     text = f"{finding.message}{f' -> {finding.hint}' if finding.hint else ''}"
     return f"{MARKS[finding.status]:<{_MARK_WIDTH}}  {finding.name:<{name_width}}  {text}"
 
 
-def summary(findings: tuple[Finding, ...]) -> str:
+def format_summary(findings: tuple[Finding, ...]) -> str:
     """The number of checks, and of warnings, failures and unknown results."""
     counts = {status: sum(finding.status == status for finding in findings) for status in MARKS if status != "ok"}
     parts = [
@@ -93,13 +93,13 @@ class Redactor:
 
     def redact_text(self, text: str) -> str:
         """The text without private data."""
-        text = render.without_secrets(text)
+        text = render.hide_secrets(text)
         for home in self._homes:
             text = home.sub("~", text)
         text = _HOMES.sub(r"\1(user)", text)
         if self._name is not None:
             text = self._name.sub("(user)", text)
-        return render.plain(_EMAIL.sub("(e-mail)", text))
+        return render.one_line(_EMAIL.sub("(e-mail)", text))
 
     def _redact_value(self, value: object) -> object:
         if isinstance(value, str):

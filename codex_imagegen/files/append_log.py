@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from codex_imagegen.errors import OutUnwritable, UsageError
-from codex_imagegen.platform import disk, locks, opening
+from codex_imagegen.platform import descriptors, disk
 from codex_imagegen.values import parse_object
 
-MAX_LINE = 16 * 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
 """Bytes of a line: a revised prompt of Codex's full length with every character escaped has 12 MB.
 
 No longer line is written, and a longer one is not a record, so that every record can be read again.
@@ -34,7 +34,7 @@ class AppendLog:
         self._size, self._torn = 0, False
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            self._file = opening.beyond_streams(opening.open_log(path))
+            self._file = descriptors.beyond_streams(descriptors.open_log(path))
         except OSError as error:
             raise self._unwritable(error) from error
         try:
@@ -50,7 +50,7 @@ class AppendLog:
     def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Offset and record of each complete line, an empty record where it is not a JSON object; the rest is torn."""
         line, offset = _LineParts(), 0
-        while chunk := opening.read_at(self._file, _CHUNK, self._size):
+        while chunk := descriptors.read_at(self._file, _CHUNK, self._size):
             self._size += len(chunk)
             *ends, rest = chunk.split(b"\n")
             for end in ends:
@@ -66,9 +66,9 @@ class AppendLog:
         if offset < 0:
             return None
         found, end = bytearray(), -1
-        while end < 0 and len(found) <= MAX_LINE:
+        while end < 0 and len(found) <= MAX_LINE_BYTES:
             seen = len(found)
-            chunk = opening.read_at(self._file, max(_FIRST_READ, seen), offset + seen)
+            chunk = descriptors.read_at(self._file, max(_FIRST_READ, seen), offset + seen)
             if not chunk:
                 break
             found += chunk
@@ -100,7 +100,7 @@ class AppendLog:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
             raise OutUnwritable(f"the journal {self.path!r} is not a regular file", hint="move it away")
         try:
-            locks.lock(self._file)
+            descriptors.lock(self._file)
         except BlockingIOError as error:
             raise UsageError(
                 f"another batch is running in {os.path.dirname(self.path)!r}",
@@ -124,7 +124,7 @@ class _LineParts:
     def add(self, part: bytes) -> None:
         """Add a part."""
         self.size += len(part)
-        if self.size > MAX_LINE:
+        if self.size > MAX_LINE_BYTES:
             self._parts.clear()
         else:
             self._parts.append(part)
@@ -138,8 +138,8 @@ class _LineParts:
 
 def _line(record: dict[str, Any]) -> bytes:
     """The record as a line of at most MAX_LINE bytes: where it would be longer, its longest texts are cut."""
-    longest: int = MAX_LINE // 8
-    while len(line := json.dumps(record, separators=(",", ":")).encode()) > MAX_LINE:
+    longest: int = MAX_LINE_BYTES // 8
+    while len(line := json.dumps(record, separators=(",", ":")).encode()) > MAX_LINE_BYTES:
         record, longest = _clip(record, longest), longest // 2
     return line
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from typing import IO
 
-from codex_imagegen.files.reading import open_regular
-from codex_imagegen.platform import disk, locks, opening
+from codex_imagegen.files.opening import open_regular
+from codex_imagegen.platform import descriptors, disk
 
 _TEMPORARY_NAME = r"\.codex-imagegen-(?:probe-)?[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)"
 _YOUNG_SEC = 2.0
@@ -38,11 +38,11 @@ def temporary_file(folder: str, at: int | None = None, *, mode: int = 0o666) -> 
     try:
         with open(descriptor, "wb") as file:
             with contextlib.suppress(OSError):  # sweep() removes a file only if nobody has it locked
-                locks.lock(descriptor)
+                descriptors.lock(descriptor)
             yield file, name
     finally:
         with contextlib.suppress(OSError):
-            opening.remove_file(name, at=at)
+            descriptors.remove_file(name, at=at)
 
 
 def write_file(path: str, data: bytes, at: int | None = None, *, mode: int = 0o666) -> None:
@@ -50,18 +50,18 @@ def write_file(path: str, data: bytes, at: int | None = None, *, mode: int = 0o6
     with temporary_file(os.path.dirname(path), at, mode=mode) as (file, temporary):
         file.write(data)
         flush(file)
-        opening.replace_file(temporary, _name(path, at), at=at)
+        descriptors.replace_file(temporary, _name(path, at), at=at)
 
 
 def replace(temporary: str, path: str, at: int | None = None) -> None:
     """Rename a finished file to ``path``; a file that is there is replaced, and its permissions are taken over."""
     path = _name(path, at)
     with contextlib.suppress(OSError):
-        opening.set_mode(temporary, stat.S_IMODE(opening.status(path, at=at).st_mode), at=at)
-    opening.replace_file(temporary, path, at=at)
+        descriptors.set_mode(temporary, stat.S_IMODE(descriptors.status(path, at=at).st_mode), at=at)
+    descriptors.replace_file(temporary, path, at=at)
 
 
-def link(temporary: str, path: str, at: int | None = None) -> None:
+def publish(temporary: str, path: str, at: int | None = None) -> None:
     """Give a finished file its name; raises FileExistsError where the name is taken.
 
     Where the file system has no hard links the file is renamed, which the system refuses where the name is taken. Some
@@ -70,7 +70,7 @@ def link(temporary: str, path: str, at: int | None = None) -> None:
     """
     path = _name(path, at)
     try:
-        opening.link_file(temporary, path, at=at)
+        descriptors.link_file(temporary, path, at=at)
     except FileExistsError:
         raise
     except OSError as error:
@@ -82,17 +82,17 @@ def link(temporary: str, path: str, at: int | None = None) -> None:
 
 def _reserve(temporary: str, path: str, at: int | None) -> None:
     """Take the name with an empty file, and replace that; a name that has still no content then is freed."""
-    os.close(opening.create_file(path, at=at))
+    os.close(descriptors.create_file(path, at=at))
     try:
-        opening.replace_file(temporary, path, at=at)
+        descriptors.replace_file(temporary, path, at=at)
     except BaseException:
         with contextlib.suppress(OSError):
-            if opening.status(path, follow=False, at=at).st_size == 0:  # another program may have written there
-                opening.remove_file(path, at=at)
+            if descriptors.status(path, follow=False, at=at).st_size == 0:  # another program may have written there
+                descriptors.remove_file(path, at=at)
         raise
 
 
-def sweep(folder: str) -> None:
+def remove_abandoned(folder: str) -> None:
     """Remove the temporary files that killed writers left in a folder."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -103,7 +103,7 @@ def sweep(folder: str) -> None:
 
 def _is_abandoned(path: str) -> bool:
     with contextlib.suppress(OSError), open_regular(path, follow=False) as file:
-        locks.lock(file.fileno())
+        descriptors.lock(file.fileno())
         return time.time() - os.fstat(file.fileno()).st_mtime > _YOUNG_SEC
     return False
 
@@ -112,7 +112,7 @@ def check_writable(folder: str, at: int | None = None) -> None:
     """Make a file and remove it at once; raises OSError where the folder takes none."""
     descriptor, name = _create(folder, ".codex-imagegen-probe", at)
     os.close(descriptor)
-    opening.remove_file(name, at=at)
+    descriptors.remove_file(name, at=at)
 
 
 def flush(file: IO[bytes]) -> None:
@@ -124,7 +124,7 @@ def flush(file: IO[bytes]) -> None:
 def _create(folder: str, stem: str, at: int | None, mode: int = 0o666) -> tuple[int, str]:
     """Make a file with a random name; gives back its descriptor and its name."""
     name = _name(os.path.join(folder, f"{stem}-{os.urandom(8).hex()}.tmp"), at)
-    return opening.beyond_streams(opening.create_file(name, mode=mode, at=at)), name
+    return descriptors.beyond_streams(descriptors.create_file(name, mode=mode, at=at)), name
 
 
 def _name(path: str, at: int | None) -> str:

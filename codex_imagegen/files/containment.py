@@ -11,17 +11,17 @@ import os
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import UsageError
-from codex_imagegen.platform import opening
+from codex_imagegen.platform import descriptors
 
 
-class Outside(OSError):
+class OutsideFolders(OSError):
     """A path that was checked, and leads outside the allowed folders by now."""
 
     def __init__(self) -> None:
         super().__init__(0, "it leads outside the allowed folders by now")
 
 
-def inside(path: str, roots: Sequence[str], what: str) -> str:
+def resolve_inside(path: str, roots: Sequence[str], what: str) -> str:
     """The absolute path, which lies inside ``roots``; a relative one begins in the first of these real paths.
 
     Raises :class:`UsageError` for a path with ``..`` in it, or one that leads outside, whether it exists or not.
@@ -35,7 +35,7 @@ def inside(path: str, roots: Sequence[str], what: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[int | None]:
+def open_inside(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[int | None]:
     """A context of the descriptor of a folder inside ``roots``, or None where there are no roots.
 
     ``make``: missing folders are made. Raises :class:`Outside` where it leads outside by now, and OSError as
@@ -49,7 +49,7 @@ def opened(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[i
     real = os.path.realpath(path)
     root = _root(real, roots)
     if root is None:
-        raise Outside
+        raise OutsideFolders
     with open_below(root, real, make=make) as at:
         yield at
 
@@ -57,7 +57,7 @@ def opened(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[i
 @contextlib.contextmanager
 def open_below(root: str, real: str, *, make: bool = False) -> Iterator[int]:
     """A context of the descriptor of ``real``, opened from ``root`` down; both are real paths."""
-    at = opening.open_folder(root)
+    at = descriptors.open_folder(root)
     try:
         for name in os.path.relpath(real, root).split(os.sep):
             if name != os.curdir:
@@ -73,8 +73,8 @@ def open_subfolder(name: str, at: int, *, make: bool = False) -> Iterator[int]:
     """A context of the descriptor of a folder in the open folder ``at``; a symbolic link raises OSError."""
     if make:
         with contextlib.suppress(FileExistsError):
-            opening.make_folder(name, at=at)
-    folder = opening.open_folder(name, at=at)
+            descriptors.make_folder(name, at=at)
+    folder = descriptors.open_folder(name, at=at)
     try:
         yield folder
     finally:

@@ -9,24 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 
-from codex_imagegen.platform import opening
+from codex_imagegen.platform import descriptors
 
 
-def unnamed(folder: str) -> float:
+def create_unnamed_file(folder: str) -> float:
     """Make a file without a name; gives back the file system's clock, in Unix seconds. Raises OSError."""
-    descriptor = opening.create_unnamed_file(folder)
+    descriptor = descriptors.create_unnamed_file(folder)
     if descriptor is None:
-        return named(folder)
+        return create_named_file(folder)
     try:
         return os.fstat(descriptor).st_mtime
     finally:
         os.close(descriptor)
 
 
-def named(folder: str) -> float:
+def create_named_file(folder: str) -> float:
     """The same with a random name, for an instant."""
     path = os.path.join(folder, f".codex-imagegen-doctor-{os.urandom(8).hex()}")
-    descriptor = opening.create_file(path, mode=0o600)
+    descriptor = descriptors.create_file(path, mode=0o600)
     try:
         os.unlink(path)
         return os.fstat(descriptor).st_mtime
@@ -34,7 +34,7 @@ def named(folder: str) -> float:
         os.close(descriptor)
 
 
-def times(folder: str) -> None:
+def touch_folder(folder: str) -> None:
     """Set the folder's times to what they are, which a watcher sees; not done for a folder of another user."""
     with contextlib.suppress(PermissionError):
         status = os.stat(folder)

@@ -13,7 +13,7 @@ from codex_imagegen import render
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
-from codex_imagegen.files.reading import NotRegularFile, open_regular
+from codex_imagegen.files.opening import NotRegularFile, open_regular
 from codex_imagegen.gallery import index
 from codex_imagegen.gallery.collect import Collector, CollectProgress
 from codex_imagegen.gallery.entry import Entry
@@ -42,7 +42,7 @@ class GalleryOptions:
 def build(
     options: GalleryOptions,
     interrupt: Interrupt,
-    tell: Callable[[CollectProgress], None],
+    on_progress: Callable[[CollectProgress], None],
     environment: Mapping[str, str] | None = None,
 ) -> Gallery:
     """Create or update the page. Starts no Codex, spends nothing, and opens no connection.
@@ -54,7 +54,7 @@ def build(
     environment = os.environ if environment is None else environment
     codex_home = layout.codex_home(environment)
     page_output = plan_output(options.out, force=options.force)
-    builder = _Builder(codex_home, page_output, options, interrupt, tell, started_at)
+    builder = _Builder(codex_home, page_output, options, interrupt, on_progress, started_at)
     return _with_index(index.index_path(codex_home, environment), builder.build)
 
 
@@ -75,14 +75,14 @@ class _Builder:
     output: PageOutput
     options: GalleryOptions
     interrupt: Interrupt
-    tell: Callable[[CollectProgress], None]
+    on_progress: Callable[[CollectProgress], None]
     started_at: float
 
     def build(self, saved: Index) -> Gallery:
         """Collect the pictures, write the page, and remove unused files."""
         folder, originals = ImageFolder(self.output.folder), self.options.originals
         collector = Collector(
-            self.codex_home, saved, folder, originals=originals, interrupt=self.interrupt, tell=self.tell
+            self.codex_home, saved, folder, originals=originals, interrupt=self.interrupt, on_progress=self.on_progress
         )
         sessions = _SessionList(self.options.since)
         collector.collect(sessions.read(self.codex_home))

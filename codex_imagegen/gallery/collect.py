@@ -50,10 +50,10 @@ class Collector:
 
     def __init__(
         self, codex_home: str, index: Index, folder: ImageFolder, *, originals: bool, interrupt: Interrupt,
-        tell: Callable[[CollectProgress], None],
+        on_progress: Callable[[CollectProgress], None],
     ) -> None:  # fmt: skip
         self._home, self._index, self._folder, self._originals = codex_home, index, folder, originals
-        self._interrupt, self._tell = interrupt, tell
+        self._interrupt, self._tell = interrupt, on_progress
         self._pending: deque[_PendingSession] = deque()
         workers = min(MAX_WORKERS, os.cpu_count() or 1)
         self._slots = BoundedSemaphore(2 * workers)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
-from codex_imagegen.codex.sessions.reader import MAX_CHARS
+from codex_imagegen.codex.sessions.reader import MAX_PROMPT_CHARS
 from codex_imagegen.request import SUFFIXES
 
 _MAX_NAME = 100
@@ -62,7 +62,7 @@ def limit_entry(entry: Entry) -> Entry:
     return replace(
         entry,
         time=entry.time if 0 < entry.time < _MAX_TIME else 0.0,
-        revised_prompt=_cut(entry.revised_prompt, MAX_CHARS),
+        revised_prompt=_cut(entry.revised_prompt, MAX_PROMPT_CHARS),
         model=_cut(entry.model, _MAX_NAME),
         codex_version=_cut(entry.codex_version, _MAX_NAME),
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.gallery.entry import Entry, from_json
-from codex_imagegen.platform import opening
+from codex_imagegen.platform import descriptors
 
 _VERSION = 2
 """Version of the tables and of the entries; an index with another version is created again."""
@@ -140,7 +140,7 @@ def delete_index(path: str, error: sqlite3.Error) -> bool:
 
 def _create(path: str) -> None:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    opening.create_missing_file(path)
+    descriptors.create_missing_file(path)
 
 
 def _key(source: SessionSource) -> str:
@@ -169,7 +169,7 @@ class SessionSource:
 
 def session_sources(codex_home: str) -> Iterator[SessionSource]:
     """All sessions of a home, newest first; no contents are read."""
-    for session in history.newest(codex_home):
+    for session in history.iter_newest(codex_home):
         yield _source(codex_home, session)
 
 
@@ -188,4 +188,4 @@ def _files(codex_home: str, session: SessionRef) -> Iterator[tuple[str, os.stat_
         except OSError:
             pass  # it was deleted meanwhile; reading it gives the warning
     if session.thread_id:
-        yield from fallback.saved_files(layout.pictures_folder(codex_home, session.thread_id))
+        yield from fallback.list_saved_files(layout.pictures_folder(codex_home, session.thread_id))

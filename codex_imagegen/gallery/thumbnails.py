@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codex_imagegen.codex.sessions.reader import Setting, StoredImage
+from codex_imagegen.codex.sessions.reader import PromptContext, StoredImage
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.files import atomic
 from codex_imagegen.gallery.entry import Entry, thumbnail_name
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import DamagedImage, decoded
+from codex_imagegen.images.decode import DamagedImage, open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -38,7 +38,7 @@ def make_entry(stored: StoredImage, thread_id: str | None, folder: ImageFolder, 
         references=_references(context, folder), reference_count=len(context.references),
     )  # fmt: skip
     try:
-        with decoded(stored.data) as (image, kind):
+        with open_image(stored.data) as (image, kind):
             entry = replace(
                 entry, width=image.width, height=image.height, format=kind,
                 transparent=bool(image.has_transparency_data),
@@ -59,20 +59,20 @@ def short_digest(digest: bytes) -> str:
     return digest.hex()[:32]
 
 
-def _references(context: Setting, folder: ImageFolder) -> tuple[str, ...]:
+def _references(context: PromptContext, folder: ImageFolder) -> tuple[str, ...]:
     """Write the thumbnails of the references and return their digests, without damaged ones."""
     digests = (_reference(blob, folder) for blob in context.references[:MAX_REFERENCES])
     return tuple(dict.fromkeys(digest for digest in digests if digest))
 
 
-def _reference(blob: base64_images.Blob, folder: ImageFolder) -> str | None:
+def _reference(blob: base64_images.Base64Text, folder: ImageFolder) -> str | None:
     data = base64_images.decode(blob)
     if data is None:
         return None
     digest = short_digest(hashlib.sha256(data).digest())
     if thumbnail_name(digest) not in folder:
         try:
-            with decoded(data) as (image, _kind):
+            with open_image(data) as (image, _kind):
                 _write_scaled(folder, thumbnail_name(digest), image, THUMBNAIL)
         except DamagedImage:
             return None
@@ -130,7 +130,7 @@ class ImageFolder:
 
     def remove_unused(self, used: Iterable[str]) -> None:
         """Remove files that the page no longer uses, and temporary files of a killed run."""
-        atomic.sweep(self.folder)
+        atomic.remove_abandoned(self.folder)
         for name in set(filter(_REMOVABLE.match, self._sizes)).difference(used):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.folder, name))

@@ -12,19 +12,19 @@ import re
 from collections.abc import Iterator
 
 # 89 50 4E 47 0D 0A 1A 0A; FF D8 FF; "RIFF" (WebP says so itself at byte 8, which is checked after decoding)
-MAGICS = (b"iVBORw0KGgo", b"/9j/", b"UklGR")
+BASE64_MAGICS = (b"iVBORw0KGgo", b"/9j/", b"UklGR")
 _START_OF_IMAGE = re.compile(rb'"(?:data:image/|iVBORw0KGgo|/9j/|UklGR)')
 _DATA_HEADER = b"data:image/"
 _BASE64_MARK = b";base64,"
 _HEADER_BYTES = 64
-Blob = bytes | memoryview | str
+Base64Text = bytes | memoryview | str
 """Base64 text; an extracted string is a view of its line."""
 
 SMALL = 4096
 """Shorter strings, in characters, stay in the line: parsing them costs less than extracting them."""
 
 
-def decode(text: Blob) -> bytes | None:
+def decode(text: Base64Text) -> bytes | None:
     """The bytes of a base64 picture; None where the text is not base64 or the bytes are no picture by their header."""
     if isinstance(text, str):
         if not text.isascii():
@@ -40,7 +40,7 @@ def decode(text: Blob) -> bytes | None:
     return data if _is_image(data) else None
 
 
-def may_hold(line: bytes) -> bool:
+def may_contain_image(line: bytes) -> bool:
     """Whether any JSON string in the line begins as a picture does (one search, at 3 GB a second)."""
     return _START_OF_IMAGE.search(line) is not None
 
@@ -53,11 +53,11 @@ def payload_start(text: bytes | memoryview, start: int, end: int) -> int | None:
         if mark < 0:
             return None
         skip = mark + len(_BASE64_MARK)
-        return start + skip if head[skip:].startswith(MAGICS) else None
-    return start if head.startswith(MAGICS) else None
+        return start + skip if head[skip:].startswith(BASE64_MAGICS) else None
+    return start if head.startswith(BASE64_MAGICS) else None
 
 
-def strings(line: bytes) -> Iterator[tuple[int, int]]:
+def image_strings(line: bytes) -> Iterator[tuple[int, int]]:
     """Start and end of each long JSON string of ``line``, without its quotes, that begins as a picture does."""
     quote = line.find(b'"')
     while quote >= 0:
@@ -69,7 +69,7 @@ def strings(line: bytes) -> Iterator[tuple[int, int]]:
         quote = end
 
 
-def lift(line: bytes) -> tuple[bytes, list[memoryview]]:
+def extract(line: bytes) -> tuple[bytes, list[memoryview]]:
     """The line with each picture string replaced by ``"\\u0000N"``, and the strings as views of the line.
 
     ``N`` is the index in the list. No string in Codex's JSON is a NUL and one more character, and :func:`lifted` checks
@@ -78,7 +78,7 @@ def lift(line: bytes) -> tuple[bytes, list[memoryview]]:
     view, last = memoryview(line), 0
     parts: list[bytes | memoryview] = []
     found: list[memoryview] = []
-    for start, end in strings(line):
+    for start, end in image_strings(line):
         parts += [view[last:start], b"\\u0000%d" % len(found)]
         found.append(view[start:end])
         last = end
@@ -87,7 +87,7 @@ def lift(line: bytes) -> tuple[bytes, list[memoryview]]:
     return b"".join([*parts, view[last:]]), found
 
 
-def lifted(value: object, found: list[memoryview]) -> Blob | None:
+def extracted_text(value: object, found: list[memoryview]) -> Base64Text | None:
     """The string of a JSON value: the extracted string for its mark, any other string itself."""
     if not isinstance(value, str):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from codex_imagegen import options
-from codex_imagegen.images.decode import decoded
+from codex_imagegen.images.decode import open_image
 from codex_imagegen.request import ImageOptions
 from codex_imagegen.results import Picture, Warning_
 
@@ -42,7 +42,7 @@ def _differs_from_ratio(picture: Picture, requested: float | None) -> bool:
 
 def _is_transparent(picture: Picture) -> bool:
     """Whether any pixel is at least partly transparent."""
-    with decoded(picture.data) as (image, _kind):
+    with open_image(picture.data) as (image, _kind):
         if not image.has_transparency_data:
             return False
         low, _high = image.convert("RGBA").getchannel("A").getextrema()

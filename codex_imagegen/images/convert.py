@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.errors import OutUnwritable
-from codex_imagegen.images.decode import decoded
+from codex_imagegen.images.decode import open_image
 from codex_imagegen.results import Picture
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def convert(picture: Picture, format_: PictureFormat, size: tuple[int, int] | No
     and, from PNG to PNG, text are kept where the format supports them. For JPEG, transparency becomes white. Raises
     :class:`OutUnwritable` when the format can't hold the picture at all.
     """
-    with decoded(picture.data) as (image, _kind):
+    with open_image(picture.data) as (image, _kind):
         metadata = {key: image.info[key] for key in _METADATA if image.info.get(key)}
         if format_ == "png":
             metadata["pnginfo"] = _png_texts(image)
@@ -76,7 +76,7 @@ def _to_mode(image: PillowImage, format_: PictureFormat) -> PillowImage:
     return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
 
 
-def finish(picture: Picture, format: PictureFormat | None, image_options: ImageOptions) -> Picture:  # noqa: A002 - its own name
+def convert_as_requested(picture: Picture, format: PictureFormat | None, image_options: ImageOptions) -> Picture:  # noqa: A002 - its own name
     """The picture in ``format`` (or the requested one, or its own), cropped to the requested size with ``fit``.
 
     Returns the same object where nothing changes, so that its bytes are written unchanged. Raises

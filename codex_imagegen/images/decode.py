@@ -30,7 +30,7 @@ class DamagedImage(ValueError):
     """Bytes that are not a complete picture; the message has the reason."""
 
 
-def warm() -> None:
+def preload() -> None:
     """Import what :func:`decoded` needs, while Codex draws, so that the picture is decoded without delay."""
     import filetype  # noqa: F401
 
@@ -41,18 +41,18 @@ def decode_picture(data: bytes, *, revised_prompt: str | None = None) -> Picture
     """Decode the picture; raises :class:`DamagedImage` if it is no PNG, JPEG or WebP, incomplete or too large."""
     from codex_imagegen.results import Picture
 
-    with decoded(data) as (image, kind):
+    with open_image(data) as (image, kind):
         return Picture(data, kind, image.width, image.height, revised_prompt)
 
 
-class decoded:  # noqa: N801 - reads as a verb where it is used
+class open_image:  # noqa: N801 - reads as a verb where it is used
     """A context manager of (Pillow image with loaded pixels, format); raises :class:`DamagedImage`."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
 
     def __enter__(self) -> tuple[PillowImage, PictureFormat]:
-        kind = kind_of(self.data)
+        kind = detect_format(self.data)
         if kind is None:
             raise DamagedImage("it is no PNG, JPEG or WebP")
         try:
@@ -67,7 +67,7 @@ class decoded:  # noqa: N801 - reads as a verb where it is used
         self.image.close()
 
 
-def kind_of(data: bytes) -> PictureFormat | None:
+def detect_format(data: bytes) -> PictureFormat | None:
     """The format that the magic bytes name, or None."""
     import filetype
 
@@ -76,7 +76,7 @@ def kind_of(data: bytes) -> PictureFormat | None:
 
 
 def _load(data: bytes, kind: PictureFormat) -> PillowImage:
-    if not structure.is_structurally_whole(data):
+    if not structure.is_complete(data):
         raise DamagedImage("it can't be decoded completely: a part of it is missing or damaged")
     from codex_imagegen.images import pillow_decoder
 

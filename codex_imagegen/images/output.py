@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
-from codex_imagegen.files.reading import NotRegularFile, open_regular
+from codex_imagegen.files.opening import NotRegularFile, open_regular
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import STDOUT, SUFFIXES, PictureFormat, format_of
 
@@ -64,18 +64,18 @@ def plan(
     if out is None:
         suffix = SUFFIXES[wanted or "png"]
         stem, numbered = os.path.join(*within[:1], time.strftime("image-%Y%m%d-%H%M%S")), True
-        path = os.path.abspath(free(stem + suffix) if count == 1 else stem + suffix)
+        path = os.path.abspath(find_free_name(stem + suffix) if count == 1 else stem + suffix)
     else:
-        path, numbered = _absolute(containment.inside(out, within, "output") if within else out), False
+        path, numbered = _absolute(containment.resolve_inside(out, within, "output") if within else out), False
     format_ = _format_of(path, wanted)
-    targets = tuple(Target(name, format_, force, numbered, within) for name in numbered_names(path, count))
+    targets = tuple(Target(name, format_, force, numbered, within) for name in number_names(path, count))
     for target in targets:
         if not (may_be_there and os.path.lexists(target.path)):
             check(target)
     return targets
 
 
-def numbered_names(path: str, count: int) -> tuple[str, ...]:
+def number_names(path: str, count: int) -> tuple[str, ...]:
     """``path`` for one picture; ``stem-1.png``, ``stem-2.png``, … for more."""
     if count == 1:
         return (path,)
@@ -88,7 +88,7 @@ def check(target: Target) -> None:
     if target.is_stdout:
         return
     if target.within:
-        containment.inside(target.path, target.within, "output")
+        containment.resolve_inside(target.path, target.within, "output")
     _check_free(target)
     folder = os.path.dirname(target.path)
     while not os.path.lexists(folder) and folder != os.path.dirname(folder):
@@ -98,7 +98,7 @@ def check(target: Target) -> None:
             f"{target.path!r} can't be written: {folder!r} is not a folder", hint="choose another --out"
         )
     try:
-        with containment.opened(folder, target.within) as at:
+        with containment.open_inside(folder, target.within) as at:
             atomic.check_writable(folder, at)
     except OSError as error:
         raise _unwritable(target.path, error) from error
@@ -160,7 +160,7 @@ def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
     return format_
 
 
-def free(name: str) -> str:
+def find_free_name(name: str) -> str:
     """The first free name of ``name``, and the same with ``-2``, ``-3``, and so on."""
     stem, suffix = os.path.splitext(name)
     for number in range(2, _MAX_DEFAULT_NAMES):
@@ -191,7 +191,7 @@ def _write_file(data: bytes, target: Target) -> str:
     folder = os.path.dirname(path)
     try:
         with (
-            containment.opened(folder, target.within, make=True) as at,
+            containment.open_inside(folder, target.within, make=True) as at,
             atomic.temporary_file(folder, at) as (file, temporary),
         ):
             file.write(data)
@@ -208,11 +208,11 @@ def _publish(temporary: str, path: str, target: Target, at: int | None) -> str:
         return target.path
     while True:
         try:
-            atomic.link(temporary, path, at)
+            atomic.publish(temporary, path, at)
         except FileExistsError as error:
             if not target.numbered:
                 raise OutExists(f"{path!r} appeared during the run and was left alone", spent=True) from error
-            path = free(path)
+            path = find_free_name(path)
         else:
             return path
 
@@ -235,7 +235,7 @@ def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwrita
     )
 
 
-def existing_image(path: str) -> Image:
+def read_existing_image(path: str) -> Image:
     """Decode and describe the picture at ``path``; raises :class:`OutExists` for a file that is not a picture."""
     from codex_imagegen.results import Image
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen import render
 from codex_imagegen.images.convert import JPEG_QUALITY
-from codex_imagegen.images.decode import MAX_PIXELS, decoded
+from codex_imagegen.images.decode import MAX_PIXELS, open_image
 from codex_imagegen.images.references import Reference
 from codex_imagegen.request import PictureFormat
 from codex_imagegen.results import Warning_
@@ -62,7 +62,7 @@ _last_result: tuple[object, list[_Copy]] | None = None
 """The last copies, for further runs with the same references: five large ones take some seconds."""
 
 
-def fit(
+def reduce_to_fit(
     references: Sequence[Reference], limits: SizeLimits, check: Callable[[], None] = lambda: None
 ) -> tuple[list[Reference], tuple[Warning_, ...]]:
     """The references to send, and a warning for each that was reduced.
@@ -114,7 +114,7 @@ def _reduce(before: list[_Copy], limits: SizeLimits, check: Callable[[], None]) 
 
 
 def _apply_step(original: _Copy, copy: _Copy, step: Step, max_bytes: int, limits: SizeLimits) -> _Copy:
-    with decoded(original.data) as (image, kind):
+    with open_image(original.data) as (image, kind):
         rotate_upright(image)
         encoded = step(downscaled(image, pixels=limits.pixels), kind, max_bytes)
     if encoded is None or (len(encoded.data) >= len(copy.data) and not copy.is_wide(limits)):

@@ -8,7 +8,7 @@ from io import BufferedReader
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
 from codex_imagegen.files import containment
-from codex_imagegen.files.reading import NotRegularFile, open_regular
+from codex_imagegen.files.opening import NotRegularFile, open_regular
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import PictureFormat
 
@@ -54,10 +54,10 @@ def load(path: str, within: tuple[str, ...] = ()) -> Reference:
 def _open(path: str, within: tuple[str, ...]) -> BufferedReader:
     if not within:
         return open_regular(path)
-    real = os.path.realpath(containment.inside(path, within, "reference"))
+    real = os.path.realpath(containment.resolve_inside(path, within, "reference"))
     if real in within:  # a folder of ``within`` itself, whose parent is outside
         return open_regular(real)
-    with containment.opened(os.path.dirname(real), within) as at:
+    with containment.open_inside(os.path.dirname(real), within) as at:
         return open_regular(os.path.basename(real), follow=False, at=at)
 
 

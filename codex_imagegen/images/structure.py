@@ -33,7 +33,7 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8), _SOI, _EOI})
 _WEBP_PIXELS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
-def is_structurally_whole(data: bytes) -> bool:
+def is_complete(data: bytes) -> bool:
     """Whether the data begins with a structurally complete PNG, JPEG or WebP; other data may follow it.
 
     A PNG has its chunks with valid checksums up to IEND, a JPEG its segments and scans up to EOI, a WebP the length in
@@ -140,7 +140,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def remarks(picture: Picture) -> tuple[Warning_, ...]:
+def trailing_data_warnings(picture: Picture) -> tuple[Warning_, ...]:
     """A warning if data follows the picture's end."""
     size = trailing_bytes(picture)
     if not size:

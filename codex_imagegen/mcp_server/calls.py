@@ -1,34 +1,40 @@
 """Handle tool calls: check the arguments, make or recover the pictures, and return the result.
 
 The doctor runs in its own process: on a timeout it ends every Codex of its process, which must not be those of other
-calls.
+calls. Each call runs in its own thread, reports its progress, and stops when its client cancels.
 """
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
+from anyio import to_thread
 from mcp.types import CallToolResult, Tool
 
-from codex_imagegen import generation, options
+from codex_imagegen import generation, options, render
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, InternalError, NoPicture, UsageError
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.mcp_server import results, tools, unreadable
 from codex_imagegen.mcp_server.settings import MAX_COUNT, Settings
 from codex_imagegen.mcp_server.undelivered import Call, UndeliveredImages
-from codex_imagegen.mcp_server.worker import Progress, Work, run_work
 from codex_imagegen.recovery import write
 from codex_imagegen.recovery.write import RecoveryOutput
 from codex_imagegen.request import Event, Request
 from codex_imagegen.values import parse_object
 
+T = TypeVar("T")
+Work = Callable[[Interrupt, Callable[[Event], None]], T]
 _Work = Work[CallToolResult]
+Progress = Callable[[float, str], Awaitable[None]]
+
 _HINT = "see the schema of the tool"
 DOCTOR_LIMIT_SEC = 60.0
 """The doctor's checks run at once, and each has its own timeout."""
@@ -92,10 +98,10 @@ class CallHandler:
         known = tool.input_schema["properties"]
         for name in arguments:
             if name not in known:
-                raise UsageError(f"{tool.name} has no argument {name!r}", hint=options.closest(name, known))
+                raise UsageError(f"{tool.name} has no argument {name!r}", hint=options.suggest(name, known))
         kinds = {"thread_id": options.TYPES["prompt"]}
         values = {
-            name: options.typed(name, value, hint=_HINT, kind=kinds.get(name))
+            name: options.convert_value(name, value, hint=_HINT, kind=kinds.get(name))
             for name, value in arguments.items()
             if value is not None
         }
@@ -112,7 +118,7 @@ class CallHandler:
         if values.get("count", 1) > MAX_COUNT:
             raise UsageError(f"--count can't be {values['count']} here", hint=f"give a number from 1 to {MAX_COUNT}")
         return replace(
-            options.request(values),
+            options.build_request(values),
             within=settings.roots,
             refs_within=settings.ref_roots,
             codex=settings.codex,
@@ -120,12 +126,12 @@ class CallHandler:
         )
 
     def _generation_work(self, request: Request, call: Call) -> _Work:
-        def work(interrupt: Interrupt, tell: Callable[[Event], None]) -> CallToolResult:
-            def on_event(event: Event) -> None:
+        def work(interrupt: Interrupt, on_event: Callable[[Event], None]) -> CallToolResult:
+            def record(event: Event) -> None:
                 call.record(event)
-                tell(_add_number(event, request.count))
+                on_event(_add_number(event, request.count))
 
-            call.result = generation.generate(request, interrupt=interrupt, tell=on_event)
+            call.result = generation.generate(request, interrupt=interrupt, on_event=record)
             return results.format_result(call.result, self._settings)
 
         return work
@@ -134,7 +140,7 @@ class CallHandler:
         thread = values.get("thread_id") or self._undelivered.find_thread()
         if not layout.THREAD_ID.match(thread):
             raise UsageError(f"{thread!r} is not a thread_id", hint="give the one that a failure or a result named")
-        image_options = options.parse(size=values.get("size"), fit=values.get("fit", False))
+        image_options = options.parse_image_options(size=values.get("size"), fit=values.get("fit", False))
         output = RecoveryOutput(
             values.get("out"), None, values.get("force", False), image_options, self._settings.roots
         )
@@ -178,3 +184,65 @@ def run_doctor(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
     if report is None:
         raise InternalError("the doctor gave no report", hint="run: codex-imagegen doctor")
     return report
+
+
+HEARTBEAT_SEC = 5.0
+"""Seconds between progress notifications: many clients end a call that is silent for a minute."""
+
+
+async def run_work(work: Work[T], progress: Progress, limiter: anyio.CapacityLimiter) -> T | Exception:
+    """Wait for a free slot, run ``work``, and return its result or the exception that it raised.
+
+    When cancelled, it interrupts the work and returns once the work has ended: Codex is gone then, and nothing is left.
+    """
+    interrupt = Interrupt()
+    reporter = _ProgressReporter(progress, "running" if limiter.available_tokens else "waiting for its turn")
+    loop = asyncio.get_running_loop()
+
+    def on_event(event: Event) -> None:  # called in the thread that makes the picture
+        loop.call_soon_threadsafe(reporter.record, event)
+
+    def attempt() -> T | Exception:
+        try:
+            interrupt.check()
+            return work(interrupt, on_event)
+        except Exception as error:  # noqa: BLE001 - if raised here, it would come out in an exception group
+            return error
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(_interrupt_on_cancel, interrupt)
+        group.start_soon(reporter.run)
+        result = await to_thread.run_sync(attempt, limiter=limiter)
+        group.cancel_scope.cancel()
+    return result
+
+
+async def _interrupt_on_cancel(interrupt: Interrupt) -> None:
+    """Set the interrupt when this task is cancelled: a cancellation does not reach the thread, the interrupt does."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        interrupt.set()
+
+
+class _ProgressReporter:
+    """Reports each step at once, and repeats the last one; ``progress`` gets the seconds since the call."""
+
+    def __init__(self, progress: Progress, step: str) -> None:
+        self._progress, self._step, self._started = progress, step, time.monotonic()
+        self._has_changed = anyio.Event()
+
+    def record(self, event: Event) -> None:
+        """Record a step, if it has a text; called in the event loop."""
+        if event.stage in render.STAGES:
+            self._step = render.stage_text(event)
+            self._has_changed.set()
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            self._has_changed = anyio.Event()
+            elapsed = time.monotonic() - self._started
+            await self._progress(elapsed, f"{self._step}, {elapsed:.0f} s")
+            with anyio.move_on_after(HEARTBEAT_SEC):
+                await self._has_changed.wait()

@@ -20,7 +20,7 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.images import references
-from codex_imagegen.images.decode import decoded
+from codex_imagegen.images.decode import open_image
 from codex_imagegen.mcp_server.settings import Settings
 from codex_imagegen.results import ErrorInfo, Image, Result
 
@@ -41,7 +41,7 @@ _SCALE = 0.75
 
 def format_error(error: ImagegenError, settings: Settings) -> CallToolResult:
     """Make the answer of a failed call."""
-    return format_result(render.failed(error), settings)
+    return format_result(render.failure_result(error), settings)
 
 
 def format_result(result: Result, settings: Settings) -> CallToolResult:
@@ -71,7 +71,7 @@ def _replace_surrogates(value: dict[str, Any]) -> dict[str, Any]:
 
 def _format_check(check: dict[str, Any]) -> str:
     hint = f" ({check['hint']})" if check["hint"] else ""
-    return render.plain(f"{check['status']}: {check['name']}: {check['message']}{hint}")
+    return render.one_line(f"{check['status']}: {check['name']}: {check['message']}{hint}")
 
 
 def _rewrite_hint(error: ErrorInfo) -> ErrorInfo:
@@ -89,14 +89,14 @@ def _text_lines(result: Result) -> Iterator[str]:
     if result.thread_id:
         yield f"thread_id {result.thread_id}"
     for warning in result.warnings:
-        yield render.plain(f"warning: {warning.message}")
+        yield render.one_line(f"warning: {warning.message}")
 
 
 def _error_line(error: ErrorInfo) -> str:
     spent = {True: "Quota or money was used.", False: "Nothing was spent.", None: "Something may have been spent."}
     hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
     until = f" It ends at {_format_time(error.resets_at)}." if error.resets_at else ""
-    return render.plain(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
+    return render.one_line(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
 
 
 def _format_time(unix_seconds: int) -> str:
@@ -107,15 +107,15 @@ def _preview_block(image: Image, limit: int, settings: Settings) -> ImageContent
     """A preview of the written picture, or None if the file has changed or can't be read."""
     try:
         data = references.load(image.path, settings.roots).data
-        content = preview(data, limit) if hashlib.sha256(data).hexdigest() == image.sha256 else None
+        content = make_preview(data, limit) if hashlib.sha256(data).hexdigest() == image.sha256 else None
     except (ImagegenError, OSError, ValueError):
         return None
     return None if content is None else ImageContent(data=content[0], mime_type=content[1])
 
 
-def preview(data: bytes, limit: int) -> tuple[str, str] | None:
+def make_preview(data: bytes, limit: int) -> tuple[str, str] | None:
     """Return (base64 of at most ``limit`` characters, its MIME type), or None if no copy is small enough."""
-    with decoded(data) as (image, kind):
+    with open_image(data) as (image, kind):
         if max(image.size) <= MAX_SIDE and len(text := _base64(data)) <= limit:
             return text, f"image/{kind}"
         side = MAX_SIDE

@@ -37,14 +37,14 @@ class Settings:
     codex_args: tuple[str, ...] = ()
 
 
-def at_least(option: str, number: int, least: int) -> int:
+def check_minimum(option: str, number: int, least: int) -> int:
     """Return the number; raises :class:`UsageError` if it is smaller than ``least``."""
     if number < least:
         raise UsageError(f"{option} can't be {number}", hint=f"give a number from {least}")
     return number
 
 
-def backends(names: Sequence[str]) -> tuple[str, ...]:
+def check_backends(names: Sequence[str]) -> tuple[str, ...]:
     """Return the backends that calls may choose; raises :class:`UsageError` for an unknown one."""
     for name in names:
         if name not in BACKENDS:
@@ -52,7 +52,7 @@ def backends(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names)) or ("codex",)
 
 
-def folders(roots: Sequence[str], extra_ref_roots: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def resolve_folders(roots: Sequence[str], extra_ref_roots: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The folders where pictures may be written, and where references may be read; by default the working folder.
 
     Raises :class:`UsageError` for a path that is not a folder, and for a working folder that is ``/`` or the home.

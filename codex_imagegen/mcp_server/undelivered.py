@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
-from codex_imagegen.generation import NOTHING_MADE
+from codex_imagegen.generation import NO_PICTURE_CODES
 from codex_imagegen.request import Event
 from codex_imagegen.results import ErrorInfo, Result
 
@@ -122,7 +122,7 @@ class UndeliveredImages:
 def _may_exist(error: ImagegenError | ErrorInfo) -> bool:
     """Whether a picture may exist after this error: not if Codex never ran, or reports that it made none."""
     was_refused = 2 <= error.exit_code <= 4 or (error.exit_code == 73 and error.spent is False)
-    return error.code not in NOTHING_MADE and not was_refused
+    return error.code not in NO_PICTURE_CODES and not was_refused
 
 
 def _ambiguous(pictures: list[_Picture], count: int) -> UsageError:

@@ -35,7 +35,7 @@ class Remover:
         self._server: AppServer | None = None
         self.without_codex: str | None = None
         try:
-            self._codex = npm.binary(command.find_codex(codex, environment))
+            self._codex = npm.find_binary(command.find_codex(codex, environment))
         except CodexMissing:
             if codex is not None:
                 raise
@@ -45,7 +45,7 @@ class Remover:
         if self.without_codex is None:
             server = AppServer(
                 self._codex, environment=self._environment, interrupt=self._interrupt,
-                servers=config.servers(self._home),
+                servers=config.read_mcp_servers(self._home),
             )  # fmt: skip
             try:
                 self._server = server.__enter__()

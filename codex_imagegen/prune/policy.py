@@ -13,7 +13,7 @@ from codex_imagegen.codex.run import workspace
 from codex_imagegen.codex.sessions import fallback, inspect, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader
-from codex_imagegen.files.locks import is_locked
+from codex_imagegen.files.opening import is_locked
 from codex_imagegen.prune.scan import OwnSession
 
 Reason = Literal["too-recent", "running", "unfinished", "continued", "forked", "only-copy", "unreadable"]
@@ -47,7 +47,7 @@ def find_reason(session: OwnSession, rule: Policy, forked: Set[str]) -> Reason |
         return "too-recent"
     if is_running(session, rule.codex_home):
         return "running"
-    if any(os.path.lexists(folder) for folder in workspace.places(session.folder)):
+    if any(os.path.lexists(folder) for folder in workspace.possible_paths(session.folder)):
         return "unfinished"
     return "forked" if session.thread_id in forked else _reason_in_rollout(session, rule)
 
@@ -65,7 +65,7 @@ def _reason_in_rollout(session: OwnSession, rule: Policy) -> Reason | None:
 def is_running(session: OwnSession, codex_home: str) -> bool:
     """Whether a run, or a Codex that continues the session, may be using it."""
     is_quiet = time.time() - session.changed_at >= QUIET_SEC
-    is_held = any(workspace.is_held(folder) for folder in workspace.places(session.folder))
+    is_held = any(workspace.may_be_in_use(folder) for folder in workspace.possible_paths(session.folder))
     return not is_quiet or is_held or _is_written(codex_home, session.thread_id)
 
 
@@ -89,6 +89,7 @@ def _is_only_copy(codex_home: str, session: OwnSession) -> bool:
     """Whether the rollout has a picture that none of the thread's files has, byte for byte."""
     ref = SessionRef(session.thread_id, session.path)
     saved = {
-        hashlib.sha256(data).digest() for data in fallback.saved(layout.pictures_folder(codex_home, session.thread_id))
+        hashlib.sha256(data).digest()
+        for data in fallback.read_saved_files(layout.pictures_folder(codex_home, session.thread_id))
     }
     return any(image.digest not in saved for image in SessionReader(codex_home, ref).pictures())

@@ -18,12 +18,12 @@ from codex_imagegen.prune.scan import OwnSession, ScanResult, scan
 from codex_imagegen.prune.summary import Summary
 from codex_imagegen.results import ErrorInfo, Warning_
 
-Tell = Callable[[str, int], None]
+ReportProgress = Callable[[str, int], None]
 """Receives what is being done, and the number of the session."""
 
 
-def look(
-    older_than_sec: float, *, keep_pictures: bool, interrupt: Interrupt, tell: Tell,
+def find_prunable(
+    older_than_sec: float, *, keep_pictures: bool, interrupt: Interrupt, on_progress: ReportProgress,
     environment: Mapping[str, str] | None = None,
 ) -> Summary:  # fmt: skip
     """Find the sessions of our runs in the Codex home of ``environment``, and those that may be removed."""
@@ -33,7 +33,7 @@ def look(
     def report(what: str, number: int) -> None:
         if interrupt.signum is not None:
             raise Interrupted("interrupted; nothing was removed", signum=interrupt.signum, hint="run it again")
-        tell(what, number)
+        on_progress(what, number)
 
     result = scan(codex_home, lambda number: report("scanning sessions", number))
     summary = Summary(codex_home, [], older_than_sec, keep_pictures, warnings=_warnings(result))
@@ -44,7 +44,7 @@ def look(
 
 
 def remove(
-    summary: Summary, *, codex: str | None, interrupt: Interrupt, tell: Tell,
+    summary: Summary, *, codex: str | None, interrupt: Interrupt, on_progress: ReportProgress,
     environment: Mapping[str, str] | None = None,
 ) -> Summary:  # fmt: skip
     """Remove the prunable sessions, oldest first, after a second check of each; the summary has the outcome.
@@ -60,7 +60,7 @@ def remove(
         with remover:
             for number, session in enumerate(prunable, 1):
                 interrupt.check()
-                tell(f"removing {render.plural(len(prunable), 'session')}", number)
+                on_progress(f"removing {render.plural(len(prunable), 'session')}", number)
                 _remove_session(remover, session, rule, summary)
     except Interrupted as error:
         message = (

@@ -74,17 +74,17 @@ class ScanResult:
     links: list[str] = field(default_factory=list)
 
 
-def scan(codex_home: str, tell: Callable[[int], None]) -> ScanResult:
-    """Scan every session; ``tell`` receives the number of sessions scanned so far."""
+def scan(codex_home: str, on_progress: Callable[[int], None]) -> ScanResult:
+    """Scan every session; ``on_progress`` receives the number of sessions scanned so far."""
     result = ScanResult()
     paths = [os.path.join(codex_home, folder) for folder in _FOLDERS]
     result.links = [path for path in paths if os.path.islink(path)]
     duplicates = history.find_duplicates(codex_home)
-    for ref in history.newest(codex_home):
+    for ref in history.iter_newest(codex_home):
         if ref.path is None or any(ref.path.startswith(link + os.sep) for link in result.links):
             continue
         result.scanned += 1
-        tell(result.scanned)
+        on_progress(result.scanned)
         if ref.is_compressed:
             result.compressed += 1
         else:
@@ -93,7 +93,7 @@ def scan(codex_home: str, tell: Callable[[int], None]) -> ScanResult:
 
 
 def _scan_session(codex_home: str, ref: SessionRef, result: ScanResult, duplicates: Set[str]) -> None:
-    line = layout.first_line(ref.path or "")
+    line = layout.read_first_line(ref.path or "")
     meta = layout.parse_meta(line) if any(mark in line for mark in _MARKS) else None
     if meta is None:
         return
@@ -108,7 +108,7 @@ def _own_session(
     codex_home: str, ref: SessionRef, meta: SessionMeta, links: list[str], duplicates: Set[str]
 ) -> OwnSession | None:
     """The session if it is ours; None if anything speaks against it."""
-    is_ours = meta.source == _SOURCE and meta.cwd is not None and workspace.is_ours(meta.cwd)
+    is_ours = meta.source == _SOURCE and meta.cwd is not None and workspace.is_working_folder(meta.cwd)
     if not is_ours or meta.forked_from or meta.thread_id.lower() != ref.thread_id or ref.path is None:
         return None
     if ref.thread_id in duplicates or os.path.realpath(ref.path) != ref.path:

@@ -86,7 +86,7 @@ def to_json(summary: Summary) -> str:
     return json.dumps(render.envelope(result) | fields)
 
 
-def table(summary: Summary) -> list[str]:
+def format_table(summary: Summary) -> list[str]:
     """The sessions by month, those kept by reason, and those that may be removed; 40 columns without the reasons."""
     lines = [f"{'month':8}{'sessions':>9}{'rollouts':>11}{'pictures':>11}"]
     rows = [(month or "?", sessions) for month, sessions in _months(summary.sessions)]
@@ -100,7 +100,7 @@ def table(summary: Summary) -> list[str]:
     return lines
 
 
-def lines(summary: Summary) -> str:
+def format_removed(summary: Summary) -> str:
     """What was removed, in one sentence."""
     count, freed = render.plural(len(summary.removed), "session"), render.size(summary.freed_bytes(summary.removed))
     failed = f"; {len(summary.failures):,} could not be removed" if summary.failures else ""

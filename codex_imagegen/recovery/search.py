@@ -36,7 +36,7 @@ class FoundImages:
 def find_session(codex_home: str, name: str) -> SessionRef:
     """The session that a user names by a thread id or a rollout file."""
     if layout.THREAD_ID.match(name):
-        found = history.find(codex_home, name.lower())
+        found = history.find_session(codex_home, name.lower())
         if found is None:
             raise SessionMissing(f"{codex_home!r} has no session of the thread {name}", hint=_LIST)
         return found
@@ -60,13 +60,13 @@ def read_session(codex_home: str, ref: SessionRef) -> FoundImages:
         _decode(found, reader.unrecognized_images())
         # only the largest, as in a run: a long session may hold hundreds of screenshots made by other tools
         found.pictures = sorted(found.pictures, key=lambda picture: len(picture.data))[-1:]
-        found.warnings += (fallback.WARNING,) if found.pictures else ()
+        found.warnings += (fallback.UNKNOWN_RECORD,) if found.pictures else ()
     if found.pictures and found.damaged:
         count = "1 more picture" if len(found.damaged) == 1 else f"{len(found.damaged)} more pictures"
         message = f"{count} of the session can't be recovered (damaged): {found.damaged[0]}"
         found.warnings += (Warning_("damaged-picture", message),)
     for picture in found.pictures:
-        found.warnings += structure.remarks(picture)
+        found.warnings += structure.trailing_data_warnings(picture)
     found.codex_version, found.unreadable = reader.codex_version, reader.unreadable
     if not found.pictures:
         raise _no_picture(found)
@@ -169,14 +169,14 @@ def _copied_digests(codex_home: str, ref: SessionRef) -> set[bytes]:
     meta = layout.read_meta(ref.path) if ref.path and not ref.is_compressed else None
     if meta is None or not meta.forked_from or not layout.THREAD_ID.match(meta.forked_from):
         return set()
-    parent = history.find(codex_home, meta.forked_from.lower())
+    parent = history.find_session(codex_home, meta.forked_from.lower())
     return {image.digest for image in SessionReader(codex_home, parent).pictures()} if parent else set()
 
 
 def _warnings(best: _LastPicture, damaged: list[tuple[float, str]]) -> tuple[Warning_, ...]:
     later = [message for time, message in damaged if time >= best.time]
     if not later:
-        return structure.remarks(best.picture)
+        return structure.trailing_data_warnings(best.picture)
     count = "1 picture" if len(later) == 1 else f"{len(later)} pictures"
     message = f"{count} made later can't be recovered (damaged): {later[0]}"
-    return (Warning_("damaged-picture", message), *structure.remarks(best.picture))
+    return (Warning_("damaged-picture", message), *structure.trailing_data_warnings(best.picture))

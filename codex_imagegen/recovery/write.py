@@ -49,15 +49,15 @@ def recover(
     *,
     last: bool = False,
     environment: Mapping[str, str] | None = None,
-    tell: Callable[[Event], None] = lambda _event: None,
+    on_event: Callable[[Event], None] = lambda _event: None,
 ) -> Result:
     """Write the pictures of past sessions: of each thread id or rollout file in ``wanted``, or the one made ``last``.
 
     Starts no Codex and spends nothing. Raises the failure of a single session; of several sessions, the pictures that
-    were found are kept, and the result has the failures. ``tell`` receives an event for each picture written.
+    were found are kept, and the result has the failures. ``on_event`` receives an event for each picture written.
     """
     started = time.monotonic()
-    write_found = _writer(destination, tell, started)
+    write_found = _writer(destination, on_event, started)
     if bool(wanted) + last != 1:
         raise UsageError(NOTHING_REQUESTED, hint="see codex-imagegen recover --help")
     destination.check()
@@ -66,7 +66,7 @@ def recover(
     if len(names) > 1:
         if destination.out == STDOUT:
             raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
-        return _recover_several(codex_home, names, write_found, tell, started)
+        return _recover_several(codex_home, names, write_found, on_event, started)
     if last:
         found = search.find_last_picture(codex_home)
     else:
@@ -74,10 +74,12 @@ def recover(
     return _result(started, [found], write_found(found, 0, None))
 
 
-def listed(limit: int, environment: Mapping[str, str] | None = None) -> Iterator[Session]:
+def list_sessions(limit: int, environment: Mapping[str, str] | None = None) -> Iterator[Session]:
     """Yield the past sessions with a picture, newest first, at most ``limit`` (0: all). Pictures are not decoded."""
     codex_home = layout.codex_home(os.environ if environment is None else environment)
-    sessions = (session for ref in history.newest(codex_home) if (session := search.summarize_session(codex_home, ref)))
+    sessions = (
+        session for ref in history.iter_newest(codex_home) if (session := search.summarize_session(codex_home, ref))
+    )
     return islice(sessions, limit or None)
 
 
@@ -109,7 +111,7 @@ def _targets(found: FoundImages, destination: RecoveryOutput, before: int | None
             for number in numbers
         ]
     folder = os.path.abspath(os.path.join(*destination.within[:1], destination.out_dir or os.curdir))
-    names = output.numbered_names(os.path.join(folder, _stem(found.ref)), count)
+    names = output.number_names(os.path.join(folder, _stem(found.ref)), count)
     targets = [
         output.Target(name + SUFFIXES[picture.format], picture.format, destination.force, within=destination.within)
         for name, picture in zip(names, found.pictures, strict=True)
@@ -124,28 +126,28 @@ def _stem(ref: SessionRef) -> str:
 
 
 def _write_picture(picture: Picture, target: output.Target, image_options: ImageOptions) -> Image:
-    finished = convert.finish(picture, target.format, image_options)
+    finished = convert.convert_as_requested(picture, target.format, image_options)
     return output.write(finished, target, original=finished is picture)
 
 
 _Write = Callable[[FoundImages, int, int | None], list[Image]]
 
 
-def _writer(destination: RecoveryOutput, tell: Callable[[Event], None], started: float) -> _Write:
+def _writer(destination: RecoveryOutput, on_event: Callable[[Event], None], started: float) -> _Write:
     """A function that writes a session's pictures and reports each; ``index`` is the session's number."""
 
     def write_and_tell(found: FoundImages, index: int, before: int | None) -> list[Image]:
         images = write_pictures(found, destination, before)
         for image in images:
             elapsed = time.monotonic() - started
-            tell(Event("written", elapsed, index, thread_id=found.ref.thread_id, path=image.path))
+            on_event(Event("written", elapsed, index, thread_id=found.ref.thread_id, path=image.path))
         return images
 
     return write_and_tell
 
 
 def _recover_several(
-    codex_home: str, wanted: Sequence[str], write_found: _Write, tell: Callable[[Event], None], started: float
+    codex_home: str, wanted: Sequence[str], write_found: _Write, on_event: Callable[[Event], None], started: float
 ) -> Result:
     """Recover each session by itself: a failure of one does not affect the others."""
     all_found: list[FoundImages] = []
@@ -163,7 +165,7 @@ def _recover_several(
             info = render.error_info(error)
             failures.append(Failure(index, info))
             elapsed = time.monotonic() - started
-            tell(Event("failed", elapsed, index, thread_id=error.thread_id, message=info.message, error=info))
+            on_event(Event("failed", elapsed, index, thread_id=error.thread_id, message=info.message, error=info))
     result = _result(started, all_found, images)
     if not failures:
         return result

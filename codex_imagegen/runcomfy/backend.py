@@ -19,7 +19,7 @@ from codex_imagegen.runcomfy.client import Client, JobResult, Status, TemporaryF
 from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded
 from codex_imagegen.runcomfy.download import Download
 from codex_imagegen.runcomfy.http import Transport
-from codex_imagegen.runcomfy.urls import ImageUrls, Rules
+from codex_imagegen.runcomfy.urls import ImageUrls, UrlRules
 
 if TYPE_CHECKING:
     from codex_imagegen.request import Request, Run, Stage
@@ -111,7 +111,7 @@ def _raise_permanent() -> Iterator[None]:
 
 
 def _download(client: Client, request_id: str, job_result: JobResult, run: Run) -> BackendResult:
-    rules = Rules(client.base)
+    rules = UrlRules(client.base)
     urls = rules.classify(job_result.output)
     warnings = _url_warnings(urls, client.hide)
     try:
@@ -156,4 +156,4 @@ def _status_reporter(run: Run, request_id: str) -> Callable[[Status], None]:
 
 
 def _report(run: Run, stage: Stage, request_id: str, message: str | None = None) -> None:
-    run.tell(Event(stage, time.monotonic() - run.started, request_id=request_id, message=message))
+    run.on_event(Event(stage, time.monotonic() - run.started, request_id=request_id, message=message))

@@ -84,7 +84,7 @@ class Client:
             raise RunComfyRetry(
                 f"the state of the request is unknown: {reason}", hint=UNKNOWN_HINT, spent=None
             ) from error
-        if failure := responses.refusal(answer):
+        if failure := responses.find_error(answer):
             if failure.spent is None:
                 failure.hint = UNKNOWN_HINT
             raise failure
@@ -119,14 +119,14 @@ class Client:
         if answer.error_code == responses.NOT_READY:
             return None
         if answer.status == 200 and answer.state in (responses.FAILED, responses.CANCELLED):
-            raise responses.failure(answer)
+            raise responses.job_error(answer)
         if not (answer.status == 200 and answer.state == responses.SUCCEEDED):
             _raise_error(answer)
         if answer.state is None:
             raise _invalid_response(answer)
         if answer.state == responses.WAITING:
             return None
-        return JobResult(answer.fields.get("output"), responses.cost_of(answer.fields))
+        return JobResult(answer.fields.get("output"), responses.read_cost(answer.fields))
 
     def cancel(self, request_id: str, deadline: Deadline) -> CancelResult:
         """Cancel the request, which works only while it is queued; raises errors of the tree."""
@@ -134,7 +134,7 @@ class Client:
             answer = self._call("POST", f"requests/{request_id}/cancel", deadline)
         except (ConnectionBroken, CallTimeout) as error:
             return CancelResult(None, str(error) or "there was no answer")
-        if failure := responses.refusal(answer):
+        if failure := responses.find_error(answer):
             raise failure
         outcome = answer.fields.get("outcome") or answer.fields.get("status")
         if outcome in ("cancelled", "not_cancellable"):
@@ -183,7 +183,7 @@ def _read_request_id(answer: Response) -> str:
 
 def _raise_error(answer: Response) -> None:
     """Raise the error in the answer to a GET, if any, as a temporary failure if a retry may help."""
-    failure = responses.refusal(answer, spent=None)
+    failure = responses.find_error(answer, spent=None)
     if isinstance(failure, (RunComfyRetry, RunComfyUpstream)):
         raise TemporaryFailure(failure, answer.retry_after)
     if failure is not None:

@@ -22,7 +22,7 @@ from codex_imagegen.images import decode
 from codex_imagegen.results import Picture
 from codex_imagegen.runcomfy.deadline import Deadline
 from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, UntrustedCertificate, read_body
-from codex_imagegen.runcomfy.urls import Rules
+from codex_imagegen.runcomfy.urls import UrlRules
 
 MAX_BYTES = 2 * 1024 * 1024 * 1024
 MAX_TRIES = 3
@@ -56,7 +56,7 @@ class _Body:
 class Download:
     """Downloads pictures from the hosts that the rules of one API base allow."""
 
-    def __init__(self, transport: Transport, rules: Rules, deadline: Deadline) -> None:
+    def __init__(self, transport: Transport, rules: UrlRules, deadline: Deadline) -> None:
         self._transport = transport
         self._rules = rules
         self._deadline = deadline
@@ -137,7 +137,7 @@ def _read_to_file(response: urllib3.BaseHTTPResponse, abandoned: threading.Event
     with _open_temporary() as file:
         count = 0
         for piece in read_body(response, MAX_BYTES, abandoned):
-            if count == 0 and decode.kind_of(piece) is None:
+            if count == 0 and decode.detect_format(piece) is None:
                 raise DamagedPicture("RunComfy sent no PNG, JPEG or WebP", spent=True)
             count += len(piece)
             if count > MAX_BYTES:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import RunComfyInput, RunComfyUsage, UsageError
 from codex_imagegen.images import references
-from codex_imagegen.images.reduce import SizeLimits, fit
+from codex_imagegen.images.reduce import SizeLimits, reduce_to_fit
 from codex_imagegen.images.references import Reference
 from codex_imagegen.request import SUFFIXES, format_of
 from codex_imagegen.results import Warning_
@@ -64,14 +64,14 @@ class CheckedRequest:
 
 def prepare(request: Request, check_stop: Callable[[], None] = lambda: None) -> Submission:
     """Translate the request; raises as :func:`check_request` does, and what ``check_stop`` raises between steps."""
-    valid = checked(request)
+    valid = check_request(request)
     if not valid.references:
         return Submission(valid.model, valid.body)
     images, warnings = encode_references(valid.references, check_stop)
     return Submission(valid.model, {**valid.body, "images": images}, warnings)
 
 
-def checked(request: Request) -> CheckedRequest:
+def check_request(request: Request) -> CheckedRequest:
     """Check the request, and read and decode its references.
 
     Raises :class:`RunComfyInput` for a value outside the schema, :class:`RunComfyUsage` for a malformed model id,
@@ -181,12 +181,12 @@ def encode_references(
     """Encode each reference as a string of the request, with a warning for each that is sent as a smaller copy."""
     urls = [ref for ref in loaded if isinstance(ref, str)]
     files = [ref for ref in loaded if isinstance(ref, Reference)]
-    reduced, warnings = fit(files, _size_limits(urls, len(loaded)), check_stop)
+    reduced, warnings = reduce_to_fit(files, _size_limits(urls, len(loaded)), check_stop)
     next_file = iter(reduced)
-    return [ref if isinstance(ref, str) else as_uri(next(next_file)) for ref in loaded], warnings
+    return [ref if isinstance(ref, str) else to_data_uri(next(next_file)) for ref in loaded], warnings
 
 
-def as_uri(reference: Reference) -> str:
+def to_data_uri(reference: Reference) -> str:
     """Encode the file as a ``data:`` URI."""
     return _HEADER.format(format=reference.format) + base64.b64encode(reference.data).decode("ascii")
 

@@ -50,11 +50,11 @@ def wait(client: Client, request_id: str, deadline: Deadline, on_change: Callabl
             last_success = time.monotonic()
         except TemporaryFailure as failure:
             if time.monotonic() - last_success > MAX_FAILING_SEC:
-                _name(failure.error, request_id)
+                _add_request(failure.error, request_id)
                 raise failure.error from failure
             pause = max(POLL_SEC, failure.retry_after or 0.0)
         except (RunComfyAuth, RunComfyInput) as error:
-            _name(error, request_id)
+            _add_request(error, request_id)
             raise
         deadline.pause(pause)
 
@@ -87,7 +87,7 @@ def fetch_hint(request_id: str) -> str:
 def _fetch_result(client: Client, request_id: str, deadline: Deadline, status: Status) -> JobResult | None:
     result = client.result(request_id, deadline)
     if result is None and status.state in (responses.FAILED, responses.CANCELLED):
-        raise responses.failure(Response(200, {"status": status.name}))  # there will be no result
+        raise responses.job_error(Response(200, {"status": status.name}))  # there will be no result
     return result
 
 
@@ -119,7 +119,7 @@ def _extend(error: ImagegenError, addition: str, hint: str | None, spent: bool |
     error.hint, error.spent = hint, spent
 
 
-def _name(error: ImagegenError, request_id: str) -> None:
+def _add_request(error: ImagegenError, request_id: str) -> None:
     """Add the request to the error, and the command that fetches the picture once the cause is gone."""
     error.request_id = request_id
     first = f"{error.hint}, then " if isinstance(error, RunComfyAuth) else ""

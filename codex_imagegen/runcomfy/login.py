@@ -14,7 +14,7 @@ from codex_imagegen.runcomfy import responses
 from codex_imagegen.runcomfy.deadline import CallTimeout, Deadline, DeadlineExceeded
 from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, read_body
 from codex_imagegen.runcomfy.responses import Response
-from codex_imagegen.runcomfy.token import Token, parse
+from codex_imagegen.runcomfy.token import Token, parse_token
 from codex_imagegen.values import as_text
 
 POLL_SEC = 2.0
@@ -27,7 +27,7 @@ LOGIN_HINT = "run `codex-imagegen runcomfy login` again"
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class DeviceCode:
     """The page to open and the code that it must show; ``device_code`` is secret and is never shown."""
 
     verify_url: str
@@ -45,7 +45,7 @@ class Login:
         self._interrupt = interrupt
         self._transport = Transport()
 
-    def run(self, show: Callable[[Code], None]) -> Token:
+    def run(self, show: Callable[[DeviceCode], None]) -> Token:
         """Start a sign-in, show its code, and wait for the confirmation.
 
         Raises :class:`RunComfyAuth` if it was denied or expired, :class:`RunComfyUpstream` if RunComfy's answer is
@@ -63,18 +63,18 @@ class Login:
             self._transport.close()
         return token
 
-    def _start(self) -> Code:
+    def _start(self) -> DeviceCode:
         deadline = Deadline(self._interrupt, time.monotonic() + START_SEC)
         try:
             answer = self._post("start", deadline)
         except (ConnectionBroken, CallTimeout, DeadlineExceeded) as error:
             raise RunComfyRetry(f"RunComfy can't be reached: {error}", hint="check the network") from error
-        if failure := responses.refusal(answer):
+        if failure := responses.find_error(answer):
             failure.spent = False
             raise failure
-        return _code(answer, self._web)
+        return _read_code(answer, self._web)
 
-    def _poll(self, code: Code, deadline: Deadline) -> Token | None:
+    def _poll(self, code: DeviceCode, deadline: Deadline) -> Token | None:
         """Return the token, or None while the code is not confirmed, or after a failure that a retry may help."""
         try:
             answer = self._post("poll", deadline, {"device_code": code.device_code})
@@ -82,14 +82,14 @@ class Login:
             return None
         match answer.fields.get("status"):
             case "authorized":
-                return parse(answer.fields.get("access_token"), "RunComfy's answer")
+                return parse_token(answer.fields.get("access_token"), "RunComfy's answer")
             case "denied":
                 raise RunComfyAuth("the sign-in was denied", hint=LOGIN_HINT)
             case "expired":
                 raise _expired_error()
         if answer.status == 410:
             raise _expired_error()
-        failure = responses.refusal(answer)
+        failure = responses.find_error(answer)
         if failure and not isinstance(failure, (RunComfyRetry, RunComfyUpstream)):
             raise failure
         return None
@@ -106,14 +106,14 @@ class Login:
         return deadline.call(work, limit=CALL_SEC)
 
 
-def _code(answer: Response, web_base: str) -> Code:
+def _read_code(answer: Response, web_base: str) -> DeviceCode:
     fields = answer.fields
     device, user, url = (as_text(fields.get(key)) for key in ("device_code", "user_code", "verify_url"))
     if not device or not user or url is None:
         raise RunComfyUpstream("RunComfy's answer to the sign-in is invalid", hint="try again in a while")
     if not url.isprintable() or not url.startswith(("https://", f"{web_base}/")):
         raise RunComfyUpstream("the address of RunComfy's sign-in page is not https", hint="try again in a while")
-    return Code(
+    return DeviceCode(
         responses.collect_text(url, 2000),
         responses.collect_text(user, 100),
         device,

@@ -19,7 +19,7 @@ from codex_imagegen.errors import (
     RunComfyUsage,
     UsageLimit,
 )
-from codex_imagegen.runcomfy.token import SIGN_IN
+from codex_imagegen.runcomfy.token import SIGN_IN_HINT
 from codex_imagegen.values import as_number, as_object, as_text
 from codex_imagegen.values import parse as parse_json
 
@@ -51,7 +51,7 @@ _BY_STATUS: dict[int, tuple[type[ImagegenError], str]] = {
     429: (RunComfyRetry, "RunComfy received too many requests"),
 }
 _HINTS: dict[type[ImagegenError], str] = {
-    RunComfyAuth: SIGN_IN,
+    RunComfyAuth: SIGN_IN_HINT,
     RunComfyRetry: "try again in a while",
     RunComfyUpstream: "try again in a while",
     UsageLimit: "add to the balance on runcomfy.com",
@@ -111,7 +111,7 @@ def parse_retry_after(retry_after: str | None) -> float | None:
         return None
 
 
-def refusal(answer: Response, *, spent: bool | None = False) -> ImagegenError | None:
+def find_error(answer: Response, *, spent: bool | None = False) -> ImagegenError | None:
     """The error that an answer reports, or None; ``spent`` is used for 4xx only, and is None for the rest.
 
     RunComfy's own error number takes precedence over the HTTP status: a bad token can be an HTTP 400.
@@ -129,9 +129,9 @@ def refusal(answer: Response, *, spent: bool | None = False) -> ImagegenError | 
     return kind(f"{sentence}: {message}" if message else sentence, hint=_HINTS.get(kind), spent=spent)
 
 
-def failure(answer: Response) -> ImagegenError:
+def job_error(answer: Response) -> ImagegenError:
     """The error of a failed or cancelled job, with RunComfy's reason, which may have any shape."""
-    cost = cost_of(answer.fields)
+    cost = read_cost(answer.fields)
     spent = None if cost is None else cost > 0
     if answer.state == CANCELLED:
         return NoPicture("the RunComfy request was cancelled", hint="try again", spent=spent)
@@ -145,7 +145,7 @@ def failure(answer: Response) -> ImagegenError:
     )
 
 
-def cost_of(fields: dict[str, object]) -> float | None:
+def read_cost(fields: dict[str, object]) -> float | None:
     """The cost of the request in US dollars, if the result reports it."""
     cost = as_number(fields.get("cost"))
     return float(cost) if cost is not None and cost >= 0 else None

@@ -13,11 +13,11 @@ from functools import cache
 
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.files import atomic
-from codex_imagegen.files.reading import NotRegularFile, open_regular
+from codex_imagegen.files.opening import NotRegularFile, open_regular
 from codex_imagegen.runcomfy import settings
 from codex_imagegen.values import parse_object
 
-SIGN_IN = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
+SIGN_IN_HINT = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
 _MAX_FILE_BYTES = 1 << 20
 _MIN_BASE64 = 8
 """Fewer characters of base64 occur in any text by chance."""
@@ -66,12 +66,12 @@ def _base64(value: bytes) -> Iterator[str]:
             yield complete.replace("+", _PLUS).replace("/", _SLASH)
 
 
-def parse(value: object, where: str) -> Token:
+def parse_token(value: object, where: str) -> Token:
     """Check and wrap a token; raises :class:`RunComfyAuth` with ``where`` it came from and not its value."""
     if not isinstance(value, str) or not _SHAPE.fullmatch(value):
         raise RunComfyAuth(
             f"{where} holds no token: it is empty, too long, or has a blank or an invalid character in it",
-            hint=SIGN_IN,
+            hint=SIGN_IN_HINT,
         )
     return Token(value)
 
@@ -79,11 +79,11 @@ def parse(value: object, where: str) -> Token:
 def load() -> Token:
     """Load the token; raises :class:`RunComfyAuth` where there is none, or none that may be used."""
     if from_environment := os.environ.get("RUNCOMFY_TOKEN", "").strip():
-        return parse(from_environment, "RUNCOMFY_TOKEN")
+        return parse_token(from_environment, "RUNCOMFY_TOKEN")
     path = settings.token_path()
     fields = _fields(path)
     _check_expiry(fields.get("expires_at"))
-    return parse(fields.get("access_token"), f"{path!r}")
+    return parse_token(fields.get("access_token"), f"{path!r}")
 
 
 def save(token: Token) -> str:
@@ -106,7 +106,7 @@ def save(token: Token) -> str:
     return path
 
 
-def forget() -> str | None:
+def delete() -> str | None:
     """Delete the token file; gives back its path, or None if there was none."""
     path = settings.token_path()
     try:
@@ -121,7 +121,7 @@ def forget() -> str | None:
 def _fields(path: str) -> dict[str, object]:
     fields = parse_object(_read(path))
     if fields is None:
-        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN)
+        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN_HINT)
     return fields
 
 
@@ -129,11 +129,11 @@ def _read(path: str) -> bytes:
     try:
         file = open_regular(path)
     except FileNotFoundError:
-        raise RunComfyAuth("you are not signed in to RunComfy", hint=SIGN_IN) from None
+        raise RunComfyAuth("you are not signed in to RunComfy", hint=SIGN_IN_HINT) from None
     except NotRegularFile:
         raise _no_token_file(path) from None
     except (OSError, ValueError) as error:
-        raise RunComfyAuth(f"the token file {path!r} can't be read: {_reason(error)}", hint=SIGN_IN) from None
+        raise RunComfyAuth(f"the token file {path!r} can't be read: {_reason(error)}", hint=SIGN_IN_HINT) from None
     with file:
         _check_file(path, os.fstat(file.fileno()))
         return file.read(_MAX_FILE_BYTES)
@@ -149,12 +149,12 @@ def _check_file(path: str, status: os.stat_result) -> None:
 
 
 def _no_token_file(path: str) -> RunComfyAuth:
-    return RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN)
+    return RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN_HINT)
 
 
 def _check_expiry(expires_at: object) -> None:
     if isinstance(expires_at, (int, float)) and not isinstance(expires_at, bool) and 0 < expires_at <= time.time():
-        raise RunComfyAuth("the RunComfy token has expired", hint=SIGN_IN)
+        raise RunComfyAuth("the RunComfy token has expired", hint=SIGN_IN_HINT)
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> OutUnwritable:

@@ -24,7 +24,7 @@ class ImageUrls:
     foreign: tuple[str, ...]
 
 
-class Rules:
+class UrlRules:
     """Allow https on RunComfy's hosts, and the origin of the API's base if that is on this machine."""
 
     def __init__(self, api_base: str) -> None:

@@ -20,7 +20,7 @@ _OnFailure = Callable[[ImagegenError, bool], None]
 STOP_CODES = {"usage-limit", "not-logged-in", "tool-unavailable", "runcomfy-auth"}
 """Failures that every other run would have too, as with an unusable Codex or a full disk."""
 
-SAME_PROMPT = {"moderation", "refused"}
+SAME_PROMPT_CODES = {"moderation", "refused"}
 """Failures that every other run with the same prompt would have too."""
 
 
@@ -108,7 +108,7 @@ def stops_all(error: ImagegenError, *, same_prompt: bool = False) -> bool:
         error.code in STOP_CODES
         or isinstance(error, CodexUnavailable)
         or error.is_full
-        or (same_prompt and error.code in SAME_PROMPT)
+        or (same_prompt and error.code in SAME_PROMPT_CODES)
     )
 
 
@@ -133,7 +133,7 @@ def rerun_hint(stopped: ImagegenError) -> str | None:
     if isinstance(stopped, OutUnwritable) and stopped.is_full:
         return "free disk space"
     if isinstance(stopped, RunComfyAuth) and stopped.request_id:
-        from codex_imagegen.runcomfy.token import SIGN_IN
+        from codex_imagegen.runcomfy.token import SIGN_IN_HINT
 
-        return SIGN_IN
+        return SIGN_IN_HINT
     return stopped.hint

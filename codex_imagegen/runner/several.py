@@ -114,19 +114,19 @@ def _with_own_time(run: Run, timeout_sec: float) -> Run:
     now = time.monotonic()
     before = now - run.started
 
-    def tell(event: Event) -> None:
-        run.tell(replace(event, elapsed_sec=event.elapsed_sec + before))
+    def on_event(event: Event) -> None:
+        run.on_event(replace(event, elapsed_sec=event.elapsed_sec + before))
 
-    return replace(run, started=now, deadline=now + timeout_sec, tell=tell)
+    return replace(run, started=now, deadline=now + timeout_sec, on_event=on_event)
 
 
 def _with_index(run: Run, index: int) -> Run:
     """The run of one picture, with its index in each event."""
-    return replace(run, tell=lambda event: run.tell(replace(event, index=index)))
+    return replace(run, on_event=lambda event: run.on_event(replace(event, index=index)))
 
 
 def _tell(run: Run, error: ImagegenError) -> None:
     info = render.error_info(error)
     elapsed = time.monotonic() - run.started
     event = Event("failed", elapsed, message=info.message, error=info)
-    run.tell(replace(event, thread_id=error.thread_id, request_id=error.request_id))
+    run.on_event(replace(event, thread_id=error.thread_id, request_id=error.request_id))

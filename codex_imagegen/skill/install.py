@@ -20,9 +20,9 @@ from typing import Literal
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
-from codex_imagegen.files.reading import NotRegularFile, open_regular
-from codex_imagegen.platform import opening
-from codex_imagegen.skill.text import FILE, NAME, is_ours, is_unedited, text
+from codex_imagegen.files.opening import NotRegularFile, open_regular
+from codex_imagegen.platform import descriptors
+from codex_imagegen.skill.text import FILE, NAME, is_ours, is_unedited, read_text
 
 _MAX_LINES = 80
 """Lines of a difference that are shown; what would be lost comes first in it."""
@@ -33,7 +33,7 @@ Status = Literal["installed", "updated", "unchanged", "removed", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class PlaceResult:
     """What was done at one place."""
 
     agent: str | None
@@ -82,26 +82,26 @@ _AGENTS = {
 AGENTS = tuple(_AGENTS)
 
 
-def of_user(agent: str, environment: Mapping[str, str]) -> Place:
+def user_place(agent: str, environment: Mapping[str, str]) -> Place:
     """The agent's folder for all work of the user."""
     found = _AGENTS[agent]
     root = os.path.join(os.path.expanduser("~"), *found.user) if found.user else _home(found, environment, "skills")
     return Place(root, agent=agent)
 
 
-def of_project(agent: str, folder: str) -> Place:
+def project_place(agent: str, folder: str) -> Place:
     """The agent's folder for one project."""
     return Place(folder, _AGENTS[agent].project, agent)
 
 
-def of_folder(folder: str) -> Place:
+def folder_place(folder: str) -> Place:
     """A folder that the user names; raises :class:`UsageError` for what can't be one."""
     if not folder or "\0" in folder:
         raise UsageError("--dir is no folder's name", hint="give the folder that has a folder for each skill")
     return Place(os.path.abspath(folder))
 
 
-def at_home(environment: Mapping[str, str]) -> tuple[str, ...]:
+def find_agents(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The agents that have a folder in the home; not Cursor beside another one, whose skills it reads as well.
 
     Raises :class:`UsageError` if there is none.
@@ -117,13 +117,13 @@ def _home(agent: _Agent, environment: Mapping[str, str], *below: str) -> str:
     return os.path.abspath(os.path.join(moved or os.path.join(os.path.expanduser("~"), agent.home), *below))
 
 
-def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str], None]) -> list[Done]:
+def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str], None]) -> list[PlaceResult]:
     """Write the skill into each place; ``show`` gets the lines of the difference from a file that is there.
 
     An older version of this program's skill is replaced. Raises :class:`OutExists` for a file that is not from this
     program or was edited, unless ``force`` is on, and :class:`OutUnwritable`.
     """
-    new, found = text(), [(place, _read(place)) for place in places]
+    new, found = read_text(), [(place, _read(place)) for place in places]
     for place, old in found:
         if old is not None and old != new:
             for line in _difference(old, new, place.file):
@@ -134,7 +134,7 @@ def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str
     return [_install(place, old, new) for place, old in found]
 
 
-def uninstall(places: Sequence[Place], *, force: bool = False) -> list[Done]:
+def uninstall(places: Sequence[Place], *, force: bool = False) -> list[PlaceResult]:
     """Remove the skill from each place, and its folder if that is empty then.
 
     Raises :class:`OutExists` for a file that is not from this program or was edited, unless ``force`` is on, and
@@ -147,17 +147,17 @@ def uninstall(places: Sequence[Place], *, force: bool = False) -> list[Done]:
     return [_uninstall(place, old) for place, old in found]
 
 
-def _install(place: Place, old: bytes | None, new: bytes) -> Done:
+def _install(place: Place, old: bytes | None, new: bytes) -> PlaceResult:
     if old != new:
         _write(place, new)
     status: Status = "installed" if old is None else "unchanged" if old == new else "updated"
-    return Done(place.agent, place.file, status)
+    return PlaceResult(place.agent, place.file, status)
 
 
-def _uninstall(place: Place, old: bytes | None) -> Done:
+def _uninstall(place: Place, old: bytes | None) -> PlaceResult:
     if old is not None:
         _remove(place)
-    return Done(place.agent, place.file, "absent" if old is None else "removed")
+    return PlaceResult(place.agent, place.file, "absent" if old is None else "removed")
 
 
 def _check_unedited(place: Place, old: bytes, does: str) -> None:
@@ -208,9 +208,9 @@ def _remove(place: Place) -> None:
     """Remove the skill's file, and its folder if nothing else is in it."""
     with _explain_errors(place), _open_skills(place) as skills:
         with containment.open_subfolder(NAME, skills) as folder:
-            opening.remove_file(FILE, at=folder)
+            descriptors.remove_file(FILE, at=folder)
         with contextlib.suppress(OSError):
-            opening.remove_folder(NAME, at=skills)
+            descriptors.remove_folder(NAME, at=skills)
 
 
 @contextlib.contextmanager

@@ -18,12 +18,12 @@ FILE = "SKILL.md"
 _SEAL = re.compile(rb'^  seal: "([0-9a-f]*)"$', re.MULTILINE)
 
 
-def text() -> bytes:
+def read_text() -> bytes:
     """SKILL.md of this version."""
     return resources.files(__package__).joinpath(NAME, FILE).read_bytes()
 
 
-def seal_of(data: bytes) -> str:
+def compute_seal(data: bytes) -> str:
     """The seal that a SKILL.md should have: 16 hexadecimal digits of the SHA-256 of all but the seal itself."""
     return hashlib.sha256(_SEAL.sub(b"", data, count=1)).hexdigest()[:16]
 
@@ -36,4 +36,4 @@ def is_ours(data: bytes) -> bool:
 def is_unedited(data: bytes) -> bool:
     """Whether this is an unedited SKILL.md of some version of this program."""
     found = _SEAL.search(data)
-    return is_ours(data) and found is not None and found[1].decode() == seal_of(data)
+    return is_ours(data) and found is not None and found[1].decode() == compute_seal(data)

@@ -27,7 +27,7 @@ _CHUNK = 4096
 _BACKGROUND = (128, 128, 128, 255)
 _SHADES = " ░▒▓█"
 
-COLOURS = 128
+SIXEL_COLOURS = 128
 """Colours of a sixel picture."""
 
 _BAND = 6
@@ -46,7 +46,7 @@ def draw(image: Image, terminal: Terminal, *, colours: bool = True) -> str:
     image = image.convert("RGBA")
     image.thumbnail(pixels)
     if terminal.protocol == "sixel":
-        return encode(_flat(image)) + "\n"
+        return encode_sixel(_flat(image)) + "\n"
     png = io.BytesIO()
     image.save(png, "PNG")
     inline = _kitty if terminal.protocol == "kitty" else _iterm2
@@ -124,9 +124,9 @@ def _flat(image: Image) -> Image:
     return Image.alpha_composite(Image.new("RGBA", rgba.size, _BACKGROUND), rgba).convert("RGB")
 
 
-def encode(image: Image) -> str:
+def encode_sixel(image: Image) -> str:
     """An RGB picture as a sixel sequence, in :data:`COLOURS` colours."""
-    small = image.quantize(COLOURS)
+    small = image.quantize(SIXEL_COLOURS)
     width, height = small.size
     palette, pixels = small.getpalette() or [], small.tobytes()
     bands = (pixels[at : at + width * _BAND] for at in range(0, width * height, width * _BAND))

@@ -2,6 +2,10 @@
 
 There are two queries, each followed by one that every terminal answers (its "device attributes"). Once that answer has
 come, no other can follow, and none is left for the shell's prompt.
+
+Why no library: textual-image queries the terminal when it is imported, waits 0.1 s, and leaves a later answer to the
+shell's prompt; term-image does not work with a current Pillow; chafa.py is a C library with no release since 2024 and
+no wheels for the newest Pythons (looked at on 2026-11-21).
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ class Terminal:
     is_named: bool = False
 
 
-def look(descriptor: int) -> Terminal:
+def detect_terminal(descriptor: int) -> Terminal:
     """Detect the terminal of an open descriptor and restore its modes; without an answer, blocks are used.
 
     A terminal with unread keys is not queried, since they would mix with the answer; nor is one whose foreground is

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from codex_imagegen.demo.fake_openai import Script
-from tests.support.checks import Small
+from tests.support.checks import DrawsSmall
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def here(lab, monkeypatch):
     """``here(script)`` is a lab whose environment and working folder are those of this process."""
 
     def enter(script: Script | None = None):
-        world = lab(script=script or Small())
+        world = lab(script=script or DrawsSmall())
         for name, value in world.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(world.work)
@@ -24,7 +24,7 @@ def here(lab, monkeypatch):
     return enter
 
 
-class DrawsWhenSeen(Small):
+class DrawsWhenSeen(DrawsSmall):
     """Finishes no picture before the caller got the event ``drawing``; pass the events to :meth:`hear`."""
 
     def __init__(self):

@@ -10,7 +10,7 @@ import codex_imagegen
 from codex_imagegen import Interrupt, Interrupted
 from codex_imagegen.batches.journal import NAME
 from tests.support import builds, checks, scripts
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 
 pytestmark = pytest.mark.real
 
@@ -22,12 +22,12 @@ def batch(*given, **more):
 def assert_clean(world):
     """The journal is the only other file."""
     assert world.leftovers == checks.processes(world) == []
-    assert {path.rpartition("/")[2] for path in checks.temporary(world.work)} <= {NAME}
+    assert {path.rpartition("/")[2] for path in checks.unfinished_files(world.work)} <= {NAME}
 
 
 def test_batch_returns_outcomes_in_the_order_of_the_jobs(here, capfd):
     world = here()
-    (world.work / "ref.png").write_bytes(made("a reference"))
+    (world.work / "ref.png").write_bytes(small_png("a reference"))
     jobs = ["a fox", {"prompt": "an owl", "out": world.work / "owl.webp", "refs": [world.work / "ref.png"]}]
     heard, events = [], []
     outcomes = batch(jobs, out_dir=world.work / "out", on_outcome=heard.append, on_event=events.append)
@@ -36,9 +36,9 @@ def test_batch_returns_outcomes_in_the_order_of_the_jobs(here, capfd):
         (outcome.line, outcome.out) for outcome in outcomes
     }
     assert sorted(heard, key=lambda outcome: outcome.line) == list(outcomes)
-    assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
+    assert (world.work / "out" / "0001.png").read_bytes() == small_png("a fox")
     assert outcomes[1].result.images[0].path == str(world.work / "owl.webp")
-    assert checks.edited(world) == [made("a reference")]
+    assert checks.tool_references(world) == [small_png("a reference")]
     again = batch(jobs, out_dir=world.work / "out")
     assert [outcome.status for outcome in again] == ["skipped", "skipped"]
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")
@@ -51,7 +51,7 @@ def test_usage_limit_is_an_outcome_and_stops_the_rest(here):
     assert {outcome.result.error.code for outcome in outcomes} == {"usage-limit"}
 
 
-class HoldsSlowPrompts(Small):
+class HoldsSlowPrompts(DrawsSmall):
     """The model answers prompts with the word ``slow`` only when the test allows it."""
 
     def __init__(self):

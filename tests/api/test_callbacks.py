@@ -10,8 +10,8 @@ import codex_imagegen
 from codex_imagegen import Interrupt
 from tests.api.conftest import DrawsWhenSeen
 from tests.support import builds, checks
-from tests.support.causes import chain
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
+from tests.support.error_chain import chain
 
 pytestmark = pytest.mark.real
 CODEX = builds.codex(builds.NEWEST)
@@ -69,16 +69,16 @@ def test_error_at_each_stage_reaches_the_caller_unchanged(here, stage, error):
         assert checks.processes(world, wait=False) == []  # Codex was ended before the error came
     checks.assert_clean(world)
     if stage == "written":
-        assert (world.work / "fox.png").read_bytes() == made("a fox")
+        assert (world.work / "fox.png").read_bytes() == small_png("a fox")
     if stage in {"received", "written"}:
         codex_imagegen.recover(heard[-1].thread_id, out="again.png")
-        assert (world.work / "again.png").read_bytes() == made("a fox")
+        assert (world.work / "again.png").read_bytes() == small_png("a fox")
 
 
 def test_error_of_one_of_several_ends_them_all(here):
     """The others are stopped as by an interrupt; written pictures stay."""
 
-    class OneAtOnce(Small):
+    class OneAtOnce(DrawsSmall):
         """Draws only the first picture while a client waits."""
 
         def __init__(self):
@@ -103,7 +103,7 @@ def test_error_of_one_of_several_ends_them_all(here):
     finally:
         script.free.set()
     (written,) = world.work.glob("fox-*.png")
-    assert written.read_bytes() == made("a fox")
+    assert written.read_bytes() == small_png("a fox")
     assert len(world.rollouts()) <= 2  # those that ran at once; the others were not begun
 
 
@@ -114,12 +114,12 @@ def test_batch_after_on_event_raised_goes_on_and_pays_nothing_twice(here, stage)
     script, error, heard = DrawsWhenSeen(), Own(stage), []
     world = here(script)
     fails(error, codex_imagegen.batch, ["a fox"], out_dir="out", on_event=raising(script, stage, error, heard))
-    left = [path for path in checks.temporary(world.work) if not path.endswith(".jsonl")]
+    left = [path for path in checks.unfinished_files(world.work) if not path.endswith(".jsonl")]
     assert world.leftovers == checks.processes(world) == left == []
     drawn = len(world.standin.calls_to("/images"))
     script.seen.set()
     (outcome,) = codex_imagegen.batch(["a fox"], out_dir="out", codex=CODEX)
-    assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
+    assert (world.work / "out" / "0001.png").read_bytes() == small_png("a fox")
     if stage in {"received", "written"}:
         assert outcome.status == "recovered"
         assert len(world.standin.calls_to("/images")) == drawn
@@ -128,7 +128,7 @@ def test_batch_after_on_event_raised_goes_on_and_pays_nothing_twice(here, stage)
 def test_batch_whose_on_outcome_raises_ends(here):
     """The second job ends only when it is stopped."""
 
-    class OwlsWait(Small):
+    class OwlsWait(DrawsSmall):
         def __init__(self):
             self.free = threading.Event()
 
@@ -147,7 +147,7 @@ def test_batch_whose_on_outcome_raises_ends(here):
     fails(error, codex_imagegen.batch, jobs, out_dir="out", workers=1, on_outcome=hear, interrupt=interrupt)
     assert interrupt.signum is None
     assert world.leftovers == checks.processes(world) == []
-    assert (world.work / "out" / "0001.png").read_bytes() == made("a fox")
+    assert (world.work / "out" / "0001.png").read_bytes() == small_png("a fox")
     script.free.set()
     outcomes = codex_imagegen.batch(jobs[:2], out_dir="out", codex=CODEX)
     assert [outcome.status for outcome in outcomes] in (["skipped", "made"], ["skipped", "recovered"])

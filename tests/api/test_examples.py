@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.support import builds, checks, docs, history
-from tests.support.checks import made
+from tests.support.checks import small_png
 
 PAGE = docs.page("docs/api.md")
 EXAMPLES = dict(PAGE.marked("example"))
@@ -18,7 +18,7 @@ EXAMPLES = dict(PAGE.marked("example"))
 @pytest.fixture
 def world(here, monkeypatch):
     there = here()
-    (there.work / "fox.png").write_bytes(made("a fox"))
+    (there.work / "fox.png").write_bytes(small_png("a fox"))
     monkeypatch.setenv("PATH", f"{builds.codex(builds.NEWEST).parent}:{there.environment['PATH']}")
     return there
 
@@ -51,14 +51,14 @@ def test_example_of_generate_writes_a_picture(world, run):
     assert "received" in [line.split()[0] for line in events]
     assert last.startswith(str(world.work / "fox.png"))
     assert "1024" in last  # the stand-in's picture has another size, and a warning says so
-    assert (world.work / "fox.png").read_bytes() == made("a red fox in the snow")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox in the snow")
 
 
 @pytest.mark.real
 def test_example_of_edit_sends_the_reference(world, run):
     assert run("edit") == []
-    assert checks.edited(world) == [made("a fox")]
-    assert (world.work / "asleep.png").read_bytes() == made("the fox of image 1, asleep")
+    assert checks.tool_references(world) == [small_png("a fox")]
+    assert (world.work / "asleep.png").read_bytes() == small_png("the fox of image 1, asleep")
 
 
 @pytest.mark.real
@@ -71,9 +71,9 @@ def test_example_of_batch_goes_on_when_run_again(world, run):
 
 @pytest.mark.real
 def test_example_of_recover_finds_the_last_picture(world, run):
-    world.history.rollout(history.user_message(), history.generated_image(made("an owl")))
+    world.history.rollout(history.user_message(), history.generated_image(small_png("an owl")))
     assert run("recover") == [f"{checks.SIDE} {checks.SIDE}"]
-    assert (world.work / "found.png").read_bytes() == made("an owl")
+    assert (world.work / "found.png").read_bytes() == small_png("an owl")
 
 
 @pytest.mark.real
@@ -84,7 +84,7 @@ def test_example_of_asyncio_makes_two_pictures(world):
     done = world.run_argv([sys.executable, str(world.tmp / "example_asyncio.py")], env={"PATH": path})
     assert (done.code, done.err) == (0, "")
     assert done.text.splitlines() == [f"{world.work / 'a.png'} {world.work / 'b.png'}"]
-    assert (world.work / "b.png").read_bytes() == made("an owl")
+    assert (world.work / "b.png").read_bytes() == small_png("an owl")
 
 
 def test_examples_pass_mypy_strict(tmp_path, request):

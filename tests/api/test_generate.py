@@ -18,8 +18,8 @@ import codex_imagegen
 from codex_imagegen import ImagegenError, Interrupt
 from tests.api.conftest import DrawsWhenSeen
 from tests.support import builds, checks, scripts
-from tests.support.causes import chain
-from tests.support.checks import Small, made, until
+from tests.support.checks import DrawsSmall, small_png, wait_until
+from tests.support.error_chain import chain
 
 
 def generate(*arguments, **more):
@@ -70,7 +70,7 @@ def test_generate_writes_the_picture_and_reports_events_and_result(here):
     path = world.work / "fox.png"
     assert result.ok
     assert result.path == path
-    assert path.read_bytes() == made("a red fox")
+    assert path.read_bytes() == small_png("a red fox")
     assert (result.codex_version, result.error, result.failures, result.warnings) == (builds.NEWEST, None, (), ())
     assert result.thread_id in world.rollouts()[0].name
     checks.assert_clean(world)
@@ -83,20 +83,20 @@ def test_generate_writes_the_picture_and_reports_events_and_result(here):
 @pytest.mark.real
 def test_generate_with_reference_and_model_converts_to_webp(here):
     world = here()
-    (world.work / "ref.png").write_bytes(made("a reference"))
+    (world.work / "ref.png").write_bytes(small_png("a reference"))
     result = generate("a red fox", refs=[world.work / "ref.png"], out="fox.webp", model=builds.FUNCTION_MODEL)
     assert (result.images[0].format, result.images[0].original) == ("webp", False)
-    assert checks.edited(world) == [made("a reference")]
+    assert checks.tool_references(world) == [small_png("a reference")]
 
 
 @pytest.mark.real
 def test_count_with_skip_existing_makes_the_missing_ones_in_one_time(here):
     world = here()
-    (world.work / "fox-1.png").write_bytes(made("mine"))
+    (world.work / "fox-1.png").write_bytes(small_png("mine"))
     events = []
     result = generate("a red fox", out="fox.png", count=3, jobs=1, skip_existing=True, on_event=events.append)
     assert [image.path for image in result.images] == [str(world.work / f"fox-{n}.png") for n in (1, 2, 3)]
-    assert (world.work / "fox-1.png").read_bytes() == made("mine")
+    assert (world.work / "fox-1.png").read_bytes() == small_png("mine")
     assert len(world.rollouts()) == 2
     assert sorted(event.elapsed_sec for event in events) == [event.elapsed_sec for event in events]
     assert [event.index for event in events if event.stage == "written"] == [0, 1, 2]
@@ -116,7 +116,7 @@ def test_generate_in_several_threads_keeps_pictures_apart(here):
     for thread in threads:
         thread.join(120)
     assert {prompt: result.path.read_bytes() for prompt, result in results.items()} == {
-        f"picture {n}": made(f"picture {n}") for n in range(2)
+        f"picture {n}": small_png(f"picture {n}") for n in range(2)
     }
     checks.assert_clean(world)
 
@@ -180,7 +180,7 @@ def test_error_can_be_printed_by_a_program_that_follows_its_causes(here):
 # Being stopped
 
 
-class Waits(Small):
+class Waits(DrawsSmall):
     """The model thinks until the client has gone."""
 
     never = threading.Event()
@@ -214,7 +214,7 @@ def test_ctrl_c_raises_keyboardinterrupt_once_all_is_clean(here, count):
     started = []
 
     def press_ctrl_c():
-        until(lambda: world.model_calls, "the model to be asked")
+        wait_until(lambda: world.model_calls, "the model to be asked")
         os.kill(os.getpid(), signal.SIGINT)
 
     def hear(event):

@@ -10,7 +10,7 @@ import pytest
 
 import codex_imagegen
 from tests.support import builds, checks, history
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 from tests.support.pictures import encoded
 
 CODEX = builds.codex(builds.NEWEST)
@@ -19,7 +19,7 @@ CODEX = builds.codex(builds.NEWEST)
 @pytest.fixture
 def homes(here, lab, monkeypatch):
     """Two labs, each with its own back end; CODEX_HOME is neither."""
-    worlds = here(), lab(script=Small())
+    worlds = here(), lab(script=DrawsSmall())
     monkeypatch.setenv("CODEX_HOME", str(worlds[0].tmp / "of-nobody"))
     return worlds
 
@@ -43,7 +43,7 @@ def test_two_threads_draw_in_two_homes_at_once(homes):
     for thread in threads:
         thread.join(120)
     for name, world in zip(("fox 0", "fox 1"), homes, strict=True):
-        assert (world.work / "fox.png").read_bytes() == made(name)
+        assert (world.work / "fox.png").read_bytes() == small_png(name)
         (rollout,) = world.rollouts()
         assert results[name].thread_id in rollout.name
         assert world.model_calls >= 1

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.support import builds
-from tests.support.checks import Small
+from tests.support.checks import DrawsSmall
 
 _PROGRAM = """
 import json, logging, os, signal, sys, warnings
@@ -31,7 +31,7 @@ print(json.dumps([result.ok, [[a, b] for a, b in zip(before, after) if a != b]])
 
 @pytest.mark.real
 def test_several_pictures_at_once_change_nothing_of_the_process(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(builds.codex(builds.NEWEST))],
         capture_output=True, text=True, check=True, cwd=world.work, env=world.environment, timeout=150,

@@ -6,7 +6,7 @@ import pytest
 
 import codex_imagegen
 from tests.support import builds, checks, history
-from tests.support.checks import made
+from tests.support.checks import small_png
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
@@ -46,11 +46,11 @@ def test_edit_of_several_with_options_sends_all_references(here):
     refs = [world.work / "a.png", str(world.work / "b.png")]
     for ref in refs:
         with open(ref, "wb") as file:
-            file.write(made(str(ref)))
+            file.write(small_png(str(ref)))
     codex = builds.codex(builds.NEWEST)
     result = codex_imagegen.edit("both", refs, count=2, size=(64, 32), fit=True, out="c.webp", codex=codex)
     assert [(image.path, image.width, image.format) for image in result.images] == [
         (str(world.work / f"c-{number}.webp"), 64, "webp") for number in (1, 2)
     ]  # fmt: skip
-    assert checks.edited(world) == [made(str(ref)) for ref in refs] * 2
+    assert checks.tool_references(world) == [small_png(str(ref)) for ref in refs] * 2
     checks.assert_clean(world)

@@ -20,20 +20,20 @@ from codex_imagegen.demo.fake_openai import Call, Reply
 from codex_imagegen.render import envelope
 from codex_imagegen.results import Result
 from codex_imagegen.runner import pool
-from tests.support import builds, recorded
+from tests.support import builds, recorded_runs
 from tests.support.batches import (
     BatchScript,
-    answers,
     assert_clean,
-    forget,
-    journal,
+    journal_path,
+    json_by_job,
     pictures_asked,
     records,
+    remove_events,
     statuses,
     write_jobs,
 )
-from tests.support.checks import made, turns, until
-from tests.support.inprocess import call
+from tests.support.checks import picture_turns, small_png, wait_until
+from tests.support.in_process import call
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.real
 def assert_each_drawn_once(lab: Lab, prompts: list[str], folder: str = ".") -> None:
     """Every picture is correct and was requested once, and no temporary file is left."""
     names = [f"{number:04d}.png" for number in range(1, len(prompts) + 1)]
-    assert [(lab.work / folder / name).read_bytes() for name in names] == [made(prompt) for prompt in prompts]
+    assert [(lab.work / folder / name).read_bytes() for name in names] == [small_png(prompt) for prompt in prompts]
     assert pictures_asked(lab) == dict.fromkeys(prompts, 1)
     assert_clean(lab)
 
@@ -57,8 +57,8 @@ def test_batch_makes_each_picture_once(lab: Labs) -> None:
     assert_each_drawn_once(world, prompts, "out")
     again = world.run("batch", "jobs.txt", "--out-dir", "out", "--json")
     assert (again.code, again.err, statuses(again)) == (0, "", ["skipped"] * 2)
-    assert [answer["images"][0]["path"] for answer in answers(again)] == sorted(done.text.splitlines())
-    assert turns(world) == 2
+    assert [answer["images"][0]["path"] for answer in json_by_job(again)] == sorted(done.text.splitlines())
+    assert picture_turns(world) == 2
 
 
 def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: Labs) -> None:
@@ -70,7 +70,7 @@ def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: La
         {"prompt": "a bird", "size": "100x50", "fit": True},
     )
     done = world.run("batch", "-", "--json", stdin=(world.work / "jobs.txt").read_bytes())
-    fox, bird = answers(done)
+    fox, bird = json_by_job(done)
     assert (done.code, done.err) == (0, "")
     assert list(fox) == [*envelope(Result(ok=True, backend="codex")), "job", "out", "status"]
     assert (fox["job"], fox["out"], fox["status"]) == (1, str(world.work / "sub/fox.jpg"), "made")
@@ -107,15 +107,15 @@ def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) 
     assert "can't be read" in nothing.err
     assert "can't be read" in folder.err
     assert not (world.work / "new").exists()
-    assert not journal(world).exists()
-    assert turns(world) == 0
+    assert not journal_path(world).exists()
+    assert picture_turns(world) == 0
 
 
 @pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.every_build)], ids=["recorded", "real"])
 def test_codex_that_is_too_old_starts_no_job(lab: Labs, real: bool) -> None:
     """The stand-in prints what 0.107.0 prints, and counts its starts."""
     world = lab(builds.TOO_OLD if real else builds.NEWEST, script=BatchScript())
-    words = (recorded.ROOT / f"{builds.TOO_OLD}-too-old" / "stderr").read_text().strip()
+    words = (recorded_runs.ROOT / f"{builds.TOO_OLD}-too-old" / "stderr").read_text().strip()
     codex, started = world.tmp / "codex", world.tmp / "started"
     codex.write_text(f"#!/bin/sh\necho >> '{started}'\necho '{words}' >&2\nexit 1\n")
     codex.chmod(0o755)
@@ -126,7 +126,7 @@ def test_codex_that_is_too_old_starts_no_job(lab: Labs, real: bool) -> None:
     )
     assert (done.code, statuses(done)) == (3, ["not-started"] * 3)
     assert real or started.read_text() == "\n"
-    assert {answer["error"]["code"] for answer in answers(done)} == {"codex-too-old"}
+    assert {answer["error"]["code"] for answer in json_by_job(done)} == {"codex-too-old"}
     assert "3 of 3 jobs are left" in done.err
     assert len(done.err.splitlines()) == 1
     assert_clean(world)
@@ -138,34 +138,34 @@ def test_existing_file_fails_its_job_unless_it_is_the_jobs_own_picture(lab: Labs
     (world.work / "0002.png").write_bytes(b"somebody else's")
     done = world.run("batch", write_jobs(world, "a fox", "an owl"), "--json")
     assert (done.code, statuses(done)) == (1, ["made", "failed"])
-    assert answers(done)[1]["error"]["code"] == "out-exists"
+    assert json_by_job(done)[1]["error"]["code"] == "out-exists"
     assert done.err.startswith("codex-imagegen: line 2: ")
-    assert turns(world) == 1
+    assert picture_turns(world) == 1
     # another prompt at the place of a picture; one that was deleted
     (world.work / "0002.png").unlink()
     done = world.call("batch", write_jobs(world, "a wolf", "an owl"), "--json")
-    found = answers(done)
+    found = json_by_job(done)
     assert [answer["status"] for answer in found] == ["failed", "made"]
     assert [answer["error"] and answer["error"]["code"] for answer in found] == ["out-exists", None]
-    assert turns(world) == 2
-    assert (world.work / "0001.png").read_bytes() == made("a fox")
+    assert picture_turns(world) == 2
+    assert (world.work / "0001.png").read_bytes() == small_png("a fox")
     (world.work / "0002.png").unlink()
     done = world.call("batch", "jobs.txt", "--force")
-    assert (done.code, turns(world)) == (0, 4)
-    assert [(world.work / f"{n:04d}.png").read_bytes() for n in (1, 2)] == [made("a wolf"), made("an owl")]
+    assert (done.code, picture_turns(world)) == (0, 4)
+    assert [(world.work / f"{n:04d}.png").read_bytes() for n in (1, 2)] == [small_png("a wolf"), small_png("an owl")]
 
 
 def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) -> None:
     script = BatchScript(quota=1)
     world, prompts = lab(script=script), [f"picture {n}" for n in range(3)]
     done = world.run("batch", write_jobs(world, *prompts), "--jobs", "1", "--json")
-    drawn, *found = answers(done)
+    drawn, *found = json_by_job(done)
     assert (done.code, drawn["status"], [answer["status"] for answer in found]) == (
         1,
         "made",
         ["not-started", "not-started"],
     )
-    assert turns(world) == 2
+    assert picture_turns(world) == 2
     assert {answer["error"]["code"] for answer in found} == {"usage-limit"}
     assert {answer["error"]["resets_at"] for answer in found} == {script.limit.resets_at}
     (line,) = done.err.splitlines()
@@ -187,19 +187,19 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     world = lab(script=script)
     done = world.run("batch", write_jobs(world, "a fox", "a bad owl"), "--json")
     assert (done.code, statuses(done)) == (1, ["made", "failed"])
-    error = answers(done)[1]["error"]
+    error = json_by_job(done)[1]["error"]
     assert (error["code"], error["spent"]) == ("moderation", True)
-    spent = turns(world)
+    spent = picture_turns(world)
     again = world.call("batch", "jobs.txt", "--json")
     assert (again.code, statuses(again)) == (1, ["skipped", "failed"])
-    told = answers(again)[1]["error"]
+    told = json_by_job(again)[1]["error"]
     assert (told["code"], told["message"], told["spent"]) == ("moderation", error["message"], False)
     assert "--retry-failed" in told["hint"]
     assert len(again.err.splitlines()) == 1
-    assert turns(world) == spent
+    assert picture_turns(world) == spent
     script.blocks = False
     done = world.call("batch", "jobs.txt", "--json", "--retry-failed")
-    assert (done.code, statuses(done), turns(world)) == (0, ["skipped", "made"], spent + 1)
+    assert (done.code, statuses(done), picture_turns(world)) == (0, ["skipped", "made"], spent + 1)
 
 
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_second_batch_on_the_same_journal_is_refused(lab: Labs) -> None:
     script = BatchScript(held="fox")
     world = lab(script=script)
     first = world.start("batch", write_jobs(world, "a fox"))
-    until(lambda: pictures_asked(world), "the picture to be asked for")
+    wait_until(lambda: pictures_asked(world), "the picture to be asked for")
     second = world.run("batch", "jobs.txt", "--json")
     assert (second.code, second.json["error"]["code"]) == (2, "usage")
     assert "another batch is running" in second.err
@@ -238,7 +238,7 @@ def test_interrupted_batch_cleans_up_and_the_next_goes_on(lab: Labs, signum: int
     script = BatchScript(held="picture")
     world, prompts = lab(script=script), [f"picture {n}" for n in range(3)]
     running = world.start("batch", write_jobs(world, *prompts), "--jobs", "2")
-    until(lambda: sum(pictures_asked(world).values()) == 2, "two pictures to be drawn")
+    wait_until(lambda: sum(pictures_asked(world).values()) == 2, "two pictures to be drawn")
     running.send_signal(signum)
     _out, err = running.communicate(timeout=60)
     assert running.returncode == 128 + signum
@@ -249,7 +249,7 @@ def test_interrupted_batch_cleans_up_and_the_next_goes_on(lab: Labs, signum: int
     done = world.call("batch", "jobs.txt")
     assert done.code == 0
     for number, prompt in enumerate(prompts, 1):
-        assert (world.work / f"{number:04d}.png").read_bytes() == made(prompt)
+        assert (world.work / f"{number:04d}.png").read_bytes() == small_png(prompt)
     assert_clean(world)
 
 
@@ -264,14 +264,14 @@ def test_picture_is_found_again_at_any_missing_record(lab: Labs) -> None:
         (("done", "thread"), False),
     ]
     for events, lost in windows:
-        forget(world, *events)
+        remove_events(world, *events)
         if lost:
             (world.work / "0001.png").unlink()
         done = world.call("batch", "jobs.txt", "--json")
         assert (done.code, set(statuses(done))) == (0, {"recovered"}), (events, lost, done)
     assert_each_drawn_once(world, prompts)
     # another file in the place of a picture that was made
-    forget(world, "done")
+    remove_events(world, "done")
     (world.work / "0001.png").write_bytes(b"another's")
     done = world.call("batch", "jobs.txt", "--json")
     assert (done.code, statuses(done)) == (1, ["failed", "recovered"])
@@ -283,7 +283,7 @@ def test_picture_is_found_again_at_any_missing_record(lab: Labs) -> None:
     for picture in (world.home / "generated_images").rglob("*.png"):
         picture.unlink()
     done = world.call("batch", "jobs.txt", "--json")
-    assert (done.code, statuses(done), turns(world)) == (0, ["made", "skipped"], 3)
+    assert (done.code, statuses(done), picture_turns(world)) == (0, ["made", "skipped"], 3)
 
 
 class WaitsForTerminal(BatchScript):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.batches import BatchScript, forget, pictures_asked, write_jobs
-from tests.support.checks import turns
+from tests.support.batches import BatchScript, pictures_asked, remove_events, write_jobs
+from tests.support.checks import picture_turns
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
@@ -34,7 +34,7 @@ def test_events_name_each_job_by_its_line(lab: Labs) -> None:
     assert (done.code, last["error"]["code"], last["error"]["exit_code"]) == (1, "moderation", 1)
     assert last["message"].startswith("1 of 3 jobs failed; the first: ")
     # what an earlier run made is told as written
-    forget(world, "done", "failed")
+    remove_events(world, "done", "failed")
     (world.work / "0003.png").unlink()
     write_jobs(world, "a fox", "", "an owl")
     again = world.call("batch", "jobs.txt", "--events")
@@ -60,4 +60,4 @@ def test_wrong_jobs_are_one_error_event(lab: Labs) -> None:
     world = lab(script=BatchScript())
     done = world.call("batch", write_jobs(world, {"promt": "b"}), "--events")
     assert (done.code, [line["event"] for line in done.events]) == (2, ["error"])
-    assert turns(world) == 0
+    assert picture_turns(world) == 0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from codex_imagegen.batches import worker
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import HEADER, NAME, Journal
-from codex_imagegen.batches.results import read_done, read_failed
+from codex_imagegen.batches.outcomes import read_done, read_failed
 from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.codex.run.workspace import PREFIX
 from codex_imagegen.errors import ImagegenError, OutUnwritable, UsageError

@@ -16,14 +16,14 @@ from codex_imagegen.images.decode import decode_picture
 from codex_imagegen.request import format_of
 from tests.support.batches import (
     BatchScript,
-    answers,
     assert_clean,
-    journal,
+    journal_path,
+    json_by_job,
     pictures_asked,
     records,
     write_jobs,
 )
-from tests.support.checks import made, temporary, turns, until
+from tests.support.checks import picture_turns, small_png, unfinished_files, wait_until
 from tests.support.lab import Lab
 
 pytestmark = pytest.mark.real
@@ -45,24 +45,24 @@ def write(lab: Lab, count: int) -> dict[str, str]:
 
 def expected(prompt: str, out: Path) -> bytes:
     """The bytes of a picture in the format of its name."""
-    picture, wanted = decode_picture(made(prompt)), format_of(out.name)
+    picture, wanted = decode_picture(small_png(prompt)), format_of(out.name)
     return picture.data if wanted == "png" else convert(picture, wanted).data
 
 
 def assert_all_drawn_once(lab: Lab, jobs: dict[str, str], kills: int) -> None:
     """Continue the batch to its end."""
-    for path in temporary(lab.folder):
+    for path in unfinished_files(lab.folder):
         if not os.path.islink(path):
             os.utime(path, (0, 0))  # what is too young is not swept
     done = lab.run("batch", "jobs.txt", "--json")
-    assert (done.code, done.err, len(answers(done))) == (0, "", len(jobs))
+    assert (done.code, done.err, len(json_by_job(done))) == (0, "", len(jobs))
     for prompt, out in jobs.items():
         assert (lab.work / out).read_bytes() == expected(prompt, lab.work / out), out
     assert pictures_asked(lab) == dict.fromkeys(jobs, 1)
     assert len(lab.rollouts()) >= len(jobs)
-    assert len(jobs) <= turns(lab) <= len(jobs) + 2 * kills
+    assert len(jobs) <= picture_turns(lab) <= len(jobs) + 2 * kills
     again = lab.call("batch", "jobs.txt", "--json")
-    assert {answer["status"] for answer in answers(again)} == {"skipped"}
+    assert {answer["status"] for answer in json_by_job(again)} == {"skipped"}
     assert_clean(lab)
 
 
@@ -74,14 +74,14 @@ def test_batch_killed_at_each_stage_makes_each_picture_once(lab: Callable[..., L
     def kill_when(stage: Callable[[], object], name: str) -> None:
         running = world.start("batch", "jobs.txt", "--quiet", "--jobs", "1")
         try:
-            until(stage, name)
+            wait_until(stage, name)
             assert running.poll() is None
         finally:
             running.kill()
             running.communicate(timeout=60)
 
     def journaled(event: str, count: int) -> bool:
-        return journal(world).exists() and [one["event"] for one in records_so_far(world)].count(event) >= count
+        return journal_path(world).exists() and [one["event"] for one in records_so_far(world)].count(event) >= count
 
     kill_when(lambda: journaled("started", 1), "the journal to know of the first run")
     kill_when((world.work / "out/0.png").exists, "the first picture to be written")

@@ -16,16 +16,16 @@ import pytest
 from codex_imagegen.codex.run.workspace import PREFIX
 from tests.support.batches import (
     BatchScript,
-    answers,
     assert_clean,
-    forget,
-    journal,
+    journal_path,
+    json_by_job,
     pictures_asked,
     records,
+    remove_events,
     statuses,
     write_jobs,
 )
-from tests.support.checks import made, processes, turns, until
+from tests.support.checks import picture_turns, processes, small_png, wait_until
 from tests.support.lab import Lab
 
 Labs = Callable[..., Lab]
@@ -35,8 +35,8 @@ PLANTED = PREFIX + "0123456789abcdef"
 
 def rewrite(lab: Lab, *changed: dict[str, Any]) -> None:
     """Replace the journal's records."""
-    header = journal(lab).read_text().splitlines()[0]
-    journal(lab).write_text("\n".join([header, *map(json.dumps, changed), ""]))
+    header = journal_path(lab).read_text().splitlines()[0]
+    journal_path(lab).write_text("\n".join([header, *map(json.dumps, changed), ""]))
 
 
 @pytest.mark.every_build
@@ -45,10 +45,10 @@ def test_prompt_that_fills_a_journal_line_is_drawn_once(lab: Labs) -> None:
     world = lab(script=BatchScript())
     prompt = "".join(chr(0x4E00 + number % 20_000) for number in range(720_000))
     assert statuses(world.run("batch", write_jobs(world, {"prompt": prompt}), "--json")) == ["made"]
-    assert journal(world).stat().st_size > 4 * 1024 * 1024
+    assert journal_path(world).stat().st_size > 4 * 1024 * 1024
     again = world.run("batch", "jobs.txt", "--json")
-    assert (again.code, statuses(again), turns(world)) == (0, ["skipped"], 1)
-    assert answers(again)[0]["images"][0]["revised_prompt"] == prompt
+    assert (again.code, statuses(again), picture_turns(world)) == (0, ["skipped"], 1)
+    assert json_by_job(again)[0]["images"][0]["revised_prompt"] == prompt
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_batch_killed_without_standard_streams_draws_once(lab: Labs, closed: tup
         ["sh", "-c", f"exec {command} {' '.join(closed)}"], cwd=world.work, env=world.environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    until(lambda: pictures_asked(world), "the picture to be drawn")
+    wait_until(lambda: pictures_asked(world), "the picture to be drawn")
     os.kill(running.pid, signal.SIGKILL)
     running.wait(10)
-    before = journal(world).read_bytes()
+    before = journal_path(world).read_bytes()
     next_one = world.start("batch", "jobs.txt", "--json")
-    until(lambda: len(processes(world, wait=False)) > 1, "the next batch to begin")
+    wait_until(lambda: len(processes(world, wait=False)) > 1, "the next batch to begin")
     script.free.set()
     out, err = next_one.communicate(timeout=60)
     assert (next_one.returncode, err, json.loads(out)["status"]) == (0, b"", "recovered")
     assert pictures_asked(world) == {"a fox": 1}
-    assert journal(world).read_bytes().startswith(before)
-    assert (world.work / "0001.png").read_bytes() == made("a fox")
-    until(lambda: not processes(world, wait=False), "the Codex that was left behind to end")
+    assert journal_path(world).read_bytes().startswith(before)
+    assert (world.work / "0001.png").read_bytes() == small_png("a fox")
+    wait_until(lambda: not processes(world, wait=False), "the Codex that was left behind to end")
     assert statuses(world.call("batch", "jobs.txt", "--json")) == ["skipped"]
     assert_clean(world)
 
@@ -86,7 +86,7 @@ def test_batch_killed_without_standard_streams_draws_once(lab: Labs, closed: tup
 def test_session_is_found_after_a_change_of_time_zone_or_clock(lab: Labs, then: str, now: str) -> None:
     world = lab(script=BatchScript())
     assert world.run("batch", write_jobs(world, "a fox"), env={"TZ": then}).code == 0
-    forget(world, "done", "thread")
+    remove_events(world, "done", "thread")
     started = records(world)
     for back_sec in (0.0, 60.0, 40 * 86_400.0):
         (world.work / "0001.png").unlink()
@@ -120,7 +120,7 @@ def test_any_value_in_a_journal_record_is_handled(lab: Labs) -> None:
         rewrite(world, *lines)
         again = world.call("batch", "jobs.txt", "--json")
         assert (again.code, again.err, statuses(again)) == (0, "", [status]), (field, value, again)
-        assert (world.work / "0001.png").read_bytes() == made("a fox")
+        assert (world.work / "0001.png").read_bytes() == small_png("a fox")
 
 
 def test_only_folders_proven_to_be_ours_are_swept(lab: Labs) -> None:
@@ -139,7 +139,7 @@ def test_only_folders_proven_to_be_ours_are_swept(lab: Labs) -> None:
     copies = world.tmp / ("codex-imagegen-ref-" + "d" * 16)
     copies.mkdir()
     (copies / "1.png").write_bytes(b"a copy")
-    with journal(world).open("a") as file:
+    with journal_path(world).open("a") as file:
         for number, path in enumerate([*named, left]):
             file.write(json.dumps({"event": "started", "job": f"{number:032x}", "folder": str(path)}) + "\n")
     assert statuses(world.call("batch", "jobs.txt", "--json")) == ["skipped"]
@@ -162,6 +162,6 @@ def test_batch_with_a_subcommand_of_codex_is_refused(lab: Labs) -> None:
             done = world.call("batch", *arguments, "--json")
             assert (done.code, done.json["error"]["code"]) == (2, "usage")
             assert done.json["error"]["message"].startswith(before + told)
-    assert (turns(world), journal(world).exists()) == (0, False)
+    assert (picture_turns(world), journal_path(world).exists()) == (0, False)
     value = ("--codex-arg", "--output-last-message", "--codex-arg", "resume")  # here it is the value of an option
     assert world.run("batch", write_jobs(world, "a fox"), *value).code == 0

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from codex_imagegen.runcomfy import download, job
-from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
-from tests.support.batches import journal, records
-from tests.support.checks import until
+from tests.runcomfy.fake_runcomfy import REQUEST_ID, TOKEN, FakeRunComfy, Reply
+from tests.support.batches import journal_path, records
+from tests.support.checks import wait_until
 from tests.support.lab import Lab, Outcome
-from tests.support.pictures import encoded, padded
+from tests.support.pictures import encoded, pad_png
 
 JOB = {"prompt": "a fox", "backend": "runcomfy", "out": "fox.png"}
 PICTURE = encoded()
 
 
 @pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn() as server:
+def standin() -> Iterator[FakeRunComfy]:
+    with FakeRunComfy() as server:
         server.files["out.png"] = PICTURE
         yield server
         assert server.faults == []
@@ -31,7 +31,7 @@ def standin() -> Iterator[StandIn]:
 class Runner:
     """Runs a batch of one job in this process, with a token and without waiting."""
 
-    def __init__(self, world: Lab, standin: StandIn) -> None:
+    def __init__(self, world: Lab, standin: FakeRunComfy) -> None:
         self.world = world
         self.env = {
             "RUNCOMFY_TOKEN": TOKEN, "RUNCOMFY_MODEL_API_BASE": standin.base, "RUNCOMFY_WEB_BASE": standin.web,
@@ -50,19 +50,19 @@ class Runner:
 
     def keep_records(self, count: int) -> None:
         """Simulate a kill after so many lines of the journal, before the picture was written."""
-        path = journal(self.world)
+        path = journal_path(self.world)
         path.write_text("".join(path.read_text().splitlines(keepends=True)[: count + 1]))
         (self.world.work / "fox.png").unlink()
 
 
 @pytest.fixture
-def run(lab: Callable[..., Lab], standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Runner:
+def run(lab: Callable[..., Lab], standin: FakeRunComfy, monkeypatch: pytest.MonkeyPatch) -> Runner:
     monkeypatch.setattr(job, "POLL_SEC", 0.01)
     monkeypatch.setattr(download, "PAUSE_SEC", 0.01)
     return Runner(lab(offline=True), standin)
 
 
-def test_runcomfy_job_is_submitted_once_and_journalled(run: Runner, standin: StandIn) -> None:
+def test_runcomfy_job_is_submitted_once_and_journalled(run: Runner, standin: FakeRunComfy) -> None:
     done = run()
     assert (done.code, done.err, done.json["status"], done.json["cost_usd"]) == (0, "", "made", 0.04)
     assert (run.world.work / "fox.png").read_bytes() == PICTURE
@@ -73,12 +73,12 @@ def test_runcomfy_job_is_submitted_once_and_journalled(run: Runner, standin: Sta
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-def test_submitted_request_of_a_stopped_batch_is_fetched(run: Runner, standin: StandIn, signum: int) -> None:
+def test_submitted_request_of_a_stopped_batch_is_fetched(run: Runner, standin: FakeRunComfy, signum: int) -> None:
     standin.states.clear()
     standin.states.append("in_progress")
     with run.world.start("batch", "jobs.jsonl", env=run.env) as running:
         try:
-            until(lambda: any("/status" in line for line in standin.lines), "the batch to wait for its request")
+            wait_until(lambda: any("/status" in line for line in standin.lines), "the batch to wait for its request")
         finally:
             running.send_signal(signum)
         running.communicate(timeout=60)
@@ -91,8 +91,8 @@ def test_submitted_request_of_a_stopped_batch_is_fetched(run: Runner, standin: S
     assert not any("cancel" in line for line in standin.lines)
 
 
-def test_reduced_reference_is_a_warning_and_the_job_stays_the_same(run: Runner, standin: StandIn) -> None:
-    (run.world.work / "large.png").write_bytes(padded(encoded(), 8_000_000))
+def test_reduced_reference_is_a_warning_and_the_job_stays_the_same(run: Runner, standin: FakeRunComfy) -> None:
+    (run.world.work / "large.png").write_bytes(pad_png(encoded(), 8_000_000))
     run.write(refs=["large.png"])
     done = run()
     assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["reference-reduced"])
@@ -100,7 +100,7 @@ def test_reduced_reference_is_a_warning_and_the_job_stays_the_same(run: Runner, 
     assert standin.submitted == 1
 
 
-def test_request_failed_meanwhile_is_not_repeated_unasked(run: Runner, standin: StandIn) -> None:
+def test_request_failed_meanwhile_is_not_repeated_unasked(run: Runner, standin: FakeRunComfy) -> None:
     assert run().code == 0
     run.keep_records(2)
     standin.next("status", Reply(200, {"request_id": REQUEST_ID, "status": "failed"}))
@@ -114,7 +114,7 @@ def test_request_failed_meanwhile_is_not_repeated_unasked(run: Runner, standin: 
     assert standin.submitted == 2
 
 
-def test_submit_with_unknown_result_is_not_repeated_unasked(run: Runner, standin: StandIn) -> None:
+def test_submit_with_unknown_result_is_not_repeated_unasked(run: Runner, standin: FakeRunComfy) -> None:
     assert run().code == 0
     run.keep_records(1)
     for _ in range(2):
@@ -125,7 +125,7 @@ def test_submit_with_unknown_result_is_not_repeated_unasked(run: Runner, standin
     assert standin.submitted == 2
 
 
-def test_jobs_without_a_token_are_not_started(run: Runner, standin: StandIn) -> None:
+def test_jobs_without_a_token_are_not_started(run: Runner, standin: FakeRunComfy) -> None:
     token = run.env.pop("RUNCOMFY_TOKEN")
     done = run()
     assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-auth", "not-started")

@@ -11,13 +11,13 @@ import pytest
 
 from codex_imagegen.batches.job_file import Line
 from codex_imagegen.batches.jobs import Jobs
-from codex_imagegen.batches.results import Outcome
+from codex_imagegen.batches.outcomes import Outcome
 from codex_imagegen.batches.runner import Batch
 from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.errors import ReferenceMissing
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.results import Result
-from tests.support.checks import until
+from tests.support.checks import wait_until
 
 
 class Listed:
@@ -109,4 +109,4 @@ def test_closing_the_outcomes_stops_the_runs() -> None:
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert attempts.interrupt.signum is not None
-    until(lambda: not set(threading.enumerate()) - before, "the threads to end")
+    wait_until(lambda: not set(threading.enumerate()) - before, "the threads to end")

@@ -12,7 +12,7 @@ import pytest
 from codex_imagegen import generation
 from codex_imagegen.batches.jobs import Job
 from codex_imagegen.batches.journal import Journal
-from codex_imagegen.batches.results import Outcome
+from codex_imagegen.batches.outcomes import Outcome
 from codex_imagegen.batches.worker import JobWorker
 from codex_imagegen.errors import (
     CodexMissing,
@@ -47,10 +47,10 @@ class Backend:
         self.revised_prompt: str | None = None
 
     def __call__(
-        self, request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None] = lambda _event: None
+        self, request: Request, *, interrupt: Interrupt, on_event: Callable[[Event], None] = lambda _event: None
     ) -> Result:
         self.requests.append(request)
-        tell(Event("thread", thread_id=THREAD))
+        on_event(Event("thread", thread_id=THREAD))
         if self.errors:
             raise self.errors.pop(0)
         path = Path(request.out or "")

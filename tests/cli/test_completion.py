@@ -13,7 +13,7 @@ import pytest
 from codex_imagegen._version import __version__
 from codex_imagegen.cli.main import COMMANDS, COMPLETION, PROGRAM
 from tests.support import docs
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.keyboard import Keyboard
 
 KILL_LINE = "\x15"

@@ -12,8 +12,8 @@ import pytest
 
 from codex_imagegen.cli.main import COMMANDS
 from tests.support import builds, history
-from tests.support.checks import Small
-from tests.support.inprocess import call
+from tests.support.checks import DrawsSmall
+from tests.support.in_process import call
 from tests.support.lab import COMMAND
 from tests.support.outcome import Outcome
 from tests.support.pictures import encoded
@@ -47,7 +47,7 @@ def names(done):
     ],
 )
 def test_events_of_a_picture_name_each_step(lab, version, more):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     done = world.run(*FOX, *more)
     assert names(done) == [*STEPS, "done"]
     assert done.text == f"{world.work / 'fox.png'}\n"
@@ -72,7 +72,7 @@ def test_events_of_several_pictures_carry_their_index_and_failures(lab):
 
 @pytest.mark.real
 def test_events_carry_warnings_and_output_of_codex(lab):
-    done = lab(script=Small()).run(*FOX, "--size", "5x5", "--verbose")
+    done = lab(script=DrawsSmall()).run(*FOX, "--size", "5x5", "--verbose")
     lines = events(done)
     assert any("stdin" in line["message"] for line in lines if line["event"] == "message")
     (warning,) = [line for line in lines if line["event"] == "warning"]
@@ -185,7 +185,7 @@ def test_events_carry_internal_errors_thread_failures_and_python_warnings(lab):
 
 @pytest.mark.real
 def test_run_with_closed_stderr_still_writes_the_picture(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     done = world.run_argv(["sh", "-c", 'exec "$@" 2>&-', "sh", *world.argv(*FOX)])
     assert (done.code, done.err, done.text) == (0, "", f"{world.work / 'fox.png'}\n")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from codex_imagegen.cli import main
-from tests.support.inprocess import call
+from tests.support.in_process import call
 
 
 def test_command_that_fails_to_import_is_an_internal_error(monkeypatch, capsys, tmp_path):

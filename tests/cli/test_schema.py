@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from codex_imagegen.schemas import load_schemas
-from tests.support.inprocess import call
+from tests.support.in_process import call
 
 SCHEMAS = load_schemas()
 

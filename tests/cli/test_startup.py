@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.support import builds
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -77,11 +77,11 @@ def test_package_import_loads_only_its_version(lab):
 
 @pytest.mark.real
 def test_run_imports_no_http_no_progress_and_no_show(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     codex = str(builds.codex(builds.NEWEST))
     modules, done = loaded(world, "--prompt", "a red fox", "--out", "fox.png", "--codex", codex)
     assert done.code == 0
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     unused = {"urllib3", "rich", "mcp", "ssl", "http.client", "importlib.metadata", "tomllib", "click.shell_completion"}
     assert modules & unused == set()
     assert {"PIL", "subprocess"} <= modules

@@ -52,7 +52,7 @@ def zone(monkeypatch):
     ],
 )
 def test_reason_of_a_turn_has_its_code(text: str, code: str):
-    assert error_patterns.of_turn(text).code == code
+    assert error_patterns.classify_turn_error(text).code == code
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,17 @@ def test_reason_of_a_turn_has_its_code(text: str, code: str):
     ],
 )
 def test_reason_of_a_turn_prefers_the_record(info: object, code: str):
-    assert error_patterns.of_turn("something", info).code == code
+    assert error_patterns.classify_turn_error("something", info).code == code
 
 
 def test_reason_of_a_turn_takes_the_message_out_of_a_body():
-    assert error_patterns.of_turn('{"detail": "The model is not supported"}').message == "The model is not supported"
-    assert error_patterns.of_turn('{"error": {"message": "no", "code": "x"}}').message == "no"
-    assert error_patterns.of_turn('{"other": 1}').message == '{"other": 1}'
-    assert error_patterns.of_turn('{"detail": {"code": "x"}}').message == '{"detail": {"code": "x"}}'
+    assert (
+        error_patterns.classify_turn_error('{"detail": "The model is not supported"}').message
+        == "The model is not supported"
+    )
+    assert error_patterns.classify_turn_error('{"error": {"message": "no", "code": "x"}}').message == "no"
+    assert error_patterns.classify_turn_error('{"other": 1}').message == '{"other": 1}'
+    assert error_patterns.classify_turn_error('{"detail": {"code": "x"}}').message == '{"detail": {"code": "x"}}'
 
 
 @pytest.mark.parametrize("name", ["UTC", "America/New_York", "Asia/Kolkata"])
@@ -101,28 +104,28 @@ def test_reset_time_is_a_local_clock(zone, name: str, text: str, clock: tuple[in
     zone(name)
     now = time.mktime((2026, 11, 21, 0, 1, 0, 0, 0, -1))
     expected = time.mktime((*clock, 0, 0, 0, -1))
-    assert error_patterns.resets_at(f"You've hit your usage limit. Or {text}", now) == expected
+    assert error_patterns.parse_reset_time(f"You've hit your usage limit. Or {text}", now) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "try again later.", "try again at Foo 1st, 2026 1:00 AM", "try again at 1 AM", "try again in 2 days"]
 )
 def test_text_without_a_reset_time_has_none(text: str):
-    assert error_patterns.resets_at(text, 1_795_300_000) is None
+    assert error_patterns.parse_reset_time(text, 1_795_300_000) is None
 
 
 def test_only_usage_limits_have_a_reset_time():
-    assert error_patterns.of_turn("Selected model is at capacity, try again at 1:47 AM.").resets_at is None
+    assert error_patterns.classify_turn_error("Selected model is at capacity, try again at 1:47 AM.").resets_at is None
 
 
 @pytest.mark.parametrize("value", [True, 5, 10**11])
 def test_unix_time_is_accepted(value: int):
-    assert error_patterns.unix_time(value) == value
+    assert error_patterns.as_unix_time(value) == value
 
 
 @pytest.mark.parametrize("value", [0, -1, 10**12, 1.5, "5", None, []])
 def test_unix_time_out_of_range_is_refused(value: object):
-    assert error_patterns.unix_time(value) is None
+    assert error_patterns.as_unix_time(value) is None
 
 
 def test_failed_start_has_the_message_of_its_error_line():
@@ -131,13 +134,17 @@ def test_failed_start_has_the_message_of_its_error_line():
         "error: unexpected argument '--nonsense' found\n\n  tip: to pass it\n\nUsage: codex exec [OPTIONS]\n\n"
         "For more information, try '--help'.\n"
     )
-    assert error_patterns.of_start(stderr) == Reason("codex-failed", "error: unexpected argument '--nonsense' found")
-    assert error_patterns.of_start("a\nb\n").message == "b"
-    assert error_patterns.of_start("").message == "nothing"
-    assert error_patterns.of_start("Error: Unknown feature flag: image_generation").code == "codex-too-old"
-    assert error_patterns.of_start("Error: Failed to load cloud config bundle").code == "network"
+    assert error_patterns.classify_startup_error(stderr) == Reason(
+        "codex-failed", "error: unexpected argument '--nonsense' found"
+    )
+    assert error_patterns.classify_startup_error("a\nb\n").message == "b"
+    assert error_patterns.classify_startup_error("").message == "nothing"
+    assert (
+        error_patterns.classify_startup_error("Error: Unknown feature flag: image_generation").code == "codex-too-old"
+    )
+    assert error_patterns.classify_startup_error("Error: Failed to load cloud config bundle").code == "network"
 
 
 def test_tool_lines_are_taken_from_stderr():
     stderr = "a\n2026 ERROR codex_core::tools::router: error=image generation failed: x\nb error=y\n"
-    assert error_patterns.tool_lines(stderr) == ["image generation failed: x"]
+    assert error_patterns.find_tool_errors(stderr) == ["image generation failed: x"]

@@ -62,7 +62,7 @@ def http(status: str, body: object) -> str:
     ],
 )
 def test_tool_error_has_its_code(text: str, code: str):
-    reason = error_patterns.of_tool(text)
+    reason = error_patterns.classify_tool_error(text)
     assert reason is not None
     assert reason.code == code
     assert bool(reason.message) is (code != "tool-unavailable")  # its sentence says everything
@@ -70,35 +70,40 @@ def test_tool_error_has_its_code(text: str, code: str):
 
 @pytest.mark.parametrize("text", ["", "Generated image saved to x", "unsupported call: shell", "The image is ready."])
 def test_tool_output_without_an_error_has_none(text: str):
-    assert error_patterns.of_tool(text) is None
+    assert error_patterns.classify_tool_error(text) is None
 
 
 def test_tool_error_of_a_limit_has_its_reset_time():
     limit = {"error": {"type": "usage_limit_reached", "message": "The limit", "resets_at": 1_795_300_000}}
-    assert error_patterns.of_tool(http("429 Too Many Requests", limit)) == Reason(
+    assert error_patterns.classify_tool_error(http("429 Too Many Requests", limit)) == Reason(
         "usage-limit", "The limit", 1_795_300_000
     )
     limit["error"]["resets_at"] = 10**20
-    assert error_patterns.of_tool(http("429 Too Many Requests", limit)) == Reason("usage-limit", "The limit")
+    assert error_patterns.classify_tool_error(http("429 Too Many Requests", limit)) == Reason(
+        "usage-limit", "The limit"
+    )
 
 
 @pytest.mark.parametrize("error", [{"code": []}, {"type": {}}, [], "x", None, 5, {"message": 5}])
 def test_tool_error_with_any_body_is_read(error: object):
-    assert error_patterns.of_tool(http("400 Bad Request", {"error": error})) is not None
+    assert error_patterns.classify_tool_error(http("400 Bad Request", {"error": error})) is not None
 
 
 def test_tool_error_reads_an_escaped_rust_string():
     body = r'"{\"error\":{\"message\":\"na\u{ef}ve \\\"q\\\" \'x\' \u{1f98a}\"}}"'
     quoted = f"image generation failed: http 400 Bad Request: Some({body})"
-    reason = error_patterns.of_tool(quoted)
+    reason = error_patterns.classify_tool_error(quoted)
     assert reason is not None
     assert (reason.code, reason.message) == ("generation-failed", "naïve \"q\" 'x' 🦊")
     for odd in (r"\u{d800}", r"\u{ffffff}", r"\x", "\\u{}", '"'):
-        assert error_patterns.of_tool(f'image generation failed: http 400 Bad Request: Some("{odd}")') is not None
+        assert (
+            error_patterns.classify_tool_error(f'image generation failed: http 400 Bad Request: Some("{odd}")')
+            is not None
+        )
 
 
 def hint(text: str) -> str:
-    reason = error_patterns.of_tool(text)
+    reason = error_patterns.classify_tool_error(text)
     assert reason is not None
     assert reason.code == "generation-failed"
     return reason.hint or ""
@@ -134,21 +139,21 @@ def test_hint_says_try_again_only_where_it_can_help():
     ],
 )
 def test_error_body_becomes_a_message(body: object, message: str):
-    reason = error_patterns.of_tool(http("502 Bad Gateway", body))
+    reason = error_patterns.classify_tool_error(http("502 Bad Gateway", body))
     assert reason is not None
     assert reason.message == message
 
 
 def test_answer_without_a_body_has_a_message():
     for text in ("image generation failed: http 404 Not Found: None", "image generation failed: http 404 Not Found"):
-        reason = error_patterns.of_tool(text)
+        reason = error_patterns.classify_tool_error(text)
         assert reason is not None
         assert reason.message == "HTTP 404 Not Found"
 
 
 def test_missing_host_is_named_with_path_and_reason():
     error = "failed to spawn code-mode host /a b/codex-code-mode-host: not found. Code mode will fail closed"
-    reason = error_patterns.of_tool(f"Code Mode is unavailable because {error}")
+    reason = error_patterns.classify_tool_error(f"Code Mode is unavailable because {error}")
     assert reason == Reason("codex-incomplete", "/a b/codex-code-mode-host: not found")
 
 
@@ -170,5 +175,5 @@ def test_missing_host_is_named_with_path_and_reason():
     ],
 )
 def test_hosted_tool_error_in_the_models_message_has_its_code(message: str, code: str | None):
-    reason = error_patterns.of_hosted(message)
+    reason = error_patterns.classify_hosted_error(message)
     assert (None if reason is None else reason.code) == code

@@ -13,7 +13,7 @@ import click
 from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.schemas import load_schemas
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.tools import schemas
 
 FOLDER = Path(__file__).parent.parent.parent / "fixtures" / "contract"

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.contract import golden
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.lab import COMMAND
 from tests.support.outcome import Outcome
 

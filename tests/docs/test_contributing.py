@@ -115,7 +115,7 @@ NAMES = {
     "CHECKS": "codex_imagegen/doctor/runner.py",
     "BACKENDS": "codex_imagegen/backends.py",
     "JOBS": "codex_imagegen/generation.py",
-    "TRIED_BEFORE": "features.py",
+    "UNTESTED_SINCE": "features.py",
     "NAMES": "tests/doctor",
 }
 

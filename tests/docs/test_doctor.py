@@ -9,7 +9,7 @@ import pytest
 from codex_imagegen.doctor.report import MARKS
 from codex_imagegen.doctor.runner import CHECKS, LIVE
 from tests.doctor.runs import KEYS
-from tests.support import docs, promised
+from tests.support import docs, json_output
 
 PAGE = docs.page("docs/doctor.md")
 ROWS = {row[0].strip("`"): row[-1] for row in PAGE.after("## `--json`").rows()}
@@ -28,4 +28,4 @@ def test_doctor_page_names_every_status():
 
 def test_doctor_json_example_fits_its_schema():
     (example,) = PAGE.json_examples()
-    assert list(promised.read(example)) == KEYS
+    assert list(json_output.parse(example)) == KEYS

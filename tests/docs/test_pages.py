@@ -15,7 +15,7 @@ from codex_imagegen.errors import ImagegenError
 from tests.contract import golden
 from tests.docs.test_readme import help_of
 from tests.support import checks, docs
-from tests.support.checks import Small
+from tests.support.checks import DrawsSmall
 
 TOUR = docs.page("docs/tour.md")
 
@@ -23,7 +23,7 @@ TOUR = docs.page("docs/tour.md")
 @pytest.mark.real
 def test_tour_first_and_last_commands_run(lab):
     """Run the first two pictures, and the commands that spend nothing."""
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     blocks = TOUR.blocks("sh")
     outcomes = [docs.run_shell(world, block) for block in (blocks[1], *blocks[-3:])]
     assert [done.code for done in outcomes] == [0] * len(outcomes), outcomes
@@ -34,7 +34,7 @@ def test_tour_first_and_last_commands_run(lab):
 @pytest.mark.real
 @pytest.mark.ci
 def test_tour_runs_from_end_to_end(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     outcomes = [docs.run_shell(world, block) for block in TOUR.blocks("sh")]
     assert [done.code for done in outcomes] == [0] * len(outcomes), outcomes
     files = {str(found.relative_to(world.work)) for found in world.work.rglob("*") if found.is_file()}

@@ -13,8 +13,8 @@ from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.request import Stage
 from codex_imagegen.schemas import load_schemas
 from tests.contract import golden
-from tests.support import docs, promised
-from tests.support.inprocess import call
+from tests.support import docs, json_output
+from tests.support.in_process import call
 
 README = docs.page("README.md")
 
@@ -63,7 +63,7 @@ def test_json_examples_fit_their_schemas(page):
     examples = docs.page(page).json_examples()
     assert len(examples) >= 2
     for line in examples:
-        promised.event(line) if '"event"' in line else promised.read(line)
+        json_output.parse_event(line) if '"event"' in line else json_output.parse(line)
 
 
 def test_json_page_names_every_event_and_key():

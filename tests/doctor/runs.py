@@ -10,7 +10,7 @@ from typing import Any
 
 from codex_imagegen import render
 from codex_imagegen.doctor import report
-from codex_imagegen.doctor.checks_system import versions_beside
+from codex_imagegen.doctor.checks_system import versions_with_codex
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Report
 from codex_imagegen.doctor.runner import CHECKS, LIVE, run_checks
@@ -79,7 +79,7 @@ def run_only(world: Lab, *names: str, codex: str | None = None, env: Mapping[str
     selected = [check for check in (*CHECKS, LIVE) if check.name in names]
     assert len(selected) == len(names)
     findings = tuple(run_checks(context, selected))
-    result = Report(findings, versions_beside(findings[0].data.get("version")), 0.0)
+    result = Report(findings, versions_with_codex(findings[0].data.get("version")), 0.0)
     sentence = f"{render.error_line(render.error_info(result.error))}\n" if result.error else ""
     code = result.error.exit_code if result.error else 0
     return DoctorRun(Outcome(code, f"{report.to_json(result)}\n".encode(), sentence, 0.0))

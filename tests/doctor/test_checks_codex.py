@@ -123,7 +123,7 @@ def test_npm_script_without_binary_fails_with_its_own_message(lab, tmp_path):
 def test_codex_without_code_mode_host_agrees_with_live_run(lab, tmp_path, version, status):
     """``--live`` fails, or makes its picture, on the same builds."""
     world = lab(version, script=Account())
-    copy_binary(npm.binary(str(builds.codex(version))), tmp_path / "codex")
+    copy_binary(npm.find_binary(str(builds.codex(version))), tmp_path / "codex")
     found = run_only(world, "codex", "live", codex=str(tmp_path / "codex"))
     assert found.status("codex") == status
     assert found.status("live") == ("failed" if status == "failed" else "ok")
@@ -146,7 +146,7 @@ def copy_binary(binary, path):
 def test_linked_codex_with_code_mode_host_is_ok(lab, tmp_path, checks):
     """A symlink to a binary that has its other programs next to it."""
     world = lab()
-    (tmp_path / "codex").symlink_to(npm.binary(str(builds.codex(world.version))))
+    (tmp_path / "codex").symlink_to(npm.find_binary(str(builds.codex(world.version))))
     found = run_only(world, *checks, codex=str(tmp_path / "codex"))
     assert [found.status(name) for name in checks] == ["ok"] * len(checks)
 
@@ -190,7 +190,7 @@ def test_hanging_codex_fails_as_codex_failed(lab, monkeypatch):
     """Each question has a timeout of five seconds, shortened here."""
     assert context.ASK_SEC == checks_codex.ASK_SEC == 5.0
     for module in (context, checks_codex):
-        monkeypatch.setattr(module, "ASK_SEC", 0.3)
+        monkeypatch.setattr(module, "TIMEOUT_SEC", 0.3)
     world = lab()
     found = run_only(world, *NAMES, codex=faulty_codex(world, ("*", *HANGING)))
     found.assert_failed(5, "codex-failed", "codex")

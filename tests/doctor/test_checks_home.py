@@ -37,7 +37,7 @@ def test_home_with_wrong_mode_fails(lab, mode, doing):
 
 def test_unwritable_sessions_folder_fails_as_codex_failed(lab):
     world = lab(offline=True)
-    today = world.home / os.path.relpath(layout.folders(str(world.home))[0], world.home)
+    today = world.home / os.path.relpath(layout.list_day_folders(str(world.home))[0], world.home)
     today.mkdir(parents=True)
     today.chmod(0o500)
     try:
@@ -83,7 +83,7 @@ def test_file_events_work_and_leave_no_file(context):
 
 
 def test_file_events_work_where_only_new_files_are_reported(context, monkeypatch):
-    monkeypatch.setattr(probe, "times", lambda _folder: None)
+    monkeypatch.setattr(probe, "touch_folder", lambda _folder: None)
     assert checks_home.check_file_events(context).data == {"notified": True}
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 

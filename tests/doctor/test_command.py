@@ -9,8 +9,8 @@ import pytest
 from tests.doctor.runs import NAMES, run_doctor, scripted_codex, tree
 from tests.support import builds, checks
 from tests.support.account import Account
-from tests.support.inprocess import call
-from tests.support.screen import printed
+from tests.support.in_process import call
+from tests.support.passive_terminal import run_on_terminal
 
 pytestmark = pytest.mark.real
 SECRETS = ("nobody@example.com", "made-up", "eyJ")
@@ -83,7 +83,7 @@ def test_doctor_help_says_what_is_read():
 def on_terminal(world, codex, columns, **environment):
     """The output on a terminal of that width, and the exit code."""
     env = {**world.environment, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment}
-    shown, code = printed(world.argv("doctor", "--codex", codex), cwd=world.work, env=env)
+    shown, code = run_on_terminal(world.argv("doctor", "--codex", codex), cwd=world.work, env=env)
     return shown.replace("\r\n", "\n"), code
 
 

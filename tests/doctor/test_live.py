@@ -95,7 +95,7 @@ def test_signal_ends_the_doctor_and_every_codex(lab, signum, code, live):
     marker = world.tmp / "here"
     codex = faulty_codex(world, ("*", f'echo > "{marker}"', "sleep 1000"))
     process = start(world, codex, live)
-    checks.until(marker.exists, "a question to Codex")
+    checks.wait_until(marker.exists, "a question to Codex")
     process.send_signal(signum)
     out, _err = process.communicate(timeout=60)
     assert process.returncode == code

@@ -12,8 +12,8 @@ from tests.doctor.runs import NAMES, faulty_codex, tree
 from tests.doctor.test_live import start
 from tests.support import checks
 from tests.support.account import Account
+from tests.support.audit import AuditedRun
 from tests.support.history import user_message
-from tests.support.watched import Watched
 
 pytestmark = [
     pytest.mark.real,
@@ -33,7 +33,7 @@ def test_doctor_killed_at_any_question_leaves_nothing(lab):
 
     for number in (1, 3):
         process = start(world, codex)
-        checks.until(partial(has_asked, number), f"question {number}")
+        checks.wait_until(partial(has_asked, number), f"question {number}")
         process.kill()
         process.communicate(timeout=60)
         questions.unlink()
@@ -49,7 +49,7 @@ def test_doctor_reads_only_newest_rollouts_and_config(lab):
     token.parent.mkdir(parents=True)
     token.write_text("secret")
     before = {path: path.stat().st_mtime_ns for path in (world.home / "sessions", *newest, token)}
-    watched = Watched(world, world.argv("doctor", "--json"))
+    watched = AuditedRun(world, world.argv("doctor", "--json"))
     assert [check["name"] for check in watched.done.json["checks"]] == NAMES
     assert watched.paths("read", world.home) == {"config.toml", *(str(path.relative_to(world.home)) for path in newest)}
     assert watched.paths("write", world.home) <= {".", "sessions"}  # unnamed files in these folders

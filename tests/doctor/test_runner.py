@@ -155,9 +155,9 @@ def test_report_takes_its_error_from_the_first_failure():
     ],
 )
 def test_summary_counts_each_status(findings, text):
-    assert report.summary(findings) == text
+    assert report.format_summary(findings) == text
 
 
 def test_line_holds_mark_message_and_hint():
-    assert report.line(warning("hm", "do it"), 5).split() == ["warn", "hm", "->", "do", "it"]
-    assert report.line(ok("fine"), 5) == "ok           fine"
+    assert report.format_line(warning("hm", "do it"), 5).split() == ["warn", "hm", "->", "do", "it"]
+    assert report.format_line(ok("fine"), 5) == "ok           fine"

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from codex_imagegen.files.locks import is_locked
-from codex_imagegen.platform import locks, opening
+from codex_imagegen.files.opening import is_locked
+from codex_imagegen.platform import descriptors
 
 
 @pytest.fixture(params=["file", "folder"])
@@ -30,16 +30,16 @@ def test_unlocked_is_false_and_is_not_locked_afterwards(place):
 
 
 def test_locked_is_true_until_it_is_closed(place):
-    descriptor = opening.open_file(str(place))
-    locks.lock(descriptor)
+    descriptor = descriptors.open_file(str(place))
+    descriptors.lock(descriptor)
     assert (ask(place), ask(place, shared=True)) == (True, True)
     os.close(descriptor)
     assert ask(place) is False
 
 
 def test_shared_lock_counts_unless_shared_is_asked_for(place):
-    descriptor = opening.open_file(str(place))
-    locks.lock(descriptor, shared=True)
+    descriptor = descriptors.open_file(str(place))
+    descriptors.lock(descriptor, shared=True)
     assert (ask(place), ask(place, shared=True)) == (True, False)
     os.close(descriptor)
 
@@ -54,7 +54,7 @@ def test_file_system_without_locks_is_unknown(place, monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.EBADF, "no locks here")
 
-    monkeypatch.setattr(locks, "lock", refuse)
+    monkeypatch.setattr(descriptors, "lock", refuse)
     assert ask(place) is None
 
 

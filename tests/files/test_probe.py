@@ -9,9 +9,9 @@ import time
 import pytest
 
 from codex_imagegen.files import probe
-from codex_imagegen.platform import opening
+from codex_imagegen.platform import descriptors
 
-CREATE = pytest.mark.parametrize("create", [probe.unnamed, probe.named])
+CREATE = pytest.mark.parametrize("create", [probe.create_unnamed_file, probe.create_named_file])
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_new_file_in_no_folder_raises(folder, create, place):
         create(str(folder / place))
 
 
-@pytest.mark.parametrize("number", sorted(opening.NO_UNNAMED_FILES))
+@pytest.mark.parametrize("number", sorted(descriptors.NO_UNNAMED_FILES))
 def test_file_system_without_unnamed_files_uses_a_named_one(folder, monkeypatch, number):
     real, refused = os.open, []
 
@@ -50,7 +50,7 @@ def test_file_system_without_unnamed_files_uses_a_named_one(folder, monkeypatch,
         return real(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", refuse)
-    assert probe.unnamed(str(folder)) > 0
+    assert probe.create_unnamed_file(str(folder)) > 0
     assert refused == [str(folder)]
     assert os.listdir(folder) == ["mine"]
 
@@ -61,18 +61,18 @@ def test_new_file_on_full_file_system_raises(folder, monkeypatch):
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(OSError, match="quota"):
-        probe.unnamed(str(folder))
+        probe.create_unnamed_file(str(folder))
 
 
 def test_system_without_o_tmpfile_uses_a_named_file(folder, monkeypatch):
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    assert probe.unnamed(str(folder)) > 0
+    assert probe.create_unnamed_file(str(folder)) > 0
     assert os.listdir(folder) == ["mine"]
 
 
 def test_times_of_folder_are_unchanged(folder):
     os.utime(folder, ns=(1_234_567_890_123_456_789, 987_654_321_987_654_321))
-    probe.times(str(folder))
+    probe.touch_folder(str(folder))
     status = os.stat(folder)
     assert (status.st_atime_ns, status.st_mtime_ns) == (1_234_567_890_123_456_789, 987_654_321_987_654_321)
 
@@ -82,4 +82,4 @@ def test_times_of_foreign_folder_are_left_alone(folder, monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "utime", refuse)
-    probe.times(str(folder))
+    probe.touch_folder(str(folder))

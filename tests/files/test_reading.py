@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from codex_imagegen.files.reading import NotRegularFile, open_regular
+from codex_imagegen.files.opening import NotRegularFile, open_regular
 
 
 def open_descriptors():

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.support.chromium import Watched
+    from tests.support.chromium import PageMonitor
     from tests.support.lab import Lab
 
 
@@ -30,18 +30,18 @@ def chromium_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brows
 
 
 @pytest.fixture
-def open_page(chromium_browser: Browser) -> Iterator[Callable[..., Watched]]:
+def open_page(chromium_browser: Browser) -> Iterator[Callable[..., PageMonitor]]:
     """Open a page: ``open_page(path, width=390, color_scheme="dark")``. The page must have had no errors at the end."""
-    from tests.support.chromium import Watched
+    from tests.support.chromium import PageMonitor
 
     with ExitStack() as stack:
         pages = []
 
-        def show(path: Path, *, width: int = 1200, height: int = 800, name: str = "", **options: Any) -> Watched:
+        def show(path: Path, *, width: int = 1200, height: int = 800, name: str = "", **options: Any) -> PageMonitor:
             context = stack.enter_context(
                 chromium_browser.new_context(viewport={"width": width, "height": height}, timezone_id="UTC", **options)
             )
-            watched = Watched(context.new_page())
+            watched = PageMonitor(context.new_page())
             watched.page.goto(path.as_uri() + name)
             pages.append(watched)
             return watched

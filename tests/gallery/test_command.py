@@ -237,7 +237,7 @@ def test_gallery_open_starts_the_browser_and_keeps_stdout_clean(world):
         env={"BROWSER": browser(world, f'echo noise; echo "$1" > {opened}.part; mv {opened}.part {opened}')},
     )
     assert (done.code, done.text) == (0, f"{page_path(world)}\n")
-    checks.until(opened.exists, "the browser")
+    checks.wait_until(opened.exists, "the browser")
     assert opened.read_text() == f"{page_path(world).as_uri()}\n"
 
 
@@ -259,7 +259,7 @@ def test_gallery_interrupted_keeps_what_was_read_and_writes_no_page(world):
         [sys.executable, "-c", WAITS_AT_THE_THIRD, str(marker)], cwd=world.work, env=world.environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    checks.until(marker.exists, "the third session")
+    checks.wait_until(marker.exists, "the third session")
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143

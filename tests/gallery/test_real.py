@@ -6,16 +6,16 @@ import pytest
 
 from tests.gallery.page import entries_of
 from tests.support import builds
-from tests.support.checks import Small, every_build, made
-from tests.support.inprocess import call
+from tests.support.checks import DrawsSmall, every_build, small_png
+from tests.support.in_process import call
 
 pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize("version", every_build())
 def test_gallery_of_real_sessions_shows_prompts_and_references(lab, version):
-    world = lab(version, script=Small())
-    (world.work / "ref.png").write_bytes(made("a reference"))
+    world = lab(version, script=DrawsSmall())
+    (world.work / "ref.png").write_bytes(small_png("a reference"))
     assert world.run("--prompt", "a red fox", "--out", "fox.png").code == 0
     assert world.run("--prompt", "as a king", "--ref", "ref.png", "--out", "king.png").code == 0
     (world.work / "king.png").unlink()
@@ -30,4 +30,4 @@ def test_gallery_of_real_sessions_shows_prompts_and_references(lab, version):
     recover = ("recover", king["thread"], "--out", "king.png")
     again = call(*recover, environment=world.environment, folder=world.work)
     assert again.code == 0
-    assert (world.work / "king.png").read_bytes() == made("as a king")
+    assert (world.work / "king.png").read_bytes() == small_png("as a king")

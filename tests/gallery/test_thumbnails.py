@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codex_imagegen.codex.sessions.reader import Setting, StoredImage
+from codex_imagegen.codex.sessions.reader import PromptContext, StoredImage
 from codex_imagegen.gallery.entry import Entry, from_json, limit_entry
 from codex_imagegen.gallery.thumbnails import MAX_REFERENCES, ImageFolder, make_entry
 from tests.support import history
@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 def stored(data, *references):
     return StoredImage(
-        data, b"\x01" * 32, "revised", Setting("prompt", tuple(map(history.data_url, references)), "model"), 1.5
+        data, b"\x01" * 32, "revised", PromptContext("prompt", tuple(map(history.data_url, references)), "model"), 1.5
     )
 
 

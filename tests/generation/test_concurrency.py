@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import builds, checks, promised
-from tests.support.checks import Small, made
+from tests.support import builds, checks, json_output
+from tests.support.checks import DrawsSmall, small_png
 
 pytestmark = pytest.mark.real
 
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.real
     ],
 )
 def test_runs_at_once_deliver_each_its_own_picture(lab, version, count):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     prompts = [f"picture number {index}" for index in range(count)]
     runs = [world.start("--prompt", prompt, "--out", f"{index}.png", "--json") for index, prompt in enumerate(prompts)]
-    answers = [promised.read(run.communicate(timeout=150)[0]) for run in runs]
+    answers = [json_output.parse(run.communicate(timeout=150)[0]) for run in runs]
     assert [answer["error"] for answer in answers] == [None] * count
     assert [run.returncode for run in runs] == [0] * count
-    assert [(world.work / f"{index}.png").read_bytes() for index in range(count)] == list(map(made, prompts))
+    assert [(world.work / f"{index}.png").read_bytes() for index in range(count)] == list(map(small_png, prompts))
     assert len({answer["thread_id"] for answer in answers}) == count
     assert len(world.rollouts()) == count
     checks.assert_clean(world)
@@ -33,14 +33,14 @@ def test_runs_at_once_deliver_each_its_own_picture(lab, version, count):
 
 def test_runs_at_once_that_want_one_name_leave_it_to_the_first(lab):
     """The others leave it alone and say so; those without a name never replace each other."""
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     named = [world.start("--prompt", f"picture {n}", "--out", "fox.png") for n in range(2)]
     unnamed = [world.start("--prompt", f"picture {n}") for n in range(2)]
     for run in named:
         run.communicate(timeout=150)
     assert sorted(run.returncode for run in named) == [0, 73]
-    assert (world.work / "fox.png").read_bytes() in [made(f"picture {n}") for n in range(2)]
+    assert (world.work / "fox.png").read_bytes() in [small_png(f"picture {n}") for n in range(2)]
     paths = [run.communicate(timeout=150)[0].decode().strip() for run in unnamed]
     assert len(set(paths)) == 2
-    assert [(world.work / path).read_bytes() for path in paths] == [made(f"picture {n}") for n in range(2)]
+    assert [(world.work / path).read_bytes() for path in paths] == [small_png(f"picture {n}") for n in range(2)]
     checks.assert_clean(world)

@@ -12,15 +12,15 @@ import codex_imagegen
 from codex_imagegen.codex.install import npm
 from codex_imagegen.codex.run import failures
 from codex_imagegen.demo.fake_openai import Call, Reply
-from tests.support import builds, patched, scripts
+from tests.support import builds, patched_command, scripts
 from tests.support.checks import (
-    Small,
+    DrawsSmall,
     assert_clean,
     assert_failed,
-    assert_told,
-    can,
-    copied,
+    assert_reported,
+    link_or_copy,
     model_of,
+    reason_why_not,
     with_provider,
 )
 from tests.support.lab import COMMAND, Lab
@@ -53,7 +53,7 @@ def message(answer) -> str:
     ],
 )
 def test_provider_without_an_image_tool_is_named_and_the_hint_makes_the_picture(lab, version, model):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     with_provider(world)
     answer = assert_failed(world, world.call(*FOX, *model_of(model)), 7, "tool-unavailable", spent=True)
     assert "'proxy'" in message(answer)
@@ -67,14 +67,14 @@ def test_provider_with_a_hosted_tool_is_not_blamed_and_draws(lab, version):
     world = lab(version, script=scripts.Refuses())
     with_provider(world)
     assert_failed(world, world.call(*FOX), 7, "refused", spent=True)
-    world.standin.script = Small()
+    world.standin.script = DrawsSmall()
     assert world.call(*FOX).code == 0
 
 
 # Time, and large references
 
 
-class BreaksLate(Small):
+class BreaksLate(DrawsSmall):
     """The connection to the picture's endpoint breaks after a while; Codex tries five times."""
 
     def picture(self, call: Call) -> Reply:
@@ -98,7 +98,7 @@ def test_connection_that_breaks_after_minutes_of_drawing_hints_at_an_older_codex
 def test_blocked_picture_names_large_references_and_no_small_ones(lab):
     """A run of our own whose limit for large references is 100 KB instead of 8 MB."""
     world = lab(script=scripts.BlocksPicture())
-    limit = patched.command({"codex_imagegen.codex.run.upload.LARGE_BYTES": 100_000})
+    limit = patched_command.argv({"codex_imagegen.codex.backend.LARGE_BYTES": 100_000})
     for name, side in (("large", 240), ("small", 64)):
         (world.work / f"{name}.png").write_bytes(encoded(side, name))
         argv = [*limit, *world.argv(*FOX, "--ref", f"{name}.png")[1:]]
@@ -107,7 +107,7 @@ def test_blocked_picture_names_large_references_and_no_small_ones(lab):
 
 
 def test_reference_by_url_fails_before_codex_is_asked(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     answer = assert_failed(world, world.call(*FOX, "--ref", "HTTP://example.com/fox.png"), 4, "ref-missing")
     assert "download it first" in hint(answer)
     assert "--backend runcomfy" in hint(answer)
@@ -118,7 +118,7 @@ def test_reference_by_url_fails_before_codex_is_asked(lab):
 
 
 SMALL_DISK = pytest.mark.skipif(
-    can("unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt")() is not None,
+    reason_why_not("unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt")() is not None,
     reason="no file system can be mounted here",
 )
 
@@ -142,8 +142,8 @@ def on_small_disk(world: Lab, size: str, *arguments: str):
     ],
 )
 def test_full_disk_under_codex_home_is_named(lab, version, size, exit_code, code, spent):
-    world = lab(version, script=Small(), fresh=True)
-    answer = assert_told(on_small_disk(world, size, *FOX), exit_code, code)
+    world = lab(version, script=DrawsSmall(), fresh=True)
+    answer = assert_reported(on_small_disk(world, size, *FOX), exit_code, code)
     assert answer["error"]["spent"] is spent
     assert "free some space on the disk that holds CODEX_HOME" in hint(answer)
     assert "sandbox" not in hint(answer)
@@ -160,7 +160,7 @@ def test_full_disk_under_codex_home_is_named(lab, version, size, exit_code, code
 )
 def test_full_disk_under_codex_home_ends_the_other_pictures(lab, words):
     """The others would meet it as well, and cost as much."""
-    world = lab(script=Small(), fresh=True)
+    world = lab(script=DrawsSmall(), fresh=True)
     (world.work / "jobs.txt").write_text("a fox\nan owl\na hare\na crow\n")
     done = on_small_disk(world, "64k", *words, "--json")
     assert done.code != 0
@@ -176,7 +176,7 @@ def test_full_disk_under_codex_home_ends_the_other_pictures(lab, words):
     [pytest.param("2m", marks=BETWEEN), "1g,nr_inodes=3"],  # bytes, and files that can be made
 )
 def test_doctor_on_a_nearly_full_disk_warns(lab, options):
-    world = lab(script=Small(), fresh=True)
+    world = lab(script=DrawsSmall(), fresh=True)
     done = on_small_disk(world, options, "doctor", "--json")
     found = {check["name"]: check for check in done.json["checks"]}["space"]
     assert (found["status"], found["message"].startswith("little room is left in CODEX_HOME")) == ("warning", True)
@@ -187,9 +187,9 @@ def test_doctor_on_a_nearly_full_disk_warns(lab, options):
 
 def bare(folder: Path, version: str) -> str:
     """The native binary alone, as some packagers install it."""
-    binary = npm.binary(str(builds.codex(version)))
+    binary = npm.find_binary(str(builds.codex(version)))
     folder.mkdir(exist_ok=True)
-    copied(binary, folder / "codex")
+    link_or_copy(binary, folder / "codex")
     return str(folder / "codex")
 
 
@@ -197,9 +197,9 @@ def bare(folder: Path, version: str) -> str:
     "version", [builds.NEWEST, *(pytest.param(one, marks=BETWEEN) for one in ("0.149.1", "0.160.1"))]
 )
 def test_codex_without_its_code_mode_host_fails_as_incomplete(lab, tmp_path, version):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     done = world.run_argv([COMMAND, *FOX, "--codex", bare(tmp_path / "bare", version)])
-    answer = assert_told(done, 3, "codex-incomplete")
+    answer = assert_reported(done, 3, "codex-incomplete")
     assert f"{tmp_path}/bare/codex-code-mode-host" in message(answer)
     assert "npm install -g @openai/codex" in hint(answer)
     assert world.model_calls == 0
@@ -211,6 +211,6 @@ def test_codex_without_its_code_mode_host_fails_as_incomplete(lab, tmp_path, ver
     ("version", "model"), [(builds.NEWEST, builds.FUNCTION_MODEL), pytest.param("0.145.0", None, marks=BETWEEN)]
 )
 def test_model_without_code_mode_draws_without_the_host(lab, tmp_path, version, model):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     done = world.run_argv([COMMAND, *FOX, *model_of(model), "--codex", bare(tmp_path / "bare", version)])
     assert done.code == 0

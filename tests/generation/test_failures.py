@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.generation import NOTHING_MADE
+from codex_imagegen.generation import NO_PICTURE_CODES
 from tests.support import builds, checks, failures, scripts
 from tests.support.checks import ENDS
 from tests.support.failures import DELIVERED, NONE, RECOVERABLE, Failure
-from tests.support.faulty import FaultyRun
-from tests.support.inprocess import call
+from tests.support.faulty_run import FaultyRun
+from tests.support.in_process import call
 
 pytestmark = pytest.mark.real
 FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
@@ -45,7 +45,7 @@ def assert_told(failure: Failure, run: FaultyRun, done) -> None:
     if failure.code is None:
         assert (done.json["ok"], done.json["error"]) == (True, None)
         return
-    answer = checks.assert_told(done, failure.exit_code, failure.code)
+    answer = checks.assert_reported(done, failure.exit_code, failure.code)
     error = answer["error"]
     text = f"\n{error['message']}\n{error['hint']}\n"
     assert [words for words in failure.says if words.replace("MODEL", asked_model(run)) not in text] == [], text
@@ -58,7 +58,7 @@ def assert_told(failure: Failure, run: FaultyRun, done) -> None:
     if failure.tool is not None:
         assert answer["codex_version"] == run.lab.version
         assert answer["thread_id"] == run.thread_id
-        assert (f"codex-imagegen recover {run.thread_id}" in error["hint"]) == (failure.code not in NOTHING_MADE)
+        assert (f"codex-imagegen recover {run.thread_id}" in error["hint"]) == (failure.code not in NO_PICTURE_CODES)
     assert_end_of_limit(failure, run, error)
 
 

@@ -49,7 +49,7 @@ def test_warnings_of_failed_pictures_are_merged(tmp_path: Path, monkeypatch: pyt
 
 def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt, read = Interrupt(), []
-    image: Callable[[str], object] = output.existing_image
+    image: Callable[[str], object] = output.read_existing_image
 
     def reading(path: str) -> object:
         read.append(path)
@@ -62,5 +62,5 @@ def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, mo
     events: list[Event] = []
     request = Request("a fox", count=3, out=str(tmp_path / "fox.png"), skip_existing=True)
     with pytest.raises(Interrupted) as caught:
-        generate(request, interrupt=interrupt, tell=events.append)
+        generate(request, interrupt=interrupt, on_event=events.append)
     assert (len(read), events, caught.value.exit_code, caught.value.spent) == (1, [], 143, False)

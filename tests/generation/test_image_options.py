@@ -8,13 +8,13 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.support import checks
-from tests.support.checks import Small
-from tests.support.inprocess import call
+from tests.support.checks import DrawsSmall
+from tests.support.in_process import call
 
 pytestmark = pytest.mark.real
 
 
-class Tagged(Small):
+class Tagged(DrawsSmall):
     """A picture with a text chunk and a colour profile, half of it transparent."""
 
     def draw(self, prompt):
@@ -40,25 +40,25 @@ def drawn(world, *arguments, name="fox.png"):
 
 
 def test_run_with_image_options_sends_them_beside_the_prompt_and_warns_of_unmet_ones(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     options = ["--size", "1600x900", "--quality", "high", "--transparent"]
     result, image = drawn(world, *options)
     request = checks.requests(world)[0]
-    words = " ".join(checks.texts(request, "developer"))
+    words = " ".join(checks.texts_of_role(request, "developer"))
     assert "1600 pixels wide and 900 pixels high, of high rendering quality, on a fully transparent" in words
-    assert checks.texts(request, "user")[-1] == "a fox"
+    assert checks.texts_of_role(request, "user")[-1] == "a fox"
     assert [warning["code"] for warning in result["warnings"]] == ["size-differs", "alpha-missing"]
     assert "1600x900" in result["warnings"][0]["message"]
     assert f"{image.width}x{image.height}" in result["warnings"][0]["message"]
     assert result["images"][0]["original"] is True
-    assert checks.turns(world) == 1
+    assert checks.picture_turns(world) == 1
 
 
 @pytest.mark.parametrize(
     ("ratio", "codes"), [("16:9", ["size-differs"]), pytest.param("1:1", [], marks=pytest.mark.every_build)]
 )
 def test_run_with_aspect_ratio_warns_where_another_came(lab, ratio, codes):
-    result, _ = drawn(lab(script=Small()), "--aspect-ratio", ratio)
+    result, _ = drawn(lab(script=DrawsSmall()), "--aspect-ratio", ratio)
     assert [warning["code"] for warning in result["warnings"]] == codes
 
 
@@ -98,7 +98,7 @@ def test_run_with_format_converts_the_picture(lab, wanted, name):
 
 
 def test_run_with_format_and_no_name_uses_its_suffix(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     done = world.call("-p", "a fox", "--format", "webp")
     assert done.code == 0
     assert done.text.strip().endswith(".webp")

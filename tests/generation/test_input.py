@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.codex.run.command import MAX_PROMPT_CHARS
-from tests.support import builds, checks, recorded
-from tests.support.checks import ENDS, Small, assert_failed, assert_told, made, until
-from tests.support.inprocess import call
+from tests.support import builds, checks, recorded_runs
+from tests.support.checks import ENDS, DrawsSmall, assert_failed, assert_reported, small_png, wait_until
+from tests.support.in_process import call
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 
@@ -28,7 +28,7 @@ THREAD = "01a1fbfb-2fd1-76d1-8710-f49d1e09e2bc"
 @pytest.fixture
 def world(lab):
     """A world with every kind of file that can be named by mistake."""
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     work = world.work
     (work / "text.txt").write_text("no picture")
     (work / "text.png").write_text("no picture")
@@ -120,7 +120,7 @@ REFUSED = {
 
 def assert_refused(world, done, exit_code, code):
     """The failure is reported, nothing was spent or started, nothing is left, and nothing of the user's was touched."""
-    answer = assert_told(done, exit_code, code)
+    answer = assert_reported(done, exit_code, code)
     assert answer["error"]["spent"] is False
     assert answer["thread_id"] is None
     assert world.standin.calls == []
@@ -223,7 +223,7 @@ def test_run_with_a_codex_whose_interpreter_is_missing_fails_as_codex_missing(wo
 @pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.every_build)], ids=["recorded", "real"])
 def test_run_with_a_codex_that_is_too_old_names_the_update(world, real):
     """The recorded one is all that 0.107.0 says and does: its words, and its exit code."""
-    words = (recorded.ROOT / f"{builds.TOO_OLD}-too-old" / "stderr").read_text().strip()
+    words = (recorded_runs.ROOT / f"{builds.TOO_OLD}-too-old" / "stderr").read_text().strip()
     codex = str(builds.codex(builds.TOO_OLD)) if real else script(world, f"echo '{words}' >&2", "exit 1")
     done = run_with(world, codex)
     assert_refused(world, done, 3, "codex-too-old")
@@ -269,7 +269,7 @@ def test_run_with_a_codex_that_reads_no_prompt_yet_leaves_it_to_end_by_itself(wo
     codex = script(world, "trap 'exit 1' INT TERM", "cat", "sleep 0.5", f"echo ended > {note}")
     done = run_with(world, codex, "--timeout-sec", "1")
     assert_refused(world, done, 5, "timeout")
-    until(note.exists, "its own end")
+    wait_until(note.exists, "its own end")
 
 
 def test_run_with_a_codex_that_ignores_signals_ends_it_and_its_children(world):
@@ -290,7 +290,7 @@ def test_run_with_a_codex_that_never_reads_a_long_prompt_fails_as_timeout(world)
 
 def test_run_with_a_full_disk_names_the_command_that_recovers(lab):
     """The limit on the size of a file stands in for the disk; it is ours alone, Codex lifts it for itself."""
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     codex = script(world, "ulimit -S -f unlimited", f'exec "{builds.codex(world.version)}" "$@"')
     limit = "import os, resource, sys\n"
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
@@ -305,7 +305,7 @@ def test_run_with_a_full_disk_names_the_command_that_recovers(lab):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device")
 def test_run_with_a_full_disk_behind_stdout_names_the_command_that_recovers(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     argv = ["/bin/sh", "-c", '"$@" > /dev/full', "sh", *world.argv(*FOX, "--out", "-")]
     done = world.run_argv(argv)
     assert done.code == 73
@@ -316,7 +316,7 @@ def test_run_with_a_full_disk_behind_stdout_names_the_command_that_recovers(lab)
 
 
 def test_run_whose_output_appears_meanwhile_leaves_it_alone(lab):
-    class Appears(Small):
+    class Appears(DrawsSmall):
         def draw(self, prompt):
             path.write_bytes(b"precious")
             return super().draw(prompt)
@@ -324,7 +324,7 @@ def test_run_whose_output_appears_meanwhile_leaves_it_alone(lab):
     world = lab(script=Appears())
     path = world.work / "fox.png"
     done = world.call(*FOX, "--out", "fox.png", "--json")
-    answer = assert_told(done, 73, "out-exists")
+    answer = assert_reported(done, 73, "out-exists")
     assert answer["error"]["spent"] is True
     assert answer["thread_id"] in answer["error"]["hint"]
     assert path.read_bytes() == b"precious"
@@ -332,7 +332,7 @@ def test_run_whose_output_appears_meanwhile_leaves_it_alone(lab):
 
 
 def test_run_whose_folder_vanishes_meanwhile_makes_it_again(lab):
-    class Vanishes(Small):
+    class Vanishes(DrawsSmall):
         def draw(self, prompt):
             folder.rmdir()
             return super().draw(prompt)
@@ -341,20 +341,20 @@ def test_run_whose_folder_vanishes_meanwhile_makes_it_again(lab):
     folder = world.work / "folder"
     folder.mkdir()
     assert world.call(*FOX, "--out", "folder/fox.png").code == 0
-    assert (folder / "fox.png").read_bytes() == made("a red fox")
+    assert (folder / "fox.png").read_bytes() == small_png("a red fox")
 
 
 def test_run_whose_reader_has_gone_writes_its_picture(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     done = world.run_argv(["/bin/sh", "-c", '"$@" | head -c 0', "sh", *world.argv(*FOX, "--out", "fox.png")])
     assert done.err == ""
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
 
 
 def test_run_with_closed_streams_writes_its_picture(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     world.run_argv(["/bin/sh", "-c", '"$@" <&- >&- 2>&-', "sh", *world.argv(*FOX, "--out", "fox.png")])
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     checks.assert_clean(world)
 
 
@@ -373,15 +373,15 @@ PROMPTS = {
 def assert_word_for_word(world, done, prompt):
     assert (done.code, done.err) == (0, "")
     request = checks.requests(world)[0]
-    assert checks.texts(request, "user")[-1] == prompt
+    assert checks.texts_of_role(request, "user")[-1] == prompt
     assert checks.tool_prompts(world) in ([], [prompt])
-    assert (world.work / "fox.png").read_bytes() == made(prompt)
+    assert (world.work / "fox.png").read_bytes() == small_png(prompt)
 
 
 @ENDS
 def test_run_with_prompt_of_every_kind_of_character_sends_it_word_for_word(lab, version):
     """In one prompt, which begins with dashes and ends in spaces."""
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     prompt = "\n".join(PROMPTS.values())
     assert_word_for_word(world, world.run("--prompt", prompt, "--out", "fox.png"), prompt)
 
@@ -389,12 +389,12 @@ def test_run_with_prompt_of_every_kind_of_character_sends_it_word_for_word(lab, 
 @pytest.mark.every_build
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS.keys())
 def test_run_with_prompt_of_one_kind_of_character_sends_it_word_for_word(lab, prompt):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     assert_word_for_word(world, world.run("--prompt", prompt, "--out", "fox.png"), prompt)
 
 
 def test_run_with_the_longest_prompt_from_stdin_sends_it_word_for_word(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     prompt = "x" * MAX_PROMPT_CHARS
     done = world.run("--prompt-file", "-", "--out", "fox.png", stdin=prompt.encode())
     assert_word_for_word(world, done, prompt)
@@ -402,18 +402,18 @@ def test_run_with_the_longest_prompt_from_stdin_sends_it_word_for_word(lab):
 
 @ENDS
 def test_run_with_300_000_characters_from_a_file_sends_them_word_for_word(lab, version):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     prompt = ("\n".join(PROMPTS.values()) + "a red fox, 狐狸, " * 21_429)[:300_000]
     (world.work / "prompt.txt").write_bytes(prompt.encode())
     assert_word_for_word(world, world.call("--prompt-file", "prompt.txt", "--out", "fox.png"), prompt)
 
 
 def test_run_with_any_characters_in_its_name_writes_there(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     name = "狐 'fox' \"$x\" \n -o.png"
     done = world.call(*FOX, "--out", f"./{name}")
     assert done.code == 0
-    assert (world.work / name).read_bytes() == made("a red fox")
+    assert (world.work / name).read_bytes() == small_png("a red fox")
     assert stat.S_IMODE((world.work / name).stat().st_mode) == 0o666 & ~_umask()
 
 

@@ -15,10 +15,10 @@ import pytest
 from codex_imagegen.cli import console
 from codex_imagegen.codex import process
 from codex_imagegen.codex.run import run as turn
-from codex_imagegen.codex.sessions.rollout import Records
+from codex_imagegen.codex.sessions.rollout import RecordReader
 from tests.support import builds, checks
-from tests.support.checks import ENDS, Small, assert_told, finish, made, until
-from tests.support.inprocess import call
+from tests.support.checks import ENDS, DrawsSmall, assert_reported, finish, small_png, wait_until
+from tests.support.in_process import call
 from tests.support.lab import COMMAND, Outcome
 from tests.support.scripts import HoldsPictures, NeverCloses
 
@@ -31,7 +31,7 @@ LIMIT_SEC = 60
 def recorded_pictures(world):
     """The pictures that the rollouts hold."""
     lines = [line for path in world.rollouts() for line in path.read_bytes().split(b"\n")]
-    records = Records()
+    records = RecordReader()
     return {candidate.data for line in lines for candidate in records.read(line)}
 
 
@@ -59,15 +59,15 @@ IN_EVERY_RUN = {
 def test_run_killed_at_any_stage_leaves_no_torn_picture_and_no_leftovers(lab, signum, stage):
     world = lab(script=HoldsPictures(quick=int(stage in {"picture", "file"})))
     run = world.start(*FOX)
-    until(lambda: STAGES[stage](world), stage)
+    wait_until(lambda: STAGES[stage](world), stage)
     run.send_signal(signum)
     done = finish(run)
     world.standin.script.free.set()
     path = world.work / "fox.png"
-    assert not path.exists() or path.read_bytes() == made("a red fox")
+    assert not path.exists() or path.read_bytes() == small_png("a red fox")
     if signum == signal.SIGKILL:
         assert done.code in {-signal.SIGKILL, 0}
-        until(lambda: not checks.processes(world), "the Codex that was left behind")
+        wait_until(lambda: not checks.processes(world), "the Codex that was left behind")
         return
     checks.assert_clean(world)
     if done.code == 0:
@@ -87,16 +87,16 @@ def test_run_killed_at_any_stage_leaves_no_torn_picture_and_no_leftovers(lab, si
     ],
 ])  # fmt: skip
 def test_run_with_a_signal_while_the_model_thinks_fails_as_interrupted(lab, version, signum):
-    class Thinks(Small):
+    class Thinks(DrawsSmall):
         def respond(self, call):
             time.sleep(30)
             return super().respond(call)
 
     world = lab(version, script=Thinks())
     run = world.start(*FOX)
-    until(lambda: world.model_calls, "the model's turn")
+    wait_until(lambda: world.model_calls, "the model's turn")
     run.send_signal(signum)
-    answer = assert_told(finish(run), CODES[signum], "interrupted")
+    answer = assert_reported(finish(run), CODES[signum], "interrupted")
     assert answer["error"]["spent"] is None
     assert not (world.work / "fox.png").exists()
     checks.assert_clean(world)
@@ -106,14 +106,14 @@ def test_run_with_a_signal_while_the_model_thinks_fails_as_interrupted(lab, vers
 def test_run_with_a_signal_after_its_picture_can_be_recovered(lab, version):
     world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
-    until(lambda: recorded_pictures(world), "the picture")
+    wait_until(lambda: recorded_pictures(world), "the picture")
     run.send_signal(signal.SIGTERM)
     done = finish(run)
     checks.assert_clean(world)
     if done.code == 0:
-        assert (world.work / "fox.png").read_bytes() == made("a red fox")
+        assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
         return
-    answer = assert_told(done, 143, "interrupted")
+    answer = assert_reported(done, 143, "interrupted")
     assert answer["error"]["spent"] is True
     assert_recovered(world, answer["thread_id"])
 
@@ -122,21 +122,21 @@ def test_run_with_a_signal_after_its_picture_can_be_recovered(lab, version):
 def test_run_killed_after_its_picture_can_be_recovered(lab, version):
     world = lab(version, script=NeverCloses())
     run = world.start(*FOX, "--full-turn")
-    until(lambda: recorded_pictures(world), "the picture")
+    wait_until(lambda: recorded_pictures(world), "the picture")
     run.kill()
     finish(run)
-    assert recorded_pictures(world) == {made("a red fox")}
+    assert recorded_pictures(world) == {small_png("a red fox")}
     world.standin.__exit__()  # the Codex that we left behind gives up its turn
     assert_recovered(world, "--last")
     left = checks.processes(world, wait=False)
     for pid in left:
-        checks.end(pid)
+        checks.kill(pid)
 
 
 def assert_recovered(world, which):
     done = call("recover", which, "--out", "recovered.png", environment=world.environment, folder=world.work)
     assert (done.code, done.err) == (0, "")
-    assert (world.work / "recovered.png").read_bytes() == made("a red fox")
+    assert (world.work / "recovered.png").read_bytes() == small_png("a red fox")
 
 
 @ENDS
@@ -155,7 +155,7 @@ def test_run_with_a_picture_by_the_timeout_delivers_it(lab, version):
         done = world.call(*FOX, "--full-turn")
     assert done.code == 0
     assert world.standin.script.closed == 0  # its end was not waited for
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     checks.assert_clean(world)
 
 
@@ -231,12 +231,12 @@ def test_second_signal_kills_codex_at_once_and_prints_the_object(lab):
     world = lab()
     codex, log = begun(world)
     run = start(world, codex, interrupt_sec=60, repeat_sec=0.05)
-    until(lambda: (world.tmp / "turn-started").exists() and log.read_text(), "the turn")
+    wait_until(lambda: (world.tmp / "turn-started").exists() and log.read_text(), "the turn")
     run.send_signal(signal.SIGINT)
-    until(lambda: "INT" in log.read_text(), "the first signal")
+    wait_until(lambda: "INT" in log.read_text(), "the first signal")
     time.sleep(0.1)
     run.send_signal(signal.SIGINT)
-    assert_told(finish(run), 130, "interrupted")
+    assert_reported(finish(run), 130, "interrupted")
     assert checks.processes(world) == []
     assert log.read_text() == "up\nINT\n"  # the next step, SIGTERM, was not waited for
 
@@ -249,10 +249,10 @@ def test_repeated_signal_within_a_second_counts_once_and_every_step_is_taken(lab
     world = lab()
     codex, log = begun(world)
     run = start(world, codex, repeat_sec=60)
-    until(lambda: (world.tmp / "turn-started").exists() and log.read_text(), "the turn")
+    wait_until(lambda: (world.tmp / "turn-started").exists() and log.read_text(), "the turn")
     for signum in signals:
         run.send_signal(signum)
-    answer = assert_told(finish(run), CODES[signals[0]], "interrupted")
+    answer = assert_reported(finish(run), CODES[signals[0]], "interrupted")
     assert answer["error"]["spent"] is None  # it has its prompt
     assert log.read_text() == "up\nINT\nTERM\n"
     checks.assert_clean(world)
@@ -317,11 +317,11 @@ try:
         os.write(1, b" " * 4096)
 except BlockingIOError:
     os.set_blocking(1, True)
-failed = render.failed
+failed = render.failure_result
 def tell(*arguments, **more):
     print("printing", file=sys.stderr, flush=True)
     return failed(*arguments, **more)
-render.failed = tell
+render.failure_result = tell
 from codex_imagegen.__main__ import main
 main()
 """
@@ -333,9 +333,9 @@ def test_signal_before_codex_turn_sends_it_sigterm(lab):
     world = lab()
     codex, log = broken_codex(world, *STUBBORN)
     run = start(world, codex)
-    until(lambda: "up" in log.read_text(), "Codex")
+    wait_until(lambda: "up" in log.read_text(), "Codex")
     run.send_signal(signal.SIGINT)
-    assert_told(finish(run), 130, "interrupted")
+    assert_reported(finish(run), 130, "interrupted")
     assert log.read_text() == "up\nTERM\n"
     checks.assert_clean(world)
 
@@ -345,7 +345,7 @@ def test_codex_runs_in_a_process_group_of_its_own(lab):
     world = lab()
     codex, log = broken_codex(world, "print(os.getpgrp() == os.getpid(), file=log)", STUBBORN[3])
     run = start(world, codex)
-    until(lambda: "True" in log.read_text(), "Codex")
+    wait_until(lambda: "True" in log.read_text(), "Codex")
     run.send_signal(signal.SIGTERM)
     assert finish(run).code == 143
     checks.assert_clean(world)
@@ -364,7 +364,7 @@ def test_signal_while_the_prompt_is_read_fails_as_interrupted(lab, signum):
         run.send_signal(signum)
         run.wait(LIMIT_SEC)
         done = Outcome(run.returncode, run.stdout.read(), run.stderr.read().decode(), 0.0)
-    assert_told(done, CODES[signum], "interrupted")
+    assert_reported(done, CODES[signum], "interrupted")
 
 
 def test_ignored_sighup_stays_ignored(lab):
@@ -377,7 +377,7 @@ def test_ignored_sighup_stays_ignored(lab):
         [sys.executable, "-c", ignoring, *world.argv(*FOX)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, cwd=world.work, env=world.environment,
     )  # fmt: skip
-    until(lambda: world.model_calls, "the model's turn")
+    wait_until(lambda: world.model_calls, "the model's turn")
     run.send_signal(signal.SIGHUP)
     world.standin.script.free.set()
     assert finish(run).code == 0
@@ -387,7 +387,7 @@ def test_stopped_codex_is_ended_at_the_timeout(lab):
     world = lab()
     codex, log = broken_codex(world, "print('up', file=log)", "os.kill(os.getpid(), signal.SIGSTOP)", STUBBORN[3])
     run = start(world, codex, "--timeout-sec", "1")
-    assert_told(finish(run), 5, "timeout")
+    assert_reported(finish(run), 5, "timeout")
     assert log.read_text() == "up\n"
     checks.assert_clean(world)
 
@@ -395,7 +395,7 @@ def test_stopped_codex_is_ended_at_the_timeout(lab):
 def test_codex_that_closes_its_streams_is_ended_at_the_timeout(lab):
     world = lab()
     codex, _log = broken_codex(world, "os.close(1); os.close(2)", STUBBORN[3])
-    assert_told(finish(start(world, codex, "--timeout-sec", "1")), 5, "timeout")
+    assert_reported(finish(start(world, codex, "--timeout-sec", "1")), 5, "timeout")
     checks.assert_clean(world)
 
 
@@ -404,6 +404,6 @@ def test_processes_that_codex_leaves_in_its_group_are_ended(lab):
     codex, log = broken_codex(
         world, "print('up', file=log)", "if os.fork(): sys.exit(1)", "os.close(1); os.close(2)", STUBBORN[3]
     )
-    assert_told(finish(start(world, codex)), 5, "codex-failed")
+    assert_reported(finish(start(world, codex)), 5, "codex-failed")
     assert Path(log).read_text() == "up\n"
     checks.assert_clean(world)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.demo.fake_openai import arguments_of, script_call
+from codex_imagegen.demo.fake_openai import script_call, tool_arguments
 from tests.support import builds, checks
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 
 pytestmark = pytest.mark.real
 CODE_MODE = [build for build in builds.BUILDS if builds.number(build) >= (0, 144)]
@@ -16,7 +16,7 @@ ASKS_TO_WAIT = (0, 148)
 """The first supported build that has a setting to wait where the model's script does not ask for it."""
 
 
-class Slow(Small):
+class Slow(DrawsSmall):
     asked = 0
     """How many model calls had come when the picture was made; a closing one may follow."""
 
@@ -36,7 +36,7 @@ class Impatient(Slow):
     """A model that ignores its instructions: its script has no first line about time."""
 
     def call_tool(self, request):
-        return [script_call(arguments_of(request))]
+        return [script_call(tool_arguments(request))]
 
 
 FOX = ["--prompt", "a red fox", "--out", "fox.png"]
@@ -44,7 +44,7 @@ FOX = ["--prompt", "a red fox", "--out", "fox.png"]
 
 def assert_delivered(world, done, model_calls):
     assert (done.code, done.err) == (0, "")
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     assert world.standin.script.asked == model_calls
     checks.assert_clean(world)
 

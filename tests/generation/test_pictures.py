@@ -12,11 +12,19 @@ import pytest
 from PIL import Image
 
 from codex_imagegen import __version__
-from codex_imagegen.codex.run.command import instructions
-from codex_imagegen.demo.fake_openai import function_call, hosted, prompt_of, said, script_call, stream, tool_of
+from codex_imagegen.codex.run.command import build_instructions
+from codex_imagegen.demo.fake_openai import (
+    function_call,
+    hosted_image_item,
+    image_tool_kind,
+    message_item,
+    prompt_of,
+    script_call,
+    turn_reply,
+)
 from codex_imagegen.request import ImageOptions
 from tests.support import builds, checks
-from tests.support.checks import ENDS, Small, made
+from tests.support.checks import ENDS, DrawsSmall, small_png
 from tests.support.pictures import encoded
 from tests.support.scripts import NeverCloses
 
@@ -29,8 +37,8 @@ def assert_delivered(world, done, prompt, name="fox.png"):
     path = world.work / name
     assert (done.code, done.err) == (0, "")
     assert done.text == f"{path}\n"
-    assert path.read_bytes() == made(prompt)
-    assert checks.turns(world) == 1
+    assert path.read_bytes() == small_png(prompt)
+    assert checks.picture_turns(world) == 1
     assert world.standin.script.closed == 0
     checks.assert_clean(world)
 
@@ -38,16 +46,16 @@ def assert_delivered(world, done, prompt, name="fox.png"):
 def assert_asked(world, prompt, references=0):
     """The prompt reached the model word for word, as the user's last words; ours came as the developer's."""
     request = checks.requests(world)[0]
-    assert checks.texts(request, "user")[-1] == prompt_of(request) == prompt
-    assert instructions(references, ImageOptions()) in checks.texts(request, "developer")
+    assert checks.texts_of_role(request, "user")[-1] == prompt_of(request) == prompt
+    assert build_instructions(references, ImageOptions()) in checks.texts_of_role(request, "developer")
     assert checks.tool_prompts(world) in ([], [prompt])
 
 
 def assert_seen(world, references):
     """The model was shown the references' very bytes in their order, and the tool (from 0.144) was given them."""
-    assert checks.shown(checks.requests(world)[0]) == references
+    assert checks.shown_pictures(checks.requests(world)[0]) == references
     if builds.number(world.version) >= (0, 144):
-        assert checks.edited(world) == references
+        assert checks.tool_references(world) == references
 
 
 @VARIANTS
@@ -57,8 +65,8 @@ def test_run_with_prompt_writes_the_picture_and_prints_its_path(lab, version, mo
     assert_delivered(world, done, "a red fox")
     assert_asked(world, "a red fox")
     request = checks.requests(world)[0]
-    assert checks.shown(request) == []
-    assert version != builds.NEWEST or checks.texts(request, "user") == ["a red fox"]
+    assert checks.shown_pictures(request) == []
+    assert version != builds.NEWEST or checks.texts_of_role(request, "user") == ["a red fox"]
 
 
 @pytest.mark.parametrize(("version", "model"), checks.variants())
@@ -67,9 +75,9 @@ def test_run_with_five_references_shows_their_bytes_to_model_and_tool(lab, versi
     world = lab(version, script=NeverCloses())
     names = ["one, two.png", "-dash.png", "3.webp", "4.jpeg", "5.jpg"]
     for name in names[1:]:
-        Image.open(io.BytesIO(made(name))).convert("RGB").save(world.work / name)
+        Image.open(io.BytesIO(small_png(name))).convert("RGB").save(world.work / name)
     (world.work / names[0]).write_bytes(encoded(240))
-    assert len(encoded(240)) > len(made("all of them"))
+    assert len(encoded(240)) > len(small_png("all of them"))
     refs = [f"--ref={name}" if name[0] == "-" else f"-r{name}" for name in names]
     done = world.call("-p", "all of them", *refs, "-o", "fox.png", *checks.model_of(model))
     assert_delivered(world, done, "all of them")
@@ -77,7 +85,7 @@ def test_run_with_five_references_shows_their_bytes_to_model_and_tool(lab, versi
     assert_seen(world, [(world.work / name).read_bytes() for name in names])
 
 
-class Twice(Small):
+class Twice(DrawsSmall):
     """The model makes two pictures in one turn, the larger one second; then it says so.
 
     With ``closing_sec`` it thinks for so long when it has the first one; ``closed``: how often that was waited for.
@@ -92,11 +100,17 @@ class Twice(Small):
             time.sleep(self.closing_sec)
             self.closed += 1
         if outputs == 2:
-            return stream([said("Here they are.")])
-        if tool_of(request) == "hosted":
-            return stream([*self.call_tool(request), hosted(encoded(300), "large", call_id="ig_2"), said("Two.")])
-        call_tool = function_call if tool_of(request) == "function" else script_call
-        return stream([call_tool({"prompt": ["small", "large"][outputs]}, call_id=f"call_{outputs}")])
+            return turn_reply([message_item("Here they are.")])
+        if image_tool_kind(request) == "hosted":
+            return turn_reply(
+                [
+                    *self.call_tool(request),
+                    hosted_image_item(encoded(300), "large", call_id="ig_2"),
+                    message_item("Two."),
+                ]
+            )
+        call_tool = function_call if image_tool_kind(request) == "function" else script_call
+        return turn_reply([call_tool({"prompt": ["small", "large"][outputs]}, call_id=f"call_{outputs}")])
 
     def draw(self, prompt):
         return encoded(300) if prompt == "large" else super().draw(prompt)
@@ -124,7 +138,7 @@ def test_run_with_out_dash_prints_the_bytes(lab):
     world = lab(script=NeverCloses())
     done = world.run("--prompt", "a red fox", "--out", "-")
     assert (done.code, done.err) == (0, "")
-    assert done.out == made("a red fox")
+    assert done.out == small_png("a red fox")
     assert list(world.work.iterdir()) == []
 
 
@@ -143,7 +157,7 @@ def test_run_with_another_suffix_converts_the_picture(lab, name, kind):
     data = (world.work / name).read_bytes()
     with Image.open(io.BytesIO(data)) as picture:
         assert (picture.format, picture.size) == (kind, (checks.SIDE, checks.SIDE))
-    assert checks.mean_difference(data, made("a red fox")) < 4
+    assert checks.mean_difference(data, small_png("a red fox")) < 4
     assert (image["format"], image["original"], image["bytes"]) == (kind.lower(), False, len(data))
     assert image["sha256"] == hashlib.sha256(data).hexdigest()
 
@@ -153,7 +167,7 @@ def test_run_with_json_in_a_new_home_prints_the_promised_object(lab, version):
     """The other tests' homes are copies of one in which Codex was started before."""
     world = lab(version, script=NeverCloses(), fresh=True)
     done = world.run("--prompt", "a red fox", "--out", "fox.png", "--json")
-    answer, data = done.json, made("a red fox")
+    answer, data = done.json, small_png("a red fox")
     (image,) = answer["images"]
     assert (done.code, done.err) == (0, "")
     assert list(answer)[: len(checks.KEYS)] == checks.KEYS  # the promise changes by addition
@@ -203,7 +217,7 @@ def test_run_with_force_through_a_symlink_replaces_its_target_and_keeps_permissi
     done = world.call("--prompt", "a red fox", "--out", "fox.png", "--force")
     assert_delivered(world, done, "a red fox")
     assert (world.work / "fox.png").is_symlink()
-    assert path.read_bytes() == made("a red fox")
+    assert path.read_bytes() == small_png("a red fox")
     assert path.stat().st_mode & 0o777 == 0o640
 
 
@@ -236,6 +250,6 @@ def test_run_as_a_module_with_codex_on_path_and_verbose_shows_codex_own_words(la
     path = f"{builds.codex(builds.NEWEST).parent}:{world.environment['PATH']}"
     done = world.run_argv([*module, "--prompt", "a red fox", "--out", "fox.png", "--verbose"], env={"PATH": path})
     assert (done.code, done.text) == (0, f"{world.work / 'fox.png'}\n")
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     assert "stdin" in done.err  # "Reading prompt from stdin..."
     assert world.run_argv([*module, "--version"]).text == f"codex-imagegen {__version__}\n"

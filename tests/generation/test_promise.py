@@ -13,10 +13,10 @@ import pytest
 
 from codex_imagegen.codex.run import attribution
 from tests.support import builds, checks, scripts
-from tests.support.checks import ENDS, Small, made
+from tests.support.audit import AuditedRun
+from tests.support.checks import ENDS, DrawsSmall, small_png
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded
-from tests.support.watched import Watched
 
 pytestmark = pytest.mark.real
 ANOTHER = "01a1fbfb-2fd1-76d1-8710-f49d1e09e2bc"
@@ -25,11 +25,11 @@ FOX = ["--prompt", "a red fox", "--out", "fox.png", "--json"]
 
 @ENDS
 def test_run_reads_its_own_rollout_and_the_config_alone(lab, version):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     old = world.home / "sessions" / "2020" / "01" / "01"
     old.mkdir(parents=True)
     (old / f"rollout-2020-01-01T00-00-00-{ANOTHER}.jsonl").write_text("{}\n")
-    watched = Watched(world, world.argv(*FOX))
+    watched = AuditedRun(world, world.argv(*FOX))
     assert watched.done.json["ok"]
     (own,) = [path for path in world.rollouts() if "2020" not in path.name]
     watched.assert_kept(read=[str(own.relative_to(world.home))])
@@ -39,7 +39,7 @@ def test_run_reads_its_own_rollout_and_the_config_alone(lab, version):
 @checks.NEWEST_FIRST
 def test_run_that_fails_reads_its_rollout_and_its_folder_of_pictures_alone(lab, version):
     world = lab(version, script=scripts.Refuses())
-    watched = Watched(world, world.argv(*FOX))
+    watched = AuditedRun(world, world.argv(*FOX))
     answer = watched.done.json
     assert answer["error"]["code"] == "refused"
     (own,) = world.rollouts()
@@ -57,7 +57,7 @@ HURRY = "from codex_imagegen.codex.run import attribution; attribution.NO_THREAD
 def test_run_that_must_look_for_its_rollout_reads_no_more_than_the_first_record_of_another(lab, version):
     """The thread's id is kept from us, and Codex is late: each new rollout must be asked whose it is."""
     assert attribution.NO_THREAD_SEC == 2.0
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     foreign = json.dumps({"type": "session_meta", "payload": {"id": ANOTHER, "cwd": "/elsewhere", "x": "y" * 20_000}})
     picture = json.dumps({"type": "response_item", "payload": {"result": encoded(300).hex()}})
     prepared = world.tmp / "foreign.jsonl"
@@ -67,9 +67,9 @@ def test_run_that_must_look_for_its_rollout_reads_no_more_than_the_first_record_
     lines = [f"mkdir -p {day}", f'cp "{prepared}" {day}/rollout-2026-01-01T00-00-00-{ANOTHER}.jsonl', "sleep 1"]
     codex.write_text("\n".join(["#!/bin/sh", *lines, f'exec "{builds.codex(version)}" "$@" > /dev/null', ""]))
     codex.chmod(0o755)
-    watched = Watched(world, [COMMAND, *FOX, "--codex", str(codex)], before=HURRY)
+    watched = AuditedRun(world, [COMMAND, *FOX, "--codex", str(codex)], before=HURRY)
     assert watched.done.json["ok"], watched.done
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     (other,) = [path for path in world.rollouts() if ANOTHER in path.name]
     (own,) = [path for path in world.rollouts() if ANOTHER not in path.name]
     watched.assert_kept(read=[str(path.relative_to(world.home)) for path in (own, other)])

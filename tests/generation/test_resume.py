@@ -10,17 +10,17 @@ import pytest
 
 from codex_imagegen.codex.sessions import layout
 from tests.support import builds, checks, scripts
-from tests.support.checks import Small, made, until
-from tests.support.faulty import FaultyRun
+from tests.support.checks import DrawsSmall, small_png, wait_until
+from tests.support.faulty_run import FaultyRun
 from tests.support.history import thread_of
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real
 OLD, NEW = "a red fox", "the same fox in blue"
 
 
-class Late(Small):
+class Late(DrawsSmall):
     """The model thinks for longer than anybody waits."""
 
     def respond(self, call):
@@ -33,7 +33,7 @@ FAILURES = {
     "moderation": (scripts.BlocksPicture, 7),
     "usage-limit": (scripts.UsageLimit, 7),
     "no-picture": (scripts.SaysNothing, 7),
-    "timeout": (Small, 5),
+    "timeout": (DrawsSmall, 5),
 }
 FEW = ("timeout", "refused")
 BETWEEN = ("0.118.0", "0.134.0", "0.140.0", "0.145.0", "0.146.0", "0.152.1")
@@ -58,7 +58,7 @@ def gone_on(world, thread, *arguments):
 def aged(world, days):
     """Move the only rollout to the folder of so many days ago, as if its thread had been born then."""
     (path,) = world.rollouts()
-    folder = layout.folders(str(world.home), time.time() - days * 86_400)[0]
+    folder = layout.list_day_folders(str(world.home), time.time() - days * 86_400)[0]
     os.makedirs(folder, exist_ok=True)
     return shutil.move(path, os.path.join(folder, path.name))
 
@@ -74,7 +74,7 @@ def aged(world, days):
 )
 def test_resumed_turn_that_fails_delivers_no_older_picture(lab, version, codes):
     """Every other one of the turns is a whole one; the time of one is up when its model was asked."""
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     thread, run = drawn(world), FaultyRun(world)
     for number, code in enumerate(codes):
         script, exit_code = FAILURES[code]
@@ -112,7 +112,7 @@ def test_resumed_turn_that_succeeds_delivers_its_own_picture(lab, version):
 @pytest.mark.parametrize("version", [builds.NEWEST, pytest.param(builds.OLDEST, marks=pytest.mark.every_build)])
 def test_resumed_thread_of_days_ago_delivers_no_older_picture(lab, version):
     """Its rollout lies in a folder that no run of today looks at; with ``--last`` it is not even named."""
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     thread = drawn(world)
     world.standin.script = scripts.Refuses()
     last = ["--codex-arg", "resume", "--codex-arg=--last", "--codex-arg=--all"]
@@ -127,37 +127,37 @@ def test_resumed_thread_of_days_ago_delivers_no_older_picture(lab, version):
 
 @pytest.mark.parametrize("version", [builds.NEWEST, pytest.param(builds.OLDEST, marks=pytest.mark.every_build)])
 def test_resumed_turn_with_a_reference_does_not_deliver_the_reference(lab, version):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     (world.work / "ref.png").write_bytes(encoded(300))
     thread = drawn(world)
     world.standin.script = scripts.Refuses()
     assert gone_on(world, thread, "--ref", "ref.png").json["error"]["code"] == "refused"
-    world.standin.script = Small()
+    world.standin.script = DrawsSmall()
     done = gone_on(world, thread, "--ref", "ref.png")
     assert done.code == 0, done
-    assert (world.work / "new.png").read_bytes() == made(NEW)
+    assert (world.work / "new.png").read_bytes() == small_png(NEW)
 
 
 @pytest.mark.parametrize("version", [builds.NEWEST, pytest.param("0.145.0", marks=pytest.mark.every_build)])
 def test_second_run_on_a_resumed_thread_is_refused(lab, version):
     """What is new in it could not be told apart; 0.169.0 refuses the second by itself."""
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     thread = drawn(world)
     world.standin.script = Late()
     first = world.start("--prompt", NEW, "--out", "new.png", "--codex-arg", "resume", "--codex-arg", thread)
-    until(lambda: world.model_calls == 2, "the first of them")
+    wait_until(lambda: world.model_calls == 2, "the first of them")
     calls = len(world.standin.calls)
     done = gone_on(world, thread)
     assert (done.code, done.json["error"]["code"]) == (2, "usage"), done
     assert len(world.standin.calls) == calls
     first.terminate()
     first.communicate(timeout=60)
-    world.standin.script = Small()
+    world.standin.script = DrawsSmall()
     assert gone_on(world, thread).code == 0
 
 
 def test_resumed_picture_that_cannot_be_written_is_named_as_the_last_of_its_thread(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     thread = drawn(world)
     world.standin.script.respond = appearing(world, world.standin.script.respond)
     done = gone_on(world, thread)
@@ -180,7 +180,7 @@ def test_mcp_server_with_a_resumed_thread_is_refused():
 
 
 def test_resume_of_a_compressed_rollout_is_refused_before_codex_is_asked(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     path = world.history.rollout()
     path.rename(f"{path}.zst")
     done = gone_on(world, thread_of(path))
@@ -192,7 +192,7 @@ def test_resume_of_a_compressed_rollout_is_refused_before_codex_is_asked(lab):
 @pytest.mark.parametrize("words", ["fork", "review", "a blue bird"])
 def test_codex_arguments_that_are_another_command_or_a_prompt_are_refused(lab, words):
     """Codex would draw a prompt of its own, also where it is ended before it has read ours."""
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     done = world.call("--prompt", NEW, "--json", "--codex-arg", words)
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert world.standin.calls == []

@@ -8,9 +8,16 @@ import sys
 
 import pytest
 
-from codex_imagegen.demo.fake_openai import function_call, prompt_of, said, script_call, stream, tools
+from codex_imagegen.demo.fake_openai import (
+    function_call,
+    message_item,
+    offered_tools,
+    prompt_of,
+    script_call,
+    turn_reply,
+)
 from tests.support import builds, checks
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.real
@@ -49,7 +56,7 @@ SKIPPED = re.compile("imagegen|wait|sleep|clock")
 """The picture's own tool, and those that only take time."""
 
 
-class CallsEverything(Small):
+class CallsEverything(DrawsSmall):
     """A first turn calls every tool, offered or not, to write a file outside; then the picture is drawn.
 
     So does each agent that could be spawned, but for the picture.
@@ -66,12 +73,14 @@ class CallsEverything(Small):
         self.answers |= {item["call_id"]: json.dumps(item["output"]) for item in answered}
         if answered:
             draws = prompt_of(request) == "a red fox" and "call_1" not in self.answers
-            return stream(self.call_tool(request) if draws else [said("Done.")])
-        offered = [(space, tool) for space, tool in tools(request) if not SKIPPED.search(tool.get("name", "wait"))]
+            return turn_reply(self.call_tool(request) if draws else [message_item("Done.")])
+        offered = [
+            (space, tool) for space, tool in offered_tools(request) if not SKIPPED.search(tool.get("name", "wait"))
+        ]
         self.offered |= {tool["name"] for _space, tool in offered}
         calls = [self._call(space, tool["name"], tool.get("type"), tool) for space, tool in offered]
         calls += [self._call(None, name, kind, {}) for name, kind in NOT_OFFERED if name not in self.offered]
-        return stream([{**call, "call_id": f"try_{n}", "id": f"fc_{n}"} for n, call in enumerate(calls)])
+        return turn_reply([{**call, "call_id": f"try_{n}", "id": f"fc_{n}"} for n, call in enumerate(calls)])
 
     def _call(self, space, name, kind, tool):
         if kind == "custom":
@@ -164,7 +173,7 @@ def test_run_whose_model_calls_every_tool_changes_nothing_outside_its_folder(lab
     assert touched(outside) == set()
     assert [path.name for path in world.work.iterdir()] == ["fox.png"]
     assert (done.code, done.err) == (0, "")
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     checks.assert_clean(world)
 
 
@@ -185,7 +194,7 @@ def test_run_with_codex_arguments_keeps_its_sandbox(lab, outside):
     assert len(world.standin.script.answers) > 5
     assert touched(outside) == set()
     done = world.call("--prompt", "a red fox", "--codex-arg=--sandbox", "--codex-arg=danger-full-access", "--json")
-    checks.assert_told(done, 5, "codex-failed")
+    checks.assert_reported(done, 5, "codex-failed")
     assert touched(outside) == set()
 
 
@@ -195,7 +204,7 @@ def test_run_with_servers_whose_names_need_quotes_starts_none(lab, outside):
         f'[mcp_servers."{name}"]\ncommand = "{sys.executable}"\nargs = ["{server}", "{outside}/mcp-{n}"]\n'
         for n, name in enumerate(["plain", "with-dash_1", "UPPER"])
     )
-    world = lab(script=Small(), extra_config=extra)
+    world = lab(script=DrawsSmall(), extra_config=extra)
     done = world.call("--prompt", "a red fox", "--out", "fox.png")
     assert (done.code, done.err) == (0, "")
     assert touched(outside) == set()

@@ -17,8 +17,8 @@ import pytest
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC
 from codex_imagegen.runner.pool import Backoff
 from tests.support import builds, checks
-from tests.support.checks import Small, can, made
-from tests.support.inprocess import call
+from tests.support.checks import DrawsSmall, reason_why_not, small_png
+from tests.support.in_process import call
 from tests.support.lab import COMMAND
 from tests.support.pictures import encoded, torn
 from tests.support.scripts import (
@@ -36,17 +36,17 @@ from tests.support.scripts import (
 pytestmark = pytest.mark.real
 
 
-class LimitedOnce(Small, RateLimitsPictures):
+class LimitedOnce(DrawsSmall, RateLimitsPictures):
     """Has no time for the first picture, and makes the others."""
 
     limited = 1
 
     def picture(self, call):
         self.limited -= 1
-        return Small.picture(self, call) if self.limited < 0 else RateLimitsPictures.picture(self, call)
+        return DrawsSmall.picture(self, call) if self.limited < 0 else RateLimitsPictures.picture(self, call)
 
 
-class Large(Small):
+class Large(DrawsSmall):
     """Draws pictures of 250 KB and more."""
 
     def draw(self, prompt):
@@ -73,8 +73,8 @@ def test_run_with_count_writes_as_many_numbered_pictures(lab):
     names = [world.work / f"fox-{number}.png" for number in (1, 2, 3)]
     assert (done.code, done.err) == (0, "")
     assert done.text.split() == [str(name) for name in names]
-    assert all(name.read_bytes() == made("a fox") for name in names)
-    assert (checks.turns(world), world.standin.script.closed) == (3, 0)
+    assert all(name.read_bytes() == small_png("a fox") for name in names)
+    assert (checks.picture_turns(world), world.standin.script.closed) == (3, 0)
     checks.assert_clean(world)
 
 
@@ -90,11 +90,11 @@ def test_run_with_count_of_which_one_fails_keeps_the_others_and_names_the_comman
     there = [image["path"] for image in result["images"]]
     assert [path[-6:] for path in there] == ["-2.png", "-3.png"]
     assert sorted(path.name for path in world.work.iterdir()) == sorted(os.path.basename(path) for path in there)
-    assert Path(there[1]).read_bytes() == made("a fox")
+    assert Path(there[1]).read_bytes() == small_png("a fox")
     words = shlex.split(result["error"]["hint"].partition("go on with: ")[2])
     again = call(*words[1:], environment=world.environment, folder=world.work)
     assert (again.code, [image["path"] for image in again.json["images"]][1:]) == (0, there)
-    assert checks.turns(world) == 4
+    assert checks.picture_turns(world) == 4
 
 
 def test_run_with_count_that_is_rate_limited_pauses_and_repeats(lab):
@@ -135,18 +135,18 @@ def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     assert codes(result) == [(n, "usage-limit", False) for n in range(4)]
     assert not_started(result) == [1, 2, 3]
     assert {failure["error"]["resets_at"] for failure in result["failures"]} == {script.resets_at}
-    assert checks.turns(world) == 1
+    assert checks.picture_turns(world) == 1
     assert "0 of 4 pictures made" in result["error"]["message"]
     assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", result["error"]["hint"])
 
 
 def test_run_with_count_without_the_image_tool_starts_no_more_than_its_jobs(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     world.write_home(plan="free")
     done = world.call("-p", "a fox", "-n", "6", "--jobs", "2", "-o", "fox.png", "--json")
     assert (done.code, {code for _, code, _ in codes(done.json)}) == (1, {"tool-unavailable"})
     assert (len(done.json["failures"]), len(not_started(done.json))) == (6, 4)
-    assert checks.turns(world) <= 2
+    assert checks.picture_turns(world) <= 2
     checks.assert_clean(world)
 
 
@@ -184,7 +184,7 @@ def small_disk(world, kib, script):
 
 
 needs_mounts = pytest.mark.skipif(
-    can("unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt")() is not None, reason="no mounts here"
+    reason_why_not("unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt")() is not None, reason="no mounts here"
 )
 
 
@@ -197,7 +197,7 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert (done.code, len(result["images"]), result["error"]["code"]) == (1, 1, "out-unwritable")
     assert codes(result) == [(1, "out-unwritable", True), (2, "out-unwritable", False), (3, "out-unwritable", False)]
     assert not_started(result) == [2, 3]
-    assert checks.turns(world) == 2
+    assert checks.picture_turns(world) == 2
     assert "1 of 4 pictures made" in result["error"]["message"]
     assert result["error"]["hint"].startswith("free disk space; then go on with: codex-imagegen ")
     thread = re.search(r"codex-imagegen recover (\S+)", result["failures"][0]["error"]["hint"])
@@ -220,7 +220,7 @@ def test_batch_on_a_full_disk_stops_and_continues_with_what_was_made(lab):
     assert [answer["error"]["spent"] for answer in results[0][1:]] == [True, False]
     assert [answer["status"] for answer in results[1]] == ["skipped", "recovered", "made"]
     assert int(size) == sum(len(Large().draw(f"picture {n}")) for n in range(3))
-    assert checks.turns(world) == 3
+    assert checks.picture_turns(world) == 3
 
 
 # Being cut off, and going on
@@ -236,7 +236,7 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
         [*line, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         cwd=world.work, env=world.environment,
     )  # fmt: skip
-    checks.until(
+    checks.wait_until(
         lambda: script.asked == 4 and len(list(world.work.glob("fox-*.png"))) == 2,
         "two pictures, and two on their way",
     )
@@ -263,14 +263,14 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
     checks.assert_clean(world)
     script.quick = 100
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in world.work.glob("fox-*.png")}
-    calls = checks.turns(world)
+    calls = checks.picture_turns(world)
     words = shlex.split(result["error"]["hint"].removeprefix("go on with: "))
     done = call(*words[1:], environment=world.environment, folder=world.work)
-    assert (done.code, done.err, checks.turns(world) - calls) == (0, "", 5 - len(there))
+    assert (done.code, done.err, checks.picture_turns(world) - calls) == (0, "", 5 - len(there))
     assert [image["path"] for image in done.json["images"]] == [str(world.work / f"fox-{n}.png") for n in range(1, 6)]
     assert all((path.stat().st_mtime_ns, path.read_bytes()) == was for path, was in before.items())
     again = call(*words[1:], environment=world.environment, folder=world.work)
-    assert (again.code, len(again.json["images"]), checks.turns(world)) == (0, 5, calls + 5 - len(there))
+    assert (again.code, len(again.json["images"]), checks.picture_turns(world)) == (0, 5, calls + 5 - len(there))
 
 
 def test_run_with_count_and_force_names_no_command_that_continues(lab):
@@ -280,7 +280,7 @@ def test_run_with_count_and_force_names_no_command_that_continues(lab):
 
 
 def test_run_with_skip_existing_keeps_pictures_and_lists_them(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     (world.work / "fox-2.png").write_bytes(encoded(48, "mine", format="JPEG"))
     done = world.call("-p", "a fox", "-n", "3", "-o", "fox.png", "--skip-existing", "--events", "--json")
     images = done.json["images"]
@@ -291,12 +291,12 @@ def test_run_with_skip_existing_keeps_pictures_and_lists_them(lab):
         "jpeg", 48, len(encoded(48, "mine", format="JPEG")),
     )  # fmt: skip
     assert images[1]["sha256"] == hashlib.sha256((world.work / "fox-2.png").read_bytes()).hexdigest()
-    assert checks.turns(world) == 2
+    assert checks.picture_turns(world) == 2
     (written,) = [line for line in done.events if line["event"] == "written" and line["index"] == 1]
     assert (written["path"], written["message"]) == (images[1]["path"], "made before")
     (world.work / "owl.png").write_bytes(encoded())
     one = world.call("-p", "an owl", "-o", "owl.png", "--skip-existing")
-    assert (one.code, one.text, checks.turns(world)) == (0, f"{world.work / 'owl.png'}\n", 2)
+    assert (one.code, one.text, checks.picture_turns(world)) == (0, f"{world.work / 'owl.png'}\n", 2)
     line = world.argv("-p", "a fox", "-n", "4", "-o", "fox.png", "--skip-existing", "--json")
     fails = world.run_argv([*line[:-1], "/nowhere/codex"])
     assert (fails.code, len(fails.json["images"]), codes(fails.json)) == (1, 3, [(3, "codex-missing", False)])
@@ -313,7 +313,7 @@ NO_PICTURES = {
 
 
 def test_run_with_skip_existing_refuses_a_file_that_is_no_picture_unspent(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     path = world.work / "fox-2.png"
     for name, make in NO_PICTURES.items():
         print(name)
@@ -345,7 +345,7 @@ def test_run_with_count_and_one_name_taken_is_refused_unspent(lab):
     world = lab()
     (world.work / "fox-2.png").write_bytes(b"mine")
     done = world.call("-p", "a fox", "-n", "3", "-o", "fox.png", "--json")
-    assert (done.code, done.json["error"]["code"], checks.turns(world)) == (73, "out-exists", 0)
+    assert (done.code, done.json["error"]["code"], checks.picture_turns(world)) == (73, "out-exists", 0)
     assert (world.work / "fox-2.png").read_bytes() == b"mine"
 
 

@@ -55,40 +55,40 @@ def test_base64_of_no_picture_is_none(value: str):
 def test_extraction_returns_a_small_line_and_views():
     record = {"a": text(LARGE), "b": ["data:image/png;base64," + text(encoded(91)), "x" * 9000], "c": "small"}
     line = json.dumps(record).encode()
-    small, found = base64_images.lift(line)
+    small, found = base64_images.extract(line)
     assert len(small) < len(line) / 4
     assert [view.obj is line for view in found] == [True, True]
     parsed = json.loads(small)
-    assert base64_images.decode(base64_images.lifted(parsed["a"], found)) == LARGE
-    assert base64_images.decode(base64_images.lifted(parsed["b"][0], found)) == encoded(91)
+    assert base64_images.decode(base64_images.extracted_text(parsed["a"], found)) == LARGE
+    assert base64_images.decode(base64_images.extracted_text(parsed["b"][0], found)) == encoded(91)
     assert (parsed["b"][1], parsed["c"]) == ("x" * 9000, "small")
 
 
 def test_small_picture_is_not_extracted():
     line = json.dumps({"a": text(encoded(8))}).encode()
-    assert base64_images.lift(line) == (line, [])
-    assert base64_images.lifted(text(encoded(8)), []) == text(encoded(8))
+    assert base64_images.extract(line) == (line, [])
+    assert base64_images.extracted_text(text(encoded(8)), []) == text(encoded(8))
 
 
 @pytest.mark.parametrize(
     "value", ["\0", "\0" + "1", "\0-1", "\0x", "\0" + "9" * 5000, "\0²", "\0 0", None, 5, [], {}, True]
 )
 def test_foreign_mark_is_unchanged(value: object):
-    assert base64_images.lifted(value, [memoryview(b"x")]) is None
+    assert base64_images.extracted_text(value, [memoryview(b"x")]) is None
 
 
 def test_other_string_is_unchanged():
-    assert base64_images.lifted("hello", []) == "hello"
-    assert base64_images.lifted("", []) == ""
+    assert base64_images.extracted_text("hello", []) == "hello"
+    assert base64_images.extracted_text("", []) == ""
 
 
 @pytest.mark.parametrize(
     "line", [b"", b'"', b'""', b'"' + text(LARGE).encode(), text(LARGE).encode() + b'"', b"\\" * 99]
 )
 def test_truncated_line_has_no_strings(line: bytes):
-    assert base64_images.lift(line) == (line, [])
+    assert base64_images.extract(line) == (line, [])
 
 
 def test_line_full_of_quotes_is_read_in_linear_time():
     line = b'"x\\"' * 300_000
-    assert base64_images.lift(line) == (line, [])
+    assert base64_images.extract(line) == (line, [])

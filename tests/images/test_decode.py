@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.images import decode as module
-from codex_imagegen.images.decode import DamagedImage, decode_picture, kind_of
+from codex_imagegen.images.decode import DamagedImage, decode_picture, detect_format
 from codex_imagegen.results import Picture
 from tests.support.pictures import encoded, image, torn
 
@@ -30,7 +30,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 def test_complete_picture_is_decoded(format_: str, name: str):
     data = encoded(40, format=format_)
     assert decode_picture(data, revised_prompt="a fox") == Picture(data, name, 40, 40, "a fox")
-    assert kind_of(data) == name
+    assert detect_format(data) == name
 
 
 @pytest.mark.parametrize(("format_", "_name"), FORMATS)

@@ -16,10 +16,10 @@ import pytest
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic
-from codex_imagegen.files.atomic import sweep
+from codex_imagegen.files.atomic import remove_abandoned
 from codex_imagegen.images import output
 from codex_imagegen.images.decode import decode_picture
-from codex_imagegen.images.output import Target, check, numbered_names, plan, write
+from codex_imagegen.images.output import Target, check, number_names, plan, write
 from codex_imagegen.platform import disk
 from tests.support.pictures import encoded
 
@@ -84,8 +84,8 @@ def test_default_name_taken_gets_the_next_number(work):
 
 
 def test_several_names_are_numbered():
-    assert numbered_names("/a/fox.png", 1) == ("/a/fox.png",)
-    assert numbered_names("/a/fox.png", 3) == ("/a/fox-1.png", "/a/fox-2.png", "/a/fox-3.png")
+    assert number_names("/a/fox.png", 1) == ("/a/fox.png",)
+    assert number_names("/a/fox.png", 3) == ("/a/fox-1.png", "/a/fox-2.png", "/a/fox-3.png")
     assert [os.path.basename(target.path) for target in plan("fox.png", count=2)] == ["fox-1.png", "fox-2.png"]
 
 
@@ -334,11 +334,11 @@ def test_leftover_removal_takes_only_unfinished_files_nobody_writes(tmp_path):
     (tmp_path / f".codex-imagegen-{'1' * 16}.tmp").symlink_to(tmp_path / "fox.png")
     with (tmp_path / names[0]).open("rb") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
-        sweep(str(tmp_path))
+        remove_abandoned(str(tmp_path))
         assert (tmp_path / names[0]).exists()
         assert not (tmp_path / names[1]).exists()
         assert not (tmp_path / names[2]).exists()
-    sweep(str(tmp_path))
+    remove_abandoned(str(tmp_path))
     left = {path.name for path in tmp_path.iterdir()} - {"own-home", "work"}
     assert left == {*kept, f".codex-imagegen-{token[::-1]}.tmp", f".codex-imagegen-{'1' * 16}.tmp"}
-    sweep(str(tmp_path / "none"))
+    remove_abandoned(str(tmp_path / "none"))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
 from codex_imagegen.images import decode as module
-from codex_imagegen.images.decode import DamagedImage, decode_picture, decoded
+from codex_imagegen.images.decode import DamagedImage, decode_picture, open_image
 from tests.support.pictures import encoded, image
 
 KINDS = ["PNG", "JPEG", "WEBP"]
@@ -137,7 +137,7 @@ def test_pixels_are_those_that_pillow_reads(format_: str, mode: str):
         image(40).convert("I" if mode == "I;16" else mode).convert(mode).save(target, format_)
     except (OSError, ValueError):
         pytest.skip("the format has no such pixels")
-    with decoded(target.getvalue()) as (found, _kind), Image.open(target) as expected:
+    with open_image(target.getvalue()) as (found, _kind), Image.open(target) as expected:
         assert found.mode == expected.mode
         assert found.tobytes() == expected.tobytes()
         assert found.has_transparency_data == expected.has_transparency_data
@@ -152,7 +152,7 @@ def test_metadata_is_that_which_pillow_reads(format_: str):
     if more:
         more["pnginfo"].add_itxt("Title", "ein Fuchs")
     image(40).save(target, format_, exif=exif.tobytes(), icc_profile=b"profile" * 9, dpi=(300, 300), **more)
-    with decoded(target.getvalue()) as (found, _kind), Image.open(target) as expected:
+    with open_image(target.getvalue()) as (found, _kind), Image.open(target) as expected:
         expected.load()
         for key in ("exif", "icc_profile", "xmp", "dpi"):
             assert found.info.get(key) == expected.info.get(key), key
@@ -188,7 +188,7 @@ def test_preload_has_loaded_what_each_format_needs():
     code = """
 import sys
 from codex_imagegen.images import decode
-decode.warm()
+decode.preload()
 before = set(sys.modules)
 for data in map(bytes.fromhex, sys.argv[1:]):
     decode.decode_picture(data)

@@ -12,7 +12,7 @@ from codex_imagegen import render
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.images import reduce
 from codex_imagegen.images.decode import decode_picture
-from codex_imagegen.images.reduce import SizeLimits, fit
+from codex_imagegen.images.reduce import SizeLimits, reduce_to_fit
 from codex_imagegen.images.references import Reference
 from tests.support.pictures import encoded, image
 
@@ -49,7 +49,7 @@ def smooth(side: int, mode: str = "RGB") -> Image.Image:
 
 def one(data: bytes, each: int, **more: int) -> Reference:
     """Fit one reference into so many bytes."""
-    sent, warnings = fit([reference(data)], SizeLimits(each, each, **more))
+    sent, warnings = reduce_to_fit([reference(data)], SizeLimits(each, each, **more))
     assert [warning.code for warning in warnings] == ["reference-reduced"]
     assert len(sent[0].data) <= each
     assert sent[0].original == data
@@ -65,15 +65,15 @@ def one(data: bytes, each: int, **more: int) -> Reference:
 def test_references_that_fit_are_unchanged_without_a_warning() -> None:
     refs = [reference(encoded(40, seed)) for seed in range(5)]
     limits = SizeLimits(len(refs[0].data), sum(len(ref.data) for ref in refs))
-    assert fit(refs, limits) == (refs, ())
-    assert all(sent is ref for sent, ref in zip(fit(refs, limits)[0], refs, strict=True))
+    assert reduce_to_fit(refs, limits) == (refs, ())
+    assert all(sent is ref for sent, ref in zip(reduce_to_fit(refs, limits)[0], refs, strict=True))
     assert refs[0].known == (refs[0].data,)
 
 
 def test_small_references_are_unchanged_beside_a_large_one() -> None:
     small, large = [reference(encoded(60, seed), f"{seed}.png") for seed in range(3)], reference(encoded(400), "l.png")
     limits = SizeLimits(10**9, 100_000)
-    sent, warnings = fit([small[0], large, *small[1:]], limits)
+    sent, warnings = reduce_to_fit([small[0], large, *small[1:]], limits)
     assert [sent[index] for index in (0, 2, 3)] == small
     assert sum(len(ref.data) for ref in sent) <= limits.total
     assert len(warnings) == 1
@@ -85,7 +85,7 @@ def test_small_references_are_unchanged_beside_a_large_one() -> None:
 
 def test_large_references_are_reduced_to_one_size() -> None:
     refs = [reference(encoded(side, side)) for side in (300, 350, 400, 450)]
-    sent, warnings = fit(refs, SizeLimits(10**9, 400_000))
+    sent, warnings = reduce_to_fit(refs, SizeLimits(10**9, 400_000))
     assert len(warnings) == 4
     assert all(50_000 < len(ref.data) <= 100_000 for ref in sent)
 
@@ -93,7 +93,7 @@ def test_large_references_are_reduced_to_one_size() -> None:
 def test_bytes_saved_by_one_reference_go_to_the_others() -> None:
     """Two references of 480 KB, one of them badly compressed, fit into 500 KB: both keep every pixel."""
     flat, noise = saved(Image.new("RGB", (400, 400), "teal"), compress_level=0), encoded(400)
-    sent, warnings = fit([reference(flat), reference(noise)], SizeLimits(10**9, len(noise) + 5_000))
+    sent, warnings = reduce_to_fit([reference(flat), reference(noise)], SizeLimits(10**9, len(noise) + 5_000))
     assert opened(sent[1]).tobytes() == image(400).tobytes()
     assert len(warnings) == 2
     assert list(opened(sent[0]).convert("RGB").getcolors() or []) == [(160_000, (0, 128, 128))]
@@ -104,11 +104,11 @@ def test_same_references_are_reduced_once(monkeypatch: pytest.MonkeyPatch) -> No
     work = reduce._reduce
     monkeypatch.setattr(reduce, "_reduce", lambda *what: calls.append(what) or work(*what))
     refs, limits = [reference(encoded(200))], SizeLimits(50_000, 50_000)
-    first, again = fit(refs, limits), fit([reference(encoded(200), "another name.png")], limits)
+    first, again = reduce_to_fit(refs, limits), reduce_to_fit([reference(encoded(200), "another name.png")], limits)
     assert len(calls) == 1
     assert first[0][0].data == again[0][0].data
     assert "another name.png" in again[1][0].message
-    fit(refs, SizeLimits(40_000, 40_000))
+    reduce_to_fit(refs, SizeLimits(40_000, 40_000))
     assert len(calls) == 2
 
 
@@ -117,8 +117,8 @@ def test_reduction_stops_when_asked() -> None:
         raise Interrupted("stop")
 
     with pytest.raises(Interrupted):
-        fit([reference(encoded(200))], SizeLimits(50_000, 50_000), check)
-    fit([reference(encoded(200))], SizeLimits(50_000, 50_000))  # and holds up nobody else
+        reduce_to_fit([reference(encoded(200))], SizeLimits(50_000, 50_000), check)
+    reduce_to_fit([reference(encoded(200))], SizeLimits(50_000, 50_000))  # and holds up nobody else
 
 
 # How

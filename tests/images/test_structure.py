@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from codex_imagegen.images.structure import is_structurally_whole
+from codex_imagegen.images.structure import is_complete
 from tests.support.pictures import encoded, image
 
 
@@ -62,29 +62,29 @@ PICTURES = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_complete_picture_is_complete_and_no_prefix_of_it_is(name: str):
     data = PICTURES[name]
-    assert is_structurally_whole(data)
+    assert is_complete(data)
     for size in range(len(data)):
-        assert not is_structurally_whole(data[:size]), size
+        assert not is_complete(data[:size]), size
 
 
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize("more", [b"\0" * 5, b"\xff\xd8\xff\xd9", b"IEND", b"a second file" * 9])
 def test_data_behind_the_end_changes_nothing(name: str, more: bytes):
-    assert is_structurally_whole(PICTURES[name] + more)
+    assert is_complete(PICTURES[name] + more)
 
 
 def test_first_picture_of_several_in_one_jpeg_decides():
     data = multi_picture()
     end = data.index(b"\xff\xd9\xff\xd8") + 2
-    assert is_structurally_whole(data)
-    assert is_structurally_whole(data[:end])
-    assert not is_structurally_whole(data[: end - 1])
+    assert is_complete(data)
+    assert is_complete(data[:end])
+    assert not is_complete(data[: end - 1])
 
 
 def test_flipped_bits_of_a_png_are_detected():
     data = PICTURES["png"]
     for at in range(len(data)):
-        assert not is_structurally_whole(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]), at
+        assert not is_complete(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]), at
 
 
 def chunk(name: bytes, body: bytes = b"") -> bytes:
@@ -128,7 +128,7 @@ SCAN = b"\xff\xda\x00\x02\x11"
     ],
 )
 def test_structure_of_constructed_files(data: bytes, whole: bool):
-    assert is_structurally_whole(data) is whole
+    assert is_complete(data) is whole
 
 
 def test_pillow_is_not_imported():

@@ -15,7 +15,7 @@ import pytest
 from codex_imagegen.demo.fake_openai import Script
 from tests.mcp_server.raw_client import RawClient
 from tests.support import checks
-from tests.support.checks import Small
+from tests.support.checks import DrawsSmall
 from tests.support.lab import Lab
 
 
@@ -31,7 +31,7 @@ class SharedServer:
         self._count += 1
         self.folder = self.root / f"test{self._count}"
         self.folder.mkdir()
-        self.play(Small())
+        self.play(DrawsSmall())
         self.client.send("ping", id="reset")
         self.client.wait_answer("reset")  # this drops every message of an earlier test
         self.world.standin.calls.clear()
@@ -56,9 +56,9 @@ class SharedServer:
 
     def assert_clean(self) -> None:
         """The calls left no temporary file and no process."""
-        checks.until(lambda: self.is_idle, "Codex to end")
+        checks.wait_until(lambda: self.is_idle, "Codex to end")
         assert self.world.leftovers == []
-        assert checks.temporary(self.root) == []
+        assert checks.unfinished_files(self.root) == []
 
 
 @pytest.fixture(scope="session")

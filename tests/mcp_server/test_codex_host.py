@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from codex_imagegen.demo.fake_openai import said, stream
+from codex_imagegen.demo.fake_openai import message_item, turn_reply
 from tests.mcp_server.test_docs import CONFIGS, PAGE
 from tests.support import builds, checks
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 from tests.support.lab import COMMAND
 
 pytestmark = pytest.mark.real
@@ -18,7 +18,7 @@ HOST = "draw me a fox, host"
 CALLS = [{"prompt": "a red fox", "out": "fox.png"}, {"prompt": "an owl", "out": "owl.png"}]
 
 
-class Hosted(Small):
+class Hosted(DrawsSmall):
     """The host's model calls our tool for two pictures; the model below the server draws foxes only."""
 
     def __init__(self):
@@ -30,11 +30,11 @@ class Hosted(Small):
             return super().respond(call)
         self.answers = [item["output"] for item in request["input"] if item.get("type") == "function_call_output"]
         if len(self.answers) == len(CALLS):
-            return stream([said("Done.")])
+            return turn_reply([message_item("Done.")])
         (space,) = [tool for tool in request["tools"] if tool.get("name") == "mcp__images"]
         self.offered = [tool["name"] for tool in space["tools"]]
         number = len(self.answers)
-        return stream(
+        return turn_reply(
             [
                 {
                     "type": "function_call", "name": "generate_image", "namespace": "mcp__images",
@@ -72,7 +72,7 @@ def test_codex_as_host_gets_a_picture_and_a_failure(lab):
     assert {"generate_image", "edit_image", "recover_image"} <= set(script.offered)
     drawn, failed = (json.dumps(answer) for answer in script.answers)
     assert str(world.work / "fox.png") in drawn
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     assert "recover_image" in failed
     assert "codex-imagegen recover" not in failed
     checks.assert_clean(world)

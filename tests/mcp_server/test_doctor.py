@@ -8,7 +8,7 @@ import pytest
 
 from tests.mcp_server.raw_client import texts
 from tests.mcp_server.test_pictures import Holds
-from tests.support.checks import made
+from tests.support.checks import small_png
 
 pytestmark = pytest.mark.real
 
@@ -28,7 +28,7 @@ def test_doctor_while_a_picture_is_drawn_passes_and_leaves_it_alone(server):
     assert server.world.model_calls == drawing
     script.free.set()
     assert not server.client.wait_answer("fox")["result"]["isError"]
-    assert (server.folder / "fox.png").read_bytes() == made("a red fox")
+    assert (server.folder / "fox.png").read_bytes() == small_png("a red fox")
     server.assert_clean()
 
 

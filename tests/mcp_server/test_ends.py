@@ -11,18 +11,18 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from codex_imagegen.mcp_server import worker
+from codex_imagegen.mcp_server import calls
 from codex_imagegen.request import Event
 from tests.mcp_server import client
 from tests.mcp_server.raw_client import RawClient
 from tests.support import checks
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 
 MORE = pytest.mark.every_build
 FOX = {"prompt": "a red fox", "out": "fox.png"}
 
 
-class Thinks(Small):
+class Thinks(DrawsSmall):
     """The model thinks until ``free`` is set, and draws until ``done`` is set."""
 
     def __init__(self):
@@ -49,12 +49,12 @@ def test_cancelled_call_stops_codex_and_gets_no_answer(server):
     server.client.start_call("generate_image", fox, id="cancelled")
     server.client.wait_progress("thinking")
     server.client.cancel("cancelled")
-    checks.until(lambda: server.is_idle, "Codex to end")
-    server.play(Small())
+    checks.wait_until(lambda: server.is_idle, "Codex to end")
+    server.play(DrawsSmall())
     server.client.start_call("generate_image", fox, id="next")
     answer = server.client.wait_answer()
     assert (answer["id"], answer["result"]["isError"]) == ("next", False)
-    assert (server.folder / "fox.png").read_bytes() == made("a red fox")
+    assert (server.folder / "fox.png").read_bytes() == small_png("a red fox")
     server.assert_clean()
 
 
@@ -78,7 +78,7 @@ def test_timeout_of_official_client_cancels_the_call(lab):
 
 @pytest.mark.real
 def test_cancelling_one_of_two_calls_leaves_the_other(server):
-    class HoldsFoxes(Small):
+    class HoldsFoxes(DrawsSmall):
         def __init__(self):
             self.owls, self.foxes = threading.Event(), threading.Event()
 
@@ -184,8 +184,8 @@ def test_progress_reports_each_step_with_growing_time(server):
 
 def test_progress_is_repeated_while_a_step_lasts(monkeypatch):
     """Many clients end a call that was silent for a minute."""
-    assert worker.HEARTBEAT_SEC <= 10
-    monkeypatch.setattr(worker, "HEARTBEAT_SEC", 0.02)
+    assert calls.HEARTBEAT_SEC <= 10
+    monkeypatch.setattr(calls, "HEARTBEAT_SEC", 0.02)
     steps, enough = [], threading.Event()
 
     async def progress(_elapsed, message):
@@ -193,12 +193,12 @@ def test_progress_is_repeated_while_a_step_lasts(monkeypatch):
         if steps.count(steps[-1]) > 2 and steps[-1] != steps[0]:
             enough.set()
 
-    def work(_interrupt, tell):
-        tell(Event("drawing"))
+    def work(_interrupt, on_event):
+        on_event(Event("drawing"))
         return enough.wait(60)
 
     async def main():
-        return await worker.run_work(work, progress, anyio.CapacityLimiter(1))
+        return await calls.run_work(work, progress, anyio.CapacityLimiter(1))
 
     assert client.run_async(main) is True
     assert [step for step, _ in itertools.groupby(steps)] == ["running", steps[-1]]

@@ -9,7 +9,7 @@ from codex_imagegen.schemas import load_schemas
 from tests.mcp_server.client import run_async
 from tests.mcp_server.raw_client import texts
 from tests.support import scripts
-from tests.support.checks import KEYS, Small, made
+from tests.support.checks import KEYS, DrawsSmall, small_png
 
 SCHEMA = jsonschema.Draft202012Validator(load_schemas()["result"])
 
@@ -58,11 +58,11 @@ CASES = [
 
 
 def test_wrong_arguments_are_refused_before_anything_is_spent(server):
-    (server.root / "there.png").write_bytes(made("there"))
+    (server.root / "there.png").write_bytes(small_png("there"))
     for tool, arguments, code, excerpt in CASES:
         assert_refused(server.call(tool, **arguments), code, excerpt, "Nothing was spent")
     assert server.world.standin.calls == []
-    assert (server.root / "there.png").read_bytes() == made("there")
+    assert (server.root / "there.png").read_bytes() == small_png("there")
 
 
 def test_unknown_tool_is_an_error_of_the_protocol(server):
@@ -91,7 +91,7 @@ def test_timeout_names_the_tool_and_the_thread(server):
     server.assert_clean()
 
 
-class OneOnly(Small):
+class OneOnly(DrawsSmall):
     """The second picture is blocked."""
 
     def __init__(self):

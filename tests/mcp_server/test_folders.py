@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.mcp_server.raw_client import texts
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 from tests.support.lab import COMMAND
 
 THREAD = "0199a213-81c0-7800-8aa1-bbab2a035a53"
@@ -19,7 +19,7 @@ def outside(server, tmp_path):
     refs = server.root.parent / "refs"
     for folder in (server.folder, refs, tmp_path / "outside"):
         folder.mkdir(exist_ok=True)
-        (folder / "ref.png").write_bytes(made(folder.name))
+        (folder / "ref.png").write_bytes(small_png(folder.name))
     return tmp_path / "outside"
 
 
@@ -48,10 +48,10 @@ def test_paths_inside_the_roots_are_written_and_read(server, outside):
     refs = [f"{folder.name}/ref.png", str(server.root.parent / "refs" / "ref.png")]
     answer = server.call("edit_image", prompt="both", refs=refs, out=f"{folder.name}/new/fox.png")
     assert not answer["isError"], texts(answer)
-    assert (folder / "new" / "fox.png").read_bytes() == made("both")
+    assert (folder / "new" / "fox.png").read_bytes() == small_png("both")
 
 
-class Swaps(Small):
+class Swaps(DrawsSmall):
     """While the picture is drawn, a link is created in the place of its folder."""
 
     def __init__(self, link, target):
@@ -74,7 +74,7 @@ def test_link_that_is_created_while_codex_draws_is_not_followed(server, tmp_path
     thread = answer["structuredContent"]["thread_id"]
     again = server.call("recover_image", thread_id=thread, out=server.path("fox.png"))
     assert not again["isError"]
-    assert (server.folder / "fox.png").read_bytes() == made("a red fox")
+    assert (server.folder / "fox.png").read_bytes() == small_png("a red fox")
 
 
 WRONG_OPTIONS = [

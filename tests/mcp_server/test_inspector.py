@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import checks, inspector
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 
 pytestmark = [pytest.mark.real, pytest.mark.ci]
 
@@ -20,14 +20,14 @@ def test_tools_pass_the_inspectors_strict_check(lab, era):
 
 
 def test_inspector_gets_a_picture(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     arguments = ["--tool-arg", "prompt=a red fox", "--tool-arg", "out=fox.png", "--tool-arg", "count=1"]
     done = inspector.run(world, "--method", "tools/call", "--tool-name", "generate_image", *arguments)
     assert done.code == 0, done
     answer = inspector.answer(done)
     assert [block["type"] for block in answer["content"]] == ["text", "image"]
     assert answer["structuredContent"]["images"][0]["path"] == str(world.work / "fox.png")
-    assert (world.work / "fox.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
     checks.assert_clean(world)
 
 

@@ -17,15 +17,15 @@ from codex_imagegen.results import Result
 from tests.mcp_server import client
 from tests.mcp_server.raw_client import images, texts
 from tests.support import checks
-from tests.support.checks import KEYS, Small, made
-from tests.support.pictures import encoded, padded
+from tests.support.checks import KEYS, DrawsSmall, small_png
+from tests.support.pictures import encoded, pad_png
 
 pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.every_build)])
 def test_official_client_gets_path_preview_and_json_object(lab, mode):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     answer = client.use(
         world, lambda server: server.call_tool("generate_image", {"prompt": "a red fox", "out": "a/fox.png"}), mode=mode
     )
@@ -33,18 +33,18 @@ def test_official_client_gets_path_preview_and_json_object(lab, mode):
     text, preview = answer.content
     assert not answer.is_error
     assert text.text.splitlines()[0] == str(path)
-    assert path.read_bytes() == made("a red fox")
+    assert path.read_bytes() == small_png("a red fox")
     assert list(answer.structured_content)[: len(KEYS)] == KEYS
     assert answer.structured_content["images"][0]["path"] == str(path)
     assert answer.structured_content["thread_id"] in text.text
-    assert (preview.mime_type, base64.b64decode(preview.data)) == ("image/png", made("a red fox"))
+    assert (preview.mime_type, base64.b64decode(preview.data)) == ("image/png", small_png("a red fox"))
     assert checks.tool_prompts(world) == ["a red fox"]
     checks.assert_clean(world)
     assert client.errors(world) == ""
 
 
 def test_edit_with_oversized_reference_warns_that_it_was_reduced(server):
-    (server.folder / "a.png").write_bytes(padded(encoded(), 17_000_000))
+    (server.folder / "a.png").write_bytes(pad_png(encoded(), 17_000_000))
     answer = server.call("edit_image", prompt="as a drawing", refs=[server.path("a.png")], out=server.path("c.png"))
     assert [warning["code"] for warning in answer["structuredContent"]["warnings"]] == ["reference-reduced"]
     assert "a.png' is too large to arrive" in texts(answer)
@@ -52,15 +52,15 @@ def test_edit_with_oversized_reference_warns_that_it_was_reduced(server):
 
 def test_edit_sends_references_in_their_order(server):
     for name in ("a.png", "b.png"):
-        (server.folder / name).write_bytes(made(name))
+        (server.folder / name).write_bytes(small_png(name))
     refs = [f"{server.folder.name}/b.png", server.path("a.png")]
     answer = server.call("edit_image", prompt="image 1 as image 2", refs=refs, out=server.path("c.png"))
     assert not answer["isError"]
-    assert checks.edited(server.world) == [made("b.png"), made("a.png")]
+    assert checks.tool_references(server.world) == [small_png("b.png"), small_png("a.png")]
     server.assert_clean()
 
 
-class Draws(Small):
+class Draws(DrawsSmall):
     """Draws one picture."""
 
     def __init__(self, picture):
@@ -85,7 +85,7 @@ def test_picture_above_preview_limit_gets_a_smaller_jpeg(server):
 
 @pytest.mark.parametrize(("limit", "kinds"), [(0, ["text"]), (90, ["text", "image"])])
 def test_preview_limit_of_zero_gives_no_preview(tmp_path, limit, kinds):
-    data = made("a fox")
+    data = small_png("a fox")
     (tmp_path / "fox.png").write_bytes(data)
     image = ImageInfo(str(tmp_path / "fox.png"), "png", 160, 160, len(data), hashlib.sha256(data).hexdigest())
     settings = Settings((str(tmp_path),), (str(tmp_path),), preview_kb=limit)
@@ -113,7 +113,7 @@ def test_out_omitted_gets_a_name_in_the_root(server):
     assert texts(answer).splitlines()[0] == path
 
 
-class Holds(Small):
+class Holds(DrawsSmall):
     """No picture is done before ``free`` is set."""
 
     def __init__(self):

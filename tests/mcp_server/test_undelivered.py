@@ -21,7 +21,7 @@ from codex_imagegen.request import Event
 from codex_imagegen.results import ErrorInfo, Failure, Result
 from tests.mcp_server.raw_client import RawClient, texts
 from tests.support import checks, history
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 
 A, B, C = (history.new_thread_id(1767225600.0 + number) for number in range(3))
 
@@ -195,7 +195,7 @@ def test_calls_from_many_threads_leave_the_last_one_recoverable():
 # With the real Codex; each test has its own server, since a server remembers its calls
 
 
-class Draws(Small):
+class Draws(DrawsSmall):
     """Draws two owls at once or none; foxes wait until ``free`` is set."""
 
     def __init__(self):
@@ -237,7 +237,7 @@ def assert_last_is_recovered(world, wire):
     assert named["thread_id"] == thread
     assert thread in path
     with open(path, "rb") as file:
-        assert file.read() == made("a hare")
+        assert file.read() == small_png("a hare")
     assert world.model_calls == turns
 
 
@@ -250,13 +250,13 @@ def assert_two_at_once_are_distinguished(world, wire):
     assert {name: texts(answer).splitlines()[0] for name, answer in answers.items()} == {
         name: str(world.work / f"{name}.png") for name in names
     }
-    assert [(world.work / f"{name}.png").read_bytes() for name in names] == [made(name) for name in names]
+    assert [(world.work / f"{name}.png").read_bytes() for name in names] == [small_png(name) for name in names]
     threads = [answers[name]["structuredContent"]["thread_id"] for name in names]
     ambiguous = wire.call("recover_image", out="found.png")
     assert ambiguous["structuredContent"]["error"]["code"] == "usage"
     assert all(thread in texts(ambiguous) for thread in threads)
     assert not wire.call("recover_image", thread_id=threads[0], out="found.png")["isError"]
-    assert (world.work / "found.png").read_bytes() == made("an owl")
+    assert (world.work / "found.png").read_bytes() == small_png("an owl")
 
 
 def assert_cancelled_call_gets_its_own_or_none(world, wire, script):
@@ -266,10 +266,10 @@ def assert_cancelled_call_gets_its_own_or_none(world, wire, script):
     # the fox's host no longer waits, but has not cancelled: the fox is undelivered
     early = wire.call("recover_image", out="early.png")
     wire.cancel("fox")
-    checks.until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
+    checks.wait_until(lambda: checks.processes(world, wait=False) == [wire.server.pid], "Codex to end")
     late = wire.call("recover_image", out="late.png")
     script.free.set()
-    assert (world.work / "snow.png").read_bytes() == made("a hare in snow")
+    assert (world.work / "snow.png").read_bytes() == small_png("a hare in snow")
     for name, answer in (("early", early), ("late", late)):
         assert hare["thread_id"] not in json.dumps(answer)
-        assert answer["isError"] or (world.work / f"{name}.png").read_bytes() == made("a red fox")
+        assert answer["isError"] or (world.work / f"{name}.png").read_bytes() == small_png("a red fox")

@@ -12,7 +12,7 @@ from codex_imagegen.mcp_server import results
 from codex_imagegen.mcp_server.settings import Settings
 from tests.mcp_server.raw_client import RawClient, texts
 from tests.support import checks, scripts
-from tests.support.checks import made
+from tests.support.checks import small_png
 
 HALF = r'"\ud800"'
 CALL = '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": {"name": "%s", "arguments": {%s}}}'
@@ -135,7 +135,7 @@ def test_whole_surrogate_pairs_are_text(server):
     out = f'"{server.folder.name}/\\ud83e\\udd8a.png"'
     line = CALL % ('"pair"', "generate_image", r'"prompt": "a fox \ud83e\udd8a", "out": ' + out)
     assert not ask(server.client, line)["result"]["isError"]
-    assert (server.folder / "🦊.png").read_bytes() == made("a fox 🦊")
+    assert (server.folder / "🦊.png").read_bytes() == small_png("a fox 🦊")
     assert "a fox 🦊" in json.dumps(checks.requests(server.world)[0], ensure_ascii=False)
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from tests.support import history
 from tests.support.checks import KEYS
 from tests.support.lab import COMMAND
+from tests.support.passive_terminal import run_on_terminal
 from tests.support.pictures import encoded, torn
-from tests.support.screen import printed
 
 FOX, OWL = encoded(40, "fox"), encoded(44, "owl")
 
@@ -287,7 +287,7 @@ def test_recover_list_on_a_terminal_is_a_table(world):
 
 def _on_terminal(world):
     env = {**world.environment, "TERM": "xterm", "COLUMNS": "200"}
-    shown, code = printed([COMMAND, "recover", "--list"], cwd=world.work, env=env)
+    shown, code = run_on_terminal([COMMAND, "recover", "--list"], cwd=world.work, env=env)
     assert code == 0
     return shown
 

@@ -12,9 +12,9 @@ from codex_imagegen.errors import NoPicture
 from codex_imagegen.recovery import search as module
 from codex_imagegen.recovery.search import find_last_picture
 from tests.support import builds, history
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 from tests.support.codex_sessions import fork, generate, run_codex
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.pictures import encoded, torn
 
 FOX, OWL, BOAT = encoded(40, "fox"), encoded(44, "owl"), encoded(48, "boat")
@@ -75,14 +75,14 @@ def recover_last(world):
     for version in (builds.OLDEST, "0.118.0", "0.141.0", builds.NEWEST)
 ])  # fmt: skip
 def test_last_picture_is_that_of_a_continued_thread_and_never_that_of_a_fork(lab, version):
-    world = lab(version, script=Small())
+    world = lab(version, script=DrawsSmall())
     fox, owl = generate(world, "a red fox", "an owl")
     assert fox < owl
     if version != builds.OLDEST:
         fork(world, fox)
-    assert recover_last(world) == made("an owl")
+    assert recover_last(world) == small_png("an owl")
     assert run_codex(world, "resume", fox, "now in blue") == fox
-    assert recover_last(world) == made("now in blue")
+    assert recover_last(world) == small_png("now in blue")
 
 
 # With histories of every kind

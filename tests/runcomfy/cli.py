@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.runcomfy.standin import TOKEN, StandIn
+from tests.runcomfy.fake_runcomfy import TOKEN, FakeRunComfy
 from tests.support import checks
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome
 
@@ -21,7 +21,7 @@ __all__ = ["Outcome", "Shell", "stop_after"]
 class Shell(Lab):
     """Runs commands with the environment ``env``, and checks that they show neither the token nor a traceback."""
 
-    def __init__(self, folder: Path, fake: StandIn) -> None:
+    def __init__(self, folder: Path, fake: FakeRunComfy) -> None:
         super().__init__(folder / "shell", offline=True)
         variables = {"RUNCOMFY_TOKEN": TOKEN, "RUNCOMFY_MODEL_API_BASE": fake.base, "RUNCOMFY_WEB_BASE": fake.web}
         self.env = {**self.environment, "CODEX_HOME": str(self.home / ".codex"), **variables}
@@ -51,11 +51,11 @@ class Shell(Lab):
         return done
 
 
-def stop_after(fake: StandIn, line: str, signum: int = signal.SIGINT) -> Callable[[subprocess.Popen[bytes]], None]:
+def stop_after(fake: FakeRunComfy, line: str, signum: int = signal.SIGINT) -> Callable[[subprocess.Popen[bytes]], None]:
     """Send a signal once the fake received a request that begins with ``line``."""
 
     def act(process: subprocess.Popen[bytes]) -> None:
-        checks.until(lambda: any(received.startswith(line) for received in fake.lines), line)
+        checks.wait_until(lambda: any(received.startswith(line) for received in fake.lines), line)
         process.send_signal(signum)
 
     return act

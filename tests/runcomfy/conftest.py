@@ -16,7 +16,7 @@ from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, ImageOptions, Request, Run
 from codex_imagegen.runcomfy import download, job, login
 from tests.runcomfy.cli import Shell
-from tests.runcomfy.standin import REQUEST_ID, TOKEN, StandIn
+from tests.runcomfy.fake_runcomfy import REQUEST_ID, TOKEN, FakeRunComfy
 from tests.support import checks
 
 POLL_SEC = job.POLL_SEC
@@ -41,18 +41,18 @@ class RunContext:
         return Run(now, now + seconds, self.interrupt, self.events.append)
 
 
-def when_requested(fake: StandIn, text: str, *acts: Callable[[], object]) -> None:
+def when_requested(fake: FakeRunComfy, text: str, *acts: Callable[[], object]) -> None:
     """Call ``acts`` in order, as soon as the fake received a request whose line contains ``text``."""
 
     def wait() -> None:
-        checks.until(lambda: any(text in line for line in fake.lines), text)
+        checks.wait_until(lambda: any(text in line for line in fake.lines), text)
         for act in acts:
             act()
 
     threading.Thread(target=wait, daemon=True).start()
 
 
-def assert_cancelled_at_the_end(fake: StandIn) -> None:
+def assert_cancelled_at_the_end(fake: FakeRunComfy) -> None:
     """One cancel, and no polling after it.
 
     The deadline may abandon a poll that is already being sent: the fake may record that one after the cancel.
@@ -87,9 +87,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRunComfy]:
     """The fake RunComfy, which the environment points at; a call that breaks its documentation fails the test."""
-    with StandIn() as server:
+    with FakeRunComfy() as server:
         server.files["out.png"] = picture()
         monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", server.base)
         monkeypatch.setenv("RUNCOMFY_WEB_BASE", server.web)
@@ -104,5 +104,5 @@ def context() -> RunContext:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, fake: StandIn) -> Shell:
+def shell(tmp_path: Path, fake: FakeRunComfy) -> Shell:
     return Shell(tmp_path, fake)

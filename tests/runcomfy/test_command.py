@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.runcomfy.cli import Shell, stop_after
-from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
+from tests.runcomfy.fake_runcomfy import REQUEST_ID, TOKEN, FakeRunComfy, Reply
 
 STATUS = f"GET /v1/requests/{REQUEST_ID}/status"
 RESULT = f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
@@ -21,7 +21,7 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_status_prints_the_state_of_a_request(shell: Shell, fake: StandIn) -> None:
+def test_status_prints_the_state_of_a_request(shell: Shell, fake: FakeRunComfy) -> None:
     fake.states[0] = "in_queue 3"
     done = shell.run("runcomfy", "status", REQUEST_ID)
     assert (done.code, done.lines, done.err) == (0, ["in_queue (position 3)"], "")
@@ -47,7 +47,7 @@ def test_status_prints_the_state_of_a_request(shell: Shell, fake: StandIn) -> No
     ],
 )
 def test_failed_status_has_its_code_and_one_sentence(
-    shell: Shell, fake: StandIn, reply: Reply, code: int, word: str
+    shell: Shell, fake: FakeRunComfy, reply: Reply, code: int, word: str
 ) -> None:
     fake.next("status", reply)
     done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
@@ -59,7 +59,7 @@ def test_failed_status_has_its_code_and_one_sentence(
     assert fake.lines == [STATUS]
 
 
-def test_invalid_request_id_fails_without_a_request(shell: Shell, fake: StandIn) -> None:
+def test_invalid_request_id_fails_without_a_request(shell: Shell, fake: FakeRunComfy) -> None:
     for verb in ("status", "wait", "cancel"):
         done = shell.call("runcomfy", verb, "../../models/x", "--json")
         assert (done.code, done.json["error"]["code"]) == (64, "runcomfy-usage")
@@ -71,7 +71,7 @@ def test_invalid_request_id_fails_without_a_request(shell: Shell, fake: StandIn)
     "args",
     [[], ["fly"], ["status"], ["status", "a", "b"], ["status", "a", "--wrong"], ["wait", "a", "--timeout-sec", "x"]],
 )
-def test_wrong_arguments_exit_with_two(shell: Shell, fake: StandIn, args: list[str]) -> None:
+def test_wrong_arguments_exit_with_two(shell: Shell, fake: FakeRunComfy, args: list[str]) -> None:
     done = shell.call("runcomfy", *args, "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert shell.call("runcomfy", *args).code == 2
@@ -86,7 +86,7 @@ def test_every_subcommand_has_help(shell: Shell) -> None:
         assert shell.call("runcomfy", verb, "-h").code == 0
 
 
-def test_wait_writes_the_picture_to_out(shell: Shell, fake: StandIn) -> None:
+def test_wait_writes_the_picture_to_out(shell: Shell, fake: FakeRunComfy) -> None:
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "new/fox.png")
     path = shell.work / "new" / "fox.png"
     assert (done.code, done.lines, done.err) == (0, [str(path)], "")
@@ -103,7 +103,7 @@ def test_wait_writes_the_picture_to_out(shell: Shell, fake: StandIn) -> None:
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_ends_wait_and_leaves_the_request(shell: Shell, fake: StandIn, signum: int, code: int) -> None:
+def test_signal_ends_wait_and_leaves_the_request(shell: Shell, fake: FakeRunComfy, signum: int, code: int) -> None:
     fake.states[0] = "in_queue 1"
     stop = stop_after(fake, STATUS, signum)
     done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", act=stop)
@@ -113,7 +113,7 @@ def test_signal_ends_wait_and_leaves_the_request(shell: Shell, fake: StandIn, si
     assert list(shell.work.iterdir()) == []
 
 
-def test_timeout_ends_wait_and_leaves_the_request(shell: Shell, fake: StandIn) -> None:
+def test_timeout_ends_wait_and_leaves_the_request(shell: Shell, fake: FakeRunComfy) -> None:
     fake.states[0] = "in_progress"
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", "--timeout-sec", "1")
     assert (done.code, done.json["error"]["code"]) == (75, "runcomfy-retry")
@@ -121,7 +121,7 @@ def test_timeout_ends_wait_and_leaves_the_request(shell: Shell, fake: StandIn) -
 
 
 @pytest.mark.parametrize("outcome", ["cancelled", "not_cancellable"])
-def test_cancel_tells_whether_it_cancelled(shell: Shell, fake: StandIn, outcome: str) -> None:
+def test_cancel_tells_whether_it_cancelled(shell: Shell, fake: FakeRunComfy, outcome: str) -> None:
     fake.cancel_outcome = outcome
     done = shell.call("runcomfy", "cancel", REQUEST_ID)
     assert (done.code, done.lines) == (0, [outcome])
@@ -129,7 +129,7 @@ def test_cancel_tells_whether_it_cancelled(shell: Shell, fake: StandIn, outcome:
     assert fake.lines == [CANCEL] * 2
 
 
-def test_cancel_without_answer_fails_as_retry(shell: Shell, fake: StandIn) -> None:
+def test_cancel_without_answer_fails_as_retry(shell: Shell, fake: FakeRunComfy) -> None:
     fake.next("cancel", Reply(202, body=b"<html>"))
     done = shell.call("runcomfy", "cancel", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["spent"]) == (75, None)
@@ -144,7 +144,7 @@ def signed_out(shell: Shell) -> Shell:
     return shell
 
 
-def test_login_writes_the_token_into_a_private_file(signed_out: Shell, fake: StandIn) -> None:
+def test_login_writes_the_token_into_a_private_file(signed_out: Shell, fake: FakeRunComfy) -> None:
     done = signed_out.call("runcomfy", "login")
     assert (done.code, done.out) == (0, b"")
     assert f"{fake.web}/cli?code=ABCD-1234" in done.err
@@ -163,26 +163,26 @@ def test_login_writes_the_token_into_a_private_file(signed_out: Shell, fake: Sta
     assert "not signed in" in signed_out.call("runcomfy", "logout").err
 
 
-def test_denied_login_writes_no_token(signed_out: Shell, fake: StandIn) -> None:
+def test_denied_login_writes_no_token(signed_out: Shell, fake: FakeRunComfy) -> None:
     fake.polls[0] = {"status": "denied"}
     done = signed_out.call("runcomfy", "login", "--json")
     assert (done.code, done.json["error"]["code"]) == (77, "runcomfy-auth")
     assert list(signed_out.home.iterdir()) == []
 
 
-def test_signal_ends_login(signed_out: Shell, fake: StandIn) -> None:
+def test_signal_ends_login(signed_out: Shell, fake: FakeRunComfy) -> None:
     fake.polls[0] = {"status": "pending"}
     done = signed_out.run("runcomfy", "login", act=stop_after(fake, "POST /api/cli-auth/poll"))
     assert done.code == 130
     assert list(signed_out.home.iterdir()) == []
 
 
-def test_logout_mentions_the_token_variable(shell: Shell, fake: StandIn) -> None:
+def test_logout_mentions_the_token_variable(shell: Shell, fake: FakeRunComfy) -> None:
     assert "RUNCOMFY_TOKEN is set" in shell.call("runcomfy", "logout").err
 
 
 @pytest.mark.parametrize("token", ["tok en", "tok\nX-Evil: 1", "tök"])
-def test_malformed_token_is_refused_and_not_shown(shell: Shell, fake: StandIn, token: str) -> None:
+def test_malformed_token_is_refused_and_not_shown(shell: Shell, fake: FakeRunComfy, token: str) -> None:
     shell.env["RUNCOMFY_TOKEN"] = token
     done = shell.call("runcomfy", "status", REQUEST_ID, "--json")
     assert (done.code, fake.calls) == (77, [])
@@ -195,14 +195,14 @@ def test_insecure_base_url_is_refused(shell: Shell) -> None:
     assert shell.call("runcomfy", "status", REQUEST_ID, "--json").code == 64
 
 
-def test_config_folder_variable_moves_the_token(signed_out: Shell, fake: StandIn, tmp_path: Path) -> None:
+def test_config_folder_variable_moves_the_token(signed_out: Shell, fake: FakeRunComfy, tmp_path: Path) -> None:
     signed_out.env["RUNCOMFY_CONFIG_DIR"] = str(tmp_path / "elsewhere")
     assert signed_out.call("runcomfy", "login").code == 0
     assert (tmp_path / "elsewhere" / "token.json").exists()
     assert signed_out.call("runcomfy", "status", REQUEST_ID).code == 0
 
 
-def test_events_of_wait_name_the_request(shell: Shell, fake: StandIn) -> None:
+def test_events_of_wait_name_the_request(shell: Shell, fake: FakeRunComfy) -> None:
     fake.states.extendleft(["in_progress", "in_queue 2"])
     done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--events")
     assert [(line["event"], line["message"]) for line in done.events] == [

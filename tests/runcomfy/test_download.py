@@ -22,20 +22,20 @@ from codex_imagegen.runcomfy import download
 from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded
 from codex_imagegen.runcomfy.download import Download
 from codex_imagegen.runcomfy.http import Transport, UntrustedCertificate
-from codex_imagegen.runcomfy.urls import Rules
+from codex_imagegen.runcomfy.urls import UrlRules
 from tests.runcomfy.conftest import RunContext, picture, when_requested
-from tests.runcomfy.standin import Reply, StandIn
+from tests.runcomfy.fake_runcomfy import FakeRunComfy, Reply
 
 
 @pytest.fixture
-def fetcher(fake: StandIn, context: RunContext) -> Iterator[Download]:
+def fetcher(fake: FakeRunComfy, context: RunContext) -> Iterator[Download]:
     transport = Transport()
-    yield Download(transport, Rules(fake.base), Deadline(context.interrupt, time.monotonic() + 60))
+    yield Download(transport, UrlRules(fake.base), Deadline(context.interrupt, time.monotonic() + 60))
     transport.close()
 
 
 @pytest.fixture
-def url(fake: StandIn) -> str:
+def url(fake: FakeRunComfy) -> str:
     return f"{fake.web}/files/out.png"
 
 
@@ -47,7 +47,7 @@ def expect_error(fetcher: Download, url: str) -> ImagegenError:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_download_delivers_the_bytes_unchanged(fetcher: Download, fake: StandIn, url: str, kind: str) -> None:
+def test_download_delivers_the_bytes_unchanged(fetcher: Download, fake: FakeRunComfy, url: str, kind: str) -> None:
     fake.files["out.png"] = picture((300, 200), kind) + b"provenance"
     downloaded = fetcher.fetch_first((url,))
     assert (downloaded.data, downloaded.format) == (fake.files["out.png"], kind.lower())
@@ -56,7 +56,7 @@ def test_download_delivers_the_bytes_unchanged(fetcher: Download, fake: StandIn,
     assert "authorization" not in fake.calls[0].headers
 
 
-def test_download_keeps_percent_escapes(fetcher: Download, fake: StandIn) -> None:
+def test_download_keeps_percent_escapes(fetcher: Download, fake: FakeRunComfy) -> None:
     fake.files["a%20b%2Fc.png"] = picture()
     fetcher.fetch_first((f"{fake.web}/files/a%20b%2Fc.png?sig=a%2Bb%3D",))
     assert fake.lines == ["GET /files/a%20b%2Fc.png?sig=a%2Bb%3D"]
@@ -77,14 +77,14 @@ CUT = [
 
 
 @pytest.mark.parametrize("reply", CUT)
-def test_cut_download_is_tried_again(fetcher: Download, fake: StandIn, url: str, reply: Reply) -> None:
+def test_cut_download_is_tried_again(fetcher: Download, fake: FakeRunComfy, url: str, reply: Reply) -> None:
     fake.next("file", reply, reply)
     assert fetcher.fetch_first((url,)).width == 8
     assert len(fake.calls) == 3
 
 
 @pytest.mark.parametrize("reply", CUT)
-def test_cut_download_is_tried_three_times(fetcher: Download, fake: StandIn, url: str, reply: Reply) -> None:
+def test_cut_download_is_tried_three_times(fetcher: Download, fake: FakeRunComfy, url: str, reply: Reply) -> None:
     fake.next("file", *[reply] * 5)
     error = expect_error(fetcher, url)
     assert error.exit_code == (69 if reply.status == 503 else 75)
@@ -92,7 +92,7 @@ def test_cut_download_is_tried_three_times(fetcher: Download, fake: StandIn, url
 
 
 def test_download_is_not_retried_after_its_window(
-    fetcher: Download, fake: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
+    fetcher: Download, fake: FakeRunComfy, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "RETRY_WINDOW_SEC", 0.0)
     fake.next("file", *[Reply(drop=True)] * 3)
@@ -101,7 +101,7 @@ def test_download_is_not_retried_after_its_window(
 
 
 def test_silent_download_is_retried(
-    fetcher: Download, fake: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
+    fetcher: Download, fake: FakeRunComfy, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "READ_TIMEOUT_SEC", 0.05)
     fake.next("file", Reply(hold=threading.Event()))
@@ -109,7 +109,7 @@ def test_silent_download_is_retried(
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410, 418])
-def test_download_with_error_status_is_no_picture(fetcher: Download, fake: StandIn, url: str, status: int) -> None:
+def test_download_with_error_status_is_no_picture(fetcher: Download, fake: FakeRunComfy, url: str, status: int) -> None:
     fake.next("file", Reply(status, body=b""))
     error = expect_error(fetcher, url)
     assert isinstance(error, NoPicture)
@@ -128,13 +128,13 @@ def test_download_with_error_status_is_no_picture(fetcher: Download, fake: Stand
         gzip.compress(picture(), mtime=0),
     ],
 )
-def test_download_of_broken_picture_is_damaged(fetcher: Download, fake: StandIn, url: str, body: bytes) -> None:
+def test_download_of_broken_picture_is_damaged(fetcher: Download, fake: FakeRunComfy, url: str, body: bytes) -> None:
     fake.files["out.png"] = body
     assert isinstance(expect_error(fetcher, url), DamagedPicture)
     assert len(fake.calls) == 1
 
 
-def test_permitted_redirects_are_followed(fetcher: Download, fake: StandIn, url: str) -> None:
+def test_permitted_redirects_are_followed(fetcher: Download, fake: FakeRunComfy, url: str) -> None:
     fake.next(
         "file",
         Reply(302, body=b"x", headers={"Location": "/files/b"}),
@@ -146,8 +146,10 @@ def test_permitted_redirects_are_followed(fetcher: Download, fake: StandIn, url:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_to_foreign_host_fails_as_no_picture(fetcher: Download, fake: StandIn, url: str, status: int) -> None:
-    with StandIn() as foreign:
+def test_redirect_to_foreign_host_fails_as_no_picture(
+    fetcher: Download, fake: FakeRunComfy, url: str, status: int
+) -> None:
+    with FakeRunComfy() as foreign:
         foreign.files["a.png"] = picture()
         fake.next("file", Reply(status, body=b"", headers={"Location": f"{foreign.web}/files/a.png"}))
         error = expect_error(fetcher, url)
@@ -168,20 +170,20 @@ def test_redirect_to_foreign_host_fails_as_no_picture(fetcher: Download, fake: S
     ],
 )
 def test_malformed_redirect_fails_as_no_picture(
-    fetcher: Download, fake: StandIn, url: str, location: str | None
+    fetcher: Download, fake: FakeRunComfy, url: str, location: str | None
 ) -> None:
     fake.next("file", Reply(302, body=b"", headers={} if location is None else {"Location": location}))
     assert isinstance(expect_error(fetcher, url), NoPicture)
     assert len(fake.calls) == 1
 
 
-def test_endless_redirects_end(fetcher: Download, fake: StandIn, url: str) -> None:
+def test_endless_redirects_end(fetcher: Download, fake: FakeRunComfy, url: str) -> None:
     fake.next("file", *[Reply(302, body=b"", headers={"Location": url})] * 20)
     assert isinstance(expect_error(fetcher, url), NoPicture)
     assert len(fake.calls) == download.MAX_REDIRECTS + 1
 
 
-def test_oversized_length_header_is_refused(fetcher: Download, fake: StandIn, url: str) -> None:
+def test_oversized_length_header_is_refused(fetcher: Download, fake: FakeRunComfy, url: str) -> None:
     for length in (str(2 * 1024**3 + 1), "9" * 400):
         fake.next("file", Reply(body=picture(), announce=length))
         error = expect_error(fetcher, url)
@@ -190,7 +192,9 @@ def test_oversized_length_header_is_refused(fetcher: Download, fake: StandIn, ur
     assert len(fake.calls) == 2
 
 
-def test_oversized_body_is_refused(fetcher: Download, fake: StandIn, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_body_is_refused(
+    fetcher: Download, fake: FakeRunComfy, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(download, "MAX_BYTES", 100_000)
     fake.next("file", Reply(body=picture() + b"\0" * 300_000, announce=""))
     assert "100,000" in expect_error(fetcher, url).message
@@ -198,7 +202,7 @@ def test_oversized_body_is_refused(fetcher: Download, fake: StandIn, url: str, m
     assert fetcher.fetch_first((url,)).width == 8
 
 
-def test_body_that_begins_as_no_picture_is_not_read_on(fetcher: Download, fake: StandIn, url: str) -> None:
+def test_body_that_begins_as_no_picture_is_not_read_on(fetcher: Download, fake: FakeRunComfy, url: str) -> None:
     gate = threading.Event()
     fake.next("file", Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\n" + b"x" * (1 << 17)))
     assert isinstance(expect_error(fetcher, url), DamagedPicture)
@@ -227,7 +231,7 @@ def test_full_disk_fails_as_unwritable(fetcher: Download, url: str, monkeypatch:
 
 
 def test_download_leaves_no_temporary_files(
-    fetcher: Download, fake: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    fetcher: Download, fake: FakeRunComfy, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = os.listdir(str(tmp_path))
@@ -236,7 +240,7 @@ def test_download_leaves_no_temporary_files(
     assert os.listdir(str(tmp_path)) == before
 
 
-def test_first_whole_picture_of_several_is_taken(fetcher: Download, fake: StandIn) -> None:
+def test_first_whole_picture_of_several_is_taken(fetcher: Download, fake: FakeRunComfy) -> None:
     fake.files["bad"] = b"no picture"
     fake.files["c.png"] = picture((3, 3))
     urls = tuple(f"{fake.web}/files/{name}" for name in ("missing", "bad", "c.png", "out.png"))
@@ -248,7 +252,7 @@ def test_first_whole_picture_of_several_is_taken(fetcher: Download, fake: StandI
         fetcher.fetch_first(())
 
 
-def test_interrupt_ends_a_download(fetcher: Download, fake: StandIn, url: str, context: RunContext) -> None:
+def test_interrupt_ends_a_download(fetcher: Download, fake: FakeRunComfy, url: str, context: RunContext) -> None:
     gate = threading.Event()
     fake.next("file", Reply(hold=gate))
     when_requested(fake, "/files/", context.interrupt.set)
@@ -258,18 +262,20 @@ def test_interrupt_ends_a_download(fetcher: Download, fake: StandIn, url: str, c
     assert caught.value.spent is True
 
 
-def test_deadline_ends_a_slow_download(fake: StandIn, url: str, context: RunContext) -> None:
+def test_deadline_ends_a_slow_download(fake: FakeRunComfy, url: str, context: RunContext) -> None:
     gate = threading.Event()
     fake.next("file", Reply(hold=gate))
     transport = Transport()
     with pytest.raises(DeadlineExceeded):
-        Download(transport, Rules(fake.base), Deadline(context.interrupt, time.monotonic() + 0.05)).fetch_first((url,))
+        Download(transport, UrlRules(fake.base), Deadline(context.interrupt, time.monotonic() + 0.05)).fetch_first(
+            (url,)
+        )
     gate.set()
     transport.close()
 
 
 def test_untrusted_host_fails_as_upstream(
-    fetcher: Download, fake: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
+    fetcher: Download, fake: FakeRunComfy, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def untrusted(*_: object, **__: object) -> None:
         raise UntrustedCertificate("no trusted connection: self-signed certificate")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen.runcomfy.http import ConnectFailed, ConnectionBroken, Transport, UntrustedCertificate, read_body
-from tests.runcomfy.standin import Reply, StandIn
+from tests.runcomfy.fake_runcomfy import FakeRunComfy, Reply
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def get(transport: Transport, url: str, limit: int = 1 << 20) -> tuple[int, byte
         return response.status, b"".join(read_body(response, limit, threading.Event()))
 
 
-def test_answer_is_complete_and_redirects_are_not_followed(transport: Transport, fake: StandIn) -> None:
+def test_answer_is_complete_and_redirects_are_not_followed(transport: Transport, fake: FakeRunComfy) -> None:
     url = f"{fake.web}/files/a"
     fake.files["a"] = b"x" * 200_000
     assert get(transport, url) == (200, b"x" * 200_000)
@@ -36,7 +36,7 @@ def test_answer_is_complete_and_redirects_are_not_followed(transport: Transport,
     assert fake.calls[0].headers["user-agent"].startswith("codex-imagegen/")
 
 
-def test_body_is_read_up_to_its_limit(transport: Transport, fake: StandIn) -> None:
+def test_body_is_read_up_to_its_limit(transport: Transport, fake: FakeRunComfy) -> None:
     fake.files["a"] = b"x" * 1_000_000
     _, body = get(transport, f"{fake.web}/files/a", limit=100)
     assert 100 < len(body) <= 1 << 16
@@ -46,7 +46,7 @@ def test_body_is_read_up_to_its_limit(transport: Transport, fake: StandIn) -> No
         assert len(list(read_body(response, 1 << 30, abandoned))) == 1
 
 
-def test_connection_is_reused(transport: Transport, fake: StandIn) -> None:
+def test_connection_is_reused(transport: Transport, fake: FakeRunComfy) -> None:
     fake.files["a"] = b"x"
     for _ in range(3):
         get(transport, f"{fake.web}/files/a")
@@ -69,7 +69,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("reply", BROKEN)
-def test_answer_that_is_not_http_is_a_broken_connection(transport: Transport, fake: StandIn, reply: Reply) -> None:
+def test_answer_that_is_not_http_is_a_broken_connection(transport: Transport, fake: FakeRunComfy, reply: Reply) -> None:
     fake.next("file", reply)
     with pytest.raises(ConnectionBroken) as caught:
         get(transport, f"{fake.web}/files/a")
@@ -77,7 +77,7 @@ def test_answer_that_is_not_http_is_a_broken_connection(transport: Transport, fa
 
 
 @pytest.mark.parametrize("length", ["-5", "abc", "1, 2", "9" * 5000])
-def test_invalid_content_length_is_broken(transport: Transport, fake: StandIn, length: str) -> None:
+def test_invalid_content_length_is_broken(transport: Transport, fake: FakeRunComfy, length: str) -> None:
     fake.next("file", Reply(body=b"x", announce=length))
     try:
         get(transport, f"{fake.web}/files/a")
@@ -85,7 +85,7 @@ def test_invalid_content_length_is_broken(transport: Transport, fake: StandIn, l
         pass
 
 
-def test_silence_is_broken(transport: Transport, fake: StandIn) -> None:
+def test_silence_is_broken(transport: Transport, fake: FakeRunComfy) -> None:
     fake.next("file", Reply(hold=threading.Event()))
     with (
         pytest.raises(ConnectionBroken, match="sent nothing"),
@@ -104,7 +104,7 @@ def test_closed_port_is_unsent(transport: Transport) -> None:
         get(transport, "http://nowhere.invalid/")
 
 
-def test_peer_without_tls_gets_no_body(transport: Transport, fake: StandIn) -> None:
+def test_peer_without_tls_gets_no_body(transport: Transport, fake: FakeRunComfy) -> None:
     url = fake.web.replace("http:", "https:") + "/files/a"
     with pytest.raises(ConnectionBroken) as caught:
         get(transport, url)
@@ -129,7 +129,7 @@ def tls(tmp_path: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
 
 
 def test_self_signed_certificate_is_untrusted(
-    transport: Transport, fake: StandIn, tls: tuple[ssl.SSLContext, Path]
+    transport: Transport, fake: FakeRunComfy, tls: tuple[ssl.SSLContext, Path]
 ) -> None:
     fake.wrap(tls[0])
     for body in (None, b"a prompt"):
@@ -142,7 +142,7 @@ def test_self_signed_certificate_is_untrusted(
 
 
 def test_tls_connection_cut_after_the_body_is_not_unsent(
-    fake: StandIn, tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
+    fake: FakeRunComfy, tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.wrap(tls[0])
     monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))  # read by Python's default context, which the program uses

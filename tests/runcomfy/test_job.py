@@ -17,15 +17,15 @@ from codex_imagegen.runcomfy.http import Transport
 from codex_imagegen.runcomfy.inputs import TEXT_TO_IMAGE, Submission
 from codex_imagegen.runcomfy.token import Token
 from tests.runcomfy.conftest import POLL_SEC, RunContext, assert_cancelled_at_the_end, when_requested
-from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
-from tests.support.causes import chain
+from tests.runcomfy.fake_runcomfy import REQUEST_ID, TOKEN, FakeRunComfy, Reply
+from tests.support.error_chain import chain
 
 ORDER = Submission(TEXT_TO_IMAGE, {"prompt": "a fox"})
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 
 class Harness:
-    def __init__(self, fake: StandIn, context: RunContext, seconds: float) -> None:
+    def __init__(self, fake: FakeRunComfy, context: RunContext, seconds: float) -> None:
         self.transport = Transport()
         self.client = Client(fake.base, Token(TOKEN), self.transport)
         self.deadline = Deadline(context.interrupt, time.monotonic() + seconds)
@@ -45,7 +45,7 @@ def seconds() -> float:
 
 
 @pytest.fixture
-def harness(fake: StandIn, context: RunContext, seconds: float) -> Iterator[Harness]:
+def harness(fake: FakeRunComfy, context: RunContext, seconds: float) -> Iterator[Harness]:
     harness = Harness(fake, context, seconds)
     yield harness
     harness.transport.close()
@@ -63,7 +63,7 @@ def expect_error(call: object) -> ImagegenError:
 # --- submit ---------------------------------------------------------------------------------------------------------
 
 
-def test_submit_is_one_post_with_the_token(harness: Harness, fake: StandIn) -> None:
+def test_submit_is_one_post_with_the_token(harness: Harness, fake: FakeRunComfy) -> None:
     assert harness.submit() == REQUEST_ID
     (call,) = fake.calls
     assert call.line == f"POST /v1/models/{TEXT_TO_IMAGE}"
@@ -72,7 +72,7 @@ def test_submit_is_one_post_with_the_token(harness: Harness, fake: StandIn) -> N
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_submit_accepts_every_success_status(harness: Harness, fake: StandIn, status: int) -> None:
+def test_submit_accepts_every_success_status(harness: Harness, fake: FakeRunComfy, status: int) -> None:
     fake.next("submit", Reply(status, {"request_id": "abc"}))
     assert harness.submit() == "abc"
 
@@ -115,7 +115,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("reply", "exit_code", "spent"), REFUSALS)
 def test_failed_submit_is_not_repeated(
-    harness: Harness, fake: StandIn, reply: Reply, exit_code: int, spent: bool | None
+    harness: Harness, fake: FakeRunComfy, reply: Reply, exit_code: int, spent: bool | None
 ) -> None:
     fake.next("submit", reply)
     error = expect_error(harness.submit)
@@ -125,7 +125,7 @@ def test_failed_submit_is_not_repeated(
         assert "before you try again" in str(error.hint)
 
 
-def test_submit_to_closed_port_fails_unspent(harness: Harness, fake: StandIn) -> None:
+def test_submit_to_closed_port_fails_unspent(harness: Harness, fake: FakeRunComfy) -> None:
     harness.client.base = "http://127.0.0.1:1/v1"
     error = expect_error(harness.submit)
     assert (error.exit_code, error.spent) == (75, False)
@@ -135,7 +135,7 @@ def test_submit_to_closed_port_fails_unspent(harness: Harness, fake: StandIn) ->
 
 
 def test_submit_without_answer_has_unknown_cost(
-    harness: Harness, fake: StandIn, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fake: FakeRunComfy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "POST_SEC", 0.05)
     gate = threading.Event()
@@ -145,7 +145,7 @@ def test_submit_without_answer_has_unknown_cost(
     assert (error.exit_code, error.spent) == (75, None)
 
 
-def test_token_in_an_answer_is_hidden(harness: Harness, fake: StandIn) -> None:
+def test_token_in_an_answer_is_hidden(harness: Harness, fake: FakeRunComfy) -> None:
     for text in (
         json.dumps({"error_message": f"no {TOKEN}"}),
         f'{{"error_message": "no {TOKEN}"}}'.replace("/", "\\/"),
@@ -154,14 +154,14 @@ def test_token_in_an_answer_is_hidden(harness: Harness, fake: StandIn) -> None:
         assert "(token)" in expect_error(harness.submit).message
 
 
-def test_interrupt_before_submit_sends_nothing(harness: Harness, fake: StandIn, context: RunContext) -> None:
+def test_interrupt_before_submit_sends_nothing(harness: Harness, fake: FakeRunComfy, context: RunContext) -> None:
     context.interrupt.set()
     error = expect_error(harness.submit)
     assert isinstance(error, Interrupted)
     assert (error.spent, fake.calls) == (False, [])
 
 
-def test_interrupt_during_submit_cancels_the_request(harness: Harness, fake: StandIn, context: RunContext) -> None:
+def test_interrupt_during_submit_cancels_the_request(harness: Harness, fake: FakeRunComfy, context: RunContext) -> None:
     gate = threading.Event()
     fake.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
     when_requested(fake, "POST /v1/models", context.interrupt.set, gate.set)
@@ -172,7 +172,7 @@ def test_interrupt_during_submit_cancels_the_request(harness: Harness, fake: Sta
 
 
 def test_interrupt_during_submit_without_id_has_unknown_cost(
-    harness: Harness, fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fake: FakeRunComfy, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "GRACE_SEC", 0.05)
     gate = threading.Event()
@@ -190,7 +190,7 @@ def test_interrupt_during_submit_without_id_has_unknown_cost(
 STATUS, RESULT = f"GET /v1/requests/{REQUEST_ID}/status", f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
 
 
-def test_wait_tells_each_change_of_state(harness: Harness, fake: StandIn) -> None:
+def test_wait_tells_each_change_of_state(harness: Harness, fake: FakeRunComfy) -> None:
     fake.states.extendleft(["in_progress", "in_progress", "in_queue 1", "in_queue 1", "in_queue 3"])
     finished = harness.wait()
     assert finished.cost_usd == 0.04
@@ -205,7 +205,7 @@ def test_poll_interval_is_two_seconds() -> None:
 
 
 @pytest.mark.parametrize("word", ["succeeded", "completed", "Completed", "SUCCEEDED"])
-def test_wait_accepts_both_words_for_success(harness: Harness, fake: StandIn, word: str) -> None:
+def test_wait_accepts_both_words_for_success(harness: Harness, fake: FakeRunComfy, word: str) -> None:
     fake.states[0] = word
     fake.next("result", Reply(200, {"status": word, "output": {"images": ["https://a.runcomfy.net/1"]}}))
     assert harness.wait().output == {"images": ["https://a.runcomfy.net/1"]}
@@ -221,14 +221,14 @@ def test_wait_accepts_both_words_for_success(harness: Harness, fake: StandIn, wo
         Reply(200, {"error_code": 400005}),
     ],
 )
-def test_wait_repeats_until_the_result_is_ready(harness: Harness, fake: StandIn, early: Reply) -> None:
+def test_wait_repeats_until_the_result_is_ready(harness: Harness, fake: FakeRunComfy, early: Reply) -> None:
     fake.next("result", early, early)
     assert harness.wait().cost_usd == 0.04
     assert fake.lines == [STATUS, RESULT] * 3
 
 
 @pytest.mark.parametrize("word", ["completed", "failed", "cancelled", "succeeded"])
-def test_result_decides_over_status(harness: Harness, fake: StandIn, word: str) -> None:
+def test_result_decides_over_status(harness: Harness, fake: FakeRunComfy, word: str) -> None:
     fake.states[0] = word
     fake.next("result", Reply(200, {"status": "failed", "error": {"message": "NSFW content"}}))
     error = expect_error(harness.wait)
@@ -237,7 +237,7 @@ def test_result_decides_over_status(harness: Harness, fake: StandIn, word: str) 
 
 
 @pytest.mark.parametrize(("word", "code"), [("failed", "generation-failed"), ("cancelled", "no-picture")])
-def test_failed_status_without_result_fails(harness: Harness, fake: StandIn, word: str, code: str) -> None:
+def test_failed_status_without_result_fails(harness: Harness, fake: FakeRunComfy, word: str, code: str) -> None:
     fake.states[0] = word
     fake.next("result", Reply(400, {"error_code": 400005}))
     assert expect_error(harness.wait).code == code
@@ -246,7 +246,7 @@ def test_failed_status_without_result_fails(harness: Harness, fake: StandIn, wor
 @pytest.mark.parametrize(
     "error", ["out of memory", {"code": 5, "message": "out of memory"}, [["out of memory"]], None, 17, {}, True]
 )
-def test_failure_reason_is_read_from_any_shape(harness: Harness, fake: StandIn, error: object) -> None:
+def test_failure_reason_is_read_from_any_shape(harness: Harness, fake: FakeRunComfy, error: object) -> None:
     fake.next("result", Reply(200, {"status": "failed", "error": error}))
     failure = expect_error(harness.wait)
     assert (failure.code, failure.exit_code, failure.spent) == ("generation-failed", 7, None)
@@ -278,12 +278,12 @@ HICCUPS = [
 
 @pytest.mark.parametrize("route", ["status", "result"])
 @pytest.mark.parametrize("reply", HICCUPS)
-def test_transient_failures_are_retried(harness: Harness, fake: StandIn, reply: Reply, route: str) -> None:
+def test_transient_failures_are_retried(harness: Harness, fake: FakeRunComfy, reply: Reply, route: str) -> None:
     fake.next(route, reply, reply)
     assert harness.wait().cost_usd == 0.04
 
 
-def test_slow_answer_is_retried(harness: Harness, fake: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_answer_is_retried(harness: Harness, fake: FakeRunComfy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "GET_SEC", 0.05)
     gate = threading.Event()
     fake.next("status", Reply(hold=gate))
@@ -291,7 +291,7 @@ def test_slow_answer_is_retried(harness: Harness, fake: StandIn, monkeypatch: py
     gate.set()
 
 
-def test_wait_obeys_retry_after(harness: Harness, fake: StandIn) -> None:
+def test_wait_obeys_retry_after(harness: Harness, fake: FakeRunComfy) -> None:
     fake.next("status", Reply(429, body=b"", headers={"Retry-After": "1"}))
     began = time.monotonic()
     harness.wait()
@@ -302,7 +302,7 @@ def test_wait_obeys_retry_after(harness: Harness, fake: StandIn) -> None:
     ("reply", "exit_code"), [(Reply(503, body=HTML), 69), (Reply(drop=True), 75), (Reply(429, body=b""), 75)]
 )
 def test_lasting_failures_end_the_wait_without_cancel(
-    harness: Harness, fake: StandIn, monkeypatch: pytest.MonkeyPatch, reply: Reply, exit_code: int
+    harness: Harness, fake: FakeRunComfy, monkeypatch: pytest.MonkeyPatch, reply: Reply, exit_code: int
 ) -> None:
     monkeypatch.setattr(job, "MAX_FAILING_SEC", 0.05)
     fake.next("status", *[reply] * 500)
@@ -326,7 +326,9 @@ def test_lasting_failures_end_the_wait_without_cancel(
         (Reply(402, {"error_code": 400002}), 7),
     ],
 )
-def test_permanent_failure_ends_wait(harness: Harness, fake: StandIn, reply: Reply, exit_code: int, route: str) -> None:
+def test_permanent_failure_ends_wait(
+    harness: Harness, fake: FakeRunComfy, reply: Reply, exit_code: int, route: str
+) -> None:
     fake.next(route, reply)
     error = expect_error(harness.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
@@ -335,7 +337,7 @@ def test_permanent_failure_ends_wait(harness: Harness, fake: StandIn, reply: Rep
         assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
 
 
-def test_result_is_asked_without_cost_if_refused(harness: Harness, fake: StandIn) -> None:
+def test_result_is_asked_without_cost_if_refused(harness: Harness, fake: FakeRunComfy) -> None:
     fake.next("result", Reply(422, {"detail": "unknown parameter"}))
     assert harness.wait().cost_usd is None
     assert fake.lines == [STATUS, RESULT, RESULT.removesuffix("?include_cost=true")]
@@ -344,7 +346,7 @@ def test_result_is_asked_without_cost_if_refused(harness: Harness, fake: StandIn
 # --- stopped --------------------------------------------------------------------------------------------------------
 
 
-def interrupted(harness: Harness, fake: StandIn, context: RunContext) -> ImagegenError:
+def interrupted(harness: Harness, fake: FakeRunComfy, context: RunContext) -> ImagegenError:
     fake.states[0] = "in_queue 9"
     when_requested(fake, "/status", context.interrupt.set)
     error = expect_error(harness.wait)
@@ -355,7 +357,7 @@ def interrupted(harness: Harness, fake: StandIn, context: RunContext) -> Imagege
 
 
 def test_interrupt_cancels_a_queued_request(
-    harness: Harness, fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fake: FakeRunComfy, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "POLL_SEC", 2.0)
     error = interrupted(harness, fake, context)
@@ -364,7 +366,7 @@ def test_interrupt_cancels_a_queued_request(
 
 
 def test_interrupt_of_running_request_names_the_wait_command(
-    harness: Harness, fake: StandIn, context: RunContext
+    harness: Harness, fake: FakeRunComfy, context: RunContext
 ) -> None:
     fake.cancel_outcome = "not_cancellable"
     error = interrupted(harness, fake, context)
@@ -388,7 +390,7 @@ def test_interrupt_of_running_request_names_the_wait_command(
     ],
 )
 def test_interrupt_with_failed_cancel_costs_unknown(
-    harness: Harness, fake: StandIn, context: RunContext, reply: Reply
+    harness: Harness, fake: FakeRunComfy, context: RunContext, reply: Reply
 ) -> None:
     fake.next("cancel", reply)
     error = interrupted(harness, fake, context)
@@ -398,7 +400,7 @@ def test_interrupt_with_failed_cancel_costs_unknown(
 
 
 def test_hanging_cancel_is_given_up(
-    harness: Harness, fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fake: FakeRunComfy, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "CANCEL_SEC", 0.1)
     gate = threading.Event()
@@ -407,7 +409,7 @@ def test_hanging_cancel_is_given_up(
     gate.set()
 
 
-def test_second_interrupt_ends_the_cancel(harness: Harness, fake: StandIn, context: RunContext) -> None:
+def test_second_interrupt_ends_the_cancel(harness: Harness, fake: FakeRunComfy, context: RunContext) -> None:
     gate = threading.Event()
     fake.next("cancel", Reply(hold=gate))
     when_requested(fake, "/cancel", context.interrupt.set)
@@ -415,7 +417,7 @@ def test_second_interrupt_ends_the_cancel(harness: Harness, fake: StandIn, conte
     gate.set()
 
 
-def test_interrupt_ends_a_hanging_status_request(harness: Harness, fake: StandIn, context: RunContext) -> None:
+def test_interrupt_ends_a_hanging_status_request(harness: Harness, fake: FakeRunComfy, context: RunContext) -> None:
     gate = threading.Event()
     fake.next("status", Reply(hold=gate))
     interrupted(harness, fake, context)
@@ -424,7 +426,7 @@ def test_interrupt_ends_a_hanging_status_request(harness: Harness, fake: StandIn
 
 @pytest.mark.parametrize("seconds", [0.2])
 @pytest.mark.parametrize("outcome", ["cancelled", "not_cancellable"])
-def test_deadline_cancels_the_request(harness: Harness, fake: StandIn, outcome: str) -> None:
+def test_deadline_cancels_the_request(harness: Harness, fake: FakeRunComfy, outcome: str) -> None:
     fake.states[0] = "in_progress"
     fake.cancel_outcome = outcome
     error = expect_error(harness.wait)
@@ -434,12 +436,12 @@ def test_deadline_cancels_the_request(harness: Harness, fake: StandIn, outcome: 
 
 
 @pytest.mark.parametrize("seconds", [0.3])
-def test_long_retry_after_ends_at_the_deadline(harness: Harness, fake: StandIn) -> None:
+def test_long_retry_after_ends_at_the_deadline(harness: Harness, fake: FakeRunComfy) -> None:
     fake.next("status", Reply(429, body=b"", headers={"Retry-After": "86400"}))
     assert expect_error(harness.wait).exit_code == 75
 
 
-def test_interrupted_plain_wait_cancels_nothing(harness: Harness, fake: StandIn, context: RunContext) -> None:
+def test_interrupted_plain_wait_cancels_nothing(harness: Harness, fake: FakeRunComfy, context: RunContext) -> None:
     fake.states[0] = "in_queue"
     when_requested(fake, "/status", context.interrupt.set)
     with pytest.raises(Interrupted, match="goes on") as caught, job.keep_on_stop(REQUEST_ID):

@@ -7,19 +7,19 @@ import pytest
 
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.runcomfy import login
-from codex_imagegen.runcomfy.login import Code, Login
+from codex_imagegen.runcomfy.login import DeviceCode, Login
 from tests.runcomfy.conftest import RunContext
-from tests.runcomfy.standin import TOKEN, Reply, StandIn
+from tests.runcomfy.fake_runcomfy import TOKEN, FakeRunComfy, Reply
 
 HTML = b"<html>maintenance</html>"
 
 
-def sign_in(fake: StandIn, context: RunContext, shown_codes: list[Code] | None = None) -> str:
+def sign_in(fake: FakeRunComfy, context: RunContext, shown_codes: list[DeviceCode] | None = None) -> str:
     token = Login(fake.web, context.interrupt).run((shown_codes if shown_codes is not None else []).append)
     return token.header()["Authorization"]
 
 
-def expect_error(fake: StandIn, context: RunContext) -> ImagegenError:
+def expect_error(fake: FakeRunComfy, context: RunContext) -> ImagegenError:
     with pytest.raises(ImagegenError) as caught:
         sign_in(fake, context)
     assert caught.value.spent is False
@@ -27,12 +27,12 @@ def expect_error(fake: StandIn, context: RunContext) -> ImagegenError:
     return caught.value
 
 
-def test_login_shows_the_code_and_returns_the_token(fake: StandIn, context: RunContext) -> None:
+def test_login_shows_the_code_and_returns_the_token(fake: FakeRunComfy, context: RunContext) -> None:
     fake.polls.extendleft([{"status": "pending"}] * 3)
     fake.next(
         "start", Reply(200, {"device_code": "device-code-1", "user_code": "AB-12", "verify_url": "https://x.test/cli"})
     )
-    shown_codes: list[Code] = []
+    shown_codes: list[DeviceCode] = []
     assert sign_in(fake, context, shown_codes) == f"Bearer {TOKEN}"
     assert [(code.verify_url, code.user_code) for code in shown_codes] == [("https://x.test/cli", "AB-12")]
     assert "device-code-1" not in repr(shown_codes)
@@ -40,7 +40,7 @@ def test_login_shows_the_code_and_returns_the_token(fake: StandIn, context: RunC
     assert all("authorization" not in call.headers for call in fake.calls)
 
 
-def test_login_polls_at_once(fake: StandIn, context: RunContext) -> None:
+def test_login_polls_at_once(fake: FakeRunComfy, context: RunContext) -> None:
     fake.next(
         "start",
         Reply(
@@ -59,7 +59,7 @@ def test_login_polls_at_once(fake: StandIn, context: RunContext) -> None:
 @pytest.mark.parametrize(("status", "words"), [("denied", "denied"), ("expired", "in time")])
 @pytest.mark.parametrize("http", [200, 410])
 def test_denied_and_expired_logins_differ(
-    fake: StandIn, context: RunContext, status: str, words: str, http: int
+    fake: FakeRunComfy, context: RunContext, status: str, words: str, http: int
 ) -> None:
     fake.next("poll", Reply(http, {"status": status}))
     error = expect_error(fake, context)
@@ -82,7 +82,7 @@ def test_denied_and_expired_logins_differ(
     ],
 )
 def test_transient_poll_failure_is_retried(
-    fake: StandIn, context: RunContext, reply: Reply, monkeypatch: pytest.MonkeyPatch
+    fake: FakeRunComfy, context: RunContext, reply: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login, "_between", lambda value, low, high, default: default)
     fake.next("poll", reply, reply)
@@ -98,13 +98,13 @@ def test_transient_poll_failure_is_retried(
         (Reply(404, body=HTML), 65),
     ],
 )
-def test_refused_poll_ends_the_login(fake: StandIn, context: RunContext, reply: Reply, exit_code: int) -> None:
+def test_refused_poll_ends_the_login(fake: FakeRunComfy, context: RunContext, reply: Reply, exit_code: int) -> None:
     fake.next("poll", reply)
     assert expect_error(fake, context).exit_code == exit_code
 
 
 @pytest.mark.parametrize("access_token", [None, "", 5, "to ken", "tok\r\nX: y", ["a"]])
-def test_malformed_token_from_login_is_refused(fake: StandIn, context: RunContext, access_token: object) -> None:
+def test_malformed_token_from_login_is_refused(fake: FakeRunComfy, context: RunContext, access_token: object) -> None:
     fake.next("poll", Reply(200, {"status": "authorized", "access_token": access_token}))
     assert expect_error(fake, context).exit_code == 77
 
@@ -129,13 +129,13 @@ GOOD = {"device_code": "device-code-1", "user_code": "A", "verify_url": "https:/
         (Reply(drop=True), 75),
     ],
 )
-def test_malformed_login_start_fails(fake: StandIn, context: RunContext, reply: Reply, exit_code: int) -> None:
+def test_malformed_login_start_fails(fake: FakeRunComfy, context: RunContext, reply: Reply, exit_code: int) -> None:
     fake.next("start", reply)
     assert expect_error(fake, context).exit_code == exit_code
     assert len(fake.calls) == 1
 
 
-def test_unconfirmed_code_expires(fake: StandIn, context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unconfirmed_code_expires(fake: FakeRunComfy, context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "MAX_SEC", 0.1)
     fake.polls[0] = {"status": "pending"}
     assert "in time" in expect_error(fake, context).message
@@ -146,7 +146,7 @@ def test_login_numbers_are_bounded(value: object) -> None:
     assert 1.0 <= login._between(value, 1.0, 60.0, 30.0) <= 60.0
 
 
-def test_interrupt_ends_the_login(fake: StandIn, context: RunContext) -> None:
+def test_interrupt_ends_the_login(fake: FakeRunComfy, context: RunContext) -> None:
     fake.polls[0] = {"status": "pending"}
     threading.Timer(0.1, context.interrupt.set).start()
     assert isinstance(expect_error(fake, context), Interrupted)

@@ -20,7 +20,7 @@ KEYS = st.sampled_from(["error_code", "error_message", "message", "error", "deta
 
 
 def error_of(status: int, value: object = None) -> ImagegenError:
-    error = responses.refusal(responses.parse(status, json.dumps(value).encode()))
+    error = responses.find_error(responses.parse(status, json.dumps(value).encode()))
     assert error is not None
     return error
 
@@ -74,7 +74,7 @@ def test_refusal_has_its_exit_code(status: int, code: object, exit_code: int) ->
 
 @pytest.mark.parametrize("code", [None, 0, False, True, "", "0", "x", [], {}, "9" * 40, 1.5])
 def test_meaningless_error_code_is_ignored(code: object) -> None:
-    assert responses.refusal(responses.parse(200, json.dumps({"error_code": code}).encode())) is None
+    assert responses.find_error(responses.parse(200, json.dumps({"error_code": code}).encode())) is None
 
 
 @pytest.mark.parametrize(
@@ -102,16 +102,16 @@ def test_body_of_any_shape_is_parsed(body: bytes) -> None:
     assert answer.fields == {}
     assert answer.error_code is None
     assert answer.state is None
-    assert responses.refusal(responses.parse(502, body)).exit_code == 69  # type: ignore[union-attr]
+    assert responses.find_error(responses.parse(502, body)).exit_code == 69  # type: ignore[union-attr]
 
 
 @given(st.integers(100, 999), JSON | st.dictionaries(KEYS, JSON))
 def test_arbitrary_json_raises_nothing(status: int, value: object) -> None:
     answer = responses.parse(status, json.dumps(value).encode())
-    error = responses.refusal(answer)
+    error = responses.find_error(answer)
     assert error is None or len(error.message) < 500
     assert answer.state in (None, "waiting", "succeeded", "failed", "cancelled")
-    failure = responses.failure(answer)
+    failure = responses.job_error(answer)
     assert failure.exit_code == 7
     assert len(failure.message) < 500
 
@@ -144,14 +144,14 @@ def test_message_is_found_in_any_shape() -> None:
     ],
 )
 def test_failed_job_has_its_reason(error: object, code: str) -> None:
-    failure = responses.failure(responses.Response(200, {"status": "failed", "error": error}))
+    failure = responses.job_error(responses.Response(200, {"status": "failed", "error": error}))
     assert (failure.code, failure.exit_code, failure.spent) == (code, 7, None)
 
 
 def test_failed_job_has_its_cost() -> None:
-    assert responses.failure(responses.Response(200, {"status": "failed", "cost": 0})).spent is False
-    assert responses.failure(responses.Response(200, {"status": "failed", "cost": 0.1})).spent is True
-    assert responses.failure(responses.Response(200, {"status": "cancelled"})).code == "no-picture"
+    assert responses.job_error(responses.Response(200, {"status": "failed", "cost": 0})).spent is False
+    assert responses.job_error(responses.Response(200, {"status": "failed", "cost": 0.1})).spent is True
+    assert responses.job_error(responses.Response(200, {"status": "cancelled"})).code == "no-picture"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_failed_job_has_its_cost() -> None:
     ],
 )
 def test_cost_is_a_number_of_dollars(cost: object, known: float | None) -> None:
-    assert responses.cost_of({"cost": cost}) == known
+    assert responses.read_cost({"cost": cost}) == known
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from codex_imagegen.runcomfy import job
 from tests.runcomfy.cli import Outcome, Shell, stop_after
 from tests.runcomfy.conftest import POLL_SEC, assert_cancelled_at_the_end, picture
-from tests.runcomfy.standin import REQUEST_ID, TOKEN, Reply, StandIn
+from tests.runcomfy.fake_runcomfy import REQUEST_ID, TOKEN, FakeRunComfy, Reply
 
 SUBMIT = "POST /v1/models/openai/gpt-image-2/text-to-image"
 EDIT = "POST /v1/models/openai/gpt-image-2/edit"
@@ -47,7 +47,7 @@ def expect_error(shell: Shell, code: int, word: str, *args: str, **more: Any) ->
 # --- a picture ------------------------------------------------------------------------------------------------------
 
 
-def test_run_delivers_the_picture(shell: Shell, fake: StandIn) -> None:
+def test_run_delivers_the_picture(shell: Shell, fake: FakeRunComfy) -> None:
     done = draw(shell)
     path = shell.work / "fox.png"
     assert (done.code, done.err) == (0, "")
@@ -66,14 +66,16 @@ def test_run_delivers_the_picture(shell: Shell, fake: StandIn) -> None:
     assert [p.name for p in shell.work.iterdir()] == ["fox.png"]
 
 
-def test_run_without_json_prints_only_the_path(shell: Shell, fake: StandIn) -> None:
+def test_run_without_json_prints_only_the_path(shell: Shell, fake: FakeRunComfy) -> None:
     done = shell.run("--backend", "runcomfy", "-p", "a fox", "-o", "fox.png")
     assert (done.code, done.lines, done.err) == (0, [str(shell.work / "fox.png")], "")
     done = shell.call("--backend", "runcomfy", "-p", "a fox", "-o", "-")
     assert (done.code, done.out) == (0, fake.files["out.png"])
 
 
-def test_run_polls_at_once_and_then_at_intervals(shell: Shell, fake: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_polls_at_once_and_then_at_intervals(
+    shell: Shell, fake: FakeRunComfy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert POLL_SEC == 2.0
     monkeypatch.setattr(job, "POLL_SEC", 0.3)
     fake.states.extendleft(["in_progress"])
@@ -96,12 +98,12 @@ def test_run_polls_at_once_and_then_at_intervals(shell: Shell, fake: StandIn, mo
         (["--format", "png"], {"output_format": "png"}),
     ],
 )
-def test_run_sends_only_given_options(shell: Shell, fake: StandIn, args: list[str], sent: dict[str, str]) -> None:
+def test_run_sends_only_given_options(shell: Shell, fake: FakeRunComfy, args: list[str], sent: dict[str, str]) -> None:
     assert draw(shell, *args).code == 0
     assert fake.calls[0].json == {"prompt": "a fox"} | sent
 
 
-def test_run_delivers_jpeg_unchanged(shell: Shell, fake: StandIn) -> None:
+def test_run_delivers_jpeg_unchanged(shell: Shell, fake: FakeRunComfy) -> None:
     fake.files["out.png"] = picture(kind="JPEG")
     done = shell.call("--backend", "runcomfy", "-p", "a", "-o", "fox.jpg", "--json")
     assert (done.code, done.json["images"][0]["original"], done.json["images"][0]["format"]) == (0, True, "jpeg")
@@ -109,7 +111,7 @@ def test_run_delivers_jpeg_unchanged(shell: Shell, fake: StandIn) -> None:
     assert fake.calls[0].json == {"prompt": "a", "output_format": "jpeg"}
 
 
-def test_run_sends_references_in_order(shell: Shell, fake: StandIn, tmp_path: Path) -> None:
+def test_run_sends_references_in_order(shell: Shell, fake: FakeRunComfy, tmp_path: Path) -> None:
     (tmp_path / "a.webp").write_bytes(picture(kind="WEBP"))
     args = ["--ref", "https://x.test/1.png", "--ref", str(tmp_path / "a.webp"), "--ref", "https://x.test/0.png"]
     assert draw(shell, *args).code == 0
@@ -118,12 +120,12 @@ def test_run_sends_references_in_order(shell: Shell, fake: StandIn, tmp_path: Pa
     assert fake.lines[0] == EDIT
 
 
-def test_run_with_model_submits_to_that_model(shell: Shell, fake: StandIn) -> None:
+def test_run_with_model_submits_to_that_model(shell: Shell, fake: FakeRunComfy) -> None:
     assert draw(shell, "--model", "google/nano-banana-2/text-to-image").code == 0
     assert fake.lines[0] == "POST /v1/models/google/nano-banana-2/text-to-image"
 
 
-def test_run_with_count_submits_one_request_each(shell: Shell, fake: StandIn) -> None:
+def test_run_with_count_submits_one_request_each(shell: Shell, fake: FakeRunComfy) -> None:
     done = draw(shell, "-n", "3")
     assert (done.code, len(done.json["images"])) == (0, 3)
     assert sorted(p.name for p in shell.work.iterdir()) == ["fox-1.png", "fox-2.png", "fox-3.png"]
@@ -155,19 +157,19 @@ def test_failure_names_runcomfy_as_backend(shell: Shell) -> None:
     ],
 )
 def test_invalid_options_fail_without_a_request(
-    shell: Shell, fake: StandIn, args: list[str], code: int, word: str
+    shell: Shell, fake: FakeRunComfy, args: list[str], code: int, word: str
 ) -> None:
     assert expect_error(shell, code, word, *args)["spent"] is False
     assert fake.calls == []
 
 
-def test_existing_output_fails_without_a_request(shell: Shell, fake: StandIn) -> None:
+def test_existing_output_fails_without_a_request(shell: Shell, fake: FakeRunComfy) -> None:
     (shell.work / "fox.png").write_bytes(b"mine")
     assert draw(shell).code == 73
     assert (fake.calls, (shell.work / "fox.png").read_bytes()) == ([], b"mine")
 
 
-def test_missing_token_fails_as_runcomfy_auth(shell: Shell, fake: StandIn) -> None:
+def test_missing_token_fails_as_runcomfy_auth(shell: Shell, fake: FakeRunComfy) -> None:
     del shell.env["RUNCOMFY_TOKEN"]
     assert "runcomfy login" in expect_error(shell, 77, "runcomfy-auth")["hint"]
     assert fake.calls == []
@@ -200,7 +202,7 @@ def test_missing_token_fails_as_runcomfy_auth(shell: Shell, fake: StandIn) -> No
     ],
 )
 def test_failed_submit_is_not_repeated(
-    shell: Shell, fake: StandIn, reply: Reply, code: int, word: str, spent: bool | None
+    shell: Shell, fake: FakeRunComfy, reply: Reply, code: int, word: str, spent: bool | None
 ) -> None:
     fake.next("submit", reply)
     assert expect_error(shell, code, word)["spent"] is spent
@@ -229,14 +231,14 @@ def test_refused_connection_fails_unspent(shell: Shell) -> None:
     ],
 )
 def test_failed_job_fails_by_its_result(
-    shell: Shell, fake: StandIn, value: dict[str, Any], code: int, word: str, spent: bool | None
+    shell: Shell, fake: FakeRunComfy, value: dict[str, Any], code: int, word: str, spent: bool | None
 ) -> None:
     fake.next("result", Reply(200, value))
     assert expect_error(shell, code, word)["spent"] is spent
     assert fake.lines == [SUBMIT, STATUS, RESULT]
 
 
-def test_transient_failures_are_retried(shell: Shell, fake: StandIn) -> None:
+def test_transient_failures_are_retried(shell: Shell, fake: FakeRunComfy) -> None:
     fake.next("status", Reply(502, body=HTML))
     fake.next("result", Reply(drop=True))
     fake.next("file", Reply(body=picture((99, 99)), cut=30))
@@ -247,7 +249,7 @@ def test_transient_failures_are_retried(shell: Shell, fake: StandIn) -> None:
 # --- the download ---------------------------------------------------------------------------------------------------
 
 
-def test_cut_download_is_tried_three_times(shell: Shell, fake: StandIn) -> None:
+def test_cut_download_is_tried_three_times(shell: Shell, fake: FakeRunComfy) -> None:
     fake.next("file", *[Reply(body=picture((99, 99)), cut=30)] * 3)
     error = expect_error(shell, 75, "runcomfy-retry")
     assert error["spent"] is True
@@ -266,14 +268,14 @@ def test_cut_download_is_tried_three_times(shell: Shell, fake: StandIn) -> None:
         (Reply(302, body=b"", headers={"Location": "file:///etc/passwd"}), "no-picture"),
     ],
 )
-def test_download_without_picture_exits_with_seven(shell: Shell, fake: StandIn, reply: Reply, word: str) -> None:
+def test_download_without_picture_exits_with_seven(shell: Shell, fake: FakeRunComfy, reply: Reply, word: str) -> None:
     fake.next("file", reply)
     assert expect_error(shell, 7, word)["spent"] is True
     assert fake.lines == GOOD
 
 
-def test_foreign_addresses_are_warned_of_and_not_fetched(shell: Shell, fake: StandIn) -> None:
-    with StandIn() as foreign:
+def test_foreign_addresses_are_warned_of_and_not_fetched(shell: Shell, fake: FakeRunComfy) -> None:
+    with FakeRunComfy() as foreign:
         fake.output = {"images": [f"{foreign.web}/files/x", f"{fake.web}/files/out.png"]}
         done = draw(shell)
         assert foreign.calls == []
@@ -293,7 +295,7 @@ def test_foreign_addresses_are_warned_of_and_not_fetched(shell: Shell, fake: Sta
     ("signum", "code", "outcome"), [(signal.SIGINT, 130, "cancelled"), (signal.SIGTERM, 143, "not_cancellable")]
 )
 def test_signal_cancels_the_request_and_tells_its_outcome(
-    shell: Shell, fake: StandIn, signum: int, code: int, outcome: str
+    shell: Shell, fake: FakeRunComfy, signum: int, code: int, outcome: str
 ) -> None:
     fake.states[0] = "in_queue 4"
     fake.cancel_outcome = outcome
@@ -304,7 +306,7 @@ def test_signal_cancels_the_request_and_tells_its_outcome(
     assert (FETCH in str(error["hint"])) is (outcome != "cancelled")
 
 
-def test_signal_during_submit_cancels_the_request(shell: Shell, fake: StandIn) -> None:
+def test_signal_during_submit_cancels_the_request(shell: Shell, fake: FakeRunComfy) -> None:
     gate = threading.Event()
     fake.next("submit", Reply(200, {"request_id": REQUEST_ID}, hold=gate))
     stop = stop_after(fake, SUBMIT)
@@ -318,7 +320,7 @@ def test_signal_during_submit_cancels_the_request(shell: Shell, fake: StandIn) -
     assert fake.lines == [SUBMIT, CANCEL]
 
 
-def test_signal_cancels_each_of_several_requests(shell: Shell, fake: StandIn) -> None:
+def test_signal_cancels_each_of_several_requests(shell: Shell, fake: FakeRunComfy) -> None:
     fake.states[0] = "in_queue 4"
     args = ["--backend", "runcomfy", "-p", "a", "-o", "a.png", "-n", "3", "--json"]
     done = shell.run(*args, act=stop_after(fake, STATUS))
@@ -327,7 +329,7 @@ def test_signal_cancels_each_of_several_requests(shell: Shell, fake: StandIn) ->
     assert list(shell.work.iterdir()) == []
 
 
-def test_timeout_cancels_the_request(shell: Shell, fake: StandIn) -> None:
+def test_timeout_cancels_the_request(shell: Shell, fake: FakeRunComfy) -> None:
     fake.states[0] = "in_progress"
     fake.cancel_outcome = "not_cancellable"
     error = expect_error(shell, 75, "runcomfy-retry", "--timeout-sec", "1")
@@ -337,7 +339,7 @@ def test_timeout_cancels_the_request(shell: Shell, fake: StandIn) -> None:
     assert_cancelled_at_the_end(fake)
 
 
-def test_timeout_during_download_names_the_wait_command(shell: Shell, fake: StandIn) -> None:
+def test_timeout_during_download_names_the_wait_command(shell: Shell, fake: FakeRunComfy) -> None:
     gate = threading.Event()
     fake.next("file", Reply(hold=gate))
     error = expect_error(shell, 75, "runcomfy-retry", "--timeout-sec", "2")
@@ -349,7 +351,7 @@ def test_timeout_during_download_names_the_wait_command(shell: Shell, fake: Stan
 # --- the token ------------------------------------------------------------------------------------------------------
 
 
-def test_token_is_sent_to_the_api_only(shell: Shell, fake: StandIn) -> None:
+def test_token_is_sent_to_the_api_only(shell: Shell, fake: FakeRunComfy) -> None:
     fake.next("file", Reply(302, body=b"", headers={"Location": "/files/out.png?2"}))
     assert draw(shell, "-v").code == 0
     with_token = [call.line for call in fake.calls if TOKEN in str(call.headers)]

@@ -169,14 +169,14 @@ def test_unwritable_token_folder_fails(monkeypatch: pytest.MonkeyPatch, home: Pa
     with pytest.raises(OutUnwritable):
         token.save(token.Token(SECRET))
     with pytest.raises(OutUnwritable):
-        token.forget()
+        token.delete()
 
 
 def test_delete_removes_the_file_and_tells_whether_it_was_there() -> None:
     path = write({"access_token": SECRET})
-    assert token.forget() == str(path)
+    assert token.delete() == str(path)
     assert not path.exists()
-    assert token.forget() is None
+    assert token.delete() is None
 
 
 def test_token_is_not_in_repr() -> None:

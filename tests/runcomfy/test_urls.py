@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_imagegen.runcomfy.urls import Rules
+from codex_imagegen.runcomfy.urls import UrlRules
 
-RULES = Rules("https://model-api.runcomfy.net/v1")
-LOCAL = Rules("http://127.0.0.1:8123/v1")
+RULES = UrlRules("https://model-api.runcomfy.net/v1")
+LOCAL = UrlRules("http://127.0.0.1:8123/v1")
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_loopback_origin_of_the_api_is_permitted() -> None:
         "http://127.1:8123/a",
     ):
         assert not LOCAL.is_allowed(url), url
-    assert not Rules("https://other.test/v1").is_allowed("https://other.test/a.png")
-    assert Rules("http://[::1]:80/v1").is_allowed("http://[::1]/a.png")
+    assert not UrlRules("https://other.test/v1").is_allowed("https://other.test/a.png")
+    assert UrlRules("http://[::1]:80/v1").is_allowed("http://[::1]/a.png")
 
 
 @pytest.mark.parametrize(

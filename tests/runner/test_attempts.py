@@ -95,10 +95,10 @@ def test_not_started_run_has_no_details_of_the_run_that_stopped_all() -> None:
 
 
 def test_not_started_run_names_no_request_of_another() -> None:
-    stopped = RunComfyAuth("the token is refused", hint=token.SIGN_IN)
-    job._name(stopped, "REQ-1")
+    stopped = RunComfyAuth("the token is refused", hint=token.SIGN_IN_HINT)
+    job._add_request(stopped, "REQ-1")
     assert "REQ-1" in (stopped.hint or "")
-    assert (not_started(stopped).hint, not_started(stopped).request_id) == (token.SIGN_IN, None)
+    assert (not_started(stopped).hint, not_started(stopped).request_id) == (token.SIGN_IN_HINT, None)
     readable = RunComfyAuth("others can read the token file", hint="chmod 600 token.json")  # before any request
     assert not_started(readable).hint == "chmod 600 token.json"
 

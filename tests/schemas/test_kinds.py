@@ -14,7 +14,7 @@ from codex_imagegen.request import Event
 from codex_imagegen.results import Image, Result, Warning_
 from codex_imagegen.schemas import load_schemas
 from tests.contract.golden import REWRITE
-from tests.support import promised
+from tests.support import json_output
 from tests.tools import schemas
 from tests.tools.schemas.kinds import DIALECT
 
@@ -22,8 +22,10 @@ SCHEMAS = load_schemas()
 
 IMAGE = Image("/tmp/fox.png", "png", 1254, 1254, 1_470_000, "ab" * 32)
 WARNING = Warning_("size-differs", "another size came")
-GOOD = json.loads(render.to_json(Result(True, "codex", (IMAGE,), warnings=(WARNING,))))
-BAD = json.loads(render.to_json(render.failed(errors.UsageLimit("the limit is reached", resets_at=5, spent=None))))
+GOOD = json.loads(render.result_json(Result(True, "codex", (IMAGE,), warnings=(WARNING,))))
+BAD = json.loads(
+    render.result_json(render.failure_result(errors.UsageLimit("the limit is reached", resets_at=5, spent=None)))
+)
 EVENT = json.loads(render.event_json(Event("written", 1.5, path="/tmp/fox.png")))
 
 
@@ -102,10 +104,10 @@ def test_tests_refuse_what_readers_must_ignore(path, value):
     place[last] = value
     assert faults("result", data) == []
     with pytest.raises(AssertionError, match="not what `codex-imagegen schema result` promises"):
-        promised.read(json.dumps(data))
+        json_output.parse(json.dumps(data))
 
 
 def test_runcomfy_keys_are_refused_for_codex():
     with pytest.raises(AssertionError):
-        promised.read(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r"}))
-    promised.read(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r", "backend": "runcomfy"}))
+        json_output.parse(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r"}))
+    json_output.parse(json.dumps({**GOOD, "cost_usd": 0.1, "request_id": "r", "backend": "runcomfy"}))

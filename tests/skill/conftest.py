@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.skill.text import text
+from codex_imagegen.skill.text import read_text
 from tests.skill.files import BELOW
 
 
@@ -19,5 +19,5 @@ def there(world):
     """The path of a skill that is installed in the folder ``skills``."""
     path = world.work / "skills" / BELOW
     path.parent.mkdir(parents=True)
-    path.write_bytes(text())
+    path.write_bytes(read_text())
     return path

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tests.support.checks import KEYS
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome
 

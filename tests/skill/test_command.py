@@ -6,25 +6,25 @@ import os
 
 import pytest
 
-from codex_imagegen.skill.text import seal_of, text
+from codex_imagegen.skill.text import compute_seal, read_text
 from tests.skill.files import BELOW, assert_refused, files, skill
 from tests.support.checks import KEYS
 
-OLDER = text().replace(b"fox", b"cat")
-OLDER = OLDER.replace(f'seal: "{seal_of(text())}"'.encode(), f'seal: "{seal_of(OLDER)}"'.encode())
+OLDER = read_text().replace(b"fox", b"cat")
+OLDER = OLDER.replace(f'seal: "{compute_seal(read_text())}"'.encode(), f'seal: "{compute_seal(OLDER)}"'.encode())
 """The skill of an earlier version."""
 
 
 def test_skill_prints_its_text(world):
     done = world.run("skill")
-    assert (done.code, done.out, done.err) == (0, text(), "")
+    assert (done.code, done.out, done.err) == (0, read_text(), "")
     assert files(world) == set()
 
 
 def test_skill_with_json_prints_one_object(world):
     done = skill(world, "--json")
     assert list(done.json) == [*KEYS, "skill"]
-    assert done.json["skill"] == text().decode()
+    assert done.json["skill"] == read_text().decode()
 
 
 PLACES = [
@@ -45,7 +45,7 @@ def test_install_writes_one_file_and_uninstall_removes_it(world, arguments, envi
     path = world.folder / folder / BELOW
     done = skill(world, "install", *arguments, **environment)
     assert (done.code, done.text, done.err) == (0, f"{path}\n", "")
-    assert path.read_bytes() == text()
+    assert path.read_bytes() == read_text()
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
     assert os.listdir(path.parent) == ["SKILL.md"]
     done = skill(world, "uninstall", *arguments, **environment)
@@ -95,10 +95,10 @@ def test_install_replaces_an_older_version_and_shows_the_difference(world, there
     assert (done.code, done.json["skills"][0]["status"]) == (0, "updated")
     assert '-codex-imagegen --prompt "a red cat in the snow" --out cat.png --json\n' in done.err
     assert '+codex-imagegen --prompt "a red fox in the snow" --out fox.png --json\n' in done.err
-    assert there.read_bytes() == text()
+    assert there.read_bytes() == read_text()
 
 
-@pytest.mark.parametrize("data", [text() + b"my own words\n", b"another skill\n", b"", b"\x1b[2J\xff\xff"])
+@pytest.mark.parametrize("data", [read_text() + b"my own words\n", b"another skill\n", b"", b"\x1b[2J\xff\xff"])
 def test_foreign_or_edited_file_is_left_alone_without_force(world, there, data):
     there.write_bytes(data)
     done = skill(world, "install", "--dir", "skills", "--json")
@@ -108,7 +108,7 @@ def test_foreign_or_edited_file_is_left_alone_without_force(world, there, data):
     assert_refused(skill(world, "uninstall", "--dir", "skills", "--json"))
     assert there.read_bytes() == data
     assert skill(world, "install", "--dir", "skills", "--force").code == 0
-    assert there.read_bytes() == text()
+    assert there.read_bytes() == read_text()
     there.write_bytes(data)
     assert skill(world, "uninstall", "--dir", "skills", "--force").code == 0
     assert not there.parent.exists()

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.skill.text import NAME, text
+from codex_imagegen.skill.text import NAME, read_text
 from tests.skill.files import BELOW, environment, files
 from tests.support import builds
-from tests.support.inprocess import call
+from tests.support.in_process import call
 
 ROOT = Path(__file__).parents[2]
-DESCRIPTION = re.search(r"^description: (.*)$", text().decode(), re.MULTILINE)[1]
+DESCRIPTION = re.search(r"^description: (.*)$", read_text().decode(), re.MULTILINE)[1]
 
 # Node refuses every connection, and records the address
 LOOPBACK = """
@@ -91,6 +91,6 @@ def test_npx_skills_installs_the_skill_of_the_repository(world, node):
     listed = node(tool, "add", str(ROOT), "--list")
     assert (listed.code, "Found 1 skill" in listed.text, DESCRIPTION in listed.text) == (0, True, True), listed
     assert node(tool, "add", str(ROOT), "--agent", "codex", "--yes").code == 0
-    assert (world.work / ".agents/skills" / BELOW).read_bytes() == text()
+    assert (world.work / ".agents/skills" / BELOW).read_bytes() == read_text()
     assert files(world) == {world.work / ".agents/skills" / BELOW, world.work / "skills-lock.json"}
     assert not node.connected.exists(), node.connected.read_text()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from codex_imagegen.skill.text import text
+from codex_imagegen.skill.text import read_text
 from tests.skill.files import BELOW, assert_refused, environment, files, skill
 from tests.support.lab import COMMAND
 
@@ -15,7 +15,7 @@ def test_linked_agent_folder_is_followed(world):
     (world.home / "dotfiles").mkdir()
     (world.home / ".claude").symlink_to("dotfiles")
     assert skill(world, "install", "--agent", "claude").code == 0
-    assert (world.home / "dotfiles/skills" / BELOW).read_bytes() == text()
+    assert (world.home / "dotfiles/skills" / BELOW).read_bytes() == read_text()
 
 
 def test_link_inside_the_project_is_followed(world):
@@ -36,11 +36,11 @@ def test_link_out_of_the_project_is_refused(world, link, command, force):
     outside = world.home / "own"
     own = outside / below if below else outside
     own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_bytes(text())
+    own.write_bytes(read_text())
     (world.work / link).parent.mkdir(parents=True, exist_ok=True)
     (world.work / link).symlink_to(outside)
     assert_refused(skill(world, command, "--agent", "claude", "--project", "--json", *force), "out-unwritable")
-    assert own.read_bytes() == text()
+    assert own.read_bytes() == read_text()
     assert files(world) == {own, world.work / link}
 
 

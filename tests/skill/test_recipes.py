@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.skill.text import text
+from codex_imagegen.skill.text import read_text
 from tests.support import checks, docs
 from tests.support.scripts import Draws
 
 pytestmark = pytest.mark.real
 
-COMMAND, BACKGROUND = docs.Page("SKILL.md", text().decode()).blocks("sh")
+COMMAND, BACKGROUND = docs.Page("SKILL.md", read_text().decode()).blocks("sh")
 THREAD = "THREAD_ID"
 TIMEOUT_SEC = 90
 
@@ -67,7 +67,7 @@ def kill_all(child):
 
 def quoted(command):
     """The command in backquotes in the skill that begins like this."""
-    (found,) = re.findall(rf"`({re.escape(command)}[^`]*)`", text().decode())
+    (found,) = re.findall(rf"`({re.escape(command)}[^`]*)`", read_text().decode())
     return found
 
 
@@ -87,7 +87,7 @@ def test_background_command_survives_its_shell(lab):
     assert world.standin.script.asked.wait(TIMEOUT_SEC)
     assert not (folder / "code").exists()
     world.standin.script.go.set()
-    checks.until(lambda: (folder / "code").exists() and (folder / "code").read_text(), "the exit code")
+    checks.wait_until(lambda: (folder / "code").exists() and (folder / "code").read_text(), "the exit code")
     assert agent.run(f"cat {folder}/code") == (0, "0\n")
     assert json.loads((folder / "out").read_text())["images"][0]["path"] == str(world.work / "fox.png")
     assert (world.work / "fox.png").read_bytes() == world.standin.script.nth(0)
@@ -103,7 +103,7 @@ def test_killed_run_is_recovered_by_the_named_commands(lab):
     world.standin.script.go.set()
     listing = quoted("codex-imagegen recover --list")
     found = []
-    checks.until(lambda: found.extend(json.loads(agent.run(listing)[1])["sessions"]) or found, "the session")
+    checks.wait_until(lambda: found.extend(json.loads(agent.run(listing)[1])["sessions"]) or found, "the session")
     (session,) = found
     assert session["prompt"] == "a red fox in the snow"
     assert session["time"].endswith("Z")

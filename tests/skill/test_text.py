@@ -12,10 +12,10 @@ import pytest
 import codex_imagegen.skill
 from codex_imagegen.cli.main import COMMANDS, load
 from codex_imagegen.results import ErrorInfo, Image
-from codex_imagegen.skill.text import NAME, is_ours, is_unedited, seal_of, text
+from codex_imagegen.skill.text import NAME, compute_seal, is_ours, is_unedited, read_text
 from tests.test_errors import CONTRACT
 
-SKILL = text().decode()
+SKILL = read_text().decode()
 _, FRONT, BODY = SKILL.split("---\n", 2)
 FIELDS = dict(re.findall(r"^([a-z-]+):(?: (.*))?$", FRONT, re.MULTILINE))
 ROWS = [
@@ -42,7 +42,7 @@ def test_front_matter_is_plain_yaml():
 
 def test_name_is_that_of_the_folder():
     folder = Path(codex_imagegen.skill.__file__).parent / NAME
-    assert (folder / "SKILL.md").read_bytes() == text()
+    assert (folder / "SKILL.md").read_bytes() == read_text()
     assert FIELDS["name"] == folder.name
 
 
@@ -53,18 +53,18 @@ def test_text_is_short_and_ascii():
 
 
 def test_text_has_its_seal():
-    assert is_unedited(text()), f'the seal of this text is "{seal_of(text())}"'
+    assert is_unedited(read_text()), f'the seal of this text is "{compute_seal(read_text())}"'
 
 
 @pytest.mark.parametrize("change", [lambda t: t + b" ", lambda t: t.replace(b"fox", b"cat", 1), lambda t: t[:-1]])
 def test_edited_copy_is_recognized(change):
-    edited = change(text())
+    edited = change(read_text())
     assert is_ours(edited)
     assert not is_unedited(edited)
 
 
 @pytest.mark.parametrize(
-    "other", [b"", b"---\nname: codex-imagegen\n---\n", b"\xff\xfe", text().replace(b"name: c", b"name: d")]
+    "other", [b"", b"---\nname: codex-imagegen\n---\n", b"\xff\xfe", read_text().replace(b"name: c", b"name: d")]
 )
 def test_foreign_file_is_not_recognized(other):
     assert not is_ours(other)

@@ -10,13 +10,13 @@ from typing import Any
 
 from codex_imagegen.batches.journal import NAME
 from codex_imagegen.demo.fake_openai import Call, Reply
-from tests.support.checks import Small, asks_for_picture, processes, temporary, tool_prompts
+from tests.support.checks import DrawsSmall, asks_for_picture, processes, tool_prompts, unfinished_files
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome
 from tests.support.scripts import MODERATION, PICTURE_RATE, UsageLimit, error
 
 
-class BatchScript(Small):
+class BatchScript(DrawsSmall):
     """Draws small pictures, and fails on request.
 
     While ``blocks`` is true, prompts with the word ``bad`` are blocked by moderation. The first ``rate_limited``
@@ -59,14 +59,14 @@ def write_jobs(lab: Lab, *jobs: str | dict[str, Any], name: str = "jobs.txt") ->
     return name
 
 
-def answers(done: Outcome) -> list[dict[str, Any]]:
+def json_by_job(done: Outcome) -> list[dict[str, Any]]:
     """The JSON objects of a run, in the order of the job list."""
     return sorted(done.answers, key=lambda answer: answer["job"])
 
 
 def statuses(done: Outcome) -> list[str]:
     """The status of each job, in the order of the job list."""
-    return [answer["status"] for answer in answers(done)]
+    return [answer["status"] for answer in json_by_job(done)]
 
 
 def pictures_asked(lab: Lab) -> Counter[str]:
@@ -74,19 +74,19 @@ def pictures_asked(lab: Lab) -> Counter[str]:
     return Counter(tool_prompts(lab))
 
 
-def journal(lab: Lab, folder: str = ".") -> Path:
+def journal_path(lab: Lab, folder: str = ".") -> Path:
     """The journal's path."""
     return lab.work / folder / NAME
 
 
 def records(lab: Lab) -> list[dict[str, Any]]:
     """The journal's records after its header."""
-    return [json.loads(line) for line in journal(lab).read_text().splitlines()[1:]]
+    return [json.loads(line) for line in journal_path(lab).read_text().splitlines()[1:]]
 
 
-def forget(lab: Lab, *events: str) -> None:
+def remove_events(lab: Lab, *events: str) -> None:
     """Remove these events from the journal, as if the batch had been killed before they were written."""
-    path = journal(lab)
+    path = journal_path(lab)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line).get("event") not in events))
 
@@ -94,5 +94,5 @@ def forget(lab: Lab, *events: str) -> None:
 def assert_clean(lab: Lab) -> None:
     """Only the pictures and the journal are left."""
     assert lab.leftovers == []
-    assert [path for path in temporary(lab.work) if not path.endswith(NAME)] == []
+    assert [path for path in unfinished_files(lab.work) if not path.endswith(NAME)] == []
     assert processes(lab) == []

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from codex_imagegen.demo.drawing import draw
-from codex_imagegen.demo.fake_openai import Script, drawn, running
+from codex_imagegen.demo.fake_openai import Script, has_tool_output, running_cell
 from tests.support import builds
 from tests.support.lab import Lab, Outcome
 
@@ -37,14 +37,14 @@ NEWEST_FIRST = pytest.mark.parametrize(
 """The newest build in every test run; the oldest, which behaves the same, only with ``--every-build``."""
 
 
-class Small(Script):
+class DrawsSmall(Script):
     """Draws small pictures, quickly."""
 
     def draw(self, prompt: str) -> bytes:
-        return made(prompt)
+        return small_png(prompt)
 
 
-def made(prompt: str) -> bytes:
+def small_png(prompt: str) -> bytes:
     """The picture that :class:`Small` makes of a prompt."""
     return draw(prompt, side=SIDE)
 
@@ -92,7 +92,7 @@ def requests(world: Lab) -> list[Any]:
     return [call.json for call in world.standin.calls_to("/responses")]
 
 
-def turns(world: Lab) -> int:
+def picture_turns(world: Lab) -> int:
     """How many turns asked for a picture, without the closing turn and turns that wait for a script.
 
     Those are cut off in time, but on a busy machine the request may already have been sent.
@@ -102,23 +102,23 @@ def turns(world: Lab) -> int:
 
 def asks_for_picture(request: Any) -> bool:
     """Whether a turn begins a picture; a closing turn, or one that waits for a script, does not."""
-    return not drawn(request) and running(request) is None
+    return not has_tool_output(request) and running_cell(request) is None
 
 
-def texts(request: Any, role: str) -> list[str]:
+def texts_of_role(request: Any, role: str) -> list[str]:
     """Every text of a role in a request, in order."""
     messages = [item for item in request["input"] if item.get("role") == role]
     parts = [part for item in messages for part in item.get("content") or []]
     return [part["text"] for part in parts if part["type"] == "input_text"]
 
 
-def shown(request: Any) -> list[bytes]:
+def shown_pictures(request: Any) -> list[bytes]:
     """The pictures that the model was shown in a request."""
     parts = [part for item in request["input"] for part in item.get("content") or [] if isinstance(part, dict)]
     return [_of_url(part["image_url"]) for part in parts if part.get("type") == "input_image"]
 
 
-def edited(world: Lab) -> list[bytes]:
+def tool_references(world: Lab) -> list[bytes]:
     """The references that the image tool was given."""
     return [
         _of_url(image["image_url"]) for call in world.standin.calls_to("/images/edits") for image in call.json["images"]
@@ -154,7 +154,7 @@ def processes(world: Lab, *, wait: bool = True) -> list[int]:
     return alive
 
 
-def until(true: Callable[[], object], what: str, *, seconds: int = 60) -> None:
+def wait_until(true: Callable[[], object], what: str, *, seconds: int = 60) -> None:
     """Wait until a condition is true; fails if it takes too long."""
     for _ in range(seconds * 20):
         if true():
@@ -163,13 +163,13 @@ def until(true: Callable[[], object], what: str, *, seconds: int = 60) -> None:
     pytest.fail(f"waited for {what}")
 
 
-def end(pid: int) -> None:
+def kill(pid: int) -> None:
     """Kill one process of the test's own."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
-def can(*command: str) -> Callable[[], str | None]:
+def reason_why_not(*command: str) -> Callable[[], str | None]:
     """A function that tries a command on this machine; returns the reason why it fails, or None."""
 
     @cache
@@ -183,12 +183,12 @@ def can(*command: str) -> Callable[[], str | None]:
     return why_not
 
 
-def linux() -> str | None:
+def needs_proc() -> str | None:
     """The reason why a test that reads /proc can't run here, or None."""
     return None if sys.platform == "linux" else "needs Linux's /proc"
 
 
-def copied(source: str | Path, target: Path) -> None:
+def link_or_copy(source: str | Path, target: Path) -> None:
     """Copy a large file that nobody writes to: by a hard link where possible."""
     try:
         os.link(os.path.realpath(source), target)
@@ -196,7 +196,7 @@ def copied(source: str | Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def temporary(folder: Path) -> list[str]:
+def unfinished_files(folder: Path) -> list[str]:
     """The program's unfinished files in a folder."""
     return sorted(str(path) for path in folder.rglob(".codex-imagegen*"))
 
@@ -204,20 +204,20 @@ def temporary(folder: Path) -> list[str]:
 def assert_clean(world: Lab) -> None:
     """A run has left no temporary file and no process."""
     assert world.leftovers == []
-    assert temporary(world.work) == []
+    assert unfinished_files(world.work) == []
     assert processes(world) == []
 
 
 def assert_failed(world: Lab, done: Outcome, exit_code: int, code: str, *, spent: bool | None = False) -> Any:
     """The failure is reported as promised, as JSON and as one sentence, and nothing is left; returns the JSON."""
-    answer = assert_told(done, exit_code, code)
+    answer = assert_reported(done, exit_code, code)
     assert answer["error"]["spent"] is spent, answer
     assert not [*world.work.rglob("fox*"), *world.work.rglob("image-*")]
     assert_clean(world)
     return answer
 
 
-def assert_told(done: Outcome, exit_code: int, code: str) -> Any:
+def assert_reported(done: Outcome, exit_code: int, code: str) -> Any:
     """stdout is one JSON object with the error and a hint; stderr is one sentence."""
     answer = done.json
     error = answer["error"]

@@ -46,7 +46,7 @@ def browser(folder: Path) -> Iterator[Browser]:
             running.close()
 
 
-class Watched:
+class PageMonitor:
     """Records what must not happen on a page: errors, console messages, requests beyond its own files."""
 
     def __init__(self, page: Page) -> None:

@@ -37,7 +37,7 @@ def run_codex(world: Lab, *arguments: str, folder: str = "users") -> str:
 
 def fork(world: Lab, thread: str) -> str:
     """Fork a session as the user's own Codex would; return the fork's thread."""
-    codex = npm.binary(str(builds.codex(world.version)))
+    codex = npm.find_binary(str(builds.codex(world.version)))
     with AppServer(codex, environment=world.environment, interrupt=Interrupt()) as server:
         return str(server.request("thread/fork", {"threadId": thread})["thread"]["id"])
 
@@ -47,7 +47,7 @@ def threads(world: Lab) -> set[str]:
     return set(map(thread_of, world.rollouts()))
 
 
-def with_pictures(world: Lab) -> set[str]:
+def threads_with_pictures(world: Lab) -> set[str]:
     """The threads that have a folder of pictures."""
     folder = world.home / "generated_images"
     return set(os.listdir(folder)) if folder.is_dir() else set()

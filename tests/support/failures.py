@@ -14,7 +14,7 @@ import pytest
 
 from codex_imagegen.demo.fake_openai import Script
 from tests.support import builds, checks, scripts
-from tests.support.checks import can, linux
+from tests.support.checks import needs_proc, reason_why_not
 from tests.support.fault_injection import (
     NO_INOTIFY,
     after_preparing,
@@ -58,7 +58,7 @@ from tests.support.fault_injection import (
     without_home,
     write_output,
 )
-from tests.support.faulty import FaultyRun
+from tests.support.faulty_run import FaultyRun
 from tests.support.outcome import Outcome
 
 DELIVERED, RECOVERABLE, NONE = "delivered", "recoverable in one command", "none was made"
@@ -160,7 +160,7 @@ def _for_ci(row: Failure, index: int) -> Iterator[tuple[str, str | None]]:
         yield _BETWEEN_FUNCTION[index % len(_BETWEEN_FUNCTION)], builds.FUNCTION_MODEL if index % 2 else None
 
 
-_NAMESPACE = can("unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt")
+_NAMESPACE = reason_why_not("unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt")
 _HOUR = scripts.HOUR_SEC
 _OPAQUE = {
     "message": "Transparent background is not supported for this model.", "type": "image_generation_user_error",
@@ -258,21 +258,21 @@ _LOGIN_AND_NETWORK = (
     # without a login, the real Codex makes six requests before it gives up
     one_build("login missing", scripts.NoLogin, "not-logged-in", exit_code=5, spent=False, on=NEW,
               says=("codex login",), bring=after_preparing(log_out), only_ci=True),
-    one_build("login missing before a back end that answers", checks.Small, "not-logged-in", exit_code=5,
+    one_build("login missing before a back end that answers", checks.DrawsSmall, "not-logged-in", exit_code=5,
               spent=True, on=NEW, says=("\nCodex is not logged in\nrun: codex login\n",),
               bring=after_preparing(log_out)),
-    one_build("login missing, with a model that has no code mode", checks.Small, "not-logged-in", exit_code=5,
+    one_build("login missing, with a model that has no code mode", checks.DrawsSmall, "not-logged-in", exit_code=5,
               spent=True, on=FUNCTION, says=("\nCodex is not logged in\nrun: codex login\n",),
               bring=after_preparing(log_out), only_ci=True),
-    one_build("login missing for a hosted tool", checks.Small, "not-logged-in", exit_code=5, spent=True,
+    one_build("login missing for a hosted tool", checks.DrawsSmall, "not-logged-in", exit_code=5, spent=True,
               on="0.141.0", says=("\nCodex is not logged in\nrun: codex login\n",),
               bring=after_preparing(log_out), only_ci=True),
-    one_build("free plan", checks.Small, "tool-unavailable", spent=True, on=NEW,
+    one_build("free plan", checks.DrawsSmall, "tool-unavailable", spent=True, on=NEW,
               bring=after_preparing(use_free_plan), says=("\nCodex was not offered the image tool\n",)),
     # the records of such a run do not show that the tool was not offered: the hint names the plan
-    one_build("free plan, with a model that has no code mode", checks.Small, "refused", spent=True, on=FUNCTION,
+    one_build("free plan, with a model that has no code mode", checks.DrawsSmall, "refused", spent=True, on=FUNCTION,
               bring=after_preparing(use_free_plan), says=("Free plan",)),
-    one_build("API key", checks.Small, "tool-unavailable", spent=True, on=NEW, bring=after_preparing(use_key),
+    one_build("API key", checks.DrawsSmall, "tool-unavailable", spent=True, on=NEW, bring=after_preparing(use_key),
               says=("\nCodex was not offered the image tool: the login is an API key\n",)),
     one_build("stream cut", scripts.CutsStream, "network", exit_code=5, spent=None, on=NEW, only_ci=True),
     one_build("stream cut until the time is up", scripts.CutsStream, "network", exit_code=5, spent=None, on=NEW,
@@ -281,10 +281,10 @@ _LOGIN_AND_NETWORK = (
               on=NEW, only_ci=True),
     one_build("connections closed", scripts.ClosesConnections, "network", exit_code=5, spent=None, on=OLD,
               says=("sandbox",), bring=time_ends_at(8), only_ci=True),
-    one_build("nobody listens", checks.Small, "network", exit_code=5, spent=False, on=NEW, bring=nobody_listens),
+    one_build("nobody listens", checks.DrawsSmall, "network", exit_code=5, spent=False, on=NEW, bring=nobody_listens),
     one_build("server errors", scripts.ServerErrors, "network", exit_code=5, spent=None, on=NEW,
               bring=time_ends_at(7), only_ci=True),
-    one_build("model never answers", checks.Small, "timeout", exit_code=5, spent=None, on=OLD, says=("thinking",),
+    one_build("model never answers", checks.DrawsSmall, "timeout", exit_code=5, spent=None, on=OLD, says=("thinking",),
               bring=time_ends_at(1)),
     one_build("picture never comes", scripts.ActsWhileDrawing, "timeout", exit_code=5, spent=True, on=NEW,
               says=("drawing",), bring=time_ends_while_drawing),
@@ -299,11 +299,11 @@ _CODEX_AND_SYSTEM = (
     Failure("the output folder becomes a file", exit_code=73, code="out-unwritable", picture=RECOVERABLE,
             bring=while_drawing(replace_folder_by_file)),
     Failure("the output folder becomes read-only", exit_code=73, code="out-unwritable", picture=RECOVERABLE,
-            bring=make_folder_read_only, needs=linux),
+            bring=make_folder_read_only, needs=needs_proc),
     Failure("the output appears", exit_code=73, code="out-exists", picture=RECOVERABLE,
             bring=while_drawing(write_output)),
     Failure("CODEX_HOME is read-only", exit_code=5, code="codex-failed", picture=NONE, bring=read_only_home,
-            needs=linux),
+            needs=needs_proc),
     Failure("CODEX_HOME is missing", exit_code=5, code="codex-failed", spent=False, picture=NONE,
             bring=without_home, says=("does not exist",)),
     Failure("CODEX_HOME is a symlink to another file system", bring=linked_home_on_other_file_system,
@@ -319,7 +319,7 @@ _CODEX_AND_SYSTEM = (
     Failure("no session is wanted", exit_code=6, code="session-missing", spent=True, picture=NONE, on=(OLD,),
             bring=with_arguments("--codex-arg=--ephemeral"), says=("--ephemeral",)),
     Failure("no session is wanted, but the picture is saved", bring=with_arguments("--codex-arg=--ephemeral")),
-    Failure("inotify is at its limit", bring=no_inotify, needs=can(*NO_INOTIFY, "true")),
+    Failure("inotify is at its limit", bring=no_inotify, needs=reason_why_not(*NO_INOTIFY, "true")),
     Failure("the rollout is truncated", bring=while_drawing(truncate), on=(NEW, OLD)),
     Failure("the rollout is truncated before a longer picture", lambda: scripts.ActsWhileDrawing(300),
             bring=while_drawing(truncate), on=(OLD,)),
@@ -327,13 +327,13 @@ _CODEX_AND_SYSTEM = (
     Failure("the rollout is replaced", bring=while_drawing(replace), on=(OLD,)),
     Failure("the rollout is deleted", bring=while_drawing(delete), on=(OLD,)),
     Failure("Codex is killed", exit_code=5, code="codex-failed", picture=NONE, bring=while_drawing(kill_codex),
-            needs=linux),
+            needs=needs_proc),
     Failure("Codex is killed in the middle of a line, and the picture is saved", lambda: scripts.ActsWhileDrawing(600),
             bring=kill_codex_in_a_line),
     Failure("Codex is killed in the middle of a line", lambda: scripts.ActsWhileDrawing(400), 5, "codex-failed",
             picture=NONE, on=(OLD,), bring=kill_codex_in_a_line),
-    Failure("Codex is suspended", exit_code=5, code="timeout", picture=NONE, bring=suspend_codex, needs=linux),
-    Failure("Codex prints 100 MB that are not UTF-8 on stdout and on stderr", bring=spam, needs=linux),
+    Failure("Codex is suspended", exit_code=5, code="timeout", picture=NONE, bring=suspend_codex, needs=needs_proc),
+    Failure("Codex prints 100 MB that are not UTF-8 on stdout and on stderr", bring=spam, needs=needs_proc),
     Failure("Codex prints nothing on stdout", bring=swallow_stdout),
     Failure("Codex closes its streams and lives on", exit_code=5, code="timeout", picture=NONE,
             bring=close_streams_and_live),
@@ -345,14 +345,14 @@ _CODEX_AND_SYSTEM = (
     Failure("the temporary folder is missing", exit_code=73, code="out-unwritable", picture=NONE,
             bring=temporary_missing),
     Failure("the temporary folder is read-only", exit_code=73, code="out-unwritable", picture=NONE,
-            bring=temporary_read_only, needs=linux),
+            bring=temporary_read_only, needs=needs_proc),
     Failure("stdout is closed", bring=closed(">&-"), has_stdout=False, only_ci=True),
     Failure("every stream is closed", bring=closed("<&-", ">&-", "2>&-"), has_stdout=False),
     Failure("nobody reads stdout", bring=nobody_reads(), has_stdout=False),
     Failure("nobody reads the picture from stdout", exit_code=73, code="out-unwritable", picture=RECOVERABLE,
             bring=nobody_reads(out="-"), has_stdout=False),
     Failure("we are killed before the picture is written", exit_code=-9, picture=RECOVERABLE,
-            bring=killed_before_writing, needs=linux, has_stdout=False),
+            bring=killed_before_writing, needs=needs_proc, has_stdout=False),
 )  # fmt: skip
 
 TABLE = (*_LIMITS, *_MODEL_AND_TOOL, *_LOGIN_AND_NETWORK, *_CODEX_AND_SYSTEM)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import builds, checks
-from tests.support.faulty import FaultyRun
+from tests.support.faulty_run import FaultyRun
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome
 
@@ -330,5 +330,5 @@ def killed_before_writing(run: FaultyRun) -> Outcome:
     run.script.act = lambda: os.kill(run.pid, signal.SIGSTOP)
     run.script.act_after = lambda: os.kill(run.pid, signal.SIGKILL)
     done = run.run()
-    checks.until(lambda: not run.groups(), "the orphaned Codex to end")
+    checks.wait_until(lambda: not run.groups(), "the orphaned Codex to end")
     return done

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import zstandard
 
-from codex_imagegen.demo import run as home
+from codex_imagegen.demo import sandbox as home
 from codex_imagegen.demo.fake_openai import FakeOpenAI, Script
 from tests.support import builds
 from tests.support.history import History
-from tests.support.inprocess import call
+from tests.support.in_process import call
 from tests.support.outcome import Outcome
 
 COMMAND = str(Path(sys.executable).parent / "codex-imagegen")
@@ -75,7 +75,7 @@ class Lab:
 
     def write_home(self, plan: str = "plus") -> None:
         """Write Codex's configuration and a made-up login with this plan."""
-        home.make(str(self.home), self.standin.url, version=self.version, plan=plan, extra=self._extra)
+        home.write_codex_home(str(self.home), self.standin.url, version=self.version, plan=plan, extra=self._extra)
 
     @cached_property
     def history(self) -> History:
@@ -179,11 +179,11 @@ def warm_home(version: str, folder: Path) -> Path:
     with builds.locked(folder / f"{version}.lock"):
         if not warm.exists():
             fresh.mkdir()
-            home.make(str(fresh), home.REFUSING, version=version)
+            home.write_codex_home(str(fresh), home.UNREACHABLE_URL, version=version)
             subprocess.run(
                 [codex, "exec", "--skip-git-repo-check"], input=b"", cwd=folder, timeout=60,
                 capture_output=True, check=False,
-                env=home.codex_environment(str(fresh), home.REFUSING, {"PATH": os.environ["PATH"]}),
+                env=home.codex_environment(str(fresh), home.UNREACHABLE_URL, {"PATH": os.environ["PATH"]}),
             )  # fmt: skip
             for name in _WARM_LEAVES_OUT:
                 for path in fresh.glob(name):

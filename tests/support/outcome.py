@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support import promised
+from tests.support import json_output
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Outcome:
     def json(self) -> Any:
         """stdout as exactly one JSON object, checked against its schema."""
         assert len(self.lines) == 1, self
-        return promised.read(self.lines[0])
+        return json_output.parse(self.lines[0])
 
     @property
     def answers(self) -> list[Any]:
         """stdout as the JSON objects of ``batch --json``, one per line, checked against their schema."""
-        return [promised.read(line) for line in self.lines]
+        return [json_output.parse(line) for line in self.lines]
 
     @property
     def events(self) -> list[Any]:
         """stderr as the JSON lines of ``--events``: the last, and no other, is ``done`` or ``error``."""
-        events = [promised.event(line) for line in self.err.splitlines()]
+        events = [json_output.parse_event(line) for line in self.err.splitlines()]
         assert [line["event"] in {"done", "error"} for line in events] == [False] * (len(events) - 1) + [True], self.err
         assert (events[-1]["event"] == "done") is (self.code == 0), self
         assert all((line["error"] is None) is (line["event"] not in {"failed", "error"}) for line in events), self.err

@@ -30,7 +30,7 @@ def torn(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
-def padded(data: bytes, size: int) -> bytes:
+def pad_png(data: bytes, size: int) -> bytes:
     """The same PNG with at least ``size`` bytes: a large file that is quick to make and to read."""
     body = b"prVt" + bytes(size)
     chunk = struct.pack(">I", size) + body + struct.pack(">I", zlib.crc32(body))

@@ -19,20 +19,20 @@ from codex_imagegen.demo.fake_openai import (
     Item,
     Reply,
     Script,
-    arguments_of,
-    drawn,
     events_reply,
     function_call,
-    hosted,
-    pictures,
+    has_tool_output,
+    hosted_image_item,
+    image_tool_kind,
+    images_reply,
+    items_since_prompt,
+    message_item,
     prompt_of,
-    said,
     script_call,
-    since_asked,
-    stream,
-    tool_of,
+    tool_arguments,
+    turn_reply,
 )
-from tests.support.checks import Small
+from tests.support.checks import DrawsSmall
 from tests.support.pictures import encoded, torn
 
 SIDE = 64
@@ -167,14 +167,14 @@ class Refuses(_Responds):
     words = "I can't help with that picture."
 
     def respond(self, call: Call) -> Reply:
-        return stream([said(self.words)])
+        return turn_reply([message_item(self.words)])
 
 
 class SaysNothing(_Responds):
     """The turn ends at once, without text or calls."""
 
     def respond(self, call: Call) -> Reply:
-        return stream([])
+        return turn_reply([])
 
 
 class UnknownModel(_Responds):
@@ -260,9 +260,11 @@ class _PictureFails(Draws):
 
     def respond(self, call: Call) -> Reply:
         request = call.json
-        if drawn(request):
-            return stream([said("I could not make the picture.")])
-        return failed_turn(self.trouble) if tool_of(request) == "hosted" else stream(self.call_tool(request))
+        if has_tool_output(request):
+            return turn_reply([message_item("I could not make the picture.")])
+        return (
+            failed_turn(self.trouble) if image_tool_kind(request) == "hosted" else turn_reply(self.call_tool(request))
+        )
 
 
 class BlocksPicture(_PictureFails):
@@ -296,7 +298,7 @@ class PictureLimit(_PictureFails):
         self.headers = _picture_headers(self.resets_at) if headers else ()
 
     def respond(self, call: Call) -> Reply:
-        if tool_of(call.json) != "hosted":
+        if image_tool_kind(call.json) != "hosted":
             return super().respond(call)
         message = "You have reached your image generation limit."
         return failed_turn({"code": "image_generation_usage_limit_reached", "message": message})
@@ -354,20 +356,23 @@ class HostedToolSays(Draws):
 
     def call_tool(self, request: Item) -> list[Item]:
         if self._where == "words":
-            return [said(f"The image tool failed: {self._words}")]
-        failed = {**hosted(b"", prompt_of(request), status="failed"), "result": self._words}
-        return [failed, said("I could not make the picture.")]
+            return [message_item(f"The image tool failed: {self._words}")]
+        failed = {**hosted_image_item(b"", prompt_of(request), status="failed"), "result": self._words}
+        return [failed, message_item("I could not make the picture.")]
 
 
 class NoPictures(Draws):
     """An empty list of pictures; a hosted tool's item fails."""
 
     def picture(self, call: Call) -> Reply:
-        return pictures([])
+        return images_reply([])
 
     def call_tool(self, request: Item) -> list[Item]:
-        if tool_of(request) == "hosted":
-            return [hosted(b"", prompt_of(request), status="failed"), said("I could not make the picture.")]
+        if image_tool_kind(request) == "hosted":
+            return [
+                hosted_image_item(b"", prompt_of(request), status="failed"),
+                message_item("I could not make the picture."),
+            ]
         return super().call_tool(request)
 
 
@@ -426,11 +431,11 @@ class FailsHostedItem(Draws):
     """A hosted tool's item that failed, without a picture."""
 
     def call_tool(self, request: Item) -> list[Item]:
-        if tool_of(request) != "hosted":
+        if image_tool_kind(request) != "hosted":
             return super().call_tool(request)
         return [
-            {**hosted(b"", prompt_of(request), status="failed"), "result": None},
-            said("I could not make the picture: the safety system rejected it."),
+            {**hosted_image_item(b"", prompt_of(request), status="failed"), "result": None},
+            message_item("I could not make the picture: the safety system rejected it."),
         ]
 
 
@@ -438,9 +443,9 @@ class StaysGenerating(Draws):
     """A hosted tool's complete picture whose status never becomes ``completed``."""
 
     def call_tool(self, request: Item) -> list[Item]:
-        if tool_of(request) != "hosted":
+        if image_tool_kind(request) != "hosted":
             return super().call_tool(request)
-        return [hosted(self.draw(""), prompt_of(request), status="generating"), said("Done.")]
+        return [hosted_image_item(self.draw(""), prompt_of(request), status="generating"), message_item("Done.")]
 
 
 # Actions of the model
@@ -469,11 +474,14 @@ class TwoPictures(Draws):
 
     def respond(self, call: Call) -> Reply:
         request = call.json
-        if tool_of(request) == "hosted" and not drawn(request):
+        if image_tool_kind(request) == "hosted" and not has_tool_output(request):
             prompt = prompt_of(request)
-            return stream([hosted(self.draw(prompt), prompt, call_id=f"ig_{n}") for n in (1, 2)] + [said("Two.")])
+            return turn_reply(
+                [hosted_image_item(self.draw(prompt), prompt, call_id=f"ig_{n}") for n in (1, 2)]
+                + [message_item("Two.")]
+            )
         done = outputs(request)
-        return stream(calls(request, done + 1) if done < 2 else [said("Two.")])
+        return turn_reply(calls(request, done + 1) if done < 2 else [message_item("Two.")])
 
 
 class TornThenWhole(TwoPictures):
@@ -488,7 +496,7 @@ class BlockedThenWhole(TwoPictures):
 
     def picture(self, call: Call) -> Reply:
         index = next(self._count)
-        return error(400, MODERATION) if index == 0 else pictures([self.nth(index)])
+        return error(400, MODERATION) if index == 0 else images_reply([self.nth(index)])
 
 
 class ViewsImage(Draws):
@@ -501,13 +509,15 @@ class ViewsImage(Draws):
     def respond(self, call: Call) -> Reply:
         request = call.json
         if outputs(request) == 0:
-            return stream([self._view(request)])
+            return turn_reply([self._view(request)])
         if outputs(request) == 1 and not _has(request, "image_generation_call"):
-            return stream([*calls(request, 1, self.draw), said("Here it is.")][: None if _is_hosted(request) else 1])
-        return stream([said("Here it is.")])
+            return turn_reply(
+                [*calls(request, 1, self.draw), message_item("Here it is.")][: None if _is_hosted(request) else 1]
+            )
+        return turn_reply([message_item("Here it is.")])
 
     def _view(self, request: Item) -> Item:
-        if tool_of(request) == "code":
+        if image_tool_kind(request) == "code":
             script = f"const r=await tools.view_image({{path:{json.dumps(self.path)}}}); image(r)"
             return {"type": "custom_tool_call", "id": "ct_0", "call_id": "call_0", "name": "exec", "input": script}
         call = function_call({"path": self.path}, call_id="call_0")
@@ -524,7 +534,7 @@ class PassesReferences(Draws):
 
     def call_tool(self, request: Item) -> list[Item]:
         arguments = {"prompt": prompt_of(request), "referenced_image_paths": self._paths}
-        match tool_of(request):
+        match image_tool_kind(request):
             case "function":
                 return [function_call(arguments)]
             case "code":
@@ -537,7 +547,7 @@ class SwallowsError(BlocksPicture):
     """A code-mode model whose script catches the exception of the blocked image tool."""
 
     def call_tool(self, request: Item) -> list[Item]:
-        if tool_of(request) != "code":
+        if image_tool_kind(request) != "code":
             return super().call_tool(request)
         script = "try { generatedImage(await tools.image_gen__imagegen({prompt:'x'})) } catch (e) { text('sorry') }"
         return [{**script_call({}), "input": script}]
@@ -553,10 +563,10 @@ class LimitAfterPicture(Draws):
     """The picture is made, and the closing turn meets the usage limit."""
 
     def respond(self, call: Call) -> Reply:
-        return UsageLimit().respond(call) if drawn(call.json) else super().respond(call)
+        return UsageLimit().respond(call) if has_tool_output(call.json) else super().respond(call)
 
 
-class NeverCloses(Small):
+class NeverCloses(DrawsSmall):
     """The closing turn takes longer than any client waits: the picture exists long before Codex ends."""
 
     closing_sec = 60.0
@@ -565,23 +575,23 @@ class NeverCloses(Small):
 
     def respond(self, call: Call) -> Reply:
         reply = super().respond(call)
-        self.closed += drawn(call.json)
+        self.closed += has_tool_output(call.json)
         return reply
 
 
-class FailsOnce(Small, RejectsPictureRequest):
+class FailsOnce(DrawsSmall, RejectsPictureRequest):
     """Fails to make the first picture, and makes the others."""
 
     failed = False
 
     def picture(self, call: Call) -> Reply:
         if self.failed:
-            return Small.picture(self, call)
+            return DrawsSmall.picture(self, call)
         self.failed = True
         return RejectsPictureRequest.picture(self, call)
 
 
-class HoldsPictures(Small):
+class HoldsPictures(DrawsSmall):
     """Makes ``quick`` pictures at once, and the others once ``free`` is set."""
 
     def __init__(self, quick: int = 0) -> None:
@@ -618,7 +628,7 @@ class ActsWhileDrawing(Draws):
         return super().picture(call)
 
     def call_tool(self, request: Item) -> list[Item]:
-        if tool_of(request) == "hosted":
+        if image_tool_kind(request) == "hosted":
             self._call(self.act)
         return super().call_tool(request)
 
@@ -660,21 +670,21 @@ def failed_turn(trouble: Item, items: Iterable[Item] = ()) -> Reply:
 
 def outputs(request: Item) -> int:
     """How many outputs of functions and scripts the request reports since the user's last message."""
-    return sum(str(item.get("type")).endswith("_call_output") for item in since_asked(request))
+    return sum(str(item.get("type")).endswith("_call_output") for item in items_since_prompt(request))
 
 
 def calls(request: Item, number: int, draw: Callable[[str], bytes] | None = None) -> list[Item]:
     """Call ``number`` of the image tool, however it is offered; with a hosted tool, ``draw`` makes the picture."""
-    arguments, call_id, prompt = arguments_of(request), f"call_{number}", prompt_of(request)
-    match tool_of(request):
+    arguments, call_id, prompt = tool_arguments(request), f"call_{number}", prompt_of(request)
+    match image_tool_kind(request):
         case "hosted" if draw is not None:
-            return [hosted(draw(prompt), prompt, call_id=f"ig_{number}")]
+            return [hosted_image_item(draw(prompt), prompt, call_id=f"ig_{number}")]
         case "function":
             return [function_call(arguments, call_id=call_id)]
         case "code":
             return [script_call(arguments, call_id=call_id)]
         case _:
-            return [said("I have no tool for pictures.")]
+            return [message_item("I have no tool for pictures.")]
 
 
 def _usage_limit(resets_at: int | None, plan: str | None) -> Item:
@@ -712,4 +722,4 @@ def _has(request: Item, kind: str) -> bool:
 
 
 def _is_hosted(request: Item) -> bool:
-    return tool_of(request) == "hosted"
+    return image_tool_kind(request) == "hosted"

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tests.cli.test_startup import loaded
 from tests.support import history, terminal
-from tests.support.checks import Small, made
+from tests.support.checks import DrawsSmall, small_png
 
 KITTY_CHUNK = re.compile(rb"\x1b_G([^;]*);([^\x1b]*)\x1b\\")
 ITERM2_FILE = re.compile(rb"\x1b\]1337;File=([^:]*):([^\x07]*)\x07")
@@ -190,14 +190,14 @@ def test_show_of_unwritable_picture_prints_the_failure(world):
 
 @pytest.mark.real
 def test_show_with_count_shows_each_picture(lab):
-    world = lab(script=Small())
+    world = lab(script=DrawsSmall())
     argv = world.argv("--prompt", "a red fox", "--count", "2", "--out", "fox.png", "--show", "--quiet")
     session = terminal.run(terminal.KITTY, argv, env={**world.environment, "TERM": "xterm-kitty"}, cwd=world.work)
     assert session.code == 0
     assert len(re.findall(rb"a=T", session.shown)) == 2
     assert b"fox-1.png  160" in session.shown
     assert b"fox-2.png  160" in session.shown
-    assert (world.work / "fox-1.png").read_bytes() == made("a red fox")
+    assert (world.work / "fox-1.png").read_bytes() == small_png("a red fox")
 
 
 def test_show_on_a_pipe_imports_nothing_of_it(world):

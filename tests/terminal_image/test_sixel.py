@@ -41,17 +41,17 @@ def decode(text: str) -> Image.Image:
 def test_sixels_draw_the_picture(size):
     plain = Image.new("RGB", size, (255, 0, 0))
     plain.paste((0, 51, 102), (0, 0, (size[0] + 1) // 2, (size[1] + 1) // 2))
-    assert decode(draw.encode(plain)).tobytes() == plain.tobytes()
+    assert decode(draw.encode_sixel(plain)).tobytes() == plain.tobytes()
 
 
 def test_sixels_of_many_colours_are_close():
     noise = image(48)
-    near = noise.quantize(draw.COLOURS).convert("RGB").tobytes()
-    drawn = decode(draw.encode(noise)).tobytes()
+    near = noise.quantize(draw.SIXEL_COLOURS).convert("RGB").tobytes()
+    drawn = decode(draw.encode_sixel(noise)).tobytes()
     assert max(abs(one - other) for one, other in zip(drawn, near, strict=True)) <= 2  # percent
 
 
 def test_sixels_are_printable_text():
-    text = draw.encode(image(30))
+    text = draw.encode_sixel(image(30))
     assert text.isascii()
     assert re.fullmatch(r"\x1bP[ -~]*\x1b\\", text)

@@ -29,7 +29,7 @@ from typing import Any
 
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.run import failures
-from codex_imagegen.codex.run.events import Events, Words
+from codex_imagegen.codex.run.events import Events, StderrTail
 from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.codex.sessions.layout import parse_meta
 from codex_imagegen.codex.sessions.reader import PromptReader
@@ -39,10 +39,10 @@ from codex_imagegen.images import base64_images
 from codex_imagegen.images.decode import MAX_PIXELS, DamagedImage, decode_picture
 from codex_imagegen.render import error_info, error_line
 from codex_imagegen.runcomfy import login, responses
-from codex_imagegen.runcomfy.urls import Rules
-from tests.support import recorded
+from codex_imagegen.runcomfy.urls import UrlRules
+from tests.support import recorded_runs
 from tests.support.pictures import encoded
-from tests.support.scrub import REFERENCE_SIDE
+from tests.support.scrubbing import REFERENCE_SIDE
 
 MIB = 1024 * 1024
 MAX_GROWTH = 48 * MIB
@@ -175,8 +175,8 @@ class Fuzz:
         self.random = random.Random(seed)
         self.mutate = Mutator(self.random)
         self.counts = Counts()
-        self.recordings = [one for one in recorded.all_of() if one.lines]
-        self.rules = Rules("https://api.example.com")
+        self.recordings = [one for one in recorded_runs.load_all() if one.lines]
+        self.rules = UrlRules("https://api.example.com")
 
     def run(self, lines: int) -> Counts:
         started, warm, tenth = time.monotonic(), 0, lines // 10
@@ -197,7 +197,7 @@ class Fuzz:
     def fuzz_rollouts(self, _lines: int) -> None:
         """Feed one recording, with some of its lines mutated, to the parsers of a run."""
         recording = self.random.choice(self.recordings)
-        records, strays, asked, events = rollout.Records(), fallback.UnrecognizedImages(), PromptReader(), Events()
+        records, strays, asked, events = rollout.RecordReader(), fallback.UnrecognizedImages(), PromptReader(), Events()
         viewing = recording.scenario == "view"
         for original in recording.lines:
             line = original
@@ -206,13 +206,13 @@ class Fuzz:
                 line = self.mutate.line(original)
                 self.counts.count("rollout")
             parse_meta(line + b"\n")
-            rollout.tears_picture(line)
+            rollout.is_torn_picture(line)
             asked.read(line)
             strays.read(line)
-            if rollout.wants(line[:HEAD]):
+            if rollout.is_relevant(line[:HEAD]):
                 for candidate in records.read(line):
                     self.accept(candidate.data, reference_allowed=False)
-            small, found = base64_images.lift(line)
+            small, found = base64_images.extract(line)
             assert len(small) <= len(line) + 16 * len(found)
         for data in strays.pictures:
             # the fallback can't recognize a disguised user message: a run recognizes its references by their bytes
@@ -232,7 +232,7 @@ class Fuzz:
         assert reference_allowed or (picture.width, picture.height) != (REFERENCE_SIDE, REFERENCE_SIDE)
         assert picture.format != "png" or is_sound_png(data), data.hex()
 
-    def explain(self, events: Events, records: rollout.Records, stderr: str) -> None:
+    def explain(self, events: Events, records: rollout.RecordReader, stderr: str) -> None:
         evidence = failures.Evidence(
             exit_code=self.random.choice((0, 1, -9, None)), timed_out=self.random.random() < 0.2, timeout_sec=3.0,
             thread_id=self.random.choice((None, events.thread_id, "x")), session_found=self.random.random() < 0.8,
@@ -257,10 +257,10 @@ class Fuzz:
             events.feed(line[:cut])
             events.feed(line[cut:])
         assert events.thread_id is None or "/" not in events.thread_id
-        self.explain(events, rollout.Records(), "")
+        self.explain(events, rollout.RecordReader(), "")
 
     def fuzz_stderr(self, _lines: int) -> None:
-        recording, words = self.random.choice(self.recordings), Words()
+        recording, words = self.random.choice(self.recordings), StderrTail()
         events = recording.events()
         for original in recording.stderr.encode().splitlines() + [text.encode() for text in events.errors]:
             line = self.mutate.line(original)
@@ -268,12 +268,12 @@ class Fuzz:
             words.feed(line + b"\n")
             text = line.decode(errors="replace")
             info = self.random.choice((None, [], {"a": {"http_status_code": 401}}, {"a": []}, 7, "unauthorized"))
-            error_patterns.of_tool(text)
-            error_patterns.of_hosted(text)
-            error_patterns.of_tool(f"image generation failed: {text}")
-            error_patterns.of_turn(text, info)
-            error_patterns.of_start(text)
-        self.explain(events, rollout.Records(), words.text)
+            error_patterns.classify_tool_error(text)
+            error_patterns.classify_hosted_error(text)
+            error_patterns.classify_tool_error(f"image generation failed: {text}")
+            error_patterns.classify_turn_error(text, info)
+            error_patterns.classify_startup_error(text)
+        self.explain(events, rollout.RecordReader(), words.text)
 
     def fuzz_responses(self, _lines: int) -> None:
         for original in RESPONSES:
@@ -284,14 +284,14 @@ class Fuzz:
                 body,
                 self.random.choice((None, "7", "x", "9" * 400)),
             )
-            for error in (responses.refusal(answer), responses.failure(answer)):
+            for error in (responses.find_error(answer), responses.job_error(answer)):
                 if error is not None:
                     self.check_error(error)
-            responses.cost_of(answer.fields)
+            responses.read_cost(answer.fields)
             for url in self.rules.classify(answer.fields.get("output")).own:
                 self.rules.resolve_redirect(url, self.random.choice((None, url, "//[", "ftp://x", "/" + url[-30:])))
             with contextlib.suppress(ImagegenError):
-                login._code(answer, "https://www.example.com")
+                login._read_code(answer, "https://www.example.com")
 
     def fuzz_pictures(self, _lines: int) -> None:
         """Mutate the bytes of pictures in three formats: only intact ones are accepted."""

@@ -35,9 +35,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from codex_imagegen.demo import run
+from codex_imagegen.demo import sandbox
 from codex_imagegen.demo.drawing import SIDE, draw
-from codex_imagegen.demo.fake_openai import Call, Reply, pictures
+from codex_imagegen.demo.fake_openai import Call, Reply, images_reply
 from tests.support import builds
 from tests.support.lab import COMMAND, Lab
 from tests.support.scripts import BlocksPicture, Draws, PictureLimit
@@ -69,7 +69,7 @@ class Backend(Draws):
         if LIMITED in words:
             return PictureLimit().picture(call)
         images = [_image(reference["image_url"]) for reference in references]
-        return pictures([draw_picture(prompt, next(self._count), images)])
+        return images_reply([draw_picture(prompt, next(self._count), images)])
 
     def _log_request(self, **fields: Any) -> None:
         with self._lock, self._log.open("a", encoding="utf-8") as file:
@@ -107,7 +107,10 @@ def prepare(world: Lab) -> Path:
         pen.ellipse((120, 120, 520, 520), colour)
         pen.text((250, 260), name, "white", ImageFont.load_default(size=90))
         image.save(world.work / f"{name}.png")
-    unreachable = {"RUNCOMFY_MODEL_API_BASE": f"{run.REFUSING}/v1", "RUNCOMFY_WEB_BASE": run.REFUSING}
+    unreachable = {
+        "RUNCOMFY_MODEL_API_BASE": f"{sandbox.UNREACHABLE_URL}/v1",
+        "RUNCOMFY_WEB_BASE": sandbox.UNREACHABLE_URL,
+    }
     variables = {**world.environment, **unreachable}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items() if name != "PATH"]
     lines += [f'export PATH={shlex.quote(str(folder / "bin"))}:"$PATH"', f"cd {shlex.quote(str(world.work))}"]

@@ -8,7 +8,7 @@
     python -m tests.tools.recorder --list
 
 Each run is a bare ``codex exec --json`` (not this program) in a home of its own, logged in with made-up tokens; it can
-reach only the fake OpenAI on loopback. Its files are scrubbed (tests/support/scrub.py) and written to
+reach only the fake OpenAI on loopback. Its files are scrubbed (tests/support/scrubbing.py) and written to
 ``fixtures/rollouts/<build>-<scenario>/``:
 
 ``rollout.jsonl``   what Codex wrote under ``sessions/``, if anything (without settings, except in ``ok``)
@@ -37,9 +37,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codex_imagegen.demo import run as home
+from codex_imagegen.demo import sandbox as home
 from codex_imagegen.demo.fake_openai import Script
-from tests.support import builds, scripts, scrub
+from tests.support import builds, scripts, scrubbing
 from tests.support.lab import Lab
 from tests.support.pictures import encoded
 
@@ -73,7 +73,7 @@ class Scenario:
 
 
 def _nobody_listens(lab: Lab) -> None:
-    home.make(str(lab.home), home.REFUSING, version=lab.version)
+    home.write_codex_home(str(lab.home), home.UNREACHABLE_URL, version=lab.version)
 
 
 def _add_config(text: str) -> Callable[[Lab], None]:
@@ -250,10 +250,10 @@ def _interrupt(lab: Lab, child: subprocess.Popen[str], calls: int, seconds: floa
 
 def _save(lab: Lab, target: Path, run: dict[str, object], out: str, err: str) -> None:
     base = lab.work.parent
-    scrubber = scrub.Scrubber(
+    scrubber = scrubbing.Scrubber(
         {
-            str(lab.home): scrub.HOME, str(lab.work): scrub.WORK, str(base / "refs"): scrub.REFERENCES,
-            str(base / "own"): scrub.PRIVATE, str(base): "/home/user", str(builds.CACHE): scrub.INSTALLED,
+            str(lab.home): scrubbing.HOME, str(lab.work): scrubbing.WORK, str(base / "refs"): scrubbing.REFERENCES,
+            str(base / "own"): scrubbing.PRIVATE, str(base): "/home/user", str(builds.CACHE): scrubbing.INSTALLED,
         }
     )  # fmt: skip
     shutil.rmtree(target, ignore_errors=True)
@@ -261,9 +261,9 @@ def _save(lab: Lab, target: Path, run: dict[str, object], out: str, err: str) ->
     rollouts = lab.rollouts()
     if rollouts:
         text = scrubber.lines(rollouts[0].read_text())
-        (target / "rollout.jsonl").write_text(text if run["scenario"] == "ok" else scrub.slim(text))
+        (target / "rollout.jsonl").write_text(text if run["scenario"] == "ok" else scrubbing.without_settings(text))
     (target / "events.jsonl").write_text(scrubber.lines(out))
-    (target / "stderr").write_text(scrubber.text(scrub.noiseless(err)))
+    (target / "stderr").write_text(scrubber.text(scrubbing.without_repetition(err)))
     resets_at = getattr(lab.standin.script, "resets_at", None)
     saved = any((lab.home / "generated_images").rglob("*.png"))
     more = {"recorded_at": int(time.time()), "resets_at": resets_at, "saved": saved}

@@ -170,7 +170,7 @@ class Soak:
         violations += [f"process {pid}" for pid in checks.processes(self.lab)]
         folders = [self.lab.tmp / name for name in self.lab.leftovers]
         violations += [f"folder with files {path}" for path in folders if any(path.iterdir())]
-        for name, left in (("folders", folders), ("unfinished files", checks.temporary(self.lab.work))):
+        for name, left in (("folders", folders), ("unfinished files", checks.unfinished_files(self.lab.work))):
             if len(left) > self.report.outcomes[f"ended by {signal.SIGKILL.name}"]:
                 violations.append(f"{len(left)} {name} are left")
         gc.collect()

@@ -49,13 +49,13 @@ def batch(
     from codex_imagegen.cli.batch_output import BatchOutput
     from codex_imagegen.cli.progress import BatchProgress
 
-    worker_count = runner.workers(workers, options["backend"])
+    worker_count = runner.worker_count(workers, options["backend"])
     stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
     with contextlib.ExitStack() as stack:
         job_file = stack.enter_context(runner.open_job_file(jobs, out_dir=out_dir, defaults=options, source=stdin))
         interrupt = stack.enter_context(console.defer_signals(until_exit=True))
         prepared = runner.prepare(
-            job_file, out_dir, interrupt, workers=worker_count, retry_failed=retry_failed, tell=console.emit
+            job_file, out_dir, interrupt, workers=worker_count, retry_failed=retry_failed, on_event=console.emit
         )
         batch = stack.enter_context(prepared)
         output = BatchOutput(json_wanted, stack.enter_context(BatchProgress(batch.total, batch.work, quiet=quiet)))

@@ -20,12 +20,12 @@ def demo(
     *, prompt: str | None, out: str | None, force: bool, codex: str | None, json_wanted: bool, quiet: bool, show: bool
 ) -> int:
     """Make the demo's picture and print its path; returns the exit code."""
-    from codex_imagegen.demo.run import PROMPT, run_demo
+    from codex_imagegen.demo.sandbox import PROMPT, run_demo
 
     check_stdout(out, json_wanted)
     request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
     with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet) as progress:
-        result = run_demo(request, interrupt=interrupt, tell=progress.show, announce=console.err)
+        result = run_demo(request, interrupt=interrupt, on_event=progress.show, announce=console.err)
     return console.print_result(result, json_wanted=json_wanted, show=show)
 
 

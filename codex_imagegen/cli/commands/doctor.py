@@ -44,7 +44,7 @@ _NARROW = 60
 def doctor(*, live: bool, codex: str | None, json_wanted: bool) -> int:
     """Run the checks and print them; returns the exit code that a run would fail with first."""
     from codex_imagegen.doctor import report
-    from codex_imagegen.doctor.checks_system import versions_beside
+    from codex_imagegen.doctor.checks_system import versions_with_codex
     from codex_imagegen.doctor.context import Context
     from codex_imagegen.doctor.findings import Report
     from codex_imagegen.doctor.runner import CHECKS, LIVE, run_checks
@@ -53,8 +53,8 @@ def doctor(*, live: bool, codex: str | None, json_wanted: bool) -> int:
     checks = (*CHECKS, LIVE) if live else CHECKS
     with _interrupt(live) as interrupt, contextlib.closing(run_checks(Context(codex, interrupt), checks)) as running:
         findings = tuple(running if json_wanted else _print_each(running, max(len(check.name) for check in checks)))
-    result = Report(findings, versions_beside(findings[0].data["version"]), time.monotonic() - started)
-    console.out(report.to_json(result) if json_wanted else report.summary(findings))
+    result = Report(findings, versions_with_codex(findings[0].data["version"]), time.monotonic() - started)
+    console.out(report.to_json(result) if json_wanted else report.format_summary(findings))
     if result.error is not None:
         console.print_error(render.error_info(result.error))
     return 0 if result.error is None else result.error.exit_code
@@ -81,7 +81,7 @@ def _print_each(findings: Iterable[Finding], name_width: int) -> Iterator[Findin
         if terminal:
             _print_to_terminal(finding, name_width)
         else:
-            console.out(report.line(finding, name_width))
+            console.out(report.format_line(finding, name_width))
         yield finding
 
 
@@ -111,7 +111,7 @@ def _print_to_terminal(finding: Finding, name_width: int) -> None:
     try:
         terminal.print(table)
     except UnicodeEncodeError:  # a path with letters that this terminal's encoding lacks
-        console.out(report.line(finding, name_width).encode("ascii", "replace").decode())
+        console.out(report.format_line(finding, name_width).encode("ascii", "replace").decode())
 
 
 command = click.Command(

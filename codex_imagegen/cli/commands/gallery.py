@@ -13,7 +13,7 @@ import click
 from codex_imagegen import render
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import Option
-from codex_imagegen.platform import opening
+from codex_imagegen.platform import descriptors
 
 HELP = """Build a searchable HTML page of every picture in this Codex home, newest first.
 
@@ -42,11 +42,11 @@ def gallery(
     quiet: bool,
 ) -> int:
     """Build the page and print its path; returns the exit code."""
-    from codex_imagegen.cli import durations
+    from codex_imagegen.cli.options import parse_since
     from codex_imagegen.cli.progress import ReadProgress
     from codex_imagegen.gallery import build
 
-    since_time = durations.parse_since(since) if since is not None else 0.0
+    since_time = parse_since(since) if since is not None else 0.0
     options = build.GalleryOptions(out, since_time, since, originals, force)
     with console.defer_signals() as interrupt, ReadProgress(quiet=quiet or json_wanted) as progress:
         page = build.build(options, interrupt, progress.show)
@@ -91,7 +91,7 @@ def open_in_browser(path: str) -> None:
         except (webbrowser.Error, OSError):
             is_open = False
     if not is_open:
-        console.err(render.plain(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
+        console.err(render.one_line(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
 
 
 @contextlib.contextmanager
@@ -102,7 +102,7 @@ def _no_stdout() -> Iterator[None]:
         return
     sys.stdout.flush()
     stdout = os.dup(1)
-    devnull = opening.open_null()
+    devnull = descriptors.open_null()
     try:
         os.dup2(devnull, 1)
         yield

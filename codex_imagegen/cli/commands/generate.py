@@ -94,8 +94,8 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     from codex_imagegen.cli.progress import Progress
 
     with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
-        words = progress.show_output if verbose else None
-        result = generation.generate(request, interrupt=interrupt, tell=progress.show, words=words)
+        on_stderr = progress.show_output if verbose else None
+        result = generation.generate(request, interrupt=interrupt, on_event=progress.show, on_stderr=on_stderr)
     if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
@@ -105,9 +105,9 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
     """Return the options as a request. Reads the prompt last, since it may come from a pipe, and no other file."""
-    from codex_imagegen.options import request
+    from codex_imagegen.options import build_request
 
-    return replace(request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
+    return replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
 
 
 def _prompt(text: str | None, file: str | None) -> str:

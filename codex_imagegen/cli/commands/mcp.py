@@ -37,12 +37,12 @@ def mcp(
     codex_args: tuple[str, ...],
 ) -> int:
     """Serve until the client disconnects; returns the exit code."""
-    codex_command.refuse_thread(codex_args, "the MCP server")
+    codex_command.refuse_resume(codex_args, "the MCP server")
     allowed = settings.Settings(
-        *settings.folders(roots, ref_roots),
-        backends=settings.backends(backends),
-        preview_kb=settings.at_least("--preview-kb", preview_kb, 0),
-        jobs=settings.at_least("--jobs", jobs, 1),
+        *settings.resolve_folders(roots, ref_roots),
+        backends=settings.check_backends(backends),
+        preview_kb=settings.check_minimum("--preview-kb", preview_kb, 0),
+        jobs=settings.check_minimum("--jobs", jobs, 1),
         codex=codex,
         codex_args=codex_args,
     )

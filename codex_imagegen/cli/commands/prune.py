@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codex_imagegen.cli import console, durations
+from codex_imagegen.cli import console, options
 from codex_imagegen.cli.options import Option, events_option
 from codex_imagegen.errors import Interrupted, UsageError
 
@@ -44,13 +44,13 @@ def prune(*, older_than: str, keep_pictures: bool, yes: bool, codex: str | None,
 
     with console.defer_signals() as interrupt:
         with CountProgress() as progress:
-            found = run.look(age, keep_pictures=keep_pictures, interrupt=interrupt, tell=progress.show)
+            found = run.find_prunable(age, keep_pictures=keep_pictures, interrupt=interrupt, on_progress=progress.show)
         if not json_wanted:
-            for line in summary.table(found):
+            for line in summary.format_table(found):
                 console.out(line)
     if found.prunable and (yes or (not json_wanted and _confirm(found))):
         with console.defer_signals() as interrupt, CountProgress() as progress:
-            run.remove(found, codex=codex, interrupt=interrupt, tell=progress.show)
+            run.remove(found, codex=codex, interrupt=interrupt, on_progress=progress.show)
     found.elapsed_sec = round(time.monotonic() - started, 3)
     return _print(found, json_wanted=json_wanted)
 
@@ -63,7 +63,7 @@ def _print(found: Summary, *, json_wanted: bool) -> int:
     elif found.dry_run:
         console.out(_dry_run_line(found))
     else:
-        console.out(f"{summary.lines(found)}.")
+        console.out(f"{summary.format_removed(found)}.")
     for warning in found.warnings:
         console.warn(warning, silent=json_wanted)
     if found.error:
@@ -98,7 +98,7 @@ def _parse_age(age: str) -> float:
     """Return an age such as ``30d`` in seconds; 0 needs no unit."""
     if age.strip() == "0":
         return 0.0
-    seconds = durations.parse_duration(age.strip().lower())
+    seconds = options.parse_duration(age.strip().lower())
     if seconds is None:
         raise UsageError(f"--older-than can't be {age!r}", hint="give it like 30d, 12h, 8w, 1y, or 0 for all")
     return seconds

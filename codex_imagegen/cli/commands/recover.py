@@ -54,8 +54,8 @@ def recover(
 
     if list_wanted:
         started = time.monotonic()
-        return _list(write.listed(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
-    result = write.recover(names, _output(**target), last=last, tell=console.emit)
+        return _list(write.list_sessions(DEFAULT_LIMIT if limit is None else limit), started if json_wanted else None)
+    result = write.recover(names, _output(**target), last=last, on_event=console.emit)
     return console.print_result(result, json_wanted=json_wanted, show=show)
 
 
@@ -63,7 +63,7 @@ def _output(*, size: str | None, fit: bool, **target: Any) -> RecoveryOutput:
     from codex_imagegen import options
     from codex_imagegen.recovery.write import RecoveryOutput
 
-    return RecoveryOutput(**target, image_options=options.parse(size=size, fit=fit))
+    return RecoveryOutput(**target, image_options=options.parse_image_options(size=size, fit=fit))
 
 
 def _check(list_wanted: bool, has_names: bool, limit: int | None, *, force: bool, **target: Any) -> None:  # noqa: ARG001

@@ -19,7 +19,7 @@ from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
     from codex_imagegen.results import Warning_
-    from codex_imagegen.runcomfy.login import Code
+    from codex_imagegen.runcomfy.login import DeviceCode
 
 _ANSWER_SEC = 60.0
 """The limit for a command of one request."""
@@ -89,7 +89,7 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int
 
     request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
     with console.defer_signals() as interrupt, Progress(quiet=quiet) as progress:
-        result = generate(request, interrupt=interrupt, tell=progress.show)
+        result = generate(request, interrupt=interrupt, on_event=progress.show)
     return console.print_result(result, json_wanted=json_wanted)
 
 
@@ -122,7 +122,7 @@ def login(json_wanted: bool) -> None:
     with console.defer_signals() as interrupt:
         run = _run(interrupt)
         path = token.save(Login(settings.web_base(), interrupt).run(_print_code))
-    console.err(render.plain(f"codex-imagegen: signed in to RunComfy; the token is in {path!r}."))
+    console.err(render.one_line(f"codex-imagegen: signed in to RunComfy; the token is in {path!r}."))
     _mention_token_variable()
     _print(None, {"token_file": path}, run, json_wanted)
 
@@ -135,9 +135,9 @@ def logout(json_wanted: bool) -> None:
 
     with console.defer_signals() as interrupt:
         run = _run(interrupt)
-        path = token.forget()
+        path = token.delete()
     message = "you were not signed in to RunComfy" if path is None else f"signed out of RunComfy; {path!r} is deleted"
-    console.err(render.plain(f"codex-imagegen: {message}."))
+    console.err(render.one_line(f"codex-imagegen: {message}."))
     _mention_token_variable()
     _print(None, {"token_file": path}, run, json_wanted)
 
@@ -177,9 +177,9 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
     return 0
 
 
-def _print_code(code: Code) -> None:
-    console.err(render.plain(f"codex-imagegen: open {code.verify_url}"))
-    console.err(render.plain(f"codex-imagegen: and confirm that it shows the code {code.user_code}"))
+def _print_code(code: DeviceCode) -> None:
+    console.err(render.one_line(f"codex-imagegen: open {code.verify_url}"))
+    console.err(render.one_line(f"codex-imagegen: and confirm that it shows the code {code.user_code}"))
 
 
 def _mention_token_variable() -> None:
@@ -195,7 +195,7 @@ def _run(interrupt: Interrupt, seconds: float = _ANSWER_SEC) -> Run:
 def _print(line: str | None, fields: Mapping[str, object], run: Run, json_wanted: bool) -> None:
     """Print a line, or with ``--json`` the envelope with these additional keys."""
     if json_wanted:
-        console.out(render.answer(fields, elapsed_sec=time.monotonic() - run.started, backend="runcomfy"))
+        console.out(render.envelope_json(fields, elapsed_sec=time.monotonic() - run.started, backend="runcomfy"))
     elif line is not None:
         for row in line.split("\n"):
-            console.out(render.plain(row))
+            console.out(render.one_line(row))

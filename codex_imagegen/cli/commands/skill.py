@@ -17,7 +17,7 @@ from codex_imagegen.errors import UsageError
 from codex_imagegen.skill import install as skill_files
 
 if TYPE_CHECKING:
-    from codex_imagegen.skill.install import Done
+    from codex_imagegen.skill.install import PlaceResult
 
 _json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure.")
 _agent = click.option(
@@ -46,10 +46,10 @@ def command(ctx: click.Context, json_wanted: bool) -> None:
     ctx.obj = json_wanted
     if ctx.invoked_subcommand is not None:
         return
-    from codex_imagegen.skill.text import text
+    from codex_imagegen.skill.text import read_text
 
-    skill = text().decode()
-    console.out(render.answer({"skill": skill}, elapsed_sec=0) if json_wanted else skill.rstrip("\n"))
+    skill = read_text().decode()
+    console.out(render.envelope_json({"skill": skill}, elapsed_sec=0) if json_wanted else skill.rstrip("\n"))
 
 
 @command.command()
@@ -66,7 +66,7 @@ def install(json_of_group: bool, /, force: bool, json_wanted: bool, **target: An
     replaced, and the differences are shown. A file that was edited, or is not this skill, is kept.
     """
     started = time.monotonic()
-    done = skill_files.install(_places(**target), force=force, show=lambda line: console.err(render.visible(line)))
+    done = skill_files.install(_places(**target), force=force, show=lambda line: console.err(render.printable(line)))
     _print(done, started, json_wanted or json_of_group)
 
 
@@ -86,7 +86,7 @@ def uninstall(json_of_group: bool, /, force: bool, json_wanted: bool, **target: 
     done = skill_files.uninstall(_places(**target), force=force)
     for place in done:
         if place.status == "absent":
-            console.err(render.plain(f"codex-imagegen: no skill is at {place.path!r}."))
+            console.err(render.one_line(f"codex-imagegen: no skill is at {place.path!r}."))
     _print(done, started, json_wanted or json_of_group)
 
 
@@ -95,20 +95,20 @@ def _places(*, agent: str | None, folder: str | None, project: bool) -> Sequence
         raise UsageError("--dir contradicts --agent and --project", hint="give one of them")
     try:
         if folder is not None:
-            return [skill_files.of_folder(folder)]
-        agents = [agent] if agent else skill_files.at_home(os.environ)
+            return [skill_files.folder_place(folder)]
+        agents = [agent] if agent else skill_files.find_agents(os.environ)
         return [
-            skill_files.of_project(name, os.getcwd()) if project else skill_files.of_user(name, os.environ)
+            skill_files.project_place(name, os.getcwd()) if project else skill_files.user_place(name, os.environ)
             for name in agents
         ]
     except OSError as error:
         raise UsageError(f"there is no working folder: {error.strerror}", hint="change to one that exists") from error
 
 
-def _print(done: Sequence[Done], started: float, json_wanted: bool) -> None:
+def _print(done: Sequence[PlaceResult], started: float, json_wanted: bool) -> None:
     if json_wanted:
         skills = [asdict(place) for place in done]
-        console.out(render.answer({"skills": skills}, elapsed_sec=time.monotonic() - started))
+        console.out(render.envelope_json({"skills": skills}, elapsed_sec=time.monotonic() - started))
         return
     for place in done:
         if place.status != "absent":

@@ -73,7 +73,9 @@ def read(codex: str, environment: Mapping[str, str], timeout_sec: float, interru
     deadline, interrupt = time.monotonic() + timeout_sec, interrupt or Interrupt()
     try:
         with workspace.workspace() as (folder, _references):
-            server = partial(AppServer, npm.binary(codex), databases=folder, interrupt=interrupt, deadline=deadline)
+            server = partial(
+                AppServer, npm.find_binary(codex), databases=folder, interrupt=interrupt, deadline=deadline
+            )
             with server(environment={**environment, "CODEX_HOME": folder}):
                 pass  # this start makes the databases, where there is nothing to index
             with server(environment=environment) as client:
@@ -102,7 +104,7 @@ def _read_account(server: AppServer) -> Account:
 
 def _quoted(error: RequestRefused) -> str:
     # secrets are hidden before the text is cut: half a URL shows its password without the mark that identifies it
-    return f"Codex said: {render.without_secrets(str(error))[:_MAX_QUOTED_CHARS]}"
+    return f"Codex said: {render.hide_secrets(str(error))[:_MAX_QUOTED_CHARS]}"
 
 
 def _limits(answer: dict[str, Any]) -> tuple[Limit, ...]:
@@ -122,7 +124,7 @@ def _windows(limit_id: str, windows: dict[str, Any]) -> list[Limit]:
         if used is not None and 0 <= used <= 1000:
             minutes = window.get("windowDurationMins")
             minutes = minutes if type(minutes) is int and 0 < minutes < 10**7 else None
-            found.append(Limit(name, float(used), minutes, error_patterns.unix_time(window.get("resetsAt"))))
+            found.append(Limit(name, float(used), minutes, error_patterns.as_unix_time(window.get("resetsAt"))))
     return found
 
 

@@ -20,7 +20,7 @@ from codex_imagegen._version import __version__
 from codex_imagegen.codex import features
 from codex_imagegen.codex.process import BRIEF_STOP_SIGNALS, STOP_SIGNALS, Process
 from codex_imagegen.codex.run import command
-from codex_imagegen.codex.run.events import Words
+from codex_imagegen.codex.run.events import StderrTail
 from codex_imagegen.errors import CodexFailed
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.values import as_object, as_text, parse_object
@@ -64,11 +64,13 @@ class AppServer:
         deadline: float = math.inf,
     ) -> None:
         home = () if databases is None else (f"sqlite_home={json.dumps(databases)}",)
-        settings = [word for setting in (*home, *features.settings(servers, cautious=True)) for word in ("-c", setting)]
+        settings = [
+            word for setting in (*home, *features.build_settings(servers, cautious=True)) for word in ("-c", setting)
+        ]
         self._argv, self._is_brief, self._deadline = [codex, *settings, "app-server"], databases is not None, deadline
-        self._environment, self._interrupt = command.environment_of(environment), interrupt
+        self._environment, self._interrupt = command.build_environment(environment), interrupt
         self._lines: Queue[bytes] = Queue()
-        self._partial_line, self._received_bytes, self._words, self._request_id = b"", 0, Words(), 0
+        self._partial_line, self._received_bytes, self._words, self._request_id = b"", 0, StderrTail(), 0
         self._interrupted_at: float | None = None
 
     def __enter__(self) -> AppServer:

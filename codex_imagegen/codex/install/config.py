@@ -19,13 +19,13 @@ class Provider:
     takes_login: bool
 
 
-def servers(codex_home: str) -> tuple[str, ...]:
+def read_mcp_servers(codex_home: str) -> tuple[str, ...]:
     """The names of the configured MCP servers; none where the config can't be read, so that the run goes on."""
     tables = _config(codex_home, b"mcp_servers").get("mcp_servers")
     return tuple(name for name, table in as_object(tables).items() if isinstance(table, dict))
 
 
-def provider(codex_home: str) -> Provider | None:
+def read_provider(codex_home: str) -> Provider | None:
     """The provider that replaces OpenAI, or None where there is none or the config can't be read.
 
     Profiles are ignored: from 0.134.0 on config.toml selects none, and older builds offer their tool to everyone.

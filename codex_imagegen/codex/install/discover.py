@@ -47,22 +47,22 @@ _SOURCES = (
 )
 
 
-def origin(codex: str) -> str:
+def find_source(codex: str) -> str:
     """Who installed this Codex, in two or three words; empty where its path does not tell."""
     path = os.path.realpath(codex)
-    if npm.binary(codex) != codex:
+    if npm.find_binary(codex) != codex:
         return "npm's native binary"
     if path.endswith(".js"):
         return "npm's"
     return next((source for part, source in _SOURCES if part in path), "")
 
 
-def missing_host(codex: str) -> str | None:
+def find_missing_host(codex: str) -> str | None:
     """Where the code-mode host of a native Codex is missing; None where it exists, or can't be known.
 
     Codex looks for it beside its own file. For a script it can't be known: it may start any Codex from anywhere.
     """
-    binary = npm.binary(codex)
+    binary = npm.find_binary(codex)
     if not _is_native(binary):
         return None
     folders = dict.fromkeys((os.path.dirname(os.path.realpath(binary)), os.path.dirname(os.path.abspath(binary))))
@@ -70,7 +70,7 @@ def missing_host(codex: str) -> str | None:
     return None if any(map(os.path.exists, places)) else places[0]
 
 
-def others(codex: str, environment: Mapping[str, str]) -> list[str]:
+def find_others(codex: str, environment: Mapping[str, str]) -> list[str]:
     """Other commands named ``codex`` on PATH."""
     seen, found = {os.path.realpath(codex)}, []
     for folder in environment.get("PATH", os.defpath).split(os.pathsep):
@@ -81,7 +81,7 @@ def others(codex: str, environment: Mapping[str, str]) -> list[str]:
     return found[:_MAX_FOUND]
 
 
-def elsewhere() -> str | None:
+def find_off_path() -> str | None:
     """A Codex that is not on PATH: in the first of the usual locations, else the newest IDE extension's."""
     patterns = [os.path.expanduser(place) for place in PLACES]
     patterns += [os.path.expanduser(f"~/{editor}/extensions/openai.chatgpt-*/bin/*/codex") for editor in _EDITORS]

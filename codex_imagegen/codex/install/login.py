@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from codex_imagegen.codex.install.query import ask
+from codex_imagegen.codex.install.query import run_query
 from codex_imagegen.errors import CodexMissing
 
 Login = Literal["chatgpt", "api-key", "none", "no-config", "other", "unknown"]
@@ -26,7 +26,7 @@ Login = Literal["chatgpt", "api-key", "none", "no-config", "other", "unknown"]
 ``unknown``: Codex did not answer.
 """
 
-ASK_SEC = 3.0
+TIMEOUT_SEC = 3.0
 """Time limit in seconds after a failed run; 70 ms is usual."""
 
 _KINDS: tuple[tuple[Login, re.Pattern[str]], ...] = (
@@ -37,18 +37,18 @@ _KINDS: tuple[tuple[Login, re.Pattern[str]], ...] = (
 )
 
 
-def status(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Login:
+def read_status(codex: str, environment: Mapping[str, str], timeout_sec: float) -> Login:
     """The kind of login. Raises :class:`CodexMissing` where Codex can't be started."""
-    answer = ask(codex, "login", "status", environment=environment, timeout_sec=timeout_sec)
+    answer = run_query(codex, "login", "status", environment=environment, timeout_sec=timeout_sec)
     for kind, pattern in _KINDS:
         if pattern.search(answer.stderr) or pattern.search(answer.stdout):
             return kind
     return "other" if answer.exit_code == 0 and "ogged in" in answer.stderr + answer.stdout else "unknown"
 
 
-def after_failure(codex: str, environment: Mapping[str, str]) -> Login:
+def read_status_after_failure(codex: str, environment: Mapping[str, str]) -> Login:
     """The same after a failed run: an error here must not hide the first one."""
     try:
-        return status(codex, environment, ASK_SEC)
+        return read_status(codex, environment, TIMEOUT_SEC)
     except CodexMissing:
         return "unknown"

@@ -22,7 +22,7 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?![\w.])")
 _HOMEBREW = re.compile(r"/(?:Caskroom|Cellar)/codex/([^/]+)/")
 
 
-def binary(codex: str) -> str:
+def find_binary(codex: str) -> str:
     """The native binary if ``codex`` is npm's script and the binary is in its usual place, else ``codex``."""
     script = os.path.realpath(codex)
     if not script.endswith(os.sep + _SCRIPT):
@@ -37,7 +37,7 @@ def binary(codex: str) -> str:
     return next((path for folder in packages for path in _executables(os.path.join(folder, "vendor"))), codex)
 
 
-def version(binary: str) -> tuple[int, ...] | None:
+def read_version(binary: str) -> tuple[int, ...] | None:
     """The version of a binary, such as (0, 169, 0), from its package or its path; None where neither tells.
 
     ``codex --version`` would cost 70 ms. npm's package.json says ``0.169.0-linux-x64``; the standalone installer and

@@ -22,14 +22,14 @@ class Answer:
     stderr: str
 
 
-def ask(codex: str, *arguments: str, environment: Mapping[str, str], timeout_sec: float) -> Answer:
+def run_query(codex: str, *arguments: str, environment: Mapping[str, str], timeout_sec: float) -> Answer:
     """Run ``codex`` with these arguments and return its output; raises :class:`CodexMissing` if it can't be started.
 
     The working folder is the root folder, which has no project's settings.
     """
     stdout, stderr = _Output(), _Output()
     process = Process(
-        [npm.binary(codex), *arguments],
+        [npm.find_binary(codex), *arguments],
         folder=os.sep,
         environment=environment,
         on_stdout=stdout.add,

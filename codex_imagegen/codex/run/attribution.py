@@ -40,7 +40,7 @@ class Attribution:
         self._codex_home, self._folder_name = codex_home, os.path.basename(folder)
         self.before = before
         self._started = time.monotonic()
-        self._day_folders = layout.folders(codex_home)
+        self._day_folders = layout.list_day_folders(codex_home)
         self._existing = layout.snapshot(self._day_folders)
         self._foreign: set[str] = set()
 
@@ -50,16 +50,18 @@ class Attribution:
             resumed = self.before.rollouts.get(thread_id.lower()) if self.before else None
             if resumed is not None:
                 return self._resumed(*resumed, thread_id)
-            path = layout.named(self._folders(thread_id), thread_id)
+            path = layout.find_rollout(self._folders(thread_id), thread_id)
             return self._check_owner(path, thread_id) if path else None
         if not ended and time.monotonic() - self._started < NO_THREAD_SEC:
             return None
-        new = (path for path, _size in layout.grown(self._folders(None), self._existing) if path not in self._foreign)
+        new = (
+            path for path, _size in layout.find_grown(self._folders(None), self._existing) if path not in self._foreign
+        )
         return next((owned for path in new if (owned := self._check_owner(path, None))), None)
 
     def find_by_name(self, thread_id: str) -> str | None:
         """The new rollout with our thread's name, also where its first record was lost meanwhile."""
-        path = layout.named(self._folders(thread_id), thread_id)
+        path = layout.find_rollout(self._folders(thread_id), thread_id)
         if path is None or self.before is not None or path in self._existing:
             return None
         meta = layout.read_meta(path)
@@ -68,8 +70,8 @@ class Attribution:
     def _folders(self, thread_id: str | None) -> list[str]:
         """The day folders of the run's start, of now, and of the thread's creation, whose time is in its id."""
         created_at = layout.created_at(thread_id) if thread_id else None
-        thread_folders = layout.folders(self._codex_home, created_at) if created_at else []
-        return list(dict.fromkeys([*self._day_folders, *layout.folders(self._codex_home), *thread_folders]))
+        thread_folders = layout.list_day_folders(self._codex_home, created_at) if created_at else []
+        return list(dict.fromkeys([*self._day_folders, *layout.list_day_folders(self._codex_home), *thread_folders]))
 
     def _resumed(self, path: str, size: int, thread_id: str) -> OwnedRollout | None:
         """The rollout of a resumed thread, from its former size on: it names the folder of its first run."""

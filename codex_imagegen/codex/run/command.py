@@ -80,7 +80,7 @@ def find_codex(given: str | None, environment: Mapping[str, str]) -> str:
     )
 
 
-def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
+def build_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment that Codex gets: the user's, without the API keys that would be billed instead of the plan.
 
     A relative CODEX_HOME is made absolute, since Codex works in another folder than we do.
@@ -108,7 +108,7 @@ def build_argv(
     ``references`` are absolute paths without commas, at which ``-i`` would split; ``settings`` are ``-c`` values (see
     :mod:`codex_imagegen.codex.features`); ``extra`` are the user's own arguments, last, so that they win.
     """
-    developer_instructions = instructions(len(references), image_options or ImageOptions())
+    developer_instructions = build_instructions(len(references), image_options or ImageOptions())
     line = [codex, "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only"]
     line += ["--enable", "image_generation", "-C", folder]
     for setting in (f"developer_instructions={json.dumps(developer_instructions)}", *settings):
@@ -119,7 +119,7 @@ def build_argv(
     return [*line, *extra]
 
 
-def instructions(references: int, image_options: ImageOptions) -> str:
+def build_instructions(references: int, image_options: ImageOptions) -> str:
     """The developer instructions that the model gets beside the prompt, which itself stays as it was typed."""
     sentence = _REFERENCES.format(count=references) if references else ""
     return INSTRUCTIONS.replace("{references}", sentence).replace("{options}", describe_options(image_options))
@@ -168,7 +168,7 @@ def resumed_thread(arguments: Sequence[str]) -> str | None:
     return "".join(words) if subcommand else None
 
 
-def refuse_thread(arguments: Sequence[str], where: str) -> None:
+def refuse_resume(arguments: Sequence[str], where: str) -> None:
     """Raise :class:`UsageError` for arguments that resume a thread; ``where`` is what makes several pictures."""
     if resumed_thread(arguments) is not None:
         raise UsageError(

@@ -97,7 +97,7 @@ class Events:
             self.errors = [*self.errors[-_MAX_ERRORS + 1 :], message]
 
 
-class Words:
+class StderrTail:
     """The last 64 KiB of Codex's stderr.
 
     ``reads_stdin``: Codex has printed that it reads its prompt, as 0.111.0 to 0.169.0 do; where they index the sessions

@@ -28,7 +28,7 @@ after 240 to 265 s (openai/codex#29645, #33050)."""
 LOW_SPACE_BYTES = 1024 * 1024
 """With less free space than this on the disk of CODEX_HOME, a session that was not saved is blamed on the disk."""
 
-PROVIDER_SINCE = (0, 144)
+OPENAI_PROVIDER_SINCE = (0, 144)
 """From this build on, Codex offers its image tool only with OpenAI's own provider, or with one that takes OpenAI's
 login."""
 
@@ -107,7 +107,7 @@ def _failed_start(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     if evidence.timed_out:
         return _timeout(evidence)
-    reason = error_patterns.of_start(evidence.stderr)
+    reason = error_patterns.classify_startup_error(evidence.stderr)
     if reason.code == "codex-failed" and evidence.exit_code == 0:
         return errors.SessionMissing(
             "Codex ended normally but named no session", hint="see its output with --verbose", spent=None
@@ -122,7 +122,7 @@ def _missing_host(evidence: Evidence) -> errors.ImagegenError | None:
     message = evidence.events.missing_host
     if message is None:
         return None
-    reason = error_patterns.of_tool(message) or Reason("codex-incomplete", message)
+    reason = error_patterns.classify_tool_error(message) or Reason("codex-incomplete", message)
     return error_messages.to_error(reason, spent=has_spent(evidence))
 
 
@@ -131,13 +131,16 @@ def _failed_tool(evidence: Evidence) -> errors.ImagegenError | None:
     records = evidence.records
     for failure in reversed(records.failures):
         if failure.get("type") == "usageLimitExceeded":
-            resets_at = error_patterns.unix_time(failure.get("resetsAt"))
+            resets_at = error_patterns.as_unix_time(failure.get("resetsAt"))
             return error_messages.to_error(Reason("usage-limit", "the limit for pictures", resets_at), spent=True)
     if evidence.damaged or records.undecodable_count:
         damage = evidence.damaged or "it is no PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made but is damaged: {damage}", hint="try again", spent=True)
-    messages = [*error_patterns.tool_lines(evidence.stderr), *records.tool_errors]
-    reasons = (error_patterns.of_tool(text) or error_patterns.of_hosted(text) for text in reversed(messages))
+    messages = [*error_patterns.find_tool_errors(evidence.stderr), *records.tool_errors]
+    reasons = (
+        error_patterns.classify_tool_error(text) or error_patterns.classify_hosted_error(text)
+        for text in reversed(messages)
+    )
     reason = next((reason for reason in reasons if reason), None)
     if reason is None:
         return None
@@ -151,7 +154,7 @@ def _killed(evidence: Evidence) -> errors.ImagegenError | None:
     code, events = evidence.exit_code, evidence.events
     if code is None or evidence.timed_out or events.turn_error or events.turn_completed or evidence.records.completed:
         return None
-    if code >= 0 and any(error_patterns.of_turn(error).code != "codex-failed" for error in events.errors):
+    if code >= 0 and any(error_patterns.classify_turn_error(error).code != "codex-failed" for error in events.errors):
         return None
     if code >= 0 and not evidence.session_found:
         return None
@@ -167,7 +170,7 @@ def _failed_turn(evidence: Evidence) -> errors.ImagegenError | None:
     message = events.turn_error or (events.errors[-1] if events.errors and not events.turn_completed else None)
     if message is None or (evidence.timed_out and not events.turn_error and not _is_network(message)):
         return None
-    reason = error_patterns.of_turn(message, records.error_info)
+    reason = error_patterns.classify_turn_error(message, records.error_info)
     spent = has_spent(evidence)
     refused = reason.code in _UNSPENT and not _HOSTED_TOOL.search(message)  # else the model had answered
     if spent is None and (refused or _is_offline(reason, events)):
@@ -210,7 +213,7 @@ def _turn_without_picture(evidence: Evidence) -> errors.ImagegenError:
     """The turn ended normally, without a picture."""
     records, spent = evidence.records, has_spent(evidence)
     message = records.message or evidence.events.agent_message
-    reason = error_patterns.of_hosted(message) if message else None
+    reason = error_patterns.classify_hosted_error(message) if message else None
     if reason is not None:
         return error_messages.to_error(reason, spent=True)
     if records.failed_items:
@@ -252,9 +255,9 @@ def _unavailable_tool(evidence: Evidence, *, is_certain: bool) -> errors.Imagege
 def _refused(message: str, evidence: Evidence) -> errors.ImagegenError:
     """The model answered in words, and had the image tool as far as anybody can tell."""
     name = evidence.records.model
-    model = f"the model {error_messages.words(name)[:60]}" if name else "the model"
+    model = f"the model {error_messages.sanitize(name)[:60]}" if name else "the model"
     return errors.Refused(
-        f"{model} answered in words and made no picture: {error_messages.words(message)}",
+        f"{model} answered in words and made no picture: {error_messages.sanitize(message)}",
         hint="ask for a picture in the prompt, or choose another model with --model, since some call no tool; "
         "on a Free plan the tool is not offered",
         spent=True,
@@ -279,7 +282,7 @@ def _describe_exit(exit_code: int | None) -> str:
 
 
 def _is_network(message: str) -> bool:
-    return error_patterns.of_turn(message).code == "network"
+    return error_patterns.classify_turn_error(message).code == "network"
 
 
 def _is_offline(reason: Reason, events: Events) -> bool:
@@ -294,15 +297,15 @@ def _is_offline(reason: Reason, events: Events) -> bool:
 def _unsupported_provider(evidence: Evidence) -> str | None:
     """The name of the user's own provider, quoted, if Codex does not offer its image tool with it."""
     name = evidence.records.provider
-    if name in {None, "openai"} or not _is_version_from(PROVIDER_SINCE, evidence):
+    if name in {None, "openai"} or not _is_version_from(OPENAI_PROVIDER_SINCE, evidence):
         return None
-    return repr(error_messages.words(str(name))[:60])
+    return repr(error_messages.sanitize(str(name))[:60])
 
 
 def _is_version_from(first: tuple[int, ...], evidence: Evidence) -> bool:
     """Whether Codex is at least this version, or of unknown version, or 0.0.0, which is a build from source."""
-    name = version.named(evidence.records.codex_version or "")
-    return name is None or not (0, 0, 0) < version.number(name) < first
+    name = version.find_version(evidence.records.codex_version or "")
+    return name is None or not (0, 0, 0) < version.parse_version(name) < first
 
 
 def _is_unsaved(evidence: Evidence) -> bool:

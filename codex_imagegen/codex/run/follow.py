@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.process import Process
 from codex_imagegen.codex.run.attribution import Attribution, OwnedRollout
-from codex_imagegen.codex.run.events import Events, Words
+from codex_imagegen.codex.run.events import Events, StderrTail
 from codex_imagegen.codex.run.wake import FileWatcher
 from codex_imagegen.codex.sessions import fallback, layout, rollout
 from codex_imagegen.codex.sessions.tail import Tail
 from codex_imagegen.images import decode
-from codex_imagegen.images.structure import is_structurally_whole
+from codex_imagegen.images.structure import is_complete
 from codex_imagegen.request import Stage
 from codex_imagegen.results import Picture
 
@@ -44,7 +44,7 @@ class RolloutFollower:
         self,
         process: Process,
         events: Events,
-        stderr: Words,
+        stderr: StderrTail,
         attribution: Attribution,
         candidates: Candidates,
         *,
@@ -54,7 +54,7 @@ class RolloutFollower:
     ) -> None:
         self._process, self._events, self._stderr, self._attribution = process, events, stderr, attribution
         self._codex_home, self._report, self._on_change = codex_home, report, on_change
-        self._records = rollout.Records()
+        self._records = rollout.RecordReader()
         self.evidence = self._records.evidence
         self.candidates = candidates
         self._has_failed = False
@@ -111,7 +111,7 @@ class RolloutFollower:
         if owned is None:
             return None
         try:
-            tail = Tail(owned.path, owned.offset, rollout.wants)
+            tail = Tail(owned.path, owned.offset, rollout.is_relevant)
         except OSError:  # gone again
             return None
         self._owned, self.evidence.codex_version = owned, owned.meta.codex_version
@@ -147,9 +147,9 @@ class RolloutFollower:
 
     def _is_final_failure(self) -> bool:
         """Whether the image tool has failed for good, by the records or, a moment earlier, by Codex's log."""
-        logged = error_patterns.tool_lines(self._stderr.text) if self._stderr.tool_failed else []
+        logged = error_patterns.find_tool_errors(self._stderr.text) if self._stderr.tool_failed else []
         messages = [*self.evidence.tool_errors, *(text for text in logged if text.startswith(_IMAGE_TOOL_ERROR))]
-        reasons = (reason for text in messages if (reason := error_patterns.of_tool(text)))
+        reasons = (reason for text in messages if (reason := error_patterns.classify_tool_error(text)))
         is_limited = any(failure.get("type") == "usageLimitExceeded" for failure in self.evidence.failures)
         return is_limited or any(reason.code in FINAL_FAILURES for reason in reasons)
 
@@ -164,8 +164,8 @@ class RolloutFollower:
         path, offset = self._rollout_part()
         if path is None:
             return None
-        records = rollout.Records()
-        for line in fallback.lines(path, offset):
+        records = rollout.RecordReader()
+        for line in fallback.read_lines(path, offset):
             for candidate in records.read(line):
                 if candidate.data:
                     self.candidates.add(candidate.data, candidate.revised_prompt)
@@ -213,7 +213,7 @@ class Candidates:
 
     def is_whole(self, data: bytes) -> bool:
         """Whether a picture has all its parts and is no reference: a check of some milliseconds, without decoding."""
-        return data not in self._reference_images and is_structurally_whole(data)
+        return data not in self._reference_images and is_complete(data)
 
     def add(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         """Add a picture from a record, unless it can't be decoded or is one of the references."""
@@ -224,7 +224,7 @@ class Candidates:
 
     def add_saved_file(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
         """Add a picture that Codex saved in the thread's own folder: the fallback where a record holds none."""
-        files = fallback.saved(folder, self._before.has_not if self._before else None)
+        files = fallback.read_saved_files(folder, self._before.has_not if self._before else None)
         pictures = (picture for data in files if (picture := self._decode(data, revised_prompt)))
         picture = _largest(pictures) if self.full_turn else next(pictures, None)
         if picture is not None:
@@ -233,7 +233,7 @@ class Candidates:
 
     def find_unrecognized(self, path: str, offset: int) -> Picture | None:
         """The largest picture in records of unknown shapes that is none of the references: the last resort."""
-        images = fallback.unrecognized_images(path, offset)
+        images = fallback.find_unrecognized_images(path, offset)
         new = (data for data in images if data not in self._reference_images)
         return _largest(picture for data in new if (picture := self._decode(data)))
 

@@ -41,7 +41,7 @@ def fetch(earlier: InterruptedRun, prompt: str, run: Run, *, full_turn: bool = F
     search = _Search(layout.codex_home(run.environment), earlier)
     _report(run, "started", earlier.thread_id, "looking for the picture of an interrupted run")
     while True:
-        is_held = workspace.held_by_somebody(earlier.folder) if earlier.folder else False
+        is_held = workspace.is_in_use(earlier.folder) if earlier.folder else False
         session = search.find_nearby()
         has_ended = is_held is False or (is_held is None and _is_quiet(earlier, session))
         session = session or (search.find_anywhere() if has_ended else None)
@@ -57,7 +57,7 @@ def fetch(earlier: InterruptedRun, prompt: str, run: Run, *, full_turn: bool = F
 
 
 def _report(run: Run, stage: Stage, thread_id: str | None, message: str | None = None) -> None:
-    run.tell(Event(stage, time.monotonic() - run.started, thread_id=thread_id, message=message))
+    run.on_event(Event(stage, time.monotonic() - run.started, thread_id=thread_id, message=message))
 
 
 def _wait(run: Run) -> None:
@@ -90,15 +90,17 @@ class _Search:
     def find_nearby(self) -> SessionRef | None:
         """Search by the thread, or else in the days around the run's start and around now."""
         if self._earlier.thread_id:
-            found = history.find(self.codex_home, self._earlier.thread_id)
+            found = history.find_session(self.codex_home, self._earlier.thread_id)
             return self._first([found.path] if found and found.path else [])
         starts = (moment + offset for moment in (self._earlier.started_at, time.time()) if moment for offset in _DAYS)
-        folders = dict.fromkeys(folder for start in starts for folder in layout.folders(self.codex_home, start))
+        folders = dict.fromkeys(
+            folder for start in starts for folder in layout.list_day_folders(self.codex_home, start)
+        )
         return self._first(layout.snapshot(folders))
 
     def find_anywhere(self) -> SessionRef | None:
         """Search the whole home: 0.16 ms for each rollout, once a batch, and cheaper than paying for it twice."""
-        return self._first(session.path for session in history.newest(self.codex_home) if session.path)
+        return self._first(session.path for session in history.iter_newest(self.codex_home) if session.path)
 
     def _first(self, paths: Iterable[str]) -> SessionRef | None:
         if not self._folder_name:
@@ -110,7 +112,7 @@ class _Search:
         known = _folder_names.get(path)
         if known is not None and known != self._folder_name:
             return None
-        line = layout.first_line(path)
+        line = layout.read_first_line(path)
         meta = layout.parse_meta(line) if workspace.PREFIX.encode() in line else None
         name = os.path.basename(meta.cwd or "") if meta and not meta.forked_from else ""
         if line.endswith(b"\n"):  # else it is still being written
@@ -145,5 +147,5 @@ def _has_full_prompt(session: SessionRef, prompt: str) -> bool:
 
 
 def _texts(line: bytes) -> list[str]:
-    content = as_object(rollout.parse(line)[0].get("payload")).get("content")
+    content = as_object(rollout.parse_record(line)[0].get("payload")).get("content")
     return [text for part in as_list(content) if (text := as_text(as_object(part).get("text")))]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.errors import UsageError
-from codex_imagegen.platform import locks, opening
+from codex_imagegen.platform import descriptors
 
 SavedFile = tuple[str, int, int, int]
 """A file before the run: path, inode, size in bytes, time of the last change in nanoseconds."""
@@ -30,14 +30,14 @@ class ThreadState:
         return _file_state(path, status) not in self.files
 
 
-def thread_state(codex_home: str, thread: str) -> ThreadState:
+def read_thread_state(codex_home: str, thread: str) -> ThreadState:
     """Read the state of a thread, or of all threads where ``thread`` is a name or empty (``resume --last``).
 
     Raises :class:`UsageError` for a thread whose rollout is compressed: its old and new records can't be distinguished.
     """
     if not layout.THREAD_ID.match(thread):
         return _read_state(codex_home, history.iter_all_rollouts(codex_home))
-    found = history.find(codex_home, thread.lower())
+    found = history.find_session(codex_home, thread.lower())
     if found is not None and found.is_compressed:
         raise UsageError(
             f"the rollout of the thread {thread} is compressed: {found.path!r}", hint="unpack it first, with zstd -d"
@@ -46,7 +46,7 @@ def thread_state(codex_home: str, thread: str) -> ThreadState:
 
 
 @contextlib.contextmanager
-def alone(before: ThreadState) -> Iterator[None]:
+def lock_thread(before: ThreadState) -> Iterator[None]:
     """A context in which no other run of this program resumes the same thread, so that what is new in it is this run's.
 
     Raises :class:`UsageError` where another run does. Nothing is locked where several threads may be meant.
@@ -54,7 +54,7 @@ def alone(before: ThreadState) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for path, _size in before.rollouts.values() if len(before.rollouts) == 1 else ():
             with contextlib.suppress(OSError):  # a file system without locks
-                descriptor = opening.open_file(path)
+                descriptor = descriptors.open_file(path)
                 stack.callback(os.close, descriptor)
                 _lock(descriptor)
         yield
@@ -62,7 +62,7 @@ def alone(before: ThreadState) -> Iterator[None]:
 
 def _lock(descriptor: int) -> None:
     try:
-        locks.lock(descriptor)
+        descriptors.lock(descriptor)
     except BlockingIOError as error:
         raise UsageError("another run is resuming this thread", hint="wait until it has ended") from error
 
@@ -76,7 +76,8 @@ def _read_state(codex_home: str, sessions: Iterable[SessionRef]) -> ThreadState:
         if session.path is not None and not session.is_compressed:
             rollouts[session.thread_id] = session.path, _size(session.path)
         files.update(
-            _file_state(*file) for file in fallback.saved_files(layout.pictures_folder(codex_home, session.thread_id))
+            _file_state(*file)
+            for file in fallback.list_saved_files(layout.pictures_folder(codex_home, session.thread_id))
         )
     return ThreadState(rollouts, frozenset(files))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from codex_imagegen.codex.process import EARLY_STOP_SIGNALS, STOP_SIGNALS, Process
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.run.attribution import Attribution
-from codex_imagegen.codex.run.events import Events, Words
+from codex_imagegen.codex.run.events import Events, StderrTail
 from codex_imagegen.codex.run.wake import WakeEvent
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, Interrupted
@@ -70,7 +70,7 @@ class CodexRun:
         self._run, self._full_turn, self._inherited = run, full_turn, inherited
         self._reference_images, self._before, self._announces_stdin = reference_images, before, announces_stdin
         self._wake = WakeEvent()
-        self._events, self._stderr = Events(), Words()
+        self._events, self._stderr = Events(), StderrTail()
         self._prompt_sent = False
         self._follower: RolloutFollower | None = None
         self.reported: set[str] = set()
@@ -82,7 +82,7 @@ class CodexRun:
             self._process = Process(
                 self._argv,
                 folder=self._folder,
-                environment=command.environment_of(self._run.environment),
+                environment=command.build_environment(self._run.environment),
                 on_stdout=self._on_stdout,
                 on_stderr=self._on_stderr,
                 on_change=self._wake.set,
@@ -133,7 +133,7 @@ class CodexRun:
         from codex_imagegen.codex.run.follow import Candidates, RolloutFollower
         from codex_imagegen.images import decode
 
-        decode.warm()
+        decode.preload()
         return RolloutFollower(
             self._process,
             self._events,
@@ -194,7 +194,7 @@ class CodexRun:
         warnings: tuple[Warning_, ...] = ()
         picture = follower.candidates.best or follower.take_saved_file() or follower.reread()
         if picture is None:
-            picture, warnings = follower.find_unrecognized(), (fallback.WARNING,)
+            picture, warnings = follower.find_unrecognized(), (fallback.UNKNOWN_RECORD,)
         if picture is None:
             from codex_imagegen.codex.run import failures
 
@@ -228,7 +228,9 @@ class CodexRun:
             prompt_sent=self._prompt_sent,
             is_indexing=_INDEXING in self.reported and not self._prompt_sent,
             free_bytes=disk.free_bytes(self._codex_home),
-            login=lambda: login.after_failure(self._argv[0], command.environment_of(self._run.environment)),
+            login=lambda: login.read_status_after_failure(
+                self._argv[0], command.build_environment(self._run.environment)
+            ),
         )
 
     def _stop(self) -> None:
@@ -250,8 +252,8 @@ class CodexRun:
 
     def _on_stderr(self, chunk: bytes) -> None:
         self._stderr.feed(chunk)
-        if self._run.words is not None:
-            self._run.words(chunk)
+        if self._run.on_stderr is not None:
+            self._run.on_stderr(chunk)
 
     def _report_once(self, stage: Stage) -> None:
         if stage not in self.reported:
@@ -260,7 +262,7 @@ class CodexRun:
 
     def _report(self, stage: Stage, message: str | None = None) -> None:
         thread_id = self._follower.thread_id if self._follower else self._events.thread_id
-        self._run.tell(Event(stage, time.monotonic() - self._run.started, thread_id=thread_id, message=message))
+        self._run.on_event(Event(stage, time.monotonic() - self._run.started, thread_id=thread_id, message=message))
 
 
 def _tick(follower: RolloutFollower) -> float:

@@ -13,9 +13,9 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from codex_imagegen.errors import OutUnwritable
-from codex_imagegen.files.locks import is_locked
+from codex_imagegen.files.opening import is_locked
 from codex_imagegen.images.references import Reference
-from codex_imagegen.platform import locks, opening
+from codex_imagegen.platform import descriptors
 from codex_imagegen.request import SUFFIXES
 
 PREFIX = "codex-imagegen-run-"
@@ -30,17 +30,17 @@ _MAX_PATH = 1000
 """Characters of a path that the model has to repeat without an error."""
 
 
-def choose() -> str:
+def choose_path() -> str:
     """The path of a new working folder; it is not made yet."""
     return os.path.join(_temporary(), PREFIX + os.urandom(8).hex())
 
 
-def is_ours(path: str) -> bool:
+def is_working_folder(path: str) -> bool:
     """Whether a path, there or not, is one that :func:`choose` gives back."""
     return os.path.isabs(path) and re.fullmatch(_NAME, os.path.basename(path)) is not None
 
 
-def places(folder: str) -> list[str]:
+def possible_paths(folder: str) -> list[str]:
     """The paths at which a working folder may lie: its own, and its name in the temporary folders.
 
     No other folder has its name, but its path may differ (in a container, through a bind mount).
@@ -56,7 +56,7 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
     ``folder`` comes from :func:`choose`. The copies have short names, and lie beside the working folder, not in it.
     Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
     """
-    folder = folder or choose()
+    folder = folder or choose_path()
     _check(folder, with_copies=bool(references))
     made: list[str] = []
     try:
@@ -77,39 +77,39 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
 
 
 @contextlib.contextmanager
-def held(folder: str) -> Iterator[tuple[int, ...]]:
+def lock_folder(folder: str) -> Iterator[tuple[int, ...]]:
     """A context of the descriptor that Codex inherits: the folder stays locked until this program and Codex have ended.
 
     Empty where the file system has no locks.
     """
     with contextlib.ExitStack() as stack:
-        descriptors: tuple[int, ...] = ()
+        locked: tuple[int, ...] = ()
         with contextlib.suppress(OSError):
-            descriptor = opening.beyond_streams(opening.open_folder(folder))
+            descriptor = descriptors.beyond_streams(descriptors.open_folder(folder))
             stack.callback(os.close, descriptor)
-            locks.lock(descriptor)
-            descriptors = (descriptor,)
-        yield descriptors
+            descriptors.lock(descriptor)
+            locked = (descriptor,)
+        yield locked
 
 
-def is_held(folder: str) -> bool:
+def may_be_in_use(folder: str) -> bool:
     """Whether a run, or a Codex that a killed run left, may still work in this folder."""
-    return held_by_somebody(folder) is not False
+    return is_in_use(folder) is not False
 
 
-def held_by_somebody(folder: str) -> bool | None:
+def is_in_use(folder: str) -> bool | None:
     """The same, with None where nobody can know."""
     return is_locked(folder, folder=True)
 
 
-def sweep(folder: str) -> None:
+def remove_abandoned(folder: str) -> None:
     """Remove the folders of a run that was killed, if nobody works there.
 
     ``folder`` comes from a journal, and anybody can write a journal. So only what :func:`workspace` makes is removed,
     and only where it makes it: an empty folder with such a name, directly in the temporary folder and owned by the
     user, and beside it the copies of references by their names. Other files stay, and so does their folder.
     """
-    if not is_ours(folder) or os.path.dirname(folder) != _temporary() or not _is_abandoned(folder):
+    if not is_working_folder(folder) or os.path.dirname(folder) != _temporary() or not _is_abandoned(folder):
         return
     references = _references_folder(folder)
     if _is_own(references):
@@ -128,7 +128,7 @@ def _is_own(path: str) -> bool:
         status = os.lstat(path)
     except (OSError, ValueError):
         return False
-    return stat.S_ISDIR(status.st_mode) and opening.is_own(status)
+    return stat.S_ISDIR(status.st_mode) and descriptors.is_own(status)
 
 
 def _remove_copies(folder: str) -> None:

@@ -26,7 +26,7 @@ class DiskUsage:
     is_complete: bool
 
 
-def count(codex_home: str, seconds: float) -> DiskUsage:
+def measure(codex_home: str, seconds: float) -> DiskUsage:
     """Count for about ``seconds`` at most. Links are not followed, and folders that can't be listed are left out."""
     deadline = time.monotonic() + seconds
     counts = []
@@ -40,18 +40,18 @@ def count(codex_home: str, seconds: float) -> DiskUsage:
     return DiskUsage(rollouts, rollout_bytes, pictures, picture_bytes, time.monotonic() <= deadline)
 
 
-def pictures_since(codex_home: str, since: float, seconds: float) -> int:
+def count_pictures_since(codex_home: str, since: float, seconds: float) -> int:
     """Count the pictures that Codex saved since a Unix time of the last days, for ``seconds`` at most.
 
     Only threads of those days and of the days beside them are read, however long the history is. Builds that save no
     files (before 0.117, and 0.140 to 0.141) are not counted.
     """
     deadline, count = time.monotonic() + seconds, 0
-    for folder in dict.fromkeys((*layout.folders(codex_home), *layout.folders(codex_home, since))):
+    for folder in dict.fromkeys((*layout.list_day_folders(codex_home), *layout.list_day_folders(codex_home, since))):
         for thread in layout.list_thread_ids(folder):
             if time.monotonic() > deadline:
                 return count
-            files = fallback.saved_files(layout.pictures_folder(codex_home, thread))
+            files = fallback.list_saved_files(layout.pictures_folder(codex_home, thread))
             count += sum(status.st_mtime >= since for _path, status in files)
     return count
 

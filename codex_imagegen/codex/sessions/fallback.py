@@ -10,24 +10,24 @@ from typing import Any
 
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.codex.sessions.tail import Tail
-from codex_imagegen.files.reading import open_regular
+from codex_imagegen.files.opening import open_regular
 from codex_imagegen.images import base64_images
 from codex_imagegen.results import Warning_
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """A larger file is no picture of an image model, and is not read."""
 
-WARNING = Warning_(
+UNKNOWN_RECORD = Warning_(
     "unknown-record",
     "the picture was in a record of a kind that this version does not know; look at it before you use it",
 )
 
-_HINTS = (b'_call"', *base64_images.MAGICS)
+_HINTS = (b'_call"', *base64_images.BASE64_MAGICS)
 _INPUT_ROLES = ("user", "developer", "system")
 _INPUT_TYPES = ("user_message", "UserMessage", "view_image_tool_call", "ImageView")
 
 
-def saved_files(folder: str) -> list[tuple[str, os.stat_result]]:
+def list_saved_files(folder: str) -> list[tuple[str, os.stat_result]]:
     """Path and status of each regular file in a thread's own pictures folder, oldest first; links are not followed."""
     try:
         if stat.S_ISLNK(os.lstat(folder).st_mode):
@@ -40,23 +40,23 @@ def saved_files(folder: str) -> list[tuple[str, os.stat_result]]:
     return [file for file in found if stat.S_ISREG(file[1].st_mode) and 0 < file[1].st_size <= MAX_FILE_BYTES]
 
 
-def saved(folder: str, wants: Callable[[str, os.stat_result], bool] | None = None) -> Iterator[bytes]:
+def read_saved_files(folder: str, wants: Callable[[str, os.stat_result], bool] | None = None) -> Iterator[bytes]:
     """Yield the bytes of each of these files, or of those that ``wants`` selects."""
-    for path, status in saved_files(folder):
-        data = read(path) if wants is None or wants(path, status) else None
+    for path, status in list_saved_files(folder):
+        data = read_saved_file(path) if wants is None or wants(path, status) else None
         if data:
             yield data
 
 
-def unrecognized_images(path: str, offset: int) -> Iterator[bytes]:
+def find_unrecognized_images(path: str, offset: int) -> Iterator[bytes]:
     """Yield the pictures in records of unknown shapes, from an offset on (see :class:`UnrecognizedImages`)."""
     reader = UnrecognizedImages()
-    for line in lines(path, offset):
+    for line in read_lines(path, offset):
         reader.read(line)
     yield from reader.pictures
 
 
-def lines(path: str, offset: int) -> Iterator[bytes]:
+def read_lines(path: str, offset: int) -> Iterator[bytes]:
     """Yield a rollout's lines from an offset on, with the incomplete last one; nothing where it can't be read."""
     with contextlib.suppress(OSError), contextlib.closing(Tail(path, offset)) as tail:
         yield from tail.lines()
@@ -64,7 +64,7 @@ def lines(path: str, offset: int) -> Iterator[bytes]:
             yield tail.partial_line
 
 
-def read(path: str) -> bytes | None:
+def read_saved_file(path: str) -> bytes | None:
     """The bytes of one of these files, or None where it can't be read."""
     try:
         with open_regular(path, follow=False) as file:
@@ -93,12 +93,12 @@ class UnrecognizedImages:
         """Read one record."""
         if not any(hint in line for hint in _HINTS):
             return
-        record, found = rollout.parse(line)
+        record, found = rollout.parse_record(line)
         payload = record.get("payload")
         if isinstance(payload, dict):
             self._read_call(payload)
         for call_id, value in _strings(record):
-            blob = base64_images.lifted(value, found)
+            blob = base64_images.extracted_text(value, found)
             data = base64_images.decode(blob) if blob else None
             if data is not None:
                 self._found.append((call_id, data))

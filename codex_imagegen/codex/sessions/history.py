@@ -52,10 +52,10 @@ class SessionRef:
         return created or 0.0
 
 
-def find(codex_home: str, thread_id: str) -> SessionRef | None:
+def find_session(codex_home: str, thread_id: str) -> SessionRef | None:
     """Find the session of a thread: in the days that its id names, then everywhere; None where there is none."""
     created = layout.created_at(thread_id)
-    days = layout.folders(codex_home, created) if created is not None else []
+    days = layout.list_day_folders(codex_home, created) if created is not None else []
     for folder in days:
         found = _find_thread(_walk(folder, depth=0), thread_id)
         if found and not found.is_compressed:
@@ -77,10 +77,10 @@ def read_ref(path: str) -> SessionRef:
     return SessionRef(thread if thread and layout.THREAD_ID.match(thread) else None, path)
 
 
-def newest(codex_home: str) -> Iterator[SessionRef]:
+def iter_newest(codex_home: str) -> Iterator[SessionRef]:
     """Yield every past session once, newest first. Folders are listed only when they are reached."""
     # a thread's rollout and its pictures have equal times: the first of these wins
-    sources = rollouts(codex_home), _archived(codex_home), _picture_folders(codex_home)
+    sources = iter_rollouts(codex_home), _archived(codex_home), _picture_folders(codex_home)
     seen = set()
     for ref in heapq.merge(*sources, key=_created_at, reverse=True):
         if ref.thread_id not in seen:
@@ -113,24 +113,24 @@ def read_last_write(codex_home: str, ref: SessionRef, changed: float) -> float:
             lines = file.read(_END_BYTES).split(b"\n")
     except OSError:
         return changed
-    recorded = max(filter(None, (rollout.time_of(line[:HEAD]) for line in lines)), default=changed)
+    recorded = max(filter(None, (rollout.read_time(line[:HEAD]) for line in lines)), default=changed)
     return max(recorded, _pictures_mtime(codex_home, ref))
 
 
 def find_duplicates(codex_home: str) -> set[str]:
     """The threads that more than one rollout is named by, in whatever folder, compressed or not."""
-    counts = Counter(ref.thread_id for ref in (*rollouts(codex_home), *_archived(codex_home)) if ref.thread_id)
+    counts = Counter(ref.thread_id for ref in (*iter_rollouts(codex_home), *_archived(codex_home)) if ref.thread_id)
     return {thread_id for thread_id, count in counts.items() if count > 1}
 
 
-def rollouts(codex_home: str) -> Iterator[SessionRef]:
+def iter_rollouts(codex_home: str) -> Iterator[SessionRef]:
     """Yield the rollouts in ``sessions/`` by their names, latest first. Folders are listed only when reached."""
     return _walk(os.path.join(codex_home, "sessions"), _DEPTH)
 
 
 def iter_all_rollouts(codex_home: str) -> Iterator[SessionRef]:
     """Yield every rollout, compressed ones too: first those in ``sessions/``, then the archived ones."""
-    yield from rollouts(codex_home)
+    yield from iter_rollouts(codex_home)
     yield from _walk_archive(codex_home)
 
 
@@ -166,7 +166,9 @@ def _mtime(path: str) -> float:
 
 def _with_rollout(codex_home: str, ref: SessionRef) -> SessionRef:
     """The session with its rollout, where a clock change put their names in another order."""
-    return SessionRef(ref.thread_id, layout.named(layout.folders(codex_home, ref.created_at), ref.thread_id or ""))
+    return SessionRef(
+        ref.thread_id, layout.find_rollout(layout.list_day_folders(codex_home, ref.created_at), ref.thread_id or "")
+    )
 
 
 def _find_thread(refs: Iterator[SessionRef], thread_id: str) -> SessionRef | None:

@@ -61,7 +61,7 @@ def has_multiple_turns(path: str) -> bool:
 
 
 def _check_lines(path: str, tail: Tail, deadline: float) -> RolloutFormat | None:
-    records, unrecognized = rollout.Records(), fallback.UnrecognizedImages()
+    records, unrecognized = rollout.RecordReader(), fallback.UnrecognizedImages()
     kinds: dict[str, None] = {}
     image_count, is_empty = 0, True
     for line in tail.lines():
@@ -70,7 +70,7 @@ def _check_lines(path: str, tail: Tail, deadline: float) -> RolloutFormat | None
         kind, is_empty = _unknown_kind(line), False
         if kind and len(kinds) < _MAX_KINDS:
             kinds[kind] = None
-        if rollout.wants(line[:HEAD]):
+        if rollout.is_relevant(line[:HEAD]):
             image_count += len(records.read(line))
         unrecognized.read(line)
     if is_empty:
@@ -87,15 +87,15 @@ def _check_lines(path: str, tail: Tail, deadline: float) -> RolloutFormat | None
 
 def _unknown_kind(line: bytes) -> str | None:
     """The kind of a record that is not known, if it is a word."""
-    if rollout.read_kind(line) in rollout.KINDS:
+    if rollout.read_kind(line) in rollout.RECORD_KINDS:
         return None
-    record, _pictures = rollout.parse(line)
+    record, _pictures = rollout.parse_record(line)
     if not record:
         return None  # a torn line has no kind
     kind = as_text(record.get("type"))
     if kind is None or not _WORD.fullmatch(kind):
         return "(without a name)"
-    return None if kind in rollout.KINDS else kind
+    return None if kind in rollout.RECORD_KINDS else kind
 
 
 def _all_turns(path: str) -> set[bytes]:

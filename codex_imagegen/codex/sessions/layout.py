@@ -42,7 +42,7 @@ def codex_home(environment: Mapping[str, str]) -> str:
     return os.path.realpath(environment.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex"))
 
 
-def environment_with(codex_home: str | None, environment: Mapping[str, str]) -> Mapping[str, str]:
+def with_codex_home(codex_home: str | None, environment: Mapping[str, str]) -> Mapping[str, str]:
     """The environment with another Codex home, where one is given."""
     return environment if codex_home is None else {**environment, "CODEX_HOME": codex_home}
 
@@ -54,7 +54,7 @@ def check_home(codex_home: str | None) -> None:
         raise UsageError(f"the Codex home {codex_home!r} is no folder", hint=hint)
 
 
-def folders(codex_home: str, now: float | None = None) -> list[str]:
+def list_day_folders(codex_home: str, now: float | None = None) -> list[str]:
     """The day folders that a run at this time may write to, existing or not: today's, yesterday's, tomorrow's."""
     today = time.localtime(now)
     # counted from noon, because the first day of summer time has 23 hours
@@ -68,7 +68,7 @@ def snapshot(day_folders: Iterable[str]) -> dict[str, int]:
     return {path: size for folder in day_folders for path, size in _rollouts(folder)}
 
 
-def grown(day_folders: Iterable[str], before: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def find_grown(day_folders: Iterable[str], before: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     """Yield path and old size of each rollout that is new or has grown since the snapshot."""
     for folder in day_folders:
         for path, size in _rollouts(folder):
@@ -76,7 +76,7 @@ def grown(day_folders: Iterable[str], before: Mapping[str, int]) -> Iterator[tup
                 yield path, before.get(path, 0)
 
 
-def named(day_folders: Iterable[str], thread_id: str) -> str | None:
+def find_rollout(day_folders: Iterable[str], thread_id: str) -> str | None:
     """Find the rollout whose name ends with this thread id."""
     ending = f"-{thread_id}{_SUFFIX}"
     for folder in day_folders:
@@ -96,10 +96,10 @@ def list_thread_ids(folder: str) -> Iterator[str]:
 
 def read_meta(path: str) -> SessionMeta | None:
     """Read a rollout's first record; None while it is incomplete, or where it is no ``session_meta``."""
-    return parse_meta(first_line(path))
+    return parse_meta(read_first_line(path))
 
 
-def first_line(path: str) -> bytes:
+def read_first_line(path: str) -> bytes:
     """Read the bytes of the first record; empty where the file can't be read."""
     try:
         with open(path, "rb") as file:

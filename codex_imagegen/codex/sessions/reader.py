@@ -15,10 +15,10 @@ from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.rollout import Candidate
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.base64_images import Blob
+from codex_imagegen.images.base64_images import Base64Text
 from codex_imagegen.values import as_list, as_object
 
-MAX_CHARS = 8000
+MAX_PROMPT_CHARS = 8000
 """Characters of a prompt that are kept; Codex takes up to 1,048,576."""
 MAX_FIRST_PROMPT_CHARS = 500
 """Characters of the first prompt that are kept: enough to recognize a session."""
@@ -32,14 +32,14 @@ _CODEX_TEXT = re.compile(r"# AGENTS\.md instructions|<[a-z_]+(?: |>)|</image>")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class PromptContext:
     """The context of a picture: the last message of the user, and the model that received it.
 
     ``references`` are the pictures of that message, still in base64 (see :func:`base64_images.decode`).
     """
 
     prompt: str | None = None
-    references: tuple[Blob, ...] = ()
+    references: tuple[Base64Text, ...] = ()
     model: str | None = None
 
 
@@ -54,7 +54,7 @@ class StoredImage:
     data: bytes
     digest: bytes
     revised_prompt: str | None
-    context: Setting
+    context: PromptContext
     time: float
 
 
@@ -69,7 +69,7 @@ class SessionReader:
     def __init__(self, codex_home: str, ref: SessionRef, tick: Callable[[], None] | None = None) -> None:
         self._home, self._ref, self._tick = codex_home, ref, tick
         self._prompts = PromptReader()
-        self._pending: dict[str, tuple[Setting, str | None]] = {}
+        self._pending: dict[str, tuple[PromptContext, str | None]] = {}
         self._seen: set[bytes] = set()
         self.files: dict[bytes, str] = {}
         self.codex_version: str | None = None
@@ -82,13 +82,13 @@ class SessionReader:
         return self._prompts.prompt
 
     @property
-    def context(self) -> Setting:
+    def context(self) -> PromptContext:
         """The prompt and the model at the end of what has been read."""
         return self._prompts.context
 
     def pictures(self) -> Iterator[StoredImage]:
         """Yield the pictures in the records, in order, then those that are only in files saved by Codex."""
-        records = rollout.Records()
+        records = rollout.RecordReader()
         for line in self._lines():
             self._prompts.read(line)
             if _may_hold_picture(line):
@@ -103,14 +103,14 @@ class SessionReader:
     def unrecognized_images(self) -> Iterator[StoredImage]:
         """Yield pictures in records of unknown shapes; for sessions without any other picture."""
         if self._ref.path and not self._ref.is_compressed:
-            for data in fallback.unrecognized_images(self._ref.path, 0):
-                yield from self._if_new(_stored(data, None, Setting(), self._ref.created_at))
+            for data in fallback.find_unrecognized_images(self._ref.path, 0):
+                yield from self._if_new(_stored(data, None, PromptContext(), self._ref.created_at))
 
     def _recorded_picture(self, candidate: Candidate, line: bytes) -> Iterator[StoredImage]:
         """The picture of a record. If the record has no bytes, its context is kept for the thread's file."""
         context = self._prompts.context
         if candidate.data is not None:
-            when = rollout.time_of(line[:HEAD]) or self._ref.created_at
+            when = rollout.read_time(line[:HEAD]) or self._ref.created_at
             yield from self._if_new(_stored(candidate.data, candidate.revised_prompt, context, when))
         elif candidate.name is not None and len(self._pending) < _MAX_PENDING:
             # without the references, which would keep megabytes in memory until the session's end
@@ -124,10 +124,10 @@ class SessionReader:
     def _saved_pictures(self) -> Iterator[StoredImage]:
         """Yield the files in the thread's own folder, whose name is a checked id. A path in a record is never used."""
         folder = layout.pictures_folder(self._home, self._ref.thread_id) if self._ref.thread_id else None
-        for path, status in fallback.saved_files(folder) if folder else ():
-            data = fallback.read(path)
+        for path, status in fallback.list_saved_files(folder) if folder else ():
+            data = fallback.read_saved_file(path)
             if data:
-                context, revised_prompt = self._pending.get(_stem(path), (Setting(), None))
+                context, revised_prompt = self._pending.get(_stem(path), (PromptContext(), None))
                 image = _stored(data, revised_prompt, context, status.st_mtime)
                 self.files.setdefault(image.digest, path)
                 yield from self._if_new(image)
@@ -135,7 +135,7 @@ class SessionReader:
     def _wants(self, head: bytes) -> bool:
         if self._tick is not None:
             self._tick()
-        return rollout.wants(head) or may_hold_prompt(head)
+        return rollout.is_relevant(head) or may_hold_prompt(head)
 
     def _lines(self) -> Iterator[bytes]:
         """Yield each relevant line, and the incomplete last one, which a kill may have cut."""
@@ -144,20 +144,20 @@ class SessionReader:
         try:
             with closing(Tail(self._ref.path, wants=self._wants)) as tail:
                 yield from tail.lines()
-                self.is_damaged = rollout.tears_picture(tail.partial_line)
+                self.is_damaged = rollout.is_torn_picture(tail.partial_line)
                 yield tail.partial_line
         except OSError as error:
             self.unreadable = error.strerror or str(error)
 
 
-def _stored(data: bytes, revised_prompt: str | None, context: Setting, when: float) -> StoredImage:
+def _stored(data: bytes, revised_prompt: str | None, context: PromptContext, when: float) -> StoredImage:
     return StoredImage(data, hashlib.sha256(data).digest(), revised_prompt, context, when)
 
 
 def _may_hold_picture(line: bytes) -> bool:
     """Whether a line may hold a picture: most lines of a long session do not, and are not parsed."""
     head = line[:HEAD]
-    return any(mark in head for mark in _IMAGE_MARKS) or base64_images.may_hold(line)
+    return any(mark in head for mark in _IMAGE_MARKS) or base64_images.may_contain_image(line)
 
 
 def _stem(path: str) -> str:
@@ -173,7 +173,7 @@ class PromptReader:
     """
 
     def __init__(self) -> None:
-        self.context = Setting()
+        self.context = PromptContext()
         self._first_typed: str | None = None
         self._first_likely: str | None = None
 
@@ -187,7 +187,7 @@ class PromptReader:
         """Read one record."""
         if not may_hold_prompt(line[:HEAD]):
             return
-        record, found = rollout.parse(line)
+        record, found = rollout.parse_record(line)
         payload = record.get("payload")
         if not isinstance(payload, dict):
             return
@@ -229,4 +229,4 @@ def _texts(message: dict[str, Any]) -> Iterator[str]:
 
 
 def _clip(value: object) -> str | None:
-    return value.strip()[:MAX_CHARS] or None if isinstance(value, str) else None
+    return value.strip()[:MAX_PROMPT_CHARS] or None if isinstance(value, str) else None

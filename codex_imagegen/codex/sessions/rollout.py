@@ -24,10 +24,10 @@ from typing import Any
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.sessions.tail import HEAD
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.base64_images import Blob
+from codex_imagegen.images.base64_images import Base64Text
 from codex_imagegen.values import as_list, as_number, as_object, as_text, parse_object
 
-KINDS = frozenset({
+RECORD_KINDS = frozenset({
     "session_meta", "response_item", "event_msg", "turn_context", "world_state", "compacted", "token_usage_record",
     "inter_agent_communication", "inter_agent_communication_metadata", "security_risk_score", "realtime_item",
 })  # fmt: skip
@@ -95,7 +95,7 @@ class Evidence:
     aborted: str | None = None
 
 
-def wants(head: bytes) -> bool:
+def is_relevant(head: bytes) -> bool:
     """Whether a line with this beginning may hold a picture, a failure, or anything else that is read here."""
     kind = _TYPES.search(head)
     if kind is None:
@@ -111,14 +111,16 @@ def read_kind(head: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def tears_picture(rest: bytes) -> bool:
+def is_torn_picture(rest: bytes) -> bool:
     """Whether the text after a rollout's last line feed is the beginning of a record with a picture in it."""
     kind = _TYPES.search(rest[:HEAD])
-    has_image = kind is not None and kind[2] in _IMAGE_RECORDS and any(magic in rest for magic in base64_images.MAGICS)
-    return has_image and not parse(rest)[0]
+    has_image = (
+        kind is not None and kind[2] in _IMAGE_RECORDS and any(magic in rest for magic in base64_images.BASE64_MAGICS)
+    )
+    return has_image and not parse_record(rest)[0]
 
 
-class Records:
+class RecordReader:
     """Reads the lines of one thread in order, and remembers which calls were calls of the image tool."""
 
     def __init__(self) -> None:
@@ -141,7 +143,7 @@ class Records:
         if kind is not None and kind[2] == _TOOL_LIST:
             self._read_tool_list(line)
             return []
-        record, found = parse(line)
+        record, found = parse_record(line)
         payload = record.get("payload")
         if not isinstance(payload, dict):
             return []
@@ -196,10 +198,10 @@ class Records:
         failure = item.get("failure")
         if isinstance(failure, dict):
             _append(evidence.failures, {key: _clip(value) for key, value in failure.items()})
-        blob = base64_images.lifted(item.get("result"), found)
+        blob = base64_images.extracted_text(item.get("result"), found)
         name = as_text(item.get("call_id") or item.get("id"))
         revised = as_text(item.get("revised_prompt") or item.get("revisedPrompt"))
-        if isinstance(blob, str) and error_patterns.of_hosted(blob[:_MAX_TEXT]):
+        if isinstance(blob, str) and error_patterns.classify_hosted_error(blob[:_MAX_TEXT]):
             _append(evidence.tool_errors, blob[:_MAX_TEXT])
         elif blob:
             data = base64_images.decode(blob)
@@ -217,7 +219,7 @@ class Records:
         self.evidence.called_tools = True
         is_image_tool = name in _TOOL_NAMES or (isinstance(script, str) and "image_gen" in script)
         if is_image_tool:
-            self.evidence.tool_called, self._called_at = True, time_of(self._head)
+            self.evidence.tool_called, self._called_at = True, read_time(self._head)
         if isinstance(call_id, str) and len(self._calls) < MAX_CALLS:
             self._calls[call_id] = name in _TOOL_NAMES
 
@@ -240,7 +242,7 @@ class Records:
 
     def _measure_drawing(self) -> None:
         """Note how long the image tool worked before it failed."""
-        now = time_of(self._head)
+        now = read_time(self._head)
         if now is not None and self._called_at is not None:
             self.evidence.drawing_sec = max(0.0, now - self._called_at)
 
@@ -264,7 +266,7 @@ class Records:
         for name in ("primary", "secondary"):
             window = as_object(as_object(limits).get(name))
             if (as_number(window.get("used_percent")) or 0) >= 100:
-                resets = error_patterns.unix_time(int(as_number(window.get("resets_at")) or 0))
+                resets = error_patterns.as_unix_time(int(as_number(window.get("resets_at")) or 0))
                 if resets is not None:
                     self.evidence.limit_resets_at = max(self.evidence.limit_resets_at or 0, resets)
 
@@ -274,14 +276,14 @@ class Records:
             self.evidence.message = message[:_MAX_TEXT]
 
 
-def parse(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
+def parse_record(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
     """Parse a record with its picture strings lifted out (see :func:`base64_images.lift`); empty if it is no object."""
-    small, found = base64_images.lift(line)
+    small, found = base64_images.extract(line)
     record = parse_object(small)
     return ({}, []) if record is None else (record, found)
 
 
-def time_of(head: bytes) -> float | None:
+def read_time(head: bytes) -> float | None:
     """When the record with this beginning was written, in Unix seconds."""
     from datetime import datetime
 
@@ -293,15 +295,15 @@ def time_of(head: bytes) -> float | None:
     return when if 0 < when < _MAX_TIME else None
 
 
-def find_pictures(message: dict[str, Any], found: list[memoryview]) -> Iterator[Blob]:
+def find_pictures(message: dict[str, Any], found: list[memoryview]) -> Iterator[Base64Text]:
     """The pictures in a message, in base64."""
     return _image_urls(message.get("content"), found)
 
 
-def _image_urls(output: object, found: list[memoryview]) -> Iterator[Blob]:
+def _image_urls(output: object, found: list[memoryview]) -> Iterator[Base64Text]:
     for part in as_list(output):
         url = as_object(part).get("image_url")
-        blob = base64_images.lifted(url.get("url") if isinstance(url, dict) else url, found)
+        blob = base64_images.extracted_text(url.get("url") if isinstance(url, dict) else url, found)
         if blob:
             yield blob
 
@@ -318,7 +320,7 @@ def _texts(content: object) -> Iterator[str]:
 
 
 def _is_tool_error(text: str) -> bool:
-    return error_patterns.of_tool(text) is not None
+    return error_patterns.classify_tool_error(text) is not None
 
 
 def _append(values: list[Any], value: Any) -> None:

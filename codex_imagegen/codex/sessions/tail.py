@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from codex_imagegen.platform import opening
+from codex_imagegen.platform import descriptors
 
 _CHUNK = 1024 * 1024
 HEAD = 512
@@ -27,7 +27,7 @@ class Tail:
     """
 
     def __init__(self, path: str, offset: int = 0, wants: Callable[[bytes], bool] = _all) -> None:
-        self._file = opening.open_file(path)
+        self._file = descriptors.open_file(path)
         self._wants, self._start = wants, offset
         self._restart()
 
@@ -41,7 +41,7 @@ class Tail:
         """Yield every wanted line that was completed since the last call, without its line feed."""
         if os.fstat(self._file).st_size < self._offset:
             self._restart()
-        while chunk := opening.read_at(self._file, _CHUNK, self._offset):
+        while chunk := descriptors.read_at(self._file, _CHUNK, self._offset):
             self._offset += len(chunk)
             yield from self._split(chunk)
 

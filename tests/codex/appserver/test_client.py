@@ -17,7 +17,7 @@ from tests.support.checks import ENDS
 
 
 def server(world, codex=None, interrupt=None):
-    executable = codex or npm.binary(str(builds.codex(world.version)))
+    executable = codex or npm.find_binary(str(builds.codex(world.version)))
     return AppServer(str(executable), environment=world.environment, interrupt=interrupt or Interrupt())
 
 

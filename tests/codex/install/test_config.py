@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.codex.install.config import MAX_BYTES, Provider, provider, servers
+from codex_imagegen.codex.install.config import MAX_BYTES, Provider, read_mcp_servers, read_provider
 
 
 def write(tmp_path, text: str | bytes) -> str:
@@ -25,12 +25,15 @@ def test_server_names_in_every_spelling_are_read(tmp_path):
         SECRET = "x"
         """,
     )
-    assert servers(home) == ("plain", "with space.and.dots")
+    assert read_mcp_servers(home) == ("plain", "with space.and.dots")
 
 
 def test_server_names_in_inline_and_dotted_tables_are_read(tmp_path):
-    assert servers(write(tmp_path, 'mcp_servers.a.command = "x"\nmcp_servers.b = { command = "y" }')) == ("a", "b")
-    assert servers(write(tmp_path, "mcp_servers = { c = {} }")) == ("c",)
+    assert read_mcp_servers(write(tmp_path, 'mcp_servers.a.command = "x"\nmcp_servers.b = { command = "y" }')) == (
+        "a",
+        "b",
+    )
+    assert read_mcp_servers(write(tmp_path, "mcp_servers = { c = {} }")) == ("c",)
 
 
 @pytest.mark.parametrize(
@@ -48,17 +51,17 @@ def test_server_names_in_inline_and_dotted_tables_are_read(tmp_path):
     ],
 )
 def test_config_of_a_wrong_shape_has_no_servers(tmp_path, text):
-    assert servers(write(tmp_path, text)) == ()
+    assert read_mcp_servers(write(tmp_path, text)) == ()
 
 
 def test_missing_config_has_no_servers(tmp_path):
-    assert servers(str(tmp_path)) == servers(str(tmp_path / "none")) == ()
+    assert read_mcp_servers(str(tmp_path)) == read_mcp_servers(str(tmp_path / "none")) == ()
     (tmp_path / "config.toml").mkdir()
-    assert servers(str(tmp_path)) == ()
+    assert read_mcp_servers(str(tmp_path)) == ()
 
 
 def test_huge_config_is_read_in_part(tmp_path):
-    assert servers(write(tmp_path, "#" * MAX_BYTES + "\n[mcp_servers.x]\n")) == ()
+    assert read_mcp_servers(write(tmp_path, "#" * MAX_BYTES + "\n[mcp_servers.x]\n")) == ()
 
 
 @pytest.mark.parametrize(
@@ -84,4 +87,4 @@ def test_huge_config_is_read_in_part(tmp_path):
     ],
 )
 def test_provider_is_read(tmp_path, text, found):
-    assert provider(write(tmp_path, text)) == found
+    assert read_provider(write(tmp_path, text)) == found

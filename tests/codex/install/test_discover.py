@@ -31,12 +31,12 @@ def command(path):
 def test_origin_of_an_installed_codex_is_known_by_its_path(tmp_path, place, source):
     link = tmp_path / "codex"
     link.symlink_to(command(tmp_path / place))
-    assert discover.origin(str(link)) == source
+    assert discover.find_source(str(link)) == source
 
 
 @pytest.mark.real
 def test_origin_of_the_real_npm_build_is_npm():
-    assert discover.origin(str(builds.codex(builds.NEWEST))) == "npm's native binary"
+    assert discover.find_source(str(builds.codex(builds.NEWEST))) == "npm's native binary"
 
 
 def test_other_codexes_on_path_are_found(tmp_path):
@@ -45,20 +45,20 @@ def test_other_codexes_on_path_are_found(tmp_path):
     (tmp_path / "four" / "codex").symlink_to(second)  # the same one again
     third.chmod(0o644)
     path = os.pathsep.join(str(tmp_path / name) for name in ("one", "two", "three", "four", "nowhere"))
-    assert discover.others(str(first), {"PATH": path}) == [str(second)]
-    assert discover.others(str(first), {"PATH": str(tmp_path / "one")}) == []
+    assert discover.find_others(str(first), {"PATH": path}) == [str(second)]
+    assert discover.find_others(str(first), {"PATH": str(tmp_path / "one")}) == []
 
 
 def test_newest_editor_extension_is_found(own_home, monkeypatch):
     monkeypatch.setattr(discover, "PLACES", [place for place in discover.PLACES if place.startswith("~")])
-    assert discover.elsewhere() is None
+    assert discover.find_off_path() is None
     old, new = (
         command(own_home / ".vscode/extensions" / name / "bin/linux-x86_64/codex")
         for name in ("openai.chatgpt-1.9.0-linux-x64", "openai.chatgpt-1.10.0-linux-x64")
     )
     os.utime(old, (1, 1))
-    assert discover.elsewhere() == str(new)
+    assert discover.find_off_path() == str(new)
     local = command(own_home / ".local/bin/codex")
-    assert discover.elsewhere() == str(local)
+    assert discover.find_off_path() == str(local)
     local.chmod(0o644)
-    assert discover.elsewhere() == str(new)
+    assert discover.find_off_path() == str(new)

@@ -51,4 +51,4 @@ def test_login_status_is_read_from_output(tmp_path, output, code, kind, stream):
 
 
 def read_status(codex, environment):
-    return login.status(str(codex), environment, 30)
+    return login.read_status(str(codex), environment, 30)

@@ -38,7 +38,7 @@ def npm(tmp_path, *place, target="some-target", mode=0o755):
 )
 def test_binary_is_found_in_every_npm_layout(tmp_path, place):
     command, binary = npm(tmp_path, *place)
-    assert native.binary(command) == binary
+    assert native.find_binary(command) == binary
 
 
 @pytest.mark.parametrize(
@@ -47,27 +47,27 @@ def test_binary_is_found_in_every_npm_layout(tmp_path, place):
 )
 def test_script_is_kept_where_no_binary_is_found(tmp_path, place, mode):
     command, _binary = npm(tmp_path, *place, mode=mode)
-    assert native.binary(command) == command
+    assert native.find_binary(command) == command
 
 
 def test_script_is_kept_with_several_targets(tmp_path):
     npm(tmp_path, PACKAGE, "vendor", "one", "bin", "codex")
     command, _ = npm(tmp_path, PACKAGE, "vendor", "two", "bin", "codex")
-    assert native.binary(command) == command
+    assert native.find_binary(command) == command
 
 
 def test_other_codex_is_started_as_it_is(tmp_path):
     other = tmp_path / "codex"
     other.write_text("#!/bin/sh\n")
-    assert native.binary(str(other)) == str(other)
-    assert native.binary(str(tmp_path / "nothing")) == str(tmp_path / "nothing")
+    assert native.find_binary(str(other)) == str(other)
+    assert native.find_binary(str(tmp_path / "nothing")) == str(tmp_path / "nothing")
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
 def test_binary_of_the_real_builds_is_found(version):
     command = str(builds.codex(version))
-    found = native.binary(command)
+    found = native.find_binary(command)
     assert found != command
     assert os.path.basename(found) == "codex"
     with open(found, "rb") as file:
@@ -77,7 +77,7 @@ def test_binary_of_the_real_builds_is_found(version):
 @pytest.mark.real
 @pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
 def test_version_is_read_from_the_package(version):
-    assert native.version(native.binary(str(builds.codex(version)))) == builds.number(version)
+    assert native.read_version(native.find_binary(str(builds.codex(version)))) == builds.number(version)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_version_is_read_from_the_package(version):
 def test_version_of_a_package_without_one_is_none(tmp_path, package):
     _command, binary = npm(tmp_path, PACKAGE, "vendor", "target", "bin", "codex")
     (tmp_path / "node_modules" / "@openai" / PACKAGE / "package.json").write_text(package)
-    assert native.version(binary) is None
+    assert native.read_version(binary) is None
 
 
 def test_version_of_another_binary_is_none(tmp_path):
     (tmp_path / "package.json").write_text('{"version": "0.169.0"}')
-    assert native.version(str(tmp_path / "codex")) is None
+    assert native.read_version(str(tmp_path / "codex")) is None

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from codex_imagegen.codex.install import version
-from codex_imagegen.codex.install.query import MAX_ANSWER_BYTES, ask
+from codex_imagegen.codex.install.query import MAX_ANSWER_BYTES, run_query
 from codex_imagegen.errors import CodexMissing
 from tests.support import builds
 
@@ -29,7 +29,7 @@ def script(tmp_path):
 
 
 def query(codex, *arguments, seconds=20.0):
-    return ask(codex, *arguments, environment=ENVIRONMENT, timeout_sec=seconds)
+    return run_query(codex, *arguments, environment=ENVIRONMENT, timeout_sec=seconds)
 
 
 def test_query_returns_output_and_exit_code(script):
@@ -78,12 +78,12 @@ def test_query_of_what_cannot_be_started_is_none(tmp_path):
 )
 def test_version_of_the_real_builds_is_read(known, tmp_path):
     environment = {**ENVIRONMENT, "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path)}
-    assert version.read(str(builds.codex(known)), environment, 20) == known
+    assert version.read_version(str(builds.codex(known)), environment, 20) == known
 
 
 @pytest.mark.parametrize("output", ["", "codex-cli", "1.2", "99999.1.1x"])
 def test_version_of_other_output_is_none(output):
-    assert version.named(output) is None
+    assert version.find_version(output) is None
 
 
 def test_version_recognizes_too_old_and_untested_builds():

@@ -77,7 +77,7 @@ def test_codex_that_is_missing_raises(tmp_path):
 def test_environment_leaves_out_keys_that_would_be_billed():
     given = {"PATH": "/bin", "CODEX_HOME": "/h", "ODD": "x"}
     keys = {"CODEX_API_KEY": "x", "OPENAI_API_KEY": "x", "RUNCOMFY_TOKEN": "x", "RUNCOMFY_CONFIG_DIR": "x"}
-    assert command.environment_of({**given, **keys}) == given
+    assert command.build_environment({**given, **keys}) == given
 
 
 def settings(line: list[str]) -> dict[str, str]:
@@ -125,7 +125,7 @@ def test_instructions_are_a_toml_string():
 
 
 def test_instructions_name_only_options_that_were_given():
-    words = command.instructions(0, ImageOptions())
+    words = command.build_instructions(0, ImageOptions())
     assert "reference" not in words
     assert "The picture should" not in words
     assert "  " not in words
@@ -134,5 +134,5 @@ def test_instructions_name_only_options_that_were_given():
 
 def test_relative_codex_home_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert command.environment_of({"CODEX_HOME": "home"})["CODEX_HOME"] == str(tmp_path / "home")
-    assert command.environment_of({"CODEX_HOME": ""})["CODEX_HOME"] == ""
+    assert command.build_environment({"CODEX_HOME": "home"})["CODEX_HOME"] == str(tmp_path / "home")
+    assert command.build_environment({"CODEX_HOME": ""})["CODEX_HOME"] == ""

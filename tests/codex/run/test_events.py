@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from codex_imagegen.codex.run.events import Events, Words
+from codex_imagegen.codex.run.events import Events, StderrTail
 from codex_imagegen.codex.sessions.layout import THREAD_ID
-from tests.support import recorded
+from tests.support import recorded_runs
 
 THREAD = "01a1fbe6-1832-7db0-957e-ac10944ce8db"
 
@@ -24,7 +24,7 @@ def line(**event: object) -> bytes:
     return json.dumps(event).encode() + b"\n"
 
 
-@recorded.for_each(recorded.all_of())
+@recorded_runs.for_each(recorded_runs.load_all())
 def test_recorded_streams_are_read(recording):
     events = recording.events()
     assert events.invalid_line is None
@@ -42,7 +42,7 @@ def test_recorded_streams_are_read(recording):
 @pytest.mark.parametrize("size", [1, 2, 7, 4096])
 def test_stream_in_any_chunks_gives_the_same_events(size):
     for name in ("0.169.0-fn-net-500", "0.111.0-refused"):
-        stdout = recorded.one(name).stdout
+        stdout = recorded_runs.load(name).stdout
         cut = fed(*[stdout[start : start + size] for start in range(0, len(stdout), size)])
         whole = fed(stdout)
         assert vars(cut) == vars(whole)
@@ -112,7 +112,7 @@ def test_endless_line_is_dropped():
 
 
 def test_last_lines_of_stderr_are_kept():
-    words = Words()
+    words = StderrTail()
     for number in range(100):
         words.feed(b"x" * 9999 + b"%d\n" % number)
     assert len(words.text) == 64 * 1024

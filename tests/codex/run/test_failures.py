@@ -12,8 +12,8 @@ from codex_imagegen import errors
 from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events
 from codex_imagegen.codex.sessions import rollout
-from tests.support import recorded
-from tests.support.recorded import Reading, Recording
+from tests.support import recorded_runs
+from tests.support.recorded_runs import Recording, RolloutReading
 
 SECOND, MINUTE, UNKNOWN = 1, 60, 0
 """How exactly the recording says when the limit ends, in seconds; 0: it doesn't."""
@@ -100,7 +100,7 @@ def expected(recording: Recording) -> tuple[str, bool | None, int]:
     return OF_THE_BUILD.get(recording.name) or EXPECTED[recording.scenario]
 
 
-FAILED = [one for one in recorded.all_of() if not Reading(one.lines).pictures]
+FAILED = [one for one in recorded_runs.load_all() if not RolloutReading(one.lines).pictures]
 
 
 def explained(evidence: failures.Evidence) -> errors.ImagegenError:
@@ -139,7 +139,7 @@ def recorded_then(monkeypatch: pytest.MonkeyPatch):
     time.tzset()
 
 
-@recorded.for_each(FAILED)
+@recorded_runs.for_each(FAILED)
 def test_recorded_failure_has_its_code_cost_and_reset_time(recording: Recording, recorded_then):
     recorded_then(recording)
     error = explained(recording.evidence())
@@ -157,11 +157,11 @@ def test_recorded_failure_has_its_code_cost_and_reset_time(recording: Recording,
 
 
 def test_expected_failures_are_all_recorded():
-    assert set(EXPECTED) <= {recording.scenario for recording in recorded.all_of()}
+    assert set(EXPECTED) <= {recording.scenario for recording in recorded_runs.load_all()}
     assert {recording.scenario for recording in FAILED} <= set(EXPECTED)
 
 
-@recorded.for_each(FAILED)
+@recorded_runs.for_each(FAILED)
 def test_failure_known_before_codex_ends_is_the_final_one(recording: Recording):
     """A failure that is on record already is reported as such when the time is up meanwhile."""
     evidence = replace(recording.evidence(), exit_code=None, timed_out=True)
@@ -185,17 +185,17 @@ def test_failure_known_before_codex_ends_is_the_final_one(recording: Recording):
     ],
 )
 def test_message_has_the_words_of_codex(name: str, words: str):
-    assert words in explained(recorded.one(name).evidence()).message
+    assert words in explained(recorded_runs.load(name).evidence()).message
 
 
 def test_limit_with_an_end_says_when(recorded_then):
-    recording = recorded.one("0.169.0-code-img-limit")
+    recording = recorded_runs.load("0.169.0-code-img-limit")
     recorded_then(recording)
     error = explained(recording.evidence())
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(recording.run["resets_at"]))
     assert error.hint is not None
     assert when in error.hint
-    later = explained(recorded.one("0.169.0-fn-img-limit-noreset").evidence())
+    later = explained(recorded_runs.load("0.169.0-fn-img-limit-noreset").evidence())
     assert later.hint is not None
     assert "try again later" in later.hint
 
@@ -209,7 +209,7 @@ def test_limit_with_an_impossible_end_has_none(resets: object):
 
 @pytest.mark.parametrize("scenario", ["sandbox-no-network", "sandbox-read-only-home", "sessions-is-a-file"])
 def test_failure_in_another_sandbox_names_it(scenario: str):
-    for recording in recorded.all_of(scenario):
+    for recording in recorded_runs.load_all(scenario):
         assert "sandbox" in str(explained(recording.evidence()).hint), recording.name
 
 
@@ -396,16 +396,16 @@ def timed(recording: Recording, seconds: int) -> failures.Evidence:
     for line in recording.lines:
         record = json.loads(line)
         if record["payload"].get("type") in {"function_call", "custom_tool_call"}:
-            at = rollout.time_of(line[:512])
+            at = rollout.read_time(line[:512])
             assert at is not None
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at - seconds))
             lines.append(json.dumps({**record, "timestamp": stamp}, separators=(",", ":")).encode())
         else:
             lines.append(line)
-    return replace(recording.evidence(), records=Reading(lines).records.evidence)
+    return replace(recording.evidence(), records=RolloutReading(lines).records.evidence)
 
 
-@recorded.for_each(recorded.all_of("net-img-close"))
+@recorded_runs.for_each(recorded_runs.load_all("net-img-close"))
 def test_network_failure_after_minutes_is_not_the_users(recording: Recording):
     late = explained(timed(recording, 240))
     assert late.code == "network"

@@ -69,7 +69,7 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return workspace.choose()
+    return workspace.choose_path()
 
 
 def run(
@@ -104,7 +104,7 @@ def test_interrupted_run_is_found_by_its_thread(home: Home, folder: str) -> None
 
 
 def test_interrupted_run_is_found_by_its_folder(home: Home, folder: str) -> None:
-    home.rollout(1, workspace.choose(), encoded(seed=1))
+    home.rollout(1, workspace.choose_path(), encoded(seed=1))
     home.rollout(2, folder, encoded(seed=2))
     home.rollout(3, "/elsewhere", encoded(seed=3))
     result = run(home, folder)
@@ -112,7 +112,7 @@ def test_interrupted_run_is_found_by_its_folder(home: Home, folder: str) -> None
 
 
 def test_thread_of_another_folder_is_not_ours(home: Home, folder: str) -> None:
-    home.rollout(1, workspace.choose(), encoded())
+    home.rollout(1, workspace.choose_path(), encoded())
     with pytest.raises(NoPicture):
         run(home, folder, 1)
 
@@ -143,7 +143,7 @@ def test_run_without_a_session_is_reported_at_once(home: Home, folder: str) -> N
 
 
 def test_running_codex_is_waited_for(home: Home, folder: str) -> None:
-    with workspace.workspace(folder=folder), workspace.held(folder):
+    with workspace.workspace(folder=folder), workspace.lock_folder(folder):
         threading.Timer(0.5, home.rollout, (1, folder, encoded())).start()
         started = time.monotonic()
         assert run(home, folder).picture.data == encoded()
@@ -153,7 +153,7 @@ def test_running_codex_is_waited_for(home: Home, folder: str) -> None:
 def test_running_codex_with_full_turn_is_waited_for_to_its_end(home: Home, folder: str) -> None:
     os.mkdir(folder)
     home.rollout(1, folder, encoded(seed=1))
-    with workspace.held(folder), pytest.raises(RunTimeout) as caught:
+    with workspace.lock_folder(folder), pytest.raises(RunTimeout) as caught:
         run(home, folder, seconds=0.5, full_turn=True)
     assert caught.value.spent is None
     assert run(home, folder, full_turn=True).picture.data == encoded(seed=1)
@@ -162,7 +162,7 @@ def test_running_codex_with_full_turn_is_waited_for_to_its_end(home: Home, folde
 def test_wait_can_be_interrupted(home: Home, folder: str) -> None:
     interrupt = Interrupt()
     threading.Timer(0.3, interrupt.set).start()
-    with workspace.workspace(folder=folder), workspace.held(folder), pytest.raises(Interrupted):
+    with workspace.workspace(folder=folder), workspace.lock_folder(folder), pytest.raises(Interrupted):
         run(home, folder, interrupt=interrupt)
 
 
@@ -181,7 +181,7 @@ HOUR = 3600.0
 @pytest.mark.parametrize("later", [-6.0, -HOUR, -26 * HOUR, 26 * HOUR, -40 * 24 * HOUR, 40 * 24 * HOUR])
 def test_session_is_found_after_a_clock_change(home: Home, folder: str, later: float) -> None:
     """The journal's time and the rollout's are apart: the folder's name is what proves the session."""
-    home.rollout(1, workspace.choose(), encoded(seed=1))
+    home.rollout(1, workspace.choose_path(), encoded(seed=1))
     home.rollout(2, folder, encoded(seed=2), later=later)
     assert run(home, folder).picture.data == encoded(seed=2)
 
@@ -204,7 +204,7 @@ def test_session_is_found_in_another_time_zone(
         monkeypatch.setenv("TZ", now)
         time.tzset()
         os.mkdir(folder)
-        with workspace.held(folder):
+        with workspace.lock_folder(folder):
             assert run(home, folder).picture.data == encoded(seed=1)
     finally:
         monkeypatch.undo()

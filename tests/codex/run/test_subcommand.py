@@ -11,7 +11,7 @@ import pytest
 from codex_imagegen.codex.run.command import (
     OPTIONS_WITH_VALUE,
     SUBCOMMANDS_WITHOUT_PICTURE,
-    refuse_thread,
+    refuse_resume,
     resumed_thread,
 )
 from codex_imagegen.errors import UsageError
@@ -45,9 +45,9 @@ def test_subcommand_that_makes_no_picture_is_refused(word: str) -> None:
 
 
 def test_several_pictures_with_one_thread_are_refused() -> None:
-    refuse_thread(("-c", "resume"), "--count")
+    refuse_resume(("-c", "resume"), "--count")
     with pytest.raises(UsageError, match="--count is for several pictures"):
-        refuse_thread(("resume", "x"), "--count")
+        refuse_resume(("resume", "x"), "--count")
 
 
 @pytest.mark.real

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from codex_imagegen.codex import backend
-from codex_imagegen.codex.run import upload
 from codex_imagegen.errors import Interrupted, Moderation, NetworkError, RunTimeout, UsageLimit
 from codex_imagegen.images.references import Reference
 from codex_imagegen.interrupt import Interrupt
@@ -26,7 +25,7 @@ def as_base64(size: int) -> int:
 @pytest.mark.parametrize("prompt", ["a fox", "狐" * 1_000_000])
 @pytest.mark.parametrize(("full_turn", "times"), [(False, 2), (True, 3)])
 def test_upload_stays_under_64_megabytes(prompt, full_turn, times):
-    limits = upload.size_limits(prompt, full_turn=full_turn)
+    limits = backend.size_limits(prompt, full_turn=full_turn)
     words = len(prompt.encode()) + 200_000
     assert times * (as_base64(limits.total) + words) < 64_000_000
     assert len("data:image/jpeg;base64,") + as_base64(limits.each) <= 20_971_520
@@ -36,14 +35,14 @@ def test_upload_stays_under_64_megabytes(prompt, full_turn, times):
 @pytest.mark.parametrize(("full_turn", "total"), [(False, 23_000_000), (True, 13_000_000)])
 def test_upload_limit_is_the_same_for_prompts_of_a_batch(full_turn, total):
     """Smaller copies are cached with the limit that they were made for."""
-    limits = {upload.size_limits("x" * length, full_turn=full_turn) for length in (0, 5, 100, 5_000, 500_000)}
+    limits = {backend.size_limits("x" * length, full_turn=full_turn) for length in (0, 5, 100, 5_000, 500_000)}
     assert [limit.total for limit in limits] == [total]
 
 
 @pytest.mark.parametrize("kind", [Moderation, NetworkError])
 def test_error_with_large_references_names_them(kind):
     error = kind("it failed", hint="try again")
-    upload.explain_large_references(error, [LARGE], [WARNING])
+    backend.explain_large_references(error, [LARGE], [WARNING])
     assert error.hint == "try again; smaller references may help, too: these have 20.0 MB"
     assert error.warnings == (("reference-reduced", "smaller"),)
 
@@ -51,23 +50,23 @@ def test_error_with_large_references_names_them(kind):
 def test_error_names_references_of_8_mb_together():
     half = Reference("a.png", bytes(4_000_000), "png")
     error = Moderation("no")
-    upload.explain_large_references(error, [half, half], [])
+    backend.explain_large_references(error, [half, half], [])
     assert error.hint == "smaller references may help, too: these have 8.0 MB"
 
 
 def test_error_without_large_references_names_none():
     below = Reference("a", bytes(7_999_999), "png")
     for error, reference in ((UsageLimit("no more"), LARGE), (Moderation("no"), below)):
-        upload.explain_large_references(error, [reference], [])
+        backend.explain_large_references(error, [reference], [])
         assert (error.hint, error.warnings) == (None, ())
     error = NetworkError("failed", hint="give fewer or smaller references")
-    upload.explain_large_references(error, [LARGE], [])
+    backend.explain_large_references(error, [LARGE], [])
     assert error.hint == "give fewer or smaller references"
 
 
 @pytest.mark.parametrize(("left", "signum", "kind"), [(-1.0, None, RunTimeout), (60.0, 15, Interrupted)])
 def test_reduction_heeds_timeout_and_signal(tmp_path, monkeypatch, left, signum, kind):
-    monkeypatch.setattr(upload, "MAX_BYTES", 1_200_000)
+    monkeypatch.setattr(backend, "MAX_BYTES", 1_200_000)
     (tmp_path / "a.png").write_bytes(encoded(600))
     interrupt = Interrupt()
     if signum:

@@ -15,12 +15,12 @@ import pytest
 from codex_imagegen.codex.run import workspace as module
 from codex_imagegen.codex.run.workspace import (
     PREFIX,
-    choose,
-    held,
-    held_by_somebody,
-    is_held,
-    is_ours,
-    sweep,
+    choose_path,
+    is_in_use,
+    is_working_folder,
+    lock_folder,
+    may_be_in_use,
+    remove_abandoned,
     workspace,
 )
 from codex_imagegen.errors import OutUnwritable
@@ -109,7 +109,7 @@ def test_temporary_folder_with_an_odd_name_is_replaced(temporary, elsewhere, mon
     monkeypatch.setenv("TMPDIR", str(temporary / name))
     with workspace([ODD]) as (folder, copies):
         assert os.path.dirname(folder) == str(elsewhere)
-        assert is_ours(folder)
+        assert is_working_folder(folder)
         for path in (folder, os.path.dirname(copies[0])):
             assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
         assert Path(copies[0]).read_bytes() == ODD.data
@@ -156,10 +156,10 @@ def test_working_folder_that_codex_cannot_use_is_refused(temporary, elsewhere, m
 def test_leftover_folder_elsewhere_is_removed(temporary, elsewhere, monkeypatch):
     (temporary / "a,b").mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary / "a,b"))
-    folder = choose()
+    folder = choose_path()
     with workspace([ODD], folder):
         assert len(os.listdir(elsewhere)) == 2
-        sweep(folder)
+        remove_abandoned(folder)
         assert os.listdir(elsewhere) == []
 
 
@@ -171,18 +171,18 @@ def child(*keep: int) -> subprocess.Popen[bytes]:
 
 
 def test_folder_is_held_until_its_last_lock_is_released():
-    folder = choose()
+    folder = choose_path()
     with workspace(folder=folder):
-        assert not is_held(folder)
-        with held(folder) as lock:
-            assert is_held(folder)
+        assert not may_be_in_use(folder)
+        with lock_folder(folder) as lock:
+            assert may_be_in_use(folder)
             heir = child(*lock)
-        assert is_held(folder)
+        assert may_be_in_use(folder)
         assert heir.stdin is not None
         heir.stdin.close()
         heir.wait(10)
-        assert not is_held(folder)
-    assert not is_held(folder)
+        assert not may_be_in_use(folder)
+    assert not may_be_in_use(folder)
 
 
 def test_chosen_folder_that_exists_raises(tmp_path):
@@ -192,13 +192,13 @@ def test_chosen_folder_that_exists_raises(tmp_path):
 
 
 def test_leftover_folder_is_removed_once_nobody_works_there(temporary):
-    folder = choose()
+    folder = choose_path()
     with workspace([ODD], folder):
         shelf = next(path for path in temporary.iterdir() if str(path) != folder)
-        with held(folder):
-            sweep(folder)
+        with lock_folder(folder):
+            remove_abandoned(folder)
             assert os.path.isdir(folder)
-        sweep(folder)
+        remove_abandoned(folder)
         assert not os.path.exists(folder)
         assert not shelf.exists()
 
@@ -219,45 +219,45 @@ def planted(parent: Path, name: str = NAME) -> Path:
 )
 def test_folder_with_files_is_never_removed(temporary, name):
     folder = planted(temporary, name)
-    sweep(str(folder))
+    remove_abandoned(str(folder))
     assert (folder / "mine.txt").exists()
 
 
 def test_empty_folder_elsewhere_is_kept(temporary, tmp_path, monkeypatch):
     for parent in (tmp_path, temporary / "below"):
         (parent / NAME).mkdir(parents=True)
-        sweep(str(parent / NAME))
+        remove_abandoned(str(parent / NAME))
         assert (parent / NAME).exists()
     (temporary / NAME).mkdir()
     for other in (f"{temporary}/below/../{NAME}", f"{temporary}/{NAME}/", NAME):
-        sweep(other)
+        remove_abandoned(other)
         assert (temporary / NAME).exists()
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # another one than the run had
-    sweep(str(temporary / NAME))
+    remove_abandoned(str(temporary / NAME))
     assert (temporary / NAME).exists()
 
 
 def test_folder_of_another_user_is_kept(temporary, monkeypatch):
     (temporary / NAME).mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    sweep(str(temporary / NAME))
+    remove_abandoned(str(temporary / NAME))
     assert (temporary / NAME).exists()
     monkeypatch.undo()
 
 
 def test_leftover_removal_takes_only_copies_of_references(temporary):
-    folder = choose()
+    folder = choose_path()
     os.mkdir(folder)
     shelf = planted(temporary, os.path.basename(folder).replace(PREFIX, "codex-imagegen-ref-"))
     (shelf / "1.png").write_bytes(b"a copy")
-    sweep(folder)
+    remove_abandoned(folder)
     assert not os.path.exists(folder)
     assert [path.name for path in shelf.iterdir()] == ["mine.txt"]
     os.mkdir(folder)
     (shelf / "mine.txt").unlink()
     shelf.rmdir()
     shelf.symlink_to(planted(temporary, "elsewhere"))
-    sweep(folder)
+    remove_abandoned(folder)
     assert (temporary / "elsewhere/mine.txt").exists()
 
 
@@ -265,9 +265,9 @@ def test_leftover_removal_takes_nothing_else(temporary):
     other = temporary / "mine"
     other.mkdir()
     for path in (str(other), "", "/", str(temporary / (PREFIX + "none"))):
-        sweep(path)
+        remove_abandoned(path)
     (temporary / (PREFIX + "link")).symlink_to(other)
-    sweep(str(temporary / (PREFIX + "link")))
+    remove_abandoned(str(temporary / (PREFIX + "link")))
     assert other.exists()
 
 
@@ -277,14 +277,14 @@ def test_without_locks_no_folder_counts_as_free(monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with workspace([ODD]) as (folder, copies), held(folder) as lock:
+    with workspace([ODD]) as (folder, copies), lock_folder(folder) as lock:
         assert lock == ()
-        assert is_held(folder)
-        assert held_by_somebody(folder) is None
-        sweep(folder)
+        assert may_be_in_use(folder)
+        assert is_in_use(folder) is None
+        remove_abandoned(folder)
         assert os.path.isdir(folder)
         assert os.path.exists(copies[0])
-    assert held_by_somebody(folder) is False
+    assert is_in_use(folder) is False
 
 
 def test_without_descriptors_no_folder_counts_as_free(temporary):
@@ -292,15 +292,15 @@ def test_without_descriptors_no_folder_counts_as_free(temporary):
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
         try:
-            assert held_by_somebody(folder) is None
+            assert is_in_use(folder) is None
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_working_folder_is_known_by_its_whole_name():
-    assert is_ours(choose())
+    assert is_working_folder(choose_path())
     name = PREFIX + "0123456789abcdef"
-    assert is_ours(f"/anywhere/{name}")
+    assert is_working_folder(f"/anywhere/{name}")
     for other in (
         name,
         f"/x/{name}/y",
@@ -310,4 +310,4 @@ def test_working_folder_is_known_by_its_whole_name():
         f"/x/a{name}",
         f"/x/{name.upper()}",
     ):
-        assert not is_ours(other), other
+        assert not is_working_folder(other), other

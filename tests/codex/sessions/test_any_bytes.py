@@ -17,22 +17,22 @@ from hypothesis import strategies as st
 
 from codex_imagegen.codex import error_messages, error_patterns
 from codex_imagegen.codex.run import failures
-from codex_imagegen.codex.run.events import Events, Words
+from codex_imagegen.codex.run.events import Events, StderrTail
 from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.codex.sessions import tail as tail_module
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.decode import DamagedImage, decode_picture
-from tests.support import recorded
-from tests.support.recorded import Recording
+from tests.support import recorded_runs
+from tests.support.recorded_runs import Recording
 
 FEW = settings(max_examples=40)
 MORE = settings(FEW, max_examples=100)
 
-PICTURES = recorded.all_of("ok", "ref1", "ref2", "view", "two", "torn-then-whole", "interrupted")
-SHOWN = recorded.all_of("ref1", "ref2", "view")
-FAILED = [one for one in recorded.all_of() if one.lines and not recorded.Reading(one.lines).pictures]
-MADE = {picture.data for one in PICTURES for picture in recorded.Reading(one.lines).pictures}
+PICTURES = recorded_runs.load_all("ok", "ref1", "ref2", "view", "two", "torn-then-whole", "interrupted")
+SHOWN = recorded_runs.load_all("ref1", "ref2", "view")
+FAILED = [one for one in recorded_runs.load_all() if one.lines and not recorded_runs.RolloutReading(one.lines).pictures]
+MADE = {picture.data for one in PICTURES for picture in recorded_runs.RolloutReading(one.lines).pictures}
 KNOWN = {data for one in PICTURES for data in one.shown()}
 
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -69,8 +69,8 @@ def decodable(candidates: list[bytes]) -> set[bytes]:
 
 def delivered(lines: list[bytes]) -> set[bytes]:
     """Every picture that a reader would deliver from these lines."""
-    reading = recorded.Reading(lines)
-    return {picture.data for picture in reading.pictures} | decodable(recorded.strays(lines))
+    reading = recorded_runs.RolloutReading(lines)
+    return {picture.data for picture in reading.pictures} | decodable(recorded_runs.unrecognized_images(lines))
 
 
 def spliced(begin: bytes, end: bytes) -> bytes:
@@ -146,7 +146,7 @@ def mutated(draw: st.DrawFn) -> list[bytes]:
 @given(rearranged())
 def test_rearranged_lines_give_only_pictures_that_were_made(case: tuple[Recording, list[bytes]]):
     recording, lines = case
-    made = {picture.data for picture in recorded.Reading(recording.lines).pictures}
+    made = {picture.data for picture in recorded_runs.RolloutReading(recording.lines).pictures}
     assert delivered(lines) <= made
 
 
@@ -154,8 +154,8 @@ def test_rearranged_lines_give_only_pictures_that_were_made(case: tuple[Recordin
 @given(rearranged(SHOWN))
 def test_rearranged_lines_never_give_a_reference(case: tuple[Recording, list[bytes]]):
     recording, lines = case
-    reading = recorded.Reading(lines)
-    candidates = {candidate.data for candidate in reading.candidates} | set(recorded.strays(lines))
+    reading = recorded_runs.RolloutReading(lines)
+    candidates = {candidate.data for candidate in reading.candidates} | set(recorded_runs.unrecognized_images(lines))
     assert not candidates & recording.shown()
 
 
@@ -200,8 +200,8 @@ def test_any_payload_raises_nothing(kind: str | None, payload: Any, item: Any):
 @MORE
 @given(mutated())
 def test_no_evidence_is_without_an_explanation(lines: list[bytes]):
-    evidence = recorded.one("0.169.0-fn-ok").evidence()
-    reading = recorded.Reading(lines)
+    evidence = recorded_runs.load("0.169.0-fn-ok").evidence()
+    reading = recorded_runs.RolloutReading(lines)
     error = failures.explain(replace(evidence, records=reading.records.evidence, damaged=reading.damaged))
     assert error.message
     assert error.exit_code in {3, 5, 6, 7}
@@ -212,19 +212,19 @@ def test_no_evidence_is_without_an_explanation(lines: list[bytes]):
 def test_any_words_give_a_reason(text: str, info: Any):
     quoted = json.dumps(text)
     for words in (text, f"image generation failed: http 400 Bad Request: Some({quoted})", f'{{"error": {quoted}}}'):
-        error_patterns.of_tool(words)
-        error_patterns.of_hosted(words)
-        error_messages.words(words)
-        assert error_patterns.of_turn(words, info).code
-        assert error_patterns.of_start(words).message
-        error_patterns.tool_lines(words)
-        error_patterns.resets_at(f"try again at {words}")
+        error_patterns.classify_tool_error(words)
+        error_patterns.classify_hosted_error(words)
+        error_messages.sanitize(words)
+        assert error_patterns.classify_turn_error(words, info).code
+        assert error_patterns.classify_startup_error(words).message
+        error_patterns.find_tool_errors(words)
+        error_patterns.parse_reset_time(f"try again at {words}")
 
 
 @FEW
 @given(st.sampled_from(PICTURES), st.integers(0, 10**6))
 def test_cut_picture_is_never_whole(recording: Recording, at: int):
-    for picture in recorded.Reading(recording.lines).pictures[:1]:
+    for picture in recorded_runs.RolloutReading(recording.lines).pictures[:1]:
         with pytest.raises(DamagedImage):
             decode_picture(picture.data[: at % len(picture.data)])
 
@@ -236,8 +236,8 @@ def test_cut_picture_is_never_whole(recording: Recording, at: int):
 def test_any_bytes_give_blobs_that_are_in_them(line: bytes, at: int):
     for part in (line, line[at % (len(line) + 1) :], line[: at % (len(line) + 1)]):
         with mock.patch.object(base64_images, "SMALL", 8):
-            small, found = base64_images.lift(part)
-            assert len(found) == len(list(base64_images.strings(part)))
+            small, found = base64_images.extract(part)
+            assert len(found) == len(list(base64_images.image_strings(part)))
         rest = iter(found)
         pieces = [piece if index % 2 == 0 else bytes(next(rest)) for index, piece in enumerate(_parts(small, found))]
         assert b"".join(pieces) == part
@@ -291,7 +291,7 @@ def fed(reader: Callable[[bytes], None], data: bytes, cuts: list[int]) -> None:
 
 @MORE
 @given(
-    st.sampled_from([one.stdout for one in recorded.all_of()]) | st.binary(max_size=300),
+    st.sampled_from([one.stdout for one in recorded_runs.load_all()]) | st.binary(max_size=300),
     st.lists(st.integers(0, 10**6), max_size=8),
     st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=4)), max_size=4),
 )
@@ -299,7 +299,7 @@ def test_events_in_any_chunks_say_the_same(data: bytes, cuts: list[int], edits: 
     for place, new in edits:
         at = place % (len(data) + 1)
         data = data[:at] + new + data[at + 1 :]
-    once, pieces, words = Events(), Events(), Words()
+    once, pieces, words = Events(), Events(), StderrTail()
     once.feed(data)
     fed(pieces.feed, data, cuts)
     fed(words.feed, data, cuts)
@@ -325,14 +325,14 @@ def test_any_event_raises_nothing(values: list[Any], items: list[Any]):
 def test_fallback_reads_any_file(case: tuple[Recording, list[bytes]]):
     recording, lines = case
     with file_of(b"\n".join(lines) + b"\n") as path:
-        assert not set(fallback.unrecognized_images(path, 0)) & recording.shown()
-        assert list(fallback.unrecognized_images(path, len(b"\n".join(lines)))) == []
+        assert not set(fallback.find_unrecognized_images(path, 0)) & recording.shown()
+        assert list(fallback.find_unrecognized_images(path, len(b"\n".join(lines)))) == []
 
 
 def test_wants_takes_every_line_that_matters():
     """The lines that are skipped hold no picture."""
-    for recording in recorded.all_of():
+    for recording in recorded_runs.load_all():
         for line in recording.lines:
-            if not rollout.wants(line[:HEAD]):
-                records = rollout.Records()
+            if not rollout.is_relevant(line[:HEAD]):
+                records = rollout.RecordReader()
                 assert records.read(line) == []

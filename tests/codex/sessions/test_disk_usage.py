@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from codex_imagegen.codex.sessions.disk_usage import DiskUsage, count
+from codex_imagegen.codex.sessions.disk_usage import DiskUsage, measure
 from tests.support.history import History, generated_image, user_message
 from tests.support.pictures import encoded
 
@@ -27,18 +27,18 @@ def test_usage_counts_rollouts_and_pictures(codex_home):
     (codex_home.home / "state_5.sqlite").write_bytes(b"x" * 5000)
     (codex_home.home / "sessions" / "loop").symlink_to(codex_home.home)
     os.mkfifo(codex_home.home / "sessions" / "fifo")
-    assert count(str(codex_home.home), 60) == DiskUsage(3, sum(sizes), 2, 2 * len(FOX), is_complete=True)
+    assert measure(str(codex_home.home), 60) == DiskUsage(3, sum(sizes), 2, 2 * len(FOX), is_complete=True)
 
 
 def test_usage_opens_no_file(codex_home, monkeypatch):
     codex_home.rollout(user_message())
     monkeypatch.setattr("builtins.open", None)
     monkeypatch.setattr(os, "open", None)
-    assert count(str(codex_home.home), 60).rollouts == 1
+    assert measure(str(codex_home.home), 60).rollouts == 1
 
 
 def test_usage_leaves_out_unreadable_folders(codex_home):
-    assert count(str(codex_home.home / "nowhere"), 60) == DiskUsage(0, 0, 0, 0, is_complete=True)
+    assert measure(str(codex_home.home / "nowhere"), 60) == DiskUsage(0, 0, 0, 0, is_complete=True)
 
 
 def test_usage_leaves_out_a_file_that_vanishes(codex_home, monkeypatch):
@@ -56,7 +56,7 @@ def test_usage_leaves_out_a_file_that_vanishes(codex_home, monkeypatch):
         return entries
 
     monkeypatch.setattr(os, "scandir", scandir)
-    assert count(str(codex_home.home), 60).rollouts == 2
+    assert measure(str(codex_home.home), 60).rollouts == 2
 
 
 class _Entries(list):
@@ -69,4 +69,4 @@ class _Entries(list):
 
 def test_usage_ends_at_its_time_limit(codex_home):
     codex_home.rollout(user_message())
-    assert count(str(codex_home.home), -1) == DiskUsage(0, 0, 0, 0, is_complete=False)
+    assert measure(str(codex_home.home), -1) == DiskUsage(0, 0, 0, 0, is_complete=False)

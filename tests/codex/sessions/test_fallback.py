@@ -7,7 +7,7 @@ import json
 import os
 
 from codex_imagegen.codex.sessions import fallback
-from tests.support import recorded
+from tests.support import recorded_runs
 from tests.support.pictures import encoded
 
 
@@ -21,7 +21,7 @@ def test_saved_gives_files_oldest_first(tmp_path):
     put(tmp_path, "b.png", b"first", 1)
     put(tmp_path, "a.png", b"second", 2)
     put(tmp_path, "c.png", b"second too", 2)
-    assert list(fallback.saved(str(tmp_path))) == [b"first", b"second", b"second too"]
+    assert list(fallback.read_saved_files(str(tmp_path))) == [b"first", b"second", b"second too"]
 
 
 def test_saved_skips_empty_and_special_files(tmp_path):
@@ -36,16 +36,16 @@ def test_saved_skips_empty_and_special_files(tmp_path):
     with (folder / "huge.png").open("wb") as file:
         file.truncate(fallback.MAX_FILE_BYTES + 1)
     put(folder, "good.png", b"good", 2)
-    assert list(fallback.saved(str(folder))) == [b"good"]
+    assert list(fallback.read_saved_files(str(folder))) == [b"good"]
 
 
 def test_saved_follows_no_link_and_needs_no_folder(tmp_path):
     (tmp_path / "real").mkdir()
     put(tmp_path / "real", "x.png", b"x", 1)
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert list(fallback.saved(str(tmp_path / "link"))) == []
-    assert list(fallback.saved(str(tmp_path / "none"))) == []
-    assert list(fallback.saved(str(tmp_path / "real" / "x.png"))) == []
+    assert list(fallback.read_saved_files(str(tmp_path / "link"))) == []
+    assert list(fallback.read_saved_files(str(tmp_path / "none"))) == []
+    assert list(fallback.read_saved_files(str(tmp_path / "real" / "x.png"))) == []
 
 
 def test_unrecognized_images_begin_at_an_offset(tmp_path):
@@ -55,18 +55,18 @@ def test_unrecognized_images_begin_at_an_offset(tmp_path):
     )
     path = tmp_path / "rollout.jsonl"
     path.write_bytes(first + second)
-    assert list(fallback.unrecognized_images(str(path), 0)) == [encoded(40), encoded(50)]
-    assert list(fallback.unrecognized_images(str(path), len(first))) == [encoded(50)]
-    assert list(fallback.unrecognized_images(str(tmp_path / "none"), 0)) == []
+    assert list(fallback.find_unrecognized_images(str(path), 0)) == [encoded(40), encoded(50)]
+    assert list(fallback.find_unrecognized_images(str(path), len(first))) == [encoded(50)]
+    assert list(fallback.find_unrecognized_images(str(tmp_path / "none"), 0)) == []
 
 
 def test_unrecognized_images_of_recordings_are_not_references():
-    for recording in recorded.all_of("ref1", "ref2", "view"):
-        found = set(fallback.unrecognized_images(str(recording.path), 0))
+    for recording in recorded_runs.load_all("ref1", "ref2", "view"):
+        found = set(fallback.find_unrecognized_images(str(recording.path), 0))
         assert found, recording.name
         assert not found & recording.shown(), recording.name
 
 
 def test_unrecognized_images_of_failed_recordings_are_none():
-    for recording in recorded.all_of("refused", "silent", "img-moderation", "usage-today", "not-offered"):
-        assert list(fallback.unrecognized_images(str(recording.path), 0)) == [], recording.name
+    for recording in recorded_runs.load_all("refused", "silent", "img-moderation", "usage-today", "not-offered"):
+        assert list(fallback.find_unrecognized_images(str(recording.path), 0)) == [], recording.name

@@ -10,13 +10,13 @@ import pytest
 
 from codex_imagegen.codex.sessions import inspect
 from codex_imagegen.codex.sessions.inspect import RolloutFormat
-from tests.support import recorded
+from tests.support import recorded_runs
 from tests.support.history import History, generated_image, new_thread_id, rollout_line, user_image, user_message
 from tests.support.pictures import encoded
 
 FOX = encoded(40, "fox")
 KNOWN = RolloutFormat("0.169.0")
-RECORDINGS = [recording for recording in recorded.all_of() if recording.lines]
+RECORDINGS = [recording for recording in recorded_runs.load_all() if recording.lines]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def check(path):
     return inspect.check_format(str(path), math.inf)
 
 
-@recorded.for_each(RECORDINGS)
+@recorded_runs.for_each(RECORDINGS)
 def test_recordings_have_a_known_format(recording):
     found = check(recording.path)
     assert found is None or found.problems == (), found

@@ -19,13 +19,13 @@ def codex_home(tmp_path):
 
 
 def ids(codex_home):
-    return [found.thread_id for found in sessions.newest(str(codex_home.home))]
+    return [found.thread_id for found in sessions.iter_newest(str(codex_home.home))]
 
 
 def test_find_looks_first_in_the_days_of_the_thread_id(codex_home, monkeypatch):
     rollout = codex_home.rollout(at=time.time() - YEAR_SEC)
     monkeypatch.setattr(sessions, "iter_all_rollouts", pytest.fail)
-    assert sessions.find(str(codex_home.home), history.thread_of(rollout)) == sessions.SessionRef(
+    assert sessions.find_session(str(codex_home.home), history.thread_of(rollout)) == sessions.SessionRef(
         history.thread_of(rollout), str(rollout)
     )
 
@@ -33,23 +33,23 @@ def test_find_looks_first_in_the_days_of_the_thread_id(codex_home, monkeypatch):
 @pytest.mark.parametrize("where", [{"days_off": 40}, {"archived": True}, {"thread_id": history.new_thread_id(0)}])
 def test_find_looks_in_other_days_and_in_the_archive(codex_home, where):
     rollout = codex_home.rollout(**where)
-    assert sessions.find(str(codex_home.home), history.thread_of(rollout)).path == str(rollout)
+    assert sessions.find_session(str(codex_home.home), history.thread_of(rollout)).path == str(rollout)
 
 
 def test_find_of_a_thread_without_a_rollout_uses_its_folder_of_pictures(codex_home):
     thread = history.new_thread_id()
     codex_home.saved(thread, b"x")
-    assert sessions.find(str(codex_home.home), thread) == sessions.SessionRef(thread, None)
-    assert sessions.find(str(codex_home.home), history.new_thread_id()) is None
+    assert sessions.find_session(str(codex_home.home), thread) == sessions.SessionRef(thread, None)
+    assert sessions.find_session(str(codex_home.home), history.new_thread_id()) is None
 
 
 def test_find_prefers_a_rollout_to_a_compressed_one(codex_home):
     rollout = codex_home.rollout()
     compressed = rollout.rename(f"{rollout}.zst")
-    found = sessions.find(str(codex_home.home), history.thread_of(rollout))
+    found = sessions.find_session(str(codex_home.home), history.thread_of(rollout))
     assert (found.path, found.is_compressed) == (str(compressed), True)
     plain = codex_home.rollout(thread_id=history.thread_of(rollout), archived=True)
-    assert sessions.find(str(codex_home.home), history.thread_of(rollout)).path == str(plain)
+    assert sessions.find_session(str(codex_home.home), history.thread_of(rollout)).path == str(plain)
 
 
 def test_newest_orders_rollouts_and_folders_by_time(codex_home):
@@ -69,7 +69,7 @@ def test_newest_lists_no_more_folders_than_needed(codex_home, monkeypatch):
     listed = []
     entries = sessions._entries
     monkeypatch.setattr(sessions, "_entries", lambda folder: listed.append(folder) or entries(folder))
-    next(sessions.newest(str(codex_home.home)))
+    next(sessions.iter_newest(str(codex_home.home)))
     assert len([folder for folder in listed if "/sessions/" in folder]) <= 3
 
 
@@ -87,8 +87,8 @@ def test_newest_skips_files_that_are_not_rollouts(codex_home, tmp_path):
 
 
 def test_newest_without_a_home_is_empty(tmp_path):
-    assert list(sessions.newest(str(tmp_path / "nowhere"))) == []
-    assert sessions.find(str(tmp_path / "nowhere"), history.new_thread_id()) is None
+    assert list(sessions.iter_newest(str(tmp_path / "nowhere"))) == []
+    assert sessions.find_session(str(tmp_path / "nowhere"), history.new_thread_id()) is None
 
 
 def test_of_file_reads_the_thread_from_record_or_name(codex_home, tmp_path):
@@ -122,4 +122,4 @@ def test_ref_without_a_time_in_its_id_takes_it_from_the_name():
 def test_newest_lists_a_rollout_and_not_its_compressed_copy(codex_home):
     rollout = codex_home.rollout()
     rollout.with_name(f"{rollout.name}.zst").write_bytes(b"")
-    assert [found.path for found in sessions.newest(str(codex_home.home))] == [str(rollout)]
+    assert [found.path for found in sessions.iter_newest(str(codex_home.home))] == [str(rollout)]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from codex_imagegen.codex.sessions import layout
-from tests.support import recorded
+from tests.support import recorded_runs
 
 THREAD = "01a1fbe6-1832-7db0-957e-ac10944ce8db"
 NOON = time.mktime((2026, 11, 21, 12, 0, 0, 0, 0, -1))
@@ -51,16 +51,16 @@ def test_home_without_its_variable_is_the_default(own_home):
 
 
 def test_folders_begin_with_today():
-    assert days(layout.folders("/h", NOON)) == ["2026-11-21", "2026-11-20", "2026-11-22"]
-    assert layout.folders("/h", NOON)[0] == "/h/sessions/2026/11/21"
+    assert days(layout.list_day_folders("/h", NOON)) == ["2026-11-21", "2026-11-20", "2026-11-22"]
+    assert layout.list_day_folders("/h", NOON)[0] == "/h/sessions/2026/11/21"
 
 
 @pytest.mark.parametrize("name", ["UTC", "Pacific/Auckland", "America/Los_Angeles", "Asia/Kolkata"])
 def test_folders_are_local_days(zone, name):
     zone(name)
     last_second = time.mktime((2026, 12, 31, 23, 59, 59, 0, 0, -1))
-    assert days(layout.folders("/h", last_second)) == ["2026-12-31", "2026-12-30", "2027-01-01"]
-    assert days(layout.folders("/h", last_second + 1)) == ["2027-01-01", "2026-12-31", "2027-01-02"]
+    assert days(layout.list_day_folders("/h", last_second)) == ["2026-12-31", "2026-12-30", "2027-01-01"]
+    assert days(layout.list_day_folders("/h", last_second + 1)) == ["2027-01-01", "2026-12-31", "2027-01-02"]
 
 
 @pytest.mark.parametrize("name", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
@@ -69,7 +69,7 @@ def test_folders_include_those_of_other_time_zones(zone, name):
     zone(name)
     for hour in range(0, 24, 3):
         now = NOON + hour * 3600
-        here = days(layout.folders("/h", now))
+        here = days(layout.list_day_folders("/h", now))
         for offset in (-12, 0, 14):
             assert time.strftime("%Y-%m-%d", time.gmtime(now + offset * 3600)) in here
 
@@ -79,7 +79,7 @@ def test_folders_skip_no_day_in_summer_time(zone):
     for day in (28, 29, 30):  # 2026-03-29 has 23 hours
         for hour in (0, 1, 3, 23):
             now = time.mktime((2026, 3, day, hour, 30, 0, 0, 0, -1))
-            assert set(days(layout.folders("/h", now))) == {f"2026-03-{d:02}" for d in (day - 1, day, day + 1)}
+            assert set(days(layout.list_day_folders("/h", now))) == {f"2026-03-{d:02}" for d in (day - 1, day, day + 1)}
 
 
 def test_snapshot_has_only_rollouts(tmp_path):
@@ -100,7 +100,7 @@ def test_grown_gives_new_and_longer_files(tmp_path):
     with open(shorter, "wb") as file:
         file.write(b"1")
     new, empty = rollout(day, "rollout-d.jsonl"), rollout(day, "rollout-e.jsonl", b"")
-    assert dict(layout.grown([day], before)) == {longer: 5, new: 0}
+    assert dict(layout.find_grown([day], before)) == {longer: 5, new: 0}
     assert {same, shorter, empty} <= set(layout.snapshot([day]))
 
 
@@ -109,11 +109,11 @@ def test_named_finds_a_thread_by_the_end_of_the_name(tmp_path):
     path = rollout(tmp_path / "b")
     rollout(tmp_path / "a", f"rollout-2026-11-21T12-00-00-{other}.jsonl")
     folders = [str(tmp_path / name) for name in ("none", "a", "b")]
-    assert layout.named(folders, THREAD) == path
-    assert layout.named(folders, other.replace("9", "8")) is None
+    assert layout.find_rollout(folders, THREAD) == path
+    assert layout.find_rollout(folders, other.replace("9", "8")) is None
 
 
-@recorded.for_each([one for one in recorded.all_of() if one.lines])
+@recorded_runs.for_each([one for one in recorded_runs.load_all() if one.lines])
 def test_meta_of_every_recording(recording):
     meta = layout.read_meta(str(recording.path))
     assert meta is not None
@@ -123,7 +123,7 @@ def test_meta_of_every_recording(recording):
 
 
 def test_meta_needs_the_whole_first_line(tmp_path):
-    first = recorded.one("0.169.0-fn-ok").lines[0]
+    first = recorded_runs.load("0.169.0-fn-ok").lines[0]
     path = rollout(tmp_path, data=first)
     assert layout.read_meta(path) is None
     path = rollout(tmp_path, data=first + b"\n{torn")
@@ -169,7 +169,7 @@ def test_created_at_is_the_time_in_the_thread_id():
 
 
 def test_created_at_is_when_the_recording_was_made():
-    for recording in recorded.all_of("ok"):
+    for recording in recorded_runs.load_all("ok"):
         created = layout.created_at(str(recording.events().thread_id))
         assert created is not None
         assert abs(created - recording.run["recorded_at"]) < 60

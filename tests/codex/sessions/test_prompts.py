@@ -6,9 +6,9 @@ import pytest
 
 from codex_imagegen.codex.sessions import rollout
 from codex_imagegen.codex.sessions.history import read_ref
-from codex_imagegen.codex.sessions.reader import MAX_CHARS, PromptReader, SessionReader
+from codex_imagegen.codex.sessions.reader import MAX_PROMPT_CHARS, PromptReader, SessionReader
 from codex_imagegen.images import base64_images
-from tests.support import history, recorded
+from tests.support import history, recorded_runs
 from tests.support.history import generated_image, user_image, user_message
 from tests.support.pictures import encoded
 
@@ -69,8 +69,8 @@ def test_saved_file_has_the_prompt_of_its_record(codex_home):
 
 def test_long_prompt_is_cut():
     prompts = PromptReader()
-    prompts.read(history.rollout_line(user_message("x" * (MAX_CHARS + 5))))
-    assert prompts.context.prompt == "x" * MAX_CHARS
+    prompts.read(history.rollout_line(user_message("x" * (MAX_PROMPT_CHARS + 5))))
+    assert prompts.context.prompt == "x" * MAX_PROMPT_CHARS
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_long_prompt_is_cut():
     ],
 )
 def test_record_time_is_read(head, when):
-    assert rollout.time_of(head) == when
+    assert rollout.read_time(head) == when
 
 
-@recorded.for_each(recorded.all_of("ok") + recorded.all_of("ref1"))
+@recorded_runs.for_each(recorded_runs.load_all("ok") + recorded_runs.load_all("ref1"))
 def test_prompt_of_every_recorded_build_is_found(recording, codex_home):
     pictures, session = read(codex_home, recording.path)
     assert {picture.context.prompt for picture in pictures} == {history.PROMPT}

@@ -8,14 +8,14 @@ import json
 import pytest
 
 from codex_imagegen.codex.sessions import rollout
-from tests.support import recorded
+from tests.support import recorded_runs
 from tests.support.pictures import encoded
-from tests.support.recorded import Reading, Recording, strays
-from tests.support.scrub import PICTURE_SIDE
+from tests.support.recorded_runs import Recording, RolloutReading, unrecognized_images
+from tests.support.scrubbing import PICTURE_SIDE
 
 PICTURE = encoded(PICTURE_SIDE, "made")
 TEXT = base64.b64encode(PICTURE).decode()
-MADE = recorded.all_of(
+MADE = recorded_runs.load_all(
     "ok", "ref1", "ref2", "view", "two", "torn-then-whole", "blocked-then-whole", "hosted-generating",
     "limit-after-picture", "interrupted", "not-offered-but-made",
 )  # fmt: skip
@@ -26,49 +26,49 @@ def line(type_: str, **payload: object) -> bytes:
 
 
 def read(*lines: bytes) -> list[rollout.Candidate]:
-    records = rollout.Records()
+    records = rollout.RecordReader()
     return [candidate for one in lines for candidate in records.read(one)]
 
 
 def evidence(*lines: bytes) -> rollout.Evidence:
-    records = rollout.Records()
+    records = rollout.RecordReader()
     for one in lines:
         records.read(one)
     return records.evidence
 
 
-@recorded.for_each(MADE)
+@recorded_runs.for_each(MADE)
 def test_first_picture_of_every_recording_is_whole(recording: Recording):
-    reading = Reading(recording.lines)
+    reading = RolloutReading(recording.lines)
     assert reading.pictures
     assert {picture.width for picture in reading.pictures} == {PICTURE_SIDE}
     assert reading.records.evidence.tool_called
     assert reading.records.evidence.codex_version == recording.run["build"].partition("-")[0]
 
 
-@recorded.for_each(MADE)
+@recorded_runs.for_each(MADE)
 def test_references_are_neither_candidates_nor_unrecognized_images(recording: Recording):
     shown = recording.shown()
     assert bool(shown) == (recording.scenario in {"ref1", "ref2", "view"})
-    assert not shown & {candidate.data for candidate in Reading(recording.lines).candidates}
-    assert not shown & set(strays(recording.lines))
+    assert not shown & {candidate.data for candidate in RolloutReading(recording.lines).candidates}
+    assert not shown & set(unrecognized_images(recording.lines))
 
 
-@recorded.for_each(MADE)
+@recorded_runs.for_each(MADE)
 def test_unrecognized_images_are_the_pictures_of_known_records(recording: Recording):
-    made = {picture.data for picture in Reading(recording.lines).pictures}
-    assert made <= set(strays(recording.lines))
+    made = {picture.data for picture in RolloutReading(recording.lines).pictures}
+    assert made <= set(unrecognized_images(recording.lines))
 
 
 @pytest.mark.parametrize(("scenario", "count"), [("two", 2), ("ok", 1), ("ref2", 1)])
 def test_candidates_are_as_many_as_the_pictures_made(scenario: str, count: int):
-    for recording in recorded.all_of(scenario):
-        assert len({picture.data for picture in Reading(recording.lines).pictures}) == count, recording.name
+    for recording in recorded_runs.load_all(scenario):
+        assert len({picture.data for picture in RolloutReading(recording.lines).pictures}) == count, recording.name
 
 
 def test_torn_then_whole_gives_the_whole_and_notes_damage():
-    for recording in recorded.all_of("torn-then-whole"):
-        reading = Reading(recording.lines)
+    for recording in recorded_runs.load_all("torn-then-whole"):
+        reading = RolloutReading(recording.lines)
         assert len({picture.data for picture in reading.pictures}) == 1, recording.name
         assert reading.damaged, recording.name
 
@@ -76,13 +76,13 @@ def test_torn_then_whole_gives_the_whole_and_notes_damage():
 @pytest.mark.parametrize("name", ["0.141.0-ok", "0.144.6-fn-ok", "0.169.0-fn-ok", "0.169.0-code-ok"])
 def test_blank_result_is_looked_for_elsewhere(name: str):
     lines = []
-    for one in recorded.one(name).lines:
+    for one in recorded_runs.load(name).lines:
         record = json.loads(one)
         item = record["payload"].get("item", record["payload"])
         if "result" in item:
             item["result"] = ""
         lines.append(json.dumps(record).encode())
-    candidates = Reading(lines).candidates
+    candidates = RolloutReading(lines).candidates
     assert candidates
     assert candidates[0].data is None
     typed = [candidate for candidate in candidates if candidate.data is not None]
@@ -90,9 +90,9 @@ def test_blank_result_is_looked_for_elsewhere(name: str):
 
 
 def test_revised_prompt_is_read():
-    assert {candidate.revised_prompt for candidate in Reading(recorded.one("0.134.0-ok").lines).candidates} == {
-        "a red fox in the snow"
-    }
+    assert {
+        candidate.revised_prompt for candidate in RolloutReading(recorded_runs.load("0.134.0-ok").lines).candidates
+    } == {"a red fox in the snow"}
     item = {"type": "Extension", "kind": "image_gen.generation", "result": TEXT, "revisedPrompt": "a fox"}
     assert read(line("event_msg", type="item_completed", item=item)) == [rollout.Candidate(PICTURE, "a fox")]
 
@@ -141,23 +141,29 @@ def test_unrecognized_images_leave_out_viewed_images(call: dict[str, object], si
     url = f"data:image/png;base64,{base64.b64encode(encoded(side, 'viewed')).decode()}"
     output = {"call_id": "c", "output": [{"type": "input_image", "image_url": url}]}
     answer = line("response_item", type="function_call_output", **output)
-    assert strays([line("response_item", **call), answer]) == strays([answer, line("response_item", **call)]) == []
-    assert strays([answer]) == []  # the call is not on record
+    assert (
+        unrecognized_images([line("response_item", **call), answer])
+        == unrecognized_images([answer, line("response_item", **call)])
+        == []
+    )
+    assert unrecognized_images([answer]) == []  # the call is not on record
     other = line("response_item", type="function_call", name="tomorrow", call_id="c")
-    assert strays([other, answer]) == [encoded(side, "viewed")]
-    assert strays([other, line("response_item", **call), answer]) == []
+    assert unrecognized_images([other, answer]) == [encoded(side, "viewed")]
+    assert unrecognized_images([other, line("response_item", **call), answer]) == []
 
 
 def test_unrecognized_images_leave_out_a_compacted_history():
     """A compacted history repeats the user's message, and with it the reference."""
     message = {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": TEXT}]}
-    assert strays([line("compacted", message="", replacement_history=[message])]) == []
+    assert unrecognized_images([line("compacted", message="", replacement_history=[message])]) == []
 
 
 @pytest.mark.parametrize("side", [PICTURE_SIDE, 90])
 def test_unrecognized_images_have_pictures_of_unknown_records(side: int):
     text = base64.b64encode(encoded(side, "made")).decode()
-    assert strays([line("event_msg", type="tomorrow", deep=[{"deeper": {"blob": text}}])]) == [encoded(side, "made")]
+    assert unrecognized_images([line("event_msg", type="tomorrow", deep=[{"deeper": {"blob": text}}])]) == [
+        encoded(side, "made")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -184,8 +190,8 @@ def test_unrecognized_images_have_pictures_of_unknown_records(side: int):
 )
 def test_any_line_is_read_without_an_error(hostile: bytes):
     assert [candidate.data for candidate in read(hostile)] in ([], [None])
-    assert strays([hostile]) == []
-    rollout.wants(hostile)
+    assert unrecognized_images([hostile]) == []
+    rollout.is_relevant(hostile)
 
 
 @pytest.mark.parametrize("depth", [200, 500, 800, 900, 950, 980])
@@ -196,14 +202,14 @@ def test_any_depth_is_read_without_an_error(depth: int):
         made = head + deep + b"}}"
         read(made)
         read(made.replace(b"function_call_output", b"image_generation_call").replace(b'"output"', b'"failure"'))
-        strays([made.replace(b'"x"', b'"iVBORw0KGgo"')])
+        unrecognized_images([made.replace(b'"x"', b'"iVBORw0KGgo"')])
 
 
 def test_irrelevant_records_are_not_read():
     for recording in MADE:
-        wanted = [one for one in recording.lines if rollout.wants(one[:512])]
-        assert Reading(wanted).pictures == Reading(recording.lines).pictures
-        kinds = [json.loads(one) for one in recording.lines if not rollout.wants(one[:512])]
+        wanted = [one for one in recording.lines if rollout.is_relevant(one[:512])]
+        assert RolloutReading(wanted).pictures == RolloutReading(recording.lines).pictures
+        kinds = [json.loads(one) for one in recording.lines if not rollout.is_relevant(one[:512])]
         assert all("result" not in record["payload"] for record in kinds)
 
 
@@ -235,8 +241,8 @@ def test_evidence_has_the_end_of_the_turn():
     found = evidence(line("event_msg", type="task_complete", error={"codex_error_info": "usage_limit_exceeded"}))
     assert (found.completed, found.error_info) == (True, "usage_limit_exceeded")
     assert evidence(line("event_msg", type="turn_aborted", reason="interrupted")).aborted == "interrupted"
-    for recording in recorded.all_of("interrupted"):
-        assert Reading(recording.lines).records.evidence.aborted, recording.name
+    for recording in recorded_runs.load_all("interrupted"):
+        assert RolloutReading(recording.lines).records.evidence.aborted, recording.name
 
 
 def test_evidence_is_bounded():
@@ -254,7 +260,7 @@ def test_evidence_is_bounded():
 
 
 def test_evidence_has_provider_model_and_time():
-    records = rollout.Records()
+    records = rollout.RecordReader()
     call = {"type": "function_call", "name": "imagegen", "call_id": "c", "arguments": "{}"}
     found = {"type": "function_call_output", "call_id": "c", "output": "image generation failed: network error: x"}
     for second, kind, payload in (
@@ -265,14 +271,14 @@ def test_evidence_has_provider_model_and_time():
     ):
         record = {"timestamp": f"2026-11-21T12:00:{second:02}.500Z", "type": kind, "payload": payload}
         line = json.dumps(record, separators=(",", ":")).encode()
-        assert rollout.wants(line)
+        assert rollout.is_relevant(line)
         records.read(line)
     found = records.evidence
     assert (found.provider, found.model, found.drawing_sec) == ("proxy", "gpt-x", 41.0)
 
 
 def test_text_in_place_of_a_hosted_picture_is_not_damage():
-    records = rollout.Records()
+    records = rollout.RecordReader()
     item = {"type": "image_generation_call", "id": "ig", "status": "failed"}
     for result in ("ServerError <class 'oai_errors.errors.ServerError'>", "aGVsbG8gd29ybGQ="):
         records.read(json.dumps({"type": "response_item", "payload": {**item, "result": result}}).encode())

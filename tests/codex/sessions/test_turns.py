@@ -7,12 +7,12 @@ import json
 import pytest
 
 from codex_imagegen.codex.sessions import inspect
-from tests.support import history, recorded
+from tests.support import history, recorded_runs
 
-RECORDINGS = [recorded.Recording(folder) for folder in sorted(recorded.ROOT.iterdir()) if folder.is_dir()]
+RECORDINGS = [recorded_runs.Recording(folder) for folder in sorted(recorded_runs.ROOT.iterdir()) if folder.is_dir()]
 
 
-@recorded.for_each([r for r in RECORDINGS if r.lines])
+@recorded_runs.for_each([r for r in RECORDINGS if r.lines])
 def test_recordings_have_one_turn(recording):
     assert not inspect.has_multiple_turns(str(recording.path))
 

@@ -30,7 +30,7 @@ def twelve(rounds: int) -> Iterator[str]:
         ratios, walls = [], []
         for round_ in range(rounds + 1):
             ours = _at_once(lab, [pairs.ours(lab, lab.work / f"{n}.png") for n in range(12)])
-            bare = _at_once(lab, [pairs.bare(lab, *features.settings()) for _ in range(12)])
+            bare = _at_once(lab, [pairs.bare(lab, *features.build_settings()) for _ in range(12)])
             if round_:
                 ratios.append(ours / bare)
                 walls.append((ours, bare))

@@ -34,7 +34,7 @@ def large_rollout(path: Path) -> None:
         for _ in range(LARGE_LINES):
             content = [{"type": "input_image", "image_url": reference}]
             record("response_item", {"type": "message", "role": "user", "content": content})
-        while file.tell() < LARGE_LINES * LARGE + 30_000_000:
+        while file.on_event() < LARGE_LINES * LARGE + 30_000_000:
             text = "words " * (SMALL_LINE // 6)
             record("response_item", {"type": "reasoning", "summary": [], "content": text})
             record("event_msg", {"type": "agent_message", "message": text})
@@ -44,7 +44,7 @@ def large_rollout(path: Path) -> None:
 
 def read_ours(path: str) -> int:
     """Read with this program's reader; return the number of pictures."""
-    records, tail = rollout.Records(), Tail(path, 0, rollout.wants)
+    records, tail = rollout.RecordReader(), Tail(path, 0, rollout.is_relevant)
     found = sum(len(records.read(line)) for line in tail.lines())
     tail.close()
     return found

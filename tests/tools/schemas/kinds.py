@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from codex_imagegen import render
-from codex_imagegen.batches.results import Status as JobStatus
+from codex_imagegen.batches.outcomes import Status as JobStatus
 from codex_imagegen.doctor.findings import Status as CheckStatus
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.prune.policy import Reason
 from codex_imagegen.prune.summary import Totals
 from codex_imagegen.request import Event, PictureFormat
 from codex_imagegen.results import SCHEMA, ErrorInfo, Failure, Image, Result, Session, Warning_
-from codex_imagegen.skill.install import Done
+from codex_imagegen.skill.install import PlaceResult
 from tests.tools.schemas import descriptions
 from tests.tools.schemas.build import Schema, definition_name, describe, object_schema, properties, type_schema
 
@@ -43,8 +43,8 @@ def result(extra: dict[str, Schema] | None = None, *, always: bool = False) -> S
     keys, extra = properties(Result, descriptions.RESULT) | {"schema": _VERSION}, extra or {}
     keys["backend"]["examples"] = ["codex", "runcomfy"]
     body = object_schema(
-        {key: keys[key] for key in (*render.KEYS, *render.RUNCOMFY_KEYS)} | extra,
-        required=(*render.KEYS, *(extra if always else ())),
+        {key: keys[key] for key in (*render.ENVELOPE_KEYS, *render.RUNCOMFY_KEYS)} | extra,
+        required=(*render.ENVELOPE_KEYS, *(extra if always else ())),
     )
     success: Schema = {"properties": {"error": {"type": "null"}, "failures": {"maxItems": 0}}}
     failure: Schema = {"properties": {"error": {"$ref": "#/$defs/error"}, "failures": {"minItems": 1}}}
@@ -110,7 +110,7 @@ def prune() -> Schema:
 
 def skills() -> Schema:
     """Return the outcome of installing or removing skills."""
-    return result({"skills": _array("one for each place", properties(Done, descriptions.SKILL))})
+    return result({"skills": _array("one for each place", properties(PlaceResult, descriptions.SKILL))})
 
 
 def checks() -> Schema:

@@ -41,20 +41,20 @@ class CodexChoice:
 
 
 def run_demo(
-    request: Request, *, interrupt: Interrupt, tell: Callable[[Event], None], announce: Callable[[str], None]
+    request: Request, *, interrupt: Interrupt, on_event: Callable[[Event], None], announce: Callable[[str], None]
 ) -> Result:
     """Make the request's picture; ``announce`` gets a line that names the Codex used. Raises what a real run raises."""
     with _sandbox() as sandbox:
         codex = _choose_codex(request.codex, sandbox)
         announce(_announcement(codex))
-        return _generate(request, codex, sandbox, interrupt=interrupt, tell=tell)
+        return _generate(request, codex, sandbox, interrupt=interrupt, on_event=on_event)
 
 
 def run_real_codex(request: Request, codex_version: str, *, interrupt: Interrupt) -> Result:
     """Make the request's picture with the Codex that ``request.codex`` names, and no other."""
     codex = CodexChoice(request.codex or "", codex_version, is_real=True)
     with _sandbox() as sandbox:
-        return _generate(request, codex, sandbox, interrupt=interrupt, tell=lambda _event: None)
+        return _generate(request, codex, sandbox, interrupt=interrupt, on_event=lambda _event: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,16 @@ def _sandbox() -> Iterator[_Sandbox]:
         folder = os.path.realpath(temporary)
         codex_home = os.path.join(folder, "home")
         os.mkdir(codex_home, 0o700)
-        environment = codex_environment(codex_home, server.url, command.environment_of(os.environ))
+        environment = codex_environment(codex_home, server.url, command.build_environment(os.environ))
         yield _Sandbox(folder, codex_home, server.url, environment)
 
 
 def _generate(
-    request: Request, codex: CodexChoice, sandbox: _Sandbox, *, interrupt: Interrupt, tell: Callable[[Event], None]
+    request: Request, codex: CodexChoice, sandbox: _Sandbox, *, interrupt: Interrupt, on_event: Callable[[Event], None]
 ) -> Result:
-    make(sandbox.codex_home, sandbox.url, version=codex.version, extra=_UNCOMPRESSED)
+    write_codex_home(sandbox.codex_home, sandbox.url, version=codex.version, extra=_UNCOMPRESSED)
     request = replace(request, codex=codex.path)
-    return generate(request, interrupt=interrupt, tell=tell, environment=sandbox.environment)
+    return generate(request, interrupt=interrupt, on_event=on_event, environment=sandbox.environment)
 
 
 def _announcement(codex: CodexChoice) -> str:
@@ -117,18 +117,18 @@ def _choose_codex(given: str | None, sandbox: _Sandbox) -> CodexChoice:
 
 def _read_version(path: str, environment: Mapping[str, str]) -> str | None:
     try:
-        return version.read(path, environment, _VERSION_TIMEOUT_SEC)
+        return version.read_version(path, environment, _VERSION_TIMEOUT_SEC)
     except CodexMissing:
         return None
 
 
-REFUSING = "http://127.0.0.1:9"
+UNREACHABLE_URL = "http://127.0.0.1:9"
 """A proxy that nobody runs (the discard port): connections to anything but the stand-in fail there."""
 
 _OWN_PREFIX = "CODEX_IMAGEGEN_"
 
 
-def make(folder: str, url: str, *, version: str, plan: str = "plus", extra: str = "") -> None:
+def write_codex_home(folder: str, url: str, *, version: str, plan: str = "plus", extra: str = "") -> None:
     """Write config.toml and auth.json into an existing folder, for the stand-in at ``url``.
 
     ``version`` is that of the Codex that uses the folder: builds before 0.118.0 do not know ``openai_base_url``, and
@@ -160,7 +160,7 @@ def codex_environment(folder: str, url: str, base: Mapping[str, str]) -> dict[st
     base = {
         name: value for name, value in base.items() if not name.startswith("CODEX_") or name.startswith(_OWN_PREFIX)
     }
-    proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY"), REFUSING)
+    proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY"), UNREACHABLE_URL)
     own = {"HOME": folder, "CODEX_HOME": folder, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     return {**base, **proxies, **own, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{url}/oauth/token"}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from codex_imagegen.files.append_log import MAX_LINE, AppendLog
+from codex_imagegen.files.append_log import MAX_LINE_BYTES, AppendLog
 
 RARE = "\U0001f98a" * 1_048_576
 """A prompt of Codex's maximum length, with each character escaped in twelve bytes."""
@@ -31,7 +31,7 @@ def written(path: Path, *records: dict[str, Any]) -> tuple[list[dict[str, Any] |
     return at, [record for _, record in found]
 
 
-@pytest.mark.parametrize("text", [RARE, "x" * (MAX_LINE - 100)], ids=["rare", "longest"])
+@pytest.mark.parametrize("text", [RARE, "x" * (MAX_LINE_BYTES - 100)], ids=["rare", "longest"])
 def test_long_record_is_read_again_as_it_was(tmp_path: Path, text: str) -> None:
     records = [{"event": "done", "images": [{"revised_prompt": text}]}, {"event": "after"}]
     assert written(tmp_path / "j", *records) == (records, records)
@@ -52,13 +52,13 @@ def test_foreign_line_costs_no_more_memory_than_the_longest_of_ours(tmp_path: Pa
     with path.open("wb") as file:
         file.write(b'{"event":"before"}\n')
         for _ in range(12):
-            file.write(b"x" * MAX_LINE)
+            file.write(b"x" * MAX_LINE_BYTES)
         file.write(b'\n{"event":"after"}\n')
     lines = AppendLog(str(path))
     tracemalloc.start()
     try:
         found = [record for _, record in lines.records()]
-        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_LINE
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_LINE_BYTES
     finally:
         tracemalloc.stop()
         lines.close()
@@ -68,12 +68,12 @@ def test_foreign_line_costs_no_more_memory_than_the_longest_of_ours(tmp_path: Pa
 LOW = """
 import os, sys
 from codex_imagegen.files.append_log import AppendLog
-from codex_imagegen.codex.run.workspace import choose, held, workspace
+from codex_imagegen.codex.run.workspace import choose_path, lock_folder, workspace
 from codex_imagegen.files import atomic
 for number in range(3):
     os.close(number)
 lines = AppendLog(sys.argv[1] + "/journal")
-with workspace() as (folder, _), held(folder) as kept, atomic.temporary_file(sys.argv[1]) as (file, _):
+with workspace() as (folder, _), lock_folder(folder) as kept, atomic.temporary_file(sys.argv[1]) as (file, _):
     numbers = [lines._file, *kept, file.fileno()]
 with open(sys.argv[1] + "/numbers", "w") as told:
     told.write(repr(numbers))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def printed(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> tuple[str, int]:
+def run_on_terminal(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> tuple[str, int]:
     """Run a command on a terminal; return what stdout and stderr print there, and the exit code."""
     above, below = pty.openpty()
     try:

@@ -111,7 +111,7 @@ class Scrubber:
         return self._pictures[blob]
 
 
-def slim(rollout: str) -> str:
+def without_settings(rollout: str) -> str:
     """A scrubbed rollout without records that never concern a picture: settings, text, token counts but the last.
 
     These are more than half of it. The other lines are unchanged. One recording of each build and kind of model
@@ -122,7 +122,7 @@ def slim(rollout: str) -> str:
     return "".join(line for line in lines if line not in counts[:-1])
 
 
-def noiseless(stderr: str) -> str:
+def without_repetition(stderr: str) -> str:
     """Codex's stderr without repeated lines, which may differ in their time."""
     seen: dict[str, str] = {}
     for line in stderr.splitlines(keepends=True):
@@ -145,7 +145,7 @@ def _is_setting(line: str) -> bool:
     return (asked or item.get("type") == "UserMessage") and not _BLOB.search(line)
 
 
-def long_words(text: str) -> Iterable[str]:
+def long_strings(text: str) -> Iterable[str]:
     """Strings of a scrubbed recording that are so long that they may be instructions."""
     return [word for word in re.findall(r'"((?:[^"\\]|\\.)*)"', _BLOB.sub("", text)) if len(word) > MAX_WORDS]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.support import builds, checks, inprocess, patched, restricted
+from tests.support import builds, checks, in_process, patched_command, restricted
 from tests.support.history import thread_of
 from tests.support.lab import COMMAND, Lab
 from tests.support.outcome import Outcome
@@ -84,11 +84,11 @@ class FaultyRun:
             *more,
             "--json",
         ]
-        return inprocess.call(*line, environment={**self.lab.environment, **(env or {})}, folder=self.lab.work)
+        return in_process.call(*line, environment={**self.lab.environment, **(env or {})}, folder=self.lab.work)
 
     def run_until_time_is_up(self, *more: str, **options: Any) -> Outcome:
         """A run that times out when :meth:`end_time` is called, and not before."""
-        own_clock = patched.command(time_is_up=self._time_is_up)
+        own_clock = patched_command.argv(time_is_up=self._time_is_up)
         return self.run("--timeout-sec", "3600", *more, command=own_clock, **options)
 
     @property
@@ -132,7 +132,7 @@ class FaultyRun:
 
     def await_follower(self) -> None:
         """Wait until the program has opened the rollout."""
-        checks.until(self._follows, "the rollout to be opened")
+        checks.wait_until(self._follows, "the rollout to be opened")
 
     def _follows(self) -> bool:
         try:

@@ -1,12 +1,15 @@
-"""Flags for opening files, and operations relative to an open folder.
+"""Open and lock files, relative to an open folder where that is asked for.
 
 ``at`` is the descriptor of an open folder: names are then looked up in it. Python lets no child process inherit what it
 opens (PEP 446), so no flag says that here.
+
+Locks are advisory; the system frees one when its last descriptor is closed.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -122,3 +125,12 @@ def beyond_streams(descriptor: int) -> int:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(descriptor)
+
+
+def lock(descriptor: int, *, shared: bool = False) -> None:
+    """Lock an open file or folder, without waiting. A child process that inherits the descriptor shares the lock.
+
+    Raises BlockingIOError where somebody else holds a conflicting lock, and another OSError where the file system has
+    no locks.
+    """
+    fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -26,7 +26,7 @@ def world(tmp_path):
 
 def write(home, thread, cwd, *, more="", now=None):
     """A rollout of today's."""
-    day = layout.folders(home, now)[0]
+    day = layout.list_day_folders(home, now)[0]
     os.makedirs(day, exist_ok=True)
     path = os.path.join(day, f"rollout-2026-11-21T02-13-43-{thread}.jsonl")
     payload = {"id": thread, "cwd": cwd, "cli_version": "0.169.0"}
@@ -82,7 +82,7 @@ def test_resumed_rollout_is_ours_from_its_new_part_on(world, age_days, which):
     home, folder = world
     path = write(home, MINE, "/first/run", now=time.time() - age_days * 86_400)
     size = os.path.getsize(path)
-    ours = Attribution(home, folder, resume.thread_state(home, which))
+    ours = Attribution(home, folder, resume.read_thread_state(home, which))
     with open(path, "a") as file:
         file.write('{"type":"turn_context","payload":{}}\n')
     found = ours.find(MINE, ended=False)
@@ -94,7 +94,7 @@ def test_resumed_rollout_is_ours_from_its_new_part_on(world, age_days, which):
 def test_resume_that_began_a_new_thread_uses_that_rollout(world):
     """``resume --last`` does so where there is nothing to go on with."""
     home, folder = world
-    ours = Attribution(home, folder, resume.thread_state(home, ""))
+    ours = Attribution(home, folder, resume.read_thread_state(home, ""))
     path = write(home, MINE, folder)
     found = ours.find(MINE, ended=False)
     assert found is not None

@@ -18,7 +18,7 @@ from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.images import base64_images
 from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.results import Picture
-from tests.support.scrub import PICTURE_SIDE, REFERENCE_SIDE
+from tests.support.scrubbing import PICTURE_SIDE, REFERENCE_SIDE
 
 ROOT = Path(__file__).resolve().parents[2] / "fixtures" / "rollouts"
 _DATA_URL = re.compile(rb'"(?:data:image/\w+;base64,)?((?:iVBORw0KGgo|/9j/|UklGR)[A-Za-z0-9+/=]+)"')
@@ -67,7 +67,7 @@ class Recording:
 
     def evidence(self) -> failures.Evidence:
         """Everything that the program would know of this run once Codex has ended."""
-        read, events = Reading(self.lines), self.events()
+        read, events = RolloutReading(self.lines), self.events()
         return failures.Evidence(
             exit_code=self.run["exit_code"],
             timed_out=self.run["exit_code"] is None,
@@ -86,16 +86,16 @@ class Recording:
         return {data for data in found if data is not None and _side(data) == REFERENCE_SIDE}
 
 
-class Reading:
+class RolloutReading:
     """A rollout read line by line, as in a run; see :class:`codex_imagegen.codex.run.run.CodexRun`."""
 
     def __init__(self, lines: list[bytes]) -> None:
-        self.records = rollout.Records()
+        self.records = rollout.RecordReader()
         self.candidates: list[rollout.Candidate] = []
         self.pictures: list[Picture] = []
         self.damaged: str | None = None
         for line in lines:
-            if rollout.wants(line[:512]):
+            if rollout.is_relevant(line[:512]):
                 for candidate in self.records.read(line):
                     self._consider(candidate)
 
@@ -109,7 +109,7 @@ class Reading:
             self.damaged = str(error)
 
 
-def strays(lines: list[bytes]) -> list[bytes]:
+def unrecognized_images(lines: list[bytes]) -> list[bytes]:
     """The unrecognized images in these lines."""
     reader = fallback.UnrecognizedImages()
     for line in lines:
@@ -118,7 +118,7 @@ def strays(lines: list[bytes]) -> list[bytes]:
 
 
 @cache
-def all_of(*scenarios: str) -> tuple[Recording, ...]:
+def load_all(*scenarios: str) -> tuple[Recording, ...]:
     """The recordings of these scenarios, or all recordings."""
     every = (Recording(folder) for folder in sorted(ROOT.iterdir()))
     return tuple(one for one in every if not scenarios or one.scenario in scenarios)
@@ -152,7 +152,7 @@ def for_each(recordings: Sequence[Recording]) -> Callable[[Callable[..., None]],
     return decorate
 
 
-def one(name: str) -> Recording:
+def load(name: str) -> Recording:
     """The recording of this name, such as ``0.169.0-fn-usage-today``."""
     assert (ROOT / name).is_dir(), name
     return Recording(ROOT / name)

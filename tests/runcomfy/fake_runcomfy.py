@@ -66,7 +66,7 @@ class Call:
         return f"{self.method} {self.path}"
 
 
-class StandIn:
+class FakeRunComfy:
     """The server; ``with`` starts and ends it."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class StandIn:
         self._server.fake = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
-    def __enter__(self) -> StandIn:
+    def __enter__(self) -> FakeRunComfy:
         self._thread.start()
         return self
 
@@ -119,7 +119,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
-    fake: StandIn
+    fake: FakeRunComfy
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore clients that hang up, which some tests do."""
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Api:
     """Answers one call as the documentation says."""
 
-    def __init__(self, fake: StandIn, call: Call) -> None:
+    def __init__(self, fake: FakeRunComfy, call: Call) -> None:
         self.fake = fake
         self.call = call
         parts = urlsplit(call.path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.lab import Lab
 
-WATCHED = """
+AUDIT_SCRIPT = """
 import builtins, io, json, os, sys
 log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND)
 
@@ -45,12 +45,12 @@ codex_imagegen.__main__.main()
 """
 
 
-class Watched:
+class AuditedRun:
     """The audit events of a run."""
 
     def __init__(self, world: Lab, argv: Sequence[str], *, before: str = "") -> None:
         script, log = world.tmp / "watched.py", world.tmp / "log"
-        script.write_text(f"{before}\n{WATCHED}")
+        script.write_text(f"{before}\n{AUDIT_SCRIPT}")
         log.touch()
         self.world = world
         self.done = world.run_argv([sys.executable, str(script), str(log), *argv[1:]])

@@ -15,21 +15,21 @@ from jsonschema import Draft202012Validator
 from codex_imagegen.schemas import load_schemas
 
 
-def read(line: str | bytes) -> Any:
+def parse(line: str | bytes) -> Any:
     """Parse an object of stdout: a result, or one of the kinds with more keys."""
     data = json.loads(line)
-    assert_promised(data, _kind(data))
+    assert_fits_schema(data, _kind(data))
     return data
 
 
-def event(line: str) -> Any:
+def parse_event(line: str) -> Any:
     """Parse a line of stderr with ``--events``."""
     data = json.loads(line)
-    assert_promised(data, "event")
+    assert_fits_schema(data, "event")
     return data
 
 
-def assert_promised(data: Any, kind: str) -> None:
+def assert_fits_schema(data: Any, kind: str) -> None:
     """Fail if the data does not fit the schema of this name, or holds more than it lists."""
     faults = [f"{fault.json_path}: {fault.message}" for fault in _validator(kind).iter_errors(data)]
     assert not faults, f"not what `codex-imagegen schema {kind}` promises: {'; '.join(faults)[:2000]}"

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeGuard, get_args, get_type_hints
 
 from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError
-from codex_imagegen.files.reading import open_regular
+from codex_imagegen.files.opening import open_regular
 from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
 from codex_imagegen.values import as_list
 
@@ -92,7 +92,7 @@ def _field_types(kind: type) -> dict[str, tuple[type, ...]]:
 def unstarted(stopped: ImagegenError, backend: str) -> Result:
     """The result of a job that was not started because of ``stopped`` (see :mod:`codex_imagegen.runner.attempts`)."""
     stopped.backend = backend
-    return render.failed(stopped)
+    return render.failure_result(stopped)
 
 
 def file_sha256(path: str) -> str | None:

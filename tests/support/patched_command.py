@@ -22,10 +22,10 @@ main()
 """
 
 
-def command(constants: Mapping[str, float] | None = None, *, time_is_up: Path | None = None) -> list[str]:
+def argv(constants: Mapping[str, float] | None = None, *, time_is_up: Path | None = None) -> list[str]:
     """The start of a command line, in place of ``codex-imagegen``.
 
-    ``constants`` are values by their full names (``codex_imagegen.codex.run.upload.MAX_BYTES``). The run times out once
+    ``constants`` are values by their full names (``codex_imagegen.codex.backend.MAX_BYTES``). The run times out once
     the file ``time_is_up`` exists, with any ``--timeout-sec`` up to 11 days.
     """
     given = json.dumps([dict(constants or {}), str(time_is_up or "")])

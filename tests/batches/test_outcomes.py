@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codex_imagegen.batches.results import file_sha256, read_done, read_failed, to_journal, unstarted
+from codex_imagegen.batches.outcomes import file_sha256, read_done, read_failed, to_journal, unstarted
 from codex_imagegen.errors import Moderation, UsageLimit
-from codex_imagegen.render import failed
+from codex_imagegen.render import failure_result
 from codex_imagegen.results import Image, Result, Warning_
 from codex_imagegen.runner.attempts import not_started
 
@@ -42,7 +42,7 @@ def test_result_is_read_from_the_journal_as_it_was(tmp_path: Path) -> None:
 
 
 def test_failure_read_from_the_journal_has_spent_nothing() -> None:
-    result = failed(Moderation("blocked", hint="change it", spent=True))
+    result = failure_result(Moderation("blocked", hint="change it", spent=True))
     again = read_failed(through_json(result), "codex")
     assert again is not None
     assert again.error is not None
