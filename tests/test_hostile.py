@@ -391,13 +391,13 @@ def test_picture_with_trailing_data_that_is_converted_loses_it(lab):
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "JPEG"])
 def test_picture_without_trailing_data_measures_none(format_):
     for side in (1, 33, 64):
-        assert structure.trailing(decode_picture(encoded(side, "clean", format_))) == 0
+        assert structure.trailing_bytes(decode_picture(encoded(side, "clean", format_))) == 0
 
 
 def test_chunk_longer_than_its_file_measures_no_trailing_data():
     picture = decode_picture(FOX)
     odd = picture.__class__(FOX[:8] + b"\xff\xff\xff\xffIDAT", "png", 1, 1)
-    assert structure.trailing(odd) == 0
+    assert structure.trailing_bytes(odd) == 0
 
 
 def test_json_of_text_with_control_characters_is_ascii(lab):

@@ -110,7 +110,7 @@ NAMES = {
     "NEWEST": "codex_imagegen/codex/install/version.py",
     "MAX_BYTES": "tests/test_tools.py",
     "CONTRACT": "tests/test_errors.py",
-    "NOTHING_MADE": "codex_imagegen/generation.py",
+    "NO_PICTURE_CODES": "codex_imagegen/generation.py",
     "COMMANDS": "codex_imagegen/cli/main.py",
     "CHECKS": "codex_imagegen/doctor/runner.py",
     "BACKENDS": "codex_imagegen/backends.py",

@@ -190,7 +190,7 @@ def test_hanging_codex_fails_as_codex_failed(lab, monkeypatch):
     """Each question has a timeout of five seconds, shortened here."""
     assert context.ASK_SEC == checks_codex.ASK_SEC == 5.0
     for module in (context, checks_codex):
-        monkeypatch.setattr(module, "TIMEOUT_SEC", 0.3)
+        monkeypatch.setattr(module, "ASK_SEC", 0.3)
     world = lab()
     found = run_only(world, *NAMES, codex=faulty_codex(world, ("*", *HANGING)))
     found.assert_failed(5, "codex-failed", "codex")

@@ -70,7 +70,7 @@ def test_live_run_with_unknown_records_is_a_warning(lab):
     )  # fmt: skip
     found = run_only(world, "live", codex=codex)
     assert (found.code, found.status("live")) == (0, "warning")
-    assert "a record of a shape that this version does not know" in found.checks["live"]["message"]
+    assert "a record of a kind that this version does not know" in found.checks["live"]["message"]
     assert "newer codex-imagegen" in found.checks["live"]["hint"]
 
 

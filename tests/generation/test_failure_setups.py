@@ -179,7 +179,7 @@ def test_doctor_on_a_nearly_full_disk_warns(lab, options):
     world = lab(script=DrawsSmall(), fresh=True)
     done = on_small_disk(world, options, "doctor", "--json")
     found = {check["name"]: check for check in done.json["checks"]}["space"]
-    assert (found["status"], found["message"].startswith("little room is left in CODEX_HOME")) == ("warning", True)
+    assert (found["status"], found["message"].startswith("low disk space in CODEX_HOME")) == ("warning", True)
 
 
 # A Codex without its code-mode host

@@ -56,7 +56,7 @@ def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, mo
         interrupt.set(15)
         return image(path)
 
-    monkeypatch.setattr(output, "existing_image", reading)
+    monkeypatch.setattr(output, "read_existing_image", reading)
     for number in (1, 2, 3):
         (tmp_path / f"fox-{number}.png").write_bytes(encoded(32, number))
     events: list[Event] = []

@@ -114,7 +114,7 @@ def test_prune_of_a_session_that_codex_refuses_to_delete_reports_it_and_removes_
     world = lab(script=DrawsSmall())
     fox, owl = generate(world, "a red fox", "an owl")
     monkeypatch.setattr(policy, "time", SimpleNamespace(time=lambda: time.time() + DAY))
-    options = {"interrupt": Interrupt(), "tell": lambda *_: None, "environment": world.environment}
+    options = {"interrupt": Interrupt(), "on_progress": lambda *_: None, "environment": world.environment}
     found = run.find_prunable(0, keep_pictures=False, **options)
     forked = fork(world, fox)
     done = run.remove(found, codex=str(builds.codex(world.version)), **options)

@@ -47,7 +47,7 @@ def test_interrupt_ends_a_pause() -> None:
     with pytest.raises(Interrupted) as caught:
         deadline.call(lambda _: 1)
     assert caught.value.spent is False  # nothing was started
-    assert deadline.interrupt._wakers == []
+    assert deadline.interrupt._hooks == []
 
 
 def test_signal_handler_ends_a_call() -> None:

@@ -352,7 +352,7 @@ def interrupted(harness: Harness, fake: FakeRunComfy, context: RunContext) -> Im
     error = expect_error(harness.wait)
     assert isinstance(error, Interrupted)
     assert fake.lines.count(f"POST /v1/requests/{REQUEST_ID}/cancel") == 1
-    assert context.interrupt._wakers == []
+    assert context.interrupt._hooks == []
     return error
 
 
