@@ -291,7 +291,7 @@ def _open_jobs(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str
 def _run_batch(setup: BatchSetup, stop: Interrupt, on_outcome: Callable[[Outcome], None] | None) -> tuple[Outcome, ...]:
     """Run the jobs; raises :class:`Interrupted` where some of them had not ended."""
     ended: list[Outcome] = []
-    with contextlib.closing(setup.work.outcomes()) as outcomes:
+    with contextlib.closing(setup.batch.outcomes()) as outcomes:
         for outcome in outcomes:
             ended.append(outcome)
             if on_outcome is not None:
@@ -303,14 +303,14 @@ def _run_batch(setup: BatchSetup, stop: Interrupt, on_outcome: Callable[[Outcome
 
 
 T = TypeVar("T")
-Tell = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 
 class _CallbackFailed(BaseException):
     """A callback has raised. Not an Exception, so that no handler for errors of the run catches it."""
 
 
-def _call_back(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, interrupt: Interrupt | None) -> T:
+def _call_back(work: Callable[[OnEvent, Interrupt], T], on_event: OnEvent | None, interrupt: Interrupt | None) -> T:
     """Call ``work`` with a function for its events and an interrupt of its own; returns its result.
 
     The caller's ``interrupt`` and a callback that raises set that interrupt; the caller's own stays unset. Where

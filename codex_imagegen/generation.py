@@ -78,7 +78,7 @@ def _targets(request: Request) -> tuple[output.Target, ...]:
         force=request.force,
         wanted=request.image_options.format,
         within=request.within,
-        may_be_there=request.skip_existing,
+        may_exist=request.skip_existing,
     )
 
 
@@ -95,7 +95,7 @@ def _existing_images(request: Request, run: Run, targets: tuple[output.Target, .
         if os.path.lexists(target.path):
             existing[index] = output.read_existing_image(target.path)
     for index, image in existing.items():
-        _tell(run, "written", index=index, path=image.path, message="made before")
+        _report(run, "written", index=index, path=image.path, message="made before")
     return existing
 
 
@@ -137,7 +137,7 @@ def generate_one(request: Request, run: Run, target: output.Target) -> tuple[Bac
                 error.spent, error.thread_id, error.codex_version = True, result.thread_id, result.codex_version
                 error.request_id = result.request_id
                 raise
-            _tell(run, "written", thread_id=result.thread_id, request_id=result.request_id, path=image.path)
+            _report(run, "written", thread_id=result.thread_id, request_id=result.request_id, path=image.path)
             return result, image
     except ImagegenError as error:
         _add_fetch_hint(error, target, request)
@@ -239,7 +239,7 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *backend_resu
     )
 
 
-def _tell(run: Run, stage: Stage, **more: Any) -> None:
+def _report(run: Run, stage: Stage, **more: Any) -> None:
     run.on_event(Event(stage, time.monotonic() - run.started, **more))
 
 

@@ -1,7 +1,7 @@
 """Options of a picture by name: their types, their values, and the request that they make.
 
 Batch jobs, the Python API and the MCP server share all of it. The command line gets typed values from click and shares
-:func:`request`.
+:func:`build_request`.
 """
 
 from __future__ import annotations

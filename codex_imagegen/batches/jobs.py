@@ -22,7 +22,7 @@ from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
 NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
-KEYS = {name: make_sure for name, make_sure in options.TYPES.items() if name not in NOT_FOR_JOBS}
+KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
 
 
@@ -112,7 +112,9 @@ class Jobs:
             path = path.casefold()
         first = lines_by_out.setdefault(hashlib.sha256(os.fsencode(path)).digest()[:12], job.line)
         if first != job.line:
-            raise UsageError(f"its out is {job.out!r}, as that of line {first}", hint="give each job its own out")
+            raise UsageError(
+                f"its out is {job.out!r}, the same as that of line {first}", hint="give each job its own out"
+            )
 
 
 def _check_suffix(request: Request) -> None:
@@ -142,7 +144,7 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         name = _option_name(key)
         if name in fields:
-            raise UsageError(f"{key!r} is there twice", hint="leave one out")
+            raise UsageError(f"{key!r} is given twice", hint="leave one out")
         fields[name] = None if value is None else options.convert_value(name, value, hint="see the README on jobs")
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -172,7 +174,7 @@ def _option_name(key: str) -> str:
         return name
     if name in NOT_FOR_JOBS:
         raise UsageError(f"{key!r} can't be set for one job", hint="leave it out")
-    raise UsageError(f"{key!r} is no key of a job", hint=options.suggest(name, KEYS))
+    raise UsageError(f"{key!r} is not a key of a job", hint=options.suggest(name, KEYS))
 
 
 _FileState = tuple[int, int, int, int]

@@ -77,11 +77,11 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 def classify_turn_error(text: str, info: object = None, now: float | None = None) -> Reason:
     """What a turn's error means; ``info`` is the record's ``codex_error_info`` (from 0.149), ``now`` Unix seconds."""
     matches = (code for code, pattern in _TURN_PATTERNS if re.search(pattern, text))
-    code = _of_info(info) or next(matches, "codex-failed")
+    code = _classify_info(info) or next(matches, "codex-failed")
     return Reason(code, _body_message(text), parse_reset_time(text, now) if code == "usage-limit" else None)
 
 
-def _of_info(info: object) -> str | None:
+def _classify_info(info: object) -> str | None:
     if isinstance(info, str):
         return _TURN_INFO.get(info)
     for value in as_object(info).values():
@@ -220,8 +220,8 @@ def classify_tool_error(text: str) -> Reason | None:
         return Reason("generation-failed", error[0])
     http = _HTTP.match(error["rest"])
     if http is not None:
-        return _of_http(int(http["status"]), http["phrase"].strip(), _body(http["body"] or ""))
-    return classify_hosted_error(error["rest"]) or _of_text(error["rest"])
+        return _classify_http_error(int(http["status"]), http["phrase"].strip(), _body(http["body"] or ""))
+    return classify_hosted_error(error["rest"]) or _classify_text(error["rest"])
 
 
 def classify_hosted_error(text: str) -> Reason | None:
@@ -240,13 +240,13 @@ def classify_hosted_error(text: str) -> Reason | None:
     return Reason("generation-failed", name[1], hint=_LATER)
 
 
-def _of_text(text: str) -> Reason:
+def _classify_text(text: str) -> Reason:
     """What an error without an HTTP status means."""
     matches = (code for code, pattern in _TEXT_PATTERNS if re.search(pattern, text, re.IGNORECASE))
     return Reason(next(matches, "generation-failed"), text, hint=_LATER if "failed to decode" in text else None)
 
 
-def _of_http(status: int, phrase: str, body: str) -> Reason:
+def _classify_http_error(status: int, phrase: str, body: str) -> Reason:
     error = _error_object(body)
     names = {error.get("code"), error.get("type")} if error else set(_QUOTED_NAME.findall(body))
     message = _message(body, error) or f"HTTP {status} {phrase}".rstrip()

@@ -1,4 +1,4 @@
-"""Outputs: choose names, check them before anything is spent, write atomically, and read a picture that is kept."""
+"""Outputs: choose names, check them before anything is spent, write atomically, and read an existing picture."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _KEEP_HINT = "move it away, or choose another --out"
 class Target:
     """The output of one picture: an absolute path (or ``"-"`` for stdout) and the format that its suffix names.
 
-    ``format`` None: the picture's own. ``numbered``: the name was made by this program, and may change to the next free
-    number. ``within`` are folders that the path must not leave, if any (see :mod:`codex_imagegen.files.containment`).
+    ``format`` is None for the picture's own. ``numbered``: this program chose the name, and may change it to the next
+    free number. ``within`` are folders that the path must not leave (see :mod:`codex_imagegen.files.containment`).
     """
 
     path: str
@@ -51,13 +51,13 @@ def plan(
     force: bool = False,
     wanted: PictureFormat | None = None,
     within: tuple[str, ...] = (),
-    may_be_there: bool = False,
+    may_exist: bool = False,
 ) -> tuple[Target, ...]:
-    """The targets of a request, each checked: its suffix, that nothing is there, and that its folder takes files.
+    """The targets of a request, each checked: its suffix, that no such file exists, and that its folder is writable.
 
-    With ``may_be_there``, a target that exists is not checked. ``within`` are folders that targets must not leave;
-    relative names then begin in the first. Raises :class:`UsageError` for a name that can't be an output,
-    :class:`OutExists` and :class:`OutUnwritable`. Makes no folder, so that a run that fails leaves nothing behind.
+    With ``may_exist``, a target that exists is not checked. ``within`` are folders that targets must not leave;
+    relative names then start in the first. Raises :class:`UsageError` for a name that can't be an output,
+    :class:`OutExists` and :class:`OutUnwritable`. Creates no folder, so that a run that fails leaves nothing behind.
     """
     if out == STDOUT and not within:
         return (_stdout(count, wanted),)
@@ -70,7 +70,7 @@ def plan(
     format_ = _format_of(path, wanted)
     targets = tuple(Target(name, format_, force, numbered, within) for name in number_names(path, count))
     for target in targets:
-        if not (may_be_there and os.path.lexists(target.path)):
+        if not (may_exist and os.path.lexists(target.path)):
             check(target)
     return targets
 
@@ -107,7 +107,7 @@ def check(target: Target) -> None:
 def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
     """Write the bytes unchanged and atomically, and describe the file.
 
-    Raises :class:`OutExists` if something is there by now and ``force`` is off, else :class:`OutUnwritable`.
+    Raises :class:`OutExists` if the file exists by now and ``force`` is off, else :class:`OutUnwritable`.
     """
     from codex_imagegen.results import Image
 
@@ -140,7 +140,7 @@ def _stdout(count: int, wanted: PictureFormat | None) -> Target:
 
 def _absolute(out: str) -> str:
     if "\0" in out or not out:
-        raise UsageError("--out is no file name", hint="give --out a file name that ends in .png, .jpg or .webp")
+        raise UsageError("--out is not a file name", hint="give --out a file name that ends in .png, .jpg or .webp")
     path = os.path.abspath(out)
     if out.endswith(os.sep) or os.path.isdir(path):
         raise OutUnwritable(f"{out!r} is a folder", hint="give --out a file name")
@@ -180,7 +180,7 @@ def _check_free(target: Target) -> None:
     except OSError as error:
         raise _unwritable(target.path, error) from error
     if not target.force:
-        raise OutExists(f"{target.path!r} is there already", hint="choose another --out, or give --force to replace it")
+        raise OutExists(f"{target.path!r} already exists", hint="choose another --out, or give --force to replace it")
     if not stat.S_ISREG(mode):
         raise OutUnwritable(f"{target.path!r} is not a regular file", hint="choose another --out")
 
@@ -243,7 +243,7 @@ def read_existing_image(path: str) -> Image:
     try:
         found = decode_picture(data)
     except DamagedImage as error:
-        raise OutExists(f"{path!r} is there already and is no picture: {error}", hint=_KEEP_HINT) from error
+        raise OutExists(f"{path!r} already exists and is not a picture: {error}", hint=_KEEP_HINT) from error
     digest = hashlib.sha256(data).hexdigest()
     return Image(path, found.format, found.width, found.height, len(data), digest)
 
@@ -253,8 +253,6 @@ def _read(path: str) -> bytes:
         with open_regular(path) as file:
             return file.read()
     except NotRegularFile as error:
-        raise OutExists(f"{path!r} is there already and is no picture", hint=_KEEP_HINT) from error
+        raise OutExists(f"{path!r} already exists and is not a picture", hint=_KEEP_HINT) from error
     except OSError as error:
-        raise OutUnwritable(
-            f"{path!r} is there already and can't be read: {error.strerror}", hint=_KEEP_HINT
-        ) from error
+        raise OutUnwritable(f"{path!r} already exists and can't be read: {error.strerror}", hint=_KEEP_HINT) from error

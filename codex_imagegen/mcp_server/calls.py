@@ -91,7 +91,7 @@ class CallHandler:
         return answer
 
     def _doctor_work(self) -> _Work:
-        return lambda interrupt, _tell: results.format_doctor_report(run_doctor(self._settings, interrupt))
+        return lambda interrupt, _on_event: results.format_doctor_report(run_doctor(self._settings, interrupt))
 
     def _check_arguments(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Check the names and types of the given arguments; raises :class:`UsageError`."""
@@ -145,7 +145,7 @@ class CallHandler:
             values.get("out"), None, values.get("force", False), image_options, self._settings.roots
         )
 
-        def work(_interrupt: Interrupt, _tell: Callable[[Event], None]) -> CallToolResult:
+        def work(_interrupt: Interrupt, _on_event: Callable[[Event], None]) -> CallToolResult:
             try:
                 result = write.recover([thread], output)
             except NoPicture:

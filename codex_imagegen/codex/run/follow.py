@@ -136,7 +136,7 @@ class RolloutFollower:
         if candidate.data is None:
             self.take_saved_file(candidate.revised_prompt)
         else:
-            if not self.candidates.full_turn and self.candidates.is_whole(candidate.data):
+            if not self.candidates.full_turn and self.candidates.is_deliverable(candidate.data):
                 self._process.interrupt()
             self.candidates.add(candidate.data, candidate.revised_prompt)
         if self.candidates.is_decided:
@@ -211,7 +211,7 @@ class Candidates:
         """Whether no later picture can be better."""
         return bool(self._pictures) and not self.full_turn
 
-    def is_whole(self, data: bytes) -> bool:
+    def is_deliverable(self, data: bytes) -> bool:
         """Whether a picture has all its parts and is no reference: a check of some milliseconds, without decoding."""
         return data not in self._reference_images and is_complete(data)
 
@@ -224,7 +224,7 @@ class Candidates:
 
     def add_saved_file(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
         """Add a picture that Codex saved in the thread's own folder: the fallback where a record holds none."""
-        files = fallback.read_saved_files(folder, self._before.has_not if self._before else None)
+        files = fallback.read_saved_files(folder, self._before.is_new if self._before else None)
         pictures = (picture for data in files if (picture := self._decode(data, revised_prompt)))
         picture = _largest(pictures) if self.full_turn else next(pictures, None)
         if picture is not None:

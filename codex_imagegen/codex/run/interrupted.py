@@ -41,9 +41,9 @@ def fetch(earlier: InterruptedRun, prompt: str, run: Run, *, full_turn: bool = F
     search = _Search(layout.codex_home(run.environment), earlier)
     _report(run, "started", earlier.thread_id, "looking for the picture of an interrupted run")
     while True:
-        is_held = workspace.is_in_use(earlier.folder) if earlier.folder else False
+        is_in_use = workspace.is_in_use(earlier.folder) if earlier.folder else False
         session = search.find_nearby()
-        has_ended = is_held is False or (is_held is None and _is_quiet(earlier, session))
+        has_ended = is_in_use is False or (is_in_use is None and _is_quiet(earlier, session))
         session = session or (search.find_anywhere() if has_ended else None)
         result = None
         if session and (has_ended or not full_turn):

@@ -25,7 +25,7 @@ class ThreadState:
     rollouts: dict[str, tuple[str, int]] = field(default_factory=dict)
     files: frozenset[SavedFile] = frozenset()
 
-    def has_not(self, path: str, status: os.stat_result) -> bool:
+    def is_new(self, path: str, status: os.stat_result) -> bool:
         """Whether a file that Codex saved was not there before, or has changed since."""
         return _file_state(path, status) not in self.files
 

@@ -32,7 +32,7 @@ TICK_SEC = 0.2
 FOLLOW_TICK_SEC = 0.03
 """The same once the rollout is followed, which takes two system calls."""
 
-BLIND_TICK_SEC = 0.01
+NO_EVENTS_TICK_SEC = 0.01
 """The same once the image tool was called, where the system has sent no file event so far (macOS, NFS, WSL mounts):
 nothing else wakes us, and Codex makes its next model call 20 to 60 ms after a picture. It costs 2 % of a core."""
 
@@ -270,5 +270,5 @@ def _tick(follower: RolloutFollower) -> float:
     if not follower.is_following:
         return TICK_SEC
     if follower.evidence.tool_called and not follower.gets_file_events:
-        return BLIND_TICK_SEC
+        return NO_EVENTS_TICK_SEC
     return FOLLOW_TICK_SEC

@@ -51,7 +51,7 @@ def check_home(codex_home: str | None) -> None:
     """Raise :class:`UsageError` for a Codex home that is not a folder."""
     if codex_home is not None and not os.path.isdir(codex_home):
         hint = "name an existing folder in which Codex is logged in"
-        raise UsageError(f"the Codex home {codex_home!r} is no folder", hint=hint)
+        raise UsageError(f"the Codex home {codex_home!r} is not a folder", hint=hint)
 
 
 def list_day_folders(codex_home: str, now: float | None = None) -> list[str]:
@@ -95,7 +95,7 @@ def list_thread_ids(folder: str) -> Iterator[str]:
 
 
 def read_meta(path: str) -> SessionMeta | None:
-    """Read a rollout's first record; None while it is incomplete, or where it is no ``session_meta``."""
+    """Read a rollout's first record; None while it is incomplete, or if it is not a ``session_meta``."""
     return parse_meta(read_first_line(path))
 
 
@@ -109,7 +109,7 @@ def read_first_line(path: str) -> bytes:
 
 
 def parse_meta(line: bytes) -> SessionMeta | None:
-    """Parse a first line; None where it is incomplete, or no ``session_meta``."""
+    """Parse a first line; None if it is incomplete, or not a ``session_meta``."""
     if not line.endswith(b"\n"):
         return None
     record = parse_object(line) or {}

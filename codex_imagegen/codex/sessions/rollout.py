@@ -106,7 +106,7 @@ def is_relevant(head: bytes) -> bool:
 
 
 def read_kind(head: bytes) -> str | None:
-    """The kind that a record's beginning names: one of :data:`KINDS`, unless a newer Codex has added one."""
+    """The kind that a record's beginning names: one of :data:`RECORD_KINDS`, unless a newer Codex has added one."""
     found = _TYPES.search(head[:HEAD])
     return found[1].decode() if found else None
 
@@ -277,7 +277,10 @@ class RecordReader:
 
 
 def parse_record(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
-    """Parse a record with its picture strings lifted out (see :func:`base64_images.lift`); empty if it is no object."""
+    """Parse a record, with its picture strings extracted (see :func:`base64_images.extract`).
+
+    Returns an empty dictionary for anything that is not a JSON object.
+    """
     small, found = base64_images.extract(line)
     record = parse_object(small)
     return ({}, []) if record is None else (record, found)
