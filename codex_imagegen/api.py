@@ -42,6 +42,16 @@ StrPath = str | os.PathLike[str]
 Job = str | Mapping[str, Any]
 """A job of a batch: a prompt, or a mapping with ``prompt`` and any option by its name."""
 
+HINT = "see docs/api.md"
+_JOB_OPTIONS = (
+    "force", "timeout_sec", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
+    "full_turn", "codex", "codex_home", "model", "codex_args",
+)  # fmt: skip
+"""The arguments of :func:`batch` that are defaults of its jobs."""
+
+T = TypeVar("T")
+OnEvent = Callable[[Event], None]
+
 
 class Look(TypedDict, total=False):
     """The options that :func:`generate`, :func:`edit` and :func:`batch` share, for ``**look``."""
@@ -233,14 +243,6 @@ def recover(
     return write.recover(requested, place, last=last, environment=with_codex_home(home, os.environ))
 
 
-HINT = "see docs/api.md"
-_JOB_OPTIONS = (
-    "force", "timeout_sec", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
-    "full_turn", "codex", "codex_home", "model", "codex_args",
-)  # fmt: skip
-"""The arguments of :func:`batch` that are defaults of its jobs."""
-
-
 def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that are not None, converted to their types; raises :class:`UsageError`."""
     for name in given:
@@ -300,10 +302,6 @@ def _run_batch(setup: BatchSetup, stop: Interrupt, on_outcome: Callable[[Outcome
         message = f"interrupted when {len(ended)} of {setup.total} jobs had ended"
         raise Interrupted(message, signum=stop.signum, hint="the same call goes on where it was cut off", spent=None)
     return tuple(sorted(ended, key=lambda outcome: outcome.line))
-
-
-T = TypeVar("T")
-OnEvent = Callable[[Event], None]
 
 
 class _CallbackFailed(BaseException):

@@ -29,6 +29,13 @@ HANDLED_SIGNALS = processes.EXIT_SIGNALS
 REPEAT_SEC = 1.0
 """Seconds in which a further signal counts as the same: timeout(1) sends two, to the process and to its group."""
 
+_TICK_SEC = 0.2
+_MAX_ANSWER = 4096
+
+_stdout_error: OSError | None = None
+_answered = False
+_events: EventStream | None = None
+
 
 class _SignalHandler:
     """Handles a signal: it ends the program at once or, during a run, asks the run to clean up and end.
@@ -58,12 +65,7 @@ class _SignalHandler:
             os._exit(128 + (self.interrupt.signum or signum))
 
 
-_TICK_SEC = 0.2
-_MAX_ANSWER = 4096
 _signals = _SignalHandler()
-_stdout_error: OSError | None = None
-_answered = False
-_events: EventStream | None = None
 
 
 @contextlib.contextmanager

@@ -27,6 +27,28 @@ if TYPE_CHECKING:
     from codex_imagegen.codex.run.resume import ThreadState
     from codex_imagegen.results import BackendResult, Warning_
 
+MAX_BYTES = 64_000_000
+"""Upload limit of a run. Above it, users report false moderation and lost references."""
+
+MAX_DATA_URL = 20_971_520
+"""Characters that the API accepts in one picture as a ``data:`` URL."""
+
+LARGE_BYTES = 8_000_000
+"""References of so many bytes together, as they are sent, may be the cause of a failure."""
+
+_MAY_BE_LARGE = {"moderation", "network"}
+"""Errors that large references cause, as users report."""
+
+_STEP_BYTES = 1_000_000
+"""The limit is rounded down to whole megabytes, so that the next prompt of a batch can use the same smaller copies."""
+
+_URL_PREFIX = len("data:image/jpeg;base64,")
+_REQUEST_BYTES = 250_000
+"""The rest of each request: instructions and tools, which have 50 to 100 KB (0.111.0 to 0.169.0)."""
+
+_PICTURE_BYTES = 8_000_000
+"""The new picture, which a full turn sends back to the model; most have 2 MB, and a third more as base64."""
+
 
 def make(request: Request, run: Run) -> BackendResult:
     """Make one picture; see :class:`codex_imagegen.backends.Backend`."""
@@ -125,29 +147,6 @@ def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
     codex_home = layout.codex_home(run.environment)
     run.closing.enter_context(resume.lock_thread(resume.read_thread_state(codex_home, thread)))
     return resume.read_thread_state(codex_home, thread)  # again: another run may have ended in between
-
-
-MAX_BYTES = 64_000_000
-"""Upload limit of a run. Above it, users report false moderation and lost references."""
-
-MAX_DATA_URL = 20_971_520
-"""Characters that the API accepts in one picture as a ``data:`` URL."""
-
-LARGE_BYTES = 8_000_000
-"""References of so many bytes together, as they are sent, may be the cause of a failure."""
-
-_MAY_BE_LARGE = {"moderation", "network"}
-"""Errors that large references cause, as users report."""
-
-_STEP_BYTES = 1_000_000
-"""The limit is rounded down to whole megabytes, so that the next prompt of a batch can use the same smaller copies."""
-
-_URL_PREFIX = len("data:image/jpeg;base64,")
-_REQUEST_BYTES = 250_000
-"""The rest of each request: instructions and tools, which have 50 to 100 KB (0.111.0 to 0.169.0)."""
-
-_PICTURE_BYTES = 8_000_000
-"""The new picture, which a full turn sends back to the model; most have 2 MB, and a third more as base64."""
 
 
 def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:

@@ -39,6 +39,9 @@ _HINT = "see the schema of the tool"
 DOCTOR_LIMIT_SEC = 60.0
 """The doctor's checks run at once, and each has its own timeout."""
 
+HEARTBEAT_SEC = 5.0
+"""Seconds between progress notifications: many clients end a call that is silent for a minute."""
+
 
 class CallHandler:
     """Handles calls. ``on_defect`` turns any other exception into an error of the tree, and saves its traceback."""
@@ -184,10 +187,6 @@ def run_doctor(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
     if report is None:
         raise InternalError("the doctor gave no report", hint="run: codex-imagegen doctor")
     return report
-
-
-HEARTBEAT_SEC = 5.0
-"""Seconds between progress notifications: many clients end a call that is silent for a minute."""
 
 
 async def run_work(work: Work[T], progress: Progress, limiter: anyio.CapacityLimiter) -> T | Exception:

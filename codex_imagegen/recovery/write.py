@@ -20,6 +20,8 @@ from codex_imagegen.results import Failure, Image, Picture, Result, Session
 
 NOTHING_REQUESTED = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
 
+_Write = Callable[[FoundImages, int, int | None], list[Image]]
+
 
 @dataclass(frozen=True, slots=True)
 class RecoveryOutput:
@@ -128,9 +130,6 @@ def _stem(ref: SessionRef) -> str:
 def _write_picture(picture: Picture, target: output.Target, image_options: ImageOptions) -> Image:
     finished = convert.convert_as_requested(picture, target.format, image_options)
     return output.write(finished, target, original=finished is picture)
-
-
-_Write = Callable[[FoundImages, int, int | None], list[Image]]
 
 
 def _writer(destination: RecoveryOutput, on_event: Callable[[Event], None], started: float) -> _Write:

@@ -39,6 +39,16 @@ _REFERENCES = (
     "pictures to work from. "
 )
 
+SUBCOMMANDS_WITHOUT_PICTURE = ("fork", "review")
+"""Subcommands that read no prompt from stdin, and so make no picture (``fork``: in 0.169.0, not in 0.138.0)."""
+
+OPTIONS_WITH_VALUE = {
+    "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-p", "--profile",
+    "-s", "--sandbox", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
+    "--thread-source", "--cyber-access-program",
+}  # fmt: skip
+"""The options of ``codex exec`` whose value is the next word (0.111.0 to 0.169.0)."""
+
 
 def check_prompt(prompt: str) -> None:
     """Raise :class:`UsageError` for a prompt that is empty, or that Codex would refuse."""
@@ -139,17 +149,6 @@ def describe_options(image_options: ImageOptions) -> str:
     if image_options.transparent:
         parts.append("on a fully transparent background (set transparent_background where the tool has it)")
     return f"The picture should be {', '.join(parts)}. " if parts else ""
-
-
-SUBCOMMANDS_WITHOUT_PICTURE = ("fork", "review")
-"""Subcommands that read no prompt from stdin, and so make no picture (``fork``: in 0.169.0, not in 0.138.0)."""
-
-OPTIONS_WITH_VALUE = {
-    "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-p", "--profile",
-    "-s", "--sandbox", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
-    "--thread-source", "--cyber-access-program",
-}  # fmt: skip
-"""The options of ``codex exec`` whose value is the next word (0.111.0 to 0.169.0)."""
 
 
 def resumed_thread(arguments: Sequence[str]) -> str | None:
