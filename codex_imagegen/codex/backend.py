@@ -99,7 +99,7 @@ def make(request: Request, run: Run) -> BackendResult:
 
 
 def _draw(create_run: Callable[..., CodexRun], prompt: bytes, run: Run, *, is_tested: bool) -> BackendResult:
-    """Run Codex; once more, at no cost, where an untested build has refused a setting of the first run."""
+    """Run Codex; if an untested build refuses a setting, at no cost, run it once more without such settings."""
     first = run.closing.enter_context(create_run())
     try:
         return first.draw(prompt)
@@ -120,7 +120,7 @@ def _check_count(paths: tuple[str, ...]) -> None:
 
 
 def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple[Warning_, ...]]:
-    """The references as they are sent, with a warning for each reduced one. Without references, nothing is imported."""
+    """Load the references as they are sent, with a warning for each reduced one."""
     if not request.refs:
         return [], ()
 
@@ -136,7 +136,7 @@ def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple
 
 
 def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
-    """The state of the thread that the user's own arguments resume; until the run ends, no other run resumes it."""
+    """Lock the thread that the user's own arguments resume, if any, for the run, and return its state."""
     if not codex_args:
         return None
     from codex_imagegen.codex.run import resume
@@ -150,7 +150,7 @@ def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
 
 
 def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:
-    """The size limits of a run's references; a full turn sends everything to the model once more."""
+    """The size limits of a run's references, which are sent twice; a full turn sends everything once more."""
     times = 3 if full_turn else 2
     rest = times * (len(prompt.encode(errors="replace")) + _REQUEST_BYTES) + (_PICTURE_BYTES if full_turn else 0)
     total = _bytes_of((MAX_BYTES - rest) // times)
@@ -169,5 +169,5 @@ def explain_large_references(
 
 
 def _bytes_of(characters: int) -> int:
-    """How many bytes so many characters of base64 encode."""
+    """The number of bytes that so many characters of base64 encode."""
     return characters // 4 * 3

@@ -1,4 +1,4 @@
-"""What Codex's error messages mean: text in, a :class:`Reason` out.
+"""Classify Codex's error messages: each becomes a :class:`Reason`.
 
 Each pattern was seen on real builds between 0.111.0 and 0.169.0. Messages come from three places: a turn that failed,
 stderr of a Codex that ended before its thread, and the image tool. A code is one of the names of ``error.code``.
@@ -119,7 +119,7 @@ def parse_reset_time(text: str, now: float | None = None) -> int | None:
 
 
 def as_unix_time(value: object) -> int | None:
-    """A Unix time in seconds, or None where it is none that a calendar could show."""
+    """The value if it is a Unix time in seconds before the year 10,000, else None."""
     return value if isinstance(value, int) and 0 < value < _LAST_TIME else None
 
 
@@ -146,12 +146,12 @@ def classify_startup_error(stderr: str) -> Reason:
     first = next((n for n, line in enumerate(lines) if re.match(r"error\b", line, re.IGNORECASE)), None)
     if first is None:
         return Reason(code, lines[-1] if lines else "nothing")
-    count = 2 if lines[first].endswith(":") else 1  # after "Error loading config.toml:" comes where it is broken
+    count = 2 if lines[first].endswith(":") else 1  # the line after "Error loading config.toml:" names the fault
     return Reason(code, " ".join(lines[first : first + count]))
 
 
 def find_tool_errors(stderr: str) -> list[str]:
-    """The tool errors that Codex logged on stderr: a script of the model may have swallowed them."""
+    """The tool errors that Codex logged on stderr, which a script of the model may have caught."""
     return [line.partition("error=")[2] for line in stderr.splitlines() if "tools::router: error=" in line]
 
 
@@ -207,7 +207,7 @@ _REJECTED = "change the prompt or the options: the same request would be refused
 
 
 def classify_tool_error(text: str) -> Reason | None:
-    """What an error of the image tool means, or None where this is none."""
+    """What an error of the image tool means, or None if the text is not one."""
     if _NOT_OFFERED.search(text):
         return Reason("tool-unavailable", "")
     host = _NO_HOST.search(text)
@@ -225,7 +225,7 @@ def classify_tool_error(text: str) -> Reason | None:
 
 
 def classify_hosted_error(text: str) -> Reason | None:
-    """What an error of the hosted tool means (up to 0.143), also where the model repeats it; None where it is none.
+    """What an error of the hosted tool means (up to 0.143), also if the model repeats it; None for any other text.
 
     It is recognized by what no model writes of its own accord: a Python class, or a name of the API.
     """

@@ -1,4 +1,4 @@
-"""The features of Codex that a run switches off, because a picture does not need them.
+"""The features of Codex that a run switches off because a picture does not need them.
 
 All builds from 0.111.0 to 0.169.0 accept or ignore these settings (a ``--disable`` of an unknown feature would be
 fatal). The table shows what each of them saves alone, in bytes of the first request before compression; "n HTTP" are
@@ -49,7 +49,7 @@ The first switches off sub-agents, the second ``apply_patch``: from 0.148.0 on, 
 tool and the means to wait for it. The third is the default timeout of ``exec`` (see ``command.EXEC_TIMEOUT_PRAGMA``),
 in case the model does not follow its instructions.
 
-The others save nothing that was measured. They are there because what they switch off could run or be reached: hooks,
+The others save nothing measurable. They switch off what could run or be reached otherwise: hooks,
 the user's AGENTS.md, browsers, memories, MCP servers. These are left on deliberately: ``skills.bundled.enabled`` (on
 0.118.0, switching it off deletes files in the user's home), request compression (without it, the upload is three times
 as large), ``features.code_mode_host`` (no picture without it), and the model's base instructions.

@@ -1,7 +1,7 @@
-"""Why a run has no picture: the error to raise, from the rollout, the event stream, stderr and the exit code.
+"""Find out why a run has no picture, from the rollout, the event stream, stderr and the exit code.
 
-:class:`Evidence` is all that is known of the run. :func:`explain` tries one explanation after the other, the surest
-first; :func:`has_spent` says whether the run used quota.
+:class:`Evidence` is all that is known of the run. :func:`explain` tries one explanation after the other, the most
+certain first; :func:`has_spent` says whether the run used quota.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONG_DRAWING_SEC = 180.0
 after 240 to 265 s (openai/codex#29645, #33050)."""
 
 LOW_SPACE_BYTES = 1024 * 1024
-"""With less free space than this on the disk of CODEX_HOME, a session that was not saved is blamed on the disk."""
+"""With less free space than this on the disk of CODEX_HOME, a full disk counts as the cause of an unsaved session."""
 
 OPENAI_PROVIDER_SINCE = (0, 144)
 """From this build on, Codex offers its image tool only with OpenAI's own provider, or with one that takes OpenAI's
@@ -218,7 +218,7 @@ def _turn_without_picture(evidence: Evidence) -> errors.ImagegenError:
         return error_messages.to_error(reason, spent=True)
     if records.failed_items:
         return error_messages.to_error(Reason("generation-failed", "it gave no reason"), spent=True)
-    # before the model's words: it may have drawn a picture that Codex could not save
+    # before the model's message: it may have drawn a picture that Codex could not save
     if _is_disk_full(evidence) or _is_space_low(evidence):
         return errors.NoPicture(
             "Codex saved no picture: no disk space is left", hint=error_messages.DISK_HINT, spent=spent

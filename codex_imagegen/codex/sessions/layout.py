@@ -1,7 +1,7 @@
 """The layout of a Codex home: day folders, names of rollouts, and their first records.
 
-A run only lists the folders of today and of the days beside it (midnight, time zones), however long the user's history
-is. Of another run's rollout, it only reads the first record.
+A run lists only the folders of yesterday, today and tomorrow (because of midnight and time zones), however long the
+user's history is. It reads only the first record of another run's rollout.
 """
 
 from __future__ import annotations
