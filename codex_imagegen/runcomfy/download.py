@@ -38,7 +38,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 
 
 class _RetryableError(Exception):
-    """A failure that another try may not have; ``error`` is raised after the last try."""
+    """A failure that may be temporary; ``error`` is raised after the last try."""
 
     def __init__(self, error: ImagegenError) -> None:
         super().__init__(error.message)
@@ -170,7 +170,7 @@ def _write_error(error: OSError) -> OutUnwritable:
 
 
 def _size_error() -> NoPicture:
-    return NoPicture(f"what RunComfy offers has more than {MAX_BYTES:,} bytes", spent=True)
+    return NoPicture(f"the picture at RunComfy has more than {MAX_BYTES:,} bytes", spent=True)
 
 
 def _decode(body: _Body) -> Picture:
