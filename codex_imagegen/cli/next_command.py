@@ -73,7 +73,7 @@ def _common_name(result: Result, count: int) -> str | None:
 
 
 def _without_number(path: str, index: int) -> str | None:
-    """Return the name that :func:`output.numbered_names` has numbered, or None if it has not."""
+    """Return the name that :func:`output.number_names` has numbered, or None if it has not."""
     stem, suffix = os.path.splitext(path)
     bare = stem.removesuffix(f"-{index + 1}")
     return bare + suffix if bare != stem else None

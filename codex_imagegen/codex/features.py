@@ -34,8 +34,8 @@ all of them                                          18,472   23,135       33,56
 
 Three more settings are refused by older builds. Each was tried with 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0,
 0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1, 0.162.0, 0.166.0 and 0.169.0, to find the first that accepts it. A
-newer build, or one of unknown version (see ``npm.version``), gets them too: if it refuses one, it says so before its
-thread begins, at no cost, and is started once more without them:
+newer build, or one of unknown version (see ``npm.read_version``), gets them too: if it refuses one, it says so before
+its thread begins, at no cost, and is started once more without them:
 
 ==========================================================  ============  ==============  ==============
 setting                                                     accepted by   saves, 0.149.1  saves, 0.169.0

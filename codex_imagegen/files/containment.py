@@ -38,7 +38,7 @@ def resolve_inside(path: str, roots: Sequence[str], what: str) -> str:
 def open_inside(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[int | None]:
     """A context of the descriptor of a folder inside ``roots``, or None where there are no roots.
 
-    ``make``: missing folders are made. Raises :class:`Outside` where it leads outside by now, and OSError as
+    ``make``: missing folders are made. Raises :class:`OutsideFolders` where it leads outside by now, and OSError as
     ``os.open`` does.
     """
     if not roots:

@@ -72,8 +72,8 @@ def image_strings(line: bytes) -> Iterator[tuple[int, int]]:
 def extract(line: bytes) -> tuple[bytes, list[memoryview]]:
     """The line with each picture string replaced by ``"\\u0000N"``, and the strings as views of the line.
 
-    ``N`` is the index in the list. No string in Codex's JSON is a NUL and one more character, and :func:`lifted` checks
-    the index.
+    ``N`` is the index in the list. No string in Codex's JSON is a NUL and one more character, and
+    :func:`extracted_text` checks the index.
     """
     view, last = memoryview(line), 0
     parts: list[bytes | memoryview] = []

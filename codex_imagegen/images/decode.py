@@ -31,7 +31,7 @@ class DamagedImage(ValueError):
 
 
 def preload() -> None:
-    """Import what :func:`decoded` needs, while Codex draws, so that the picture is decoded without delay."""
+    """Import what :func:`decode_picture` needs, while Codex draws, so that the picture is decoded without delay."""
     import filetype  # noqa: F401
 
     from codex_imagegen.images import pillow_decoder  # noqa: F401 - with Pillow and its plug-ins

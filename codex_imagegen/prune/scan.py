@@ -21,7 +21,7 @@ from codex_imagegen.codex.sessions.layout import SessionMeta
 from codex_imagegen.codex.sessions.tail import Tail
 
 INSTRUCTIONS = (b"This is a run of a picture-making command",)
-"""The beginning of ``codex.command.INSTRUCTIONS`` in each version of this program."""
+"""The beginning of ``codex.run.command.INSTRUCTIONS`` in each version of this program."""
 
 _FOLDERS = ("sessions", "archived_sessions", "generated_images")
 _MARKS = (workspace.PREFIX.encode(), b'"forked_from_id"')

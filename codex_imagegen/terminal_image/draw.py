@@ -125,7 +125,7 @@ def _flat(image: Image) -> Image:
 
 
 def encode_sixel(image: Image) -> str:
-    """An RGB picture as a sixel sequence, in :data:`COLOURS` colours."""
+    """An RGB picture as a sixel sequence, in :data:`SIXEL_COLOURS` colours."""
     small = image.quantize(SIXEL_COLOURS)
     width, height = small.size
     palette, pixels = small.getpalette() or [], small.tobytes()

@@ -36,7 +36,7 @@ def choose_path() -> str:
 
 
 def is_working_folder(path: str) -> bool:
-    """Whether a path, there or not, is one that :func:`choose` gives back."""
+    """Whether a path, there or not, is one that :func:`choose_path` gives back."""
     return os.path.isabs(path) and re.fullmatch(_NAME, os.path.basename(path)) is not None
 
 
@@ -53,8 +53,8 @@ def possible_paths(folder: str) -> list[str]:
 def workspace(references: Sequence[Reference] = (), folder: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """A context of (empty working folder, private copies of the references); both are removed when it ends.
 
-    ``folder`` comes from :func:`choose`. The copies have short names, and lie beside the working folder, not in it.
-    Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
+    ``folder`` comes from :func:`choose_path`. The copies have short names, and lie beside the working folder, not
+    in it. Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
     """
     folder = folder or choose_path()
     _check(folder, with_copies=bool(references))

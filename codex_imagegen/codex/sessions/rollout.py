@@ -106,7 +106,7 @@ def is_relevant(head: bytes) -> bool:
 
 
 def read_kind(head: bytes) -> str | None:
-    """The kind that a record's beginning names: one of :data:`KINDS`, unless a newer Codex has added one."""
+    """The kind that a record's beginning names: one of :data:`RECORD_KINDS`, unless a newer Codex has added one."""
     found = _TYPES.search(head[:HEAD])
     return found[1].decode() if found else None
 
