@@ -128,7 +128,9 @@ def _check_suffix(request: Request) -> None:
 
 def _with_count(error: ImagegenError, others: int) -> ImagegenError:
     if others:
-        error.message = f"{error.message.rstrip('.')}; {others} more {'line is' if others == 1 else 'lines are'} wrong"
+        error.message = (
+            f"{error.message.rstrip('.')}; {others} more {'line has an error' if others == 1 else 'lines have errors'}"
+        )
         error.args = (error.message,)
     return error
 
@@ -172,7 +174,7 @@ def _option_name(key: str) -> str:
         return name
     if name in NOT_FOR_JOBS:
         raise UsageError(f"{key!r} can't be set for one job", hint="leave it out")
-    raise UsageError(f"{key!r} is no key of a job", hint=options.suggest(name, KEYS))
+    raise UsageError(f"{key!r} is not a key of a job", hint=options.suggest(name, KEYS))
 
 
 _FileState = tuple[int, int, int, int]

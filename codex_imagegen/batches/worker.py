@@ -234,5 +234,5 @@ def _check_written(request: Request, out: str, interrupt: Interrupt) -> Result:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
     if outcomes.file_sha256(out) != result.images[0].sha256:
-        raise OutExists(f"{out!r} is there already", hint=_MOVE_HINT)
+        raise OutExists(f"{out!r} already exists", hint=_MOVE_HINT)
     return replace(result, images=(replace(result.images[0], path=out),))

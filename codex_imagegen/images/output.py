@@ -141,7 +141,7 @@ def _stdout(count: int, wanted: PictureFormat | None) -> Target:
 
 def _absolute(out: str) -> str:
     if "\0" in out or not out:
-        raise UsageError("--out is no file name", hint="give --out a file name that ends in .png, .jpg or .webp")
+        raise UsageError("--out is not a file name", hint="give --out a file name that ends in .png, .jpg or .webp")
     path = os.path.abspath(out)
     if out.endswith(os.sep) or os.path.isdir(path):
         raise OutUnwritable(f"{out!r} is a folder", hint="give --out a file name")
@@ -152,8 +152,8 @@ def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
     suffix = os.path.splitext(path)[1]
     format_ = format_of(path)
     if format_ is None:
-        described = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
-        raise UsageError(f"--out can't be a picture with {described}", hint="end it in .png, .jpg or .webp")
+        problem = f"can't end in {suffix!r}" if suffix else "has no suffix"
+        raise UsageError(f"--out {problem}", hint="end it in .png, .jpg or .webp")
     if wanted is not None and wanted != format_:
         raise UsageError(
             f"--format {wanted} and a name that ends in {suffix} contradict each other", hint="leave one out"
@@ -181,7 +181,7 @@ def _check_free(target: Target) -> None:
     except OSError as error:
         raise _unwritable(target.path, error) from error
     if not target.force:
-        raise OutExists(f"{target.path!r} is there already", hint="choose another --out, or give --force to replace it")
+        raise OutExists(f"{target.path!r} already exists", hint="choose another --out, or give --force to replace it")
     if not stat.S_ISREG(mode):
         raise OutUnwritable(f"{target.path!r} is not a regular file", hint="choose another --out")
 
@@ -246,7 +246,7 @@ def read_existing_image(path: str) -> Image:
     try:
         found = decode_picture(data)
     except DamagedImage as error:
-        raise OutExists(f"{path!r} is there already and is no picture: {error}", hint=_KEEP_HINT) from error
+        raise OutExists(f"{path!r} already exists and is not a picture: {error}", hint=_KEEP_HINT) from error
     digest = hashlib.sha256(data).hexdigest()
     return Image(path, found.format, found.width, found.height, len(data), digest)
 
@@ -256,8 +256,6 @@ def _read(path: str) -> bytes:
         with open_regular(path) as file:
             return file.read()
     except NotRegularFile as error:
-        raise OutExists(f"{path!r} is there already and is no picture", hint=_KEEP_HINT) from error
+        raise OutExists(f"{path!r} already exists and is not a picture", hint=_KEEP_HINT) from error
     except OSError as error:
-        raise OutUnwritable(
-            f"{path!r} is there already and can't be read: {error.strerror}", hint=_KEEP_HINT
-        ) from error
+        raise OutUnwritable(f"{path!r} already exists and can't be read: {error.strerror}", hint=_KEEP_HINT) from error

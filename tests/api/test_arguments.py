@@ -77,7 +77,7 @@ def test_edit_without_reference_is_a_usage_error(refs):
         ([3], {}, "a job must be a prompt or a mapping"),
         ([{"prompt": "a", "refs": [b"x"]}], {}, "a job must be a prompt or a mapping"),
         ([], {}, "there are no jobs"),
-        (["a fox", {"promt": "b"}], {"codex": "/bin/true"}, "line 2: 'promt' is no key of a job"),
+        (["a fox", {"promt": "b"}], {"codex": "/bin/true"}, "line 2: 'promt' is not a key of a job"),
         (["a fox"], {"workers": 0}, "--jobs can't be 0"),
         (["a fox"], {"workers": "2"}, "'workers' must be a whole number"),
         (["a fox"], {"out_dir": 5}, "'out_dir' must be a string"),

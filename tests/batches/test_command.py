@@ -85,7 +85,7 @@ def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: La
 def test_wrong_jobs_and_options_are_refused_before_anything_is_spent(lab: Labs) -> None:
     world = lab(script=BatchScript())
     cases = (
-        ([{"prompt": "a"}, {"promt": "b"}], (), 2, "line 2: 'promt' is no key of a job"),
+        ([{"prompt": "a"}, {"promt": "b"}], (), 2, "line 2: 'promt' is not a key of a job"),
         ([{"prompt": "a"}, {"prompt": "b", "refs": ["no.png"]}], (), 4, "line 2: the reference 'no.png'"),
         (["a"], ("--jobs", "0"), 2, "--jobs can't be 0"),
         (["a"], ("--size", "no"), 2, "line 1: --size can't be"),

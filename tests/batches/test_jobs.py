@@ -101,7 +101,7 @@ def test_default_holds_where_a_job_has_no_value_or_null() -> None:
         ({}, "no prompt"),
         ({"prompt": " "}, "empty"),
         ({"prompt": 3}, "'prompt' must be a string"),
-        ({"prompt": "a", "promt": "b"}, "'promt' is no key"),
+        ({"prompt": "a", "promt": "b"}, "'promt' is not a key"),
         ({"prompt": "a", "count": 2}, "'count' can't be set for one job"),
         ({"prompt": "a", "timeout-sec": 1, "timeout_sec": 2}, "twice"),
         ({"prompt": "a", "timeout_sec": "1"}, "must be a number"),
@@ -155,8 +155,8 @@ def test_line_above_the_longest_is_refused() -> None:
 
 def test_first_wrong_line_is_reported_and_the_others_counted() -> None:
     error = refused({"prompt": "a"}, {"x": 1}, {"prompt": "b"}, {"y": 1}, {"prompt": ""})
-    assert error.message.startswith("line 2: 'x' is no key")
-    assert error.message.endswith("; 2 more lines are wrong")
+    assert error.message.startswith("line 2: 'x' is not a key")
+    assert error.message.endswith("; 2 more lines have errors")
 
 
 def test_references_are_checked_before_the_first_run(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ NAMES = {
     "COMMANDS": "codex_imagegen/cli/main.py",
     "CHECKS": "codex_imagegen/doctor/runner.py",
     "BACKENDS": "codex_imagegen/backends.py",
-    "JOBS": "codex_imagegen/generation.py",
+    "DEFAULT_JOBS": "codex_imagegen/generation.py",
     "UNTESTED_SINCE": "features.py",
     "NAMES": "tests/doctor",
 }

@@ -320,7 +320,7 @@ def test_run_with_skip_existing_refuses_a_file_that_is_no_picture_unspent(lab):
         make(path)
         done = world.call("-p", "a fox", "-n", "3", "-o", "fox.png", "--skip-existing", "--json")
         assert (done.code, done.json["error"]["exit_code"], done.json["error"]["spent"]) == (73, 73, False)
-        assert "fox-2.png' is there already" in done.json["error"]["message"]
+        assert "fox-2.png' already exists" in done.json["error"]["message"]
         assert world.standin.calls == []
         assert os.path.lexists(path)
         path.rmdir() if path.is_dir() else path.unlink()
