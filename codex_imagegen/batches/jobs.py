@@ -211,7 +211,8 @@ def job_key(request: Request, name: str, digests: Sequence[bytes]) -> bytes:
         "model": request.model,
         "full_turn": request.full_turn,
         "codex_args": request.codex_args,
-        "image_options": {name: value for name, value in asdict(request.image_options).items() if value},
+        # the keys are part of the hash: with another name here, every job of an older journal would be made again
+        "wishes": {name: value for name, value in asdict(request.image_options).items() if value},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()[:16]
 

@@ -18,13 +18,12 @@ from codex_imagegen.codex.run.run import CodexRun
 from codex_imagegen.codex.run.workspace import lock_folder, workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
-from codex_imagegen.images.reduce import SizeLimits
 from codex_imagegen.images.references import Reference, load
 from codex_imagegen.request import Request, Run
-from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
     from codex_imagegen.codex.run.resume import ThreadState
+    from codex_imagegen.images.reduce import SizeLimits
     from codex_imagegen.results import BackendResult, Warning_
 
 
@@ -101,7 +100,6 @@ def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple
     """The references as they are sent, with a warning for each reduced one. Without references, nothing is imported."""
     if not request.refs:
         return [], ()
-
     from codex_imagegen.images import reduce
 
     def check() -> None:
@@ -152,6 +150,8 @@ _PICTURE_BYTES = 8_000_000
 
 def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:
     """The size limits of a run's references; a full turn sends everything to the model once more."""
+    from codex_imagegen.images.reduce import SizeLimits
+
     times = 3 if full_turn else 2
     rest = times * (len(prompt.encode(errors="replace")) + _REQUEST_BYTES) + (_PICTURE_BYTES if full_turn else 0)
     total = _bytes_of((MAX_BYTES - rest) // times)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -109,6 +108,8 @@ def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
 
     Raises :class:`OutExists` if something is there by now and ``force`` is off, else :class:`OutUnwritable`.
     """
+    import hashlib
+
     from codex_imagegen.results import Image
 
     if target.is_stdout:
@@ -237,6 +238,8 @@ def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwrita
 
 def read_existing_image(path: str) -> Image:
     """Decode and describe the picture at ``path``; raises :class:`OutExists` for a file that is not a picture."""
+    import hashlib
+
     from codex_imagegen.results import Image
 
     data = _read(path)

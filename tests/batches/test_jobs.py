@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from codex_imagegen.batches.job_file import MAX_LINE
-from codex_imagegen.batches.jobs import Job, Jobs
+from codex_imagegen.batches.jobs import Job, Jobs, job_key
 from codex_imagegen.errors import ImagegenError, UsageError
-from codex_imagegen.request import ImageOptions
+from codex_imagegen.request import ImageOptions, Request
 from tests.support.pictures import encoded, torn
 
 
@@ -212,6 +212,12 @@ def test_job_key_is_the_same_for_the_same_picture_only(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert len({key(line) for line in [fox, *others]}) == len(others) + 1
     assert key(fox, quality="low") == key({**fox, "quality": "low"})
+
+
+def test_job_key_of_an_older_journal_is_still_found() -> None:
+    request = Request("a red fox", image_options=ImageOptions(size=(1536, 1024), quality="high", format="webp"))
+    assert job_key(request, "fox.png", [bytes(32)]).hex() == "17063bd200b519b814179205b255feed"
+    assert job_key(Request("a red fox"), "0001.png", []).hex() == "55742acc97ba9ccd060993e8e6512e6b"
 
 
 def test_changed_reference_changes_the_job_key(tmp_path: Path) -> None:
