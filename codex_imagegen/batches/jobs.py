@@ -112,7 +112,7 @@ class Jobs:
             path = path.casefold()
         first = lines_by_out.setdefault(hashlib.sha256(os.fsencode(path)).digest()[:12], job.line)
         if first != job.line:
-            raise UsageError(f"its out is {job.out!r}, as that of line {first}", hint="give each job its own out")
+            raise UsageError(f"its out {job.out!r} is also that of line {first}", hint="give each job its own out")
 
 
 def _check_suffix(request: Request) -> None:
@@ -144,7 +144,7 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         name = _option_name(key)
         if name in fields:
-            raise UsageError(f"{key!r} is there twice", hint="leave one out")
+            raise UsageError(f"{key!r} appears twice", hint="leave one out")
         fields[name] = None if value is None else options.convert_value(name, value, hint="see the README on jobs")
     return {name: value for name, value in fields.items() if value is not None}
 

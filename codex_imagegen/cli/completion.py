@@ -26,7 +26,9 @@ def answer(command: click.Command, instruction: str, *, program: str, variable: 
     try:
         words, incomplete = shell.get_completion_args()
     except (KeyError, ValueError, IndexError) as error:
-        raise UsageError("this is for a shell to ask, not for a person", hint="see the README: completion") from error
+        raise UsageError(
+            "this variable is set by a shell, not by a person", hint="see the README: completion"
+        ) from error
     if words[-1:] == ["="]:  # bash splits --ref=fox into three words
         words.pop()
     for item in shell.get_completions(words, incomplete):

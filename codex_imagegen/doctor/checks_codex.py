@@ -239,7 +239,7 @@ LIVE_SEC = 60.0
 
 
 def check_live(context: Context) -> Finding:
-    """Make a picture with the installed Codex and a local stand-in for OpenAI, and check that it arrives unchanged."""
+    """Make a picture with the installed Codex and a fake OpenAI, and check that it arrives unchanged."""
     try:
         codex, number = context.codex(), context.version() or version.NEWEST
     except CodexUnavailable:

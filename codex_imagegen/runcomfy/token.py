@@ -121,7 +121,7 @@ def delete() -> str | None:
 def _fields(path: str) -> dict[str, object]:
     fields = parse_object(_read(path))
     if fields is None:
-        raise RunComfyAuth(f"the token file {path!r} is no JSON object", hint=SIGN_IN_HINT)
+        raise RunComfyAuth(f"the token file {path!r} is not a JSON object", hint=SIGN_IN_HINT)
     return fields
 
 
@@ -149,7 +149,7 @@ def _check_file(path: str, status: os.stat_result) -> None:
 
 
 def _no_token_file(path: str) -> RunComfyAuth:
-    return RunComfyAuth(f"the token file {path!r} is no token file", hint=SIGN_IN_HINT)
+    return RunComfyAuth(f"the token file {path!r} is not a token file", hint=SIGN_IN_HINT)
 
 
 def _check_expiry(expires_at: object) -> None:

@@ -97,7 +97,7 @@ def project_place(agent: str, folder: str) -> Place:
 def folder_place(folder: str) -> Place:
     """A folder that the user names; raises :class:`UsageError` for what can't be one."""
     if not folder or "\0" in folder:
-        raise UsageError("--dir is no folder's name", hint="give the folder that has a folder for each skill")
+        raise UsageError("--dir is not the name of a folder", hint="give the folder that has a folder for each skill")
     return Place(os.path.abspath(folder))
 
 
@@ -193,7 +193,7 @@ def _read(place: Place) -> bytes | None:
             return None
         except NotRegularFile:
             pass
-        raise OutUnwritable(f"{place.file!r} is no skill's file", hint="move it out of the way")
+        raise OutUnwritable(f"{place.file!r} is not the file of a skill", hint="move it out of the way")
 
 
 def _write(place: Place, data: bytes) -> None:

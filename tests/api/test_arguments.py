@@ -44,9 +44,9 @@ def refused(call, *given, **more):
         ({"codex_args": [5]}, "'codex_args' must be a list"),
         ({"codex_home": 5}, "'codex_home' must be a string"),
         ({"codex_home": ""}, "'codex_home' must be the name of a folder"),
-        ({"codex_home": "/no/such/folder"}, "the Codex home '/no/such/folder' is no folder"),
-        ({"codex_home": "/dev/null"}, "the Codex home '/dev/null' is no folder"),
-        ({"codex_home": "a\0b"}, "is no folder"),
+        ({"codex_home": "/no/such/folder"}, "the Codex home '/no/such/folder' is not a folder"),
+        ({"codex_home": "/dev/null"}, "the Codex home '/dev/null' is not a folder"),
+        ({"codex_home": "a\0b"}, "is not a folder"),
     ],
 )
 def test_wrong_argument_of_generate_is_a_usage_error(more, words):
@@ -81,7 +81,7 @@ def test_edit_without_reference_is_a_usage_error(refs):
         (["a fox"], {"workers": 0}, "--jobs can't be 0"),
         (["a fox"], {"workers": "2"}, "'workers' must be a whole number"),
         (["a fox"], {"out_dir": 5}, "'out_dir' must be a string"),
-        (["a fox"], {"codex_home": "/no/such/folder"}, "line 1: the Codex home '/no/such/folder' is no folder"),
+        (["a fox"], {"codex_home": "/no/such/folder"}, "line 1: the Codex home '/no/such/folder' is not a folder"),
         ([{"prompt": "a", "count": 5}], {}, "line 1: 'count' can't be set for one job"),
         (["a fox"], {"size": "huge"}, "line 1: --size can't be 'huge'"),
         ("no-such-file", {}, "can't be read"),
@@ -102,11 +102,11 @@ def test_wrong_argument_of_batch_is_a_usage_error(jobs, more, words, tmp_path, m
         (("nonsense",), {}, "neither a thread id nor a rollout"),
         ((), {"last": True, "out": "a.png", "out_dir": "b"}, "contradict"),
         ((), {"last": True, "out": "-"}, "stdout"),
-        ((), {"last": True, "size": "9x9"}, "has its size already"),
+        ((), {"last": True, "size": "9x9"}, "already has a size"),
         ((), {"last": True, "fit": True}, "--fit needs a size"),
         ((), {"last": True, "force": "yes"}, "'force' must be true or false"),
         ((3,), {}, "'sessions' must be a list"),
-        ((), {"last": True, "codex_home": "/no/such/folder"}, "the Codex home '/no/such/folder' is no folder"),
+        ((), {"last": True, "codex_home": "/no/such/folder"}, "the Codex home '/no/such/folder' is not a folder"),
     ],
 )
 def test_wrong_argument_of_recover_is_a_usage_error(sessions, more, words):

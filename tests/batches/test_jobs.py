@@ -123,9 +123,9 @@ def test_default_holds_where_a_job_has_no_value_or_null() -> None:
         ({"prompt": "a\0b"}, "NUL"),
         (b'{"prompt": "\\ud800"}', "valid Unicode"),
         (b'{"prompt": "a", "prompt": "b"}', "twice"),
-        (b'{"prompt": "a"', "no JSON object"),
-        (b'{"prompt": "\xff"}', "no JSON object"),
-        (b"{" * 100_000, "no JSON object"),
+        (b'{"prompt": "a"', "not a JSON object"),
+        (b'{"prompt": "\xff"}', "not a JSON object"),
+        (b"{" * 100_000, "not a JSON object"),
     ],
 )
 def test_wrong_job_is_refused_with_its_line(job: Any, words: str) -> None:
@@ -141,7 +141,7 @@ def test_mistyped_key_gets_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", ["jobs.jsonl", "JOBS.NDJSON", "jobs.json"])
 def test_file_named_as_json_is_not_read_as_text(name: str) -> None:
-    assert "no JSON object" in refused("a fox", name=name).message
+    assert "not a JSON object" in refused("a fox", name=name).message
 
 
 def test_list_without_jobs_is_refused() -> None:
@@ -179,8 +179,8 @@ def test_two_jobs_with_one_output_are_refused_however_it_is_spelt(tmp_path: Path
     (tmp_path / "link").symlink_to(tmp_path / "out")
     for other in ("fox.png", "./sub/../fox.png", str(tmp_path / "link/fox.png")):
         error = refused({"prompt": "a", "out": "fox.png"}, {"prompt": "b", "out": other})
-        assert "as that of line 1" in error.message
-    assert "as that of line 1" in refused({"prompt": "a", "out": "0002.png"}, {"prompt": "b"}).message
+        assert "is also that of line 1" in error.message
+    assert "is also that of line 1" in refused({"prompt": "a", "out": "0002.png"}, {"prompt": "b"}).message
 
 
 def test_check_passes_on_what_its_callback_raises() -> None:

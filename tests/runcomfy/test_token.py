@@ -146,7 +146,7 @@ def test_token_path_that_is_no_file_is_refused(home: Path) -> None:
     path = Path(settings.token_path())
     path.parent.mkdir(parents=True)
     os.mkfifo(path, 0o600)
-    with pytest.raises(RunComfyAuth, match="no token file"):
+    with pytest.raises(RunComfyAuth, match="not a token file"):
         token.load()
     path.unlink()
     path.mkdir()
@@ -157,7 +157,7 @@ def test_token_path_that_is_no_file_is_refused(home: Path) -> None:
 def test_huge_token_file_is_refused_unread() -> None:
     path = write(b"")
     os.truncate(path, 1 << 31)
-    with pytest.raises(RunComfyAuth, match="no token file"):
+    with pytest.raises(RunComfyAuth, match="not a token file"):
         token.load()
 
 

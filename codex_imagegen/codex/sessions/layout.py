@@ -51,7 +51,7 @@ def check_home(codex_home: str | None) -> None:
     """Raise :class:`UsageError` for a Codex home that is not a folder."""
     if codex_home is not None and not os.path.isdir(codex_home):
         hint = "name an existing folder in which Codex is logged in"
-        raise UsageError(f"the Codex home {codex_home!r} is no folder", hint=hint)
+        raise UsageError(f"the Codex home {codex_home!r} is not a folder", hint=hint)
 
 
 def list_day_folders(codex_home: str, now: float | None = None) -> list[str]:
