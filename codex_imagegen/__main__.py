@@ -22,8 +22,8 @@ def main() -> None:
 def _open_streams() -> None:
     """Open /dev/null for each of stdin, stdout and stderr that the program was started without.
 
-    Otherwise the next file to be opened takes that descriptor: a journal that Python then writes messages to, or a lock
-    that Codex should inherit and replaces by its own stream.
+    Otherwise the next file to be opened takes that descriptor: the journal, into which Python would write messages, or
+    the lock, which Codex would not inherit.
     """
     for descriptor in range(3):
         try:
@@ -44,7 +44,7 @@ def _exit(code: int) -> None:
             OSError,
             ValueError,
             AttributeError,
-        ):  # closed, or its reader has gone: reported before where it matters
+        ):  # closed, or its pipe is: reported earlier if it matters
             pass
     os._exit(code)
 

@@ -42,6 +42,16 @@ StrPath = str | os.PathLike[str]
 Job = str | Mapping[str, Any]
 """A job of a batch: a prompt, or a mapping with ``prompt`` and any option by its name."""
 
+HINT = "see docs/api.md"
+_JOB_OPTIONS = (
+    "force", "timeout_sec", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
+    "full_turn", "codex", "codex_home", "model", "codex_args",
+)  # fmt: skip
+"""The arguments of :func:`batch` that are defaults of its jobs."""
+
+T = TypeVar("T")
+OnEvent = Callable[[Event], None]
+
 
 class Look(TypedDict, total=False):
     """The options that :func:`generate`, :func:`edit` and :func:`batch` share, for ``**look``."""
@@ -233,14 +243,6 @@ def recover(
     return write.recover(requested, place, last=last, environment=with_codex_home(home, os.environ))
 
 
-HINT = "see docs/api.md"
-_JOB_OPTIONS = (
-    "force", "timeout_sec", "size", "aspect_ratio", "resolution", "quality", "transparent", "fit", "format", "backend",
-    "full_turn", "codex", "codex_home", "model", "codex_args",
-)  # fmt: skip
-"""The arguments of :func:`batch` that are defaults of its jobs."""
-
-
 def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that are not None, converted to their types; raises :class:`UsageError`."""
     for name in given:
@@ -291,7 +293,7 @@ def _open_jobs(jobs: StrPath | Iterable[Job], folder: str, defaults: Mapping[str
 def _run_batch(setup: BatchSetup, stop: Interrupt, on_outcome: Callable[[Outcome], None] | None) -> tuple[Outcome, ...]:
     """Run the jobs; raises :class:`Interrupted` where some of them had not ended."""
     ended: list[Outcome] = []
-    with contextlib.closing(setup.work.outcomes()) as outcomes:
+    with contextlib.closing(setup.batch.outcomes()) as outcomes:
         for outcome in outcomes:
             ended.append(outcome)
             if on_outcome is not None:
@@ -302,15 +304,11 @@ def _run_batch(setup: BatchSetup, stop: Interrupt, on_outcome: Callable[[Outcome
     return tuple(sorted(ended, key=lambda outcome: outcome.line))
 
 
-T = TypeVar("T")
-Tell = Callable[[Event], None]
-
-
 class _CallbackFailed(BaseException):
     """A callback has raised. Not an Exception, so that no handler for errors of the run catches it."""
 
 
-def _call_back(work: Callable[[Tell, Interrupt], T], on_event: Tell | None, interrupt: Interrupt | None) -> T:
+def _call_back(work: Callable[[OnEvent, Interrupt], T], on_event: OnEvent | None, interrupt: Interrupt | None) -> T:
     """Call ``work`` with a function for its events and an interrupt of its own; returns its result.
 
     The caller's ``interrupt`` and a callback that raises set that interrupt; the caller's own stays unset. Where

@@ -44,8 +44,9 @@ def generate(
 
     ``on_event`` is called with each event, ``on_stderr`` with Codex's own stderr. ``environment`` replaces that of the
     process.
-    Raises the errors of :mod:`codex_imagegen.errors`; invalid requests are refused before anything is spent. Of several
-    pictures, partial results are kept, and failures are in the result instead of raised.
+
+    Raises the errors of :mod:`codex_imagegen.errors`; invalid requests are refused before anything is spent.
+    Partial results are kept: if some of several pictures fail, the result has their failures, and nothing is raised.
     """
     started = time.monotonic()
     run = Run(
@@ -78,7 +79,7 @@ def _targets(request: Request) -> tuple[output.Target, ...]:
         force=request.force,
         wanted=request.image_options.format,
         within=request.within,
-        may_be_there=request.skip_existing,
+        may_exist=request.skip_existing,
     )
 
 
@@ -95,7 +96,7 @@ def _existing_images(request: Request, run: Run, targets: tuple[output.Target, .
         if os.path.lexists(target.path):
             existing[index] = output.read_existing_image(target.path)
     for index, image in existing.items():
-        _tell(run, "written", index=index, path=image.path, message="made before")
+        _report(run, "written", index=index, path=image.path, message="made before")
     return existing
 
 
@@ -126,7 +127,7 @@ def _check_skip(request: Request) -> None:
 
 
 def generate_one(request: Request, run: Run, target: output.Target) -> tuple[BackendResult, Image]:
-    """Make, convert and write one picture; an error's hint names the command that fetches a picture made after all."""
+    """Make, convert and write one picture. The hint of an error has the command that fetches a picture made anyway."""
     try:
         with ExitStack() as closing:
             result = backends.load(request.backend).make(request, replace(run, closing=closing))
@@ -137,7 +138,7 @@ def generate_one(request: Request, run: Run, target: output.Target) -> tuple[Bac
                 error.spent, error.thread_id, error.codex_version = True, result.thread_id, result.codex_version
                 error.request_id = result.request_id
                 raise
-            _tell(run, "written", thread_id=result.thread_id, request_id=result.request_id, path=image.path)
+            _report(run, "written", thread_id=result.thread_id, request_id=result.request_id, path=image.path)
             return result, image
     except ImagegenError as error:
         _add_fetch_hint(error, target, request)
@@ -160,7 +161,7 @@ def _finish(request: Request, result: BackendResult, target: output.Target) -> t
 def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Request) -> None:
     """Add to an error's hint the command that fetches the picture, in case one was made.
 
-    For a resumed thread, the command would write its older pictures too, so it is added only if a picture is known to
+    For a resumed thread, whose older pictures the command would write too, it is added only if a picture is known to
     exist.
     """
     is_unwritten = error.exit_code == 73
@@ -198,7 +199,7 @@ def _resumes_thread(request: Request) -> bool:
 def _generate_several(
     request: Request, run: Run, targets: tuple[output.Target, ...], existing: Mapping[int, Image]
 ) -> Result:
-    """Make several pictures of one prompt, without the ``existing`` ones; raises an error that every picture has."""
+    """Make several pictures of one prompt, except the ``existing`` ones; raises an error that all of them share."""
     from codex_imagegen.runner import several
 
     outcome = several.make(
@@ -239,7 +240,7 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *backend_resu
     )
 
 
-def _tell(run: Run, stage: Stage, **more: Any) -> None:
+def _report(run: Run, stage: Stage, **more: Any) -> None:
     run.on_event(Event(stage, time.monotonic() - run.started, **more))
 
 

@@ -1,7 +1,7 @@
-"""Options of a picture by name: their types, their values, and the request that they make.
+"""Options of a picture by name: their types, the parsing of their values, and the request made of them.
 
-Batch jobs, the Python API and the MCP server share all of it. The command line gets typed values from click and shares
-:func:`request`.
+Batch jobs, the Python API and the MCP server use all of it. The command line gets typed values from click and uses
+:func:`build_request`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def to_number(value: Any) -> float:
 
 
 def to_size(value: Any) -> str:
-    """A size as ``WxH``, given so or as two whole numbers; raises TypeError."""
+    """A size as ``WxH``, given as that text or as two whole numbers; raises TypeError."""
     if isinstance(value, (list, tuple)) and len(value) == 2:
         value = f"{to_integer(value[0])}x{to_integer(value[1])}"
     return to_text(value)

@@ -17,7 +17,7 @@ STDOUT = "-"
 
 PictureFormat = Literal["png", "jpeg", "webp"]
 FORMATS: dict[str, PictureFormat] = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
-"""Formats by the names that ``--format`` takes. With a dot before it, each name is a suffix of a file's name too."""
+"""Formats by the names that ``--format`` takes. With a dot before it, each name is also a file name's suffix."""
 SUFFIXES: dict[str, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 """The suffix for each format in file names that this program chooses."""
 Stage = Literal[
@@ -42,8 +42,8 @@ def format_of(path: str) -> PictureFormat | None:
 class ImageOptions:
     """How the picture should look, beside the prompt; None means not requested.
 
-    ``size`` is (width, height) in pixels. An option that a backend can't guarantee is requested, and the picture is
-    compared with it.
+    ``size`` is (width, height) in pixels. If a backend can't guarantee an option, it requests it, and the
+    picture is compared with the request.
     """
 
     size: tuple[int, int] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -81,3 +82,33 @@ def test_module_name_is_used_by_two_rooms_at_most():
 
 def test_command_modules_are_named_after_their_commands():
     assert {path.stem for path in (PACKAGE / "cli" / "commands").glob("[!_]*.py")} == set(COMMANDS)
+
+
+_REFERENCE = re.compile(r":(?:func|class|data|mod|attr|meth):`~?([\w.]+)`")
+
+
+@cache
+def names_defined() -> frozenset[str]:
+    """Every module, class, function, parameter, attribute and assigned name of the package."""
+    trees = [ast.parse((PACKAGE / module).read_text()) for module in lines_by_module()]
+    names = {Path(module).stem for module in lines_by_module()} | {PACKAGE.name, "ValueError"}
+    names |= {str(path.parent.name) for path in PACKAGE.rglob("__init__.py")}
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+    return frozenset(names)
+
+
+def test_references_in_docstrings_name_what_exists():
+    """A renamed function leaves its old name in the docstrings that refer to it."""
+    stale = [
+        f"{module}: {reference}"
+        for module in lines_by_module()
+        for reference in _REFERENCE.findall((PACKAGE / module).read_text())
+        if not names_defined().issuperset(reference.split("."))
+    ]
+    assert stale == []

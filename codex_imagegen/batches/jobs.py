@@ -22,8 +22,10 @@ from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
 NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
-KEYS = {name: make_sure for name, make_sure in options.TYPES.items() if name not in NOT_FOR_JOBS}
+KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
+
+_FileState = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +177,6 @@ def _option_name(key: str) -> str:
     if name in NOT_FOR_JOBS:
         raise UsageError(f"{key!r} can't be set for one job", hint="leave it out")
     raise UsageError(f"{key!r} is not a key of a job", hint=options.suggest(name, KEYS))
-
-
-_FileState = tuple[int, int, int, int]
 
 
 class ReferenceDigests:

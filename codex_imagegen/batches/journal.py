@@ -104,7 +104,7 @@ class Journal:
         """The path of the file."""
         return self._log.path
 
-    def record(self, key: bytes) -> JobRecord | None:
+    def read_job(self, key: bytes) -> JobRecord | None:
         """The records of a job's last run, or None."""
         with self._lock:
             offsets = self._jobs.get(key)
@@ -113,27 +113,27 @@ class Journal:
             started, ids, ended = (self._log.record_at(at) for at in (offsets.started, offsets.ids, offsets.ended))
         return JobRecord(started or {}, ids or {}, ended)
 
-    def started(self, key: bytes, line: int, **more: Any) -> None:
+    def add_started(self, key: bytes, line: int, **more: Any) -> None:
         """Record that a run of the job begins, before anything can be spent."""
         self._add(_BEGIN, key, line=line, at=time.time(), **more)
 
-    def thread(self, key: bytes, thread_id: str) -> None:
+    def add_thread(self, key: bytes, thread_id: str) -> None:
         """Record the thread that Codex named."""
         self._add("thread", key, thread_id=thread_id)
 
-    def request(self, key: bytes, request_id: str) -> None:
+    def add_request(self, key: bytes, request_id: str) -> None:
         """Record the request that RunComfy accepted."""
         self._add("request", key, request_id=request_id)
 
-    def done(self, key: bytes, result: dict[str, Any]) -> None:
+    def add_done(self, key: bytes, result: dict[str, Any]) -> None:
         """Record that the picture is on disk."""
         self._add("done", key, **result)
 
-    def failed(self, key: bytes, result: dict[str, Any]) -> None:
+    def add_failed(self, key: bytes, result: dict[str, Any]) -> None:
         """Record that the job failed; it is repeated only on request."""
         self._add("failed", key, **result)
 
-    def dropped(self, key: bytes) -> None:
+    def add_dropped(self, key: bytes) -> None:
         """Record that the run ended without a result for the job, which is to be run again."""
         self._add("dropped", key)
 

@@ -89,7 +89,7 @@ def _field_types(kind: type) -> dict[str, tuple[type, ...]]:
     return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(kind).items()}
 
 
-def unstarted(stopped: ImagegenError, backend: str) -> Result:
+def not_started_result(stopped: ImagegenError, backend: str) -> Result:
     """The result of a job that was not started because of ``stopped`` (see :mod:`codex_imagegen.runner.attempts`)."""
     stopped.backend = backend
     return render.failure_result(stopped)

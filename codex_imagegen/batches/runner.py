@@ -39,7 +39,7 @@ class Batch:
             with contextlib.closing(self._pool.results()) as outcomes:
                 yield from outcomes
         finally:
-            self._worker.sweep()
+            self._worker.remove_abandoned()
 
     def _run_line(self, line: Line) -> Outcome:
         try:
@@ -55,8 +55,8 @@ class BatchSetup:
     """A batch that is ready to run: the number of its jobs, the batch, and its worker."""
 
     total: int
-    work: Batch
-    attempts: JobWorker
+    batch: Batch
+    worker: JobWorker
 
 
 def worker_count(wanted: int | None, backend: str | None) -> int:

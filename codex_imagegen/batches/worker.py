@@ -1,4 +1,4 @@
-"""Run one job: use the journal's result, resume a run that was cut off, or start a new run."""
+"""Run one job: use the journal's result, fetch the picture of an interrupted run, or start a new run."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, InterruptedRun, Request, Run
 from codex_imagegen.results import Result, Warning_
-from codex_imagegen.runner import pool
-from codex_imagegen.runner.attempts import Attempts, NotStarted
+from codex_imagegen.runner.attempts import Attempts, Backoff, NotStarted
 
 _REFUSED_EXIT_CODES = (2, 3, 4)
 """Exit codes of failures before anything was spent: the next batch checks such a job again."""
@@ -51,21 +50,21 @@ class JobWorker:
     journal: Journal
     interrupt: Interrupt
     retry_failed: bool = False
-    backoff: InitVar[pool.Backoff | None] = None
+    backoff: InitVar[Backoff | None] = None
     folders: set[str] = field(default_factory=set)
     on_event: Callable[[Event], None] = lambda _event: None
     attempts: Attempts = field(init=False)
 
-    def __post_init__(self, backoff: pool.Backoff | None) -> None:
-        self.attempts = Attempts(self.interrupt, backoff=backoff or pool.Backoff())
+    def __post_init__(self, backoff: Backoff | None) -> None:
+        self.attempts = Attempts(self.interrupt, backoff=backoff or Backoff())
 
     @property
     def stopped(self) -> ImagegenError | None:
         """The error that stopped the batch, or None."""
         return self.attempts.stopped
 
-    def sweep(self) -> None:
-        """Remove the files of runs that were cut off, unless another process still works there."""
+    def remove_abandoned(self) -> None:
+        """Remove the temporary files of interrupted runs, unless another process still uses them."""
         for folder in self.journal.folders:
             workspace.remove_abandoned(folder)
         for folder in self.folders:
@@ -79,7 +78,7 @@ class JobWorker:
         except Interrupted:
             raise
         except NotStarted as stopped:
-            status, result = "not-started", outcomes.unstarted(stopped.error, job.request.backend)
+            status, result = "not-started", outcomes.not_started_result(stopped.error, job.request.backend)
         except ImagegenError as error:
             status = "not-started" if self.attempts.stops_all(error) else "failed"
             if status == "not-started":  # also when an earlier run's picture was fetched
@@ -89,25 +88,26 @@ class JobWorker:
         return Outcome(job.line, job.out, status, result)
 
     def _from_journal(self, job: Job) -> tuple[Status, Result] | None:
-        """The result in the journal, or that of a run that was cut off; None: the job needs a new run."""
-        record = self.journal.record(job.key)
+        """The result in the journal, or that of an interrupted run; None if the job needs a new run."""
+        record = self.journal.read_job(job.key)
         if record is None:
             return None
         ended, backend = record.ended or {}, job.request.backend
-        if ended.get("event") == "done" and (done := outcomes.read_done(ended, job.out, backend)):
-            return "skipped", done
-        if ended.get("event") == "failed" and not self.retry_failed and (done := outcomes.read_failed(ended, backend)):
-            return "failed", done
-        if record.ended is None and (resumed := self._resume(job, record)):
-            self.journal.done(job.key, outcomes.to_journal(resumed))
-            return "recovered", resumed
+        if ended.get("event") == "done" and (result := outcomes.read_done(ended, job.out, backend)):
+            return "skipped", result
+        is_failure = ended.get("event") == "failed" and not self.retry_failed
+        if is_failure and (result := outcomes.read_failed(ended, backend)):
+            return "failed", result
+        if record.ended is None and (result := self._resume(job, record)):
+            self.journal.add_done(job.key, outcomes.to_journal(result))
+            return "recovered", result
         return None
 
     def _make(self, job: Job) -> tuple[Status, Result]:
         """Run the job, again after a temporary failure; starts nothing once the batch is stopped."""
 
-        def on_failure(error: ImagegenError, again: bool) -> None:
-            self._record_failure(job, error, again=again)
+        def on_failure(error: ImagegenError, is_retried: bool) -> None:
+            self._record_failure(job, error, is_retried=is_retried)
 
         return "made", self.attempts.run(lambda: self._run_once(job), on_failure)
 
@@ -120,13 +120,13 @@ class JobWorker:
             raise
         folder = workspace.choose_path()
         try:
-            self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)
-        except ImagegenError as error:  # nothing may be spent that the journal does not know
+            self.journal.add_started(job.key, job.line, folder=folder, backend=job.request.backend)
+        except ImagegenError as error:  # no run may start that the journal does not record
             self.attempts.stop(error)
             raise
         result = self._generate(job, replace(job.request, folder=folder))
         try:
-            self.journal.done(job.key, outcomes.to_journal(result))
+            self.journal.add_done(job.key, outcomes.to_journal(result))
         except ImagegenError as error:
             result = replace(result, warnings=(*result.warnings, Warning_("journal-unwritten", error.message)))
         return result
@@ -147,7 +147,7 @@ class JobWorker:
         run = Run(now, now + request.timeout_sec, self.interrupt, lambda _event: None)
         request_id, warnings = runcomfy.submit_only(request, run)
         with contextlib.suppress(ImagegenError):
-            self.journal.request(job.key, request_id)
+            self.journal.add_request(job.key, request_id)
         return request_id, warnings
 
     def _event_callback(self, job: Job) -> Callable[[Event], None]:
@@ -161,14 +161,14 @@ class JobWorker:
             if event.thread_id and not threads:
                 threads.append(event.thread_id)
                 with contextlib.suppress(ImagegenError):
-                    self.journal.thread(job.key, event.thread_id)
+                    self.journal.add_thread(job.key, event.thread_id)
             self.on_event(replace(event, job=job.line))
 
         return on_event
 
-    def _record_failure(self, job: Job, error: ImagegenError, *, again: bool) -> None:
+    def _record_failure(self, job: Job, error: ImagegenError, *, is_retried: bool) -> None:
         """Record a failure in the journal, unless a picture of the run may still come."""
-        record = self.journal.record(job.key)
+        record = self.journal.read_job(job.key)
         if record is None or record.ended is not None or isinstance(error, Interrupted):
             return
         if (isinstance(error, OutputError) and error.spent is not False) or (
@@ -176,10 +176,10 @@ class JobWorker:
         ):
             return  # a picture was made or is being made, and a later batch fetches it
         with contextlib.suppress(ImagegenError):
-            if again or self._should_repeat(error):
-                self.journal.dropped(job.key)
+            if is_retried or self._should_repeat(error):
+                self.journal.add_dropped(job.key)
             else:
-                self.journal.failed(job.key, outcomes.to_journal(render.failure_result(error)))
+                self.journal.add_failed(job.key, outcomes.to_journal(render.failure_result(error)))
 
     def _should_repeat(self, error: ImagegenError) -> bool:
         """Whether a later batch runs the job again: the error is not the job's own, or nothing was spent."""
@@ -187,13 +187,13 @@ class JobWorker:
         return refused or self.attempts.stops_all(error)
 
     def _resume(self, job: Job, record: JobRecord) -> Result | None:
-        """The picture of a run that was cut off, written now or by that run; None where it made none."""
+        """The picture of an interrupted run, written now or by that run; None if it made none."""
         self.folders.add(os.path.dirname(job.out))
         try:
             return fetch_interrupted(job, record, self.interrupt)
         except ImagegenError as error:
             if job.request.backend == "runcomfy":  # the request failed, or a later batch asks for it again
-                self._record_failure(job, error, again=False)
+                self._record_failure(job, error, is_retried=False)
                 raise
             if isinstance(error, (NoPictureError, SessionMissing)):
                 return None
@@ -217,7 +217,7 @@ def _resume_request(job: Job, record: JobRecord) -> Request:
     if job.request.backend == "runcomfy":
         if record.request_id is None:
             raise RunComfyRetry(
-                "the batch was cut off while it submitted the job, and whether RunComfy accepted it is unknown",
+                "the batch was cut off while it submitted the job, and it is unknown whether RunComfy accepted it",
                 hint="look at your requests on runcomfy.com; run it again with --retry-failed",
                 spent=None,
             )
@@ -226,7 +226,7 @@ def _resume_request(job: Job, record: JobRecord) -> Request:
 
 
 def _check_written(request: Request, out: str, interrupt: Interrupt) -> Result:
-    """The result of a run that wrote ``out`` before it was cut off; raises :class:`OutExists` for another file."""
+    """The result of a run that wrote ``out`` before its interruption; raises :class:`OutExists` for another file."""
     temporary = os.path.join(os.path.dirname(out), f".codex-imagegen-{os.urandom(8).hex()}{os.path.splitext(out)[1]}")
     try:
         result = generation.generate(replace(request, out=temporary), interrupt=interrupt)

@@ -27,7 +27,7 @@ def answer(command: click.Command, instruction: str, *, program: str, variable: 
         words, incomplete = shell.get_completion_args()
     except (KeyError, ValueError, IndexError) as error:
         raise UsageError(
-            "this variable is set by a shell, not by a person", hint="see the README: completion"
+            "only a shell's completion script can use this", hint="see the README on completion"
         ) from error
     if words[-1:] == ["="]:  # bash splits --ref=fox into three words
         words.pop()

@@ -29,6 +29,13 @@ HANDLED_SIGNALS = processes.EXIT_SIGNALS
 REPEAT_SEC = 1.0
 """Seconds in which a further signal counts as the same: timeout(1) sends two, to the process and to its group."""
 
+_TICK_SEC = 0.2
+_MAX_ANSWER = 4096
+
+_stdout_error: OSError | None = None
+_answered = False
+_events: EventStream | None = None
+
 
 class _SignalHandler:
     """Handles a signal: it ends the program at once or, during a run, asks the run to clean up and end.
@@ -58,12 +65,7 @@ class _SignalHandler:
             os._exit(128 + (self.interrupt.signum or signum))
 
 
-_TICK_SEC = 0.2
-_MAX_ANSWER = 4096
 _signals = _SignalHandler()
-_stdout_error: OSError | None = None
-_answered = False
-_events: EventStream | None = None
 
 
 @contextlib.contextmanager
@@ -116,7 +118,7 @@ def defer_signals(*, until_exit: bool = False) -> Iterator[Interrupt]:
 
 
 def emit(event: Event, line: str | None = None) -> None:
-    """Print an event with ``--events``; without, print the line that says the same to a person."""
+    """Print an event with ``--events``, and else the line with the same message for a person."""
     if _events is not None:
         _events.put(event)
     elif line is not None:
@@ -134,10 +136,10 @@ def finish(code: int) -> int:
 
 
 def print_stdout_error(error: OSError) -> int:
-    """Report that stdout can't be written: a success is none for a reader who waits for the answer."""
+    """Report that stdout can't be written, as a failure: the reader did not get the answer."""
     unwritable = OutUnwritable(
         f"stdout can't be written: {error.strerror}",
-        hint="what was made is on disk; make room for the answer",
+        hint="the pictures are on disk; free disk space for the output",
         spent=None,
     )
     print_error(render.error_info(unwritable))
@@ -187,7 +189,7 @@ def warn(warning: Warning_, *, silent: bool = False) -> None:
 
 
 def internal_error(error: Exception, *, json_wanted: bool, started: float) -> int:
-    """Print the name of an exception that nobody caught, and save its traceback in a file."""
+    """Print the name of an uncaught exception, and save its traceback in a file."""
     return print_failure(save_traceback(error), json_wanted=json_wanted, started=started)
 
 
@@ -199,7 +201,7 @@ def save_traceback(error: Exception) -> InternalError:
 
 
 def printable(path: str) -> str:
-    """Return the path as it is, or without what a terminal would obey where stdout is one."""
+    """Return the path, without control characters if stdout is a terminal."""
     return path if path.isprintable() or not sys.stdout or not sys.stdout.isatty() else render.one_line(path)
 
 
@@ -211,7 +213,7 @@ def err(line: str) -> None:
 
 
 def out(line: str) -> None:
-    """Print a line on stdout. A full disk is reported when the command ends; a reader that has gone never is."""
+    """Print a line on stdout. A full disk is reported when the command ends; a closed pipe never is."""
     global _stdout_error, _answered  # noqa: PLW0603 - stdout is the process's, too
     _answered = True
     try:
@@ -221,8 +223,8 @@ def out(line: str) -> None:
             sys.stdout.buffer.write(os.fsencode(line + "\n"))
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as error:
-        # a reader that has gone (`| head -0`) wants nothing more, and the picture is on disk. In either case Python
-        # must not complain about the stream again when it exits
+        # after a closed pipe (`| head -0`) the output is not wanted, and the picture is on disk. In either case Python
+        # must not report the stream again when it exits
         if isinstance(error, OSError) and error.errno not in {errno.EPIPE, errno.EBADF}:
             _stdout_error = _stdout_error or error
         with contextlib.suppress(OSError, ValueError, AttributeError):

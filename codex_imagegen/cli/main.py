@@ -41,7 +41,7 @@ _PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 
 
 class CommandLine(click.Group):
-    """The group of all commands, imported lazily. Arguments that begin with no command belong to the default one."""
+    """The group of all commands, imported lazily. Without a command's name, the default command is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names without importing anything."""
@@ -52,7 +52,7 @@ class CommandLine(click.Group):
         return load(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert the default command's name where no command is named."""
+        """Insert the name of the default command if the arguments begin with none."""
         ctx.meta["has_arguments"] = bool(args)
         return super().parse_args(ctx, args if _names_command(args) else [DEFAULT, *args])
 
@@ -138,10 +138,10 @@ def _names_command(args: Sequence[str]) -> bool:
 
 
 def _find_flags(flags: Sequence[str], command: click.Command, args: Sequence[str]) -> list[bool]:
-    """Return for each flag whether it is given, also among wrong arguments: these are answered in JSON, too.
+    """Return for each flag whether it is given, also among wrong arguments, whose error is printed as JSON too.
 
-    Click's resilient parsing can't tell: it ends at the first fault (``--quiet=5 --json``), and knows only the options
-    of the command where it ended (``runcomfy --nonsense --json``).
+    Click's resilient parsing does not report this: it ends at the first error (``--quiet=5 --json``), and knows only
+    the options of the command where it ended (``runcomfy --nonsense --json``).
     """
     with_value, found, words = _options_with_value(command), set(), iter(args)
     for word in words:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 EVENTS = "Make stderr JSON lines: one for each step, and done or error as the last."
 
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")
+_SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_557_600.0}
+
 
 class Option(click.Option):
     """An option whose value is completed by its metavar: ``FILE``, ``DIR``, or ``this|that``."""
@@ -100,10 +103,6 @@ def version_option() -> Option:
         callback=show,
         help="Show the version.",
     )
-
-
-_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")
-_SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_557_600.0}
 
 
 def parse_duration(text: str) -> float | None:

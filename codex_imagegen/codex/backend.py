@@ -26,6 +26,28 @@ if TYPE_CHECKING:
     from codex_imagegen.images.reduce import SizeLimits
     from codex_imagegen.results import BackendResult, Warning_
 
+MAX_BYTES = 64_000_000
+"""Upload limit of a run. Above it, users report false moderation and lost references."""
+
+MAX_DATA_URL = 20_971_520
+"""Characters that the API accepts in one picture as a ``data:`` URL."""
+
+LARGE_BYTES = 8_000_000
+"""References of so many bytes together, as they are sent, may be the cause of a failure."""
+
+_MAY_BE_LARGE = {"moderation", "network"}
+"""Errors that large references cause, as users report."""
+
+_STEP_BYTES = 1_000_000
+"""The limit is rounded down to whole megabytes, so that the next prompt of a batch can use the same smaller copies."""
+
+_URL_PREFIX = len("data:image/jpeg;base64,")
+_REQUEST_BYTES = 250_000
+"""The rest of each request: instructions and tools, which have 50 to 100 KB (0.111.0 to 0.169.0)."""
+
+_PICTURE_BYTES = 8_000_000
+"""The new picture, which a full turn sends back to the model; most have 2 MB, and a third more as base64."""
+
 
 def make(request: Request, run: Run) -> BackendResult:
     """Make one picture; see :class:`codex_imagegen.backends.Backend`."""
@@ -76,7 +98,7 @@ def make(request: Request, run: Run) -> BackendResult:
 
 
 def _draw(create_run: Callable[..., CodexRun], prompt: bytes, run: Run, *, is_tested: bool) -> BackendResult:
-    """Run Codex; once more, at no cost, where an untested build has refused a setting of the first run."""
+    """Run Codex; if an untested build refuses a setting, at no cost, run it once more without such settings."""
     first = run.closing.enter_context(create_run())
     try:
         return first.draw(prompt)
@@ -97,7 +119,7 @@ def _check_count(paths: tuple[str, ...]) -> None:
 
 
 def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple[Warning_, ...]]:
-    """The references as they are sent, with a warning for each reduced one. Without references, nothing is imported."""
+    """Load the references as they are sent, with a warning for each reduced one."""
     if not request.refs:
         return [], ()
     from codex_imagegen.images import reduce
@@ -112,7 +134,7 @@ def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple
 
 
 def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
-    """The state of the thread that the user's own arguments resume; until the run ends, no other run resumes it."""
+    """Lock the thread that the user's own arguments resume, if any, for the run, and return its state."""
     if not codex_args:
         return None
     from codex_imagegen.codex.run import resume
@@ -125,31 +147,8 @@ def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
     return resume.read_thread_state(codex_home, thread)  # again: another run may have ended in between
 
 
-MAX_BYTES = 64_000_000
-"""Upload limit of a run. Above it, users report false moderation and lost references."""
-
-MAX_DATA_URL = 20_971_520
-"""Characters that the API accepts in one picture as a ``data:`` URL."""
-
-LARGE_BYTES = 8_000_000
-"""References of so many bytes together, as they are sent, may be the cause of a failure."""
-
-_MAY_BE_LARGE = {"moderation", "network"}
-"""Errors that large references cause, as users report."""
-
-_STEP_BYTES = 1_000_000
-"""The limit is rounded down to whole megabytes, so that the next prompt of a batch can use the same smaller copies."""
-
-_URL_PREFIX = len("data:image/jpeg;base64,")
-_REQUEST_BYTES = 250_000
-"""The rest of each request: instructions and tools, which have 50 to 100 KB (0.111.0 to 0.169.0)."""
-
-_PICTURE_BYTES = 8_000_000
-"""The new picture, which a full turn sends back to the model; most have 2 MB, and a third more as base64."""
-
-
 def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:
-    """The size limits of a run's references; a full turn sends everything to the model once more."""
+    """The size limits of a run's references, which are sent twice; a full turn sends everything once more."""
     from codex_imagegen.images.reduce import SizeLimits
 
     times = 3 if full_turn else 2
@@ -170,5 +169,5 @@ def explain_large_references(
 
 
 def _bytes_of(characters: int) -> int:
-    """How many bytes so many characters of base64 encode."""
+    """The number of bytes that so many characters of base64 encode."""
     return characters // 4 * 3

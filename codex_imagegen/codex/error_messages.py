@@ -1,4 +1,4 @@
-"""From a reason to an error: a sentence with Codex's own message in it, and what to do next."""
+"""Convert a reason to an error: a sentence with Codex's own message in it, and a hint."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def to_error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
 
 
 def choose_hint(reason: Reason) -> str:
-    """What to do: the reason's own hint, one that its message calls for, or the usual hint of its code."""
+    """The reason's own hint, one for its message, or the usual hint of its code."""
     if reason.hint:
         return reason.hint
     if reports_full_disk(reason.message):

@@ -1,4 +1,4 @@
-"""What Codex's error messages mean: text in, a :class:`Reason` out.
+"""Classify Codex's error messages: each becomes a :class:`Reason`.
 
 Each pattern was seen on real builds between 0.111.0 and 0.169.0. Messages come from three places: a turn that failed,
 stderr of a Codex that ended before its thread, and the image tool. A code is one of the names of ``error.code``.
@@ -77,11 +77,11 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 def classify_turn_error(text: str, info: object = None, now: float | None = None) -> Reason:
     """What a turn's error means; ``info`` is the record's ``codex_error_info`` (from 0.149), ``now`` Unix seconds."""
     matches = (code for code, pattern in _TURN_PATTERNS if re.search(pattern, text))
-    code = _of_info(info) or next(matches, "codex-failed")
+    code = _classify_info(info) or next(matches, "codex-failed")
     return Reason(code, _body_message(text), parse_reset_time(text, now) if code == "usage-limit" else None)
 
 
-def _of_info(info: object) -> str | None:
+def _classify_info(info: object) -> str | None:
     if isinstance(info, str):
         return _TURN_INFO.get(info)
     for value in as_object(info).values():
@@ -119,7 +119,7 @@ def parse_reset_time(text: str, now: float | None = None) -> int | None:
 
 
 def as_unix_time(value: object) -> int | None:
-    """A Unix time in seconds, or None where it is none that a calendar could show."""
+    """The value if it is a Unix time in seconds before the year 10,000, else None."""
     return value if isinstance(value, int) and 0 < value < _LAST_TIME else None
 
 
@@ -146,12 +146,12 @@ def classify_startup_error(stderr: str) -> Reason:
     first = next((n for n, line in enumerate(lines) if re.match(r"error\b", line, re.IGNORECASE)), None)
     if first is None:
         return Reason(code, lines[-1] if lines else "(no output)")
-    count = 2 if lines[first].endswith(":") else 1  # after "Error loading config.toml:" comes where it is broken
+    count = 2 if lines[first].endswith(":") else 1  # the line after "Error loading config.toml:" names the fault
     return Reason(code, " ".join(lines[first : first + count]))
 
 
 def find_tool_errors(stderr: str) -> list[str]:
-    """The tool errors that Codex logged on stderr: a script of the model may have swallowed them."""
+    """The tool errors that Codex logged on stderr, which a script of the model may have caught."""
     return [line.partition("error=")[2] for line in stderr.splitlines() if "tools::router: error=" in line]
 
 
@@ -207,7 +207,7 @@ _REJECTED = "change the prompt or the options: the same request would be refused
 
 
 def classify_tool_error(text: str) -> Reason | None:
-    """What an error of the image tool means, or None where this is none."""
+    """What an error of the image tool means, or None if the text is not one."""
     if _NOT_OFFERED.search(text):
         return Reason("tool-unavailable", "")
     host = _NO_HOST.search(text)
@@ -220,12 +220,12 @@ def classify_tool_error(text: str) -> Reason | None:
         return Reason("generation-failed", error[0])
     http = _HTTP.match(error["rest"])
     if http is not None:
-        return _of_http(int(http["status"]), http["phrase"].strip(), _body(http["body"] or ""))
-    return classify_hosted_error(error["rest"]) or _of_text(error["rest"])
+        return _classify_http_error(int(http["status"]), http["phrase"].strip(), _body(http["body"] or ""))
+    return classify_hosted_error(error["rest"]) or _classify_text(error["rest"])
 
 
 def classify_hosted_error(text: str) -> Reason | None:
-    """What an error of the hosted tool means (up to 0.143), also where the model repeats it; None where it is none.
+    """What an error of the hosted tool means (up to 0.143), also if the model repeats it; None for any other text.
 
     It is recognized by what no model writes of its own accord: a Python class, or a name of the API.
     """
@@ -240,13 +240,13 @@ def classify_hosted_error(text: str) -> Reason | None:
     return Reason("generation-failed", name[1], hint=_LATER)
 
 
-def _of_text(text: str) -> Reason:
+def _classify_text(text: str) -> Reason:
     """What an error without an HTTP status means."""
     matches = (code for code, pattern in _TEXT_PATTERNS if re.search(pattern, text, re.IGNORECASE))
     return Reason(next(matches, "generation-failed"), text, hint=_LATER if "failed to decode" in text else None)
 
 
-def _of_http(status: int, phrase: str, body: str) -> Reason:
+def _classify_http_error(status: int, phrase: str, body: str) -> Reason:
     error = _error_object(body)
     names = {error.get("code"), error.get("type")} if error else set(_QUOTED_NAME.findall(body))
     message = _message(body, error) or f"HTTP {status} {phrase}".rstrip()

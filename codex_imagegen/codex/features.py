@@ -1,4 +1,4 @@
-"""The features of Codex that a run switches off, because a picture does not need them.
+"""The features of Codex that a run switches off because a picture does not need them.
 
 All builds from 0.111.0 to 0.169.0 accept or ignore these settings (a ``--disable`` of an unknown feature would be
 fatal). The table shows what each of them saves alone, in bytes of the first request before compression; "n HTTP" are
@@ -34,7 +34,7 @@ all of them                                          18,472   23,135       33,56
 
 Three more settings are refused by older builds. Each was tried with 0.145.0, 0.146.0, 0.147.0, 0.148.0, 0.149.0,
 0.149.1, 0.150.0, 0.152.1, 0.155.0, 0.158.0, 0.160.1, 0.162.0, 0.166.0 and 0.169.0, to find the first that accepts it. A
-newer build, or one of unknown version (see ``npm.read_version``), gets them too: if it refuses one, it says so before
+newer build, or one of unknown version (see ``npm.read_version``), gets them too. If it refuses one, it says so before
 its thread begins, at no cost, and is started once more without them:
 
 ==========================================================  ============  ==============  ==============
@@ -49,7 +49,7 @@ The first switches off sub-agents, the second ``apply_patch``: from 0.148.0 on, 
 tool and the means to wait for it. The third is the default timeout of ``exec`` (see ``command.EXEC_TIMEOUT_PRAGMA``),
 in case the model does not follow its instructions.
 
-The others save nothing that was measured. They are there because what they switch off could run or be reached: hooks,
+The others save nothing measurable. They switch off what could run or be reached otherwise: hooks,
 the user's AGENTS.md, browsers, memories, MCP servers. These are left on deliberately: ``skills.bundled.enabled`` (on
 0.118.0, switching it off deletes files in the user's home), request compression (without it, the upload is three times
 as large), ``features.code_mode_host`` (no picture without it), and the model's base instructions.

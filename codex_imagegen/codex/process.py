@@ -19,7 +19,7 @@ STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (KILL, 5.0))
 """Signals to the group, and the seconds to wait after each. SIGINT ends Codex cleanly in some 40 ms."""
 
 EARLY_STOP_SIGNALS = STOP_SIGNALS[1:]
-"""The same before the turn has begun: Codex ignores SIGINT then, and SIGTERM leaves nothing open (0.169.0)."""
+"""The same before the turn has begun: Codex ignores SIGINT then, and ends cleanly on SIGTERM (0.169.0)."""
 
 BRIEF_STOP_SIGNALS = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.2), (KILL, 5.0))
 """The same for a Codex that only answers a query, and has nothing to save."""
@@ -91,14 +91,14 @@ class Process:
         self._start(self._write, prompt)
 
     def write(self, data: bytes) -> None:
-        """Write to stdin and leave it open; raises OSError if nobody reads any more."""
+        """Write to stdin and leave it open; raises OSError if the process has closed it."""
         stdin: Any = self._child.stdin
         os.write(stdin.fileno(), data)
 
     def send_signal(self, signum: int) -> None:
-        """Send a signal to the whole group, if it is still there."""
+        """Send a signal to the whole group, if it still exists."""
         with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
-            if not self._reaped:  # afterwards its number may be that of another process
+            if not self._reaped:  # afterwards another process may have its number
                 processes.signal_group(self.pid, signum)
 
     def wait(self, seconds: float) -> bool:
@@ -129,7 +129,7 @@ class Process:
     def detach(self) -> None:
         """Close stdin, send no signal, and let the process end by itself, even after this program.
 
-        Only before a prompt was sent: on an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
+        It has no effect once a prompt was sent. On an empty stdin Codex makes no model call (0.111.0 to 0.169.0).
         """
         if not self._sent:
             _live.discard(self)

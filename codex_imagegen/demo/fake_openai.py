@@ -25,6 +25,12 @@ USAGE = {
     "total_tokens": 15,
 }
 
+_PRAGMA = re.compile(r'// @exec: \{"yield_time_ms": \d+\}')
+_ADVICE = re.compile(r"first-line @exec directive to give the initial call (\d+) seconds")
+
+_PATH = re.compile(r'<image name=\[[^]]*\] path="([^"]*)">')
+"""How Codex from 0.142.0 on names the path of an attached picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -247,10 +253,6 @@ def script_call(arguments: Item, *, call_id: str = "call_1", first_line: str = "
     return {"type": "custom_tool_call", "id": f"ct_{call_id}", "call_id": call_id, "name": "exec", "input": script}
 
 
-_PRAGMA = re.compile(r'// @exec: \{"yield_time_ms": \d+\}')
-_ADVICE = re.compile(r"first-line @exec directive to give the initial call (\d+) seconds")
-
-
 def exec_pragma(request: Any) -> str:
     """The first line of a script: the one that a developer message, or else the tool's description, asks for."""
     messages = (item for item in request.get("input", []) if item.get("role") == "developer")
@@ -329,10 +331,6 @@ def prompt_of(request: Any) -> str:
     """The text of the user's last message."""
     texts = [part.get("text", "") for part in _last_message(request) if part.get("type") == "input_text"]
     return texts[-1] if texts else ""
-
-
-_PATH = re.compile(r'<image name=\[[^]]*\] path="([^"]*)">')
-"""How Codex from 0.142.0 on names the path of an attached picture."""
 
 
 def _last_message(request: Any) -> list[Item]:

@@ -30,6 +30,11 @@ PROMPT = "a range of hills at the end of the day"
 _VERSION_TIMEOUT_SEC = 20
 _UNCOMPRESSED = "[features]\nenable_request_compression = false"  # this Python has no zstd
 
+UNREACHABLE_URL = "http://127.0.0.1:9"
+"""A proxy that nobody runs (the discard port): connections to anything but the stand-in fail there."""
+
+_OWN_PREFIX = "CODEX_IMAGEGEN_"
+
 
 @dataclass(frozen=True, slots=True)
 class CodexChoice:
@@ -120,12 +125,6 @@ def _read_version(path: str, environment: Mapping[str, str]) -> str | None:
         return version.read_version(path, environment, _VERSION_TIMEOUT_SEC)
     except CodexMissing:
         return None
-
-
-UNREACHABLE_URL = "http://127.0.0.1:9"
-"""A proxy that nobody runs (the discard port): connections to anything but the fake OpenAI fail there."""
-
-_OWN_PREFIX = "CODEX_IMAGEGEN_"
 
 
 def write_codex_home(folder: str, url: str, *, version: str, plan: str = "plus", extra: str = "") -> None:

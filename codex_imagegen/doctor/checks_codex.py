@@ -42,6 +42,30 @@ _HOST_SINCE, _HOST_REQUIRED_SINCE = (0, 144), (0, 147)
 """The first builds that come with a code-mode host, and that make no picture without it. With their usual models,
 0.145.0 and 0.146.0 made one without it; 0.147.0, 0.148.0, 0.149.1, 0.152.1, 0.157.1, 0.160.1 and 0.169.0 did not."""
 
+_NO_TOOL_FOR_KEY_SINCE, _NO_TOOL_FOR_FREE_SINCE = "0.134.0", "0.149.1"
+"""The oldest builds known to offer no image tool to an API key, and to a Free plan; 0.118.0 and 0.144.6 still do."""
+
+_TOOL_HINT = "use a ChatGPT plan with pictures, such as Plus, or --backend runcomfy, which is paid"
+_LOGIN_HINT = "run: codex login status"
+
+_MAX_STAGE_CHARS = 40
+
+COUNT_SEC = 1.0
+"""Seconds after which counting pictures stops."""
+
+_WINDOWS = {300: "5 hours", 1440: "day", 10_080: "week", 43_200: "30 days"}
+"""Names of the usual windows of limits, by their minutes."""
+_DAY_SEC = 86_400
+_PICTURE_LIMIT_SINCE = (0, 144)
+"""Up to 0.143 pictures count toward the plan's own limits."""
+
+_PICTURES = re.compile("image|picture", re.IGNORECASE)
+_NO_CONNECTION = "error sending request"
+_NETWORK_HINT = "check the network; inside another agent's sandbox, allow it"
+
+LIVE_SEC = 60.0
+"""Seconds for the whole run; it usually takes one or two."""
+
 
 def check_codex(context: Context) -> Finding:
     """Check that there is a Codex, where it comes from, and its version."""
@@ -101,13 +125,6 @@ def _check_version(message: str, number: str, data: Data) -> Finding:
     return ok(message, data=data)
 
 
-_NO_TOOL_FOR_KEY_SINCE, _NO_TOOL_FOR_FREE_SINCE = "0.134.0", "0.149.1"
-"""The oldest builds known to offer no image tool to an API key, and to a Free plan; 0.118.0 and 0.144.6 still do."""
-
-_TOOL_HINT = "use a ChatGPT plan with pictures, such as Plus, or --backend runcomfy, which is paid"
-_LOGIN_HINT = "run: codex login status"
-
-
 def check_login(context: Context) -> Finding:
     """Check how Codex is logged in, and that this login is offered the image tool."""
     login = context.login()
@@ -145,9 +162,6 @@ def _tool_not_offered(login: str, since: str, note: str, number: str | None, dat
     return warning(f"with {login}: Codex {number} offers the image tool, {note}", _TOOL_HINT, data)
 
 
-_MAX_STAGE_CHARS = 40
-
-
 def check_image_tool(context: Context) -> Finding:
     """Check that this Codex has the feature that every run switches on."""
     answer = run_query(context.codex(), "features", "list", environment=context.codex_environment, timeout_sec=ASK_SEC)
@@ -171,20 +185,6 @@ def _check_provider(message: str, stage: str, context: Context) -> Finding:
         return ok(message, data=data)
     message = f"{message}, but Codex offers no image tool with the provider {provider.name[:40]!r} of config.toml"
     return warning(message, f'{PROVIDER_HINT}; or name "openai" in config.toml', data=data)
-
-
-COUNT_SEC = 1.0
-"""Seconds after which counting pictures stops."""
-
-_WINDOWS = {300: "5 hours", 1440: "day", 10_080: "week", 43_200: "30 days"}
-"""Names of the usual windows of limits, by their minutes."""
-_DAY_SEC = 86_400
-_PICTURE_LIMIT_SINCE = (0, 144)
-"""Up to 0.143 pictures count toward the plan's own limits."""
-
-_PICTURES = re.compile("image|picture", re.IGNORECASE)
-_NO_CONNECTION = "error sending request"
-_NETWORK_HINT = "check the network; inside another agent's sandbox, allow it"
 
 
 def check_limits(context: Context) -> Finding:
@@ -232,10 +232,6 @@ def _limit_text(limit: Limit, now: float) -> str:
 def _reset_text(resets_at: int, now: float) -> str:
     is_today = 0 <= resets_at - now < _DAY_SEC
     return time.strftime("at %H:%M" if is_today else "on %Y-%m-%d %H:%M", time.localtime(resets_at))
-
-
-LIVE_SEC = 60.0
-"""Seconds for the whole run; it usually takes one or two."""
 
 
 def check_live(context: Context) -> Finding:

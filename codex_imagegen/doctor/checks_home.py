@@ -24,6 +24,24 @@ _SANDBOX_HINT = "inside another agent's sandbox, allow it to read and write ther
 _EVENT_SEC = 0.6
 """Seconds to wait for each of three changes: FSEvents on macOS is ready a moment after its start."""
 
+MAX_ROLLOUTS = 5
+"""How many rollouts are read, the newest first."""
+
+READ_SEC = 2.0
+"""Seconds after which reading them stops."""
+
+COUNT_SEC = 2.0
+"""Seconds after which counting stops and the message says "more than"."""
+
+LOW_SPACE_BYTES = 256 * 1024 * 1024
+"""Below this, disk space is low: a picture has 1.5 MB, and its rollout three times that; Codex's database grows too."""
+
+NETWORK = frozenset({
+    "9p", "afpfs", "afs", "ceph", "cifs", "davfs", "drvfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
+    "nfs4", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav",
+})  # fmt: skip
+"""Kinds that are served by another machine, or by the host of a virtual one (WSL's /mnt/c is 9p)."""
+
 
 def check_home(context: Context) -> Finding:
     """Check that CODEX_HOME and its sessions can be read and written, and that the file system is a local one."""
@@ -94,13 +112,6 @@ def _home_missing(context: Context) -> Finding:
     return warning(f"{context.codex_home} does not exist yet", "codex login creates it")
 
 
-MAX_ROLLOUTS = 5
-"""How many rollouts are read, the newest first."""
-
-READ_SEC = 2.0
-"""Seconds after which reading them stops."""
-
-
 def check_rollouts(context: Context) -> Finding:
     """Check that the newest rollouts have a known format, which a Codex newer than the tested ones may change."""
     deadline = time.monotonic() + READ_SEC
@@ -127,13 +138,6 @@ def _newest_sessions(codex_home: str) -> list[history.SessionRef]:
     return list(itertools.islice(sessions, MAX_ROLLOUTS))
 
 
-COUNT_SEC = 2.0
-"""Seconds after which counting stops and the message says "more than"."""
-
-LOW_SPACE_BYTES = 256 * 1024 * 1024
-"""Below this, disk space is low: a picture has 1.5 MB, and its rollout three times that; Codex's database grows too."""
-
-
 def check_disk_space(context: Context) -> Finding:
     """Check the free disk space, and count rollouts, pictures and their bytes without reading them."""
     home = context.codex_home
@@ -158,10 +162,3 @@ def check_disk_space(context: Context) -> Finding:
     if low:
         return warning(f"low disk space in {' and '.join(low)}: {message}", "free some disk space there", data=data)
     return ok(message, data=data)
-
-
-NETWORK = frozenset({
-    "9p", "afpfs", "afs", "ceph", "cifs", "davfs", "drvfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
-    "nfs4", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav",
-})  # fmt: skip
-"""Kinds that are served by another machine, or by the host of a virtual one (WSL's /mnt/c is 9p)."""

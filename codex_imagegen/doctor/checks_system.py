@@ -28,6 +28,10 @@ SKEW_SEC = 5.0
 
 _CLOCK_HINT = "set the clock: logins fail when it is wrong"
 
+_RUNCOMFY_NOTE = "needed for --backend runcomfy only"
+
+DEPENDENCIES = ("click", "filetype", "Pillow", "rich", "urllib3", "watchdog")
+
 
 def check_clock(context: Context) -> Finding:
     """Check that the year is plausible and that the file system of the rollouts has the same time.
@@ -50,9 +54,6 @@ def check_clock(context: Context) -> Finding:
     return ok("agrees with the file system", data=data)
 
 
-_NOTE = "needed for --backend runcomfy only"
-
-
 def check_runcomfy(context: Context) -> Finding:
     """Check whether there is a token, and that no other user can read its file. The token itself is not read."""
     path = settings.token_path()
@@ -61,15 +62,15 @@ def check_runcomfy(context: Context) -> Finding:
     source = "environment" if is_set else None if mode is None else "file"
     data = {"source": source, "path": path, "mode": None if mode is None else f"{stat.S_IMODE(mode):04o}"}
     if is_set:
-        return ok(f"the token is in RUNCOMFY_TOKEN ({_NOTE})", data=data)
+        return ok(f"the token is in RUNCOMFY_TOKEN ({_RUNCOMFY_NOTE})", data=data)
     if mode is None:
-        return ok(f"not signed in ({_NOTE})", data=data)
+        return ok(f"not signed in ({_RUNCOMFY_NOTE})", data=data)
     if not stat.S_ISREG(mode):
         return warning(f"{path} is not a file", "remove it, and run: codex-imagegen runcomfy login", data=data)
     if mode & 0o077:
         message = f"{path} is readable or writable by others (mode {data['mode']}), so it is not used"
         return warning(message, f"chmod 600 {shlex.quote(path)}", data=data)
-    return ok(f"the token is in {path}, mode {data['mode']} ({_NOTE})", data=data)
+    return ok(f"the token is in {path}, mode {data['mode']} ({_RUNCOMFY_NOTE})", data=data)
 
 
 def _mode(path: str) -> int | None:
@@ -77,9 +78,6 @@ def _mode(path: str) -> int | None:
         return os.stat(path).st_mode
     except (OSError, ValueError):
         return None
-
-
-DEPENDENCIES = ("click", "filetype", "Pillow", "rich", "urllib3", "watchdog")
 
 
 def check_dependencies(_context: Context) -> Finding:

@@ -20,6 +20,9 @@ MARKS: Mapping[Status, str] = {"ok": "ok", "failed": "FAIL", "warning": "warn", 
 
 _MARK_WIDTH = max(map(len, MARKS.values()))
 
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+_HOMES = re.compile(r"(/(?:home|Users)/)[^/\s'\"]+")
+
 
 def format_line(finding: Finding, name_width: int) -> str:
     """One check as one line, for a pipe or a file: status, name, message, and hint."""
@@ -66,10 +69,6 @@ def _check(finding: Finding) -> dict[str, object]:
         "hint": finding.hint,
         "data": dict(finding.data),
     }
-
-
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
-_HOMES = re.compile(r"(/(?:home|Users)/)[^/\s'\"]+")
 
 
 class Redactor:

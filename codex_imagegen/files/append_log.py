@@ -137,7 +137,7 @@ class _LineParts:
 
 
 def _line(record: dict[str, Any]) -> bytes:
-    """The record as a line of at most MAX_LINE_BYTES: where it would be longer, its longest texts are cut."""
+    """The record as a line of at most :data:`MAX_LINE_BYTES`: where it would be longer, its longest texts are cut."""
     longest: int = MAX_LINE_BYTES // 8
     while len(line := json.dumps(record, separators=(",", ":")).encode()) > MAX_LINE_BYTES:
         record, longest = _clip(record, longest), longest // 2

@@ -37,7 +37,7 @@ def temporary_file(folder: str, at: int | None = None, *, mode: int = 0o666) -> 
     descriptor, name = _create(folder, ".codex-imagegen", at, mode)
     try:
         with open(descriptor, "wb") as file:
-            with contextlib.suppress(OSError):  # remove_abandoned() removes a file only if nobody has it locked
+            with contextlib.suppress(OSError):  # remove_abandoned() keeps a file that is locked
                 descriptors.lock(descriptor)
             yield file, name
     finally:

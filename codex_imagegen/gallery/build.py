@@ -24,6 +24,9 @@ from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.results import Gallery, Warning_
 
+DEFAULT_NAME = "codex-gallery.html"
+_MARKER, _MARKER_MAX_OFFSET = f'content="{MARKER}"'.encode(), 1024
+
 
 @dataclass(frozen=True, slots=True)
 class GalleryOptions:
@@ -147,10 +150,6 @@ def _warnings(collector: Collector, sessions: _SessionList, contents: _PageConte
 
 def _are(number: int, noun: str) -> str:
     return f"{render.plural(number, noun)} {'is' if number == 1 else 'are'}"
-
-
-DEFAULT_NAME = "codex-gallery.html"
-_MARKER, _MARKER_MAX_OFFSET = f'content="{MARKER}"'.encode(), 1024
 
 
 @dataclass(frozen=True, slots=True)

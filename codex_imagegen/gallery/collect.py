@@ -53,7 +53,7 @@ class Collector:
         on_progress: Callable[[CollectProgress], None],
     ) -> None:  # fmt: skip
         self._home, self._index, self._folder, self._originals = codex_home, index, folder, originals
-        self._interrupt, self._tell = interrupt, on_progress
+        self._interrupt, self._on_progress = interrupt, on_progress
         self._pending: deque[_PendingSession] = deque()
         workers = min(MAX_WORKERS, os.cpu_count() or 1)
         self._slots = BoundedSemaphore(2 * workers)
@@ -87,13 +87,13 @@ class Collector:
 
     def _read(self, source: SessionSource) -> None:
         self._check_interrupt()
-        self._tell(self.progress)
+        self._on_progress(self.progress)
         reader = SessionReader(self._home, source.session, self._check_interrupt)
         entries = []
         for stored in reader.pictures():
             entries.append(self._submit(stored, source))
             self.progress.pictures += 1
-            self._tell(self.progress)
+            self._on_progress(self.progress)
         if reader.unreadable is not None:
             self.unreadable.append(f"{source.session.path!r}: {reader.unreadable}")
         self._pending.append(_pending_session(source, reader, entries))

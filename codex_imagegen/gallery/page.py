@@ -106,7 +106,7 @@ class Page:
 
     def _entry_data(self, entry: Entry) -> dict[str, Any]:
         created = time.localtime(entry.time)
-        is_whole = entry.damage is None
+        is_intact = entry.damage is None
         return {
             "id": entry.digest,
             "date": time.strftime("%Y-%m-%d", created),
@@ -118,10 +118,10 @@ class Page:
             "thread": entry.thread_id,
             "width": entry.width,
             "height": entry.height,
-            "size": f"{entry.width} × {entry.height}" if is_whole else None,
-            "file": f"{(entry.format or '').upper()}, {render.size(entry.bytes)}" if is_whole else None,
+            "size": f"{entry.width} × {entry.height}" if is_intact else None,
+            "file": f"{(entry.format or '').upper()}, {render.size(entry.bytes)}" if is_intact else None,
             "transparent": entry.transparent,
-            "full": entry.full_name(originals=self._originals) if is_whole else None,
+            "full": entry.full_name(originals=self._originals) if is_intact else None,
             "saved": "file://" + quote(os.fsencode(entry.saved_path)) if entry.saved_path else None,
             "references": entry.references,
             "referenceCount": entry.reference_count,

@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-# 89 50 4E 47 0D 0A 1A 0A; FF D8 FF; "RIFF" (WebP says so itself at byte 8, which is checked after decoding)
+# 89 50 4E 47 0D 0A 1A 0A; FF D8 FF; "RIFF" ("WEBP" is at byte 8, which is checked after decoding)
 BASE64_MAGICS = (b"iVBORw0KGgo", b"/9j/", b"UklGR")
 _START_OF_IMAGE = re.compile(rb'"(?:data:image/|iVBORw0KGgo|/9j/|UklGR)')
 _DATA_HEADER = b"data:image/"
@@ -25,7 +25,7 @@ SMALL = 4096
 
 
 def decode(text: Base64Text) -> bytes | None:
-    """The bytes of a base64 picture; None where the text is not base64 or the bytes are no picture by their header."""
+    """The bytes of a base64 picture; None where the text is not base64 or the bytes do not begin as a picture does."""
     if isinstance(text, str):
         if not text.isascii():
             return None
@@ -72,8 +72,8 @@ def image_strings(line: bytes) -> Iterator[tuple[int, int]]:
 def extract(line: bytes) -> tuple[bytes, list[memoryview]]:
     """The line with each picture string replaced by ``"\\u0000N"``, and the strings as views of the line.
 
-    ``N`` is the index in the list. No string in Codex's JSON is a NUL and one more character, and
-    :func:`extracted_text` checks the index.
+    ``N`` is the index in the list. No string in Codex's JSON is a NUL and a number, and :func:`extracted_text` checks
+    the index.
     """
     view, last = memoryview(line), 0
     parts: list[bytes | memoryview] = []

@@ -38,14 +38,14 @@ def preload() -> None:
 
 
 def decode_picture(data: bytes, *, revised_prompt: str | None = None) -> Picture:
-    """Decode the picture; raises :class:`DamagedImage` if it is no PNG, JPEG or WebP, incomplete or too large."""
+    """Decode the picture; raises :class:`DamagedImage` if it is not a PNG, JPEG or WebP, is incomplete or too large."""
     from codex_imagegen.results import Picture
 
     with open_image(data) as (image, kind):
         return Picture(data, kind, image.width, image.height, revised_prompt)
 
 
-class open_image:  # noqa: N801 - reads as a verb where it is used
+class open_image:  # noqa: N801 - used like a function
     """A context manager of (Pillow image with loaded pixels, format); raises :class:`DamagedImage`."""
 
     def __init__(self, data: bytes) -> None:
@@ -54,7 +54,7 @@ class open_image:  # noqa: N801 - reads as a verb where it is used
     def __enter__(self) -> tuple[PillowImage, PictureFormat]:
         kind = detect_format(self.data)
         if kind is None:
-            raise DamagedImage("it is no PNG, JPEG or WebP")
+            raise DamagedImage("it is not a PNG, JPEG or WebP")
         try:
             self.image = _load(self.data, kind)
         except DamagedImage:

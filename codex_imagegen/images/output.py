@@ -1,4 +1,4 @@
-"""Outputs: choose names, check them before anything is spent, write atomically, and read a picture that is kept."""
+"""Outputs: choose names, check them before anything is spent, write atomically, and read an existing picture."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _KEEP_HINT = "move it away, or choose another --out"
 class Target:
     """The output of one picture: an absolute path (or ``"-"`` for stdout) and the format that its suffix names.
 
-    ``format`` None: the picture's own. ``numbered``: the name was made by this program, and may change to the next free
-    number. ``within`` are folders that the path must not leave, if any (see :mod:`codex_imagegen.files.containment`).
+    ``format`` is None for the picture's own. ``numbered``: this program chose the name, and may change it to the next
+    free number. ``within`` are folders that the path must not leave (see :mod:`codex_imagegen.files.containment`).
     """
 
     path: str
@@ -50,13 +50,13 @@ def plan(
     force: bool = False,
     wanted: PictureFormat | None = None,
     within: tuple[str, ...] = (),
-    may_be_there: bool = False,
+    may_exist: bool = False,
 ) -> tuple[Target, ...]:
-    """The targets of a request, each checked: its suffix, that nothing is there, and that its folder takes files.
+    """The targets of a request, each checked: its suffix, that no such file exists, and that its folder is writable.
 
-    With ``may_be_there``, a target that exists is not checked. ``within`` are folders that targets must not leave;
-    relative names then begin in the first. Raises :class:`UsageError` for a name that can't be an output,
-    :class:`OutExists` and :class:`OutUnwritable`. Makes no folder, so that a run that fails leaves nothing behind.
+    With ``may_exist``, a target that exists is not checked. ``within`` are folders that targets must not leave;
+    relative names then start in the first. Raises :class:`UsageError` for a name that can't be an output,
+    :class:`OutExists` and :class:`OutUnwritable`. Creates no folder, so that a run that fails leaves nothing behind.
     """
     if out == STDOUT and not within:
         return (_stdout(count, wanted),)
@@ -69,7 +69,7 @@ def plan(
     format_ = _format_of(path, wanted)
     targets = tuple(Target(name, format_, force, numbered, within) for name in number_names(path, count))
     for target in targets:
-        if not (may_be_there and os.path.lexists(target.path)):
+        if not (may_exist and os.path.lexists(target.path)):
             check(target)
     return targets
 
@@ -106,7 +106,7 @@ def check(target: Target) -> None:
 def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
     """Write the bytes unchanged and atomically, and describe the file.
 
-    Raises :class:`OutExists` if something is there by now and ``force`` is off, else :class:`OutUnwritable`.
+    Raises :class:`OutExists` if the file exists by now and ``force`` is off, else :class:`OutUnwritable`.
     """
     import hashlib
 

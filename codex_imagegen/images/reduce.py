@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 
 WAIT_SEC = 0.2
 
+FEWEST_SIDE = 2048
+"""Pixels of the long side that a copy keeps if that fits: more than the models use."""
+
+_MAX_WEBP_SIDE = 16_383
+"""WebP's limit."""
+
+_SAMPLES, _SAMPLE_SIDE = 9, 256
+_MAX_ESTIMATE = 1.5
+"""A lossless copy takes a second or two: it is skipped if samples predict more than this factor of the limit."""
+
+_PROFILE_SHARE = 0.25
+"""The largest share of the limit for a colour profile: printers' profiles have megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
@@ -132,20 +145,6 @@ def _max_bytes(copies: Sequence[_Copy], limits: SizeLimits) -> int:
     return limits.each
 
 
-FEWEST_SIDE = 2048
-"""Pixels of the long side that a copy keeps if that fits: more than the models use."""
-
-_MAX_SIDE = 16_383
-"""WebP's limit."""
-
-_SAMPLES, _SAMPLE_SIDE = 9, 256
-_MAX_ESTIMATE = 1.5
-"""A lossless copy takes a second or two: it is skipped if samples predict more than this factor of the limit."""
-
-_PROFILE_SHARE = 0.25
-"""The largest share of the limit for a colour profile: printers' profiles have megabytes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """An encoded picture; ``size`` is width and height in pixels."""
@@ -163,7 +162,7 @@ def lossless(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded
     """The same pixels (the upper 8 bits of 16-bit channels, as Pillow reads them), or None for a JPEG."""
     if kind == "jpeg":
         return None
-    if _colour_space(image.mode) == "GRAY" or max(image.size) > _MAX_SIDE:
+    if _colour_space(image.mode) == "GRAY" or max(image.size) > _MAX_WEBP_SIDE:
         return _encode(image, "png", max_bytes)  # a WebP has colours of eight bits
     converted = _eight_bit(image)
     if _estimated_bytes(converted) > max_bytes * _MAX_ESTIMATE:
@@ -173,7 +172,7 @@ def lossless(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded
 
 def lossy(image: PillowImage, _kind: PictureFormat, max_bytes: int) -> Encoded:
     """All pixels as JPEG in full colour, or as WebP if any pixel is transparent."""
-    converted = _eight_bit(downscaled(image, side=_MAX_SIDE))
+    converted = _eight_bit(downscaled(image, side=_MAX_WEBP_SIDE))
     if converted.mode == "RGBA":
         return _encode(converted, "webp", max_bytes, quality=JPEG_QUALITY)
     return _encode(converted, "jpeg", max_bytes, quality=JPEG_QUALITY, subsampling=0)

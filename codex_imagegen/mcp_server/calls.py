@@ -39,6 +39,9 @@ _HINT = "see the schema of the tool"
 DOCTOR_LIMIT_SEC = 60.0
 """The doctor's checks run at once, and each has its own timeout."""
 
+HEARTBEAT_SEC = 5.0
+"""Seconds between progress notifications: many clients end a call that is silent for a minute."""
+
 
 class CallHandler:
     """Handles calls. ``on_defect`` turns any other exception into an error of the tree, and saves its traceback."""
@@ -91,7 +94,7 @@ class CallHandler:
         return answer
 
     def _doctor_work(self) -> _Work:
-        return lambda interrupt, _tell: results.format_doctor_report(run_doctor(self._settings, interrupt))
+        return lambda interrupt, _on_event: results.format_doctor_report(run_doctor(self._settings, interrupt))
 
     def _check_arguments(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Check the names and types of the given arguments; raises :class:`UsageError`."""
@@ -145,7 +148,7 @@ class CallHandler:
             values.get("out"), None, values.get("force", False), image_options, self._settings.roots
         )
 
-        def work(_interrupt: Interrupt, _tell: Callable[[Event], None]) -> CallToolResult:
+        def work(_interrupt: Interrupt, _on_event: Callable[[Event], None]) -> CallToolResult:
             try:
                 result = write.recover([thread], output)
             except NoPicture:
@@ -184,10 +187,6 @@ def run_doctor(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
     if report is None:
         raise InternalError("the doctor gave no report", hint="run: codex-imagegen doctor")
     return report
-
-
-HEARTBEAT_SEC = 5.0
-"""Seconds between progress notifications: many clients end a call that is silent for a minute."""
 
 
 async def run_work(work: Work[T], progress: Progress, limiter: anyio.CapacityLimiter) -> T | Exception:

@@ -65,8 +65,8 @@ def _reason_in_rollout(session: OwnSession, rule: Policy) -> Reason | None:
 def is_running(session: OwnSession, codex_home: str) -> bool:
     """Whether a run, or a Codex that continues the session, may be using it."""
     is_quiet = time.time() - session.changed_at >= QUIET_SEC
-    is_held = any(workspace.may_be_in_use(folder) for folder in workspace.possible_paths(session.folder))
-    return not is_quiet or is_held or _is_written(codex_home, session.thread_id)
+    is_in_use = any(workspace.may_be_in_use(folder) for folder in workspace.possible_paths(session.folder))
+    return not is_quiet or is_in_use or _is_written(codex_home, session.thread_id)
 
 
 def has_changed(session: OwnSession) -> bool:

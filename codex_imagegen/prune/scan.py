@@ -108,8 +108,8 @@ def _own_session(
     codex_home: str, ref: SessionRef, meta: SessionMeta, links: list[str], duplicates: Set[str]
 ) -> OwnSession | None:
     """The session if it is ours; None if anything speaks against it."""
-    is_ours = meta.source == _SOURCE and meta.cwd is not None and workspace.is_working_folder(meta.cwd)
-    if not is_ours or meta.forked_from or meta.thread_id.lower() != ref.thread_id or ref.path is None:
+    is_own = meta.source == _SOURCE and meta.cwd is not None and workspace.is_working_folder(meta.cwd)
+    if not is_own or meta.forked_from or meta.thread_id.lower() != ref.thread_id or ref.path is None:
         return None
     if ref.thread_id in duplicates or os.path.realpath(ref.path) != ref.path:
         return None  # of two rollouts one may be another's, and the target of a link is elsewhere

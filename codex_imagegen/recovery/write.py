@@ -20,6 +20,8 @@ from codex_imagegen.results import Failure, Image, Picture, Result, Session
 
 NOTHING_REQUESTED = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
 
+_Write = Callable[[FoundImages, int, int | None], list[Image]]
+
 
 @dataclass(frozen=True, slots=True)
 class RecoveryOutput:
@@ -130,20 +132,17 @@ def _write_picture(picture: Picture, target: output.Target, image_options: Image
     return output.write(finished, target, original=finished is picture)
 
 
-_Write = Callable[[FoundImages, int, int | None], list[Image]]
-
-
 def _writer(destination: RecoveryOutput, on_event: Callable[[Event], None], started: float) -> _Write:
     """A function that writes a session's pictures and reports each; ``index`` is the session's number."""
 
-    def write_and_tell(found: FoundImages, index: int, before: int | None) -> list[Image]:
+    def write_and_report(found: FoundImages, index: int, before: int | None) -> list[Image]:
         images = write_pictures(found, destination, before)
         for image in images:
             elapsed = time.monotonic() - started
             on_event(Event("written", elapsed, index, thread_id=found.ref.thread_id, path=image.path))
         return images
 
-    return write_and_tell
+    return write_and_report
 
 
 def _recover_several(

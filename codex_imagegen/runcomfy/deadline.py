@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_INTERRUPTED = object()
+
 
 class DeadlineExceeded(RunComfyRetry):
     """The run's deadline passed."""
@@ -120,9 +122,6 @@ class Deadline:
             yield queue
         finally:
             unsubscribe()
-
-
-_INTERRUPTED = object()
 
 
 def _get(queue: SimpleQueue[object], until: float) -> object:

@@ -58,6 +58,8 @@ _HINTS: dict[type[ImagegenError], str] = {
 }
 _MODERATION = ("moderation", "moderated", "safety", "content policy", "content_policy", "nsfw")
 
+_MESSAGE_KEYS = ("error_message", "message", "error", "detail")
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -149,9 +151,6 @@ def read_cost(fields: dict[str, object]) -> float | None:
     """The cost of the request in US dollars, if the result reports it."""
     cost = as_number(fields.get("cost"))
     return float(cost) if cost is not None and cost >= 0 else None
-
-
-_MESSAGE_KEYS = ("error_message", "message", "error", "detail")
 
 
 def collect_text(value: object, limit: int = MAX_TEXT_CHARS, hide: Callable[[str], str] = str) -> str:

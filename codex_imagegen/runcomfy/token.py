@@ -70,7 +70,7 @@ def parse_token(value: object, where: str) -> Token:
     """Check and wrap a token; raises :class:`RunComfyAuth` with ``where`` it came from and not its value."""
     if not isinstance(value, str) or not _SHAPE.fullmatch(value):
         raise RunComfyAuth(
-            f"{where} holds no token: it is empty, too long, or has a blank or an invalid character in it",
+            f"{where} has no token: it is empty, too long, or has a blank or an invalid character in it",
             hint=SIGN_IN_HINT,
         )
     return Token(value)
@@ -87,7 +87,7 @@ def load() -> Token:
 
 
 def save(token: Token) -> str:
-    """Write the token file atomically, with mode 0600 from its first byte; gives back its path."""
+    """Write the token file atomically, with mode 0600 from its first byte; returns its path."""
     path = settings.token_path()
     text = json.dumps(
         {
@@ -107,7 +107,7 @@ def save(token: Token) -> str:
 
 
 def delete() -> str | None:
-    """Delete the token file; gives back its path, or None if there was none."""
+    """Delete the token file; returns its path, or None if there was none."""
     path = settings.token_path()
     try:
         os.unlink(path)

@@ -1,27 +1,34 @@
-"""Attempts of a run: again after a temporary failure, and none after a failure that stops all runs."""
+"""Attempts of a run: another one after a temporary failure, and none after a failure that stops all runs."""
 
 from __future__ import annotations
 
 import copy
 import math
+import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from codex_imagegen.errors import CodexUnavailable, ImagegenError, OutUnwritable, RunComfyAuth
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.runner import pool
 
 T = TypeVar("T")
 _OnFailure = Callable[[ImagegenError, bool], None]
 
 
+RETRYABLE = ("rate-limited", "network")
+"""Codes of temporary failures."""
+
 STOP_CODES = {"usage-limit", "not-logged-in", "tool-unavailable", "runcomfy-auth"}
-"""Failures that every other run would have too, as with an unusable Codex or a full disk."""
+"""Codes of failures that every other run would have too; see also :func:`stops_all`."""
 
 SAME_PROMPT_CODES = {"moderation", "refused"}
-"""Failures that every other run with the same prompt would have too."""
+"""Codes of failures that every other run with the same prompt would have too."""
+
+_SLICE_SEC = 0.25
+"""How often a waiting worker checks for an interrupt."""
 
 
 class NotStarted(Exception):
@@ -32,14 +39,41 @@ class NotStarted(Exception):
         self.error = error
 
 
-def _ignore(_error: ImagegenError, _again: bool) -> None:
-    """Ignore a failure."""
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The pauses between attempts, in seconds: each ``factor`` times the one before, plus or minus a quarter."""
+
+    first_sec: float = 4.0
+    factor: float = 4.0
+    longest_sec: float = 60.0
+    tries: int = 4
+
+    def pauses(self, uniform: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
+        """The pauses, one fewer than attempts."""
+        for number in range(self.tries - 1):
+            yield min(self.first_sec * self.factor**number, self.longest_sec) * uniform(0.75, 1.25)
 
 
-def _add_spent(error: ImagegenError, last: ImagegenError | None) -> None:
-    """Include in ``spent`` what earlier attempts may have used: only the last error is reported."""
-    if last is not None and error.spent is not True and last.spent is not False:
-        error.spent = last.spent
+class Pause:
+    """A pause of all workers when one of them hit a rate limit, so that the others do not hit it too."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0
+
+    def start(self, seconds: float) -> None:
+        """Pause all workers for so many seconds, or until the end of a longer pause."""
+        with self._lock:
+            self._until = max(self._until, time.monotonic() + seconds)
+
+    def wait(self, check: Callable[[], None]) -> None:
+        """Wait until the pause is over; ``check`` is called meanwhile and may raise."""
+        while True:
+            check()
+            left = self._until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _SLICE_SEC))
 
 
 @dataclass(slots=True)
@@ -51,20 +85,26 @@ class Attempts:
 
     interrupt: Interrupt
     same_prompt: bool = False
-    backoff: pool.Backoff = field(default_factory=pool.Backoff)
-    pause: pool.Pause = field(default_factory=pool.Pause)
+    backoff: Backoff = field(default_factory=Backoff)
+    pause: Pause = field(default_factory=Pause)
     stopped: ImagegenError | None = None
 
     def stop(self, error: ImagegenError) -> None:
-        """Start nothing more; the first failure that stops all is the one that is reported."""
+        """Start nothing more. The first failure that stops all runs is the one that is reported."""
         self.stopped = self.stopped or error
 
     def stops_all(self, error: ImagegenError) -> bool:
         """Whether this failure stops all runs."""
         return error is self.stopped or stops_all(error, same_prompt=self.same_prompt)
 
-    def run(self, work: Callable[[], T], on_failure: _OnFailure = _ignore, *, within_sec: float | None = None) -> T:
-        """The result of ``work``, of the first attempt or a later one.
+    def run(
+        self,
+        work: Callable[[], T],
+        on_failure: _OnFailure = lambda _error, _is_retried: None,
+        *,
+        within_sec: float | None = None,
+    ) -> T:
+        """Return the result of the first attempt at ``work`` that succeeds.
 
         ``on_failure`` is called with each failure and whether another attempt follows. No attempt begins more than
         ``within_sec`` after the first. Raises :class:`NotStarted` or the error of the last attempt.
@@ -77,12 +117,12 @@ class Attempts:
             try:
                 return work()
             except ImagegenError as error:
-                again = pause is not None and pool.is_retryable(error) and time.monotonic() + pause <= latest
+                is_retried = pause is not None and is_retryable(error) and time.monotonic() + pause <= latest
                 _add_spent(error, last)
                 if self.stops_all(error):
                     self.stop(error)
-                on_failure(error, again)
-                if pause is None or not again:
+                on_failure(error, is_retried)
+                if pause is None or not is_retried:
                     raise
                 last = error
                 self.pause.start(pause)
@@ -100,6 +140,11 @@ class Attempts:
         check()
         if last is not None and time.monotonic() > latest:  # the pause of another run was longer
             raise last
+
+
+def is_retryable(error: ImagegenError) -> bool:
+    """Whether to try again: a RunComfy request only if it can't have been billed."""
+    return error.code in RETRYABLE or (error.code == "runcomfy-retry" and error.spent is False)
 
 
 def stops_all(error: ImagegenError, *, same_prompt: bool = False) -> bool:
@@ -137,3 +182,9 @@ def rerun_hint(stopped: ImagegenError) -> str | None:
 
         return SIGN_IN_HINT
     return stopped.hint
+
+
+def _add_spent(error: ImagegenError, last: ImagegenError | None) -> None:
+    """Include in ``spent`` what earlier attempts may have used: only the last error is reported."""
+    if last is not None and error.spent is not True and last.spent is not False:
+        error.spent = last.spent

@@ -1,16 +1,13 @@
-"""Run tasks in threads, and the pauses between attempts."""
+"""A pool of threads that run tasks and return their results as they end."""
 
 from __future__ import annotations
 
-import random
 import threading
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
 from queue import Queue
 from typing import Generic, TypeVar
 
-from codex_imagegen.errors import ImagegenError, Interrupted
+from codex_imagegen.errors import Interrupted
 from codex_imagegen.interrupt import Interrupt
 
 Task = TypeVar("Task")
@@ -80,51 +77,3 @@ class Pool(Generic[Task, Result]):
         finally:
             with self._lock:
                 self.running -= 1
-
-
-RETRYABLE = ("rate-limited", "network")
-"""Codes of temporary failures."""
-
-_SLICE_SEC = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """The pauses between attempts, in seconds: each ``factor`` times the one before, plus or minus a quarter."""
-
-    first_sec: float = 4.0
-    factor: float = 4.0
-    longest_sec: float = 60.0
-    tries: int = 4
-
-    def pauses(self, uniform: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
-        """The pauses, one fewer than attempts."""
-        for number in range(self.tries - 1):
-            yield min(self.first_sec * self.factor**number, self.longest_sec) * uniform(0.75, 1.25)
-
-
-def is_retryable(error: ImagegenError) -> bool:
-    """Whether to try again: a RunComfy request only if it can't have been billed."""
-    return error.code in RETRYABLE or (error.code == "runcomfy-retry" and error.spent is False)
-
-
-class Pause:
-    """A pause of all workers when one of them hit a rate limit, so that the others do not hit it too."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until = 0.0
-
-    def start(self, seconds: float) -> None:
-        """Pause everybody for so many seconds, or until the end of a longer pause."""
-        with self._lock:
-            self._until = max(self._until, time.monotonic() + seconds)
-
-    def wait(self, check: Callable[[], None]) -> None:
-        """Wait until the pause is over; ``check`` is called meanwhile and may raise."""
-        while True:
-            check()
-            left = self._until - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(left, _SLICE_SEC))

@@ -78,7 +78,7 @@ def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wo
             error = stopped.error
         except ImagegenError as failure:
             error = failure
-        _tell(numbered, error)
+        _report_failure(numbered, error)
         return index, error
 
     pool = Pool(indexes, work, workers=min(workers, len(indexes)), interrupt=run.interrupt)
@@ -89,7 +89,7 @@ def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wo
     for index in indexes:
         if index not in by_index:  # an interrupt came before its turn
             errors[index] = attempts.not_started(run.interrupt.error())
-            _tell(_with_index(run, index), errors[index])
+            _report_failure(_with_index(run, index), errors[index])
     return SeveralResult(pictures, dict(sorted(errors.items())), shared.stopped)
 
 
@@ -125,7 +125,7 @@ def _with_index(run: Run, index: int) -> Run:
     return replace(run, on_event=lambda event: run.on_event(replace(event, index=index)))
 
 
-def _tell(run: Run, error: ImagegenError) -> None:
+def _report_failure(run: Run, error: ImagegenError) -> None:
     info = render.error_info(error)
     elapsed = time.monotonic() - run.started
     event = Event("failed", elapsed, message=info.message, error=info)

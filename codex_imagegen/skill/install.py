@@ -59,7 +59,7 @@ class Place:
 
     @property
     def file(self) -> str:
-        """The path of the skill's file, there or not."""
+        """The path of the skill's file, which need not exist."""
         return os.path.join(self.folder, NAME, FILE)
 
 
@@ -108,7 +108,7 @@ def find_agents(environment: Mapping[str, str]) -> tuple[str, ...]:
     """
     here = tuple(name for name, agent in _AGENTS.items() if os.path.isdir(_home(agent, environment)))
     if not here:
-        raise UsageError("no agent was found in your home", hint="say --agent claude, codex or cursor, or --dir DIR")
+        raise UsageError("no agent was found in your home", hint="give --agent claude, codex or cursor, or --dir DIR")
     return tuple(name for name in here if name != "cursor" or here == ("cursor",))
 
 
@@ -118,7 +118,7 @@ def _home(agent: _Agent, environment: Mapping[str, str], *below: str) -> str:
 
 
 def install(places: Sequence[Place], *, force: bool = False, show: Callable[[str], None]) -> list[PlaceResult]:
-    """Write the skill into each place; ``show`` gets the lines of the difference from a file that is there.
+    """Write the skill into each place; ``show`` gets the lines of the difference from an existing file.
 
     An older version of this program's skill is replaced. Raises :class:`OutExists` for a file that is not from this
     program or was edited, unless ``force`` is on, and :class:`OutUnwritable`.
@@ -219,7 +219,7 @@ def _open_skills(place: Place, *, make: bool = False) -> Iterator[int]:
     root, real = os.path.realpath(place.root), os.path.realpath(place.folder)
     if os.path.commonpath((root, real)) != root:
         raise OutUnwritable(
-            f"{place.folder!r} leads out of {place.root!r} by a symbolic link", hint="say with --dir where you want it"
+            f"{place.folder!r} leads out of {place.root!r} by a symbolic link", hint="name the folder with --dir"
         )
     with containment.open_below(root, real, make=make) as folder:
         yield folder
@@ -233,9 +233,7 @@ def _explain_errors(place: Place) -> Iterator[None]:
     except OSError as error:
         link = next((path for path in (os.path.dirname(place.file), place.file) if os.path.islink(path)), None)
         if link:
-            raise OutUnwritable(
-                f"{link!r} is a symbolic link and was left alone", hint="remove it first, or leave it to what made it"
-            ) from error
+            raise OutUnwritable(f"{link!r} is a symbolic link and was left alone", hint="remove it first") from error
         raise OutUnwritable(
             f"{place.file!r} can't be read or changed: {error.strerror or error}", hint="check the folder"
         ) from error

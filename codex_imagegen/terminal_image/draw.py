@@ -34,6 +34,8 @@ _BAND = 6
 _RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)
 _EMPTY = 63
 
+_PRINTABLE = bytes(min(value + _EMPTY, 255) for value in range(256))
+
 
 def draw(image: Image, terminal: Terminal, *, colours: bool = True) -> str:
     """The picture as text and control sequences, with a final line feed. ``colours`` only applies to blocks."""
@@ -158,6 +160,3 @@ def _band(band: bytes, width: int) -> Iterator[bytes]:
 @cache
 def _table(colour: int, bit: int) -> bytes:
     return bytes(colour) + bytes([1 << bit]) + bytes(255 - colour)
-
-
-_PRINTABLE = bytes(min(value + _EMPTY, 255) for value in range(256))

@@ -19,7 +19,7 @@ from codex_imagegen.cli.main import COMMANDS
 from codex_imagegen.demo.fake_openai import Call, Reply
 from codex_imagegen.render import envelope
 from codex_imagegen.results import Result
-from codex_imagegen.runner import pool
+from codex_imagegen.runner import attempts
 from tests.support import builds, recorded_runs
 from tests.support.batches import (
     BatchScript,
@@ -204,10 +204,10 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
 
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/runner checks the length of the pause; here it is short."""
-    assert next(pool.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
+    assert next(attempts.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0
     pauses: list[float] = []
-    start = pool.Pause.start
-    monkeypatch.setattr(pool.Pause, "start", lambda pause, seconds: (pauses.append(seconds), start(pause, 0.05))[1])
+    start = attempts.Pause.start
+    monkeypatch.setattr(attempts.Pause, "start", lambda pause, seconds: (pauses.append(seconds), start(pause, 0.05))[1])
     world = lab(script=BatchScript(rate_limited=1))
     done = world.call("batch", write_jobs(world, "a fox"))
     assert (done.code, done.err) == (0, "")

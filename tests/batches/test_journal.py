@@ -29,7 +29,7 @@ def state(journal: Journal) -> list[tuple[Any, Any, Any] | None]:
     """The journal's state of each job, as (folder, thread, last event)."""
     told = []
     for key in KEYS:
-        trace = journal.record(key)
+        trace = journal.read_job(key)
         ended = trace.ended["event"] if trace and trace.ended else None
         told.append(trace and (trace.started.get("folder"), trace.ids.get("thread_id"), ended))
     return told
@@ -37,11 +37,11 @@ def state(journal: Journal) -> list[tuple[Any, Any, Any] | None]:
 
 def test_each_step_of_a_job_is_on_disk_at_once(tmp_path: Path) -> None:
     with Journal(str(tmp_path / "new/folder")) as journal:
-        assert journal.record(KEYS[0]) is None
+        assert journal.read_job(KEYS[0]) is None
         for step in (
-            lambda: journal.started(KEYS[0], 7, folder="/f"),
-            lambda: journal.thread(KEYS[0], "t"),
-            lambda: journal.done(KEYS[0], {"images": [{"path": "é\n"}]}),
+            lambda: journal.add_started(KEYS[0], 7, folder="/f"),
+            lambda: journal.add_thread(KEYS[0], "t"),
+            lambda: journal.add_done(KEYS[0], {"images": [{"path": "é\n"}]}),
         ):
             step()
             copy = tmp_path / "copy"
@@ -57,18 +57,18 @@ def test_each_step_of_a_job_is_on_disk_at_once(tmp_path: Path) -> None:
 
 def journal_of(folder: Path) -> Any:
     with Journal(str(folder)) as journal:
-        return journal.record(KEYS[0])
+        return journal.read_job(KEYS[0])
 
 
 def test_new_start_forgets_how_the_job_ended_before(tmp_path: Path) -> None:
     with Journal(str(tmp_path)) as journal:
-        journal.started(KEYS[0], 1, folder="/a")
-        journal.thread(KEYS[0], "t")
-        journal.failed(KEYS[0], {"error": {}})
+        journal.add_started(KEYS[0], 1, folder="/a")
+        journal.add_thread(KEYS[0], "t")
+        journal.add_failed(KEYS[0], {"error": {}})
         assert state(journal)[0] == ("/a", "t", "failed")
-        journal.started(KEYS[0], 1, folder="/b")
+        journal.add_started(KEYS[0], 1, folder="/b")
         assert state(journal)[0] == ("/b", None, None)
-        journal.dropped(KEYS[0])
+        journal.add_dropped(KEYS[0])
         assert state(journal)[0] == ("/b", None, "dropped")
 
 
@@ -81,13 +81,13 @@ def write_steps(journal: Journal, steps: list[tuple[str, int]]) -> None:
     for number, (step, which) in enumerate(steps):
         match step:
             case "started":
-                journal.started(KEYS[which], 1, folder=f"/{number}")
+                journal.add_started(KEYS[which], 1, folder=f"/{number}")
             case "thread":
-                journal.thread(KEYS[which], f"t{number}")
+                journal.add_thread(KEYS[which], f"t{number}")
             case "dropped":
-                journal.dropped(KEYS[which])
+                journal.add_dropped(KEYS[which])
             case _:
-                getattr(journal, step)(KEYS[which], {"n": number})
+                getattr(journal, f"add_{step}")(KEYS[which], {"n": number})
 
 
 @settings(max_examples=60)
@@ -129,7 +129,7 @@ def test_journal_of_rubbish_lines_can_be_used(lines: list[bytes]) -> None:
         Path(folder, NAME).write_bytes(b"\n".join(lines))
         with Journal(folder) as journal:
             state(journal)
-            journal.started(KEYS[1], 1, folder="/x")
+            journal.add_started(KEYS[1], 1, folder="/x")
             assert state(journal)[1] == ("/x", None, None)
 
 
@@ -171,13 +171,13 @@ def test_full_disk_raises_and_leaves_the_next_line_whole(tmp_path: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     with Journal(str(tmp_path)) as journal:
-        journal.started(KEYS[0], 1, folder="/a")
+        journal.add_started(KEYS[0], 1, folder="/a")
         monkeypatch.setattr(os, "write", full)
         # ten bytes at a time, and then nothing more
         with pytest.raises(OutUnwritable, match="No space left"):
-            journal.started(KEYS[1], 2, folder="/b")
+            journal.add_started(KEYS[1], 2, folder="/b")
         monkeypatch.setattr(os, "write", real)
-        journal.started(KEYS[2], 3, folder="/c")
+        journal.add_started(KEYS[2], 3, folder="/c")
         expected = [("/a", None, None), None, ("/c", None, None)]
         assert state(journal) == expected
     with Journal(str(tmp_path)) as journal:
@@ -190,7 +190,7 @@ def test_private_folders_still_there_are_listed(tmp_path: Path) -> None:
         os.mkdir(folder)
     with Journal(str(tmp_path)) as journal:
         for number, folder in enumerate((left, gone, other)):
-            journal.started(KEYS[number], 1, folder=folder)
+            journal.add_started(KEYS[number], 1, folder=folder)
     with Journal(str(tmp_path)) as journal:
         assert journal.folders == [left]
 
@@ -223,10 +223,10 @@ def test_record_with_any_values_in_its_fields_raises_no_other_error(
             patch.setenv("CODEX_HOME", f"{folder}/home")
             patch.setenv("RUNCOMFY_TOKEN", "x")
             patch.setenv("RUNCOMFY_MODEL_API_URL", "http://127.0.0.1:9")
-            trace = journal.record(bytes.fromhex(JOB))
+            trace = journal.read_job(bytes.fromhex(JOB))
             for end in (trace.ended or {},) if trace else ():
                 json.dumps([repr(read_done(end, request.out or "", backend)), repr(read_failed(end, backend))])
             if trace and not (backend == "runcomfy" and trace.request_id):
                 with pytest.raises(ImagegenError):
                     worker.fetch_interrupted(Job(1, request, bytes.fromhex(JOB)), trace, Interrupt())
-            JobWorker(journal, Interrupt()).sweep()
+            JobWorker(journal, Interrupt()).remove_abandoned()

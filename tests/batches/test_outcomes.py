@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codex_imagegen.batches.outcomes import file_sha256, read_done, read_failed, to_journal, unstarted
+from codex_imagegen.batches.outcomes import file_sha256, not_started_result, read_done, read_failed, to_journal
 from codex_imagegen.errors import Moderation, UsageLimit
 from codex_imagegen.render import failure_result
 from codex_imagegen.results import Image, Result, Warning_
@@ -51,7 +51,7 @@ def test_failure_read_from_the_journal_has_spent_nothing() -> None:
 
 
 def test_unstarted_job_says_when_the_limit_ends() -> None:
-    error = unstarted(not_started(UsageLimit("used up", resets_at=7, spent=True)), "codex").error
+    error = not_started_result(not_started(UsageLimit("used up", resets_at=7, spent=True)), "codex").error
     assert error is not None
     assert error.message == "not started: used up"
     assert (error.code, error.exit_code, error.spent, error.resets_at) == ("usage-limit", 7, False, 7)

@@ -44,7 +44,7 @@ class Attempted:
         self._settle(line)
         return Outcome(line.number, None, "made", Result(ok=True, backend="codex"))
 
-    def sweep(self) -> None:
+    def remove_abandoned(self) -> None:
         self.swept += 1
 
 

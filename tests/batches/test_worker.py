@@ -31,8 +31,7 @@ from codex_imagegen.errors import (
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, Request
 from codex_imagegen.results import Image, Result
-from codex_imagegen.runner.attempts import stops_all
-from codex_imagegen.runner.pool import Backoff
+from codex_imagegen.runner.attempts import Backoff, stops_all
 
 THREAD = "019a0000-0000-7000-8000-000000000001"
 KEY = b"k" * 16
@@ -78,7 +77,7 @@ class Bench:
 
     @property
     def ended(self) -> str | None:
-        trace = self.journal.record(KEY)
+        trace = self.journal.read_job(KEY)
         assert trace is not None
         return trace.ended["event"] if trace.ended else None
 
@@ -100,7 +99,7 @@ def test_journal_has_the_folder_before_the_run_and_the_thread_from_its_start(ben
     seen = []
 
     def look(request: Request, **more: object) -> Result:
-        trace = bench.journal.record(KEY)
+        trace = bench.journal.read_job(KEY)
         seen.append((trace and trace.started["folder"], request.folder))
         return Backend.__call__(bench.backend, request, **more)  # type: ignore[arg-type]
 
@@ -108,7 +107,7 @@ def test_journal_has_the_folder_before_the_run_and_the_thread_from_its_start(ben
         patch.setattr(generation, "generate", look)
         assert bench.run().status == "made"
     assert seen[0][0] == seen[0][1] is not None
-    trace = bench.journal.record(KEY)
+    trace = bench.journal.read_job(KEY)
     assert trace is not None
     assert trace.ids["thread_id"] == THREAD
     assert bench.ended == "done"
@@ -157,7 +156,7 @@ def test_existing_file_fails_the_job_at_no_cost(bench: Bench) -> None:
     bench.out.write_bytes(b"wolf")
     outcome = bench.run()
     assert (outcome.status, code(outcome), bench.backend.requests) == ("failed", "out-exists", [])
-    assert bench.journal.record(KEY) is None
+    assert bench.journal.read_job(KEY) is None
     assert bench.run(force=True).status == "made"
 
 
@@ -215,14 +214,14 @@ def test_picture_written_before_a_kill_is_known_by_its_bytes(bench: Bench) -> No
         assert bench.run().status == status
         assert sorted(path.suffix for path in bench.out.parent.iterdir()) == [".jsonl", ".png"]
         bench.out.unlink()
-        bench.journal.dropped(KEY)
+        bench.journal.add_dropped(KEY)
 
 
 def test_journal_that_records_no_start_spends_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OutUnwritable("no room for the journal")
 
-    monkeypatch.setattr(bench.journal, "started", full)
+    monkeypatch.setattr(bench.journal, "add_started", full)
     first, second = bench.run(), bench.run()
     assert (first.status, second.status, bench.backend.requests) == ("not-started", "not-started", [])
 
@@ -233,8 +232,8 @@ def test_journal_that_records_no_end_is_a_warning_of_a_made_picture(
     def full(*_: object, **__: object) -> None:
         raise OutUnwritable("no room for the journal")
 
-    monkeypatch.setattr(bench.journal, "thread", full)
-    monkeypatch.setattr(bench.journal, "done", full)
+    monkeypatch.setattr(bench.journal, "add_thread", full)
+    monkeypatch.setattr(bench.journal, "add_done", full)
     outcome = bench.run()
     assert outcome.status == "made"
     assert [warning.code for warning in outcome.result.warnings] == ["journal-unwritten"]

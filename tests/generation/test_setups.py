@@ -160,7 +160,7 @@ def test_run_without_file_events_does_not_wait_for_a_closing_message(lab, versio
         (False, False, False, turn.TICK_SEC),
         (True, False, False, turn.FOLLOW_TICK_SEC),
         (True, True, True, turn.FOLLOW_TICK_SEC),
-        (True, True, False, turn.BLIND_TICK_SEC),
+        (True, True, False, turn.NO_EVENTS_TICK_SEC),
     ],
 )
 def test_tick_is_shortest_once_the_tool_was_called_and_no_event_came(is_following, tool_called, gets_file_events, tick):
@@ -170,7 +170,7 @@ def test_tick_is_shortest_once_the_tool_was_called_and_no_event_came(is_followin
         gets_file_events=gets_file_events,
     )
     assert turn._tick(follower) == tick
-    assert turn.BLIND_TICK_SEC < turn.FOLLOW_TICK_SEC < turn.TICK_SEC
+    assert turn.NO_EVENTS_TICK_SEC < turn.FOLLOW_TICK_SEC < turn.TICK_SEC
 
 
 # Other installations

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC
-from codex_imagegen.runner.pool import Backoff
+from codex_imagegen.runner.attempts import Backoff
 from tests.support import builds, checks
 from tests.support.checks import DrawsSmall, reason_why_not, small_png
 from tests.support.in_process import call

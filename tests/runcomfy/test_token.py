@@ -100,7 +100,7 @@ def test_readable_token_file_is_refused_with_chmod_hint(mode: int) -> None:
 @pytest.mark.parametrize("bad", ["to ken", "tok\nX-Evil: 1", "tok\r\n", "tök", "tok\x00", "a" * 9000, "\u2028"])
 def test_malformed_token_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
     write({"access_token": bad})
-    with pytest.raises(RunComfyAuth, match="holds no token") as caught:
+    with pytest.raises(RunComfyAuth, match="has no token") as caught:
         token.load()
     assert bad[:2] + bad[2:6] not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -29,9 +29,8 @@ from codex_imagegen.errors import (
 )
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.runcomfy import job, token
-from codex_imagegen.runner import pool
-from codex_imagegen.runner.attempts import Attempts, NotStarted, not_started, stops_all
-from codex_imagegen.runner.pool import Backoff
+from codex_imagegen.runner import attempts
+from codex_imagegen.runner.attempts import Attempts, Backoff, NotStarted, not_started, stops_all
 
 QUICK = Backoff(0.01, 1, 1, 3)
 FULL = [OutUnwritable("full", errno=number) for number in (errno.ENOSPC, errno.EDQUOT)]
@@ -174,7 +173,7 @@ def test_pause_ends_when_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
         tries.stop(UsageLimit("used up"))
         assert len(slices) < 3, "it waits on"
 
-    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
     tries.pause.start(60)
     with pytest.raises(NotStarted) as caught:
         tries.run(work := Work())

@@ -15,8 +15,8 @@ from codex_imagegen.errors import (
     UsageError,
     UsageLimit,
 )
-from codex_imagegen.runner import pool
-from codex_imagegen.runner.pool import Backoff, Pause, is_retryable
+from codex_imagegen.runner import attempts
+from codex_imagegen.runner.attempts import Backoff, Pause, is_retryable
 
 
 def test_pauses_grow_to_their_longest() -> None:
@@ -47,7 +47,7 @@ def test_only_temporary_errors_are_tried_again(error: ImagegenError, again: bool
 def test_pause_lasts_its_time_and_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     time = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.append(clock.pop() + seconds))
-    monkeypatch.setattr(pool, "time", time)
+    monkeypatch.setattr(attempts, "time", time)
     pause = Pause()
     pause.wait(lambda: None)
     assert clock == [0.0]

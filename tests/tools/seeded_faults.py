@@ -165,8 +165,8 @@ FAULTS = (
     ),
     Fault(
         "codex/run/follow.py",
-        "if not self.candidates.full_turn and self.candidates.is_whole(candidate.data):",
-        "if self.candidates.is_whole(candidate.data):",
+        "if not self.candidates.full_turn and self.candidates.is_deliverable(candidate.data):",
+        "if self.candidates.is_deliverable(candidate.data):",
         "--full-turn is cut short by its first picture",
         ("generation/test_pictures.py",),
     ),
@@ -256,7 +256,7 @@ FAULTS = (
         ("runner/test_attempts.py",),
     ),
     Fault(
-        "runner/pool.py",
+        "runner/attempts.py",
         'error.code == "runcomfy-retry" and error.spent is False',
         'error.code == "runcomfy-retry" and error.spent is not True',
         "a RunComfy request that may have been taken is sent, and billed, again",
@@ -265,19 +265,19 @@ FAULTS = (
     Fault(
         "batches/worker.py",
         "        try:\n"
-        "            self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)\n"
-        "        except ImagegenError as error:  # nothing may be spent that the journal does not know\n"
+        "            self.journal.add_started(job.key, job.line, folder=folder, backend=job.request.backend)\n"
+        "        except ImagegenError as error:  # no run may start that the journal does not record\n"
         "            self.attempts.stop(error)\n            raise\n"
         "        result = self._generate(job, replace(job.request, folder=folder))\n",
         "        result = self._generate(job, replace(job.request, folder=folder))\n"
-        "        self.journal.started(job.key, job.line, folder=folder, backend=job.request.backend)\n",
+        "        self.journal.add_started(job.key, job.line, folder=folder, backend=job.request.backend)\n",
         "a killed batch does not know its runs, and pays for their pictures again",
         ("batches/test_worker.py",),
     ),
     Fault(
         "batches/worker.py",
-        "if record.ended is None and (resumed := self._resume(job, record)):",
-        "if record.ended is not None and (resumed := self._resume(job, record)):",
+        "if record.ended is None and (result := self._resume(job, record)):",
+        "if record.ended is not None and (result := self._resume(job, record)):",
         "a batch that goes on pays again for pictures that were made while it was being killed",
         ("batches/test_worker.py", "batches/test_resume.py"),
     ),

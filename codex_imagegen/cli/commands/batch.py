@@ -57,11 +57,11 @@ def batch(
         prepared = runner.prepare(
             job_file, out_dir, interrupt, workers=worker_count, retry_failed=retry_failed, on_event=console.emit
         )
-        batch = stack.enter_context(prepared)
-        output = BatchOutput(json_wanted, stack.enter_context(BatchProgress(batch.total, batch.work, quiet=quiet)))
-        for outcome in batch.work.outcomes():
+        setup = stack.enter_context(prepared)
+        output = BatchOutput(json_wanted, stack.enter_context(BatchProgress(setup.total, setup.batch, quiet=quiet)))
+        for outcome in setup.batch.outcomes():
             output.print_outcome(outcome)
-    return output.finish(batch.total, batch.attempts.stopped, interrupt.signum)
+    return output.finish(setup.total, setup.worker.stopped, interrupt.signum)
 
 
 command = RepeatableCommand(

@@ -11,7 +11,7 @@ from codex_imagegen.errors import UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
-"""More than Codex's limit of characters in any script; a longer prompt is refused without being read to its end."""
+"""More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
 
 HELP = """Make a picture with the ChatGPT plan that the Codex CLI is logged in with.
 
@@ -104,7 +104,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
-    """Return the options as a request. Reads the prompt last, since it may come from a pipe, and no other file."""
+    """Return the options as a request. The prompt is read last, since it may come from a pipe."""
     from codex_imagegen.options import build_request
 
     return replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))

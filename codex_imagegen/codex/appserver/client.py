@@ -1,8 +1,8 @@
 """A client of ``codex app-server``, Codex's JSON-RPC server on stdio; a request takes some milliseconds.
 
-Messages are lines of JSON. The output is not trusted: a line that is no answer is ignored, and too much output is
+Messages are lines of JSON. The output is not trusted: a line that is not an answer is ignored, and too much output is
 dropped. Measured on 0.111.0 to 0.169.0: ``thread/delete`` exists from 0.141.0 on (0.134.0 lacks it) and takes some
-10 ms, while ``codex delete --force`` takes 100 ms and does the same. It asks nothing, needs no login and no network,
+10 ms, while ``codex delete --force`` takes 100 ms and does the same. It does not prompt, needs no login and no network,
 and does not touch ``generated_images``. From 0.149.1 on it refuses a thread that a fork still refers to, and 0.169.0
 also a thread that is being written. For the account see :mod:`codex_imagegen.codex.appserver.account`.
 """
@@ -70,13 +70,13 @@ class AppServer:
         self._argv, self._is_brief, self._deadline = [codex, *settings, "app-server"], databases is not None, deadline
         self._environment, self._interrupt = command.build_environment(environment), interrupt
         self._lines: Queue[bytes] = Queue()
-        self._partial_line, self._received_bytes, self._words, self._request_id = b"", 0, StderrTail(), 0
+        self._partial_line, self._received_bytes, self._stderr, self._request_id = b"", 0, StderrTail(), 0
         self._interrupted_at: float | None = None
 
     def __enter__(self) -> AppServer:
         self._process = Process(
             self._argv, folder="/", environment=self._environment,
-            on_stdout=self._on_stdout, on_stderr=self._words.feed, on_change=lambda: None,
+            on_stdout=self._on_stdout, on_stderr=self._stderr.feed, on_change=lambda: None,
         )  # fmt: skip
         try:
             self.request("initialize", {"clientInfo": _CLIENT})
@@ -157,6 +157,6 @@ class AppServer:
             self._lines.put(line)
 
     def _failed(self, problem: str) -> CodexFailed:
-        last_line = self._words.text.strip().splitlines()[-1:]
+        last_line = self._stderr.text.strip().splitlines()[-1:]
         message = f"Codex's app server {problem}" + (f": {last_line[0]}" if last_line else "")
         return CodexFailed(message, hint="check that codex works by itself: codex --version")

@@ -1,4 +1,4 @@
-"""Reads two things from the user's config.toml: the names of MCP servers, to switch them off, and the provider."""
+"""Read the names of MCP servers, to switch them off, and the model provider from the user's config.toml."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def read_mcp_servers(codex_home: str) -> tuple[str, ...]:
 def read_provider(codex_home: str) -> Provider | None:
     """The provider that replaces OpenAI, or None where there is none or the config can't be read.
 
-    Profiles are ignored: from 0.134.0 on config.toml selects none, and older builds offer their tool to everyone.
+    Profiles are ignored: from 0.134.0 on config.toml selects none, and older builds offer their tool with any
+    provider.
     """
     config = _config(codex_home, b"model_provider")
     name, tables = as_text(config.get("model_provider")), as_object(config.get("model_providers"))
@@ -38,7 +39,7 @@ def read_provider(codex_home: str) -> Provider | None:
 
 
 def _config(codex_home: str, mark: bytes) -> dict[str, Any]:
-    """Parse the config; empty where it can't be read or lacks the mark, which spares most users the import."""
+    """Parse the config; empty if it can't be read or lacks the mark, so that most users need no import of tomllib."""
     try:
         with open(os.path.join(codex_home, "config.toml"), "rb") as file:
             text = file.read(MAX_BYTES)

@@ -1,4 +1,4 @@
-"""Finds who installed a Codex CLI, and Codex CLIs that are not on PATH; by paths and names alone.
+"""Find who installed a Codex CLI, and Codex CLIs that are not on PATH, by paths and names alone.
 
 The locations are those of npm and its managers, of Homebrew, of the desktop apps, and of the IDE extension, which has a
 binary of its own in ``bin/<system>/`` (its identifier is ``openai.chatgpt``). They come from users' reports and are not
@@ -48,7 +48,7 @@ _SOURCES = (
 
 
 def find_source(codex: str) -> str:
-    """Who installed this Codex, in two or three words; empty where its path does not tell."""
+    """Who installed this Codex, in two or three words; empty if its path does not show it."""
     path = os.path.realpath(codex)
     if npm.find_binary(codex) != codex:
         return "npm's native binary"
@@ -58,9 +58,9 @@ def find_source(codex: str) -> str:
 
 
 def find_missing_host(codex: str) -> str | None:
-    """Where the code-mode host of a native Codex is missing; None where it exists, or can't be known.
+    """The path where the code-mode host of a native Codex is missing; None if it exists, or for a script.
 
-    Codex looks for it beside its own file. For a script it can't be known: it may start any Codex from anywhere.
+    Codex looks for it beside its own file. A script may start any Codex from anywhere.
     """
     binary = npm.find_binary(codex)
     if not _is_native(binary):

@@ -1,4 +1,4 @@
-"""Finds how Codex is logged in, by ``codex login status``; this program reads no credentials.
+"""Find how Codex is logged in, by ``codex login status``; this program reads no credentials.
 
 Its output on stderr, measured with eight of the real builds (it exits with 0 for any login, and with 1 for none):
 

@@ -1,8 +1,8 @@
-"""Finds the native binary behind npm's ``codex`` command, so that no Node process has to start.
+"""Find the native binary behind npm's ``codex`` command, so that no Node process has to start.
 
 npm's command is a Node script that finds the binary for this machine in a package beside it, starts it, and forwards
-signals: 40 ms and 45 MB for nothing that a run needs. It also sets variables that tell Codex how to update itself (read
-in the scripts of 0.111.0, 0.144.6 and 0.169.0). Every other kind of ``codex`` is started as it is.
+signals. That takes 40 ms and 45 MB, and a run does not need it. It also sets variables that tell Codex how to update
+itself (read in the scripts of 0.111.0, 0.144.6 and 0.169.0). Every other kind of ``codex`` is started as it is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def find_binary(codex: str) -> str:
 
 
 def read_version(binary: str) -> tuple[int, ...] | None:
-    """The version of a binary, such as (0, 169, 0), from its package or its path; None where neither tells.
+    """The version of a binary, such as (0, 169, 0), from its package or its path; None if neither has it.
 
     ``codex --version`` would cost 70 ms. npm's package.json says ``0.169.0-linux-x64``; the standalone installer and
     the release archives have a codex-package.json beside ``bin/`` (seen with 0.138.0 to 0.169.0), and Homebrew's folder

@@ -1,4 +1,4 @@
-"""Runs a short Codex command, such as ``codex --version``, with a time limit; it costs nothing."""
+"""Run a short Codex command, such as ``codex --version``, with a time limit; it costs nothing."""
 
 from __future__ import annotations
 

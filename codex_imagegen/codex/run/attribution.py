@@ -1,7 +1,7 @@
-"""Which rollout belongs to a run: found by the thread's name, and proven by its first record.
+"""Find the rollout that belongs to a run, by the thread's id, and verify it by its first record.
 
 Usually a run has a rollout of its own, which is new and names the run's working folder. A run that resumes a thread
-owns the part of that thread's rollout that was not there before.
+owns what it appends to that thread's rollout.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class OwnedRollout:
 
 
 class Attribution:
-    """Finds the rollout of a run. Create it before Codex starts: it lists the rollouts that are already there.
+    """Finds the rollout of a run. Create it before Codex starts: it lists the rollouts that exist by then.
 
     ``folder`` is the private working folder: its name is random, no other run has it, and ``session_meta`` names it.
     ``before`` is the state of the threads that this run may resume; None where it starts a thread of its own.
@@ -45,7 +45,7 @@ class Attribution:
         self._foreign: set[str] = set()
 
     def find(self, thread_id: str | None, *, ended: bool) -> OwnedRollout | None:
-        """The rollout, if it is there. Without a thread id: only after a while, or once Codex has ended."""
+        """The rollout, if it exists. Without a thread id: only after a while, or once Codex has ended."""
         if thread_id:
             resumed = self.before.rollouts.get(thread_id.lower()) if self.before else None
             if resumed is not None:
@@ -60,7 +60,7 @@ class Attribution:
         return next((owned for path in new if (owned := self._check_owner(path, None))), None)
 
     def find_by_name(self, thread_id: str) -> str | None:
-        """The new rollout with our thread's name, also where its first record was lost meanwhile."""
+        """The new rollout with the thread's id in its name, even if its first record was lost meanwhile."""
         path = layout.find_rollout(self._folders(thread_id), thread_id)
         if path is None or self.before is not None or path in self._existing:
             return None

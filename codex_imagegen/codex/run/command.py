@@ -1,6 +1,6 @@
-"""The command line of a run: which Codex, its options, the instructions beside the prompt, and its environment.
+"""The command line of a run: the Codex to start, its options, the developer instructions, and its environment.
 
-The last part reads the user's own arguments (``--codex-arg``) for a subcommand of ``codex exec``.
+:func:`resumed_thread` looks in the user's own arguments (``--codex-arg``) for a subcommand of ``codex exec``.
 """
 
 from __future__ import annotations
@@ -38,6 +38,16 @@ _REFERENCES = (
     "The attached pictures are references for it: hand all {count} of them to the tool, in their order, as the "
     "pictures to work from. "
 )
+
+SUBCOMMANDS_WITHOUT_PICTURE = ("fork", "review")
+"""Subcommands that read no prompt from stdin, and so make no picture (``fork``: in 0.169.0, not in 0.138.0)."""
+
+OPTIONS_WITH_VALUE = {
+    "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-p", "--profile",
+    "-s", "--sandbox", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
+    "--thread-source", "--cyber-access-program",
+}  # fmt: skip
+"""The options of ``codex exec`` whose value is the next argument (0.111.0 to 0.169.0)."""
 
 
 def check_prompt(prompt: str) -> None:
@@ -83,7 +93,7 @@ def find_codex(given: str | None, environment: Mapping[str, str]) -> str:
 def build_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment that Codex gets: the user's, without the API keys that would be billed instead of the plan.
 
-    A relative CODEX_HOME is made absolute, since Codex works in another folder than we do.
+    A relative CODEX_HOME is made absolute, since Codex runs in another folder.
     """
     kept = {
         name: value for name, value in environment.items() if name not in WITHHELD and not name.startswith("RUNCOMFY_")
@@ -120,13 +130,13 @@ def build_argv(
 
 
 def build_instructions(references: int, image_options: ImageOptions) -> str:
-    """The developer instructions that the model gets beside the prompt, which itself stays as it was typed."""
+    """The developer instructions for the model; the prompt itself is sent unchanged."""
     sentence = _REFERENCES.format(count=references) if references else ""
     return INSTRUCTIONS.replace("{references}", sentence).replace("{options}", describe_options(image_options))
 
 
 def describe_options(image_options: ImageOptions) -> str:
-    """The options as one sentence with a space after it, or nothing: the tool has no parameters for them."""
+    """The options as one sentence with a space after it, or an empty text. The tool has no parameters for them."""
     parts = []
     if image_options.size:
         parts.append(f"{image_options.size[0]} pixels wide and {image_options.size[1]} pixels high")
@@ -141,22 +151,11 @@ def describe_options(image_options: ImageOptions) -> str:
     return f"The picture should be {', '.join(parts)}. " if parts else ""
 
 
-SUBCOMMANDS_WITHOUT_PICTURE = ("fork", "review")
-"""Subcommands that read no prompt from stdin, and so make no picture (``fork``: in 0.169.0, not in 0.138.0)."""
-
-OPTIONS_WITH_VALUE = {
-    "-c", "--config", "--enable", "--disable", "-i", "--image", "-m", "--model", "--local-provider", "-p", "--profile",
-    "-s", "--sandbox", "-C", "--cd", "--add-dir", "--output-schema", "--color", "-o", "--output-last-message",
-    "--thread-source", "--cyber-access-program",
-}  # fmt: skip
-"""The options of ``codex exec`` whose value is the next word (0.111.0 to 0.169.0)."""
-
-
 def resumed_thread(arguments: Sequence[str]) -> str | None:
-    """The thread that the arguments resume: ``""`` where they do not say which, and None where they resume none.
+    """The thread that the arguments resume: ``""`` if they do not name it, and None if they resume none.
 
     Raises :class:`UsageError` for a subcommand that makes no picture, and for a prompt: Codex would draw that one, even
-    if it is ended before it has read ours.
+    if it is stopped before it has read the prompt on stdin.
     """
     subcommand, *words = _positionals(arguments) or [""]
     if subcommand in SUBCOMMANDS_WITHOUT_PICTURE:
@@ -178,9 +177,9 @@ def refuse_resume(arguments: Sequence[str], where: str) -> None:
 
 
 def _positionals(arguments: Sequence[str]) -> list[str]:
-    """The arguments that are no options and no values of options."""
+    """The arguments that are neither options nor values of options."""
     words = list(arguments)
-    end = words.index("--") if "--" in words else len(words)  # what follows is no option, and no subcommand
+    end = words.index("--") if "--" in words else len(words)  # what follows is neither an option nor a subcommand
     no_values = [
         word for previous, word in zip(["", *words], words[:end], strict=False) if previous not in OPTIONS_WITH_VALUE
     ]

@@ -22,8 +22,8 @@ class Events:
     ``missing_host`` is the error that a Codex without its code-mode host prints before its turn: it can make no picture
     then. ``agent_message`` is the model's last message.
 
-    A line longer than 256 KiB is dropped, and so is one that is no JSON object (``invalid_line`` is the first of
-    these): a Codex that prints garbage must not fill our memory.
+    A line longer than 256 KiB is dropped, and so is one that is not a JSON object (``invalid_line`` is the first of
+    these): a Codex that prints garbage must not fill the memory.
     """
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class StderrTail:
 
     @property
     def text(self) -> str:
-        """The tail as text; bytes that are no UTF-8 are replaced."""
+        """The tail as text; bytes that are not UTF-8 are replaced."""
         return bytes(self._tail[-_MAX_STDERR:]).decode(errors="replace")
 
 

@@ -1,7 +1,7 @@
-"""Why a run has no picture: the error to raise, from the rollout, the event stream, stderr and the exit code.
+"""Find out why a run has no picture, from the rollout, the event stream, stderr and the exit code.
 
-:class:`Evidence` is all that is known of the run. :func:`explain` tries one explanation after the other, the surest
-first; :func:`has_spent` says whether the run used quota.
+:class:`Evidence` is all that is known of the run. :func:`explain` tries one explanation after the other, the most
+certain first; :func:`has_spent` says whether the run used quota.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONG_DRAWING_SEC = 180.0
 after 240 to 265 s (openai/codex#29645, #33050)."""
 
 LOW_SPACE_BYTES = 1024 * 1024
-"""With less free space than this on the disk of CODEX_HOME, a session that was not saved is blamed on the disk."""
+"""With less free space than this on the disk of CODEX_HOME, a full disk counts as the cause of an unsaved session."""
 
 OPENAI_PROVIDER_SINCE = (0, 144)
 """From this build on, Codex offers its image tool only with OpenAI's own provider, or with one that takes OpenAI's
@@ -51,7 +51,7 @@ _UNSAVED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of a run that brought no picture.
+    """All that is known of a run without a picture.
 
     ``prompt_sent``: Codex was sent the prompt. ``is_indexing``: it had not read its prompt after a while.
     ``free_bytes`` is the free space where CODEX_HOME is. ``login`` asks Codex how it is logged in, which takes some
@@ -85,7 +85,7 @@ def explain(evidence: Evidence) -> errors.ImagegenError:
 
 
 def has_spent(evidence: Evidence) -> bool | None:
-    """Whether quota was used: True when the model answered, False when no turn began, None where nobody can know."""
+    """Whether quota was used: True when the model answered, False when no turn began, None if that is unknown."""
     records, events = evidence.records, evidence.events
     answered = records.used_tokens or records.tool_called or records.message or records.called_tools
     if answered or events.turn_completed or events.agent_message:
@@ -134,7 +134,7 @@ def _failed_tool(evidence: Evidence) -> errors.ImagegenError | None:
             resets_at = error_patterns.as_unix_time(failure.get("resetsAt"))
             return error_messages.to_error(Reason("usage-limit", "the limit for pictures", resets_at), spent=True)
     if evidence.damaged or records.undecodable_count:
-        damage = evidence.damaged or "it is no PNG, JPEG or WebP"
+        damage = evidence.damaged or "it is not a PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made but is damaged: {damage}", hint="try again", spent=True)
     messages = [*error_patterns.find_tool_errors(evidence.stderr), *records.tool_errors]
     reasons = (
@@ -158,7 +158,7 @@ def _killed(evidence: Evidence) -> errors.ImagegenError | None:
         return None
     if code >= 0 and not evidence.session_found:
         return None
-    hint = "try again; if nobody killed it, the machine may be short of memory or disk space"
+    hint = "try again; if you did not kill it, the machine may be short of memory or disk space"
     if _is_disk_full(evidence):
         hint = error_messages.DISK_HINT
     return errors.CodexFailed(f"Codex {_describe_exit(code)} during its turn", hint=hint, spent=has_spent(evidence))
@@ -218,7 +218,7 @@ def _turn_without_picture(evidence: Evidence) -> errors.ImagegenError:
         return error_messages.to_error(reason, spent=True)
     if records.failed_items:
         return error_messages.to_error(Reason("generation-failed", "it gave no reason"), spent=True)
-    # before the model's words: it may have drawn a picture that Codex could not save
+    # before the model's message: it may have drawn a picture that Codex could not save
     if _is_disk_full(evidence) or _is_space_low(evidence):
         return errors.NoPicture(
             "Codex saved no picture: no disk space is left", hint=error_messages.DISK_HINT, spent=spent
@@ -253,7 +253,7 @@ def _unavailable_tool(evidence: Evidence, *, is_certain: bool) -> errors.Imagege
 
 
 def _refused(message: str, evidence: Evidence) -> errors.ImagegenError:
-    """The model answered in words, and had the image tool as far as anybody can tell."""
+    """The model answered in words, although it had the image tool as far as is known."""
     name = evidence.records.model
     model = f"the model {error_messages.sanitize(name)[:60]}" if name else "the model"
     return errors.Refused(
@@ -314,13 +314,13 @@ def _is_unsaved(evidence: Evidence) -> bool:
 
 
 def _is_disk_full(evidence: Evidence) -> bool:
-    """Whether Codex says so, or could not save its session while little space is left."""
+    """Whether Codex reports a full disk, or could not save its session while little space is left."""
     is_reported = error_messages.reports_full_disk(_error_text(evidence))
     return is_reported or (_is_space_low(evidence) and _is_unsaved(evidence))
 
 
 def _is_space_low(evidence: Evidence) -> bool:
-    """Whether there is next to no free space where CODEX_HOME is."""
+    """Whether the disk of CODEX_HOME is almost full."""
     return evidence.free_bytes is not None and evidence.free_bytes < LOW_SPACE_BYTES
 
 

@@ -1,7 +1,7 @@
-"""Reading the rollout of a run while Codex writes it, and choosing its picture.
+"""Read the rollout of a run while Codex writes it, and choose its picture.
 
-:class:`RolloutFollower` finds the rollout, reads its new records at each poll, and interrupts Codex as soon as the
-picture is there. :class:`Candidates` decodes each picture before it counts, and chooses the one to deliver.
+:class:`RolloutFollower` finds the rollout, reads its new records at each poll, and interrupts Codex as soon as it has
+the picture. :class:`Candidates` decodes the pictures, and chooses the one to deliver.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 _IMAGE_TOOL_ERROR = "image generation failed"
-"""How the image tool's own errors begin in Codex's log; another tool's error may quote anything."""
+"""The beginning of the image tool's own errors in Codex's log; another tool's error may quote any text."""
 
 FINAL_FAILURES = ("moderation", "usage-limit")
-"""Failures of the image tool that no second try of the model can mend: the model would spend a call on reading the
-error, and perhaps on another picture."""
+"""Failures of the image tool that a second try of the model can't repair. The model would spend a call on reading the
+error, and perhaps another picture."""
 
 
 class RolloutFollower:
@@ -90,7 +90,7 @@ class RolloutFollower:
 
     @property
     def is_done(self) -> bool:
-        """Whether Codex has nothing left to do: the picture is there, or none will come."""
+        """Whether Codex has nothing left to do: there is a picture, or none will follow."""
         return self.candidates.is_decided or self._has_failed
 
     def poll(self) -> None:
@@ -106,13 +106,13 @@ class RolloutFollower:
             self._process.interrupt()
 
     def _open_rollout(self) -> Tail | None:
-        """Begin to follow the rollout of this run, if it is there by now."""
+        """Begin to follow the rollout of this run, if it exists by now."""
         owned = self._attribution.find(self._events.thread_id, ended=self._process.exit_code is not None)
         if owned is None:
             return None
         try:
             tail = Tail(owned.path, owned.offset, rollout.is_relevant)
-        except OSError:  # gone again
+        except OSError:  # deleted meanwhile
             return None
         self._owned, self.evidence.codex_version = owned, owned.meta.codex_version
         self._watcher = self._watcher or FileWatcher(os.path.dirname(owned.path), self._on_change)
@@ -130,13 +130,13 @@ class RolloutFollower:
     def _take(self, candidate: rollout.Candidate) -> None:
         """Take a picture that can be decoded; without ``full_turn`` the first one ends the run.
 
-        Codex is interrupted as soon as all parts of the picture are there: it would spend a second model call on
-        reading the result, and decoding takes longer than Codex needs to begin that call.
+        Codex is interrupted as soon as the picture has all its parts. It would spend a second model call on reading the
+        result, and begin that call before the picture is decoded.
         """
         if candidate.data is None:
             self.take_saved_file(candidate.revised_prompt)
         else:
-            if not self.candidates.full_turn and self.candidates.is_whole(candidate.data):
+            if not self.candidates.full_turn and self.candidates.is_deliverable(candidate.data):
                 self._process.interrupt()
             self.candidates.add(candidate.data, candidate.revised_prompt)
         if self.candidates.is_decided:
@@ -154,7 +154,7 @@ class RolloutFollower:
         return is_limited or any(reason.code in FINAL_FAILURES for reason in reasons)
 
     def take_saved_file(self, revised_prompt: str | None = None) -> Picture | None:
-        """Take the picture that Codex saved in this thread's folder, for when no record holds one."""
+        """Take the picture that Codex saved in this thread's folder, if no record has one."""
         if self.thread_id is None:
             return None
         return self.candidates.add_saved_file(layout.pictures_folder(self._codex_home, self.thread_id), revised_prompt)
@@ -180,8 +180,8 @@ class RolloutFollower:
     def find_unrecognized(self) -> Picture | None:
         """A picture in a record of unknown shape, as the last resort.
 
-        There is none for a resumed thread: such a record may repeat a picture of the thread's history, which could not
-        be told from a new one.
+        There is none for a resumed thread: such a record may repeat a picture of the thread's history, which can't be
+        distinguished from a new one.
         """
         owned = None if self._attribution.before else self._owned
         return self.candidates.find_unrecognized(owned.path, owned.offset) if owned else None
@@ -211,8 +211,8 @@ class Candidates:
         """Whether no later picture can be better."""
         return bool(self._pictures) and not self.full_turn
 
-    def is_whole(self, data: bytes) -> bool:
-        """Whether a picture has all its parts and is no reference: a check of some milliseconds, without decoding."""
+    def is_deliverable(self, data: bytes) -> bool:
+        """Whether a picture has all its parts and is not a reference; takes some milliseconds, and decodes nothing."""
         return data not in self._reference_images and is_complete(data)
 
     def add(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
@@ -223,8 +223,8 @@ class Candidates:
         return picture
 
     def add_saved_file(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
-        """Add a picture that Codex saved in the thread's own folder: the fallback where a record holds none."""
-        files = fallback.read_saved_files(folder, self._before.has_not if self._before else None)
+        """Add a picture that Codex saved in the thread's own folder: the fallback if no record has one."""
+        files = fallback.read_saved_files(folder, self._before.is_new if self._before else None)
         pictures = (picture for data in files if (picture := self._decode(data, revised_prompt)))
         picture = _largest(pictures) if self.full_turn else next(pictures, None)
         if picture is not None:
@@ -232,7 +232,7 @@ class Candidates:
         return picture
 
     def find_unrecognized(self, path: str, offset: int) -> Picture | None:
-        """The largest picture in records of unknown shapes that is none of the references: the last resort."""
+        """The largest picture in records of unknown shapes that is not a reference: the last resort."""
         images = fallback.find_unrecognized_images(path, offset)
         new = (data for data in images if data not in self._reference_images)
         return _largest(picture for data in new if (picture := self._decode(data)))

@@ -1,4 +1,4 @@
-"""The picture of an interrupted run, whose Codex may still be at work: wait for it, and start no other Codex."""
+"""Fetch the picture of an interrupted run, whose Codex may still be running; no other Codex is started."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from codex_imagegen.values import as_list, as_object, as_text
 
 TICK_SEC = 0.2
 QUIET_SEC = 600.0
-"""Where the lock can't be tested, Codex counts as at work until its rollout has not changed for so long. A picture
+"""If the lock can't be tested, Codex counts as running until its rollout has not changed for so long. A picture
 takes 26 – 87 s, and a request that hangs ends after some 265 s."""
 
 PIPE_BYTES = 65_536
@@ -29,21 +29,21 @@ PIPE_BYTES = 65_536
 _DAY_SEC = 86_400.0
 _DAYS = (0.0, -_DAY_SEC, _DAY_SEC)
 _folder_names: dict[str, str] = {}
-"""The folder's name in the first record of each rollout, which never changes; empty where it is no run of ours."""
+"""The folder's name in the first record of each rollout, which never changes; empty for a run of another program."""
 
 
 def fetch(earlier: InterruptedRun, prompt: str, run: Run, *, full_turn: bool = False) -> BackendResult:
     """Wait for the picture that the interrupted run made of ``prompt``.
 
-    Raises :class:`NoPicture` when that Codex has ended without one, and :class:`RunTimeout` when it is still at work at
-    the end of our time.
+    Raises :class:`NoPicture` when that Codex has ended without one, and :class:`RunTimeout` if it is still running at
+    the deadline.
     """
     search = _Search(layout.codex_home(run.environment), earlier)
     _report(run, "started", earlier.thread_id, "looking for the picture of an interrupted run")
     while True:
-        is_held = workspace.is_in_use(earlier.folder) if earlier.folder else False
+        is_in_use = workspace.is_in_use(earlier.folder) if earlier.folder else False
         session = search.find_nearby()
-        has_ended = is_held is False or (is_held is None and _is_quiet(earlier, session))
+        has_ended = is_in_use is False or (is_in_use is None and _is_quiet(earlier, session))
         session = session or (search.find_anywhere() if has_ended else None)
         result = None
         if session and (has_ended or not full_turn):
@@ -68,7 +68,7 @@ def _wait(run: Run) -> None:
 
 
 def _is_quiet(earlier: InterruptedRun, session: SessionRef | None) -> bool:
-    """Whether the rollout has not changed for so long that no Codex can be at work, whichever way clocks differ."""
+    """Whether the rollout has not changed for so long that no Codex can be running, even if clocks differ."""
     try:
         changed_at = os.stat(session.path).st_mtime if session and session.path else earlier.started_at or 0.0
     except OSError:
@@ -77,9 +77,9 @@ def _is_quiet(earlier: InterruptedRun, session: SessionRef | None) -> bool:
 
 
 class _Search:
-    """Finds the session of the interrupted run, which the run's private folder in its first record proves.
+    """Finds the session of the interrupted run by the run's private folder in its first record.
 
-    Where the rollout lies proves nothing: Codex names the day's folder and the rollout by the local time, so a change
+    The path of the rollout proves nothing: Codex names the day's folder and the rollout by the local time, so a change
     of the time zone, of summer time or of the clock puts it elsewhere than the time in the journal says.
     """
 
@@ -99,7 +99,7 @@ class _Search:
         return self._first(layout.snapshot(folders))
 
     def find_anywhere(self) -> SessionRef | None:
-        """Search the whole home: 0.16 ms for each rollout, once a batch, and cheaper than paying for it twice."""
+        """Search the whole home: 0.16 ms for each rollout, once a batch; a second picture would cost more."""
         return self._first(session.path for session in history.iter_newest(self.codex_home) if session.path)
 
     def _first(self, paths: Iterable[str]) -> SessionRef | None:
@@ -121,7 +121,7 @@ class _Search:
 
 
 def _read_result(codex_home: str, session: SessionRef, prompt: str, full_turn: bool) -> BackendResult | None:
-    """The picture that the run itself would have delivered: the first whole one, or with ``full_turn`` the largest."""
+    """The picture that the run would have delivered: the first complete one, or with ``full_turn`` the largest."""
     candidates = SessionReader(codex_home, session).pictures()
     pictures = (p for candidate in candidates if (p := _decode(candidate.data, candidate.revised_prompt)))
     picture = max(pictures, key=lambda p: len(p.data), default=None) if full_turn else next(pictures, None)
@@ -139,7 +139,7 @@ def _decode(data: bytes | None, revised_prompt: str | None) -> Picture | None:
 
 
 def _has_full_prompt(session: SessionRef, prompt: str) -> bool:
-    """Whether the session got all of the prompt: we may have been killed while we were writing it."""
+    """Whether the session got the whole prompt: the run may have been killed while writing it."""
     if len(prompt.encode()) <= PIPE_BYTES or session.path is None:
         return True
     with closing(Tail(session.path)) as tail:

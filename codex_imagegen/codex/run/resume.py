@@ -1,4 +1,4 @@
-"""The state of a thread before a run resumes it (``codex exec resume``): what was there is not made by the run."""
+"""The state of a thread before a run resumes it (``codex exec resume``), to distinguish old pictures from new ones."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ThreadState:
     rollouts: dict[str, tuple[str, int]] = field(default_factory=dict)
     files: frozenset[SavedFile] = frozenset()
 
-    def has_not(self, path: str, status: os.stat_result) -> bool:
-        """Whether a file that Codex saved was not there before, or has changed since."""
+    def is_new(self, path: str, status: os.stat_result) -> bool:
+        """Whether a file that Codex saved did not exist before, or has changed since."""
         return _file_state(path, status) not in self.files
 
 
@@ -47,9 +47,9 @@ def read_thread_state(codex_home: str, thread: str) -> ThreadState:
 
 @contextlib.contextmanager
 def lock_thread(before: ThreadState) -> Iterator[None]:
-    """A context in which no other run of this program resumes the same thread, so that what is new in it is this run's.
+    """A context in which no other run of this program resumes the same thread, so that all new records are this run's.
 
-    Raises :class:`UsageError` where another run does. Nothing is locked where several threads may be meant.
+    Raises :class:`UsageError` if another run does. Nothing is locked if several threads may be meant.
     """
     with contextlib.ExitStack() as stack:
         for path, _size in before.rollouts.values() if len(before.rollouts) == 1 else ():

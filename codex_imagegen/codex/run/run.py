@@ -1,7 +1,7 @@
 """One run of Codex, from its start to its end: start it, send the prompt, wait for the picture, stop it.
 
 :class:`CodexRun` is the run. It polls a :class:`~codex_imagegen.codex.run.follow.RolloutFollower`, which reads what
-Codex writes, and leaves it to :mod:`~codex_imagegen.codex.run.failures` to say why there is no picture.
+Codex writes. If there is no picture, :mod:`~codex_imagegen.codex.run.failures` finds the reason.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from codex_imagegen.results import BackendResult, Warning_
 
 TICK_SEC = 0.2
-"""Seconds between two polls where no event wakes the run, before the rollout is found: each of them lists folders."""
+"""Seconds between two polls without an event, before the rollout is found: each poll lists folders."""
 
 FOLLOW_TICK_SEC = 0.03
-"""The same once the rollout is followed, which takes two system calls."""
+"""The same once the rollout is followed: a poll is two system calls."""
 
-BLIND_TICK_SEC = 0.01
+NO_EVENTS_TICK_SEC = 0.01
 """The same once the image tool was called, where the system has sent no file event so far (macOS, NFS, WSL mounts):
-nothing else wakes us, and Codex makes its next model call 20 to 60 ms after a picture. It costs 2 % of a core."""
+nothing else wakes the run, and Codex makes its next model call 20 to 60 ms after a picture. It costs 2 % of a core."""
 
 INDEXING_SEC = 2.0
-"""A Codex that prints nothing for so long is indexing the sessions of its home, as at its first start there."""
+"""If Codex prints nothing for so long, it is indexing the sessions of its home, as at its first start there."""
 
 UNKNOWN_BUILD_SEC = 3.0
 """How long an untested build may take to print that it reads its prompt; after that it is sent the prompt anyway."""
@@ -46,11 +46,11 @@ _INDEXING = "indexing"
 
 
 class CodexRun:
-    """A context manager: entering it starts Codex, and after leaving it Codex has ended, whatever happened.
+    """A context manager that starts Codex on entry, and stops it on exit.
 
     ``folder`` is the private working folder, which no other run has; ``reference_images`` are the bytes of the
     references; ``inherited`` are descriptors that Codex gets. ``before`` is the state of the thread that the run
-    resumes. ``announces_stdin``: this build is known to print when it reads its prompt, however long that takes.
+    resumes. ``announces_stdin``: this build is known to print a line when it reads its prompt.
     ``reported`` are the stages that were reported already.
     """
 
@@ -112,16 +112,16 @@ class CodexRun:
         return self._prompt_sent or self._events.thread_id is not None
 
     def draw(self, prompt: bytes) -> BackendResult:
-        """Send the prompt and return its picture; raises what went wrong, with what it may have cost.
+        """Send the prompt and return its picture; raises the errors of the tree, with ``spent``.
 
-        When this returns, Codex may still be shutting down: the caller can write the picture meanwhile.
+        Codex may still be shutting down when this returns; the caller can write the picture meanwhile.
         """
         follower = self._follower = self._create_follower()
         try:
             timed_out = not self._send_prompt(prompt) or not self._wait_for_picture(follower)
             if not follower.candidates.is_decided:
                 self._stop()
-                follower.poll()  # only now is the rollout complete: nothing can be written any more
+                follower.poll()  # the rollout is complete only after Codex has ended
             return self._result(follower, timed_out=timed_out)
         except ImagegenError as error:
             error.thread_id = error.thread_id or follower.thread_id
@@ -129,7 +129,7 @@ class CodexRun:
             raise
 
     def _create_follower(self) -> RolloutFollower:
-        """The follower, with all the imports that it needs: they are done while Codex starts."""
+        """Create the follower. Its imports are done here, while Codex starts."""
         from codex_imagegen.codex.run.follow import Candidates, RolloutFollower
         from codex_imagegen.images import decode
 
@@ -146,7 +146,7 @@ class CodexRun:
         )
 
     def _send_prompt(self, prompt: bytes) -> bool:
-        """Send the prompt once Codex reads it, unless it ends first; False where time runs out before that."""
+        """Send the prompt once Codex reads it, unless it ends first; False if the time is up before that."""
         started_at = time.monotonic()
         while True:
             if self._process.exit_code is not None:
@@ -167,13 +167,13 @@ class CodexRun:
         return True
 
     def _is_ready(self, elapsed_sec: float) -> bool:
-        """Whether Codex reads its prompt, has begun a thread without one, or is of a build that may print neither."""
+        """Whether Codex reads its prompt, has begun a thread without it, or is of a build that may print neither."""
         if self._stderr.reads_stdin or self._events.thread_id is not None:
             return True
         return not self._announces_stdin and elapsed_sec > UNKNOWN_BUILD_SEC
 
     def _wait_for_picture(self, follower: RolloutFollower) -> bool:
-        """Poll until there is a picture, none can come, or Codex has ended; False where time runs out before that."""
+        """Poll until there is a picture, none can follow, or Codex has ended; False if the time is up before that."""
         while True:
             has_ended = self._process.exit_code is not None
             follower.poll()
@@ -187,7 +187,7 @@ class CodexRun:
             self._wake.wait(min(_tick(follower), left_sec))
 
     def _result(self, follower: RolloutFollower, *, timed_out: bool) -> BackendResult:
-        """The picture as a result: from a record, the saved file, a second reading, or an unrecognized record."""
+        """The result, with the picture of a record, the saved file, a second reading, or an unrecognized record."""
         from codex_imagegen.codex.sessions import fallback
         from codex_imagegen.results import BackendResult
 
@@ -203,11 +203,11 @@ class CodexRun:
         return BackendResult(picture, follower.thread_id, follower.evidence.codex_version, warnings)
 
     def _interrupted(self, follower: RolloutFollower) -> Interrupted:
-        """Stop Codex, and say what the interrupted run may have cost."""
+        """Stop Codex, and return the error, with what the run may have spent."""
         from codex_imagegen.codex.run import failures
 
         self._stop()
-        follower.poll()  # as after a timeout: only a complete rollout says what was made and spent
+        follower.poll()  # as after a timeout: only a complete rollout shows what was made and spent
         return self._run.interrupt.error(spent=failures.has_spent(self._evidence(follower, timed_out=False)))
 
     def _evidence(self, follower: RolloutFollower, *, timed_out: bool) -> failures.Evidence:
@@ -234,10 +234,10 @@ class CodexRun:
         )
 
     def _stop(self) -> None:
-        """End Codex in the way that its state needs, and return when it has ended.
+        """Stop Codex in the way that its state allows.
 
-        Before it reads its prompt it may be indexing the sessions of its home, and holds a lease on that: killing it
-        then leaves every later Codex waiting for 30 s. So it gets no prompt and no signal, and ends by itself.
+        Before it reads its prompt, it may be indexing the sessions of its home and hold a lease for that. If it is
+        killed then, every later Codex waits for 30 s. So it gets no prompt and no signal, and ends by itself.
         """
         if not self._prompt_sent and self._process.exit_code is None:
             self._process.detach()
@@ -247,7 +247,7 @@ class CodexRun:
     def _on_stdout(self, chunk: bytes) -> None:
         self._events.feed(chunk)
         if self._events.missing_host and not self._events.turn_started and self._prompt_sent:
-            # here and not at the next poll: its turn begins some 10 ms later, and costs two model calls
+            # not at the next poll: the turn begins some 10 ms later, and costs two model calls
             self._process.send_signal(SIGTERM)
 
     def _on_stderr(self, chunk: bytes) -> None:
@@ -266,9 +266,9 @@ class CodexRun:
 
 
 def _tick(follower: RolloutFollower) -> float:
-    """Seconds until the next poll, where no event wakes the run."""
+    """Seconds until the next poll, if no event wakes the run."""
     if not follower.is_following:
         return TICK_SEC
     if follower.evidence.tool_called and not follower.gets_file_events:
-        return BLIND_TICK_SEC
+        return NO_EVENTS_TICK_SEC
     return FOLLOW_TICK_SEC

@@ -1,8 +1,8 @@
-"""What wakes a run before its next tick: :class:`WakeEvent`, and :class:`FileWatcher`, which reports file changes.
+"""Wake a run before its next tick: :class:`WakeEvent`, and :class:`FileWatcher`, which reports file changes.
 
-Only this module uses watchdog. A file event is a hint and never the truth: where the system sends none (inotify at its
-limit, network mounts, macOS), the tick of the waiting run finds the change. On macOS watchdog is not used at all:
-FSEvents reports no append to a file that stays open, and two observers of one folder in one process fail
+Only this module uses watchdog. A file event only makes the run look earlier: where the system sends none
+(inotify at its limit, network mounts, macOS), the tick of the waiting run finds the change. On macOS watchdog is not
+used at all: FSEvents reports no append to a file that stays open, and two observers of one folder in one process fail
 (watchdog#919).
 """
 
@@ -78,7 +78,7 @@ def _start(folder: str, on_change: Callable[[], None]) -> Any:
 
     # watchdog lacks the null handler of a library: without it, it logs to stderr where the host has set up no logging
     logging.getLogger("watchdog").addHandler(_null_handler())
-    logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_race)
+    logging.getLogger("watchdog.observers.inotify").addFilter(_is_not_close_race)
     observer = Observer()
     observer.daemon = True
     observer.schedule(AnyEvent(), folder, recursive=False)
@@ -93,6 +93,6 @@ def _null_handler() -> logging.Handler:
     return logging.NullHandler()
 
 
-def _is_no_race(record: logging.LogRecord) -> bool:
+def _is_not_close_race(record: logging.LogRecord) -> bool:
     """Whether a message is not the one that watchdog sometimes logs when a watch is closed (6.0.0)."""
     return "called when the thread is inactive" not in str(record.msg)

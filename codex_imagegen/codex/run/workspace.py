@@ -1,7 +1,7 @@
 """The private folders of one run: an empty working folder, which identifies its rollout, and a folder of references.
 
-The working folder is locked during a run, and Codex shares the lock: after this program was killed, the lock shows
-whether the Codex that it started still runs.
+The working folder is locked during a run, and Codex inherits the lock. After this program was killed, the lock shows
+whether the Codex that it started is still running.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _MAX_PATH = 1000
 
 
 def choose_path() -> str:
-    """The path of a new working folder; it is not made yet."""
+    """The path of a new working folder, which is not created yet."""
     return os.path.join(_temporary(), PREFIX + os.urandom(8).hex())
 
 
 def is_working_folder(path: str) -> bool:
-    """Whether a path, there or not, is one that :func:`choose_path` gives back."""
+    """Whether a path has the form that :func:`choose_path` returns; it need not exist."""
     return os.path.isabs(path) and re.fullmatch(_NAME, os.path.basename(path)) is not None
 
 
@@ -53,16 +53,16 @@ def possible_paths(folder: str) -> list[str]:
 def workspace(references: Sequence[Reference] = (), folder: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """A context of (empty working folder, private copies of the references); both are removed when it ends.
 
-    ``folder`` comes from :func:`choose_path`. The copies have short names, and lie beside the working folder, not
-    in it. Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
+    ``folder`` comes from :func:`choose_path`. The copies have short names, and lie beside the working folder.
+    Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
     """
     folder = folder or choose_path()
     _check(folder, with_copies=bool(references))
-    made: list[str] = []
+    created: list[str] = []
     try:
         try:
-            _make(folder, made)
-            copies_folder = _make(_references_folder(folder), made) if references else ""
+            _make_folder(folder, created)
+            copies_folder = _make_folder(_references_folder(folder), created) if references else ""
             copies = [_copy(copies_folder, index, reference) for index, reference in enumerate(references, 1)]
         except OSError as error:
             raise OutUnwritable(
@@ -72,7 +72,7 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
             ) from error
         yield folder, copies
     finally:
-        for path in made:
+        for path in created:
             _remove(path)
 
 
@@ -93,21 +93,21 @@ def lock_folder(folder: str) -> Iterator[tuple[int, ...]]:
 
 
 def may_be_in_use(folder: str) -> bool:
-    """Whether a run, or a Codex that a killed run left, may still work in this folder."""
+    """Whether a run, or the Codex of a killed run, may still work in this folder."""
     return is_in_use(folder) is not False
 
 
 def is_in_use(folder: str) -> bool | None:
-    """The same, with None where nobody can know."""
+    """Whether a run, or the Codex of a killed run, works in this folder; None where that can't be known."""
     return is_locked(folder, folder=True)
 
 
 def remove_abandoned(folder: str) -> None:
-    """Remove the folders of a run that was killed, if nobody works there.
+    """Remove the folders of a killed run, unless a Codex still works there.
 
-    ``folder`` comes from a journal, and anybody can write a journal. So only what :func:`workspace` makes is removed,
-    and only where it makes it: an empty folder with such a name, directly in the temporary folder and owned by the
-    user, and beside it the copies of references by their names. Other files stay, and so does their folder.
+    ``folder`` comes from a journal, which another program may have written. So only what :func:`workspace` creates is
+    removed: an empty folder with such a name, directly in the temporary folder and owned by the user, and beside it the
+    copies of references by their names. Other files are kept, and so is their folder.
     """
     if not is_working_folder(folder) or os.path.dirname(folder) != _temporary() or not _is_abandoned(folder):
         return
@@ -141,9 +141,9 @@ def _remove_copies(folder: str) -> None:
 
 
 def _temporary() -> str:
-    """The folder for temporary files, or another one where Codex can't take its path and a safe one exists.
+    """The folder for temporary files; if Codex can't take its path, another one that is safe, if there is one.
 
-    ``tempfile`` tries more places, and costs 6 ms to import.
+    ``tempfile`` tries more places, and takes 6 ms to import.
     """
     given = os.path.realpath(next((d for n in ("TMPDIR", "TEMP", "TMP") if (d := os.environ.get(n))), _FALLBACKS[0]))
     if _is_safe(given):
@@ -158,7 +158,7 @@ def _is_safe(path: str) -> bool:
 
 
 def _is_shared(path: str) -> bool:
-    """Whether a private folder can be made here that no other user can move away."""
+    """Whether a private folder can be created here that no other user can move away."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -185,9 +185,9 @@ def _references_folder(folder: str) -> str:
     return os.path.join(parent, name.replace(PREFIX, _REFERENCES_PREFIX))
 
 
-def _make(path: str, made: list[str]) -> str:
+def _make_folder(path: str, created: list[str]) -> str:
     os.mkdir(path, 0o700)
-    made.append(path)
+    created.append(path)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Measures the disk usage of a Codex home from the file system's sizes; no file is opened."""
+"""Measure the disk usage of a Codex home by the sizes that the file system reports; no file is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds a picture where no record of a known shape held one: in Codex's saved files, then in records of any shape."""
+"""Find a picture if no record of a known shape has one: in Codex's saved files, then in records of any shape."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codex_imagegen.images import base64_images
 from codex_imagegen.results import Warning_
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
-"""A larger file is no picture of an image model, and is not read."""
+"""A larger file can't be a picture of an image model, and is not read."""
 
 UNKNOWN_RECORD = Warning_(
     "unknown-record",

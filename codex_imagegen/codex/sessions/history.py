@@ -1,4 +1,4 @@
-"""Lists past sessions: by thread, newest first, or by last change, wherever Codex keeps them.
+"""List past sessions: by thread, newest first, or by last change, in all folders where Codex keeps them.
 
 Names and times of change come from the file system. Only :func:`read_last_write` reads contents: the end of a rollout.
 """
@@ -103,9 +103,9 @@ def list_by_change(codex_home: str) -> list[tuple[float, SessionRef]]:
 
 
 def read_last_write(codex_home: str, ref: SessionRef, changed: float) -> float:
-    """When the last record or picture of a session was written; ``changed`` where its rollout does not tell.
+    """When the last record or picture of a session was written; ``changed`` if no record has a time.
 
-    A copy or a backup may have changed the rollout since.
+    A copy or a backup may have changed the rollout's own time since.
     """
     try:
         with open(ref.path or "", "rb") as file:
@@ -118,7 +118,7 @@ def read_last_write(codex_home: str, ref: SessionRef, changed: float) -> float:
 
 
 def find_duplicates(codex_home: str) -> set[str]:
-    """The threads that more than one rollout is named by, in whatever folder, compressed or not."""
+    """The threads that are in the names of several rollouts, in any folder, compressed or not."""
     counts = Counter(ref.thread_id for ref in (*iter_rollouts(codex_home), *_archived(codex_home)) if ref.thread_id)
     return {thread_id for thread_id, count in counts.items() if count > 1}
 

@@ -27,14 +27,14 @@ _END_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RolloutFormat:
-    """The format of a rollout: the version that wrote it, and what this version does not know of it, in words."""
+    """The format of a rollout: the version of Codex that wrote it, and descriptions of what is unknown in it."""
 
     codex_version: str | None
     problems: tuple[str, ...] = ()
 
 
 def check_format(path: str, deadline: float) -> RolloutFormat | None:
-    """Look for a format that this version does not know: an early sign that a newer Codex has changed it.
+    """Look for records of unknown formats: an early sign that a newer Codex has changed them.
 
     Returns None where the rollout is empty, too large or unreadable, or ``time.monotonic()`` passed the deadline.
     """
@@ -46,7 +46,7 @@ def check_format(path: str, deadline: float) -> RolloutFormat | None:
 
 
 def has_multiple_turns(path: str) -> bool:
-    """Whether the rollout has more than one turn, unlike a run of ours; raises OSError where it can't be read.
+    """Whether the rollout has more than one turn, unlike a run of this program; raises OSError if it can't be read.
 
     Compares the first turn named near its start with the last one named near its end. The whole file is read only where
     either end names none, as after a kill.

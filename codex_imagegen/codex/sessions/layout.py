@@ -1,7 +1,7 @@
 """The layout of a Codex home: day folders, names of rollouts, and their first records.
 
-A run only lists the folders of today and of the days beside it (midnight, time zones), however long the user's history
-is. Of another run's rollout, it only reads the first record.
+A run lists only the folders of yesterday, today and tomorrow (because of midnight and time zones), however long the
+user's history is. It reads only the first record of another run's rollout.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def list_thread_ids(folder: str) -> Iterator[str]:
 
 
 def read_meta(path: str) -> SessionMeta | None:
-    """Read a rollout's first record; None while it is incomplete, or where it is no ``session_meta``."""
+    """Read a rollout's first record; None while it is incomplete, or if it is not a ``session_meta``."""
     return parse_meta(read_first_line(path))
 
 
@@ -109,7 +109,7 @@ def read_first_line(path: str) -> bytes:
 
 
 def parse_meta(line: bytes) -> SessionMeta | None:
-    """Parse a first line; None where it is incomplete, or no ``session_meta``."""
+    """Parse a first line; None if it is incomplete, or not a ``session_meta``."""
     if not line.endswith(b"\n"):
         return None
     record = parse_object(line) or {}

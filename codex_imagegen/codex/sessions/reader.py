@@ -1,4 +1,4 @@
-"""Reads a past session: the pictures that it still holds, each once, and the user's prompts."""
+"""Read a past session: its pictures, each once, and the user's prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parses the records of a rollout; the only module that knows their shapes.
+"""Parse the records of a rollout. Only this module knows their shapes.
 
 The format is private to Codex and has changed four times (measured on the real builds):
 
@@ -9,8 +9,8 @@ The format is private to Codex and has changed four times (measured on the real 
 0.148.0 – 0.169.0  ``event_msg`` / ``item_completed`` with an ``Extension`` item of kind ``image_gen.generation``
 =================  ==================================================================================================
 
-A record is read by its type, never by its position. A record with a missing key or a value of another type is ignored:
-no line raises, however broken it is.
+A record is read by its type, never by its position. A record with a missing key or a value of another type is ignored,
+and no line raises.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RECORD_KINDS = frozenset({
 _TYPES = re.compile(rb'"type":"(\w+)"(?:,"payload":\{"type":"(\w+)")?')
 _TIME = re.compile(rb'\A\{"timestamp":"([0-9T:.Z+-]{19,40})"')
 _MAX_TIME = 4e9
-"""The year 2096, in Unix seconds: a later time is not believed."""
+"""The year 2096, in Unix seconds: a later time is invalid."""
 
 _TOOL_LIST = b"additional_tools"
 _IGNORED_KINDS = {b"world_state", b"compacted", b"token_usage_record"}
@@ -68,7 +68,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Evidence:
-    """What the records read so far report beside pictures. Texts are clipped and lists bounded.
+    """What the records read so far report, except pictures. Texts are clipped and lists bounded.
 
     ``drawing_sec`` are the seconds from the last call of the image tool to its failure, by the records' own times.
     ``message`` is the model's last message.
@@ -96,7 +96,7 @@ class Evidence:
 
 
 def is_relevant(head: bytes) -> bool:
-    """Whether a line with this beginning may hold a picture, a failure, or anything else that is read here."""
+    """Whether a line with this beginning may have a picture, a failure, or anything else that is read here."""
     kind = _TYPES.search(head)
     if kind is None:
         return True
@@ -131,7 +131,7 @@ class RecordReader:
         self._called_at: float | None = None
 
     def read(self, line: bytes) -> list[Candidate]:
-        """Return the pictures that this record reports as made; what else it says goes into :attr:`evidence`."""
+        """Return the pictures that this record reports as made, and add its other facts to :attr:`evidence`."""
         try:
             return self._read_record(line)
         except RecursionError:  # nested more deeply than any record of Codex
@@ -231,8 +231,8 @@ class RecordReader:
                 self._measure_drawing()
         call_id = str(payload.get("call_id"))
         if not self._calls.get(call_id) or call_id in self._received:
-            # only the image tool's output was made: view_image returns pictures too. And where an earlier record held
-            # the picture, this is the copy that the model sees, of 1600 pixels at most
+            # only the image tool makes pictures: view_image returns some too. If an earlier record has the picture,
+            # this is the copy that the model sees, of 1600 pixels at most
             return
         for blob in _image_urls(output, found):
             data = base64_images.decode(blob)
@@ -262,7 +262,7 @@ class RecordReader:
             evidence.aborted = as_text(payload.get("reason")) or "interrupted"
 
     def _read_limits(self, limits: object) -> None:
-        """Note when a used-up limit resets: to the second, where Codex's sentence only has minutes."""
+        """Note when a used-up limit resets, to the second; Codex's message has only minutes."""
         for name in ("primary", "secondary"):
             window = as_object(as_object(limits).get(name))
             if (as_number(window.get("used_percent")) or 0) >= 100:
@@ -277,7 +277,10 @@ class RecordReader:
 
 
 def parse_record(line: bytes) -> tuple[dict[str, Any], list[memoryview]]:
-    """Parse a record with its picture strings lifted out (see :func:`base64_images.lift`); empty if it is no object."""
+    """Parse a record, with its picture strings extracted (see :func:`base64_images.extract`).
+
+    Returns an empty dictionary for anything that is not a JSON object.
+    """
     small, found = base64_images.extract(line)
     record = parse_object(small)
     return ({}, []) if record is None else (record, found)

@@ -1,4 +1,4 @@
-"""Reads a growing file by byte offset: complete lines only, each line once."""
+"""Read a growing file by byte offset: complete lines only, each line once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HEAD = 512
 """Bytes of a line by which the caller decides whether to read it; other lines are never kept in memory."""
 
 MAX_LINE = 192 * 1024 * 1024
-"""Bytes of a line at most. A longer one is no record of Codex and is left out, to save memory."""
+"""Bytes of a line at most. A longer one is not a record of Codex and is skipped, to save memory."""
 
 
 def _all(_head: bytes) -> bool:

@@ -62,7 +62,7 @@ def test_reference_in_a_record_of_a_made_picture_is_not_delivered():
     for full_turn in (False, True):
         candidates = Candidates(full_turn=full_turn, reference_images=[reference])
         assert candidates.add(reference) is None
-        assert (candidates.best, candidates.is_decided, candidates.is_whole(reference)) == (None, False, False)
+        assert (candidates.best, candidates.is_decided, candidates.is_deliverable(reference)) == (None, False, False)
         candidates.add(drawn)
         assert candidates.best is not None
         assert candidates.best.data == drawn
