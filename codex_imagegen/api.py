@@ -254,7 +254,7 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None or name == "prompt"
     }
     if checked.get("out") == STDOUT:
-        raise UsageError("a program can't have a picture on its stdout", hint="give out a file name")
+        raise UsageError("a program can't have a picture on its stdout", hint="give 'out' a file name")
     return checked
 
 

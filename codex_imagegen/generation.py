@@ -123,7 +123,7 @@ def _check_skip(request: Request) -> None:
     if request.force:
         raise UsageError("--skip-existing and --force contradict each other", hint="leave one out")
     if request.out in (None, STDOUT):
-        raise UsageError("--skip-existing needs an --out file name", hint="give the --out of the pictures before")
+        raise UsageError("--skip-existing needs an --out file name", hint="give the --out of the earlier pictures")
 
 
 def generate_one(request: Request, run: Run, target: output.Target) -> tuple[BackendResult, Image]:

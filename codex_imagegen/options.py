@@ -48,7 +48,7 @@ def suggest(name: str, names: Mapping[str, Any]) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(names)}"
 
 
 def to_text(value: Any) -> str:

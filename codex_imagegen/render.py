@@ -142,14 +142,17 @@ def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str
 
 def error_line(error: ErrorInfo) -> str:
     """The message and the hint, on one line that is safe to print."""
-    sentence = error.message.rstrip(".")
     hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-    return one_line(f"codex-imagegen: {sentence}.{hint}")
+    return one_line(f"codex-imagegen: {_end_sentence(error.message)}{hint}")
+
+
+def _end_sentence(message: str) -> str:
+    return message if message.endswith("?") else f"{message.rstrip('.')}."
 
 
 def warning_line(warning: Warning_) -> str:
     """A warning, on one line that is safe to print."""
-    return one_line(f"codex-imagegen: warning: {warning.message.rstrip('.')}.")
+    return one_line(f"codex-imagegen: warning: {_end_sentence(warning.message)}")
 
 
 def error_event(error: ErrorInfo, **about: Any) -> Event:

@@ -98,6 +98,7 @@ def test_every_error_becomes_a_result(cls):
 def test_error_line_holds_message_and_hint():
     assert render.error_line(ERROR) == "codex-imagegen: the plan's limit is reached. (try again later)"
     assert render.error_line(ErrorInfo("x", 1, "no picture came.")) == "codex-imagegen: no picture came."
+    assert render.error_line(ErrorInfo("x", 2, "Did you mean '--out'?", "see --help")).endswith("'--out'? (see --help)")
     assert render.warning_line(Warning_("x", "look.")) == "codex-imagegen: warning: look."
 
 

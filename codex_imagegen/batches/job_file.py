@@ -79,7 +79,8 @@ def _parse_object(text: bytes) -> list[tuple[str, Any]]:
     try:
         value = json.loads(text.decode(), object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"it is not a JSON object: {error}", hint='such as {"prompt": "a red fox"}') from error
+        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+        raise UsageError(f"it is not a JSON object: {reason}", hint='such as {"prompt": "a red fox"}') from error
     if not isinstance(value, _Pairs):
         raise UsageError("it is not a JSON object", hint='such as {"prompt": "a red fox"}')
     return value

@@ -114,9 +114,7 @@ class Jobs:
             path = path.casefold()
         first = lines_by_out.setdefault(hashlib.sha256(os.fsencode(path)).digest()[:12], job.line)
         if first != job.line:
-            raise UsageError(
-                f"its out is {job.out!r}, the same as that of line {first}", hint="give each job its own out"
-            )
+            raise UsageError(f"its out {job.out!r} is also that of line {first}", hint="give each job its own out")
 
 
 def _check_suffix(request: Request) -> None:
@@ -132,7 +130,9 @@ def _check_suffix(request: Request) -> None:
 
 def _with_count(error: ImagegenError, others: int) -> ImagegenError:
     if others:
-        error.message = f"{error.message.rstrip('.')}; {others} more {'line is' if others == 1 else 'lines are'} wrong"
+        error.message = (
+            f"{error.message.rstrip('.')}; {others} more {'line has an error' if others == 1 else 'lines have errors'}"
+        )
         error.args = (error.message,)
     return error
 
@@ -146,7 +146,7 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         name = _option_name(key)
         if name in fields:
-            raise UsageError(f"{key!r} is given twice", hint="leave one out")
+            raise UsageError(f"{key!r} appears twice", hint="leave one out")
         fields[name] = None if value is None else options.convert_value(name, value, hint="see the README on jobs")
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -210,7 +210,8 @@ def job_key(request: Request, name: str, digests: Sequence[bytes]) -> bytes:
         "model": request.model,
         "full_turn": request.full_turn,
         "codex_args": request.codex_args,
-        "image_options": {name: value for name, value in asdict(request.image_options).items() if value},
+        # the keys are part of the hash: with another name here, every job of an older journal would be made again
+        "wishes": {name: value for name, value in asdict(request.image_options).items() if value},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()[:16]
 

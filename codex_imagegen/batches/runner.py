@@ -80,7 +80,7 @@ def open_job_file(name: str, *, out_dir: str, defaults: Mapping[str, Any], sourc
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name has a NUL in it"
         raise UsageError(
-            f"the jobs {name!r} can't be read: {reason}", hint="give a file of jobs, or - for stdin"
+            f"the job file {name!r} can't be read: {reason}", hint="give a job file, or - for stdin"
         ) from error
 
 

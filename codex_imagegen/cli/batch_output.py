@@ -60,7 +60,7 @@ class BatchOutput:
         """Print what is left to do, and return the exit code."""
         done = self._counts["made"] + self._counts["recovered"] + self._counts["skipped"]
         if signum is not None:
-            message = f"interrupted when {done} of {total} pictures were there"
+            message = f"interrupted with {done} of {total} pictures done"
             raise Interrupted(message, signum=signum, hint=f"go on with: {_rerun_command()}", spent=None)
         if stop is not None:
             return self._print_stop(total, done, stop)

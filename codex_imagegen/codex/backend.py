@@ -18,13 +18,12 @@ from codex_imagegen.codex.run.run import CodexRun
 from codex_imagegen.codex.run.workspace import lock_folder, workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
-from codex_imagegen.images.reduce import SizeLimits
 from codex_imagegen.images.references import Reference, load
 from codex_imagegen.request import Request, Run
-from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
     from codex_imagegen.codex.run.resume import ThreadState
+    from codex_imagegen.images.reduce import SizeLimits
     from codex_imagegen.results import BackendResult, Warning_
 
 MAX_BYTES = 64_000_000
@@ -123,7 +122,6 @@ def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple
     """Load the references as they are sent, with a warning for each reduced one."""
     if not request.refs:
         return [], ()
-
     from codex_imagegen.images import reduce
 
     def check() -> None:
@@ -151,6 +149,8 @@ def _resumed_state(codex_args: tuple[str, ...], run: Run) -> ThreadState | None:
 
 def size_limits(prompt: str, *, full_turn: bool) -> SizeLimits:
     """The size limits of a run's references, which are sent twice; a full turn sends everything once more."""
+    from codex_imagegen.images.reduce import SizeLimits
+
     times = 3 if full_turn else 2
     rest = times * (len(prompt.encode(errors="replace")) + _REQUEST_BYTES) + (_PICTURE_BYTES if full_turn else 0)
     total = _bytes_of((MAX_BYTES - rest) // times)

@@ -145,7 +145,7 @@ def classify_startup_error(stderr: str) -> Reason:
     code = next((code for code, pattern in _START_PATTERNS if re.search(pattern, stderr)), "codex-failed")
     first = next((n for n, line in enumerate(lines) if re.match(r"error\b", line, re.IGNORECASE)), None)
     if first is None:
-        return Reason(code, lines[-1] if lines else "nothing")
+        return Reason(code, lines[-1] if lines else "(no output)")
     count = 2 if lines[first].endswith(":") else 1  # the line after "Error loading config.toml:" names the fault
     return Reason(code, " ".join(lines[first : first + count]))
 

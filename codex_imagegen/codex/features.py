@@ -2,7 +2,7 @@
 
 All builds from 0.111.0 to 0.169.0 accept or ignore these settings (a ``--disable`` of an unknown feature would be
 fatal). The table shows what each of them saves alone, in bytes of the first request before compression; "n HTTP" are
-requests of the whole run, and – is nothing. It was measured with the real builds against a local stand-in for OpenAI
+requests of the whole run, and – is nothing. It was measured with the real builds against a local fake of OpenAI
 on 2026-11-21; 0.149.1 and 0.169.0 ran with their default models, which are in code mode:
 
 ===================================================  =======  ===========  ===============  ===============

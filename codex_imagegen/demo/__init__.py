@@ -1,1 +1,1 @@
-"""Runs without an account: a local stand-in for OpenAI, a temporary Codex home, and a fake Codex."""
+"""Runs without an account: a fake OpenAI, a temporary Codex home, and a fake Codex."""

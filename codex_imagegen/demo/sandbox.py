@@ -1,6 +1,6 @@
 """``codex-imagegen demo``: a whole run that costs nothing and connects to nothing outside the machine.
 
-Codex runs in a temporary home. It is logged in with made-up tokens and talks to a local stand-in for OpenAI only.
+Codex runs in a temporary home. It is logged in with made-up tokens and talks only to a fake OpenAI on loopback.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _VERSION_TIMEOUT_SEC = 20
 _UNCOMPRESSED = "[features]\nenable_request_compression = false"  # this Python has no zstd
 
 UNREACHABLE_URL = "http://127.0.0.1:9"
-"""A proxy address on which nothing listens (the discard port): connections to other hosts than the stand-in fail."""
+"""A proxy address on which nothing listens (the discard port): connections to other hosts than the fake OpenAI fail."""
 
 _OWN_PREFIX = "CODEX_IMAGEGEN_"
 
@@ -99,7 +99,7 @@ def _generate(
 
 def _announcement(codex: CodexChoice) -> str:
     if codex.is_real:
-        return f"demo: the real Codex {codex.version}, with a local stand-in for OpenAI"
+        return f"demo: the real Codex {codex.version}, with a fake OpenAI on this machine"
     return "demo: no Codex that can make pictures was found; using a built-in fake Codex"
 
 
@@ -128,7 +128,7 @@ def _read_version(path: str, environment: Mapping[str, str]) -> str | None:
 
 
 def write_codex_home(folder: str, url: str, *, version: str, plan: str = "plus", extra: str = "") -> None:
-    """Write config.toml and auth.json into an existing folder, for the stand-in at ``url``.
+    """Write config.toml and auth.json into an existing folder, for the fake OpenAI at ``url``.
 
     ``version`` is that of the Codex that uses the folder: builds before 0.118.0 do not know ``openai_base_url``, and
     ask chatgpt.com for their models unless they find them cached (measured). ``extra`` is more TOML.
@@ -152,7 +152,7 @@ def write_codex_home(folder: str, url: str, *, version: str, plan: str = "plus",
 
 
 def codex_environment(folder: str, url: str, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment ``base``, changed so that Codex can reach only the stand-in.
+    """The environment ``base``, changed so that Codex can reach only the fake OpenAI.
 
     Codex's own variables are removed: one names a folder of databases (CODEX_SQLITE_HOME), another is a login.
     """
@@ -175,7 +175,7 @@ def _now() -> str:
 
 
 def _jwt(plan: str) -> str:
-    """An unsigned JWT: Codex reads the plan in it and sends it to the stand-in."""
+    """An unsigned JWT: Codex reads the plan in it and sends it to the fake OpenAI."""
     auth = {"chatgpt_plan_type": plan, "chatgpt_account_id": "made-up", "chatgpt_user_id": "made-up"}
     claims = {"exp": int(time.time()) + 86_400, "email": "nobody@example.com", "https://api.openai.com/auth": auth}
     parts = (json.dumps(part).encode() for part in ({"alg": "none"}, claims))

@@ -235,7 +235,7 @@ def _reset_text(resets_at: int, now: float) -> str:
 
 
 def check_live(context: Context) -> Finding:
-    """Make a picture with the installed Codex and a local stand-in for OpenAI, and check that it arrives unchanged."""
+    """Make a picture with the installed Codex and a fake OpenAI, and check that it arrives unchanged."""
     try:
         codex, number = context.codex(), context.version() or version.NEWEST
     except CodexUnavailable:

@@ -202,6 +202,8 @@ def _check_existing(path: str) -> None:
         return
     except NotRegularFile:
         is_gallery = False
+        if os.path.isdir(path):  # --force would not replace it
+            raise OutUnwritable(f"{path!r} is a folder", hint="choose another --out") from None
     except OSError as error:
         raise _unwritable(path, error) from error
     if not is_gallery:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -109,6 +108,8 @@ def write(picture: Picture, target: Target, *, original: bool = True) -> Image:
 
     Raises :class:`OutExists` if the file exists by now and ``force`` is off, else :class:`OutUnwritable`.
     """
+    import hashlib
+
     from codex_imagegen.results import Image
 
     if target.is_stdout:
@@ -151,8 +152,8 @@ def _format_of(path: str, wanted: PictureFormat | None) -> PictureFormat:
     suffix = os.path.splitext(path)[1]
     format_ = format_of(path)
     if format_ is None:
-        described = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
-        raise UsageError(f"--out can't be a picture with {described}", hint="end it in .png, .jpg or .webp")
+        problem = f"can't end in {suffix!r}" if suffix else "has no suffix"
+        raise UsageError(f"--out {problem}", hint="end it in .png, .jpg or .webp")
     if wanted is not None and wanted != format_:
         raise UsageError(
             f"--format {wanted} and a name that ends in {suffix} contradict each other", hint="leave one out"
@@ -237,6 +238,8 @@ def _unwritable(path: str, error: OSError, *, spent: bool = False) -> OutUnwrita
 
 def read_existing_image(path: str) -> Image:
     """Decode and describe the picture at ``path``; raises :class:`OutExists` for a file that is not a picture."""
+    import hashlib
+
     from codex_imagegen.results import Image
 
     data = _read(path)

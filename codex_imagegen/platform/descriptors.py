@@ -119,8 +119,6 @@ def beyond_streams(descriptor: int) -> int:
     """
     if descriptor > 2:
         return descriptor
-    import fcntl
-
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:

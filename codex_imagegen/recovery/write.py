@@ -42,7 +42,7 @@ class RecoveryOutput:
         if self.out is not None and self.out_dir is not None:
             raise UsageError("--out and --out-dir contradict each other", hint="give one of them")
         if self.image_options.size is not None and not self.image_options.fit:
-            raise UsageError("a recovered picture has its size already", hint="add --fit to scale and crop it")
+            raise UsageError("a recovered picture already has a size", hint="add --fit to scale and crop it")
 
 
 def recover(

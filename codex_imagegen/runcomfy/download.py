@@ -170,7 +170,7 @@ def _write_error(error: OSError) -> OutUnwritable:
 
 
 def _size_error() -> NoPicture:
-    return NoPicture(f"the picture at RunComfy has more than {MAX_BYTES:,} bytes", spent=True)
+    return NoPicture(f"RunComfy's picture has more than {MAX_BYTES:,} bytes", spent=True)
 
 
 def _decode(body: _Body) -> Picture:

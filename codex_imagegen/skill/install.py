@@ -193,7 +193,7 @@ def _read(place: Place) -> bytes | None:
             return None
         except NotRegularFile:
             pass
-        raise OutUnwritable(f"{place.file!r} is not a skill file", hint="move it away")
+        raise OutUnwritable(f"{place.file!r} is not the file of a skill", hint="move it out of the way")
 
 
 def _write(place: Place, data: bytes) -> None:

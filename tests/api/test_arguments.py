@@ -102,7 +102,7 @@ def test_wrong_argument_of_batch_is_a_usage_error(jobs, more, words, tmp_path, m
         (("nonsense",), {}, "neither a thread id nor a rollout"),
         ((), {"last": True, "out": "a.png", "out_dir": "b"}, "contradict"),
         ((), {"last": True, "out": "-"}, "stdout"),
-        ((), {"last": True, "size": "9x9"}, "has its size already"),
+        ((), {"last": True, "size": "9x9"}, "already has a size"),
         ((), {"last": True, "fit": True}, "--fit needs a size"),
         ((), {"last": True, "force": "yes"}, "'force' must be true or false"),
         ((3,), {}, "'sessions' must be a list"),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from codex_imagegen.batches.job_file import MAX_LINE
-from codex_imagegen.batches.jobs import Job, Jobs
+from codex_imagegen.batches.jobs import Job, Jobs, job_key
 from codex_imagegen.errors import ImagegenError, UsageError
-from codex_imagegen.request import ImageOptions
+from codex_imagegen.request import ImageOptions, Request
 from tests.support.pictures import encoded, torn
 
 
@@ -156,7 +156,7 @@ def test_line_above_the_longest_is_refused() -> None:
 def test_first_wrong_line_is_reported_and_the_others_counted() -> None:
     error = refused({"prompt": "a"}, {"x": 1}, {"prompt": "b"}, {"y": 1}, {"prompt": ""})
     assert error.message.startswith("line 2: 'x' is not a key")
-    assert error.message.endswith("; 2 more lines are wrong")
+    assert error.message.endswith("; 2 more lines have errors")
 
 
 def test_references_are_checked_before_the_first_run(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_two_jobs_with_one_output_are_refused_however_it_is_spelt(tmp_path: Path
     (tmp_path / "link").symlink_to(tmp_path / "out")
     for other in ("fox.png", "./sub/../fox.png", str(tmp_path / "link/fox.png")):
         error = refused({"prompt": "a", "out": "fox.png"}, {"prompt": "b", "out": other})
-        assert "the same as that of line 1" in error.message
-    assert "the same as that of line 1" in refused({"prompt": "a", "out": "0002.png"}, {"prompt": "b"}).message
+        assert "is also that of line 1" in error.message
+    assert "is also that of line 1" in refused({"prompt": "a", "out": "0002.png"}, {"prompt": "b"}).message
 
 
 def test_check_passes_on_what_its_callback_raises() -> None:
@@ -212,6 +212,12 @@ def test_job_key_is_the_same_for_the_same_picture_only(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert len({key(line) for line in [fox, *others]}) == len(others) + 1
     assert key(fox, quality="low") == key({**fox, "quality": "low"})
+
+
+def test_job_key_of_an_older_journal_is_still_found() -> None:
+    request = Request("a red fox", image_options=ImageOptions(size=(1536, 1024), quality="high", format="webp"))
+    assert job_key(request, "fox.png", [bytes(32)]).hex() == "17063bd200b519b814179205b255feed"
+    assert job_key(Request("a red fox"), "0001.png", []).hex() == "55742acc97ba9ccd060993e8e6512e6b"
 
 
 def test_changed_reference_changes_the_job_key(tmp_path: Path) -> None:

@@ -86,3 +86,16 @@ def test_run_imports_no_http_no_progress_and_no_show(lab):
     assert modules & unused == set()
     assert {"PIL", "subprocess"} <= modules
     assert not {module for module in modules if ".show" in module}
+
+
+def test_backend_without_references_imports_no_reducer_and_no_hashes(lab):
+    modules, done = loaded(lab(offline=True), "--prompt", "a red fox", "--codex", "/nonexistent/codex")
+    assert done.code == 3
+    assert "codex_imagegen.codex.backend" in modules
+    assert modules & {"codex_imagegen.images.reduce", "hashlib", "_hashlib"} == set()
+
+
+def test_help_of_gallery_imports_nothing_for_the_browser(lab):
+    modules, done = loaded(lab(offline=True), "gallery", "--help")
+    assert done.code == 0
+    assert modules & {"pathlib", "webbrowser", "urllib.parse"} == set()

@@ -138,7 +138,7 @@ def test_failed_start_has_the_message_of_its_error_line():
         "codex-failed", "error: unexpected argument '--nonsense' found"
     )
     assert error_patterns.classify_startup_error("a\nb\n").message == "b"
-    assert error_patterns.classify_startup_error("").message == "nothing"
+    assert error_patterns.classify_startup_error("").message == "(no output)"
     assert (
         error_patterns.classify_startup_error("Error: Unknown feature flag: image_generation").code == "codex-too-old"
     )

@@ -53,7 +53,7 @@ def exit_codes() -> list[str]:
     leaves = [
         each for each in classes if "code" in vars(each) and each not in (errors.ImagegenError, errors.Interrupted)
     ]
-    signals = [errors.Interrupted("", signum=signum) for signum in (1, 2, 15)]
+    signals = [errors.Interrupted("", signum=signum) for signum in (1, 2, 3, 15)]
     return [f"{each.exit_code} {each.code}" for each in sorted([*leaves, *signals], key=lambda each: each.exit_code)]
 
 

@@ -110,11 +110,18 @@ def test_gallery_out_without_html_name_is_refused_as_usage(world, name):
     assert os.listdir(world.work) == []
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
-def test_gallery_out_that_is_no_file_is_refused(world, make):
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (Path.mkdir, "out-unwritable"),
+        (os.mkfifo, "out-exists"),
+        (lambda path: path.symlink_to("/dev/zero"), "out-exists"),
+    ],
+)
+def test_gallery_out_that_is_no_file_is_refused(world, make, code):
     make(page_path(world))
     done = run_gallery(world, "--json")
-    assert (done.code, done.json["error"]["exit_code"]) == (73, 73)
+    assert (done.code, done.json["error"]["exit_code"], done.json["error"]["code"]) == (73, 73, code)
     assert not stat.S_ISREG(page_path(world).lstat().st_mode)
 
 

@@ -175,13 +175,15 @@ def broken_codex(world, *lines):
 
 
 HURRIED = """
-import os, signal, sys
+import os, signal, sys, time
 from codex_imagegen.cli import console
 from codex_imagegen.codex.run import events as stream, run
 run.STOP_SIGNALS = ((signal.SIGINT, float(sys.argv[1])), (signal.SIGTERM, 0.3), (signal.SIGKILL, 5.0))
 run.EARLY_STOP_SIGNALS = run.STOP_SIGNALS[1:]
 console.REPEAT_SEC = float(sys.argv[2])
-del sys.argv[1:3]
+monotonic, time_is_up = time.monotonic, sys.argv[3]
+time.monotonic = lambda: monotonic() + 1e6 * os.path.exists(time_is_up)
+del sys.argv[1:4]
 feed = stream.Events.feed
 def note(events, *data):
     feed(events, *data)
@@ -191,12 +193,13 @@ stream.Events.feed = note
 from codex_imagegen.__main__ import main
 main()
 """
-"""The command, which waits so many seconds after SIGINT, 0.3 after SIGTERM, and takes for so many seconds a signal for
-a repeat of the one before. A file appears when Codex's turn has begun."""
+"""The command with a clock of the test: seconds to wait after SIGINT (0.3 after SIGTERM), seconds in which a signal
+repeats the one before, and a file with which its time is up. Another file appears when Codex's turn has begun."""
 
 
 def start(world, codex, *arguments, interrupt_sec=0.3, repeat_sec=console.REPEAT_SEC):
-    line = [sys.executable, "-c", HURRIED, str(interrupt_sec), str(repeat_sec), *FOX, "--codex", codex, *arguments]
+    numbers = [str(interrupt_sec), str(repeat_sec), str(world.tmp / "time-is-up")]
+    line = [sys.executable, "-c", HURRIED, *numbers, *FOX, "--codex", codex, *arguments]
     return subprocess.Popen(
         line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=world.work,
         env=world.environment,
@@ -383,19 +386,25 @@ def test_ignored_sighup_stays_ignored(lab):
     assert finish(run).code == 0
 
 
+def time_is_up(world):
+    """A line of a broken Codex, with which its run times out."""
+    return f"open({str(world.tmp / 'time-is-up')!r}, 'w').close()"
+
+
 def test_stopped_codex_is_ended_at_the_timeout(lab):
     world = lab()
-    codex, log = broken_codex(world, "print('up', file=log)", "os.kill(os.getpid(), signal.SIGSTOP)", STUBBORN[3])
-    run = start(world, codex, "--timeout-sec", "1")
-    assert_reported(finish(run), 5, "timeout")
+    codex, log = broken_codex(
+        world, "print('up', file=log)", time_is_up(world), "os.kill(os.getpid(), signal.SIGSTOP)", STUBBORN[3]
+    )
+    assert_reported(finish(start(world, codex)), 5, "timeout")
     assert log.read_text() == "up\n"
     checks.assert_clean(world)
 
 
 def test_codex_that_closes_its_streams_is_ended_at_the_timeout(lab):
     world = lab()
-    codex, _log = broken_codex(world, "os.close(1); os.close(2)", STUBBORN[3])
-    assert_reported(finish(start(world, codex, "--timeout-sec", "1")), 5, "timeout")
+    codex, _log = broken_codex(world, "os.close(1); os.close(2)", time_is_up(world), STUBBORN[3])
+    assert_reported(finish(start(world, codex)), 5, "timeout")
     checks.assert_clean(world)
 
 

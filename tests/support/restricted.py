@@ -27,10 +27,10 @@ def main() -> None:
     if given.powerless and os.geteuid() == 0:
         prctl = ctypes.CDLL(None, use_errno=True).prctl
         for capability in range(_LAST_CAPABILITY + 1):
-            prctl(
-                _PR_CAPBSET_DROP, capability, 0, 0, 0
-            )  # exec does not restore a dropped capability, not even for root
+            # exec does not restore a dropped capability, not even for root
+            prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     if given.file_bytes:
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # a compiled module that is cut off would fail every later import
         _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and the command would inherit that
         resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_bytes, given.file_bytes if given.hard else hard))

@@ -29,12 +29,12 @@ as ~.
 
 Reads names, sizes and times in CODEX_HOME (or ~/.codex); the five newest rollouts there, for records of a kind that
 this version does not know; of config.toml the provider and whether it uses OpenAI's login; PATH and the usual places of
-Codex, and whether its parts are beside it; the mode of RunComfy's token file, not its content. Counts the pictures of
-the last 24 hours by the files that Codex saved. Asks Codex for its version, login, features and what is left of your
-limits (codex --version, login status, features list, app-server): Codex asks OpenAI, which spends nothing, keeps its
-credentials to itself, and may write its own files in CODEX_HOME, as at every start. Tests write access beside the
-rollouts and leaves no file. With --live, Codex makes a picture in a temporary CODEX_HOME with a fake OpenAI server on
-loopback.
+Codex, and whether Codex's other programs are next to it; the mode of RunComfy's token file, not its content. Counts the
+pictures of the last 24 hours by the files that Codex saved. Asks Codex for its version, login, features and what is
+left of your limits (codex --version, login status, features list, app-server): Codex asks OpenAI, which spends nothing,
+keeps its credentials to itself, and may write its own files in CODEX_HOME, as at every start. Tests write access beside
+the rollouts and leaves no file. With --live, Codex makes a picture in a temporary CODEX_HOME with a fake OpenAI server
+on loopback.
 """
 _STYLES = {"ok": "green", "warning": "black on yellow", "failed": "bold white on red", "unknown": "reverse"}
 _NARROW = 60

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -82,6 +81,7 @@ command = click.Command(
 def open_in_browser(path: str) -> None:
     """Open a file in the browser. If there is none, print a sentence on stderr; this never fails the command."""
     import webbrowser
+    from pathlib import Path
 
     with _no_stdout():
         try:

@@ -30,9 +30,9 @@ Finish a batch that was cut off longer ago first. Pictures that you saved with -
 
 Codex removes the sessions if it can (0.141 or newer); else this program removes the files.
 
-Reads under CODEX_HOME (or ~/.codex) the first record of every session, of the program's own sessions the records up to
-the instructions, and of the old ones both ends; with --keep-pictures the whole of these, since a session whose picture
-is in no other file stays.
+Reads under CODEX_HOME (or ~/.codex) the first record of every session; of this program's own, the records up to the
+instructions; of those that are old enough, also the beginning and the end. With --keep-pictures it reads the old ones
+completely, since a session whose picture is in no other file stays.
 """
 
 

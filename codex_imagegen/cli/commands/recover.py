@@ -74,8 +74,10 @@ def _check(list_wanted: bool, has_names: bool, limit: int | None, *, force: bool
         )
     if list_wanted and any(target.values()):
         raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size and --fit")
-    if limit is not None and (not list_wanted or limit < 0):
-        raise UsageError("--limit says how many sessions --list shows", hint="give it 0 for all of them")
+    if limit is not None and not list_wanted:
+        raise UsageError("--limit needs --list", hint="add --list, or leave --limit out")
+    if limit is not None and limit < 0:
+        raise UsageError(f"--limit can't be {limit}", hint="give a number of sessions, or 0 for all")
 
 
 def _list(sessions: Iterable[Session], started: float | None) -> int:

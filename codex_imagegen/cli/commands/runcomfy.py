@@ -115,7 +115,7 @@ def cancel(request_id: str, json_wanted: bool) -> None:
 @command.command()
 @_json
 def login(json_wanted: bool) -> None:
-    """Sign in by confirming a code in a browser; the token is saved in a file that only you can read."""
+    """Sign in by confirming a code in a browser. The token is saved in a file that only you can read."""
     from codex_imagegen.runcomfy import settings, token
     from codex_imagegen.runcomfy.login import Login
 

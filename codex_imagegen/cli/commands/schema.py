@@ -34,7 +34,7 @@ def schema(*, name: str | None, json_wanted: bool) -> int:
     elif name in known:
         console.out(json.dumps(known[name], indent=None if json_wanted else 2))
     else:
-        raise UsageError(f"there is no schema {name!r}", hint=f"there are {', '.join(known)}")
+        raise UsageError(f"there is no schema {name!r}", hint=f"use one of: {', '.join(known)}")
     return 0
 
 
