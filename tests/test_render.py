@@ -161,10 +161,10 @@ def test_control_characters_are_removed(text: str, shown: str):
     ],
 )
 def test_secrets_are_hidden_in_text(text, clean):
-    told = render.hide_secrets(text)
-    assert told.endswith(clean)
-    assert "hunter2" not in told
-    assert "ter2@" not in told
+    hidden = render.hide_secrets(text)
+    assert hidden.endswith(clean)
+    assert "hunter2" not in hidden
+    assert "ter2@" not in hidden
 
 
 def test_password_in_an_address_is_hidden_in_errors():
@@ -191,5 +191,5 @@ def test_count_is_singular_for_one_alone():
 
 def test_partial_failure_names_the_first():
     assert render.partial_failure(1, 1, "job", "no") == "1 of 1 job failed; the first: no"
-    told = render.partial_failure(2, 3000, "session", "no", verb="could not be removed")
-    assert told == "2 of 3,000 sessions could not be removed; the first: no"
+    message = render.partial_failure(2, 3000, "session", "no", verb="could not be removed")
+    assert message == "2 of 3,000 sessions could not be removed; the first: no"

@@ -86,7 +86,7 @@ def check_codex(context: Context) -> Finding:
 
 
 def _codex_missing(error: CodexMissing) -> Finding:
-    """Codex may be in a place that is not on PATH, such as the IDE extension's."""
+    """The finding without a Codex on PATH; its hint names one elsewhere, such as the IDE extension's."""
     path = discover.find_off_path()
     if path is not None:
         error = CodexMissing(

@@ -34,7 +34,7 @@ def ok(message: str, hint: str | None = None, data: Data | None = None) -> Findi
 
 
 def warning(message: str, hint: str | None = None, data: Data | None = None) -> Finding:
-    """A finding that the user should know of, though a run would work."""
+    """A finding that the user should know of, although a run would work."""
     return Finding("warning", message, hint, data or {})
 
 

@@ -78,7 +78,7 @@ class _Picture:
 
 
 class UndeliveredImages:
-    """The last hundred calls of a server, and what they did not deliver; may be used from several threads."""
+    """The last hundred calls of a server, and the pictures that they did not deliver; thread-safe."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []

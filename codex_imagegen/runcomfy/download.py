@@ -47,7 +47,7 @@ class _RetryableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """A received body; without a declared length, a cut can't be told from the end."""
+    """A received body; without a declared length, a cut looks like the end."""
 
     data: bytes
     has_length: bool

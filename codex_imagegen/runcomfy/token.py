@@ -69,7 +69,7 @@ def _base64(value: bytes) -> Iterator[str]:
 
 
 def parse_token(value: object, where: str) -> Token:
-    """Check and wrap a token; raises :class:`RunComfyAuth` with ``where`` it came from and not its value."""
+    """Check and wrap a token; raises :class:`RunComfyAuth`, which names ``where`` it was found, not its value."""
     if not isinstance(value, str) or not _SHAPE.fullmatch(value):
         raise RunComfyAuth(
             f"{where} has no token: it is empty, too long, or has a blank or an invalid character in it",

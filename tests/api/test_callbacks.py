@@ -61,7 +61,7 @@ def test_error_at_each_stage_reaches_the_caller_unchanged(here, stage, error):
         error, codex_imagegen.generate, "a fox", out="fox.png", interrupt=interrupt,
         on_event=raising(script, stage, error, heard),
     )  # fmt: skip
-    assert heard[-1].stage == stage  # and nothing is told after it
+    assert heard[-1].stage == stage  # and nothing is reported after it
     assert interrupt.signum is None  # the caller's flag is the caller's
     if stage == "started":  # Codex may be left to end by itself then, since it has read no prompt
         assert world.model_calls == 0

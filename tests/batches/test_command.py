@@ -171,11 +171,11 @@ def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) 
     (line,) = done.err.splitlines()
     assert "2 of 3 jobs are left" in line
     when = time.strftime("after %Y-%m-%d %H:%M", time.localtime(script.limit.resets_at))
-    told = re.search(rf"\({when} go on with: (.*)\)$", line)
-    assert told, line
-    assert all(told[1] in answer["error"]["hint"] for answer in found)
+    command = re.search(rf"\({when} go on with: (.*)\)$", line)
+    assert command, line
+    assert all(command[1] in answer["error"]["hint"] for answer in found)
     script.quota = 1000
-    words = shlex.split(told[1])
+    words = shlex.split(command[1])
     assert words[0] == "codex-imagegen"
     done = world.run_argv([COMMAND, *words[1:]])
     assert (done.code, statuses(done)) == (0, ["skipped", "made", "made"])
@@ -192,9 +192,9 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     spent = picture_turns(world)
     again = world.call("batch", "jobs.txt", "--json")
     assert (again.code, statuses(again)) == (1, ["skipped", "failed"])
-    told = json_by_job(again)[1]["error"]
-    assert (told["code"], told["message"], told["spent"]) == ("moderation", error["message"], False)
-    assert "--retry-failed" in told["hint"]
+    repeated = json_by_job(again)[1]["error"]
+    assert (repeated["code"], repeated["message"], repeated["spent"]) == ("moderation", error["message"], False)
+    assert "--retry-failed" in repeated["hint"]
     assert len(again.err.splitlines()) == 1
     assert picture_turns(world) == spent
     script.blocks = False

@@ -33,7 +33,7 @@ def test_events_name_each_job_by_its_line(lab: Labs) -> None:
     last = done.events[-1]
     assert (done.code, last["error"]["code"], last["error"]["exit_code"]) == (1, "moderation", 1)
     assert last["message"].startswith("1 of 3 jobs failed; the first: ")
-    # what an earlier run made is told as written
+    # the pictures of an earlier run are reported as written
     remove_events(world, "done", "failed")
     (world.work / "0003.png").unlink()
     write_jobs(world, "a fox", "", "an owl")

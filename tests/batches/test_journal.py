@@ -27,12 +27,12 @@ KEYS = [bytes([number]) * 16 for number in range(3)]
 
 def state(journal: Journal) -> list[tuple[Any, Any, Any] | None]:
     """The journal's state of each job, as (folder, thread, last event)."""
-    told = []
+    found = []
     for key in KEYS:
         trace = journal.read_job(key)
         ended = trace.ended["event"] if trace and trace.ended else None
-        told.append(trace and (trace.started.get("folder"), trace.ids.get("thread_id"), ended))
-    return told
+        found.append(trace and (trace.started.get("folder"), trace.ids.get("thread_id"), ended))
+    return found
 
 
 def test_each_step_of_a_job_is_on_disk_at_once(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_failure_read_from_the_journal_has_spent_nothing() -> None:
     assert again.failures[0].error == again.error
 
 
-def test_unstarted_job_says_when_the_limit_ends() -> None:
+def test_not_started_job_says_when_the_limit_ends() -> None:
     error = not_started_result(not_started(UsageLimit("used up", resets_at=7, spent=True)), "codex").error
     assert error is not None
     assert error.message == "not started: used up"

@@ -152,7 +152,7 @@ def test_only_folders_proven_to_be_ours_are_swept(lab: Labs) -> None:
 def test_batch_with_a_subcommand_of_codex_is_refused(lab: Labs) -> None:
     world, thread = lab(script=BatchScript()), "019a0000-0000-7000-8000-000000000001"
     write_jobs(world, "a fox", "an owl")
-    for word, told in (("resume", "--codex-arg resume "), ("fork", "codex exec fork makes no ")):
+    for word, message in (("resume", "--codex-arg resume "), ("fork", "codex exec fork makes no ")):
         write_jobs(world, {"prompt": "a fox"}, {"prompt": "an owl", "codex_args": [word, thread]}, name="one.jsonl")
         for arguments, before in (
             (("one.jsonl",), "line 2: "),
@@ -161,7 +161,7 @@ def test_batch_with_a_subcommand_of_codex_is_refused(lab: Labs) -> None:
         ):
             done = world.call("batch", *arguments, "--json")
             assert (done.code, done.json["error"]["code"]) == (2, "usage")
-            assert done.json["error"]["message"].startswith(before + told)
+            assert done.json["error"]["message"].startswith(before + message)
     assert (picture_turns(world), journal_path(world).exists()) == (0, False)
     value = ("--codex-arg", "--output-last-message", "--codex-arg", "resume")  # here it is the value of an option
     assert world.run("batch", write_jobs(world, "a fox"), *value).code == 0

@@ -75,8 +75,8 @@ for number in range(3):
 lines = AppendLog(sys.argv[1] + "/journal")
 with workspace() as (folder, _), lock_folder(folder) as kept, atomic.temporary_file(sys.argv[1]) as (file, _):
     numbers = [lines._file, *kept, file.fileno()]
-with open(sys.argv[1] + "/numbers", "w") as told:
-    told.write(repr(numbers))
+with open(sys.argv[1] + "/numbers", "w") as output:
+    output.write(repr(numbers))
 """
 
 

@@ -291,7 +291,7 @@ def hang(*arguments, **more):
 generation.generate = hang
 sys.exit(main.run(sys.argv[1:]))
 """
-"""The command with a run that no signal ends; it tells how many were heard."""
+"""The command with a run that no signal ends; it reports how many it received."""
 
 
 @pytest.mark.parametrize("signum", CODES)
@@ -328,7 +328,7 @@ render.failure_result = tell
 from codex_imagegen.__main__ import main
 main()
 """
-"""The command, whose stdout is a full pipe; it tells when it begins to print its failure."""
+"""The command, whose stdout is a full pipe; it reports when it begins to print its failure."""
 
 
 def test_signal_before_codex_turn_sends_it_sigterm(lab):

@@ -62,9 +62,14 @@ def test_error_that_stops_all_starts_nothing_more(error: ImagegenError, same_pro
     after = Work()
     with pytest.raises(NotStarted) as caught:
         tries.run(after)
-    told = caught.value.error
-    assert (type(told), told.code, told.exit_code, told.spent) == (type(error), error.code, error.exit_code, False)
-    assert told.message == f"not started: {error.message}"
+    raised = caught.value.error
+    assert (type(raised), raised.code, raised.exit_code, raised.spent) == (
+        type(error),
+        error.code,
+        error.exit_code,
+        False,
+    )
+    assert raised.message == f"not started: {error.message}"
     assert after.calls == 0
 
 
@@ -84,8 +89,8 @@ def test_other_errors_stop_only_their_own_run(error: ImagegenError) -> None:
 def test_not_started_run_has_no_details_of_the_run_that_stopped_all() -> None:
     stopped = UsageLimit("used up", hint="wait", spent=True, resets_at=7)
     stopped.thread_id, stopped.codex_version, stopped.warnings = "t", "1", (("a", "b"),)
-    told = not_started(stopped)
-    assert (told.hint, told.resets_at, told.spent, told.thread_id, told.codex_version, told.warnings) == (
+    raised = not_started(stopped)
+    assert (raised.hint, raised.resets_at, raised.spent, raised.thread_id, raised.codex_version, raised.warnings) == (
         "wait", 7, False, None, None, (),
     )  # fmt: skip
     assert (stopped.message, stopped.spent, stopped.thread_id) == ("used up", True, "t")
@@ -143,17 +148,17 @@ def test_stop_between_attempts_reports_the_cost_of_the_first() -> None:
     assert stopped.value.spent is True
 
 
-@pytest.mark.parametrize(("costs", "told"), [
+@pytest.mark.parametrize(("costs", "expected"), [
     ((True, False), True), ((None, False), None), ((True, None), True), ((None, True), True), ((False, None), None),
     ((True, False, False), True), ((False, False), False),
 ])  # fmt: skip
-def test_last_error_reports_the_cost_of_all_attempts(costs: tuple[bool | None, ...], told: bool | None) -> None:
+def test_last_error_reports_the_cost_of_all_attempts(costs: tuple[bool | None, ...], expected: bool | None) -> None:
     heard: list[bool | None] = []
     *first, last = (NetworkError("x", spent=spent) for spent in costs)
     last = NoPicture("x", spent=last.spent)
     with pytest.raises(NoPicture) as caught:
         Attempts(Interrupt(), backoff=QUICK).run(Work(*first, last), lambda error, _again: heard.append(error.spent))
-    assert (caught.value.spent, heard[-1]) == (told, told)
+    assert (caught.value.spent, heard[-1]) == (expected, expected)
 
 
 def test_interrupt_in_a_later_attempt_reports_the_cost_of_the_first() -> None:

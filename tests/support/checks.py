@@ -189,7 +189,7 @@ def needs_proc() -> str | None:
 
 
 def link_or_copy(source: str | Path, target: Path) -> None:
-    """Copy a large file that nobody writes to: by a hard link where possible."""
+    """Copy a large file that is never written to: by a hard link where possible."""
     try:
         os.link(os.path.realpath(source), target)
     except OSError:  # another file system

@@ -263,11 +263,11 @@ def _zone(west_sec: int) -> str:
     return f"XXX{sign}{offset // 3600}:{offset // 60 % 60:02}:{offset % 60:02}"
 
 
-def days(ours: float, codex_ahead: float) -> Callable[[FaultyRun], Outcome]:
-    """It is hour ``ours`` for the program; Codex's clock is some hours ahead, on another day."""
+def days(hour: float, codex_ahead: float) -> Callable[[FaultyRun], Outcome]:
+    """It is this ``hour`` for the program; Codex's clock is some hours ahead, on another day."""
 
     def bring(run: FaultyRun) -> Outcome:
-        west = _west_sec(ours)
+        west = _west_sec(hour)
         codex_west = west - int(codex_ahead * 3600)
         days = [int(time.time() - seconds) // 86_400 for seconds in (codex_west, west)]
         assert days[0] - days[1] == (1 if codex_ahead > 0 else -1)

@@ -104,7 +104,7 @@ class FaultyRun:
         """The same, and never send the response that the back end is about to send."""
         self.end_time()
         threading.Event().wait(HELD_SEC)
-        raise ConnectionResetError("nobody waits for this response any more")
+        raise ConnectionResetError("the client no longer waits for this response")
 
     def hold_second_turn(self) -> None:
         """Delay the response to the model's second turn: only a run that does not wait for it ends sooner."""

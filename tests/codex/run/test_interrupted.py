@@ -111,7 +111,7 @@ def test_interrupted_run_is_found_by_its_folder(home: Home, folder: str) -> None
     assert (result.picture.data, result.thread_id) == (encoded(seed=2), THREAD.format(2))
 
 
-def test_thread_of_another_folder_is_not_ours(home: Home, folder: str) -> None:
+def test_thread_of_another_folder_is_not_used(home: Home, folder: str) -> None:
     home.rollout(1, workspace.choose_path(), encoded())
     with pytest.raises(NoPicture):
         run(home, folder, 1)
@@ -211,7 +211,7 @@ def test_session_is_found_in_another_time_zone(
         time.tzset()
 
 
-def test_fork_of_the_session_is_not_ours(home: Home, folder: str) -> None:
+def test_fork_of_the_session_is_not_used(home: Home, folder: str) -> None:
     home.rollout(1, folder, encoded(), forked_from_id=THREAD.format(2))
     with pytest.raises(NoPicture):
         run(home, folder)

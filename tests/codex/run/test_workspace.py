@@ -163,7 +163,7 @@ def test_leftover_folder_elsewhere_is_removed(temporary, elsewhere, monkeypatch)
         assert os.listdir(elsewhere) == []
 
 
-# What tells whether a run that was killed has left a Codex behind
+# Whether a killed run has left a Codex behind
 
 
 def child(*keep: int) -> subprocess.Popen[bytes]:

@@ -17,14 +17,14 @@ def put(folder, name: str, data: bytes, at: int) -> None:
     os.utime(path, (at, at))
 
 
-def test_saved_gives_files_oldest_first(tmp_path):
+def test_saved_files_are_listed_oldest_first(tmp_path):
     put(tmp_path, "b.png", b"first", 1)
     put(tmp_path, "a.png", b"second", 2)
     put(tmp_path, "c.png", b"second too", 2)
     assert list(fallback.read_saved_files(str(tmp_path))) == [b"first", b"second", b"second too"]
 
 
-def test_saved_skips_empty_and_special_files(tmp_path):
+def test_saved_files_are_listed_without_empty_and_special_files(tmp_path):
     (tmp_path / "target").mkdir()
     put(tmp_path / "target", "real.png", b"elsewhere", 1)
     folder = tmp_path / "thread"
@@ -39,7 +39,7 @@ def test_saved_skips_empty_and_special_files(tmp_path):
     assert list(fallback.read_saved_files(str(folder))) == [b"good"]
 
 
-def test_saved_follows_no_link_and_needs_no_folder(tmp_path):
+def test_listing_saved_files_follows_no_link_and_needs_no_folder(tmp_path):
     (tmp_path / "real").mkdir()
     put(tmp_path / "real", "x.png", b"x", 1)
     (tmp_path / "link").symlink_to(tmp_path / "real")

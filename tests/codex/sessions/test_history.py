@@ -91,7 +91,7 @@ def test_newest_without_a_home_is_empty(tmp_path):
     assert sessions.find_session(str(tmp_path / "nowhere"), history.new_thread_id()) is None
 
 
-def test_of_file_reads_the_thread_from_record_or_name(codex_home, tmp_path):
+def test_read_ref_reads_the_thread_from_record_or_name(codex_home, tmp_path):
     rollout = codex_home.rollout()
     renamed = rollout.rename(tmp_path / "mine.jsonl")
     assert sessions.read_ref(str(renamed)).thread_id == history.thread_of(rollout)
@@ -103,7 +103,7 @@ def test_of_file_reads_the_thread_from_record_or_name(codex_home, tmp_path):
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_of_file_refuses_folders_and_fifos(tmp_path, make):
+def test_read_ref_refuses_folders_and_fifos(tmp_path, make):
     path = str(tmp_path / "x.jsonl")
     make(path)
     with pytest.raises(ValueError, match="not a file"):

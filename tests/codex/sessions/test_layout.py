@@ -91,7 +91,7 @@ def test_snapshot_has_only_rollouts(tmp_path):
     assert layout.snapshot([day, str(tmp_path / "none")]) == {path: 5}
 
 
-def test_grown_gives_new_and_longer_files(tmp_path):
+def test_find_grown_gives_new_and_longer_files(tmp_path):
     day = str(tmp_path)
     same, longer, shorter = (rollout(day, f"rollout-{name}.jsonl", b"12345") for name in "abc")
     before = layout.snapshot([day])
@@ -104,7 +104,7 @@ def test_grown_gives_new_and_longer_files(tmp_path):
     assert {same, shorter, empty} <= set(layout.snapshot([day]))
 
 
-def test_named_finds_a_thread_by_the_end_of_the_name(tmp_path):
+def test_find_rollout_finds_a_thread_by_the_end_of_the_name(tmp_path):
     other = THREAD.replace("0", "9")
     path = rollout(tmp_path / "b")
     rollout(tmp_path / "a", f"rollout-2026-11-21T12-00-00-{other}.jsonl")
