@@ -31,7 +31,7 @@ _VERSION_TIMEOUT_SEC = 20
 _UNCOMPRESSED = "[features]\nenable_request_compression = false"  # this Python has no zstd
 
 UNREACHABLE_URL = "http://127.0.0.1:9"
-"""A proxy that nobody runs (the discard port): connections to anything but the stand-in fail there."""
+"""A proxy that nobody runs (the discard port): connections to anything but the fake OpenAI fail there."""
 
 _OWN_PREFIX = "CODEX_IMAGEGEN_"
 
