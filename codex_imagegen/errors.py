@@ -56,7 +56,7 @@ class ImagegenError(Exception):
     ``spent`` says whether quota or money was used; None where that can't be known. ``is_full``: the disk or the user's
     disk quota is full, and the next picture would not fit either. ``resets_at`` is the Unix time in seconds at which a
     limit ends, where Codex reports it. ``backend``, ``thread_id``, ``codex_version`` and RunComfy's ``request_id`` are
-    set as far as the run had come.
+    set if the run knew them.
     """
 
     code: ClassVar[str] = "internal"

@@ -13,7 +13,7 @@ _VERBS = {1: "hung up", 3: "quit", SIGTERM: "terminated"}
 class Interrupt:
     """A cancellation flag that calls hooks when it is set.
 
-    ``set`` takes no lock and only calls the hooks, so that a signal handler may call it.
+    ``set`` takes no lock and only calls the hooks, so it is safe in a signal handler.
     """
 
     def __init__(self) -> None:

@@ -50,7 +50,7 @@ def envelope(result: Result) -> dict[str, Any]:
 
 
 def result_json(result: Result) -> str:
-    """The envelope as one line of ASCII, which no terminal or pipe can damage."""
+    """The envelope as one line of ASCII, which is safe in every terminal and pipe."""
     return json.dumps(envelope(result))
 
 
@@ -136,7 +136,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str = "failed") -> str:
-    """The message of several things of which some failed: ``2 of 3 pictures failed; the first: …``."""
+    """The message when some of several things failed: ``2 of 3 pictures failed; the first: …``."""
     return f"{failed:,} of {plural(total, noun)} {verb}; the first: {first}"
 
 
@@ -176,7 +176,7 @@ def stage_text(event: Event) -> str:
 
 
 def event_json(event: Event) -> str:
-    """An event as one line of JSON with every key, in ASCII, which no terminal or pipe can damage."""
+    """An event as one line of JSON with every key, in ASCII, which is safe in every terminal and pipe."""
     from codex_imagegen.results import SCHEMA
 
     data = asdict(event)

@@ -10,9 +10,10 @@ _LARGEST = sys.float_info.max
 
 
 def parse(text: str | bytes) -> Any:
-    """The value of a JSON text; None for null and for anything that is no JSON.
+    """The value of a JSON text; None for null and for anything that is not JSON.
 
-    Text that is not UTF-8, nesting beyond Python's recursion limit and integers of more than 4,300 digits are no JSON.
+    Text that is not UTF-8, nesting beyond Python's recursion limit and integers of more than 4,300 digits count as
+    invalid.
     """
     try:
         return json.loads(text)
@@ -21,7 +22,7 @@ def parse(text: str | bytes) -> Any:
 
 
 def parse_object(text: str | bytes) -> dict[str, Any] | None:
-    """The object of a JSON text; None for any other value and for anything that is no JSON (see :func:`parse`)."""
+    """The object of a JSON text; None for any other value and for anything that is not JSON (see :func:`parse`)."""
     value = parse(text)
     return value if isinstance(value, dict) else None
 
@@ -42,6 +43,6 @@ def as_text(value: object) -> str | None:
 
 
 def as_number(value: object) -> float | None:
-    """The value if it is a finite number that a float can hold, else None; true and false are no numbers."""
+    """The value if it is a finite number that a float can hold, else None; true and false are not numbers."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
     return value if is_number else None  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""A job file, line by line, read from a private copy and never held in memory completely."""
+"""A job file, read line by line from a private copy; it is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Line:
 class JobFile:
     """A private copy of a job file, which may come from a pipe or be edited while the batch runs.
 
-    The file is JSON Lines if its name ends so or its first line begins with a brace; else each line is a prompt.
+    It is JSON Lines if its name has such a suffix or its first line begins with a brace; else each line is a prompt.
     """
 
     def __init__(self, source: IO[bytes], name: str) -> None:

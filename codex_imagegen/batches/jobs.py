@@ -104,7 +104,7 @@ class Jobs:
         return os.path.abspath(os.path.join(self._out_dir, out))
 
     def _journal_name(self, path: str) -> str:
-        """The path in the journal: relative, so that a folder of outputs can be moved together with its journal."""
+        """The path in the journal: relative, so that the output folder can be moved together with its journal."""
         inside = os.path.relpath(path, self._out_dir)
         return path if inside.startswith(os.pardir) else inside
 
@@ -163,7 +163,7 @@ def build_request(job_fields: Mapping[str, Any], defaults: Mapping[str, Any], ou
 
 
 def parse_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The default options of all jobs; raises :class:`UsageError` for an option that no job may have."""
+    """The default options of all jobs; raises :class:`UsageError` for an option that jobs can't have."""
     defaults = parse_fields(list(given.items()))
     command.refuse_resume(defaults.get("codex_args", ()), "a batch")
     return defaults
@@ -180,7 +180,7 @@ def _option_name(key: str) -> str:
 
 
 class ReferenceDigests:
-    """The hashes of references. Each file is read and decoded once, and again when it has changed."""
+    """The hashes of references. Each file is read and decoded once, and again after a change."""
 
     def __init__(self) -> None:
         self._cache: dict[str, tuple[_FileState, bytes]] = {}
@@ -225,7 +225,7 @@ def _file_state(path: str) -> _FileState | None:
 
 
 class BackendChecks:
-    """The backends' own checks before the first run; looks for each Codex executable once."""
+    """The backends' own checks before the first run. Each Codex executable is searched once."""
 
     def __init__(self) -> None:
         self._found: set[str | None] = set()
@@ -251,7 +251,7 @@ class BackendChecks:
 def _runcomfy(request: Request) -> list[bytes]:
     from codex_imagegen.runcomfy import inputs
 
-    # hashes of what the backend gets, before any reduction: another Pillow makes another copy of the same reference
+    # the originals are hashed: another version of Pillow would make another reduced copy
     checked = inputs.check_request(request).references
     images = (ref if isinstance(ref, str) else inputs.to_data_uri(ref) for ref in checked)
     return [hashlib.sha256(image.encode()).digest() for image in images]

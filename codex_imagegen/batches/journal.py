@@ -7,9 +7,9 @@
     {"event": "thread",  "job": "<key>", "thread_id": "…"}            (RunComfy: "request", "request_id")
     {"event": "done",    "job": "<key>", "images": […], "thread_id": "…", "codex_version": "…", "warnings": […]}
     {"event": "failed",  "job": "<key>", "error": {…}, "thread_id": "…"}
-    {"event": "dropped", "job": "<key>"}                               (it ended without a result: run it again)
+    {"event": "dropped", "job": "<key>"}                               (no result: the next batch runs it again)
 
-Only complete lines count. A line that a kill cut off is skipped, and the next record begins on a new line.
+Only complete lines are read. A line that a kill cut off is skipped, and the next record begins on a new line.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class JobRecord:
     ids: dict[str, Any]
     ended: dict[str, Any] | None
 
-    # Anybody can write a journal and a disk can damage one: a value of another type counts as missing.
+    # another program can write a journal, and a disk can damage it: a value of another type counts as missing
 
     @property
     def folder(self) -> str | None:
@@ -79,7 +79,7 @@ class JobRecord:
 class Journal:
     """The journal of a folder, which is created and locked; a context manager. Raises as :class:`AppendLog`.
 
-    ``folders`` are the private folders of earlier runs that still exist.
+    ``folders`` are the working folders of earlier runs that still exist.
     """
 
     def __init__(self, folder: str) -> None:

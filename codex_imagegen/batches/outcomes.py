@@ -15,12 +15,12 @@ from codex_imagegen.results import ErrorInfo, Failure, Image, Result, Warning_
 from codex_imagegen.values import as_list
 
 Status = Literal["made", "recovered", "skipped", "failed", "not-started"]
-"""``recovered``: made by a run that was cut off; ``skipped``: made by an earlier run and left unchanged."""
+"""``recovered``: made by an interrupted run; ``skipped``: made by an earlier run, and unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended. ``out`` is the absolute path of its picture, where its line could be read."""
+    """How a job ended. ``out`` is the absolute path of its picture, or None if its line could not be read."""
 
     line: int
     out: str | None
@@ -61,7 +61,7 @@ def read_done(record: Mapping[str, Any], out: str, backend: str) -> Result | Non
 
 
 def read_failed(record: Mapping[str, Any], backend: str) -> Result | None:
-    """The result of a ``failed`` record of any shape, or None: the same failure, and nothing was spent this time."""
+    """The result of a ``failed`` record of any shape, or None: the same failure, with nothing spent this time."""
     error = record.get("error")
     if not _has_fields(error, ErrorInfo):
         return None

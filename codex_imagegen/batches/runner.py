@@ -34,7 +34,7 @@ class Batch:
         return self._pool.running
 
     def outcomes(self) -> Generator[Outcome]:
-        """The outcome of each job as it ends; fewer outcomes than jobs after an interrupt. Raises only bugs."""
+        """Yield the outcome of each job as it ends, fewer after an interrupt; raises nothing but unexpected errors."""
         try:
             with contextlib.closing(self._pool.results()) as outcomes:
                 yield from outcomes
@@ -60,16 +60,16 @@ class BatchSetup:
 
 
 def worker_count(wanted: int | None, backend: str | None) -> int:
-    """How many jobs run at once, ``wanted`` or the backend's default; raises :class:`UsageError` for less than one."""
+    """How many jobs run at once: ``wanted``, or the backend's default; raises :class:`UsageError` below one."""
     if wanted is not None and wanted < 1:
         raise UsageError(f"--jobs can't be {wanted}", hint="give a number from 1")
     return wanted or DEFAULT_JOBS.get(backend or "codex", 2)
 
 
 def open_job_file(name: str, *, out_dir: str, defaults: Mapping[str, Any], source: IO[bytes] | None = None) -> Jobs:
-    """The jobs of the file of that name, or of ``source``, read completely; raises :class:`UsageError`.
+    """Copy the job file of that name, or ``source``, and return its jobs; raises :class:`UsageError`.
 
-    ``defaults`` are the options of jobs that set no others; None, False and empty ones are ignored.
+    ``defaults`` are options for jobs that do not set them; None, False and empty ones are ignored.
     """
     given = {option: value for option, value in defaults.items() if value not in (None, False, ())}
     try:
@@ -94,7 +94,7 @@ def prepare(
     retry_failed: bool,
     on_event: Callable[[Event], None],
 ) -> Iterator[BatchSetup]:
-    """Check all jobs and lock the journal; a context manager of the batch.
+    """Check all jobs and lock the journal; a context of the batch.
 
     ``on_event`` is called with the events of each job.
     """

@@ -1,4 +1,4 @@
-"""stdout, stderr, stdin, signals and exit codes: no other module touches them."""
+"""Access to stdout, stderr, stdin and signals, and the exit codes of results; no other module does this."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _SignalHandler:
     """Handles a signal: it ends the program at once or, during a run, asks the run to clean up and end.
 
     The second signal (see :data:`REPEAT_SEC`) kills every Codex, which ends the run; its result is still printed. The
-    third one calls ``before_exit`` and exits without waiting for anything.
+    third one calls ``before_exit`` and exits at once.
     """
 
     def __init__(self, before_exit: Callable[[], None] = lambda: None) -> None:
@@ -108,7 +108,7 @@ def handle_signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterat
 def defer_signals(*, until_exit: bool = False) -> Iterator[Interrupt]:
     """A context in which a first signal only sets the flag that it yields; a second one kills every Codex.
 
-    With ``until_exit`` signals stay deferred after the context, so that the result of the run is printed whole.
+    With ``until_exit`` signals stay deferred after the context, so that the result of the run is printed completely.
     """
     _signals.deferred = True
     try:
@@ -219,7 +219,7 @@ def out(line: str) -> None:
     try:
         try:
             sys.stdout.write(line + "\n")
-        except UnicodeEncodeError:  # the path is no text: the caller can use its bytes
+        except UnicodeEncodeError:  # the path is not valid text: the caller can use its bytes
             sys.stdout.buffer.write(os.fsencode(line + "\n"))
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as error:
@@ -236,7 +236,7 @@ def out(line: str) -> None:
 def read_stdin(limit: int) -> Iterator[bytes]:
     """Yield standard input in pieces, ``limit`` bytes at most.
 
-    ``select`` has a timeout for the signal that falls just before it: Python would handle it only after the next input.
+    ``select`` has a timeout because of a signal just before it: Python would handle that only after the next input.
     """
     if sys.stdin is None:
         return
@@ -272,7 +272,7 @@ def _kill_all() -> None:
 
 
 def _report_and_kill(json_wanted: bool, started: float) -> None:
-    """Print the failure from within a signal handler, where a stream may be in use and nothing may wait."""
+    """Print the failure from a signal handler, where streams may be in use and blocking is not allowed."""
     _kill_all()
     error = _signals.interrupt.error(spent=None)
     if json_wanted and not _answered:

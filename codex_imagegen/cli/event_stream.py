@@ -1,4 +1,4 @@
-"""stderr with ``--events``: JSON lines and nothing else, whoever writes there."""
+"""stderr with ``--events``: all output becomes JSON lines."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class EventStream(io.TextIOBase):
         return len(text)
 
     def put_from_signal_handler(self, event: Event) -> None:
-        """Print the final event where a stream may be in use and nothing may wait."""
+        """Print the final event from a signal handler: streams may be in use, and blocking is not allowed."""
         if not self._is_finished:
             with contextlib.suppress(OSError, ValueError):
                 os.write(self._stream.fileno(), self._line(event).encode())

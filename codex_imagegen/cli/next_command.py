@@ -1,4 +1,4 @@
-"""The command that makes the missing pictures, and when to run it: the hint where only some were made."""
+"""The hint after an incomplete request: the command that makes the missing pictures, and when to run it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def rerun_hint(stop: ErrorInfo | ImagegenError, command: str) -> str:
 
 
 def _extra_arguments(result: Result, request: Request) -> tuple[str, ...] | None:
-    """Return the arguments to add, or None where no name tells the missing pictures from the others."""
+    """Return the arguments to add, or None if the names do not show which pictures are missing."""
     if request.force:
         return None
     if request.out is not None:

@@ -59,7 +59,7 @@ class _DefaultContext(click.Context):
 
 
 class DefaultCommand(RepeatableCommand):
-    """The command that needs no name: its help and its completion name the other commands, too."""
+    """The command that needs no name. Its help and its completion list the other commands, too."""
 
     context_class = _DefaultContext
 
@@ -106,7 +106,7 @@ def version_option() -> Option:
 
 
 def parse_duration(text: str) -> float | None:
-    """Return the seconds of a duration in hours, days, weeks or years, or None where the text is none."""
+    """Return the seconds of a duration in hours, days, weeks or years, or None if the text is not a duration."""
     match = _DURATION.fullmatch(text)
     return float(match[1]) * _SECONDS[match[2]] if match else None
 

@@ -1,6 +1,6 @@
 """Progress on stderr: a live line or bar on a terminal, plain lines on a dumb one, else nothing.
 
-rich is imported with the first thing to show: for a picture, that is when Codex is already starting.
+rich is imported when something is shown for the first time; for a picture, Codex is already starting then.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _MAX_LINE = 65_536
 _STEPS = 10
 """How many lines a dumb terminal gets while sessions are read."""
 _MIN_BAR_WIDTH = 60
-"""Columns from which a bar fits beside the numbers."""
+"""Columns of a terminal in which a bar fits beside the numbers."""
 _COUNT_EVERY = 97
-"""Of the numbers of a count, one in so many is shown: showing each of 60,000 would take longer than the counting."""
+"""Every so many numbers, one is shown: showing each of 60,000 would take longer than counting."""
 
 
 class _Progress:
@@ -85,7 +85,7 @@ class Progress(_Progress):
             self._update(description=render.stage_text(event))
 
     def show_output(self, chunk: bytes) -> None:
-        """Show Codex's output line by line, without what a terminal would obey."""
+        """Show Codex's output line by line, without control sequences."""
         with self._lock:
             *lines, partial_line = (self._partial_line + chunk).split(b"\n")
             self._partial_line = partial_line[-_MAX_LINE:]

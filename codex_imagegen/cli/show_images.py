@@ -1,4 +1,4 @@
-"""``--show``: draw the written pictures on the terminal; this never fails the command."""
+"""``--show``: draw the written pictures on the terminal; an error here never fails the command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def show_images(images: Iterable[Image], *, json_wanted: bool = False) -> None:
     """Draw each picture that was written to a file, with its name and size under it.
 
-    Draws nothing where stdout is no terminal or has JSON on it, so that ``--show`` changes nothing for a script.
+    Draws nothing if stdout is not a terminal or gets JSON, so that ``--show`` has no effect in a script.
     """
     if json_wanted or sys.stdout is None or not sys.stdout.isatty():
         return

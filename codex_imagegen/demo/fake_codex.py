@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     folder = arguments[arguments.index("-C") + 1] if "-C" in arguments else os.getcwd()
-    sys.stderr.write("Reading prompt from stdin...\n")  # as the real Codex does; the prompt is sent then
+    sys.stderr.write("Reading prompt from stdin...\n")  # as the real Codex does; the run sends the prompt then
     sys.stderr.flush()
     prompt = sys.stdin.buffer.read().decode(errors="replace")
     thread = _uuid7()

@@ -31,7 +31,7 @@ _VERSION_TIMEOUT_SEC = 20
 _UNCOMPRESSED = "[features]\nenable_request_compression = false"  # this Python has no zstd
 
 UNREACHABLE_URL = "http://127.0.0.1:9"
-"""A proxy that nobody runs (the discard port): connections to anything but the fake OpenAI fail there."""
+"""A proxy address on which nothing listens (the discard port): connections to other hosts than the fake OpenAI fail."""
 
 _OWN_PREFIX = "CODEX_IMAGEGEN_"
 
@@ -152,7 +152,7 @@ def write_codex_home(folder: str, url: str, *, version: str, plan: str = "plus",
 
 
 def codex_environment(folder: str, url: str, base: Mapping[str, str]) -> dict[str, str]:
-    """``base`` changed so that Codex can reach nothing but the fake OpenAI.
+    """The environment ``base``, changed so that Codex can reach only the fake OpenAI.
 
     Codex's own variables are removed: one names a folder of databases (CODEX_SQLITE_HOME), another is a login.
     """

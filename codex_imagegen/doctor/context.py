@@ -1,4 +1,4 @@
-"""What the checks share: the environment, the Codex in it, and answers of Codex that are asked for once."""
+"""The context that the checks share: the environment, the Codex in it, and its answers, each requested once."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Once(Generic[T]):
 
 
 class Context:
-    """What the checks look at; ``codex_option`` is the value of ``--codex``.
+    """The context of the checks; ``codex_option`` is the value of ``--codex``.
 
-    ``codex()``, ``version_answer()``, ``login()`` and ``account()`` ask once. Without a Codex, each raises
+    ``codex()``, ``version_answer()``, ``login()`` and ``account()`` each ask Codex once. Without a Codex, each raises
     :class:`CodexMissing`.
     """
 

@@ -1,4 +1,4 @@
-"""An append-only file of JSON lines: one process may have it at a time, and a kill at any moment leaves it readable."""
+"""An append-only file of JSON lines, locked by one process at a time. A kill at any moment leaves it readable."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from codex_imagegen.platform import descriptors, disk
 from codex_imagegen.values import parse_object
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
-"""Bytes of a line: a revised prompt of Codex's full length with every character escaped has 12 MB.
+"""The most bytes of a line: a revised prompt of Codex's full length with every character escaped has 12 MB.
 
-No longer line is written, and a longer one is not a record, so that every record can be read again.
+No longer line is written, so that every record can be read again; a longer line is not parsed.
 """
 
 _CHUNK = 1024 * 1024
@@ -26,7 +26,7 @@ _FIRST_READ = 4096
 class AppendLog:
     """An open and locked file; read :meth:`records` to its end before adding anything.
 
-    Raises :class:`UsageError` where another process has it, and :class:`OutUnwritable` where it can't be written.
+    Raises :class:`UsageError` if another process has locked it, and :class:`OutUnwritable` if it can't be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -48,7 +48,7 @@ class AppendLog:
         os.close(self._file)
 
     def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Offset and record of each complete line, an empty record where it is not a JSON object; the rest is torn."""
+        """Yield offset and record of each complete line; the record is empty if the line is not a JSON object."""
         line, offset = _LineParts(), 0
         while chunk := descriptors.read_at(self._file, _CHUNK, self._size):
             self._size += len(chunk)
@@ -76,7 +76,7 @@ class AppendLog:
         return parse_object(bytes(found[: max(end, 0)])) or {}
 
     def add(self, record: dict[str, Any]) -> int:
-        """Append a record and wait until it is on disk; gives back its offset. A torn line before it is ended first."""
+        """Append a record, wait until it is on disk, and return its offset. A torn line before it is ended first."""
         line = (b"\n" if self._torn else b"") + _line(record) + b"\n"
         offset = self._size + self._torn
         try:
@@ -130,14 +130,14 @@ class _LineParts:
             self._parts.append(part)
 
     def take(self) -> bytes:
-        """The complete line, or nothing where it is too long; the next part begins another line."""
+        """Return the complete line (empty if it is too long), and begin the next one."""
         line = b"".join(self._parts)
         self._parts, self.size = [], 0
         return line
 
 
 def _line(record: dict[str, Any]) -> bytes:
-    """The record as a line of at most :data:`MAX_LINE_BYTES`: where it would be longer, its longest texts are cut."""
+    """Return the record as a line; if it exceeds :data:`MAX_LINE_BYTES`, its longest texts are cut."""
     longest: int = MAX_LINE_BYTES // 8
     while len(line := json.dumps(record, separators=(",", ":")).encode()) > MAX_LINE_BYTES:
         record, longest = _clip(record, longest), longest // 2

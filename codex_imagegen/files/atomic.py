@@ -1,7 +1,7 @@
-"""Atomic writes: a file is complete under its name, or is not there at all.
+"""Write files atomically: under its name, a file is complete or does not exist.
 
-A file is written under a temporary name, and gets its own at the end. ``at`` is the descriptor of the folder where that
-is open already: then only the last part of a path counts.
+A file is written under a temporary name, and renamed at the end. ``at`` is the descriptor of the folder if it is
+already open: then only the last part of a path is used.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from codex_imagegen.platform import descriptors, disk
 
 _TEMPORARY_NAME = r"\.codex-imagegen-(?:probe-)?[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)"
 _YOUNG_SEC = 2.0
-"""A younger file may have a writer that has not locked it yet."""
+"""Age from which a file may be abandoned; the writer of a younger one may not have locked it yet."""
 
 _NO_LINKS = {
     errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
 }  # fmt: skip
-"""What file systems without hard links say."""
+"""The errors of file systems without hard links."""
 
 
 @contextlib.contextmanager
 def temporary_file(folder: str, at: int | None = None, *, mode: int = 0o666) -> Iterator[tuple[IO[bytes], str]]:
-    """A context of a new file, open to write, and its name; what still has that name when it ends is removed.
+    """A context of a new file, open to write, and its name; at the end, a file that still has that name is removed.
 
-    The umask takes from the permissions ``mode``.
+    The permissions are ``mode`` without the bits of the umask.
     """
     descriptor, name = _create(folder, ".codex-imagegen", at, mode)
     try:
@@ -46,7 +46,7 @@ def temporary_file(folder: str, at: int | None = None, *, mode: int = 0o666) -> 
 
 
 def write_file(path: str, data: bytes, at: int | None = None, *, mode: int = 0o666) -> None:
-    """Write a file atomically; one that is there is replaced, and its permissions do not count."""
+    """Write a file atomically. An existing file is replaced, and its permissions are not kept."""
     with temporary_file(os.path.dirname(path), at, mode=mode) as (file, temporary):
         file.write(data)
         flush(file)
@@ -54,7 +54,7 @@ def write_file(path: str, data: bytes, at: int | None = None, *, mode: int = 0o6
 
 
 def replace(temporary: str, path: str, at: int | None = None) -> None:
-    """Rename a finished file to ``path``; a file that is there is replaced, and its permissions are taken over."""
+    """Rename a finished file to ``path``. An existing file is replaced, and its permissions are kept."""
     path = _name(path, at)
     with contextlib.suppress(OSError):
         descriptors.set_mode(temporary, stat.S_IMODE(descriptors.status(path, at=at).st_mode), at=at)
@@ -62,11 +62,10 @@ def replace(temporary: str, path: str, at: int | None = None) -> None:
 
 
 def publish(temporary: str, path: str, at: int | None = None) -> None:
-    """Give a finished file its name; raises FileExistsError where the name is taken.
+    """Give a finished file its name; raises FileExistsError if the name is taken.
 
-    Where the file system has no hard links the file is renamed, which the system refuses where the name is taken. Some
-    (9p) have no such renaming either: there an empty file takes the name first, and stays if this process is killed
-    before the next call.
+    Without hard links, the file is renamed by a call that refuses a taken name. File systems such as 9p lack that call
+    too: there an empty file takes the name first, and is left behind if this process is killed before the next call.
     """
     path = _name(path, at)
     try:
@@ -81,7 +80,7 @@ def publish(temporary: str, path: str, at: int | None = None) -> None:
 
 
 def _reserve(temporary: str, path: str, at: int | None) -> None:
-    """Take the name with an empty file, and replace that; a name that has still no content then is freed."""
+    """Take the name with an empty file, and replace that; after an error, the empty file is removed."""
     os.close(descriptors.create_file(path, at=at))
     try:
         descriptors.replace_file(temporary, path, at=at)
@@ -109,7 +108,7 @@ def _is_abandoned(path: str) -> bool:
 
 
 def check_writable(folder: str, at: int | None = None) -> None:
-    """Make a file and remove it at once; raises OSError where the folder takes none."""
+    """Create a file and remove it at once; raises OSError if the folder is not writable."""
     descriptor, name = _create(folder, ".codex-imagegen-probe", at)
     os.close(descriptor)
     descriptors.remove_file(name, at=at)
@@ -122,7 +121,7 @@ def flush(file: IO[bytes]) -> None:
 
 
 def _create(folder: str, stem: str, at: int | None, mode: int = 0o666) -> tuple[int, str]:
-    """Make a file with a random name; gives back its descriptor and its name."""
+    """Create a file with a random name, and return its descriptor and its name."""
     name = _name(os.path.join(folder, f"{stem}-{os.urandom(8).hex()}.tmp"), at)
     return descriptors.beyond_streams(descriptors.create_file(name, mode=mode, at=at)), name
 

@@ -1,7 +1,7 @@
 """Folders that pictures and references must not leave, for callers that are not the user, such as a model.
 
-A path is checked by its real path, and again when it is opened: each folder is opened from the one above it without
-following a symbolic link, whatever was put in its place meanwhile.
+The real path is checked, and again when it is opened: each folder is opened relative to the one above it, without
+following a symbolic link, in case one was replaced meanwhile.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from codex_imagegen.platform import descriptors
 
 
 class OutsideFolders(OSError):
-    """A path that was checked, and leads outside the allowed folders by now."""
+    """A path that was changed after the check, and now leads outside the allowed folders."""
 
     def __init__(self) -> None:
-        super().__init__(0, "it leads outside the allowed folders by now")
+        super().__init__(0, "it now leads outside the allowed folders")
 
 
 def resolve_inside(path: str, roots: Sequence[str], what: str) -> str:
@@ -38,7 +38,7 @@ def resolve_inside(path: str, roots: Sequence[str], what: str) -> str:
 def open_inside(path: str, roots: Sequence[str], *, make: bool = False) -> Iterator[int | None]:
     """A context of the descriptor of a folder inside ``roots``, or None where there are no roots.
 
-    ``make``: missing folders are made. Raises :class:`OutsideFolders` where it leads outside by now, and OSError as
+    ``make`` creates missing folders. Raises :class:`OutsideFolders` where it leads outside by now, and OSError as
     ``os.open`` does.
     """
     if not roots:

@@ -1,6 +1,6 @@
 """Open regular files for reading, and test whether another process holds a lock.
 
-Nothing but a regular file is opened: a pipe or a device could hang or never end.
+Other files are refused: a pipe or a device could block or never end.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def open_regular(path: str, *, follow: bool = True, at: int | None = None) -> Bu
 
 
 def is_locked(path: str, *, folder: bool = False, shared: bool = False) -> bool | None:
-    """Whether somebody holds the lock of a file, or of a ``folder``; None where nobody can know.
+    """Whether another process holds the lock of a file, or of a ``folder``; None if that can't be known.
 
-    ``shared``: somebody who holds a shared lock does not count. False where nothing is at ``path``, or a link, which is
-    not followed. A file system may have no locks, or none for what is only opened to read (NFS, a folder: EBADF), and
-    this process may have no descriptor left: then nobody can know.
+    With ``shared``, shared locks do not count. False if there is no such file, or a link, which is not followed. It
+    can't be known if the file system has no locks, or none for files that are only open to read (NFS, a folder: EBADF),
+    or if this process has no descriptor left.
     """
     try:
         descriptor = (descriptors.open_folder if folder else _open_file)(path)

@@ -1,7 +1,7 @@
-"""Test whether a folder takes files, without leaving anything in it, even if this process is killed.
+"""Test whether a folder is writable, without leaving a file in it, even if this process is killed.
 
-A doctor that made a file by a name and removed it at once had left two after 120 kills at random moments. So a name is
-the last resort: Linux makes files that have none, and a folder's times can be set to what they are.
+A file with a name is the last resort: created and removed at once, it was left behind by two of 120 doctors that were
+killed at random moments. Linux has files without a name, and a folder's times can be set to the same values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from codex_imagegen.platform import descriptors
 
 
 def create_unnamed_file(folder: str) -> float:
-    """Make a file without a name; gives back the file system's clock, in Unix seconds. Raises OSError."""
+    """Create a file without a name; returns the file system's time, in Unix seconds. Raises OSError."""
     descriptor = descriptors.create_unnamed_file(folder)
     if descriptor is None:
         return create_named_file(folder)
@@ -24,7 +24,7 @@ def create_unnamed_file(folder: str) -> float:
 
 
 def create_named_file(folder: str) -> float:
-    """The same with a random name, for an instant."""
+    """Create a file with a random name and remove it at once; returns the same."""
     path = os.path.join(folder, f".codex-imagegen-doctor-{os.urandom(8).hex()}")
     descriptor = descriptors.create_file(path, mode=0o600)
     try:
@@ -35,7 +35,7 @@ def create_named_file(folder: str) -> float:
 
 
 def touch_folder(folder: str) -> None:
-    """Set the folder's times to what they are, which a watcher sees; not done for a folder of another user."""
+    """Set the folder's times to the same values, which a watcher sees; does nothing in a folder of another user."""
     with contextlib.suppress(PermissionError):
         status = os.stat(folder)
         os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -74,7 +74,7 @@ class Collector:
             self._pool.shutdown(cancel_futures=True)
 
     def _is_cached(self, source: SessionSource) -> bool:
-        """Whether the page needs no new reading of this session."""
+        """Whether the index and the folder have all pictures of this session, so that it need not be read again."""
         self._check_interrupt()
         entries = self._index.find(source)
         if entries is None or any(
@@ -130,7 +130,7 @@ class Collector:
 
 
 def _pending_session(source: SessionSource, reader: SessionReader, entries: list[Future[Entry]]) -> _PendingSession:
-    """What is needed of a session once its pictures are finished, without its records, which may be large."""
+    """The data that is needed once the session's pictures are finished, without its records, which may be large."""
     return _PendingSession(
         source=source, entries=entries, codex_version=reader.codex_version,
         saved_paths={short_digest(digest): path for digest, path in reader.files.items()},

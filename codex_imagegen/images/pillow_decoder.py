@@ -1,10 +1,10 @@
 """Decode pixels with Pillow, independently of the settings that a host program may have changed.
 
-Pillow's treatment of a damaged file depends on the process: ``ImageFile.LOAD_TRUNCATED_IMAGES`` ignores errors,
+How Pillow treats a damaged file depends on settings of the process: ``ImageFile.LOAD_TRUNCATED_IMAGES`` ignores errors,
 ``Image.MAX_IMAGE_PIXELS`` refuses large pictures or none, another plug-in may be registered for a format, and warnings
 may have been turned into errors. A library can't change these even for a moment, since other threads use them. So a
 picture is opened by its own class instead of ``Image.open``, chunks that Pillow would warn of are left out, and the
-decoders are wrapped in ones that raise where Pillow would consult its settings.
+decoders are wrapped: the wrappers raise where Pillow would consult its settings.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def decode(data: bytes, kind: PictureFormat) -> Image.Image:
 
 
 def _png(data: bytes) -> Image.Image:
-    """Decode a PNG; of an animation the still picture, since Pillow warns of animations that it can't read."""
+    """Decode a PNG; an animation without its animation chunks, since Pillow warns of some that it can't read."""
     names = {name for name, _start, _end in structure.png_chunks(data)}
     return _open_png(_without_chunks(data, _ANIMATION) if names & _ANIMATION else data)
 

@@ -96,7 +96,7 @@ def reduce_to_fit(
 
 
 def _warning(reference: Reference, before: _Copy, after: _Copy) -> Warning_:
-    message = f"the reference {reference.given!r} is too large to arrive: {before} became a copy of {after}"
+    message = f"the reference {reference.given!r} is too large to send: {before} became a copy of {after}"
     return Warning_("reference-reduced", message)
 
 
@@ -115,7 +115,7 @@ def _reduce_once(before: list[_Copy], limits: SizeLimits, check: Callable[[], No
 
 
 def _reduce(before: list[_Copy], limits: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
-    """Apply each step to all copies that are still too large; bytes that one saves benefit the others' next step."""
+    """Apply each step to all copies that are still too large. Bytes saved by one are available to the others."""
     now = list(before)
     for step in STEPS:
         max_bytes = _max_bytes(now, limits)

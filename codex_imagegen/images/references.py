@@ -13,7 +13,7 @@ from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import PictureFormat
 
 MAX_BYTES = 64 * 1024 * 1024
-"""A larger file is refused unread: no picture API is known to accept more."""
+"""A larger file is refused without being read: no picture API is known to accept more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,22 @@ class Reference:
 
     @property
     def known(self) -> tuple[bytes, ...]:
-        """All bytes of this reference that may turn up in a session; no picture that was made has them."""
+        """The data of this reference that a session may repeat; a new picture never has the same bytes."""
         return (self.data,) if self.original is None else (self.data, self.original)
 
 
 def load(path: str, within: tuple[str, ...] = ()) -> Reference:
     """Read and decode a reference; ``within`` are the folders it must lie in, if any (see ``files.containment``).
 
-    Raises :class:`ReferenceMissing` if it can't be read, :class:`ReferenceNotImage` if it is no complete picture, and
-    :class:`~codex_imagegen.errors.UsageError` if it lies outside.
+    Raises :class:`ReferenceMissing` if it can't be read, :class:`ReferenceNotImage` if it is not a complete picture,
+    and :class:`~codex_imagegen.errors.UsageError` if it lies outside.
     """
     data = _read(path, within)
     try:
         picture = decode_picture(data)
     except DamagedImage as error:
         raise ReferenceNotImage(
-            f"the reference {path!r} can't be used: {error}", hint="give an intact PNG, JPEG or WebP"
+            f"the reference {path!r} can't be used: {error}", hint="give a complete PNG, JPEG or WebP"
         ) from error
     return Reference(path, data, picture.format, (picture.width, picture.height))
 

@@ -5,7 +5,7 @@ grown. It needs no Pillow and depends on no setting of Pillow. It proves that th
 are valid: :mod:`~codex_imagegen.images.decode` decodes them.
 
 Data after a picture's end may be a second file (a polyglot) or provenance. Such a picture is complete and paid for, so
-it is delivered unchanged: nobody could say which bytes to remove, and foreign data fits into a picture's own chunks as
+it is delivered unchanged: which bytes to remove is unknown, and foreign data fits into a picture's own chunks as
 well. The warning ``trailing-data`` reports it; any conversion (``--fit``, a name with another format's suffix) drops
 it. A JPEG is not checked: cameras and phones append previews and depth maps by a standard (CIPA DC-007).
 """
@@ -49,7 +49,7 @@ def is_complete(data: bytes) -> bool:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of each complete chunk of a PNG, up to IEND.
+    """Yield name, start and end of each complete chunk of a PNG, up to IEND.
 
     A chunk is a length of four bytes, a name of four, the data, and a checksum of four over name and data.
     """
@@ -72,7 +72,7 @@ def _is_complete_png(data: bytes) -> bool:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of each complete segment of a JPEG, up to the first EOI.
+    """Yield marker, start and end of each complete segment of a JPEG, up to the first EOI.
 
     A scan belongs to its SOS. Data inside a segment, such as the EOI of a thumbnail, is skipped.
     """

@@ -1,7 +1,7 @@
 """Handle tool calls: check the arguments, make or recover the pictures, and return the result.
 
-The doctor runs in its own process: on a timeout it ends every Codex of its process, which must not be those of other
-calls. Each call runs in its own thread, reports its progress, and stops when its client cancels.
+The doctor runs in its own process: on a timeout it kills every Codex of its process, and other calls have some in this
+one. Each call runs in its own thread, reports its progress, and stops when its client cancels.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _working_folder() -> str:
     here = os.path.realpath(os.curdir)
     if here in {os.sep, os.path.realpath(os.path.expanduser("~"))}:
         raise UsageError(
-            f"the working folder is {here!r}, and a model should not write just anywhere in it",
+            f"the working folder is {here!r}, and a model should not write there",
             hint="name the folders for pictures: codex-imagegen mcp --root DIR",
         )
     return _check_unicode(here)

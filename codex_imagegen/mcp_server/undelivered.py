@@ -1,8 +1,8 @@
 """Undelivered images: which picture ``recover_image`` means if no thread is named.
 
-Several calls may run at once, of one agent or of several behind one host, and no request says whose it is. So a picture
-is chosen only if there is no doubt: the one picture that was requested and not delivered, or else the only picture of
-the last call. Everything else is refused with the threads that may be meant.
+Several calls may run at once, of one agent or of several behind one host, and requests do not identify the agent. So a
+picture is chosen only if it is unambiguous: the one picture that was requested and not delivered, or else the only
+picture of the last call. Otherwise the error lists the threads that may be meant.
 """
 
 from __future__ import annotations

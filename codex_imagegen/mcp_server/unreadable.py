@@ -1,6 +1,6 @@
 """Answer requests that the SDK can't read and drops, such as one with half a surrogate pair.
 
-They are refused, never repaired: a prompt with another character in it would not be what was requested.
+They are refused, never repaired, since that would change the prompt.
 """
 
 from __future__ import annotations

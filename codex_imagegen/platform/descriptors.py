@@ -1,7 +1,7 @@
-"""Open and lock files, relative to an open folder where that is asked for.
+"""Open and lock files, by path or relative to an open folder.
 
-``at`` is the descriptor of an open folder: names are then looked up in it. Python lets no child process inherit what it
-opens (PEP 446), so no flag says that here.
+``at`` is the descriptor of an open folder in which names are looked up. Child processes do not inherit these
+descriptors (PEP 446).
 
 Locks are advisory; the system frees one when its last descriptor is closed.
 """
@@ -14,10 +14,10 @@ import os
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-"""Opening a pipe that nobody writes to would hang; for a regular file the flag has no meaning."""
+"""Without it, opening a pipe without a writer would block; the flag has no effect on a regular file."""
 
 NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
-"""What a file system says that has no files without a name (open(2)); the last, where there is no folder either."""
+"""The errors of file systems without unnamed files (open(2)); the last one also if there is no folder."""
 
 
 def open_file(path: str, *, follow: bool = True, at: int | None = None) -> int:
@@ -31,7 +31,7 @@ def open_folder(path: str, *, at: int | None = None) -> int:
 
 
 def open_log(path: str) -> int:
-    """Open a file to read and append, made with mode 0600 where it is missing."""
+    """Open a file to read and append; a missing one is created with mode 0600."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY | _NO_WAIT, 0o600)
 
 
@@ -41,7 +41,7 @@ def open_null() -> int:
 
 
 def create_file(path: str, *, mode: int = 0o666, at: int | None = None) -> int:
-    """Make a file and open it to write, with the permissions that the umask leaves of ``mode``.
+    """Create a file and open it to write, with the permissions that the umask leaves of ``mode``.
 
     Raises FileExistsError where the name is taken.
     """
@@ -49,12 +49,12 @@ def create_file(path: str, *, mode: int = 0o666, at: int | None = None) -> int:
 
 
 def create_missing_file(path: str) -> None:
-    """Make an empty file with mode 0600 unless there is one; a symbolic link raises OSError."""
+    """Create an empty file with mode 0600 unless it exists; a symbolic link raises OSError."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
 
 
 def create_unnamed_file(folder: str) -> int | None:
-    """Open a new file without a name, which is gone when it is closed; None where the system has no such files."""
+    """Open a new file without a name, which is deleted when it is closed; None if the system has no such files."""
     flag = getattr(os, "O_TMPFILE", None)
     if flag is None:
         return None
@@ -67,7 +67,7 @@ def create_unnamed_file(folder: str) -> int | None:
 
 
 def make_folder(path: str, *, at: int | None = None) -> None:
-    """Make a folder; raises FileExistsError where the name is taken."""
+    """Create a folder; raises FileExistsError where the name is taken."""
     os.mkdir(path, dir_fd=at)
 
 
@@ -82,7 +82,7 @@ def remove_folder(path: str, *, at: int | None = None) -> None:
 
 
 def replace_file(source: str, path: str, *, at: int | None = None) -> None:
-    """Rename a file; one that is at ``path`` is replaced in the same step."""
+    """Rename a file; an existing file at ``path`` is replaced atomically."""
     os.replace(source, path, src_dir_fd=at, dst_dir_fd=at)
 
 
@@ -114,8 +114,8 @@ def is_own(status: os.stat_result) -> bool:
 def beyond_streams(descriptor: int) -> int:
     """Move an open file to a descriptor from 3 on, for a program that was started without standard streams.
 
-    Whatever has descriptor 0, 1 or 2 is written to as a stream, and a child process has its own streams there: it would
-    not inherit a lock.
+    Output of Python would be written to descriptor 1 or 2. A child process has its own streams at 0, 1 and 2, and would
+    not inherit a lock there.
     """
     if descriptor > 2:
         return descriptor
@@ -128,7 +128,7 @@ def beyond_streams(descriptor: int) -> int:
 def lock(descriptor: int, *, shared: bool = False) -> None:
     """Lock an open file or folder, without waiting. A child process that inherits the descriptor shares the lock.
 
-    Raises BlockingIOError where somebody else holds a conflicting lock, and another OSError where the file system has
-    no locks.
+    Raises BlockingIOError if another process holds a conflicting lock, and another OSError if the file system has no
+    locks.
     """
     fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

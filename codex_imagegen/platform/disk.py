@@ -19,7 +19,7 @@ def sync(descriptor: int) -> None:
     """Flush a file, or the names in a folder, to the disk; raises OSError where that fails.
 
     On macOS ``fsync`` returns when the drive has the bytes in its own buffer; ``F_FULLFSYNC`` waits until that is empty
-    (fsync(2) there). File systems without it, such as SMB and some of FUSE, refuse it: ``fsync`` has to do.
+    (fsync(2) there). Some file systems, such as SMB and some of FUSE, refuse it: then ``fsync`` is used.
     """
     full = getattr(fcntl, "F_FULLFSYNC", None)
     if full is not None:
@@ -41,7 +41,7 @@ def sync_folder(path: str) -> None:
 
 
 def rename_without_replacing(source: str, path: str, *, at: int | None = None) -> bool:
-    """Rename a file; False where the system can't do that and refuse a taken name in one call.
+    """Rename a file, but not over another one; False if the system has no call for that.
 
     Raises FileExistsError where the name is taken. ``at`` is the descriptor of the folder, if it is open.
     """
@@ -61,14 +61,14 @@ def rename_without_replacing(source: str, path: str, *, at: int | None = None) -
 
 
 def free_bytes(folder: str) -> int | None:
-    """Bytes that the user may still write where a folder is or would be made; None where the system does not say."""
+    """Bytes that the user may still write where a folder is, or would be created; None if the system does not say."""
     while not os.path.exists(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
     try:
         status = os.statvfs(folder)
     except OSError:
         return None
-    if status.f_files and not status.f_favail:  # bytes are left, and no file can be made with them
+    if status.f_files and not status.f_favail:  # there are free bytes, but no free inodes
         return 0
     return status.f_bavail * status.f_frsize
 
@@ -98,7 +98,7 @@ def macos_mounts(table: str) -> Iterator[tuple[str, str]]:
 
 
 def kind_at(path: str, mounts: Iterator[tuple[str, str]]) -> str | None:
-    """The kind at the longest mount point above ``path``; of several at the same one, the last was mounted last."""
+    """The kind at the longest mount point above ``path``; the last one of several at the same point."""
     best, name = "", None
     for point, kind in mounts:
         is_above = path == point or path.startswith(point.rstrip("/") + "/")

@@ -18,9 +18,9 @@ CONTINUE: int = getattr(signal, "SIGCONT", 0)
 
 
 def group_options() -> dict[str, Any]:
-    """Options of ``subprocess.Popen`` for a child that leads a process group of its own and takes every signal.
+    """Options of ``subprocess.Popen`` for a child that leads a process group of its own and blocks no signal.
 
-    A child inherits the signals that the calling thread blocks, and would be deaf to them.
+    Otherwise the child inherits the calling thread's signal mask.
     """
     is_blocking = bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     return {"process_group": 0, "preexec_fn": _unblock_signals if is_blocking else None}
@@ -45,7 +45,7 @@ def wait_until_exit(pid: int) -> None:
         exit_event = select.kevent(
             pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
         )
-        # it has ended already where the kernel knows no such process any more
+        # no such process: it has ended already
         with contextlib.suppress(ProcessLookupError), contextlib.closing(select.kqueue()) as queue:
             queue.control([exit_event], 1)
 

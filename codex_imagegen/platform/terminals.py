@@ -19,7 +19,7 @@ def is_readable(descriptor: int, seconds: float) -> bool:
 
 
 def is_in_foreground(descriptor: int) -> bool:
-    """Whether this process is in the terminal's foreground; raises OSError where it is no terminal."""
+    """Whether this process is in the terminal's foreground; raises OSError if it is not a terminal."""
     return os.tcgetpgrp(descriptor) == os.getpgrp()
 
 

@@ -1,4 +1,4 @@
-"""Removes one session: by Codex, which also updates its databases, or by removing the files."""
+"""Remove one session: by Codex, which also updates its databases, or by removing the files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from codex_imagegen.prune.scan import OwnSession
 NO_CODEX = "no Codex that can delete sessions was found: the files were removed, but Codex's databases still list them"
 
 FINISH_SEC = 5.0
-"""Seconds that a started deletion may take after an interrupt: if it was cut off, the pictures would be left."""
+"""Seconds that a started deletion may take after an interrupt, so that the pictures are removed too."""
 
 
 class Remover:
@@ -62,7 +62,7 @@ class Remover:
     def remove(self, session: OwnSession, *, keep_pictures: bool = False) -> None:
         """Remove the session: first by Codex, which may refuse, then its pictures.
 
-        Without Codex, the pictures are removed before the rollout: after a kill, what is left is still known as ours.
+        Without Codex, the pictures are removed before the rollout, by which the rest is recognized after a kill.
 
         Raises :class:`RequestRefused` where Codex keeps it, :class:`OutUnwritable` where the files can't be removed,
         and :class:`CodexFailed` where Codex has ended.
@@ -103,7 +103,7 @@ def _remove_pictures(codex_home: str, folder: str) -> None:
         files = [entry.path for entry in entries if entry.is_file(follow_symlinks=False)]
     for path in files:
         _unlink(path)
-    with contextlib.suppress(OSError):  # it has a folder, which is not ours
+    with contextlib.suppress(OSError):  # it has a subfolder, which Codex did not make
         os.rmdir(folder)
 
 

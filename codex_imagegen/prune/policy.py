@@ -1,4 +1,4 @@
-"""Decides which of our sessions may be removed; :mod:`run` checks each again just before its removal."""
+"""Decide which of this program's sessions may be removed; :mod:`run` checks each again just before its removal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REASONS: dict[Reason, str] = {
 """Why a session is kept."""
 
 QUIET_SEC = 600.0
-"""A rollout that was written to within this time counts as running, whatever else is known."""
+"""A session whose rollout was changed within this time counts as running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def find_reason(session: OwnSession, rule: Policy, forked: Set[str]) -> Reason |
 
 
 def _reason_in_rollout(session: OwnSession, rule: Policy) -> Reason | None:
-    """The reason that only the rollout's contents can give."""
+    """The reason that only the contents of the rollout show."""
     try:
         if inspect.has_multiple_turns(session.path):
             return "continued"
@@ -86,7 +86,7 @@ def _is_written(codex_home: str, thread_id: str) -> bool:
 
 
 def _is_only_copy(codex_home: str, session: OwnSession) -> bool:
-    """Whether the rollout has a picture that none of the thread's files has, byte for byte."""
+    """Whether the rollout has a picture that is in none of the thread's files, byte for byte."""
     ref = SessionRef(session.thread_id, session.path)
     saved = {
         hashlib.sha256(data).digest()

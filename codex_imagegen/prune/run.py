@@ -1,4 +1,4 @@
-"""Runs a prune: scans the sessions, decides which may be removed, and removes them one by one when asked to."""
+"""Run a prune: scan the sessions, decide which may be removed, and remove them one by one on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def find_prunable(
     older_than_sec: float, *, keep_pictures: bool, interrupt: Interrupt, on_progress: ReportProgress,
     environment: Mapping[str, str] | None = None,
 ) -> Summary:  # fmt: skip
-    """Find the sessions of our runs in the Codex home of ``environment``, and those that may be removed."""
+    """Find the sessions of this program in the Codex home of ``environment``, and those that may be removed."""
     codex_home = layout.codex_home(os.environ if environment is None else environment)
     rule = Policy(codex_home, older_than_sec, keep_pictures)
 

@@ -1,9 +1,9 @@
-"""Finds the sessions in a Codex home that this program's own runs made.
+"""Find the sessions in a Codex home that this program's own runs made.
 
-Of every session the first record is read. A session is ours if three things are recorded: a ``codex exec`` started it
-and nobody forked it, it worked in a folder with a name that our runs make up, and its model received our runs'
-instructions. The folder's name alone is no proof, since a user can start a Codex there; more than the first record is
-read only where it matches.
+The first record of every session is read. A session is this program's own if ``codex exec`` started it, it is not a
+fork, its working folder has a name that only this program's runs use, and its model received the instructions of these
+runs. The folder's name alone proves nothing, since a user can start a Codex there; more than the first record is read
+only if the name matches.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _MARKS = (workspace.PREFIX.encode(), b'"forked_from_id"')
 """A first record without either is not parsed: it has 20 KB, and there are tens of thousands."""
 
 _SOURCE = "exec"
-"""Our runs are ``codex exec``. The client's name is no proof: a fork inherits it, and a variable overrides it."""
+"""The source of this program's runs. The client's name proves nothing: forks inherit it, and a variable sets it."""
 
 _DEVELOPER = b'"role":"developer"'
 
 
 @dataclass(frozen=True, slots=True)
 class OwnSession:
-    """A session of our own: its rollout at the time of the scan, and the size of its pictures.
+    """A session of this program: its rollout at the time of the scan, and the size of its pictures.
 
     ``created_at`` is in Unix seconds. ``picture_bytes`` counts the files in its folder of ``generated_images``.
     """
@@ -60,7 +60,7 @@ class OwnSession:
 
 @dataclass(slots=True)
 class ScanResult:
-    """Our own sessions, newest first, and what was seen of the others.
+    """This program's own sessions, newest first, and counts of the others.
 
     ``scanned`` counts all sessions. ``forked`` are the threads that have a fork. ``compressed`` counts the compressed
     rollouts, whose first record can't be read here. ``links`` are folders that are symbolic links, which are not
@@ -107,17 +107,17 @@ def _scan_session(codex_home: str, ref: SessionRef, result: ScanResult, duplicat
 def _own_session(
     codex_home: str, ref: SessionRef, meta: SessionMeta, links: list[str], duplicates: Set[str]
 ) -> OwnSession | None:
-    """The session if it is ours; None if anything speaks against it."""
+    """The session as one of this program's own, or None if anything contradicts that."""
     is_own = meta.source == _SOURCE and meta.cwd is not None and workspace.is_working_folder(meta.cwd)
     if not is_own or meta.forked_from or meta.thread_id.lower() != ref.thread_id or ref.path is None:
         return None
     if ref.thread_id in duplicates or os.path.realpath(ref.path) != ref.path:
-        return None  # of two rollouts one may be another's, and the target of a link is elsewhere
+        return None  # one of two rollouts may be a copy, and the target of a link is elsewhere
     try:
         status = os.lstat(ref.path)
         if not _has_instructions(ref.path):
             return None
-    except OSError:  # it is gone
+    except OSError:  # deleted meanwhile
         return None
     folder = layout.pictures_folder(codex_home, ref.thread_id)
     picture_bytes = 0 if os.path.dirname(folder) in links else _folder_bytes(folder)
@@ -125,7 +125,7 @@ def _own_session(
 
 
 def _has_instructions(path: str) -> bool:
-    """Whether the model received our runs' instructions. In a user's message every quote is escaped."""
+    """Whether the model received this program's instructions. In a user's message every quote is escaped."""
     with closing(Tail(path, wants=lambda head: _DEVELOPER in head)) as tail:
         return any(text in line for line in tail.lines() for text in INSTRUCTIONS)
 

@@ -25,7 +25,7 @@ class Totals:
 
 @dataclass(slots=True)
 class Summary:
-    """Each of our own sessions with the reason why it is kept (None: it may be removed), and the removed ones.
+    """Each session of this program with the reason why it is kept (None: it may be removed), and the removed ones.
 
     ``dry_run`` is True until a removal starts. ``failures`` are the sessions that could not be removed, each with its
     error.
@@ -44,7 +44,7 @@ class Summary:
 
     @property
     def sessions(self) -> list[OwnSession]:
-        """All of our sessions that were found."""
+        """All sessions of this program that were found."""
         return [session for session, _reason in self.decisions]
 
     @property
@@ -65,7 +65,7 @@ class Summary:
 
 
 def to_json(summary: Summary) -> str:
-    """The JSON object of every command with the keys of this one, on one line."""
+    """The envelope with the keys of this command, as one line."""
     failures = [Failure(index, error) for index, (_session, error) in enumerate(summary.failures)]
     if summary.error and not failures:
         failures.append(Failure(0, summary.error))
@@ -101,7 +101,7 @@ def format_table(summary: Summary) -> list[str]:
 
 
 def format_removed(summary: Summary) -> str:
-    """What was removed, in one sentence."""
+    """The number and size of the removed sessions, as text."""
     count, freed = render.plural(len(summary.removed), "session"), render.size(summary.freed_bytes(summary.removed))
     failed = f"; {len(summary.failures):,} could not be removed" if summary.failures else ""
     return f"removed {count}, {freed}{failed}"

@@ -1,1 +1,1 @@
-"""Recovers pictures of past sessions: finds them, checks that they are intact, and writes them; nothing is spent."""
+"""Recover pictures of past sessions: find, decode and write them; nothing is spent."""

@@ -1,4 +1,4 @@
-"""Finds past sessions and reads their pictures: of a given session, or the one made last in a Codex home."""
+"""Find past sessions and read their pictures: those of a given session, or the newest in a Codex home."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.results import Picture, Session, Warning_
 
 SLACK_SEC = 5.0
-"""How long after its folder's last change a file in it may have been written to."""
+"""Seconds by which a file may be newer than the last change of its folder."""
 
 _LIST = "list the sessions with: codex-imagegen recover --list"
 
 
 @dataclass(slots=True)
 class FoundImages:
-    """The intact pictures of one session. ``damaged`` and ``unreadable`` say why there are no more."""
+    """The intact pictures of one session. ``damaged`` and ``unreadable`` say why others are missing."""
 
     ref: SessionRef
     pictures: list[Picture] = field(default_factory=list)
@@ -51,7 +51,7 @@ def find_session(codex_home: str, name: str) -> SessionRef:
 
 
 def read_session(codex_home: str, ref: SessionRef) -> FoundImages:
-    """The pictures of a session; raises the reason where there is none."""
+    """Read the pictures of a session; raises an error if there is none."""
     reader, found = SessionReader(codex_home, ref), FoundImages(ref)
     _decode(found, reader.pictures())
     if reader.is_damaged:
@@ -84,7 +84,7 @@ def summarize_session(codex_home: str, ref: SessionRef) -> Session | None:
 
 
 def find_last_picture(codex_home: str) -> FoundImages:
-    """The session of the picture that was made last, with only that picture.
+    """Find the newest picture, and return its session with only that picture.
 
     The time is that of its record, or of its file where there is no record. Sessions are read in order of their last
     change, until the next one was changed before the best picture was made. Raises :class:`NoPicture`.

@@ -1,4 +1,4 @@
-"""Recovers pictures: finds the sessions, and writes their pictures to files or stdout."""
+"""Write the pictures of past sessions to files or stdout."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Deadline:
         grace: float = 0.0,
         spent: bool | None = False,
     ) -> T:
-        """Return what ``work`` returns, or raise what it raises; an event tells its thread when nobody waits any more.
+        """Return what ``work`` returns, or raise what it raises; its event is set once the caller no longer waits.
 
         Raises :class:`CallTimeout` after ``limit`` seconds, and as :meth:`check` does. When the run must end, the
         answer is still awaited for ``grace`` seconds; if it arrives, the next check raises instead.

@@ -38,7 +38,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 
 
 class _RetryableError(Exception):
-    """A failure that another try may not have; ``error`` is raised after the last try."""
+    """A failure that may be temporary; ``error`` is raised after the last try."""
 
     def __init__(self, error: ImagegenError) -> None:
         super().__init__(error.message)

@@ -81,7 +81,7 @@ class Transport:
 
 
 def read_body(response: urllib3.BaseHTTPResponse, limit: int, abandoned: threading.Event) -> Iterator[bytes]:
-    """Read the body in pieces, until it exceeds ``limit`` bytes or nobody waits for it."""
+    """Read the body in pieces, until it exceeds ``limit`` bytes or the call is ``abandoned``."""
     count = 0
     while piece := response.read(CHUNK):
         count += len(piece)

@@ -1,4 +1,4 @@
-"""Translate a request into a RunComfy model and its input; what RunComfy would refuse is refused here first.
+"""Translate a request into a RunComfy model and its input, and refuse what RunComfy would refuse.
 
 References are sent as RunComfy takes them: https URLs unchanged, files as ``data:`` URIs, reduced if too large.
 

@@ -23,7 +23,9 @@ _MIN_BASE64 = 8
 """Fewer characters of base64 occur in any text by chance."""
 
 _PLUS, _SLASH = r"(?:\+|-|%2[bB])", r"(?:\\?/|_|%2[fF])"
-_SHAPE = re.compile(r"[\x21-\x7e]{1,8192}")  # what a header may contain: a line break would begin another header
+_SHAPE = re.compile(
+    r"[\x21-\x7e]{1,8192}"
+)  # the characters of a header's value: a line break would begin another header
 
 
 class Token:

@@ -33,7 +33,7 @@ class Pool(Generic[Task, Result]):
         self.running = 0
 
     def results(self) -> Generator[Result]:
-        """The result of each task as it ends, fewer after an interrupt; raises any other exception of ``work``."""
+        """Yield the result of each task as it ends, fewer after an interrupt; raises other exceptions of ``work``."""
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._workers)]
         for thread in threads:
             thread.start()
@@ -45,7 +45,7 @@ class Pool(Generic[Task, Result]):
                 if result is not None:
                     yield result[0]
         finally:
-            if working:  # the reader has gone: let the runs clean up
+            if working:  # the caller has closed the generator: let the runs clean up
                 self._interrupt.set()
             while working:
                 working -= self._results.get() is None

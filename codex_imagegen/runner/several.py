@@ -43,7 +43,7 @@ class SeveralResult:
         return tuple(Warning_(*warning) for error in self.errors.values() for warning in error.warnings)
 
     def summary(self, images: int) -> ErrorInfo:
-        """The error of the whole request: what stopped it, and that ``images`` of the pictures exist."""
+        """The error of the whole request, with its cause and the number of pictures that exist (``images``)."""
         errors = list(self.errors.values())
         count = images + len(errors)
         interrupted = next((error for error in errors if isinstance(error, Interrupted)), None)
@@ -87,7 +87,7 @@ def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wo
     pictures = {index: result for index, result in sorted(by_index.items()) if not isinstance(result, ImagegenError)}
     errors = {index: result for index, result in by_index.items() if isinstance(result, ImagegenError)}
     for index in indexes:
-        if index not in by_index:  # an interrupt came before its turn
+        if index not in by_index:  # it was interrupted before its start
             errors[index] = attempts.not_started(run.interrupt.error())
             _report_failure(_with_index(run, index), errors[index])
     return SeveralResult(pictures, dict(sorted(errors.items())), shared.stopped)
@@ -96,8 +96,7 @@ def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, wo
 def _attempt(shared: Attempts, draw: Draw, index: int, run: Run, timeout_sec: float) -> tuple[BackendResult, Image]:
     """Make one picture, in one attempt or several.
 
-    All attempts share one time limit, and none begins after half of it: it would rarely end in time and would cost as
-    much.
+    All attempts share one time limit, and none begins after half of it: it would cost as much, and rarely end in time.
     """
     timed_run: list[Run] = []
 

@@ -1,7 +1,7 @@
 """The skill's text, and whether a copy of it was edited.
 
-SKILL.md has a seal in its front matter: a digest of all the rest. So a copy of any version shows by itself whether it
-was edited, and no list of installed files is kept.
+SKILL.md has a seal in its front matter: a digest of all the rest. It shows for a copy of any version whether it was
+edited, without a list of installed files.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def encode_sixel(image: Image) -> str:
     bands = (pixels[at : at + width * _BAND] for at in range(0, width * height, width * _BAND))
     body = b"-".join(b"$".join(_band(band, width)) for band in bands)
     colours = "".join(_colour(number, palette) for number in sorted(set(pixels)))
-    # 1: what is not drawn stays as it was; then the aspect ratio of a pixel, and the picture's size
+    # 1: pixels that are not drawn are unchanged; then the aspect ratio of a pixel, and the picture's size
     return f'\x1bP0;1q"1;1;{width};{height}{colours}{body.decode("ascii")}\x1b\\'
 
 

@@ -1,7 +1,7 @@
 """Detect the terminal's graphics protocol and cell size by querying it, since no environment variable has them.
 
-There are two queries, each followed by one that every terminal answers (its "device attributes"). Once that answer has
-come, no other can follow, and none is left for the shell's prompt.
+There are two queries, each followed by one that every terminal answers (its "device attributes"). After that answer,
+no other can follow, and none is left for the shell's prompt.
 
 Why no library: textual-image queries the terminal when it is imported, waits 0.1 s, and leaves a later answer to the
 shell's prompt; term-image does not work with a current Pillow; chafa.py is a C library with no release since 2024 and
@@ -65,7 +65,7 @@ def detect_terminal(descriptor: int) -> Terminal:
 
 
 def _query(descriptor: int, terminal: Terminal) -> Terminal:
-    """Add what the terminal answers."""
+    """Query the terminal, if it can be queried, and return it with its answers."""
     with contextlib.suppress(OSError):
         if terminals.is_in_foreground(descriptor):
             with terminals.unbuffered(descriptor):
@@ -90,7 +90,7 @@ def _query_capabilities(descriptor: int, terminal: Terminal) -> Terminal:
 
 
 def _ask(descriptor: int, query: bytes) -> bytes:
-    """Send a query and read the whole answer, or what has come when the time is up."""
+    """Send a query and read the whole answer, or the part that arrives in time."""
     os.write(descriptor, query)
     answer, limit = b"", time.monotonic() + ANSWER_SEC
     while not _ATTRIBUTES_ANSWER.search(answer) and len(answer) < _MAX_BYTES:

@@ -150,7 +150,7 @@ def test_reference_larger_than_its_limit_is_reduced_and_those_just_below_it_are_
     done = small_limits(world, "-p", "a fox", *put(world, small, large, small), "-o", "fox.png")
     assert done.code == 0
     assert done.err.count("\n") == 1
-    assert "'ref-1.png' is too large to arrive" in done.err
+    assert "'ref-1.png' is too large to send" in done.err
     first, second, third = checks.tool_references(world)
     assert first == third == small
     assert pixels(second) == ("JPEG", (320, 320))

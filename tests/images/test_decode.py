@@ -62,7 +62,7 @@ def test_other_bytes_are_damaged(data: bytes):
 
 @pytest.mark.parametrize("format_", ["GIF", "BMP", "TIFF", "ICO"])
 def test_other_formats_are_refused(format_: str):
-    with pytest.raises(DamagedImage, match="no PNG, JPEG or WebP"):
+    with pytest.raises(DamagedImage, match="not a PNG, JPEG or WebP"):
         decode_picture(encoded(format=format_))
 
 

@@ -47,7 +47,7 @@ def test_edit_with_oversized_reference_warns_that_it_was_reduced(server):
     (server.folder / "a.png").write_bytes(pad_png(encoded(), 17_000_000))
     answer = server.call("edit_image", prompt="as a drawing", refs=[server.path("a.png")], out=server.path("c.png"))
     assert [warning["code"] for warning in answer["structuredContent"]["warnings"]] == ["reference-reduced"]
-    assert "a.png' is too large to arrive" in texts(answer)
+    assert "a.png' is too large to send" in texts(answer)
 
 
 def test_edit_sends_references_in_their_order(server):

@@ -71,5 +71,5 @@ def test_no_wait_warns_of_a_reduced_reference(
     words = ["-p", "a fox", "-r", "large.png", "--backend", "runcomfy", "--no-wait"]
     done = shell.call(*words)
     assert (done.code, done.text) == (0, f"{REQUEST_ID}\n")
-    assert "'large.png' is too large to arrive" in done.err
+    assert "'large.png' is too large to send" in done.err
     assert [warning["code"] for warning in shell.call(*words, "--json").json["warnings"]] == ["reference-reduced"]

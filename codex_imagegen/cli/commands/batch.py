@@ -1,4 +1,4 @@
-"""``codex-imagegen batch``: many pictures, each made once however often the command is cut off."""
+"""``codex-imagegen batch``: make many pictures, each once, however often the command is interrupted."""
 
 from __future__ import annotations
 
