@@ -46,7 +46,7 @@ def load(path: str, within: tuple[str, ...] = ()) -> Reference:
         picture = decode_picture(data)
     except DamagedImage as error:
         raise ReferenceNotImage(
-            f"the reference {path!r} can't be used: {error}", hint="give an intact PNG, JPEG or WebP"
+            f"the reference {path!r} can't be used: {error}", hint="give a complete PNG, JPEG or WebP"
         ) from error
     return Reference(path, data, picture.format, (picture.width, picture.height))
 
