@@ -13,7 +13,7 @@ def main() -> None:
     try:
         from codex_imagegen.cli.main import run
 
-        code = run(sys.argv[1:])
+        code = run(sys.argv[1:], exits=True)
     except KeyboardInterrupt:  # before our signal handlers were installed
         code = 130
     _exit(code)

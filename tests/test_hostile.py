@@ -376,7 +376,7 @@ def test_picture_with_trailing_data_warns_and_is_delivered_unchanged(lab, data, 
     recover = ["recover", thread, "--json", "--out", f"again.{suffix}"]
     for command in [[*line, "--out", f"fox.{suffix}"], *([recover] if suffix == "png" else [])]:
         answer = call(*command, environment=world.environment, folder=world.work).json
-        assert [warning["code"] for warning in answer["warnings"]] == ["trailing-data"], answer
+        assert [warning["code"] for warning in answer["warnings"]] == ["trailing-data"], str(answer)
         assert f"{len(archive()):,} bytes" in answer["warnings"][0]["message"]
         assert Path(answer["images"][0]["path"]).read_bytes() == polyglot
 

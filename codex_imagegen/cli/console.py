@@ -101,7 +101,18 @@ def handle_signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterat
         yield
     finally:
         for signum, handler in before.items():
-            signal.signal(signum, handler)
+            if signal.getsignal(signum) is _signals:
+                signal.signal(signum, handler)
+
+
+def exit_on_signals(code: int) -> None:
+    """Exit with ``code`` at once when a signal comes: the command has ended, and its result is printed.
+
+    The former handlers would let the program die of a signal between its result and its exit.
+    """
+    for signum in HANDLED_SIGNALS:
+        if signal.getsignal(signum) is _signals:
+            signal.signal(signum, lambda *_: os._exit(code))
 
 
 @contextlib.contextmanager

@@ -74,8 +74,11 @@ def load(name: str) -> click.Command:
     return command
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; raises nothing."""
+def run(argv: Sequence[str], *, exits: bool = False) -> int:
+    """Run one command line and return its exit code; raises nothing.
+
+    With ``exits`` the process exits with that code next, also on a signal.
+    """
     started, args = time.monotonic(), list(argv)
     name = args[0] if _names_command(args) else DEFAULT
     try:
@@ -84,9 +87,12 @@ def run(argv: Sequence[str]) -> int:
         return console.internal_error(error, json_wanted="--json" in args, started=started)
     with console.stderr_as_events(events, started), console.handle_signals(json_wanted=json_wanted, started=started):
         try:
-            return _run_guarded(name, args, json_wanted, started)
+            code = _run_guarded(name, args, json_wanted, started)
         except ImagegenError as error:  # a signal between a failure and its message
-            return console.print_failure(error, json_wanted=json_wanted, started=started)
+            code = console.print_failure(error, json_wanted=json_wanted, started=started)
+        if exits:
+            console.exit_on_signals(code)
+        return code
 
 
 def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float) -> int:

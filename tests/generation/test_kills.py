@@ -416,3 +416,27 @@ def test_processes_that_codex_leaves_in_its_group_are_ended(lab):
     assert_reported(finish(start(world, codex)), 5, "codex-failed")
     assert Path(log).read_text() == "up\n"
     checks.assert_clean(world)
+
+
+ENDED = """
+import sys, time
+from codex_imagegen import __main__ as program
+def wait(code):
+    print("ended", file=sys.stderr, flush=True)
+    time.sleep(60)
+program._exit = wait
+program.main()
+"""
+"""The command, which waits between its result and its exit."""
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["--nonsense", "--json"], 2)])
+def test_signal_after_the_result_leaves_the_exit_code(lab, arguments, code):
+    world = lab(offline=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDED, *arguments], env=world.environment, cwd=world.work,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as run:  # fmt: skip
+        assert any(line == b"ended\n" for line in run.stderr)
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(30) == code
