@@ -40,17 +40,20 @@ def assert_plain(text: str) -> None:
 # A fake Codex that writes the records and the events that a test gives it
 
 
-def scripted_codex(lab, *records, says=({"type": "thread.started", "thread_id": "THREAD"},), thread=None, more=""):
-    """A Codex that writes these records; THREAD and CWD in them stand for its thread id and working folder."""
+def scripted_codex(lab, *records, says=({"type": "thread.started", "thread_id": "<THREAD>"},), thread=None, more=""):
+    """A Codex that writes these records; <THREAD> and <CWD> in them stand for its thread id and working folder.
+
+    No base64 text contains these marks.
+    """
     thread = thread or history.new_thread_id()
-    rollout = [history.session_meta("THREAD", cwd="CWD"), *records]
+    rollout = [history.session_meta("<THREAD>", cwd="<CWD>"), *records]
     script = f"""#!{sys.executable} -IS
 import json, os, sys, time
 cwd, home = sys.argv[sys.argv.index("-C") + 1], os.environ["CODEX_HOME"]
 sys.stderr.write("Reading prompt from stdin...\\n"); sys.stderr.flush()
 sys.stdin.buffer.read()
 def to_line(record):
-    return json.dumps(record).replace("THREAD", {thread!r}).replace("CWD", cwd) + "\\n"
+    return json.dumps(record).replace("<THREAD>", {thread!r}).replace("<CWD>", cwd) + "\\n"
 {more}
 day = os.path.join(home, "sessions", time.strftime("%Y/%m/%d"))
 os.makedirs(day, exist_ok=True)
@@ -135,12 +138,12 @@ def test_malformed_thread_id_is_ignored_and_the_picture_delivered(lab, name):
 
 def test_rollout_with_a_path_as_its_id_is_ignored(lab):
     world = lab(offline=True)
-    evil = history.session_meta("../../../work", cwd="CWD")
+    evil = history.session_meta("../../../work", cwd="<CWD>")
     assert parse_meta(history.rollout_line(evil) + b"\n") is None
     (world.work / "secret.png").write_bytes(SECRET)
     codex, _thread = scripted_codex(world, history.generated_image(None, savedPath="x"), says=[])
-    script = Path(codex).read_text().replace('"id": "THREAD"', '"id": "../../../work"').replace(
-        '\\"id\\": \\"THREAD\\"', '\\"id\\": \\"../../../work\\"'
+    script = Path(codex).read_text().replace('"id": "<THREAD>"', '"id": "../../../work"').replace(
+        '\\"id\\": \\"<THREAD>\\"', '\\"id\\": \\"../../../work\\"'
     )  # fmt: skip
     Path(codex).write_text(script)
     done = run(world, codex, "--json")
@@ -198,7 +201,7 @@ def test_codex_stderr_with_control_characters_is_printed_without_them(lab):
 def test_event_error_with_control_characters_is_printed_without_them(lab):
     world = lab(offline=True)
     says = [
-        {"type": "thread.started", "thread_id": "THREAD"},
+        {"type": "thread.started", "thread_id": "<THREAD>"},
         {"type": "turn.failed", "error": {"message": EVIL + " sk-proj-0123456789abcdef"}},
     ]
     codex, _thread = scripted_codex(world, says=says)
