@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codex_imagegen import backends
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, OutExists, UsageError
-from codex_imagegen.images import convert, output, structure
+from codex_imagegen.images import output, structure
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import STDOUT, Event, Request, Run, Stage
 
@@ -147,6 +147,8 @@ def generate_one(request: Request, run: Run, target: output.Target) -> tuple[Bac
 
 def _finish(request: Request, result: BackendResult, target: output.Target) -> tuple[BackendResult, Image]:
     """Convert the picture if the request or its name needs it, compare it with the request, and write it."""
+    from codex_imagegen.images import convert
+
     image_options = request.image_options
     picture = convert.convert_as_requested(result.picture, target.format, image_options)
     if image_options.size or image_options.aspect_ratio or image_options.resolution or image_options.transparent:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from codex_imagegen.files.opening import open_regular
-from codex_imagegen.platform import descriptors, disk
+from codex_imagegen.platform import descriptors
 
 _TEMPORARY_NAME = r"\.codex-imagegen-(?:probe-)?[0-9a-f]{16}\.(?:tmp|png|jpe?g|webp)"
 _YOUNG_SEC = 2.0
@@ -75,6 +75,8 @@ def publish(temporary: str, path: str, at: int | None = None) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
+        from codex_imagegen.platform import disk
+
         if not disk.rename_without_replacing(temporary, path, at=at):
             _reserve(temporary, path, at)
 
@@ -117,6 +119,8 @@ def check_writable(folder: str, at: int | None = None) -> None:
 def flush(file: IO[bytes]) -> None:
     """Flush what was written to an open file to the disk."""
     file.flush()
+    from codex_imagegen.platform import disk
+
     disk.sync(file.fileno())
 
 
