@@ -18,12 +18,12 @@ from codex_imagegen.codex.run.run import CodexRun
 from codex_imagegen.codex.run.workspace import lock_folder, workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
-from codex_imagegen.images.references import Reference, load
 from codex_imagegen.request import Request, Run
 
 if TYPE_CHECKING:
     from codex_imagegen.codex.run.resume import ThreadState
     from codex_imagegen.images.reduce import SizeLimits
+    from codex_imagegen.images.references import Reference
     from codex_imagegen.results import BackendResult, Warning_
 
 MAX_BYTES = 64_000_000
@@ -123,6 +123,7 @@ def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple
     if not request.refs:
         return [], ()
     from codex_imagegen.images import reduce
+    from codex_imagegen.images.references import load
 
     def check() -> None:
         run.interrupt.check()

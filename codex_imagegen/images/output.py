@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
 from codex_imagegen.files.opening import NotRegularFile, open_regular
-from codex_imagegen.images.decode import DamagedImage, decode_picture
 from codex_imagegen.request import STDOUT, SUFFIXES, PictureFormat, format_of
 
 if TYPE_CHECKING:
@@ -240,6 +239,7 @@ def read_existing_image(path: str) -> Image:
     """Decode and describe the picture at ``path``; raises :class:`OutExists` for a file that is not a picture."""
     import hashlib
 
+    from codex_imagegen.images.decode import DamagedImage, decode_picture
     from codex_imagegen.results import Image
 
     data = _read(path)

@@ -11,12 +11,15 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.files.opening import is_locked
-from codex_imagegen.images.references import Reference
 from codex_imagegen.platform import descriptors
 from codex_imagegen.request import SUFFIXES
+
+if TYPE_CHECKING:
+    from codex_imagegen.images.references import Reference
 
 PREFIX = "codex-imagegen-run-"
 _NAME = re.escape(PREFIX) + r"[0-9a-f]{16}"
