@@ -20,7 +20,7 @@ IMAGE_OPTIONS = ("size", "aspect_ratio", "resolution", "quality", "transparent",
 RESOLUTIONS = ("1k", "2k", "4k")
 QUALITIES = ("low", "medium", "high")
 MAX_SIDE = 9459
-"""Pixels: the side of the largest square that is decoded here (see ``images.decode.MAX_PIXELS``)."""
+"""Pixels: the side of the largest square that is decoded here (see ``images.structure.MAX_PIXELS``)."""
 
 _SIZE = re.compile(r"(\d{1,5})[xX×_](\d{1,5})\Z")
 _RATIO = re.compile(r"(\d{1,3}):(\d{1,3})\Z")

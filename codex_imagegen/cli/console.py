@@ -168,10 +168,11 @@ def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> in
                 out(printable(image.path))
     for warning in result.warnings:
         warn(warning, silent=json_wanted)
-    if show:
-        from codex_imagegen.cli.show_images import show_images
+    if show and not json_wanted:
+        from codex_imagegen.cli.show_images import draw_images
 
-        show_images(result.images, json_wanted=json_wanted)
+        for drawing in draw_images(result.images):
+            out(drawing) if isinstance(drawing, str) else warn(drawing)
     if result.error:
         print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
     return 0 if result.ok else (result.error.exit_code if result.error else 1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
-from codex_imagegen.cli import console
 from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Warning_
 
@@ -18,12 +17,13 @@ if TYPE_CHECKING:
     from codex_imagegen.terminal_image.terminal import Terminal
 
 
-def show_images(images: Iterable[Image], *, json_wanted: bool = False) -> None:
-    """Draw each picture that was written to a file, with its name and size under it.
+def draw_images(images: Iterable[Image]) -> Iterator[str | Warning_]:
+    """Yield a drawing of each picture that was written to a file, with its name and size under it.
 
-    Draws nothing if stdout is not a terminal or gets JSON, so that ``--show`` has no effect in a script.
+    Nothing is drawn if stdout is not a terminal, so that ``--show`` has no effect in a script. A picture that can't be
+    drawn ends it with a warning.
     """
-    if json_wanted or sys.stdout is None or not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():
         return
     dumb, terminal = os.environ.get("TERM", "dumb") == "dumb", None
     for image in images:
@@ -34,9 +34,9 @@ def show_images(images: Iterable[Image], *, json_wanted: bool = False) -> None:
                 terminal = terminal or _terminal()
             drawing = _draw(image, terminal) if terminal else ""
         except Exception as error:  # noqa: BLE001 - the picture is on disk: showing it must not fail
-            console.warn(Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}"))
+            yield Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}")
             return
-        console.out(f"{drawing}{_caption(image)}")
+        yield f"{drawing}{_caption(image)}"
 
 
 def _terminal() -> Terminal:

@@ -220,11 +220,6 @@ def images_reply(images: Iterable[bytes]) -> Reply:
     return Reply(body=json.dumps({"created": 1, "data": data}).encode())
 
 
-def error_reply(status: int, code: str, message: str, **more: object) -> Reply:
-    """An error as OpenAI formats it."""
-    return Reply(status, json.dumps({"error": {"code": code, "message": message, **more}}).encode())
-
-
 def message_item(text: str) -> Item:
     """A message of the model."""
     content = [{"type": "output_text", "text": text}]

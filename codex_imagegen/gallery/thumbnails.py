@@ -17,7 +17,8 @@ from codex_imagegen.errors import OutUnwritable
 from codex_imagegen.files import atomic
 from codex_imagegen.gallery.entry import Entry, thumbnail_name
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import DamagedImage, open_image
+from codex_imagegen.images.decode import open_image
+from codex_imagegen.images.structure import DamagedImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

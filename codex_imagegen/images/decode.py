@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from codex_imagegen.images import structure
+from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.request import PictureFormat
 
 if TYPE_CHECKING:
@@ -15,19 +16,12 @@ if TYPE_CHECKING:
 
     from codex_imagegen.results import Picture
 
-MAX_PIXELS = 89_478_485
-"""Pictures with more pixels are refused. It is Pillow's default limit (1/4 GiB as RGB)."""
-
 FORMATS: dict[str, PictureFormat] = {
     "image/png": "png",
     "image/apng": "png",
     "image/jpeg": "jpeg",
     "image/webp": "webp",
 }
-
-
-class DamagedImage(ValueError):
-    """Bytes that are not a complete picture; the message has the reason."""
 
 
 def preload() -> None:

@@ -239,7 +239,8 @@ def read_existing_image(path: str) -> Image:
     """Decode and describe the picture at ``path``; raises :class:`OutExists` for a file that is not a picture."""
     import hashlib
 
-    from codex_imagegen.images.decode import DamagedImage, decode_picture
+    from codex_imagegen.images.decode import decode_picture
+    from codex_imagegen.images.structure import DamagedImage
     from codex_imagegen.results import Image
 
     data = _read(path)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from codex_imagegen.images import structure
-from codex_imagegen.images.decode import MAX_PIXELS, DamagedImage
+from codex_imagegen.images.structure import MAX_PIXELS, DamagedImage
 from codex_imagegen.request import PictureFormat
 
 MAX_TEXT, MAX_TEXTS = 1024 * 1024, 64 * 1024 * 1024

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen import render
 from codex_imagegen.images.convert import JPEG_QUALITY
-from codex_imagegen.images.decode import MAX_PIXELS, open_image
+from codex_imagegen.images.decode import open_image
 from codex_imagegen.images.references import Reference
+from codex_imagegen.images.structure import MAX_PIXELS
 from codex_imagegen.request import PictureFormat
 from codex_imagegen.results import Warning_
 

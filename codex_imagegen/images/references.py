@@ -9,7 +9,8 @@ from io import BufferedReader
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
 from codex_imagegen.files import containment
 from codex_imagegen.files.opening import NotRegularFile, open_regular
-from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.request import PictureFormat
 
 MAX_BYTES = 64 * 1024 * 1024

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from codex_imagegen.results import Picture, Warning_
 
 
+MAX_PIXELS = 89_478_485
+"""Pictures with more pixels are refused. It is Pillow's default limit (1/4 GiB as RGB)."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MARKER_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """The marker that ends a scan. Within a scan, 0xFF is followed by 0 (escaped), a restart marker or fill bytes."""
@@ -31,6 +34,10 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8), _SOI, _EOI})
 """JPEG's markers without a length: TEM, the restart markers, SOI and EOI."""
 _WEBP_PIXELS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
+
+
+class DamagedImage(ValueError):
+    """Bytes that are not a complete picture; the message has the reason."""
 
 
 def is_complete(data: bytes) -> bool:

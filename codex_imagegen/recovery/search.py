@@ -12,7 +12,8 @@ from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader, StoredImage
 from codex_imagegen.errors import DamagedPicture, ImagegenError, NoPicture, SessionMissing, UsageError
 from codex_imagegen.images import structure
-from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.results import Picture, Session, Warning_
 
 SLACK_SEC = 5.0

@@ -18,7 +18,7 @@ from codex_imagegen.errors import (
     RunComfyRetry,
     RunComfyUpstream,
 )
-from codex_imagegen.images import decode
+from codex_imagegen.images import decode, structure
 from codex_imagegen.results import Picture
 from codex_imagegen.runcomfy.deadline import Deadline
 from codex_imagegen.runcomfy.http import ConnectionBroken, Transport, UntrustedCertificate, read_body
@@ -176,7 +176,7 @@ def _size_error() -> NoPicture:
 def _decode(body: _Body) -> Picture:
     try:
         return decode.decode_picture(body.data)
-    except decode.DamagedImage as error:
+    except structure.DamagedImage as error:
         if not body.has_length:
             raise _RetryableError(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
         raise DamagedPicture(f"the picture from RunComfy is damaged: {error}", spent=True) from error

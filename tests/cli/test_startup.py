@@ -96,6 +96,31 @@ def test_backend_without_references_imports_no_reducer_and_no_hashes(lab):
     assert modules & late == set()
 
 
+STARTING = """
+import sys
+
+def note(event, arguments):
+    if event == "subprocess.Popen":
+        print(*sys.modules, file=sys.stderr)
+
+sys.addaudithook(note)
+from codex_imagegen.__main__ import main
+main()
+"""
+"""The command, which prints on stderr what it has imported when it starts Codex."""
+
+
+def test_codex_is_started_before_pictures_and_results_are_imported(lab):
+    world = lab(offline=True)
+    codex = world.tmp / "codex"
+    codex.write_text("#!/bin/sh\n")
+    codex.chmod(0o755)
+    done = world.run_argv([sys.executable, "-c", STARTING, "--prompt", "a red fox", "--codex", str(codex)])
+    names = {name.removeprefix("codex_imagegen.") for name in done.err.split()}
+    assert "codex.backend" in names
+    assert names & {"results", "images.decode", "images.references", "images.convert", "PIL", "hashlib"} == set()
+
+
 def test_help_of_gallery_imports_nothing_for_the_browser(lab):
     modules, done = loaded(lab(offline=True), "gallery", "--help")
     assert done.code == 0

@@ -10,17 +10,6 @@ from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.error_patterns import Reason
 
 
-@pytest.fixture
-def zone(monkeypatch):
-    def set_zone(name: str) -> None:
-        monkeypatch.setenv("TZ", name)
-        time.tzset()
-
-    yield set_zone
-    monkeypatch.undo()
-    time.tzset()
-
-
 @pytest.mark.parametrize(
     ("text", "code"),
     [

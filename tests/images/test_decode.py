@@ -10,8 +10,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from codex_imagegen.images import decode as module
-from codex_imagegen.images.decode import DamagedImage, decode_picture, detect_format
+from codex_imagegen.images.decode import decode_picture, detect_format
+from codex_imagegen.images.structure import MAX_PIXELS, DamagedImage
 from codex_imagegen.results import Picture
 from tests.support.pictures import encoded, image, torn
 
@@ -116,4 +116,4 @@ def test_pictures_are_decoded_concurrently():
 
 
 def test_pixel_limit_is_that_of_pillow():
-    assert Image.MAX_IMAGE_PIXELS == module.MAX_PIXELS
+    assert Image.MAX_IMAGE_PIXELS == MAX_PIXELS

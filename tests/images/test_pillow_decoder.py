@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
-from codex_imagegen.images import decode as module
-from codex_imagegen.images.decode import DamagedImage, decode_picture, open_image
+from codex_imagegen.images.decode import decode_picture, open_image
+from codex_imagegen.images.structure import MAX_PIXELS, DamagedImage
 from tests.support.pictures import encoded, image
 
 KINDS = ["PNG", "JPEG", "WEBP"]
@@ -92,7 +92,8 @@ _HOST = """
 import json, sys, warnings
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 exec(sys.argv[1])
-from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import MAX_PIXELS, DamagedImage
 def known():
     return (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK,
             dict(Image.OPEN), dict(Image.SAVE), list(warnings.filters), warnings.showwarning)
@@ -173,7 +174,7 @@ def test_another_pillow_without_the_decoder_of_webp(monkeypatch):
 
 def test_limit_is_kept_where_host_has_none(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    with pytest.raises(DamagedImage, match=f"more than {module.MAX_PIXELS:,}"):
+    with pytest.raises(DamagedImage, match=f"more than {MAX_PIXELS:,}"):
         decode_picture(BROKEN["bomb"]())
 
 

@@ -8,7 +8,7 @@ import io
 import pytest
 from PIL import Image
 
-from codex_imagegen.images.decode import DamagedImage
+from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.mcp_server.results import make_preview
 from tests.support.pictures import encoded
 

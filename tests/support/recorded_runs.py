@@ -16,7 +16,8 @@ from codex_imagegen.codex.run import failures
 from codex_imagegen.codex.run.events import Events
 from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.results import Picture
 from tests.support.scrubbing import PICTURE_SIDE, REFERENCE_SIDE
 

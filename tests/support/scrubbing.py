@@ -17,7 +17,8 @@ from typing import Any
 
 from PIL import Image
 
-from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import DamagedImage
 from tests.support.pictures import encoded, torn
 
 HOME, WORK, REFERENCES, PRIVATE = "/home/user/.codex", "/tmp/codex-imagegen-run-x", "/home/user/refs", "/home/user/own"

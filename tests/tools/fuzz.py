@@ -36,7 +36,8 @@ from codex_imagegen.codex.sessions.reader import PromptReader
 from codex_imagegen.codex.sessions.tail import HEAD
 from codex_imagegen.errors import ImagegenError
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import MAX_PIXELS, DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import MAX_PIXELS, DamagedImage
 from codex_imagegen.render import error_info, error_line
 from codex_imagegen.runcomfy import login, responses
 from codex_imagegen.runcomfy.urls import UrlRules

@@ -18,7 +18,7 @@ from codex_imagegen.codex.run.wake import FileWatcher
 from codex_imagegen.codex.sessions import fallback, layout, rollout
 from codex_imagegen.codex.sessions.tail import Tail
 from codex_imagegen.images import decode
-from codex_imagegen.images.structure import is_complete
+from codex_imagegen.images.structure import DamagedImage, is_complete
 from codex_imagegen.request import Stage
 from codex_imagegen.results import Picture
 
@@ -240,7 +240,7 @@ class Candidates:
     def _decode(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         try:
             return decode.decode_picture(data, revised_prompt=revised_prompt)
-        except decode.DamagedImage as error:
+        except DamagedImage as error:
             self.damaged = str(error)
             return None
 

@@ -13,7 +13,8 @@ from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.errors import NoPicture, RunTimeout
-from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.request import Event, InterruptedRun, Run, Stage
 from codex_imagegen.results import BackendResult, Picture
 from codex_imagegen.values import as_list, as_object, as_text

@@ -22,7 +22,8 @@ from codex_imagegen.codex.sessions import fallback, rollout
 from codex_imagegen.codex.sessions import tail as tail_module
 from codex_imagegen.codex.sessions.tail import HEAD, Tail
 from codex_imagegen.images import base64_images
-from codex_imagegen.images.decode import DamagedImage, decode_picture
+from codex_imagegen.images.decode import decode_picture
+from codex_imagegen.images.structure import DamagedImage
 from tests.support import recorded_runs
 from tests.support.recorded_runs import Recording
 

@@ -15,17 +15,6 @@ THREAD = "01a1fbe6-1832-7db0-957e-ac10944ce8db"
 NOON = time.mktime((2026, 11, 21, 12, 0, 0, 0, 0, -1))
 
 
-@pytest.fixture
-def zone(monkeypatch):
-    def set_zone(name: str) -> None:
-        monkeypatch.setenv("TZ", name)
-        time.tzset()
-
-    yield set_zone
-    monkeypatch.undo()
-    time.tzset()
-
-
 def rollout(folder, name: str = f"rollout-2026-11-21T12-00-00-{THREAD}.jsonl", data: bytes = b"x\n"):
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, name)
