@@ -16,7 +16,7 @@ from codex_imagegen.codex.appserver.account import Limit
 from codex_imagegen.codex.error_messages import HOST_HINT, PROVIDER_HINT, sanitize
 from codex_imagegen.codex.install import config, discover, version
 from codex_imagegen.codex.install.login import Login
-from codex_imagegen.codex.install.query import Answer, run_query
+from codex_imagegen.codex.install.version import Answer, run_query
 from codex_imagegen.codex.run.failures import OPENAI_PROVIDER_SINCE
 from codex_imagegen.codex.sessions import disk_usage
 from codex_imagegen.demo.drawing import draw

@@ -17,7 +17,7 @@ from codex_imagegen.codex.sessions import disk_usage, history, inspect, layout
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import CodexFailed
-from codex_imagegen.files import probe
+from codex_imagegen.files import atomic
 from codex_imagegen.platform import disk, system
 
 _SANDBOX_HINT = "inside another agent's sandbox, allow it to read and write there"
@@ -70,7 +70,7 @@ def check_file_events(context: Context) -> Finding:
     notified = threading.Event()
     watcher = FileWatcher(folder, notified.set)
     try:
-        for change in (probe.touch_folder, probe.create_named_file, probe.create_named_file):
+        for change in (atomic.touch_folder, atomic.create_named_file, atomic.create_named_file):
             change(folder)
             if notified.wait(_EVENT_SEC):
                 break
@@ -95,7 +95,7 @@ def sessions_folder(codex_home: str) -> str:
 def _access_error(folder: str) -> CodexFailed | None:
     tests: tuple[tuple[str, Callable[[str], object]], ...] = (
         ("read", os.listdir),
-        ("written", probe.create_unnamed_file),
+        ("written", atomic.create_unnamed_file),
     )
     for verb, test in tests:
         try:

@@ -16,7 +16,7 @@ from codex_imagegen.doctor.checks_home import sessions_folder
 from codex_imagegen.doctor.context import Context
 from codex_imagegen.doctor.findings import Finding, failed, ok, unknown, warning
 from codex_imagegen.errors import InternalError
-from codex_imagegen.files import probe
+from codex_imagegen.files import atomic
 from codex_imagegen.runcomfy import settings
 from codex_imagegen.values import as_text
 
@@ -44,7 +44,7 @@ def check_clock(context: Context) -> Finding:
         return warning(f"the clock says {year}", _CLOCK_HINT, {"year": year})
     folder = sessions_folder(context.codex_home)
     try:
-        skew = probe.create_unnamed_file(folder if os.path.isdir(folder) else tempfile.gettempdir()) - now
+        skew = atomic.create_unnamed_file(folder if os.path.isdir(folder) else tempfile.gettempdir()) - now
     except OSError:
         return unknown("not compared with the file system: no file can be created in CODEX_HOME", data={"year": year})
     data = {"year": year, "skew_sec": round(skew, 1)}

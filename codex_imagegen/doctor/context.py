@@ -11,7 +11,7 @@ from codex_imagegen.codex.appserver import account
 from codex_imagegen.codex.appserver.account import Account
 from codex_imagegen.codex.install import login, version
 from codex_imagegen.codex.install.login import Login
-from codex_imagegen.codex.install.query import Answer, run_query
+from codex_imagegen.codex.install.version import Answer, run_query
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.interrupt import Interrupt

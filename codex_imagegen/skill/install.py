@@ -7,22 +7,27 @@ deprecated in its source.
 
 Files are read and written relative to open folders, each opened without following a link. So a folder that is replaced
 by a symbolic link after the check leads nowhere.
+
+SKILL.md has a seal in its front matter: a digest of all the rest. It shows for a copy of any version whether it was
+edited, without a list of installed files.
 """
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Literal
 
 from codex_imagegen.errors import OutExists, OutUnwritable, UsageError
 from codex_imagegen.files import atomic, containment
 from codex_imagegen.files.opening import NotRegularFile, open_regular
 from codex_imagegen.platform import descriptors
-from codex_imagegen.skill.text import FILE, NAME, is_ours, is_unedited, read_text
 
 _MAX_LINES = 80
 """Lines of a difference that are shown; what would be lost comes first in it."""
@@ -237,3 +242,32 @@ def _explain_errors(place: Place) -> Iterator[None]:
         raise OutUnwritable(
             f"{place.file!r} can't be read or changed: {error.strerror or error}", hint="check the folder"
         ) from error
+
+
+NAME = "codex-imagegen"
+"""The name of the skill and of its folder."""
+
+FILE = "SKILL.md"
+
+_SEAL = re.compile(rb'^  seal: "([0-9a-f]*)"$', re.MULTILINE)
+
+
+def read_text() -> bytes:
+    """SKILL.md of this version."""
+    return resources.files(__package__).joinpath(NAME, FILE).read_bytes()
+
+
+def compute_seal(data: bytes) -> str:
+    """The seal that a SKILL.md should have: 16 hexadecimal digits of the SHA-256 of all but the seal itself."""
+    return hashlib.sha256(_SEAL.sub(b"", data, count=1)).hexdigest()[:16]
+
+
+def is_ours(data: bytes) -> bool:
+    """Whether this is a SKILL.md from this program, edited or not."""
+    return f"\nname: {NAME}\n".encode() in data and _SEAL.search(data) is not None
+
+
+def is_unedited(data: bytes) -> bool:
+    """Whether this is an unedited SKILL.md of some version of this program."""
+    found = _SEAL.search(data)
+    return is_ours(data) and found is not None and found[1].decode() == compute_seal(data)

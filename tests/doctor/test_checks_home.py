@@ -10,7 +10,7 @@ from codex_imagegen.codex.run import wake
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.doctor import checks_home
 from codex_imagegen.doctor.context import Context
-from codex_imagegen.files import probe
+from codex_imagegen.files import atomic
 from codex_imagegen.interrupt import Interrupt
 from tests.doctor.runs import run_doctor, run_only, scripted_codex, tree
 
@@ -83,7 +83,7 @@ def test_file_events_work_and_leave_no_file(context):
 
 
 def test_file_events_work_where_only_new_files_are_reported(context, monkeypatch):
-    monkeypatch.setattr(probe, "touch_folder", lambda _folder: None)
+    monkeypatch.setattr(atomic, "touch_folder", lambda _folder: None)
     assert checks_home.check_file_events(context).data == {"notified": True}
     assert os.listdir(os.path.join(context.codex_home, "sessions")) == []
 

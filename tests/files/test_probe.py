@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from codex_imagegen.files import probe
+from codex_imagegen.files import atomic
 from codex_imagegen.platform import descriptors
 
-CREATE = pytest.mark.parametrize("create", [probe.create_unnamed_file, probe.create_named_file])
+CREATE = pytest.mark.parametrize("create", [atomic.create_unnamed_file, atomic.create_named_file])
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_file_system_without_unnamed_files_uses_a_named_one(folder, monkeypatch,
         return real(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", refuse)
-    assert probe.create_unnamed_file(str(folder)) > 0
+    assert atomic.create_unnamed_file(str(folder)) > 0
     assert refused == [str(folder)]
     assert os.listdir(folder) == ["mine"]
 
@@ -61,18 +61,18 @@ def test_new_file_on_full_file_system_raises(folder, monkeypatch):
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(OSError, match="quota"):
-        probe.create_unnamed_file(str(folder))
+        atomic.create_unnamed_file(str(folder))
 
 
 def test_system_without_o_tmpfile_uses_a_named_file(folder, monkeypatch):
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    assert probe.create_unnamed_file(str(folder)) > 0
+    assert atomic.create_unnamed_file(str(folder)) > 0
     assert os.listdir(folder) == ["mine"]
 
 
 def test_times_of_folder_are_unchanged(folder):
     os.utime(folder, ns=(1_234_567_890_123_456_789, 987_654_321_987_654_321))
-    probe.touch_folder(str(folder))
+    atomic.touch_folder(str(folder))
     status = os.stat(folder)
     assert (status.st_atime_ns, status.st_mtime_ns) == (1_234_567_890_123_456_789, 987_654_321_987_654_321)
 
@@ -82,4 +82,4 @@ def test_times_of_foreign_folder_are_left_alone(folder, monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "utime", refuse)
-    probe.touch_folder(str(folder))
+    atomic.touch_folder(str(folder))

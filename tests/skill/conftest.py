@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codex_imagegen.skill.text import read_text
+from codex_imagegen.skill.install import read_text
 from tests.skill.files import BELOW
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from codex_imagegen.skill.text import compute_seal, read_text
+from codex_imagegen.skill.install import compute_seal, read_text
 from tests.skill.files import BELOW, assert_refused, files, skill
 from tests.support.checks import KEYS
 

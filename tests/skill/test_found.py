@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.skill.text import NAME, read_text
+from codex_imagegen.skill.install import NAME, read_text
 from tests.skill.files import BELOW, environment, files
 from tests.support import builds
 from tests.support.in_process import call

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from codex_imagegen.skill.text import read_text
+from codex_imagegen.skill.install import read_text
 from tests.skill.files import BELOW, assert_refused, environment, files, skill
 from tests.support.lab import COMMAND
 

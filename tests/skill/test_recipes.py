@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_imagegen.skill.text import read_text
+from codex_imagegen.skill.install import read_text
 from tests.support import checks, docs
 from tests.support.scripts import Draws
 

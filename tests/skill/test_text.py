@@ -12,7 +12,7 @@ import pytest
 import codex_imagegen.skill
 from codex_imagegen.cli.main import COMMANDS, load
 from codex_imagegen.results import ErrorInfo, Image
-from codex_imagegen.skill.text import NAME, compute_seal, is_ours, is_unedited, read_text
+from codex_imagegen.skill.install import NAME, compute_seal, is_ours, is_unedited, read_text
 from tests.test_errors import CONTRACT
 
 SKILL = read_text().decode()

@@ -46,7 +46,7 @@ def command(ctx: click.Context, json_wanted: bool) -> None:
     ctx.obj = json_wanted
     if ctx.invoked_subcommand is not None:
         return
-    from codex_imagegen.skill.text import read_text
+    from codex_imagegen.skill.install import read_text
 
     skill = read_text().decode()
     console.out(render.envelope_json({"skill": skill}, elapsed_sec=0) if json_wanted else skill.rstrip("\n"))

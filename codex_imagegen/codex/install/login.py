@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from codex_imagegen.codex.install.query import run_query
+from codex_imagegen.codex.install.version import run_query
 from codex_imagegen.errors import CodexMissing
 
 Login = Literal["chatgpt", "api-key", "none", "no-config", "other", "unknown"]

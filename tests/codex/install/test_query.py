@@ -8,7 +8,7 @@ import time
 import pytest
 
 from codex_imagegen.codex.install import version
-from codex_imagegen.codex.install.query import MAX_ANSWER_BYTES, run_query
+from codex_imagegen.codex.install.version import MAX_ANSWER_BYTES, run_query
 from codex_imagegen.errors import CodexMissing
 from tests.support import builds
 
