@@ -265,6 +265,11 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
+def is_stdin_terminal() -> bool:
+    """Return whether somebody would have to type what is read from stdin."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def confirm(question: str) -> bool:
     """Return whether the person at the terminal says yes; no terminal and the end of input mean no."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.commands import generate
-from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option
+from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option, parse_timeout
 from codex_imagegen.request import STDOUT
 
 HELP = """Make many pictures: JOBS has one job a line, and - is stdin.
@@ -72,7 +72,9 @@ command = RepeatableCommand(
         Option(["--jobs", "workers"], type=int, metavar="N", help="How many jobs run at once. [2; runcomfy 8]"),
         Option(["--retry-failed"], is_flag=True, help="Retry the jobs that failed before."),
         Option(["--force"], is_flag=True, help="Replace existing files, except a job's own picture."),
-        Option(["--timeout-sec"], type=float, metavar="N", help="The limit for each picture, in seconds. [300]"),
+        Option(
+            ["--timeout-sec"], type=parse_timeout, metavar="N", help="The limit for each picture, in seconds. [300]"
+        ),
         *(option for option in generate.OPTIONS if option.name in SHARED),
         Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object a line as each job ends."),
         events_option(),

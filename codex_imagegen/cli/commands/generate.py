@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
+from codex_imagegen.cli.options import (
+    DefaultCommand,
+    Option,
+    PromptArgument,
+    check_stdout,
+    events_option,
+    parse_timeout,
+    version_option,
+)
 from codex_imagegen.errors import UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 
@@ -46,7 +54,7 @@ OPTIONS = [
     ),
     _option(
         "--timeout-sec",
-        type=float,
+        type=parse_timeout,
         default=DEFAULT_TIMEOUT_SEC,
         metavar="N",
         help="The limit for the whole run, in seconds. [300]",
@@ -103,16 +111,18 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     return console.print_result(result, json_wanted=json_wanted, show=show)
 
 
-def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
+def _request(*, words: tuple[str, ...], prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
     """Return the options as a request. The prompt is read last, since it may come from a pipe."""
     from codex_imagegen.options import build_request
 
+    if words or (prompt is None) == (prompt_file is None):
+        from codex_imagegen.cli import arguments
+
+        prompt = arguments.check_prompt(words, prompt, prompt_file)
     return replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
 
 
 def _prompt(text: str | None, file: str | None) -> str:
-    if (text is None) == (file is None):
-        raise UsageError("give exactly one of --prompt and --prompt-file", hint="see codex-imagegen --help")
     if text is not None and text != STDOUT:
         return text
     source = file if text is None else text
@@ -134,7 +144,7 @@ def _prompt(text: str | None, file: str | None) -> str:
 
 command = DefaultCommand(
     "codex-imagegen",
-    params=[*OPTIONS, version_option()],
+    params=[PromptArgument(["words"], nargs=-1, metavar="[PROMPT]"), *OPTIONS, version_option()],
     callback=generate,
     help=HELP,
 )
