@@ -58,7 +58,7 @@ class CommandLine(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands for the default command's page."""
-        with formatter.section("Other commands (each has its own --help)"):
+        with formatter.section("Other commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if name != DEFAULT])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
