@@ -75,7 +75,7 @@ class HelpFormatter(click.HelpFormatter):
         if len(row) <= self.width:
             return [row]
         margin = row[: len(row) - len(row.lstrip())]
-        if not row.lstrip().startswith("codex-imagegen "):
+        if not row.lstrip().startswith(("codex-imagegen ", "echo ")):
             return _wrap(row.strip(), self.width, margin, margin + "  ")
         lines = [margin]
         for word in _COMMAND_WORD.findall(row):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
+PROGRAM = "codex-imagegen"
+COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
+"""The environment variable that only a shell's completion script sets."""
 EVENTS = "Make stderr JSON lines: one for each step, and done or error as the last."
 
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")
@@ -39,9 +42,7 @@ class Option(click.Option):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the value."""
-        from codex_imagegen.cli.completion import complete_value
-
-        return complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
+        return _complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
 
 
 class Argument(click.Argument):
@@ -49,9 +50,21 @@ class Argument(click.Argument):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the value."""
-        from codex_imagegen.cli.completion import complete_value
+        return _complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
 
-        return complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
+
+def _complete_value(metavar: str | None, incomplete: str) -> list[CompletionItem]:
+    """Return what a value may be: a file, a folder, or one of some words, as its ``metavar`` in the help says."""
+    from click.shell_completion import CompletionItem
+
+    if metavar is None:
+        return []
+    if "FILE" in metavar or metavar == "JOBS":
+        return [CompletionItem(incomplete, type="file")]
+    if metavar == "DIR":
+        return [CompletionItem(incomplete, type="dir")]
+    words = metavar.split("|") if "|" in metavar else []
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 class HelpContext(click.Context):

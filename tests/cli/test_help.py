@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import click
 import pytest
@@ -52,10 +53,10 @@ def test_long_page_has_the_groups_in_their_order(name, groups):
 @PAGES
 @pytest.mark.parametrize("columns", [80, 40])
 def test_page_breaks_no_word_and_fits_the_terminal(words, flag, columns):
-    """No line is wider than the terminal but one word alone. Backslashes continue commands, and are not words."""
+    """Only one word alone, with its quotes, is wider than the terminal. Backslashes continue commands."""
     text, wide = (page(*words, flag, columns=width).replace("\\\n", "\n") for width in (columns, 80))
     assert text.split() == wide.split()
-    long = [line for line in text.splitlines() if len(line) > columns and len(line.split()) > 1]
+    long = [line for line in text.splitlines() if len(line) > columns and len(shlex.split(line, posix=False)) > 1]
     assert long == []
 
 
