@@ -13,14 +13,14 @@ MAX_QUOTED_CHARS = 300
 
 SANDBOX_HINT = "inside another agent's sandbox, allow network access and writing to CODEX_HOME (usually ~/.codex)"
 DISK_HINT = "free some space on the disk that holds CODEX_HOME (usually ~/.codex), and on that of the temporary folder"
-PROVIDER_HINT = """with a ChatGPT login, add: --codex-arg=-c --codex-arg='model_provider="openai"'"""
+PROVIDER_HINT = "with a ChatGPT login, add:\n--codex-arg=-c --codex-arg='model_provider=\"openai\"'"
 LONG_HINT = (
     "the connection broke while the picture was drawn: use fewer or smaller references, a simpler prompt, or an older "
     "Codex with --codex"
 )
 HOST_HINT = (
-    "install all of Codex: npm install -g @openai/codex, or every file of the release archive; codex-code-mode-host "
-    "belongs beside the codex binary"
+    "codex-code-mode-host belongs beside the codex binary: install every file of the release archive, or all of "
+    "Codex with:\nnpm install -g @openai/codex"
 )
 _NO_PLAN_HINT = "it needs a ChatGPT plan with Codex; without one, there is --backend runcomfy, which is paid"
 
@@ -33,12 +33,12 @@ _ERRORS: dict[str, type[errors.ImagegenError]] = {
     )
 }  # fmt: skip
 _SENTENCES = {
-    "codex-too-old": ("this Codex CLI is too old to make pictures", "update it: npm install -g @openai/codex"),
+    "codex-too-old": ("this Codex CLI is too old to make pictures", "update it with:\nnpm install -g @openai/codex"),
     "codex-incomplete": (
         "this Codex CLI can't start its code-mode host, which it needs to make pictures",
         HOST_HINT,
     ),
-    "not-logged-in": ("Codex is not logged in", "run: codex login"),
+    "not-logged-in": ("Codex is not logged in", "log in with:\ncodex login"),
     "network": ("Codex could not reach OpenAI", f"check the network, and try again; {SANDBOX_HINT}"),
     "codex-failed": ("Codex failed", "see its output with --verbose"),
     "session-missing": ("Codex ran, but could not save its session", SANDBOX_HINT),
@@ -47,8 +47,8 @@ _SENTENCES = {
     "moderation": ("OpenAI's safety system blocked the picture", "change the prompt or the references"),
     "tool-unavailable": (
         "Codex was not offered the image tool",
-        "it needs a ChatGPT plan that includes it, such as Plus: check with codex login status; "
-        "without a plan, there is --backend runcomfy, which is paid",
+        "it needs a ChatGPT plan that includes it, such as Plus; without one, there is --backend runcomfy, which is "
+        "paid; see how Codex is logged in with:\ncodex login status",
     ),
     "generation-failed": ("the image tool failed", "try again; if it fails again, change the prompt"),
 }

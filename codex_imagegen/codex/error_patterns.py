@@ -199,7 +199,7 @@ _TEXT_PATTERNS = (
 _LATER = "a problem on OpenAI's side: try again later"
 _NO_TRANSPARENCY = re.compile(r"[Tt]ransparen\w* .*not supported|not support\w* .*transparen")
 _STATUS_HINTS = {
-    403: "check in ChatGPT whether this account may make pictures; codex login status shows the login",
+    403: "check in ChatGPT whether this account may make pictures, and which account Codex uses:\ncodex login status",
     404: "check config.toml for a proxy or a base URL without an endpoint for pictures, and update Codex",
     413: "use smaller references, or fewer",
 }

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from codex_imagegen import render
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.appserver.account import Limit
 from codex_imagegen.codex.error_messages import HOST_HINT, PROVIDER_HINT, sanitize
@@ -36,8 +36,8 @@ from codex_imagegen.errors import (
 )
 from codex_imagegen.request import Request
 
-_UPDATE = "update it: npm install -g @openai/codex"
-_TEST_LIVE = "codex-imagegen doctor --live tests it, and spends nothing"
+_UPDATE = "update it with:\nnpm install -g @openai/codex"
+_TEST_LIVE = "test it, which spends nothing, with:\ncodex-imagegen doctor --live"
 _HOST_SINCE, _HOST_REQUIRED_SINCE = (0, 144), (0, 147)
 """The first builds that come with a code-mode host, and that make no picture without it. With their usual models,
 0.145.0 and 0.146.0 made one without it; 0.147.0, 0.148.0, 0.149.1, 0.152.1, 0.157.1, 0.160.1 and 0.169.0 did not."""
@@ -46,7 +46,7 @@ _NO_TOOL_FOR_KEY_SINCE, _NO_TOOL_FOR_FREE_SINCE = "0.134.0", "0.149.1"
 """The oldest builds known to offer no image tool to an API key, and to a Free plan; 0.118.0 and 0.144.6 still do."""
 
 _TOOL_HINT = "use a ChatGPT plan with pictures, such as Plus, or --backend runcomfy, which is paid"
-_LOGIN_HINT = "run: codex login status"
+_LOGIN_HINT = "see how Codex is logged in with:\ncodex login status"
 
 _MAX_STAGE_CHARS = 40
 
@@ -90,7 +90,7 @@ def _codex_missing(error: CodexMissing) -> Finding:
     path = discover.find_off_path()
     if path is not None:
         error = CodexMissing(
-            error.message, hint=f"there is one that is not on PATH; name it with --codex {shlex.quote(path)}"
+            error.message, hint=f"there is one that is not on PATH; name it with:\n--codex {render.shell_join([path])}"
         )
     return failed(error, {"path": path})
 
@@ -98,10 +98,13 @@ def _codex_missing(error: CodexMissing) -> Finding:
 def _version_error(path: str, answer: Answer) -> CodexFailed:
     """The error of a Codex that does not report its version, with its own message."""
     if answer.exit_code is None:
-        return CodexFailed(f"{path} --version did not answer within {ASK_SEC:.0f} s", hint="run: codex --version")
+        return CodexFailed(
+            f"{path} --version did not answer within {ASK_SEC:.0f} s",
+            hint="see whether it works by itself:\ncodex --version",
+        )
     output = sanitize(error_patterns.classify_startup_error(answer.stderr or answer.stdout).message)
     message = f"{path} --version ended with exit code {answer.exit_code} and said: {output}"
-    return CodexFailed(message, hint="reinstall it: npm install -g @openai/codex")
+    return CodexFailed(message, hint="install it again with:\nnpm install -g @openai/codex")
 
 
 def _check_host(path: str, message: str, number: str, data: Data) -> Finding | None:
@@ -148,9 +151,9 @@ def check_login(context: Context) -> Finding:
 def _login_error(login: Login) -> ImagegenError | None:
     """The error that a run would end with at its start."""
     if login == "none":
-        return NotLoggedIn("Codex is not logged in", hint="run: codex login")
+        return NotLoggedIn("Codex is not logged in", hint="log in with:\ncodex login")
     if login == "no-config":
-        return CodexFailed("Codex can't load its configuration", hint="codex login status says why")
+        return CodexFailed("Codex can't load its configuration", hint="see why with:\ncodex login status")
     return None
 
 
@@ -184,7 +187,7 @@ def _check_provider(message: str, stage: str, context: Context) -> Finding:
     if provider is None or provider.takes_login or (number and version.parse_version(number) < OPENAI_PROVIDER_SINCE):
         return ok(message, data=data)
     message = f"{message}, but Codex offers no image tool with the provider {provider.name[:40]!r} of config.toml"
-    return warning(message, f'{PROVIDER_HINT}; or name "openai" in config.toml', data=data)
+    return warning(message, f'name "openai" in config.toml or, {PROVIDER_HINT}', data=data)
 
 
 def check_limits(context: Context) -> Finding:

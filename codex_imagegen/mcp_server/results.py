@@ -70,7 +70,7 @@ def _replace_surrogates(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _format_check(check: dict[str, Any]) -> str:
-    hint = f" ({check['hint']})" if check["hint"] else ""
+    hint = f" ({render.hint_line(check['hint'])})" if check["hint"] else ""
     return render.one_line(f"{check['status']}: {check['name']}: {check['message']}{hint}")
 
 
@@ -94,7 +94,7 @@ def _text_lines(result: Result) -> Iterator[str]:
 
 def _error_line(error: ErrorInfo) -> str:
     spent = {True: "Quota or money was used.", False: "Nothing was spent.", None: "Something may have been spent."}
-    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+    hint = f" ({render.hint_line(error.hint)})" if error.hint else ""
     until = f" It ends at {_format_time(error.resets_at)}." if error.resets_at else ""
     return render.one_line(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
 

@@ -214,7 +214,7 @@ def test_missing_login_fails_as_not_logged_in(lab, version):
     world = lab(version, fresh=True)
     (world.home / "auth.json").unlink()
     found = run_only(world, *NAMES[:4])
-    assert found.assert_failed(5, "not-logged-in", "login")["hint"] == "run: codex login"
+    assert found.assert_failed(5, "not-logged-in", "login")["hint"] == "log in with:\ncodex login"
     assert found.status("limits") == "unknown"
     assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
 

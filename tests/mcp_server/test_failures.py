@@ -86,7 +86,12 @@ def test_usage_limit_says_when_it_ends(server):
 def test_timeout_names_the_tool_and_the_thread(server):
     server.play(scripts.NeverAnswers())
     answer = server.call("generate_image", prompt="a red fox", timeout_sec=3)
-    assert_refused(answer, "timeout", "if a picture was made after all: call recover_image with thread_id", spent=None)
+    assert_refused(
+        answer,
+        "timeout",
+        "if a picture was made all the same, fetch it with: call recover_image with thread_id",
+        spent=None,
+    )
     assert "codex-imagegen recover" not in str(answer)
     server.assert_clean()
 
