@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import unicodedata
@@ -28,6 +29,7 @@ STAGES = {
 """The stages of a run as text."""
 _PROMPT_CHARS = 80
 """The characters of a prompt that a list shows."""
+_HOURS_OF_A_DAY = 24
 
 _KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
 _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
@@ -133,6 +135,22 @@ def size(count: float) -> str:
 def plural(count: int, noun: str) -> str:
     """A number of things: ``1 picture``, ``2,000 pictures``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def until(unix_seconds: float, now: float | None = None) -> str:
+    """When a time comes, local and in whole minutes: ``at 13:47 (in 58 min)``, ``on 2026-11-24 at 13:47 (in 3 days)``.
+
+    It is rounded up: what ends then has ended at the minute that is named. ``now`` stands for a time that has passed.
+    """
+    seconds = unix_seconds - (time.time() if now is None else now)
+    if seconds <= 0:
+        return "now"
+    minute = time.localtime(-(-unix_seconds // 60) * 60)
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    if hours >= _HOURS_OF_A_DAY:
+        return f"{time.strftime('on %Y-%m-%d at %H:%M', minute)} (in {plural(round(hours / _HOURS_OF_A_DAY), 'day')})"
+    parts = [f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number]
+    return f"{time.strftime('at %H:%M', minute)} (in {' '.join(parts)})"
 
 
 def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str = "failed") -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from typing import get_args
 
 import pytest
@@ -144,6 +145,21 @@ then go on with:
 ])  # fmt: skip
 def test_joined_hints_keep_their_commands_at_the_end(first, second, joined):
     assert render.join_hints(first, second) == joined
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (-5, "now"), (0, "now"), (1, "at 12:01 (in 1 min)"), (58 * 60, "at 12:58 (in 58 min)"),
+    (58 * 60 + 1, "at 12:59 (in 59 min)"), (3600, "at 13:00 (in 1 h)"), (3 * 3600 + 5 * 60, "at 15:05 (in 3 h 5 min)"),
+    (86_340, "at 11:59 (in 23 h 59 min)"), (86_400, "on 2026-11-22 at 12:00 (in 1 day)"),
+    (60 * 3600, "on 2026-11-24 at 00:00 (in 2 days)"), (72 * 3600, "on 2026-11-24 at 12:00 (in 3 days)"),
+])  # fmt: skip
+def test_time_to_come_has_how_long_it_is_until_then(monkeypatch, seconds, text):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    noon = 1_795_262_400  # 2026-11-21 12:00
+    assert render.until(noon + seconds, noon) == text
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_wrapped_lines_count_wide_letters_and_keep_long_words():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ def rerun_command(*subcommand: str, extra: tuple[str, ...] = ()) -> str:
 def rerun_hint(stop: ErrorInfo | ImagegenError, command: str) -> str:
     """Say when to run ``command`` after this error."""
     if stop.resets_at is not None:
-        return f"{time.strftime('after %Y-%m-%d %H:%M', time.localtime(stop.resets_at))} go on with:\n{command}"
+        return f"{render.until(stop.resets_at)} go on with:\n{command}"
     if stop.code == "usage-limit":
         return f"later go on with:\n{command}"
     return render.join_hints(stop.hint, f"{'then ' if stop.hint else ''}go on with:\n{command}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 
 from codex_imagegen import errors, render
+from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.error_patterns import Reason
 
 MAX_QUOTED_CHARS = 300
@@ -42,7 +42,7 @@ _SENTENCES = {
     "network": ("Codex could not reach OpenAI", f"check the network, and try again; {SANDBOX_HINT}"),
     "codex-failed": ("Codex failed", "see its output with --verbose"),
     "session-missing": ("Codex ran, but could not save its session", SANDBOX_HINT),
-    "usage-limit": ("the plan's limit is reached", "try again {when}; codex-imagegen never uses a paid API key"),
+    "usage-limit": ("the plan's limit is reached", "try again {when}"),
     "rate-limited": ("OpenAI's rate limit is reached", "wait a minute, and try again"),
     "moderation": ("OpenAI's safety system blocked the picture", "change the prompt or the references"),
     "tool-unavailable": (
@@ -52,6 +52,7 @@ _SENTENCES = {
     ),
     "generation-failed": ("the image tool failed", "try again; if it fails again, change the prompt"),
 }
+_WHEN_UNKNOWN = "later; see what is left of the plan with:\ncodex-imagegen doctor"
 _FULL_DISK = re.compile(
     r"No space left on device|os error 28\b|ENOSPC|Disk quota exceeded|os error 122\b"
     r"|database or disk is full|SQLITE_FULL"
@@ -65,9 +66,9 @@ _TITLE = re.compile(r"<title>([^<]*)</title>", re.IGNORECASE)
 def to_error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
     """The error for a reason, with its message and its hint."""
     sentence, _usual_hint = _SENTENCES[reason.code]
-    message = sanitize(reason.message)
-    at = None if reason.resets_at is None else time.localtime(reason.resets_at)
-    when = "later" if at is None else time.strftime("after %Y-%m-%d %H:%M %Z", at).rstrip()
+    is_limit = reason.code == "usage-limit"  # whose hint has the time, and how long it is until then
+    message = sanitize(error_patterns.without_reset_time(reason.message) if is_limit else reason.message)
+    when = _WHEN_UNKNOWN if reason.resets_at is None else render.until(reason.resets_at)
     return _ERRORS[reason.code](
         f"{sentence}: {message}" if message else sentence,
         hint=choose_hint(reason).replace("{when}", when),

@@ -71,6 +71,7 @@ _AT = re.compile(
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d) (?P<half>[AP])M",
     re.IGNORECASE,
 )
+_AGAIN = re.compile(rf"(?:,? or|,)? (?:{_AT.pattern}|try again later)(?=\.|$)", re.IGNORECASE)
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
@@ -116,6 +117,11 @@ def parse_reset_time(text: str, now: float | None = None) -> int | None:
         return int(time.mktime((*day, hour, int(found["minute"]), 0, 0, 0, -1)))
     except (OverflowError, ValueError):
         return None
+
+
+def without_reset_time(text: str) -> str:
+    """The text without ``try again at …`` or ``later``, for a message beside a hint that has the time."""
+    return _AGAIN.sub("", text).strip().replace("..", ".")
 
 
 def as_unix_time(value: object) -> int | None:

@@ -61,6 +61,8 @@ _PICTURE_LIMIT_SINCE = (0, 144)
 
 _PICTURES = re.compile("image|picture", re.IGNORECASE)
 _NO_CONNECTION = "error sending request"
+_PICTURE_LIMIT = "Pictures also have a limit for each day, which Codex can't query."
+_USAGE_HINT = "for what is left, look at https://chatgpt.com/settings/usage, or type /status in Codex"
 _NETWORK_HINT = "check the network; inside another agent's sandbox, allow it"
 
 LIVE_SEC = 60.0
@@ -195,20 +197,19 @@ def check_limits(context: Context) -> Finding:
     account, now = context.account(), time.time()
     pictures = disk_usage.count_pictures_since(context.codex_home, now - _DAY_SEC, COUNT_SEC)
     if account.limits is None:
-        has_no_connection = _NO_CONNECTION in (account.error or "")
+        is_offline = _NO_CONNECTION in (account.error or "")
         return unknown(
-            f"the remaining limits of the plan are unknown: {account.error}",
-            _NETWORK_HINT if has_no_connection else None,
+            f"what is left of the plan is unknown: {account.error}. {_made_text(pictures)}",
+            f"{_NETWORK_HINT}; {_USAGE_HINT}" if is_offline else _USAGE_HINT,
             data={"pictures_last_day": pictures},
         )
-    parts = [_limit_text(limit, now) for limit in account.limits]
+    message, hint = "; ".join(_limit_text(limit, now) for limit in account.limits), None
     if _has_unlisted_picture_limit(account.limits, context):
-        parts.append(_picture_limit_text(pictures))
-    message = "; ".join(parts)
+        message, hint = f"{message}. {_PICTURE_LIMIT} {_made_text(pictures)}", _USAGE_HINT
     data = {"limits": [asdict(limit) for limit in account.limits], "pictures_last_day": pictures}
     if any(limit.used_percent >= 100 for limit in account.limits):
         return warning(f"used up: {message}", "wait for the reset, or use --backend runcomfy, which is paid", data=data)
-    return ok(message, data=data)
+    return ok(message, hint, data=data)
 
 
 def _has_unlisted_picture_limit(limits: Sequence[Limit], context: Context) -> bool:
@@ -218,9 +219,8 @@ def _has_unlisted_picture_limit(limits: Sequence[Limit], context: Context) -> bo
     return has_own_limit and not any(_PICTURES.search(limit.name) for limit in limits)
 
 
-def _picture_limit_text(made: int) -> str:
-    count = f"{made} {'was' if made == 1 else 'were'} made here in the last 24 hours"
-    return f"pictures have their own daily limit, which Codex does not report ({count})"
+def _made_text(made: int) -> str:
+    return f"In the last 24 hours, {render.plural(made, 'picture')} {'was' if made == 1 else 'were'} made here"
 
 
 def _limit_text(limit: Limit, now: float) -> str:
@@ -229,12 +229,7 @@ def _limit_text(limit: Limit, now: float) -> str:
     )
     name = window if limit.name == "codex" else f"{limit.name}, {window}"
     text = f"{name}: {max(0.0, 100 - limit.used_percent):.0f} % left"
-    return f"{text}, resets {_reset_text(limit.resets_at, now)}" if limit.resets_at else text
-
-
-def _reset_text(resets_at: int, now: float) -> str:
-    is_today = 0 <= resets_at - now < _DAY_SEC
-    return time.strftime("at %H:%M" if is_today else "on %Y-%m-%d %H:%M", time.localtime(resets_at))
+    return f"{text}, resets {render.until(limit.resets_at, now)}" if limit.resets_at else text
 
 
 def check_live(context: Context) -> Finding:
