@@ -42,7 +42,7 @@ OPTIONS = [
         "-o",
         "--out",
         metavar="FILE",
-        help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+        help="A file or a folder; - is stdout. [a new name made of the prompt]",
     ),
     _option(
         "--timeout-sec",
