@@ -133,8 +133,8 @@ def explain(error: click.UsageError, args: Sequence[str]) -> UsageError:
     """Return click's error as one of this program, with a hint at what was meant."""
     ctx = error.ctx
     if ctx is None:
-        return UsageError(error.format_message(), hint=f"see {PROGRAM} --help")
-    hint, message = f"see {ctx.command_path} --help", error.format_message()
+        return UsageError(error.format_message(), hint=f"for help:\n{PROGRAM} --help")
+    hint, message = f"for help:\n{ctx.command_path} --help", error.format_message()
     missing, extra = _MISSING_COMMAND.match(message), _EXTRA.match(message)
     if isinstance(error, click.NoSuchOption):
         return _explain_option(error.option_name, ctx, args, hint)
@@ -199,7 +199,7 @@ def _explain_quoted_option(word: str, ctx: click.Context, args: Sequence[str]) -
     if first in long_options(ctx.command) | options_with_value(ctx.command):
         return UsageError(f"{_show(word)} is one argument", hint="leave out the quotes around the option")
     if "--prompt" not in long_options(ctx.command):
-        return UsageError(f"there is no option {_show(word)}", hint=f"see {ctx.command_path} --help")
+        return UsageError(f"there is no option {_show(word)}", hint=f"for help:\n{ctx.command_path} --help")
     rest = list(args[1:] if args[:1] == ["generate"] else args)
     at = rest.index(word)
     offer = _offer("write it behind --prompt", [*rest[:at], "--prompt", *rest[at:]])
@@ -237,7 +237,9 @@ def _refuse_late_command(words: Sequence[str], typed: Sequence[tuple[str, str]],
     if first in {*commands, "help", "version"}:
         options = [word for word, kind in typed if kind != ARGUMENT and word != "--"]
         command = [first, *options, *words[1:]]
-        raise UsageError(f"the command {first} must come first", hint=_offer("did you mean", command, "see its --help"))
+        raise UsageError(
+            f"the command {first} must come first", hint=_offer("did you mean", command, "it must be the first word")
+        )
 
 
 def _refuse_long_dashes(words: Sequence[str], command: click.Command) -> None:
@@ -323,9 +325,9 @@ def _check_word(word: str, typed: Sequence[tuple[str, str]], commands: Iterable[
 
 def _refuse_file(word: str, typed: Sequence[tuple[str, str]]) -> NoReturn:
     """Refuse an existing file as the prompt, and say how to use it."""
-    suffix = os.path.splitext(word)[1].lower()
+    suffix, is_folder = os.path.splitext(word)[1].lower(), os.path.isdir(os.path.expanduser(word))
     rest = [each for each, kind in typed if kind != ARGUMENT]
-    if os.path.isdir(os.path.expanduser(word)):
+    if is_folder:
         hint = f"say what to draw:\n{EXAMPLE}"
     elif suffix in _PICTURES:
         hint = _offer("to change it", _with_prompt(typed, _CHANGE, ["--ref", word]), "give it with --ref")
@@ -334,8 +336,7 @@ def _refuse_file(word: str, typed: Sequence[tuple[str, str]]) -> NoReturn:
     else:
         text = "if it has a prompt a line, use batch; to draw its text"
         hint = _offer(text, ["--prompt-file", word, *rest], "give it with --prompt-file, or to batch")
-    kind = "folder" if os.path.isdir(os.path.expanduser(word)) else "file"
-    raise UsageError(f"{_show(word)} is a {kind}, not a prompt", hint=hint)
+    raise UsageError(f"{_show(word)} is a {'folder' if is_folder else 'file'}, not a prompt", hint=hint)
 
 
 def _refuse_quoted_command(word: str, parts: Sequence[str], commands: Iterable[str]) -> None:
@@ -380,12 +381,10 @@ def _is_path(word: str) -> bool:
 def _offer(text: str, args: Sequence[str], otherwise: str | None = None) -> str:
     """Return a hint with a command to copy on its last line; ``otherwise`` if that is long or not printable."""
     command = _shown([PROGRAM, *args])
-    is_short = command.isprintable() and len(command) <= _MAX_COMMAND
-    return f"{text}:\n{command}" if is_short else (otherwise or text)
+    return f"{text}:\n{command}" if command.isprintable() and len(command) <= _MAX_COMMAND else otherwise or text
 
 
 def _shown(args: Sequence[str]) -> str:
-    """Return a command line for a POSIX shell."""
     return " ".join(_quote(word) for word in args)
 
 

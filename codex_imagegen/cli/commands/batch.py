@@ -68,18 +68,50 @@ command = RepeatableCommand(
     "batch",
     params=[
         Argument(["jobs"], metavar="JOBS"),
-        Option(["--out-dir"], default=".", metavar="DIR", help="The folder for relative outputs. [.]"),
-        Option(["--jobs", "workers"], type=int, metavar="N", help="How many jobs run at once. [2; runcomfy 8]"),
-        Option(["--retry-failed"], is_flag=True, help="Retry the jobs that failed before."),
-        Option(["--force"], is_flag=True, help="Replace existing files, except a job's own picture."),
         Option(
-            ["--timeout-sec"], type=parse_timeout, metavar="N", help="The limit for each picture, in seconds. [300]"
+            ["--out-dir"],
+            default=".",
+            metavar="DIR",
+            group="where",
+            common=True,
+            help="The folder for relative outputs. [.]",
+        ),
+        Option(
+            ["--force"],
+            is_flag=True,
+            group="where",
+            common=True,
+            help="Replace existing files, except a job's own picture.",
+        ),
+        Option(
+            ["--jobs", "workers"],
+            type=int,
+            metavar="N",
+            group="several",
+            common=True,
+            help="How many jobs run at once. [2; runcomfy 8]",
+        ),
+        Option(
+            ["--retry-failed"], is_flag=True, group="several", common=True, help="Retry the jobs that failed before."
+        ),
+        Option(
+            ["--timeout-sec"],
+            type=parse_timeout,
+            metavar="N",
+            group="scripts",
+            help="The limit for each picture, in seconds. [300]",
         ),
         *(option for option in generate.OPTIONS if option.name in SHARED),
-        Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object a line as each job ends."),
-        events_option(),
-        Option(["-q", "--quiet"], is_flag=True, help="Show no progress."),
+        Option(
+            ["--json", "json_wanted"],
+            is_flag=True,
+            group="scripts",
+            common=True,
+            help="Print one JSON object a line as each job ends.",
+        ),
+        events_option("scripts"),
+        Option(["-q", "--quiet"], is_flag=True, group="scripts", help="Show no progress."),
     ],
     callback=batch,
     help=HELP,
-)
+)  # fmt: skip
