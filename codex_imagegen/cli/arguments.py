@@ -286,7 +286,7 @@ def _refuse_second(words: Sequence[str], typed: Sequence[tuple[str, str]]) -> No
 
 
 def _refuse_several(
-    words: Sequence[str], typed: Sequence[tuple[str, str]], message: str = "the prompt must be one argument"
+    words: Sequence[str], typed: Sequence[tuple[str, str]], message: str = "a prompt of several words needs quotes"
 ) -> NoReturn:
     """Refuse several arguments, with the command in which they are one prompt, references and the output."""
     files = [word for word in words if _is_path(word) and _is_picture(word)]
@@ -295,8 +295,9 @@ def _refuse_several(
     out = [] if {"-o", "--out"}.intersection(options) else out
     prompt = " ".join(word for word in words if word not in (*files, *out)).strip(_QUOTES)
     extra = [*_refs(files), *(part for name in out for part in ("--out", name))]
-    text = "quote it" if not extra else "give what to draw in quotes, and each file with its option"
-    raise UsageError(message, hint=_offer(text, _with_prompt(typed, prompt or _CHANGE, extra)))
+    if extra and len(words) - len([*files, *out]) < 2:
+        message = f"{_show([*files, *out][0])} needs its option"
+    raise UsageError(message, hint=_offer("did you mean", _with_prompt(typed, prompt or _CHANGE, extra)))
 
 
 def _check_word(word: str, typed: Sequence[tuple[str, str]], commands: Iterable[str]) -> None:
@@ -343,7 +344,7 @@ def _refuse_quoted_command(word: str, parts: Sequence[str], commands: Iterable[s
     """Refuse ``"doctor --live"`` and ``"batch jobs.txt"``: a command in quotes."""
     is_command = parts[0] in {*commands, "help", "version"}
     if is_command and (any(part[0] == "-" for part in parts[1:]) or (len(parts) == 2 and _is_path(parts[1]))):
-        text = "to draw this, give it with --prompt; the command has no quotes around it"
+        text = "to draw this, give it with --prompt; a command needs no quotes"
         raise UsageError(f"{_show(word)} looks like a command", hint=_offer(text, parts))
 
 

@@ -43,7 +43,17 @@ class Option(click.Option):
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         """Convert the value."""
+        if isinstance(value, str) and value[:1] == "-":
+            self._refuse_option(ctx, value)
         return _expand_home(self.metavar, super().type_cast_value(ctx, value))
+
+    def _refuse_option(self, ctx: click.Context, value: str) -> None:
+        """Refuse an option as the value: that of ``--prompt $TEXT --json`` in a shell, if TEXT is empty."""
+        names = {name for each in ctx.command.params for name in each.opts}
+        if value.partition("=")[0] in names:
+            raise UsageError(
+                f"{self.opts[-1]} has no value; {value!r} is an option", hint="give a value, or leave it out"
+            )
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the value."""

@@ -77,6 +77,9 @@ def refuse(*words: str) -> Outcome:
         (["--prompt", "sketch.png"], "sketch.png"),
         (["--prompt-file", "notes.txt"], "x"),
         (["-pred fox"], "red fox"),
+        (["--prompt", "--a story"], "--a story"),
+        (["--prompt", "--out of the dark"], "--out of the dark"),
+        (["--codex-arg", "--json", "a fox"], "a fox"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -283,6 +286,12 @@ def test_mistyped_option_is_answered_with_the_one_that_was_meant(
         ("'a fox' --nonsense", "for help: codex-imagegen --help"),
         ("'a fox' -Z", "for help: codex-imagegen --help"),
         ("'--prompt a fox'", "leave out the quotes"),
+        ("--prompt --json", "--prompt has no value; '--json' is an option"),
+        ("--prompt --out fox.png", "--prompt has no value; '--out' is an option"),
+        ("-p -q", "--prompt has no value; '-q' is an option"),
+        ("'a fox' --out --force", "--out has no value; '--force' is an option"),
+        ("'a fox' --size --out=fox.png", "--size has no value; '--out=fox.png' is an option"),
+        ("batch notes.txt --out-dir --json", "--out-dir has no value; '--json' is an option"),
         ("doctor live", "did you mean --live?"),
         ("demo 'a fox'", "give what to draw with --prompt"),
         ("'a fox' -p b", "give one of PROMPT, --prompt and --prompt-file"),
@@ -292,7 +301,7 @@ def test_mistyped_option_is_answered_with_the_one_that_was_meant(
         ("'  '", "say what to draw"),
         ("--quiet", "say what to draw"),
         ("/", "say what to draw"),
-        ("- b", "quote it"),
+        ("- b", "needs quotes"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -301,7 +310,7 @@ def test_wrong_argument_is_refused_with_what_helps(typed: str, words: str, reque
     assert requests == []
 
 
-@pytest.mark.parametrize("word", ["fox\x1b[31m", "a\u202eb", "fox\x7f", "x" * 5000, "a\0b"])
+@pytest.mark.parametrize("word", ["fox\x1b[31m", "a\u202eb", "fox\x7f", "x" * 5000, "a\0b", "caf\udce9"])
 def test_hostile_word_is_shown_safely_and_in_no_command(word: str) -> None:
     done = refuse(word, "b", "c")
     assert done.err.strip().isprintable()
