@@ -30,7 +30,19 @@ _MIN_COLUMNS = 22
 _MARGIN = 2
 _MIN_TEXT_COLUMNS = 24
 """Columns that the text beside an option needs; with fewer, it is on the lines under the option."""
-_MAX_TERM_COLUMNS = 26
+_MAX_TERM_COLUMNS = 28
+_FIRST_EXAMPLES = """\b
+codex-imagegen "a red fox in the snow"
+codex-imagegen "the same fox, asleep" --last --out asleep.png
+codex-imagegen "this room as a watercolour" --ref room.jpg --count 3"""
+_FIRST_COMMANDS = (
+    ("codex-imagegen doctor", "check everything that a picture needs"),
+    ("codex-imagegen demo", "try it without an account"),
+    ("codex-imagegen -h", "the options that people use most"),
+    ("codex-imagegen --help", "all options and commands"),
+)
+_FIRST_SENTENCE = re.compile(r"^(.*?\.)(?: .*?)??( \[[^]]*\])?$")
+"""What stays of an option's help on a short page, with the default in brackets."""
 _COMMAND_WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
 
 
@@ -100,17 +112,31 @@ def write_options(command: Command, ctx: click.Context, formatter: click.HelpFor
 
 
 def short_page(command: Command, ctx: click.Context) -> str:
-    """Return the page of ``-h``: examples and the options that people use most."""
+    """Return the page of ``-h``: examples, and the first sentence of each common option, or of all if none is."""
     formatter = ctx.make_formatter()
     command.format_usage(ctx, formatter)
     formatter.write_paragraph()
     with formatter.indentation():
         formatter.write_text(inspect.cleandoc(command.brief or ""))
-    with formatter.section("Options that people use most"):
-        common = [option for option in _options(command, ctx) if getattr(option, "common", False)]
-        formatter.write_dl([option.get_help_record(ctx) or ("", "") for option in common])
+    options = [each for each in _options(command, ctx) if not {"-h", "--help"}.intersection(each.opts)]
+    common = [option for option in options if getattr(option, "common", False)]
+    with formatter.section("Options that people use most" if common else "Options"):
+        records = [option.get_help_record(ctx) or ("", "") for option in common or options]
+        formatter.write_dl([(names, _FIRST_SENTENCE.sub(r"\1\2", text)) for names, text in records])
     formatter.write_paragraph()
-    formatter.write_text(f"All options: {ctx.command_path} --help")
+    command.format_more(ctx, formatter)
+    return formatter.getvalue().rstrip("\n")
+
+
+def no_arguments_page() -> str:
+    """Return the ten lines that a person gets who runs the program with no arguments."""
+    formatter = HelpFormatter()
+    formatter.write_text("A prompt is missing. Write in quotes what to draw:")
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(_FIRST_EXAMPLES)
+        formatter.write_paragraph()
+        formatter.write_dl(_FIRST_COMMANDS)
     return formatter.getvalue().rstrip("\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 
 import click
@@ -12,7 +13,9 @@ from codex_imagegen.cli.help import GROUPS
 from codex_imagegen.cli.main import load
 from codex_imagegen.cli.options import Command, Option
 from tests.contract import golden
+from tests.support import terminal
 from tests.support.in_process import call
+from tests.support.lab import COMMAND
 
 COMMANDS = pytest.mark.parametrize("words", golden.commands(), ids="-".join)
 PAGES = pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -89,3 +92,43 @@ def test_long_command_in_an_example_is_continued_outside_of_quotes():
     assert text.split("\n\n", 1)[1] == (
         '  codex-imagegen --prompt \\\n    "a red fox in the snow" --out \\\n    fox.png'
     )
+
+
+@COMMANDS
+def test_short_page_of_every_command_fits_one_screen(words):
+    assert len(page(*words, "-h").splitlines()) <= 24
+
+
+def test_short_page_has_the_first_sentence_of_each_option_and_its_default():
+    text = page("-h")
+    assert "  -r, --ref FILE      A reference picture, up to 5 (--ref before each).\n" in text
+    assert re.search(r"--count N .* \[1\]\n", text)
+
+
+@pytest.mark.parametrize("name", ["recover", "gallery", "doctor", "prune"])
+def test_what_a_command_reads_is_after_its_options(name):
+    text = page(name, "--help")
+    assert text.index("\nOptions:") < text.index("\n  Reads ")
+    assert "\n  Reads " not in page(name, "-h")
+
+
+def on_terminal(*arguments, columns=80):
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    return terminal.run(terminal.APPLE, [COMMAND, *arguments], env=environment, columns=columns)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_no_arguments_on_a_terminal_print_ten_lines_with_three_examples(columns):
+    session = on_terminal(columns=columns)
+    lines = session.shown.decode().splitlines()
+    assert session.code == 2
+    assert max(map(len, lines)) <= columns
+    if columns == 80:
+        assert len(lines) == 10
+        assert sum(line.startswith('  codex-imagegen "') for line in lines) == 3
+
+
+def test_no_arguments_without_a_terminal_are_a_usage_error():
+    done = call(environment={name: os.environ[name] for name in ("PATH", "HOME")})
+    assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
+    assert done.err.startswith("codex-imagegen: ")
