@@ -124,7 +124,7 @@ def _call(args: list[str]) -> int:
         code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        raise UsageError(error.format_message(), hint=f"see {path} --help") from error
+        raise UsageError(error.format_message(), hint=f"for help:\n{path} --help") from error
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.Abort as error:

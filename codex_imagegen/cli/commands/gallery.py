@@ -54,7 +54,7 @@ def gallery(
     else:
         console.out(console.printable(page.path))
         for warning in page.warnings:
-            console.err(render.warning_line(warning))
+            console.err(console.warning_text(warning))
         if progress.on_terminal or not page.pictures:
             console.err(render.gallery_line(page))
     if open_wanted:

@@ -144,7 +144,7 @@ def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> 
 
 def _prompt(text: str | None, file: str | None) -> str:
     if (text is None) == (file is None):
-        raise UsageError("give exactly one of --prompt and --prompt-file", hint="see codex-imagegen --help")
+        raise UsageError("give exactly one of --prompt and --prompt-file", hint="for help:\ncodex-imagegen --help")
     if text is not None and text != STDOUT:
         return text
     source = file if text is None else text

@@ -51,7 +51,8 @@ def mcp(
         from codex_imagegen.mcp_server import server
     except ImportError as error:
         raise UsageError(
-            f"the MCP server needs the MCP SDK, version 2 ({error})", hint="pip install 'codex-imagegen[mcp]'"
+            f"the MCP server needs the MCP SDK, version 2 ({error})",
+            hint="install it, such as with:\npip install 'codex-imagegen[mcp]'",
         ) from error
     if sys.stdin.isatty():
         console.err(

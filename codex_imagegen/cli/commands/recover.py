@@ -69,7 +69,8 @@ def _check(list_wanted: bool, has_names: bool, limit: int | None, *, force: bool
     """Refuse options that contradict ``--list``; the recovery refuses its own contradictions."""
     if list_wanted and has_names:
         raise UsageError(
-            "--list and a session to recover contradict each other", hint="see codex-imagegen recover --help"
+            "--list and a session to recover contradict each other",
+            hint="leave one out; for help:\ncodex-imagegen recover --help",
         )
     if list_wanted and any(target.values()):
         raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size and --fit")
