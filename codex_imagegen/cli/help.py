@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -43,7 +44,9 @@ _FIRST_COMMANDS = (
 )
 _FIRST_SENTENCE = re.compile(r"^(.*?\.)(?: .*?)??( \[[^]]*\])?$")
 """What stays of an option's help on a short page, with the default in brackets."""
-_COMMAND_WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
+_COMMAND_WORD = re.compile(r"""(?:-\S+ (?!-))?(?:[^\s"']|"[^"]*"|'[^']*')+""")
+"""A word of a command, with its quotes; an option and its value stay together."""
+_IN_ASCII = {"…": "...", "×": "x"}
 
 
 class HelpFormatter(click.HelpFormatter):
@@ -54,6 +57,22 @@ class HelpFormatter(click.HelpFormatter):
             columns = min(shutil.get_terminal_size().columns, max_width or _MAX_COLUMNS)
             width = max(columns, _MIN_COLUMNS) - _MARGIN
         super().__init__(indent_increment, width, max_width)
+
+    def getvalue(self) -> str:
+        """Return the page, in letters that stdout's encoding has."""
+        text, encoding = super().getvalue(), getattr(sys.stdout, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            text = (
+                "".join(_IN_ASCII.get(letter, letter) for letter in text).encode(encoding, "replace").decode(encoding)
+            )
+        return text
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the usage line, which goes on with an indentation."""
+        lines = _wrap(f"{prefix or 'Usage: '}{prog} {args}", self.width, "", "    ")
+        self.write("\n".join(lines) + "\n")
 
     def write_text(self, text: str) -> None:
         r"""Write paragraphs; one that begins with ``\b`` keeps its lines, as far as they fit."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
+import sys
 
 import click
 import pytest
@@ -88,10 +90,20 @@ def test_option_that_names_an_unknown_group_fails():
 def test_long_command_in_an_example_is_continued_outside_of_quotes():
     example = '\b\ncodex-imagegen --prompt "a red fox in the snow" --out fox.png'
     command = Command("example", help=example, add_help_option=False)
-    text = command.get_help(command.context_class(command, terminal_width=36))
+    text = command.get_help(command.context_class(command, terminal_width=38))
     assert text.split("\n\n", 1)[1] == (
-        '  codex-imagegen --prompt \\\n    "a red fox in the snow" --out \\\n    fox.png'
+        '  codex-imagegen \\\n    --prompt "a red fox in the snow" \\\n    --out fox.png'
     )
+
+
+@pytest.mark.parametrize("name", ["recover", "gallery"])
+def test_page_is_printed_in_the_letters_of_stdout(name, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    command = load(name)
+    text = command.get_help(command.context_class(command, info_name=name))
+    assert text == text.encode("latin-1").decode("latin-1")
+    assert "..." in text or "×" in text
+    assert "?" not in text
 
 
 @COMMANDS
