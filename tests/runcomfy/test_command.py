@@ -108,7 +108,9 @@ def test_signal_ends_wait_and_leaves_the_request(shell: Shell, fake: FakeRunComf
     stop = stop_after(fake, STATUS, signum)
     done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", act=stop)
     assert (done.code, done.json["error"]["code"]) == (code, "interrupted")
-    assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in done.json["error"]["hint"]
+    fetch = f"codex-imagegen runcomfy wait {REQUEST_ID} --out {shell.work / 'fox.png'}"
+    assert done.json["error"]["hint"] == f"fetch it with:\n{fetch}"
+    assert done.json["error"]["message"].startswith(("interrupted; ", "terminated; "))
     assert set(fake.lines) == {STATUS}
     assert list(shell.work.iterdir()) == []
 
