@@ -176,7 +176,7 @@ def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> in
     for warning in result.warnings:
         warn(warning, silent=json_wanted)
     if show and not json_wanted:
-        from codex_imagegen.cli.show_images import draw_images
+        from codex_imagegen.cli.viewer import draw_images
 
         for drawing in draw_images(result.images):
             out(drawing) if isinstance(drawing, str) else warn(drawing)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option
+from codex_imagegen.cli.options import Command, Option
 from codex_imagegen.codex.run import command as codex_command
 from codex_imagegen.errors import UsageError
 from codex_imagegen.mcp_server import settings
@@ -66,7 +64,7 @@ def mcp(
     return 0
 
 
-command = click.Command(
+command = Command(
     "mcp",
     params=[
         Option(

@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Argument, Option, check_stdout, events_option
+from codex_imagegen.cli.options import Argument, Command, Option, check_stdout, events_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.results import Session
 
@@ -109,7 +107,7 @@ def _print_table(sessions: list[Session]) -> None:
     Console().print(table)
 
 
-command = click.Command(
+command = Command(
     "recover",
     params=[
         Argument(["names"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),

@@ -12,7 +12,7 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import EVENTS, Option, check_stdout
+from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout
 from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
@@ -30,6 +30,7 @@ _id = click.argument("request_id", metavar="ID")
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]…",  # click's default differs between its versions
 )
