@@ -153,6 +153,11 @@ def finish(code: int) -> int:
     return code
 
 
+def stdout_error() -> OSError | None:
+    """Return why stdout could not be written, or None; a closed pipe is no error."""
+    return _stdout_error
+
+
 def print_stdout_error(error: OSError) -> int:
     """Report that stdout can't be written, as a failure: the reader did not get the answer."""
     unwritable = OutUnwritable(
@@ -200,6 +205,13 @@ def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) ->
 def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
     """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
     emit(render.error_event(error, **ids), None if silent else error_text(error))
+
+
+def advise(hint: str | None) -> None:
+    """Print what to do next, for a person at a terminal only."""
+    columns = _columns()
+    if hint and columns is not None and _events is None:
+        err("\n".join(render.hint_lines(hint, columns)))
 
 
 def warn(warning: Warning_, *, silent: bool = False) -> None:
