@@ -121,7 +121,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
-        return submit_only(request, json_wanted=json_wanted)
+        return submit_only(request, json_wanted=json_wanted, quiet=quiet)
     from codex_imagegen import generation
     from codex_imagegen.cli.progress import Progress
 
