@@ -18,6 +18,10 @@ Status = Literal["made", "recovered", "skipped", "failed", "not-started"]
 """``recovered``: made by an interrupted run; ``skipped``: made by an earlier run, and unchanged."""
 
 
+RETRY_HINT = "try it again with --retry-failed"
+"""The hint of a failure that an earlier batch has recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a job ended. ``out`` is the absolute path of its picture, or None if its line could not be read."""
@@ -65,7 +69,7 @@ def read_failed(record: Mapping[str, Any], backend: str) -> Result | None:
     error = record.get("error")
     if not _has_fields(error, ErrorInfo):
         return None
-    info = ErrorInfo(**{**error, "spent": False, "hint": "try it again with --retry-failed"})
+    info = ErrorInfo(**{**error, "spent": False, "hint": RETRY_HINT})
     return Result(ok=False, backend=backend, failures=(Failure(0, info),), error=info, **_ids(record))
 
 
