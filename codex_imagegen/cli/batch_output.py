@@ -57,10 +57,10 @@ class BatchOutput:
             self._is_retry_useful |= is_retry_useful
             # the command that tries again is printed once, at the end
             hint = None if is_retry_useful and result.error.hint == RETRY_HINT else result.error.hint
-            line = render.error_line(replace(result.error, message=prefix + result.error.message, hint=hint))
+            line = console.error_text(replace(result.error, message=prefix + result.error.message, hint=hint))
             console.emit(Event("failed", message=result.error.message, error=result.error, **ids), line)
         for warning in result.warnings if outcome.status in {"made", "recovered"} else ():
-            line = render.warning_line(replace(warning, message=prefix + warning.message))
+            line = console.warning_text(replace(warning, message=prefix + warning.message))
             console.emit(render.warning_event(warning, **ids), None if self._json else line)
 
     def finish(self, total: int, stop: ImagegenError | None, signum: int | None) -> int:
@@ -70,7 +70,7 @@ class BatchOutput:
         done = self._counts["made"] + self._counts["recovered"] + self._counts["skipped"]
         if signum is not None:
             message = f"interrupted with {done} of {total} pictures done"
-            raise Interrupted(message, signum=signum, hint=f"go on with: {_rerun_command()}", spent=None)
+            raise Interrupted(message, signum=signum, hint=f"go on with:\n{_rerun_command()}", spent=None)
         if stop is not None:
             return self._print_stop(total, done, stop)
         if self._first_error is not None:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
-from codex_imagegen.cli.status_line import StatusLine
+from codex_imagegen.cli.status_line import StatusLine, terminal_columns
 from codex_imagegen.errors import ImagegenError, InternalError, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.platform import processes
@@ -177,7 +177,7 @@ def print_result(
     summary = progress.summary(result) if progress else []
     is_described = bool(summary) and progress is not None and not progress.prints_paths
     if show and not json_wanted:
-        from codex_imagegen.cli.show_images import draw_images
+        from codex_imagegen.cli.viewer import draw_images
 
         for drawing in draw_images(result.images, captions=not is_described):
             out(drawing) if isinstance(drawing, str) else warn(drawing)
@@ -211,25 +211,42 @@ def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) ->
 
 def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
     """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
-    emit(render.error_event(error, **ids), None if silent else render.error_line(error))
+    emit(render.error_event(error, **ids), None if silent else error_text(error))
 
 
 def warn(warning: Warning_, *, silent: bool = False) -> None:
     """Print a warning, and its event; ``silent`` prints the event alone."""
-    emit(render.warning_event(warning), None if silent else render.warning_line(warning))
+    emit(render.warning_event(warning), None if silent else warning_text(warning))
+
+
+def error_text(error: ErrorInfo) -> str:
+    """Return an error as stderr shows it: in several lines on a terminal, else on one."""
+    columns = _columns()
+    return render.error_line(error) if columns is None else render.error_text(error, columns)
+
+
+def warning_text(warning: Warning_) -> str:
+    """Return a warning as stderr shows it: wrapped on a terminal, else on one line."""
+    columns = _columns()
+    return render.warning_line(warning) if columns is None else render.warning_text(warning, columns)
+
+
+def _columns() -> int | None:
+    """Return the width of the terminal that stderr is, or None if it is none."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    return terminal_columns()
 
 
 def note(text: str, hint: str | None = None) -> None:
     """Print a sentence for a person, and a hint as errors have it; nothing with ``--events``."""
     if _events is not None:
         return
-    if sys.stderr is not None and sys.stderr.isatty():
-        words, _, command = (hint or "").partition("\n")
-        for line in (text, words, f"  {command}" if command else ""):
-            if line:
-                err(line)
+    columns = _columns()
+    if columns is None:
+        err(f"codex-imagegen: {render.one_line(text)}" + (f" ({render.hint_line(hint)})" if hint else ""))
     else:
-        err(render.one_line(f"codex-imagegen: {text}" + (f" ({hint})" if hint else "")))
+        err("\n".join([*render.wrap(text, columns), *render.hint_lines(hint, columns)]))
 
 
 def internal_error(error: Exception, *, json_wanted: bool, started: float) -> int:
