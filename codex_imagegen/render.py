@@ -33,6 +33,8 @@ _PROMPT_CHARS = 80
 _NAME_END, _MIN_NAME = 8, 12
 """The characters at the end of a file name that are kept, and the columns in which it is still worth cutting."""
 _HOURS_OF_A_DAY = 24
+_WRONG_LINE = re.compile(r"(?<=;) (?=lines? \d+\b[^:;]*: |and \d[\d,]* more lines?\.$)")
+"""Before the error of one of several lines of a job file: each stands on its own line of a terminal."""
 
 _KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
 _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
@@ -176,7 +178,8 @@ def error_line(error: ErrorInfo) -> str:
 
 def error_text(error: ErrorInfo, columns: int) -> str:
     """The message and the hint for a terminal: text wrapped at words, each command alone on its line and never cut."""
-    return "\n".join([*wrap(_message_line(error), columns), *hint_lines(error.hint, columns)])
+    parts = _WRONG_LINE.split(_message_line(error))
+    return "\n".join([line for part in parts for line in wrap(part, columns)] + hint_lines(error.hint, columns))
 
 
 def _message_line(error: ErrorInfo) -> str:

@@ -24,19 +24,21 @@ RETRY_HINT = "try it again with --retry-failed"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended. ``out`` is the absolute path of its picture, or None if its line could not be read."""
+    """How a job ended. ``out`` is the absolute path of its picture; it and ``prompt`` are None if the line is wrong."""
 
     line: int
     out: str | None
     status: Status
     result: Result
+    prompt: str | None = None
 
 
 def envelope(outcome: Outcome) -> dict[str, Any]:
-    """The JSON object of an outcome: the envelope with the job's line, output and status."""
+    """The JSON object of an outcome: the envelope with the job's line, prompt (its beginning), output and status."""
     return {
         **render.envelope(outcome.result),
         "job": outcome.line,
+        "prompt": None if outcome.prompt is None else render.short_prompt(outcome.prompt),
         "out": outcome.out,
         "status": outcome.status,
     }

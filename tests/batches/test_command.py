@@ -73,7 +73,7 @@ def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: La
     done = world.run("batch", "-", "--json", "-q", stdin=(world.work / "jobs.txt").read_bytes())
     fox, bird = json_by_job(done)
     assert (done.code, done.err) == (0, "")
-    assert list(fox) == [*envelope(Result(ok=True, backend="codex")), "job", "out", "status"]
+    assert list(fox) == [*envelope(Result(ok=True, backend="codex")), "job", "prompt", "out", "status"]
     assert (fox["job"], fox["out"], fox["status"]) == (1, str(world.work / "sub/fox.jpg"), "made")
     assert (bird["job"], bird["out"], bird["status"]) == (2, str(world.work / "0002.png"), "made")
     with Image.open(world.work / "sub/fox.jpg") as image:
