@@ -85,6 +85,27 @@ def test_links_within_the_project_lead_to_files(name):
     assert [link for link in page.links() if not ((docs.ROOT / name).parent / link).exists()] == []
 
 
+PICTURES = sorted((docs.ROOT / "fixtures" / "readme").iterdir())
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
+def test_picture_is_on_a_page(path):
+    linked = {(docs.ROOT / name).parent / link for name in docs.PAGES for link in docs.page(name).links()}
+    assert path.resolve() in {each.resolve() for each in linked}
+
+
+@pytest.mark.parametrize("name", ["terminal.png", "gallery.png"])
+def test_screenshot_has_its_margins_and_no_scroll_bar(name):
+    """The outermost pixels on all four sides have the background's colour."""
+    with Image.open(docs.ROOT / "fixtures" / "readme" / name) as opened:
+        image = opened.convert("RGB")
+    width, height = image.size
+    sides = [(0, 0, 8, height), (width - 8, 0, width, height), (0, 0, width, 4), (0, height - 4, width, height)]
+    assert {image.crop(side).getcolors(8)[0] for side in sides} == {
+        ((box[2] - box[0]) * (box[3] - box[1]), image.getpixel((0, 0))) for box in sides
+    }
+
+
 def calls_in(name):
     """The arguments of every call of the program in the shell blocks of a page."""
     return re.findall(r"codex-imagegen ([^|;&#\n]*)", "".join(docs.page(name).blocks("(?:sh|bash|console)")))
