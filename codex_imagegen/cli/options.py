@@ -10,7 +10,7 @@ import click
 
 from codex_imagegen._version import __version__
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import STDOUT
+from codex_imagegen.request import is_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +155,7 @@ class DefaultCommand(RepeatableCommand):
 
 def check_stdout(out: str | None, json_wanted: bool) -> None:
     """Refuse ``--json`` with ``--out -``, which both need stdout."""
-    if json_wanted and out == STDOUT:
+    if json_wanted and is_stdout(out):
         raise UsageError("--json and --out - both write to stdout", hint="give --out a file name")
 
 

@@ -137,7 +137,9 @@ def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     assert {failure["error"]["resets_at"] for failure in result["failures"]} == {script.resets_at}
     assert checks.picture_turns(world) == 1
     assert "0 of 4 pictures made" in result["error"]["message"]
-    assert re.match(r"at \d\d:\d\d \(in \d+ .*\) go on with:\ncodex-imagegen .*--skip-existing", result["error"]["hint"])
+    assert re.match(
+        r"at \d\d:\d\d \(in \d+ .*\) go on with:\ncodex-imagegen .*--skip-existing", result["error"]["hint"]
+    )
 
 
 def test_run_with_count_without_the_image_tool_starts_no_more_than_its_jobs(lab):

@@ -31,7 +31,7 @@ command = Command(
     "demo",
     params=[
         Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that vary with the text."),
-        Option(["-o", "--out"], metavar="FILE", help="Where the picture goes. [image-<time>.png]"),
+        Option(["-o", "--out"], metavar="FILE", help="A file or a folder. [a new name made of the prompt]"),
         Option(["--force"], is_flag=True, help="Replace --out if it exists."),
         Option(["--show"], is_flag=True, help="Show the picture in the terminal, too."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),

@@ -40,7 +40,7 @@ OPTIONS = [
     ),
     _option(
         "-o", "--out", metavar="FILE", group="where", common=True,
-        help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+        help="A file or a folder; - is stdout. [a new name made of the prompt]",
     ),
     _option("--force", is_flag=True, group="where", common=True, help="Replace --out if it exists."),
     _option("--show", is_flag=True, group="where", common=True, help="Show the picture in the terminal, too."),

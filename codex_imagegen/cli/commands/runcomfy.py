@@ -67,7 +67,7 @@ def status(request_id: str, json_wanted: bool) -> None:
 @_id
 @click.option(
     "-o", "--out", cls=Option, metavar="FILE",
-    help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+    help="A file or a folder; - is stdout. [image.png, or the next free number]",
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
