@@ -291,9 +291,14 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
+def is_interactive() -> bool:
+    """Return whether a person can answer: stdin and stderr are terminals."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
 def confirm(question: str) -> bool:
     """Return whether the person at the terminal says yes; no terminal and the end of input mean no."""
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+    if not is_interactive():
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

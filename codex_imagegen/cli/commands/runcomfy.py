@@ -67,16 +67,16 @@ def status(request_id: str, json_wanted: bool) -> None:
 @_id
 @click.option(
     "-o", "--out", cls=Option, metavar="FILE",
-    help="A file or a folder; - is stdout. [image.png, or the next free number]",
+    help="File or folder; - is stdout. [image.png]",
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
     type=float,
     default=DEFAULT_TIMEOUT_SEC,
     metavar="N",
-    help="The limit for the whole run, in seconds. [300]",
+    help="Limit for the whole wait: seconds, or 90s, 5m. [300]",
 )
-@click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @_json
 @_events
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
