@@ -36,6 +36,7 @@ COMMANDS = {
 
 DEFAULT = "generate"
 
+_MAKES_PICTURES = {"generate", "batch", "demo"}
 _PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 
 
@@ -90,7 +91,10 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
         json_wanted, events = _find_flags(("--json", "--events"), load(name), args)
     except Exception as error:  # noqa: BLE001 - a command that can't even be imported
         return console.internal_error(error, json_wanted="--json" in args, started=started)
-    with console.stderr_as_events(events, started), console.handle_signals(json_wanted=json_wanted, started=started):
+    with (
+        console.stderr_as_events(events, started),
+        console.handle_signals(json_wanted=json_wanted, started=started, makes_pictures=name in _MAKES_PICTURES),
+    ):
         try:
             code = _run_guarded(name, args, json_wanted, started)
         except ImagegenError as error:  # a signal between a failure and its message
@@ -124,6 +128,8 @@ def _complete(instruction: str) -> int:
 
 
 def _call(args: list[str]) -> int:
+    if not args and console.is_interactive():
+        return _print_first_help()
     if (args and args[0] in {"help", "version"}) or any(_has_one_dash(word) for word in args):
         from codex_imagegen.cli import arguments
 
@@ -144,6 +150,14 @@ def _call(args: list[str]) -> int:
             raise
         code = console.print_stdout_error(error)
     return code if isinstance(code, int) else 0
+
+
+def _print_first_help() -> int:
+    """Print how to begin, on stderr and with 2 as curl does: nothing was asked for, so nothing succeeded."""
+    from codex_imagegen.cli.help import no_arguments_page
+
+    console.err(no_arguments_page())
+    return UsageError.exit_code
 
 
 def _command_line() -> CommandLine:
