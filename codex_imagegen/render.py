@@ -256,7 +256,9 @@ def shell_join(words: Iterable[str]) -> str:
 def _quote_word(word: str) -> str:
     import shlex
 
-    return shlex.quote(word) if printable(word) == word else f"$'{''.join(map(_escape_letter, word))}'"
+    if printable(word) != word:
+        return f"$'{''.join(map(_escape_letter, word))}'"
+    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!]', word) else shlex.quote(word)
 
 
 def _escape_letter(letter: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codex_imagegen import render
+from codex_imagegen.cli.options import OPTION, options_with_value, read_words
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.images import output
 from codex_imagegen.request import Request
@@ -32,8 +33,10 @@ def add_rerun_hint(result: Result, request: Request) -> Result:
 
 def rerun_command(*subcommand: str, extra: tuple[str, ...] = ()) -> str:
     """Return the command line that is running, with ``subcommand`` before its arguments and ``extra`` after them."""
-    args = click.get_current_context().meta["arguments"]
-    end = args.index("--") if "--" in args else len(args)
+    ctx = click.get_current_context()
+    args = ctx.meta["arguments"]
+    words = list(read_words(args, options_with_value(ctx.command)))  # of --prompt -- the dashes are the value
+    end = words.index(("--", OPTION)) if ("--", OPTION) in words else len(args)
     return render.shell_join(["codex-imagegen", *subcommand, *args[:end], *extra, *args[end:]])
 
 
