@@ -6,7 +6,7 @@ import json
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.results import ErrorInfo, Gallery, Result, Session, Warning_
+    from codex_imagegen.results import ErrorInfo, Gallery, PlannedImage, PlannedReference, Result, Session, Warning_
 
 STAGES = {
     "started": "starting Codex",
@@ -29,6 +29,15 @@ STAGES = {
 _PROMPT_CHARS = 80
 """The characters of a prompt that a list shows."""
 
+_MAX_PLANNED = 20
+"""The pictures that the text of a dry run lists."""
+
+_ACTIONS = {
+    "replace": " (replaces the file that is there)",
+    "skip": " (is there already)",
+    "fetch": " (from a run that was cut off, if that made it)",
+}
+
 _KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
 _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
 _LOGIN = re.compile(r"://(?:[^/\s'\"<>]*|[^/:\s'\"<>]*:(?!\d*(?:[/?#]|$))[^\s'\"<>]*)@")
@@ -39,6 +48,7 @@ _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w
 
 ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "dry_run", "planned",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
@@ -83,6 +93,7 @@ def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
         codex_version=error.codex_version,
         request_id=error.request_id,
         elapsed_sec=round(elapsed_sec, 3),
+        dry_run=error.is_dry_run,
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
     )
 
@@ -119,6 +130,59 @@ def _session(session: Session) -> dict[str, Any]:
         "thread_id": session.thread_id, "time": when, "prompt": session.prompt, "pictures": session.pictures,
         "bytes": session.bytes, "path": session.path,
     }  # fmt: skip
+
+
+def plan_lines(result: Result, prompt: str, *, verbose: bool = False) -> Iterator[str]:
+    """What a run would make and send, as lines that are safe to print; ``verbose`` with all that the model is told."""
+    wanted = [planned for planned in result.planned if planned.action != "skip"]
+    yield f"codex-imagegen: dry run: nothing was sent or written. A run would {_would_do(wanted)}"
+    named = [planned for planned in result.planned if planned.path is not None]
+    for planned in named[:_MAX_PLANNED]:
+        yield f"  {one_line(str(planned.path))}{_ACTIONS.get(planned.action, '')}"
+    if len(named) > _MAX_PLANNED:
+        yield f"  … and {len(named) - _MAX_PLANNED:,} more"
+    for name, text in _sent(wanted[0], prompt, verbose=verbose) if wanted else ():
+        yield one_line(f"{name}: {text}")
+
+
+def _would_do(wanted: list[PlannedImage]) -> str:
+    if not wanted:
+        return "make no picture."
+    if wanted[0].path is None:
+        return f"submit {plural(len(wanted), 'request')}."
+    return f"make {plural(len(wanted), 'picture')}:"
+
+
+def _sent(planned: PlannedImage, prompt: str, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    """The name and the description of each thing that would be sent for one picture."""
+    yield "backend", f"codex ({planned.codex})" if planned.codex else "runcomfy, which costs money"
+    if planned.model:
+        yield "model", planned.model
+    yield "prompt", f"{plural(len(prompt), 'character')}, sent word for word"
+    for number, reference in enumerate(planned.references, 1):
+        yield f"reference {number}", planned_reference(reference)
+    if planned.options:
+        yield "sent beside the prompt", planned.options
+    if planned.instructions and verbose:
+        yield "all that the model is told beside the prompt", planned.instructions
+    if planned.codex:
+        yield "not checked", "the login, and what is left of the plan (codex-imagegen doctor checks them)"
+
+
+def planned_image(planned: PlannedImage) -> str:
+    """A picture of a batch that would be made: its path, its references, and what is requested beside the prompt."""
+    parts = [f"{planned.path}{_ACTIONS.get(planned.action, '')}"]
+    if planned.references:
+        parts.append("from " + ", ".join(planned_reference(reference) for reference in planned.references))
+    return "; ".join([*parts, planned.options] if planned.options else parts)
+
+
+def planned_reference(reference: PlannedReference) -> str:
+    """A reference as it would be sent: its path, format and size, and whether it is a copy."""
+    if reference.bytes is None:
+        return f"{reference.path} (an address, sent as it is)"
+    what = f"{str(reference.format).upper()}, {reference.width} × {reference.height}, {size(reference.bytes)}"
+    return f"{reference.path} (sent as a copy: {what})" if reference.copy else f"{reference.path} ({what})"
 
 
 def size(count: float) -> str:

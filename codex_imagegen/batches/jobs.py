@@ -21,7 +21,19 @@ from codex_imagegen.platform import system
 from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
-NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
+NOT_FOR_JOBS = {
+    "count",
+    "jobs",
+    "skip_existing",
+    "prompt_file",
+    "json",
+    "quiet",
+    "verbose",
+    "events",
+    "show",
+    "yes",
+    "dry_run",
+}
 KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
 

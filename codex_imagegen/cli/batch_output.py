@@ -78,6 +78,39 @@ class BatchOutput:
         return code
 
 
+class PreviewOutput:
+    """Prints what ``batch --dry-run`` finds: each job that is not made yet, and at the end their numbers."""
+
+    def __init__(self, json_wanted: bool) -> None:
+        self._json = json_wanted
+        self._counts: Counter[str] = Counter()
+
+    def print_outcome(self, outcome: Outcome) -> None:
+        """Print the job's JSON object, or a line about what would be made or would fail."""
+        self._counts[outcome.status] += 1
+        if self._json:
+            console.out(json.dumps(envelope(outcome)))
+        error, prefix = outcome.result.error, f"line {outcome.line}: "
+        if error:
+            line = render.error_line(replace(error, message=prefix + error.message))
+            console.emit(Event("failed", message=error.message, error=error, **_ids(outcome)), line)
+        elif outcome.status == "not-started" and not self._json:
+            self._print_planned(outcome, prefix)
+
+    def _print_planned(self, outcome: Outcome, prefix: str) -> None:
+        for planned in outcome.result.planned:
+            line = render.one_line(f"{prefix}{render.planned_image(planned)}")
+            console.emit(Event("message", message=line, **_ids(outcome)), line)
+
+    def finish(self) -> int:
+        """Print the numbers, and return the exit code."""
+        names = (("skipped", "made before"), ("not-started", "to make"), ("failed", "would fail"))
+        numbers = ", ".join(f"{self._counts[status]:,} {name}" for status, name in names if self._counts[status])
+        line = f"codex-imagegen: dry run: nothing was sent or written. Jobs: {numbers}."
+        console.emit(Event("message", index=None, message=line), line)
+        return 1 if self._counts["failed"] else 0
+
+
 def _ids(outcome: Outcome) -> dict[str, Any]:
     return {"job": outcome.line, "thread_id": outcome.result.thread_id, "request_id": outcome.result.request_id}
 

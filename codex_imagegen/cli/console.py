@@ -265,15 +265,23 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
+def can_confirm() -> bool:
+    """Return whether there is a person at a terminal whom :func:`confirm` can ask."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
 def confirm(question: str) -> bool:
     """Return whether the person at the terminal says yes; no terminal and the end of input mean no."""
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+    if not can_confirm():
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    answer = next(read_stdin(_MAX_ANSWER), None)
-    if answer is None:
-        err("")
+    answer = None
+    try:
+        answer = next(read_stdin(_MAX_ANSWER), None)
+    finally:
+        if answer is None:  # the end of input, or a signal
+            err("")
     return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 

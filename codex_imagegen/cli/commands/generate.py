@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from codex_imagegen import render
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
+
+MAX_UNCONFIRMED = 20
+"""Pictures that one command makes without asking."""
 
 HELP = """Make a picture with the ChatGPT plan that the Codex CLI is logged in with.
 
@@ -55,6 +59,8 @@ OPTIONS = [
     _option("-n", "--count", type=int, default=1, metavar="N", help="How many pictures: stem-1.png, stem-2.png, … [1]"),
     _option("--jobs", type=int, metavar="N", help="How many runs at once, with --count. [2; runcomfy 8]"),
     _option("--skip-existing", is_flag=True, help="With --count and --out: make only missing pictures."),
+    _option("--yes", is_flag=True, help=f"Don't ask before making more than {MAX_UNCONFIRMED} pictures."),
+    _option("--dry-run", is_flag=True, help="Check everything, show what would be made and sent, and spend nothing."),
     _option("--size", metavar="WxH", help="Requested width and height in pixels, such as 1024x1536."),
     _option("--aspect-ratio", metavar="W:H", help="Requested ratio of width to height, such as 16:9."),
     _option("--resolution", metavar="1k|2k|4k", help="Requested resolution; only --backend runcomfy guarantees it."),
@@ -84,8 +90,12 @@ OPTIONS = [
 def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
-    no_wait = options.pop("no_wait")
+    no_wait, yes, dry_run = (options.pop(name) for name in ("no_wait", "yes", "dry_run"))
     request = _request(**options)
+    if dry_run:
+        return _dry_run(request, no_wait=no_wait, json_wanted=json_wanted, verbose=verbose)
+    if request.count > MAX_UNCONFIRMED and not yes:
+        _confirm_count(request)
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
@@ -101,6 +111,36 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
         result = add_rerun_hint(result, request)
     return console.print_result(result, json_wanted=json_wanted, show=show)
+
+
+def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
+    """Print what the run would make and send, as a person reads it on stderr or as JSON on stdout."""
+    from codex_imagegen import generation
+
+    if no_wait:
+        from codex_imagegen.cli.commands.runcomfy import check_no_wait
+
+        check_no_wait(request)
+    with console.defer_signals() as interrupt:
+        result = generation.preview(request, wait=not no_wait, interrupt=interrupt)
+    for line in () if json_wanted else render.plan_lines(result, request.prompt, verbose=verbose):
+        console.emit(Event("message", index=None, message=line), line)
+    return console.print_result(result, json_wanted=json_wanted)
+
+
+def _confirm_count(request: Request) -> None:
+    """Ask before many pictures are made; raises :class:`UsageError` where nobody can be asked, and for a no."""
+    from codex_imagegen import generation
+
+    count = generation.count_missing(request)
+    if count <= MAX_UNCONFIRMED:
+        return
+    if not console.can_confirm():
+        hint = "add --yes to make them, or --dry-run to see what would be made"
+        raise UsageError(f"this would make {count} pictures; more than {MAX_UNCONFIRMED} need --yes", hint=hint)
+    price = "RunComfy charges for each" if request.backend == "runcomfy" else "each counts toward the plan's limits"
+    if not console.confirm(f"codex-imagegen: make {count} pictures? ({price})"):
+        raise UsageError("not confirmed; no picture was made", hint="give a smaller --count, or add --yes")
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:

@@ -148,10 +148,7 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
     Raises :class:`UsageError` for options that contradict ``--no-wait``. If a later submit fails, its error names the
     ids that are already paid for.
     """
-    if request.backend != "runcomfy":
-        raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
-    if request.out is not None:
-        raise UsageError("--no-wait and --out contradict each other", hint="give --out to codex-imagegen runcomfy wait")
+    check_no_wait(request)
     from codex_imagegen import generation
     from codex_imagegen.runcomfy import backend
 
@@ -175,6 +172,14 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
         console.warn(warning, silent=json_wanted)
     _print("\n".join(ids), {**fields, "warnings": [asdict(warning) for warning in warnings]}, run, json_wanted)
     return 0
+
+
+def check_no_wait(request: Request) -> None:
+    """Raise :class:`UsageError` for options that contradict ``--no-wait``."""
+    if request.backend != "runcomfy":
+        raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
+    if request.out is not None:
+        raise UsageError("--no-wait and --out contradict each other", hint="give --out to codex-imagegen runcomfy wait")
 
 
 def _print_code(code: DeviceCode) -> None:
