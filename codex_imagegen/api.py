@@ -112,8 +112,8 @@ def generate(
 ) -> Result:
     """Make a picture of ``prompt``, which is sent word for word, and write it; the result has its path.
 
-    ``refs`` are reference pictures (PNG, JPEG, WebP), at most five. ``out`` ends in .png, .jpg, .jpeg or .webp, or is a
-    folder; there, and without it in the working folder, the picture gets a new name made of the prompt. ``force``
+    ``refs`` are reference pictures (PNG, JPEG, WebP), at most five. ``out`` ends in .png, .jpg, .jpeg or .webp, or
+    is a folder; there, and without it in the working folder, the picture gets a new name made of the prompt. ``force``
     replaces an existing ``out``. ``skip_existing`` keeps the pictures that exist, makes the others, and returns all of
     them in ``images``.
 

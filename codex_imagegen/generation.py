@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen import backends
+from codex_imagegen import backends, render
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import output, structure
@@ -229,15 +228,15 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
         command = f"runcomfy wait {error.request_id}"
     if command is None or error.code in NO_PICTURE_CODES:
         return
-    when = "the picture is not lost" if is_unwritten else "if a picture was made after all"
+    when = "fetch the picture with" if is_unwritten else "if a picture was made all the same, fetch it with"
     if _resumes_thread(request):
         if not is_unwritten:
             return
-        when += ", and the last that this writes"
+        when = "fetch the picture, the last that this writes, with"
     out = output.free_name(target)
-    home = f"CODEX_HOME={shlex.quote(request.codex_home)} " if request.codex_home else ""
-    fetch = f"{when}: {home}codex-imagegen {command} --out {shlex.quote(out)}"
-    error.hint = f"{error.hint}; {fetch}" if error.hint and not is_unwritten else fetch
+    home = f"CODEX_HOME={render.shell_join([request.codex_home])} " if request.codex_home else ""
+    fetch = f"{when}:\n{home}codex-imagegen {command} --out {render.shell_join([out])}"
+    error.hint = fetch if is_unwritten else render.join_hints(error.hint, fetch)
 
 
 def _resumes_thread(request: Request) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from codex_imagegen import render
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader, StoredImage
@@ -19,7 +19,7 @@ from codex_imagegen.results import Picture, Session, Warning_
 SLACK_SEC = 5.0
 """Seconds by which a file may be newer than the last change of its folder."""
 
-_LIST = "list the sessions with: codex-imagegen recover --list"
+_LIST = "list the sessions with:\ncodex-imagegen recover --list"
 
 
 @dataclass(slots=True)
@@ -120,7 +120,8 @@ def _no_picture(found: FoundImages) -> ImagegenError:
     elif found.unreadable:
         error = SessionMissing(f"the rollout {path!r} can't be read: {found.unreadable}", hint=_LIST)
     elif found.ref.is_compressed and path:
-        hint = f"unpack it with: zstd -d {shlex.quote(path)}, then: codex-imagegen recover {shlex.quote(path[:-4])}"
+        hint = f"unpack it, and recover from that:\nzstd -d {render.shell_join([path])}\n"
+        hint += f"codex-imagegen recover {render.shell_join([path[:-4]])}"
         error = SessionMissing(f"the rollout {path!r} is compressed", hint=hint)
     else:
         error = NoPicture("this session has no picture", hint=_LIST)

@@ -61,7 +61,7 @@ def recover(
     started = time.monotonic()
     write_found = _writer(destination, on_event, started)
     if bool(wanted) + last != 1:
-        raise UsageError(NOTHING_REQUESTED, hint="see codex-imagegen recover --help")
+        raise UsageError(NOTHING_REQUESTED, hint="for help:\ncodex-imagegen recover --help")
     destination.check()
     codex_home = layout.codex_home(os.environ if environment is None else environment)
     names = list(dict.fromkeys(wanted))

@@ -63,7 +63,7 @@ def test_dry_run_says_what_would_be_made_and_sent(world):
         "prompt: 9 characters, sent word for word",
         f"reference 1: ref.png (PNG, 64 × 64, {(world.work / 'ref.png').stat().st_size / 1000:.1f} kB)",
         "sent beside the prompt: The picture should be 1024 pixels wide and 1536 pixels high.",
-        "not checked: the login, and what is left of the plan (codex-imagegen doctor checks them)",
+        "not checked: the login, and what is left of the plan (the command doctor checks both)",
     ]
 
 

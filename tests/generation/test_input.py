@@ -300,7 +300,7 @@ def test_run_with_a_full_disk_names_the_command_that_recovers(lab):
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     done = world.run_argv(argv)
     answer = assert_failed(world, done, 73, "out-unwritable", spent=True)
-    assert answer["error"]["hint"].startswith("the picture is not lost: codex-imagegen recover " + answer["thread_id"])
+    assert answer["error"]["hint"].startswith("fetch the picture with:\ncodex-imagegen recover " + answer["thread_id"])
     assert answer["thread_id"] in world.rollouts()[0].name
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option, check_stdout, events_option
+from codex_imagegen.cli.options import Command, Option, check_stdout, events_option
 from codex_imagegen.cli.progress import Progress
 from codex_imagegen.request import Request
 
@@ -29,7 +27,7 @@ def demo(
     return console.print_result(result, json_wanted=json_wanted, show=show)
 
 
-command = click.Command(
+command = Command(
     "demo",
     params=[
         Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that vary with the text."),
