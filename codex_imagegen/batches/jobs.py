@@ -16,7 +16,7 @@ from codex_imagegen import generation, options
 from codex_imagegen.batches.job_file import JobFile, Line, add_line_number
 from codex_imagegen.codex.run import command
 from codex_imagegen.errors import ImagegenError, UsageError
-from codex_imagegen.images import references
+from codex_imagegen.images import output, references
 from codex_imagegen.platform import system
 from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
@@ -101,6 +101,7 @@ class Jobs:
         """The job of a line; raises :class:`UsageError` and the errors of its references."""
         fields = parse_fields(self._file.parse(line))
         out = self._absolute_path(fields.get("out", self._default_name(line, fields)))
+        out = output.add_suffix(out, FORMATS.get({**self._defaults, **fields}.get("format", "png").lower()))
         request = build_request(fields, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.check(request, self._digests)

@@ -36,6 +36,8 @@ _USUAL_COLUMNS = 80
 
 _stdout_error: OSError | None = None
 _answered = False
+_has_written = False
+"""Whether this command has written a picture."""
 _events: EventStream | None = None
 
 
@@ -46,8 +48,8 @@ class _SignalHandler:
     third one calls ``before_exit`` and exits at once.
     """
 
-    def __init__(self, before_exit: Callable[[], None] = lambda: None) -> None:
-        self.interrupt = Interrupt()
+    def __init__(self, before_exit: Callable[[], None] = lambda: None, *, makes_pictures: bool = True) -> None:
+        self.interrupt = Interrupt(makes_pictures=makes_pictures)
         self.deferred = False
         self._before_exit, self._count, self._time = before_exit, 0, -REPEAT_SEC
 
@@ -88,13 +90,14 @@ def stderr_as_events(wanted: bool, started: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def handle_signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterator[None]:
+def handle_signals(*, json_wanted: bool = False, started: float = 0.0, makes_pictures: bool = True) -> Iterator[None]:
     """A context in which :data:`HANDLED_SIGNALS` are handled here, but those that the caller ignores stay ignored.
 
-    ``json_wanted`` and ``started`` are for the object that is printed at the third signal.
+    ``json_wanted`` and ``started`` are for the object that is printed at the third signal. ``makes_pictures``: whether
+    the message of an interrupt may speak of a picture.
     """
     global _signals  # noqa: PLW0603 - signal handlers belong to the process, too
-    _signals = _SignalHandler(lambda: _report_and_kill(json_wanted, started))
+    _signals = _SignalHandler(lambda: _report_and_kill(json_wanted, started), makes_pictures=makes_pictures)
     before = {}
     for signum in HANDLED_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -132,6 +135,8 @@ def defer_signals(*, until_exit: bool = False) -> Iterator[Interrupt]:
 
 def emit(event: Event, line: str | None = None) -> None:
     """Print an event with ``--events``, and else the line with the same message for a person."""
+    global _has_written  # noqa: PLW0603 - as stdout is the process's
+    _has_written = _has_written or event.stage == "written"
     if _events is not None:
         _events.put(event)
     elif line is not None:
@@ -148,13 +153,18 @@ def finish(code: int) -> int:
     return code
 
 
+def stdout_error() -> OSError | None:
+    """Return why stdout could not be written, or None; a closed pipe is no error."""
+    return _stdout_error
+
+
 def print_stdout_error(error: OSError) -> int:
     """Report that stdout can't be written, as a failure: the reader did not get the answer."""
     unwritable = OutUnwritable(
-        f"stdout can't be written: {error.strerror}",
-        hint="the pictures are on disk; free disk space for the output",
-        spent=None,
+        f"stdout can't be written: {error.strerror}", spent=None if _has_written else False, errno=error.errno
     )
+    remedy = "free disk space for the output" if unwritable.is_full else "write the output elsewhere"
+    unwritable.hint = f"the pictures are on disk; {remedy}" if _has_written else remedy
     print_error(render.error_info(unwritable))
     return unwritable.exit_code
 
@@ -195,6 +205,13 @@ def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) ->
 def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
     """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
     emit(render.error_event(error, **ids), None if silent else error_text(error))
+
+
+def advise(hint: str | None) -> None:
+    """Print what to do next, for a person at a terminal only."""
+    columns = _columns()
+    if hint and columns is not None and _events is None:
+        err("\n".join(render.hint_lines(hint, columns)))
 
 
 def warn(warning: Warning_, *, silent: bool = False) -> None:
@@ -291,14 +308,14 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
-def can_confirm() -> bool:
-    """Return whether there is a person at a terminal whom :func:`confirm` can ask."""
+def is_interactive() -> bool:
+    """Return whether a person can answer: stdin and stderr are terminals."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def confirm(question: str) -> bool:
     """Return whether the person at the terminal says yes; no terminal and the end of input mean no."""
-    if not can_confirm():
+    if not is_interactive():
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

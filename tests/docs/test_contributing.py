@@ -112,6 +112,7 @@ NAMES = {
     "CONTRACT": "tests/test_errors.py",
     "NO_PICTURE_CODES": "codex_imagegen/generation.py",
     "COMMANDS": "codex_imagegen/cli/main.py",
+    "GROUPS": "codex_imagegen/cli/help.py",
     "CHECKS": "codex_imagegen/doctor/runner.py",
     "BACKENDS": "codex_imagegen/backends.py",
     "DEFAULT_JOBS": "codex_imagegen/generation.py",

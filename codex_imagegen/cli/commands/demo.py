@@ -30,10 +30,10 @@ def demo(
 command = Command(
     "demo",
     params=[
-        Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that vary with the text."),
-        Option(["-o", "--out"], metavar="FILE", help="A file or a folder. [a new name made of the prompt]"),
-        Option(["--force"], is_flag=True, help="Replace --out if it exists."),
-        Option(["--show"], is_flag=True, help="Show the picture in the terminal, too."),
+        Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that differ with the text."),
+        Option(["-o", "--out"], metavar="FILE", help="File or folder; - is stdout. [named after the prompt]"),
+        Option(["--force"], is_flag=True, help="Replace the file if it exists."),
+        Option(["--show"], is_flag=True, help="Show the picture in this terminal, too."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
         Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
         events_option(),

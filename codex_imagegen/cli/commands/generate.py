@@ -17,14 +17,15 @@ _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 MAX_UNCONFIRMED = 20
 """Pictures that one command makes without asking."""
 
-EXAMPLES = """\b
-codex-imagegen --prompt "a red fox in the snow" --out fox.png
-codex-imagegen --prompt "the same fox, asleep" --ref fox.png --out asleep.png
+BRIEF = """\b
+codex-imagegen "a red fox in the snow" --out fox.png
+codex-imagegen "the same fox, asleep" --ref fox.png
 """
-
-HELP = f"""{EXAMPLES}
+HELP = f"""{BRIEF}
 Makes a picture with the ChatGPT plan that the Codex CLI is logged in with. Prints the picture's absolute path on
 stdout, and everything else on stderr.
+
+PROMPT is what to draw, in quotes. A single word needs --prompt, so that a mistyped command spends nothing.
 """
 
 
@@ -40,17 +41,18 @@ OPTIONS = [
     _option("--prompt-file", metavar="FILE", group="what", help="Read the prompt from a file; - reads stdin."),
     _option(
         "-r", "--ref", "refs", multiple=True, metavar="FILE", group="what", common=True,
-        help="A reference picture (PNG, JPEG, WebP), up to 5; runcomfy: 10, URLs too.",
+        help="A reference picture, up to 5 (--ref before each). PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF; HEIC with the "
+        "extra heic; - is stdin. RunComfy: up to 10, also https URLs.",
     ),
     _option(
         "-o", "--out", metavar="FILE", group="where", common=True,
-        help="A file or a folder; - is stdout. [a new name made of the prompt]",
+        help="File or folder; - is stdout. [named after the prompt]",
     ),
-    _option("--force", is_flag=True, group="where", common=True, help="Replace --out if it exists."),
-    _option("--show", is_flag=True, group="where", common=True, help="Show the picture in the terminal, too."),
+    _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
+    _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
     _option(
         "--size", metavar="WxH", group="look", common=True,
-        help="Requested width and height in pixels, such as 1024x1536.",
+        help="Requested width and height, such as 1024x1536.",
     ),
     _option(
         "--aspect-ratio", metavar="W:H", group="look", common=True,
@@ -58,32 +60,32 @@ OPTIONS = [
     ),
     _option(
         "--resolution", metavar="1k|2k|4k", group="look",
-        help="Requested resolution; only --backend runcomfy guarantees it.",
+        help="Requested; only RunComfy guarantees it.",
     ),
     _option(
         "--quality", metavar="low|medium|high", group="look",
-        help="Requested quality; only --backend runcomfy guarantees it.",
+        help="Requested; only RunComfy guarantees it.",
     ),
     _option("--transparent", is_flag=True, group="look", common=True, help="Request a transparent background."),
     _option(
         "--format", metavar="png|jpeg|webp", group="look", help="Convert to this format. [by the suffix of --out]"
     ),
     _option(
-        "--fit", is_flag=True, group="look", help="Scale and crop the picture to --size exactly, around its centre."
+        "--fit", is_flag=True, group="look", help="Scale and crop to exactly --size, centred."
     ),
     _option(
         "-n", "--count", type=int, default=1, metavar="N", group="several", common=True,
-        help="How many pictures: stem-1.png, stem-2.png, … [1]",
+        help="How many pictures: fox-1.png, fox-2.png, … [1]",
     ),
     _option(
-        "--jobs", type=int, metavar="N", group="several", help="How many runs at once, with --count. [2; runcomfy 8]"
+        "--jobs", type=int, metavar="N", group="several", help="How many are made at once. [2; RunComfy 8]"
     ),
     _option(
-        "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only missing pictures."
+        "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only what is missing."
     ),
     _option(
         "--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
-        help="The limit for the whole run, in seconds. [300]",
+        help="Limit for the whole run: seconds, or 90s, 5m. [300]",
     ),
     _option(
         "--yes", is_flag=True, group="several", help=f"Don't ask before making more than {MAX_UNCONFIRMED} pictures."
@@ -100,18 +102,18 @@ OPTIONS = [
     _option("-q", "--quiet", is_flag=True, group="scripts", help="Show no progress."),
     _option(
         "--backend", metavar="codex|runcomfy", default="codex", group="advanced",
-        help="Which service makes the picture. [codex]",
+        help="Who makes the picture; RunComfy is paid. [codex]",
     ),
     _option(
-        "--no-wait", is_flag=True, group="advanced", help="RunComfy: submit, print the request's id, and exit."
+        "--no-wait", is_flag=True, group="advanced", help="RunComfy: submit, and print the request's id."
     ),
     _option(
-        "--full-turn", is_flag=True, group="advanced", help="Let Codex end its turn, and take its largest picture."
+        "--full-turn", is_flag=True, group="advanced", help="Let Codex end its turn; take its largest picture."
     ),
     _option("--codex", metavar="FILE", group="advanced", help="Which Codex CLI to run. [codex on PATH]"),
     _option(
         "-m", "--model", metavar="NAME", group="advanced",
-        help="Which model calls the image tool; runcomfy: a model id. [the backend's own]",
+        help="The model that calls the image tool; RunComfy: a model id. [the backend's own]",
     ),
     _option(
         "--codex-arg", "codex_args", multiple=True, metavar="ARG", group="advanced",
@@ -134,7 +136,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
-        return submit_only(request, json_wanted=json_wanted)
+        return submit_only(request, json_wanted=json_wanted, quiet=quiet)
     from codex_imagegen import generation
     from codex_imagegen.cli.progress import Progress
 
@@ -170,7 +172,7 @@ def _confirm_count(request: Request) -> None:
     count = generation.count_missing(request)
     if count <= MAX_UNCONFIRMED:
         return
-    if not console.can_confirm():
+    if not console.is_interactive():
         hint = "add --yes to make them, or --dry-run to see what would be made"
         raise UsageError(f"this would make {count} pictures; more than {MAX_UNCONFIRMED} need --yes", hint=hint)
     price = "RunComfy charges for each" if request.backend == "runcomfy" else "each counts toward the plan's limits"
@@ -212,5 +214,5 @@ command = DefaultCommand(
     params=[*OPTIONS, version_option()],
     callback=generate,
     help=HELP,
-    brief=EXAMPLES,
+    brief=BRIEF,
 )
