@@ -40,7 +40,8 @@ def test_missing_pictures_in_a_folder_are_requested_under_the_name_that_was_made
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str | None
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = extra_arguments(tmp_path, ["a-fox-1.png", "a-fox-3.png"], [1], out and out.format(folder=tmp_path))
+    out = out and out.format(folder=tmp_path)
+    found = extra_arguments(tmp_path, ["a-fox-1.png", "a-fox-3.png"], [1], out)
     assert found == ("--out", str(tmp_path / "a-fox.png"), "--skip-existing")
     assert extra_arguments(tmp_path, ["a-fox-1.png", "a-fox-4.png", "a-fox-3.png"], [], out) is None
 
