@@ -244,7 +244,7 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
 
 
 def _out_argument(target: output.Target) -> str:
-    """The ``--out`` of a command that fetches the picture; none for stdout or a pipe, which may be gone."""
+    """The ``--out`` of a command that fetches the picture; none for stdout and pipes."""
     if target.is_stdout or target.is_stream:
         return ""
     return f" --out {render.shell_join([output.free_name(target)])}"

@@ -85,7 +85,7 @@ class JobWorker:
                 self.attempts.stop(error)
             error.backend = job.request.backend
             result = render.failure_result(error, elapsed_sec=time.monotonic() - started)
-        return Outcome(job.line, job.out, status, result)
+        return Outcome(job.line, job.out, status, result, job.request.prompt)
 
     def _from_journal(self, job: Job) -> tuple[Status, Result] | None:
         """The result in the journal, or that of an interrupted run; None if the job needs a new run."""
@@ -118,7 +118,7 @@ class JobWorker:
         except ImagegenError as error:
             error.backend = job.request.backend
             status, result = "failed", render.failure_result(error)
-        return Outcome(job.line, job.out, status, replace(result, images=(), dry_run=True))
+        return Outcome(job.line, job.out, status, replace(result, images=(), dry_run=True), job.request.prompt)
 
     def _preview(self, job: Job) -> tuple[Status, Result]:
         record = self.journal.read_job(job.key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from codex_imagegen import render
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
 from codex_imagegen.errors import UsageError
@@ -138,21 +137,23 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
         return submit_only(request, json_wanted=json_wanted, quiet=quiet)
     from codex_imagegen import generation
-    from codex_imagegen.cli.progress import Progress
+    from codex_imagegen.cli import progress as progresses
 
-    with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
+    progress = progresses.of_request(request, quiet=quiet, verbose=verbose, json_wanted=json_wanted)
+    with console.defer_signals(until_exit=True) as interrupt, progress:
         on_stderr = progress.show_output if verbose else None
         result = generation.generate(request, interrupt=interrupt, on_event=progress.show, on_stderr=on_stderr)
     if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show)
+    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
 
 
 def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
     """Print what the run would make and send, as a person reads it on stderr or as JSON on stdout."""
     from codex_imagegen import generation
+    from codex_imagegen.cli.batch_output import plan_lines
 
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import check_no_wait
@@ -160,7 +161,7 @@ def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: boo
         check_no_wait(request)
     with console.defer_signals() as interrupt:
         result = generation.preview(request, wait=not no_wait, interrupt=interrupt)
-    for line in () if json_wanted else render.plan_lines(result, request.prompt, verbose=verbose):
+    for line in () if json_wanted else plan_lines(result, request.prompt, verbose=verbose):
         console.emit(Event("message", index=None, message=line), line)
     return console.print_result(result, json_wanted=json_wanted)
 
