@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import backends, render
 from codex_imagegen.codex.sessions import layout
-from codex_imagegen.errors import ImagegenError, OutExists, UsageError
+from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import output, structure
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.request import STDOUT, Event, Request, Run, Stage
+from codex_imagegen.request import Event, Request, Run, Stage, is_stdout
 
 if TYPE_CHECKING:
     from codex_imagegen.results import BackendResult, Image, Result
@@ -77,6 +77,7 @@ def generate(
 def _targets(request: Request) -> tuple[output.Target, ...]:
     return output.plan(
         request.out,
+        prompt=request.prompt,
         count=request.count,
         force=request.force,
         wanted=request.image_options.format,
@@ -124,7 +125,7 @@ def check(request: Request) -> None:
 def _check_skip(request: Request) -> None:
     if request.force:
         raise UsageError("--skip-existing and --force contradict each other", hint="leave one out")
-    if request.out in (None, STDOUT):
+    if is_stdout(request.out) or output.names_folder(request.out, request.within):
         raise UsageError("--skip-existing needs an --out file name", hint="give the --out of the earlier pictures")
 
 
@@ -173,7 +174,7 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
     if error.request_id and is_unwritten:
         command = f"runcomfy wait {error.request_id}"
     if command is None and (error.hint or "").rpartition("\n")[2].startswith(_WAIT_COMMAND):
-        error.hint = f"{error.hint}{_out_argument(error, target)}"
+        error.hint = f"{error.hint}{_out_argument(target)}"
     if command is None or error.code in NO_PICTURE_CODES:
         return
     when = "fetch the picture with" if is_unwritten else "if a picture was made all the same, fetch it with"
@@ -182,16 +183,15 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
             return
         when = "fetch the picture, the last that this writes, with"
     home = f"CODEX_HOME={render.shell_join([request.codex_home])} " if request.codex_home else ""
-    fetch = f"{when}:\n{home}codex-imagegen {command}{_out_argument(error, target)}"
+    fetch = f"{when}:\n{home}codex-imagegen {command}{_out_argument(target)}"
     error.hint = fetch if is_unwritten else render.join_hints(error.hint, fetch)
 
 
-def _out_argument(error: ImagegenError, target: output.Target) -> str:
-    """The ``--out`` of a command that fetches the picture; none for stdout, which may be a terminal by then."""
-    if target.is_stdout:
+def _out_argument(target: output.Target) -> str:
+    """The ``--out`` of a command that fetches the picture; none for stdout and pipes."""
+    if target.is_stdout or target.is_stream:
         return ""
-    path = output.find_free_name(target.path) if isinstance(error, OutExists) else target.path
-    return f" --out {render.shell_join([path])}"
+    return f" --out {render.shell_join([output.free_name(target)])}"
 
 
 def _resumes_thread(request: Request) -> bool:

@@ -29,7 +29,7 @@ FAILED = Result(False, "codex", (), (Failure(0, ERROR),), ERROR, THREAD, None, 4
 GOLDEN_OK = (
     '{"schema": 1, "ok": true, "backend": "codex", "images": [{"path": "/tmp/fox.png", "format": "png", '
     '"width": 1254, "height": 1254, "bytes": 1470000, "sha256": "' + "ab" * 32 + '", "original": true, '
-    '"revised_prompt": "a fox, revised"}], "failures": [], "error": null, '
+    '"revised_prompt": "a fox, revised", "replaced": false}], "failures": [], "error": null, '
     '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": "0.169.0", "elapsed_sec": 31.2, '
     '"warnings": [{"code": "size-differs", "message": "another size came"}]}'
 )
@@ -45,7 +45,7 @@ GOLDEN_FAILED = (
 KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
 ]  # fmt: skip
-IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
+IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt", "replaced"]
 EVENT_KEYS = [
     "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
 ]  # fmt: skip
@@ -182,7 +182,7 @@ def test_shell_reads_a_printed_command_as_the_same_words(shell, word):
 
 
 def test_event_lines_name_the_stages():
-    assert render.event_line(Event("drawing", 12.4)) == "drawing  12 s"
+    assert render.event_line(Event("drawing", 12.4)) == "drawing · 12 s"
     assert render.stage_text(Event("started")) == "starting Codex"
     assert render.stage_text(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
 

@@ -122,6 +122,8 @@ def _complete(instruction: str) -> int:
 
 
 def _call(args: list[str]) -> int:
+    if not args and console.is_interactive():
+        return _print_first_help()
     try:
         code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
@@ -136,6 +138,14 @@ def _call(args: list[str]) -> int:
             raise
         code = console.print_stdout_error(error)
     return code if isinstance(code, int) else 0
+
+
+def _print_first_help() -> int:
+    """Print how to begin, on stderr and with 2 as curl does: nothing was asked for, so nothing succeeded."""
+    from codex_imagegen.cli.help import no_arguments_page
+
+    console.err(no_arguments_page())
+    return UsageError.exit_code
 
 
 def _command_line() -> CommandLine:

@@ -50,7 +50,7 @@ def _extra_arguments(result: Result, request: Request) -> tuple[str, ...] | None
     """Return the arguments to add, or None if the names do not show which pictures are missing."""
     if request.force:
         return None
-    if request.out is not None:
+    if not output.names_folder(request.out):
         return () if request.skip_existing else ("--skip-existing",)
     if not result.images:
         return ()

@@ -11,18 +11,18 @@ from codex_imagegen.cli.commands import generate
 from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option
 from codex_imagegen.request import STDOUT
 
-HELP = """Make many pictures: JOBS has one job a line, and - is stdin.
+BRIEF = """Make many pictures: JOBS is a text file with one prompt a line; - is stdin.
 
 \b
-  a red fox in the snow
-  a blue bird on a branch
-
-A line is a prompt. If the first line begins with a brace, each line is a JSON object instead: "prompt" and optionally
-"refs", "out" and any option below by its name. A job without "out" is named after its line: 0001.png.
+  codex-imagegen batch prompts.txt --out-dir pictures
+"""
+HELP = f"""{BRIEF}
+If the first line begins with a brace, each line is a JSON object instead: "prompt" and optionally "refs", "out" and any
+option below by its name. A job without "out" is named after its line: 0001.png. Lines that begin with # are comments.
 
 \b
-  {"prompt": "a red fox in the snow", "out": "fox.png", "size": "1024x1536"}
-  {"prompt": "this cat as a king", "refs": ["cat.jpg"], "timeout_sec": 600}
+  {{"prompt": "a red fox in the snow", "out": "fox.png", "size": "1024x1536"}}
+  {{"prompt": "this cat as a king", "refs": ["cat.jpg"], "timeout_sec": 600}}
 
 All jobs are checked before the first picture is made. If the command is cut off, run it again: it makes what is
 missing. The journal .codex-imagegen-batch.jsonl beside the pictures records what was made.
@@ -74,7 +74,7 @@ command = RepeatableCommand(
             metavar="DIR",
             group="where",
             common=True,
-            help="The folder for relative outputs. [.]",
+            help="The folder for the pictures. [the working folder]",
         ),
         Option(
             ["--force"],
@@ -89,17 +89,18 @@ command = RepeatableCommand(
             metavar="N",
             group="several",
             common=True,
-            help="How many jobs run at once. [2; runcomfy 8]",
+            help="How many are made at once. [2; RunComfy 8]",
         ),
         Option(
-            ["--retry-failed"], is_flag=True, group="several", common=True, help="Retry the jobs that failed before."
+            ["--retry-failed"], is_flag=True, group="several", common=True,
+            help="Try again the jobs that failed before.",
         ),
         Option(
             ["--timeout-sec"],
             type=float,
             metavar="N",
             group="scripts",
-            help="The limit for each picture, in seconds. [300]",
+            help="Limit for each picture: seconds, or 90s, 5m. [300]",
         ),
         *(option for option in generate.OPTIONS if option.name in SHARED),
         Option(
@@ -107,11 +108,12 @@ command = RepeatableCommand(
             is_flag=True,
             group="scripts",
             common=True,
-            help="Print one JSON object a line as each job ends.",
+            help="Print one JSON object a line, as each job ends.",
         ),
         events_option("scripts"),
         Option(["-q", "--quiet"], is_flag=True, group="scripts", help="Show no progress."),
     ],
     callback=batch,
+    brief=BRIEF,
     help=HELP,
 )  # fmt: skip

@@ -19,23 +19,24 @@ if TYPE_CHECKING:
     from codex_imagegen.doctor.findings import Finding
     from codex_imagegen.interrupt import Interrupt
 
-HELP = """Check everything that a picture needs, and say what to do. Spends nothing, and takes a few seconds at most.
+BRIEF = """Check everything that a picture needs, and say what to do. Spends nothing, and takes a few seconds at most.
 
 \b
   codex-imagegen doctor
   codex-imagegen doctor --live   after an update of Codex: a whole run
-
+"""
+HELP = f"""{BRIEF}
 The output can be pasted into a bug report: it has no token, password, e-mail or user name, and shows the home folder
 as ~.
-
-Reads names, sizes and times in CODEX_HOME (or ~/.codex); the five newest rollouts there, for records of a kind that
-this version does not know; of config.toml the provider and whether it uses OpenAI's login; PATH and the usual places of
-Codex, and whether Codex's other programs are next to it; the mode of RunComfy's token file, not its content. Counts the
-pictures of the last 24 hours by the files that Codex saved. Asks Codex for its version, login, features and what is
-left of your limits (codex --version, login status, features list, app-server): Codex asks OpenAI, which spends nothing,
-keeps its credentials to itself, and may write its own files in CODEX_HOME, as at every start. Tests write access beside
-the rollouts and leaves no file. With --live, Codex makes a picture in a temporary CODEX_HOME with a fake OpenAI server
-on loopback.
+"""
+READS = """Reads names, sizes and times in CODEX_HOME (or ~/.codex); the five newest rollouts there, for records of a
+kind that this version does not know; of config.toml the provider and whether it uses OpenAI's login; PATH and the
+usual places of Codex, and whether Codex's other programs are next to it; the mode of RunComfy's token file, not its
+content. Counts the pictures of the last 24 hours by the files that Codex saved. Asks Codex for its version, login,
+features and what is left of your limits (codex --version, login status, features list, app-server): Codex asks OpenAI,
+which spends nothing, keeps its credentials to itself, and may write its own files in CODEX_HOME, as at every start.
+Tests write access beside the rollouts and leaves no file. With --live, Codex makes a picture in a temporary CODEX_HOME
+with a fake OpenAI server on loopback.
 """
 _STYLES = {"ok": "green", "warning": "black on yellow", "failed": "bold white on red", "unknown": "reverse"}
 _MARK_WIDTH = 4
@@ -148,10 +149,12 @@ def _table(mark: Text, name: Text, text: Text, name_width: int | None) -> Table:
 command = Command(
     "doctor",
     params=[
-        Option(["--live"], is_flag=True, help="Test Codex by a whole run on a fake server; spends nothing."),
+        Option(["--live"], is_flag=True, help="Test Codex by a whole run with a fake server; spends nothing."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI to check. [codex on PATH]"),
         Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
     ],
     callback=doctor,
+    brief=BRIEF,
     help=HELP,
+    epilog=READS,
 )

@@ -13,14 +13,15 @@ from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
 
-EXAMPLES = """\b
-codex-imagegen --prompt "a red fox in the snow" --out fox.png
-codex-imagegen --prompt "the same fox, asleep" --ref fox.png --out asleep.png
+BRIEF = """\b
+codex-imagegen "a red fox in the snow" --out fox.png
+codex-imagegen "the same fox, asleep" --ref fox.png
 """
-
-HELP = f"""{EXAMPLES}
+HELP = f"""{BRIEF}
 Makes a picture with the ChatGPT plan that the Codex CLI is logged in with. Prints the picture's absolute path on
 stdout, and everything else on stderr.
+
+PROMPT is what to draw, in quotes. A single word needs --prompt, so that a mistyped command spends nothing.
 """
 
 
@@ -36,17 +37,18 @@ OPTIONS = [
     _option("--prompt-file", metavar="FILE", group="what", help="Read the prompt from a file; - reads stdin."),
     _option(
         "-r", "--ref", "refs", multiple=True, metavar="FILE", group="what", common=True,
-        help="A reference picture (PNG, JPEG, WebP), up to 5; runcomfy: 10, URLs too.",
+        help="A reference picture, up to 5 (--ref before each). PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF; HEIC with the "
+        "extra heic; - is stdin. RunComfy: up to 10, also https URLs.",
     ),
     _option(
         "-o", "--out", metavar="FILE", group="where", common=True,
-        help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+        help="File or folder; - is stdout. [named after the prompt]",
     ),
-    _option("--force", is_flag=True, group="where", common=True, help="Replace --out if it exists."),
-    _option("--show", is_flag=True, group="where", common=True, help="Show the picture in the terminal, too."),
+    _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
+    _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
     _option(
         "--size", metavar="WxH", group="look", common=True,
-        help="Requested width and height in pixels, such as 1024x1536.",
+        help="Requested width and height, such as 1024x1536.",
     ),
     _option(
         "--aspect-ratio", metavar="W:H", group="look", common=True,
@@ -54,32 +56,32 @@ OPTIONS = [
     ),
     _option(
         "--resolution", metavar="1k|2k|4k", group="look",
-        help="Requested resolution; only --backend runcomfy guarantees it.",
+        help="Requested; only RunComfy guarantees it.",
     ),
     _option(
         "--quality", metavar="low|medium|high", group="look",
-        help="Requested quality; only --backend runcomfy guarantees it.",
+        help="Requested; only RunComfy guarantees it.",
     ),
     _option("--transparent", is_flag=True, group="look", common=True, help="Request a transparent background."),
     _option(
         "--format", metavar="png|jpeg|webp", group="look", help="Convert to this format. [by the suffix of --out]"
     ),
     _option(
-        "--fit", is_flag=True, group="look", help="Scale and crop the picture to --size exactly, around its centre."
+        "--fit", is_flag=True, group="look", help="Scale and crop to exactly --size, centred."
     ),
     _option(
         "-n", "--count", type=int, default=1, metavar="N", group="several", common=True,
-        help="How many pictures: stem-1.png, stem-2.png, … [1]",
+        help="How many pictures: fox-1.png, fox-2.png, … [1]",
     ),
     _option(
-        "--jobs", type=int, metavar="N", group="several", help="How many runs at once, with --count. [2; runcomfy 8]"
+        "--jobs", type=int, metavar="N", group="several", help="How many are made at once. [2; RunComfy 8]"
     ),
     _option(
-        "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only missing pictures."
+        "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only what is missing."
     ),
     _option(
         "--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
-        help="The limit for the whole run, in seconds. [300]",
+        help="Limit for the whole run: seconds, or 90s, 5m. [300]",
     ),
     _option(
         "--json", "json_wanted", is_flag=True, group="scripts", common=True,
@@ -89,18 +91,18 @@ OPTIONS = [
     _option("-q", "--quiet", is_flag=True, group="scripts", help="Show no progress."),
     _option(
         "--backend", metavar="codex|runcomfy", default="codex", group="advanced",
-        help="Which service makes the picture. [codex]",
+        help="Who makes the picture; RunComfy is paid. [codex]",
     ),
     _option(
-        "--no-wait", is_flag=True, group="advanced", help="RunComfy: submit, print the request's id, and exit."
+        "--no-wait", is_flag=True, group="advanced", help="RunComfy: submit, and print the request's id."
     ),
     _option(
-        "--full-turn", is_flag=True, group="advanced", help="Let Codex end its turn, and take its largest picture."
+        "--full-turn", is_flag=True, group="advanced", help="Let Codex end its turn; take its largest picture."
     ),
     _option("--codex", metavar="FILE", group="advanced", help="Which Codex CLI to run. [codex on PATH]"),
     _option(
         "-m", "--model", metavar="NAME", group="advanced",
-        help="Which model calls the image tool; runcomfy: a model id. [the backend's own]",
+        help="The model that calls the image tool; RunComfy: a model id. [the backend's own]",
     ),
     _option(
         "--codex-arg", "codex_args", multiple=True, metavar="ARG", group="advanced",
@@ -121,16 +123,17 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
         return submit_only(request, json_wanted=json_wanted, quiet=quiet)
     from codex_imagegen import generation
-    from codex_imagegen.cli.progress import Progress
+    from codex_imagegen.cli import progress as progresses
 
-    with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
+    progress = progresses.of_request(request, quiet=quiet, verbose=verbose, json_wanted=json_wanted)
+    with console.defer_signals(until_exit=True) as interrupt, progress:
         on_stderr = progress.show_output if verbose else None
         result = generation.generate(request, interrupt=interrupt, on_event=progress.show, on_stderr=on_stderr)
     if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show)
+    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
@@ -167,5 +170,5 @@ command = DefaultCommand(
     params=[*OPTIONS, version_option()],
     callback=generate,
     help=HELP,
-    brief=EXAMPLES,
+    brief=BRIEF,
 )

@@ -72,16 +72,16 @@ def status(request_id: str, json_wanted: bool) -> None:
 @_id
 @click.option(
     "-o", "--out", cls=Option, metavar="FILE",
-    help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+    help="File or folder; - is stdout. [image.png]",
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
     type=float,
     default=DEFAULT_TIMEOUT_SEC,
     metavar="N",
-    help="The limit for the whole run, in seconds. [300]",
+    help="Limit for the whole wait: seconds, or 90s, 5m. [300]",
 )
-@click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @_json
 @_events
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -91,13 +91,13 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int
     A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
     """
     check_stdout(options["out"], json_wanted)
-    from codex_imagegen.cli.progress import Progress
+    from codex_imagegen.cli.progress import RequestProgress
     from codex_imagegen.generation import generate
 
     request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
-    with console.defer_signals() as interrupt, Progress(quiet=quiet) as progress:
+    with console.defer_signals() as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = generate(request, interrupt=interrupt, on_event=progress.show)
-    return console.print_result(result, json_wanted=json_wanted)
+    return console.print_result(result, json_wanted=json_wanted, progress=progress)
 
 
 @command.command()
