@@ -27,6 +27,9 @@ NO_PICTURE_CODES = (
 MAX_COUNT = 1000
 """The largest ``--count``: a typing error must not use up a month's quota."""
 
+_WAIT_COMMAND = "codex-imagegen runcomfy wait "
+"""What fetches the picture of a RunComfy request; the backend puts it at the end of a hint."""
+
 DEFAULT_JOBS = {"codex": 2, "runcomfy": 8}
 """The default number of parallel runs of each backend."""
 
@@ -170,6 +173,8 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and is_unwritten:
         command = f"runcomfy wait {error.request_id}"
+    if command is None and (error.hint or "").rpartition("\n")[2].startswith(_WAIT_COMMAND):
+        error.hint = f"{error.hint}{_out_argument(target)}"
     if command is None or error.code in NO_PICTURE_CODES:
         return
     when = "fetch the picture with" if is_unwritten else "if a picture was made all the same, fetch it with"
@@ -177,10 +182,16 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
         if not is_unwritten:
             return
         when = "fetch the picture, the last that this writes, with"
-    out = output.free_name(target)
     home = f"CODEX_HOME={render.shell_join([request.codex_home])} " if request.codex_home else ""
-    fetch = f"{when}:\n{home}codex-imagegen {command} --out {render.shell_join([out])}"
+    fetch = f"{when}:\n{home}codex-imagegen {command}{_out_argument(target)}"
     error.hint = fetch if is_unwritten else render.join_hints(error.hint, fetch)
+
+
+def _out_argument(target: output.Target) -> str:
+    """The ``--out`` of a command that fetches the picture; none for stdout and pipes."""
+    if target.is_stdout or target.is_stream:
+        return ""
+    return f" --out {render.shell_join([output.free_name(target)])}"
 
 
 def _resumes_thread(request: Request) -> bool:

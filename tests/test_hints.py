@@ -100,5 +100,5 @@ def test_text_before_the_commands_of_a_hint_ends_with_a_colon(path):
     for line, text in texts(path):
         first = COMMAND.search(text)
         if first and first.start() and text[first.start() - 1] == "\n":
-            before = [part for is_command, part in render.hint_parts(text) if not is_command]
+            before = [part for is_command, part in render.hint_parts(text) if part and not is_command]
             assert all(part.endswith((":", "HOLE")) for part in before), (line, text)

@@ -182,7 +182,7 @@ def test_shell_reads_a_printed_command_as_the_same_words(shell, word):
 
 
 def test_event_lines_name_the_stages():
-    assert render.event_line(Event("drawing", 12.4)) == "drawing  12 s"
+    assert render.event_line(Event("drawing", 12.4)) == "drawing · 12 s"
     assert render.stage_text(Event("started")) == "starting Codex"
     assert render.stage_text(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
 

@@ -85,7 +85,7 @@ class JobWorker:
                 self.attempts.stop(error)
             error.backend = job.request.backend
             result = render.failure_result(error, elapsed_sec=time.monotonic() - started)
-        return Outcome(job.line, job.out, status, result)
+        return Outcome(job.line, job.out, status, result, job.request.prompt)
 
     def _from_journal(self, job: Job) -> tuple[Status, Result] | None:
         """The result in the journal, or that of an interrupted run; None if the job needs a new run."""

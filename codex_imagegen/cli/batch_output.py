@@ -1,4 +1,4 @@
-"""The output of ``batch``: each job as it ends, then what is left to do, with the command for it."""
+"""The output of ``batch``: each job as it ends, then the sum, and what is left to do with the command for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import render
-from codex_imagegen.batches.outcomes import envelope
+from codex_imagegen.batches.outcomes import RETRY_HINT, envelope
 from codex_imagegen.cli import console, next_command
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.request import Event
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _MADE_BEFORE = {"recovered": "made by a run that was cut off", "skipped": "made before"}
 
+_RECORDED_EXIT_CODES = {5, 6, 7, 69, 75}
+"""Exit codes of failures that the journal records; a rerun reports them again. After the others, it runs the job."""
+
 
 class BatchOutput:
     """Prints the outcome of each job, and at the end what is left to do."""
@@ -30,18 +33,18 @@ class BatchOutput:
         self._json, self._progress = json_wanted, progress
         self._counts: Counter[str] = Counter()
         self._first_error: ErrorInfo | None = None
+        self._is_retry_useful = False
 
     def print_outcome(self, outcome: Outcome) -> None:
         """Print a job's paths, or its JSON object; on stderr a line for a failure or a warning."""
         self._counts[outcome.status] += 1
         outcome = _add_rerun_command(outcome)
-        with self._progress.paused(outcome):
-            if self._json:
-                console.out(json.dumps(envelope(outcome)))
-            else:
-                for image in outcome.result.images:
-                    console.out(image.path)
-            self._emit(outcome)
+        self._progress.count_outcome(outcome)
+        if self._json:
+            console.out(json.dumps(envelope(outcome)))
+        else:
+            console.print_paths(outcome.result.images)
+        self._emit(outcome)
 
     def _emit(self, outcome: Outcome) -> None:
         result, ids, prefix = outcome.result, _ids(outcome), f"line {outcome.line}: "
@@ -50,14 +53,20 @@ class BatchOutput:
             console.emit(Event("written", path=result.images[0].path, message=message, **ids))
         if result.error and outcome.status == "failed":
             self._first_error = self._first_error or result.error
-            line = console.error_text(replace(result.error, message=prefix + result.error.message))
+            is_retry_useful = _is_retry_useful(result.error)
+            self._is_retry_useful |= is_retry_useful
+            # the command that tries again is printed once, at the end
+            hint = None if is_retry_useful and result.error.hint == RETRY_HINT else result.error.hint
+            line = console.error_text(replace(result.error, message=prefix + result.error.message, hint=hint))
             console.emit(Event("failed", message=result.error.message, error=result.error, **ids), line)
         for warning in result.warnings if outcome.status in {"made", "recovered"} else ():
             line = console.warning_text(replace(warning, message=prefix + warning.message))
             console.emit(render.warning_event(warning, **ids), None if self._json else line)
 
     def finish(self, total: int, stop: ImagegenError | None, signum: int | None) -> int:
-        """Print what is left to do, and return the exit code."""
+        """Print the sum and what is left to do, and return the exit code."""
+        is_last = signum is None and stop is None
+        self._print_sum("not finished" if signum is not None else "not-started", is_last=is_last)
         done = self._counts["made"] + self._counts["recovered"] + self._counts["skipped"]
         if signum is not None:
             message = f"interrupted with {done} of {total} pictures done"
@@ -69,6 +78,14 @@ class BatchOutput:
             console.print_error(replace(self._first_error, message=message, exit_code=1), silent=True)
         return 0 if done == total else 1
 
+    def _print_sum(self, unended: str, *, is_last: bool) -> None:
+        """Print how the jobs ended and, unless another command to go on with follows, the one that retries failures."""
+        if self._progress.quiet:
+            return
+        command = next_command.rerun_command("batch", extra=("--retry-failed",))
+        retry = f"try the failed jobs again with:\n{command}" if is_last and self._is_retry_useful else None
+        console.note(self._progress.summary(unended), retry)
+
     def _print_stop(self, total: int, done: int, stop: ImagegenError) -> int:
         left = total - done - self._counts["failed"]
         message = f"{stop.message.rstrip('.')}; {left} of {total} jobs are left"
@@ -76,6 +93,12 @@ class BatchOutput:
         error = replace(render.error_info(stop), message=message, hint=attempts.rerun_hint(stop), exit_code=code)
         console.print_error(replace(error, hint=next_command.rerun_hint(error, _rerun_command())))
         return code
+
+
+def _is_retry_useful(error: ErrorInfo) -> bool:
+    """Whether a rerun makes the picture with ``--retry-failed`` alone: what was refused would be refused again."""
+    is_recorded = error.hint == RETRY_HINT or error.exit_code in _RECORDED_EXIT_CODES
+    return is_recorded and error.code not in attempts.SAME_PROMPT_CODES
 
 
 def _ids(outcome: Outcome) -> dict[str, Any]:

@@ -36,6 +36,7 @@ COMMANDS = {
 
 DEFAULT = "generate"
 
+_MAKES_PICTURES = {"generate", "batch", "demo"}
 _PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 
 
@@ -84,7 +85,10 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
         json_wanted, events = _find_flags(("--json", "--events"), load(name), args)
     except Exception as error:  # noqa: BLE001 - a command that can't even be imported
         return console.internal_error(error, json_wanted="--json" in args, started=started)
-    with console.stderr_as_events(events, started), console.handle_signals(json_wanted=json_wanted, started=started):
+    with (
+        console.stderr_as_events(events, started),
+        console.handle_signals(json_wanted=json_wanted, started=started, makes_pictures=name in _MAKES_PICTURES),
+    ):
         try:
             code = _run_guarded(name, args, json_wanted, started)
         except ImagegenError as error:  # a signal between a failure and its message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import Command, Option, check_stdout, events_option
-from codex_imagegen.cli.progress import Progress
+from codex_imagegen.cli.progress import RequestProgress
 from codex_imagegen.request import Request
 
 HELP = """Try the whole program with no account, no quota and no network.
@@ -22,9 +22,9 @@ def demo(
 
     check_stdout(out, json_wanted)
     request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
-    with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet) as progress:
+    with console.defer_signals(until_exit=True) as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = run_demo(request, interrupt=interrupt, on_event=progress.show, announce=console.err)
-    return console.print_result(result, json_wanted=json_wanted, show=show)
+    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
 
 
 command = Command(

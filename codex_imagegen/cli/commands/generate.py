@@ -121,18 +121,19 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
-        return submit_only(request, json_wanted=json_wanted)
+        return submit_only(request, json_wanted=json_wanted, quiet=quiet)
     from codex_imagegen import generation
-    from codex_imagegen.cli.progress import Progress
+    from codex_imagegen.cli import progress as progresses
 
-    with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
+    progress = progresses.of_request(request, quiet=quiet, verbose=verbose, json_wanted=json_wanted)
+    with console.defer_signals(until_exit=True) as interrupt, progress:
         on_stderr = progress.show_output if verbose else None
         result = generation.generate(request, interrupt=interrupt, on_event=progress.show, on_stderr=on_stderr)
     if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show)
+    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:

@@ -62,6 +62,7 @@ SESSION = {
 }
 BATCH = {
     "job": "the line of the job file, from 1",
+    "prompt": "the beginning of the job's prompt, 80 characters at most; null if its line could not be read",
     "out": "absolute path of the job's output; null if its line could not be read",
     "status": "the outcome: made; recovered from an earlier run that was cut off; skipped, since an earlier run made "
     "it; failed; not-started, since the batch had to stop",

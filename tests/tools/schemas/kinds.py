@@ -76,7 +76,7 @@ def event() -> Schema:
 
 def batch() -> Schema:
     """Return a job of a batch."""
-    types: dict[str, Any] = {"job": int, "out": str | None, "status": JobStatus}
+    types: dict[str, Any] = {"job": int, "prompt": str | None, "out": str | None, "status": JobStatus}
     keys = {key: describe(type_schema(hint), descriptions.BATCH[key]) for key, hint in types.items()}
     return result(keys, always=True)
 
