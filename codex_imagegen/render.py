@@ -27,7 +27,9 @@ STAGES = {
 }
 """The stages of a run as text."""
 _PROMPT_CHARS = 80
-"""The characters of a prompt that a list shows."""
+"""The columns of a prompt that a list in a pipe shows."""
+_WIDE = 60
+"""The columns of a terminal from which a list shows sizes."""
 
 _KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
 _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
@@ -95,9 +97,50 @@ def sessions_json(sessions: Iterable[Session], *, elapsed_sec: float) -> str:
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:
     """Local time, thread, number of pictures, their bytes, and the beginning of the prompt; safe to print."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
-    prompt = one_line(session.prompt or "")
-    short = prompt if len(prompt) <= _PROMPT_CHARS else prompt[: _PROMPT_CHARS - 1] + "…"
-    return when, one_line(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
+    thread, prompt = one_line(session.thread_id or session.session), one_line(session.prompt or "")
+    return when, thread, str(session.pictures), str(session.bytes), cut(prompt, _PROMPT_CHARS)
+
+
+def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], width: int) -> list[str]:
+    """A line of at most ``width`` columns for each session, for a terminal; ``thread_ids`` are the shortened ones.
+
+    On a narrow terminal, the number and the size of the pictures are left out.
+    """
+    rows: list[tuple[str, ...]] = []
+    for session in sessions:
+        thread = thread_ids.get(session.thread_id or "", session.thread_id) or one_line(session.session)
+        number = plural(session.pictures, "picture") if session.pictures > 1 else ""
+        details = (number, size(session.bytes)) if width >= _WIDE else ()
+        rows.append((_short_time(session.time), thread, *details, one_line(session.prompt or "")))
+    room = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for moment, thread, *details, prompt in rows:
+        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, details, room[2:])]
+        start = "".join(f"{cell}  " for cell in cells if cell)
+        lines.append((start + cut(prompt, width - len(start))).rstrip())
+    return lines
+
+
+def _short_time(moment: float) -> str:
+    """The local time as ``21 Nov 14:03``, and in another year as ``21 Nov 2025``."""
+    local = time.localtime(moment)
+    form = "%b %H:%M" if local.tm_year == time.localtime().tm_year else "%b %Y"
+    return f"{local.tm_mday:>2} {time.strftime(form, local)}" if moment else "?"
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most ``width`` columns of a terminal: cut after a word, or within one that is long."""
+    if width < 1 or sum(map(_columns, text)) <= width:
+        return text if width > 0 else ""
+    end, columns = 0, 1  # the ellipsis
+    while (columns := columns + _columns(text[end])) <= width:
+        end += 1
+    word_end = end if text[end] == " " else text.rfind(" ", 0, end)
+    return text[: word_end if 3 * word_end > 2 * end else end].rstrip() + "…"
+
+
+def _columns(character: str) -> int:
+    return 0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in {"W", "F"})
 
 
 def gallery_json(gallery: Gallery) -> str:
@@ -117,7 +160,7 @@ def _session(session: Session) -> dict[str, Any]:
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.time)) if session.time else None
     return {
         "thread_id": session.thread_id, "time": when, "prompt": session.prompt, "pictures": session.pictures,
-        "bytes": session.bytes, "path": session.path,
+        "bytes": session.bytes, "session": session.session,
     }  # fmt: skip
 
 

@@ -157,10 +157,14 @@ def print_stdout_error(error: OSError) -> int:
     return unwritable.exit_code
 
 
-def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> int:
-    """Print a result, ``show`` its pictures on a terminal, and return the exit code. Signals are deferred now."""
+def print_result(result: Result, *, json_wanted: bool, show: bool = False, open_wanted: bool = False) -> int:
+    """Print a result, ``show`` its pictures on a terminal, open them if wanted, and return the exit code.
+
+    Signals are deferred now.
+    """
     _signals.deferred = True
     if json_wanted:
+        result = _open_images(result) if open_wanted else result
         out(render.result_json(result))
     else:
         for image in result.images:
@@ -173,9 +177,21 @@ def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> in
 
         for drawing in draw_images(result.images):
             out(drawing) if isinstance(drawing, str) else warn(drawing)
+    if open_wanted and not json_wanted:
+        for warning in _open_images(result).warnings[len(result.warnings) :]:
+            warn(warning)
     if result.error:
         print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
     return 0 if result.ok else (result.error.exit_code if result.error else 1)
+
+
+def _open_images(result: Result) -> Result:
+    """Open the pictures in the system's viewer; returns the result with a warning where that fails."""
+    from dataclasses import replace
+
+    from codex_imagegen.cli.viewer import open_images
+
+    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
 
 
 def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from codex_imagegen.cli import console
@@ -16,17 +18,15 @@ without one, a fake Codex does. Everything happens in a temporary CODEX_HOME: ~/
 """
 
 
-def demo(
-    *, prompt: str | None, out: str | None, force: bool, codex: str | None, json_wanted: bool, quiet: bool, show: bool
-) -> int:
+def demo(*, json_wanted: bool, quiet: bool, show: bool, open_wanted: bool, prompt: str | None, **options: Any) -> int:
     """Make the demo's picture and print its path; returns the exit code."""
     from codex_imagegen.demo.sandbox import PROMPT, run_demo
 
-    check_stdout(out, json_wanted)
-    request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
+    check_stdout(options["out"], json_wanted)
+    request = Request(prompt=PROMPT if prompt is None else prompt, **options)
     with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet) as progress:
         result = run_demo(request, interrupt=interrupt, on_event=progress.show, announce=console.err)
-    return console.print_result(result, json_wanted=json_wanted, show=show)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
 
 
 command = click.Command(
@@ -36,6 +36,7 @@ command = click.Command(
         Option(["-o", "--out"], metavar="FILE", help="Where the picture goes. [image-<time>.png]"),
         Option(["--force"], is_flag=True, help="Replace --out if it exists."),
         Option(["--show"], is_flag=True, help="Show the picture in the terminal, too."),
+        Option(["--open", "open_wanted"], is_flag=True, help="Open the picture in the system's viewer."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
         Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
         events_option(),

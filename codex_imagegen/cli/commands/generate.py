@@ -75,13 +75,14 @@ OPTIONS = [
     _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
     _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
     _option("--show", is_flag=True, help="Show the picture in the terminal, too."),
+    _option("--open", "open_wanted", is_flag=True, help="Open the picture in the system's viewer."),
     events_option(),
     _option("-q", "--quiet", is_flag=True, help="Show no progress."),
     _option("-v", "--verbose", is_flag=True, help="Show Codex's own output on stderr."),
 ]
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_wanted: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
     no_wait = options.pop("no_wait")
@@ -100,7 +101,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:

@@ -75,10 +75,11 @@ def status(request_id: str, json_wanted: bool) -> None:
     help="The limit for the whole run, in seconds. [300]",
 )
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@click.option("--open", "open_wanted", is_flag=True, help="Open the picture in the system's viewer.")
 @_json
 @_events
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int:
+def wait(request_id: str, json_wanted: bool, quiet: bool, open_wanted: bool, **options: Any) -> int:
     """Wait for a request and fetch its picture, as often as you like.
 
     A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
@@ -90,7 +91,7 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int
     request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
     with console.defer_signals() as interrupt, Progress(quiet=quiet) as progress:
         result = generate(request, interrupt=interrupt, on_event=progress.show)
-    return console.print_result(result, json_wanted=json_wanted)
+    return console.print_result(result, json_wanted=json_wanted, open_wanted=open_wanted)
 
 
 @command.command()
