@@ -114,8 +114,8 @@ def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], wi
         rows.append((_short_time(session.time), thread, *details, one_line(session.prompt or "")))
     room = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for moment, thread, *details, prompt in rows:
-        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, details, room[2:])]
+    for moment, thread, *numbers, prompt in rows:
+        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, numbers, room[2:])]
         start = "".join(f"{cell}  " for cell in cells if cell)
         lines.append((start + cut(prompt, width - len(start))).rstrip())
     return lines

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import click
 
 from codex_imagegen import render
-from codex_imagegen.cli import console
+from codex_imagegen.cli import console, viewer
 from codex_imagegen.cli.options import Option
 from codex_imagegen.platform import descriptors
 
@@ -20,7 +20,8 @@ HELP = """Build a searchable HTML page of every picture in this Codex home, newe
   codex-imagegen gallery --open
   codex-imagegen gallery --since 7d --out week.html
 
-The page needs no network. The folder <name>-pictures beside it has a thumbnail and a preview of each picture: WebP, up
+Without --out, the page is codex-gallery.html in the working folder; with --open, it is in the cache folder instead. The
+page needs no network. The folder <name>-pictures beside it has a thumbnail and a preview of each picture: WebP, up
 to 1600 pixels, about 0.2 MB for a picture of 1254 × 1254. --originals copies the originals instead of the previews.
 Run the command again to update the page; unchanged files are not read again.
 
@@ -46,7 +47,7 @@ def gallery(
     from codex_imagegen.gallery import build
 
     since_time = parse_since(since) if since is not None else 0.0
-    options = build.GalleryOptions(out, since_time, since, originals, force)
+    options = build.GalleryOptions(out, open_wanted, since_time, since, originals, force)
     with console.defer_signals() as interrupt, ReadProgress(quiet=quiet or json_wanted) as progress:
         page = build.build(options, interrupt, progress.show)
     if json_wanted:
@@ -65,7 +66,9 @@ def gallery(
 command = click.Command(
     "gallery",
     params=[
-        Option(["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html]"),
+        Option(
+            ["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html; with --open in the cache]"
+        ),
         Option(["--since"], metavar="WHEN", help="A date such as 2026-11-01, or a duration: 12h, 7d, 2w, 1y."),
         Option(["--originals"], is_flag=True, help="Copy the originals instead of making previews."),
         Option(["--open", "open_wanted"], is_flag=True, help="Open the page in the browser."),
@@ -90,7 +93,7 @@ def open_in_browser(path: str) -> None:
             is_open = type(browser) is not webbrowser.GenericBrowser and browser.open(Path(path).as_uri())
         except (webbrowser.Error, OSError):
             is_open = False
-    if not is_open:
+    if not is_open and viewer.open_files([path]) is not None:
         console.err(render.one_line(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
 
 
