@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from codex_imagegen import render
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.images import output
 from codex_imagegen.request import Request
@@ -32,27 +32,25 @@ def add_rerun_hint(result: Result, request: Request) -> Result:
 
 def rerun_command(*subcommand: str, extra: tuple[str, ...] = ()) -> str:
     """Return the command line that is running, with ``subcommand`` before its arguments and ``extra`` after them."""
-    import shlex
-
     args = click.get_current_context().meta["arguments"]
     end = args.index("--") if "--" in args else len(args)
-    return shlex.join(["codex-imagegen", *subcommand, *args[:end], *extra, *args[end:]])
+    return render.shell_join(["codex-imagegen", *subcommand, *args[:end], *extra, *args[end:]])
 
 
 def rerun_hint(stop: ErrorInfo | ImagegenError, command: str) -> str:
     """Say when to run ``command`` after this error."""
     if stop.resets_at is not None:
-        return time.strftime(f"after %Y-%m-%d %H:%M go on with: {command}", time.localtime(stop.resets_at))
+        return f"{render.until(stop.resets_at)} go on with:\n{command}"
     if stop.code == "usage-limit":
-        return f"later go on with: {command}"
-    return f"{stop.hint}; then go on with: {command}" if stop.hint else f"go on with: {command}"
+        return f"later go on with:\n{command}"
+    return render.join_hints(stop.hint, f"{'then ' if stop.hint else ''}go on with:\n{command}")
 
 
 def _extra_arguments(result: Result, request: Request) -> tuple[str, ...] | None:
     """Return the arguments to add, or None if the names do not show which pictures are missing."""
     if request.force:
         return None
-    if request.out is not None:
+    if not output.names_folder(request.out):
         return () if request.skip_existing else ("--skip-existing",)
     if not result.images:
         return ()

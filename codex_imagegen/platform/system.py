@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Mapping
 
+STDOUT_FILES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+"""The names of standard output as a file."""
+
 
 def is_windows() -> bool:
     """Whether this is Windows itself; inside WSL it is Linux."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from codex_imagegen import render
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader, StoredImage
@@ -198,7 +198,8 @@ def _no_picture(found: FoundImages) -> ImagegenError:
     elif found.unreadable:
         error = SessionMissing(f"the rollout {path!r} can't be read: {found.unreadable}", hint=_LIST)
     elif found.ref.is_compressed and path:
-        hint = f"unpack it with:\nzstd -d {shlex.quote(path)} && codex-imagegen recover {shlex.quote(path[:-4])}"
+        hint = f"unpack it, and recover from that:\nzstd -d {render.shell_join([path])}\n"
+        hint += f"codex-imagegen recover {render.shell_join([path[:-4]])}"
         error = SessionMissing(f"the rollout {path!r} is compressed", hint=hint)
     else:
         error = NoPicture("this session has no picture", hint=_LIST)

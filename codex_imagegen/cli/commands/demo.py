@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option, check_stdout, events_option
+from codex_imagegen.cli.options import Command, Option, check_stdout, events_option
 from codex_imagegen.cli.progress import Progress
 from codex_imagegen.request import Request
 
@@ -29,11 +27,11 @@ def demo(*, json_wanted: bool, quiet: bool, show: bool, open_wanted: bool, promp
     return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
 
 
-command = click.Command(
+command = Command(
     "demo",
     params=[
         Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that vary with the text."),
-        Option(["-o", "--out"], metavar="FILE", help="Where the picture goes. [image-<time>.png]"),
+        Option(["-o", "--out"], metavar="FILE", help="A file or a folder. [a new name made of the prompt]"),
         Option(["--force"], is_flag=True, help="Replace --out if it exists."),
         Option(["--show"], is_flag=True, help="Show the picture in the terminal, too."),
         Option(["--open", "open_wanted"], is_flag=True, help="Open the picture in the system's viewer."),

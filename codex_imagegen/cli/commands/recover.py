@@ -6,11 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Argument, Option, check_stdout, events_option, parse_since
+from codex_imagegen.cli.options import Argument, Command, Option, check_stdout, events_option, parse_since
 from codex_imagegen.errors import UsageError
 from codex_imagegen.results import Session
 
@@ -74,7 +72,7 @@ def _check(names: tuple[str, ...], *, last: bool, list_wanted: bool, of_list: di
                 raise UsageError(f"--{name} needs --list", hint=f"add --list, or leave --{name} out")
         return
     if names or last:
-        hint = "see codex-imagegen recover --help"
+        hint = "leave one out; for help:\ncodex-imagegen recover --help"
         raise UsageError("--list and a session to recover contradict each other", hint=hint)
     if any(target[name] for name in ("out", "out_dir", "size", "fit")):
         raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size and --fit")
@@ -121,7 +119,7 @@ def _is_on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-command = click.Command(
+command = Command(
     "recover",
     params=[
         Argument(["names"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
