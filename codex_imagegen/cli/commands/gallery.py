@@ -18,10 +18,10 @@ HELP = """Build a searchable HTML page of every picture in this Codex home, newe
   codex-imagegen gallery --open
   codex-imagegen gallery --since 7d --out week.html
 
-Without --out, the page is codex-gallery.html in the working folder; with --open, it is in the cache folder instead. The
-page needs no network. The folder <name>-pictures beside it has a thumbnail and a preview of each picture: WebP, up
-to 1600 pixels, about 0.2 MB for a picture of 1254 × 1254. --originals copies the originals instead of the previews.
-Run the command again to update the page; unchanged files are not read again.
+Without --out, the page is codex-gallery.html in the working folder or, with --open, in the cache folder. It needs no
+network. The folder <name>-pictures beside it has a thumbnail and a preview of each picture: WebP, up to 1600 pixels,
+about 0.2 MB for a picture of 1254 × 1254. --originals copies the originals instead of the previews. Run the command
+again to update the page; unchanged files are not read again.
 
 Reads the rollouts in sessions/ and archived_sessions/ and the pictures in generated_images/ under CODEX_HOME (or
 ~/.codex), and writes nothing there. Caches what it found, prompts too, in ~/.cache/codex-imagegen (or XDG_CACHE_HOME),
@@ -64,9 +64,7 @@ def gallery(
 command = Command(
     "gallery",
     params=[
-        Option(
-            ["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html; with --open in the cache]"
-        ),
+        Option(["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html; with --open, a cache]"),
         Option(["--since"], metavar="WHEN", help="A date such as 2026-11-01, or a duration: 12h, 7d, 2w, 1y."),
         Option(["--originals"], is_flag=True, help="Copy the originals instead of making previews."),
         Option(["--open", "open_wanted"], is_flag=True, help="Open the page in the browser."),
