@@ -51,6 +51,10 @@ OPTIONS = [
     _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
     _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
     _option(
+        "--open", "open_wanted", is_flag=True, group="where", common=True,
+        help="Open the picture in the system's viewer.",
+    ),
+    _option(
         "--size", metavar="WxH", group="look", common=True,
         help="Requested width and height, such as 1024x1536.",
     ),
@@ -124,7 +128,7 @@ OPTIONS = [
 """Each option with its group, a key of :data:`codex_imagegen.cli.help.GROUPS`; the short page has the common ones."""
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_wanted: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
     no_wait, yes, dry_run = (options.pop(name) for name in ("no_wait", "yes", "dry_run"))
@@ -148,7 +152,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
 
 
 def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
