@@ -123,7 +123,7 @@ command = RepeatableCommand(
             is_flag=True,
             group="scripts",
             common=True,
-            help="Check all jobs, show what would be made, and spend nothing.",
+            help="Check and show what would be made; spends nothing.",
         ),
         Option(
             ["--timeout-sec"],

@@ -96,7 +96,7 @@ OPTIONS = [
     ),
     _option(
         "--dry-run", is_flag=True, group="scripts",
-        help="Check everything, show what would be made and sent, and spend nothing.",
+        help="Check and show what would be made; spends nothing.",
     ),
     _option(
         "--json", "json_wanted", is_flag=True, group="scripts", common=True,
