@@ -24,7 +24,8 @@ HELP = f"""{BRIEF}
 Makes a picture with the ChatGPT plan that the Codex CLI is logged in with. Prints the picture's absolute path on
 stdout, and everything else on stderr.
 
-PROMPT is what to draw, in quotes. A single word needs --prompt, so that a mistyped command spends nothing.
+PROMPT is what to draw, in quotes; - reads it from stdin. A single word needs --prompt, so that a mistyped command
+spends nothing.
 """
 
 

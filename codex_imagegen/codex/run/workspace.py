@@ -57,7 +57,7 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
     """A context of (empty working folder, private copies of the references); both are removed when it ends.
 
     ``folder`` comes from :func:`choose_path`. The copies have short names, and lie beside the working folder.
-    Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
+    Raises :class:`OutUnwritable` where no file can be created in the temporary folder, or Codex can't take its path.
     """
     folder = folder or choose_path()
     check(folder, with_copies=bool(references))
@@ -69,7 +69,7 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
             copies = [_copy(copies_folder, index, reference) for index, reference in enumerate(references, 1)]
         except OSError as error:
             raise OutUnwritable(
-                f"the temporary folder {_temporary()!r} takes no files: {error.strerror}",
+                f"no file can be created in the temporary folder {_temporary()!r}: {error.strerror}",
                 hint="free disk space there, or set TMPDIR to another folder",
                 errno=error.errno,
             ) from error
