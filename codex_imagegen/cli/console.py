@@ -272,6 +272,12 @@ def warning_text(warning: Warning_) -> str:
     return render.warning_line(warning) if columns is None else render.warning_text(warning, columns)
 
 
+def wrapped(line: str) -> str:
+    """Return a line of text as stderr shows it: broken at words to the width of a terminal."""
+    columns = _columns()
+    return line if columns is None else "\n".join(render.wrap(line, columns))
+
+
 def _columns() -> int | None:
     """Return the width of the terminal that stderr is, or None if it is none."""
     if sys.stderr is None or not sys.stderr.isatty():

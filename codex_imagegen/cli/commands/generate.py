@@ -167,7 +167,9 @@ def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: boo
     with console.defer_signals() as interrupt:
         result = generation.preview(request, wait=not no_wait, interrupt=interrupt)
     for line in () if json_wanted else plan_lines(result, request.prompt, verbose=verbose):
-        console.emit(Event("message", index=None, message=line), line)
+        # a path stands alone on its line, indented, and is never broken
+        shown = line if line.startswith(" ") else console.wrapped(line)
+        console.emit(Event("message", index=None, message=line.strip()), shown)
     return console.print_result(result, json_wanted=json_wanted)
 
 
