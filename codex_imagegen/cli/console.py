@@ -366,6 +366,11 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
+def is_stdin_terminal() -> bool:
+    """Return whether somebody would have to type what is read from stdin."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def is_interactive() -> bool:
     """Return whether a person can answer: stdin and stderr are terminals."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.commands import generate
-from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option
+from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option, parse_timeout
 from codex_imagegen.request import STDOUT
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ command = RepeatableCommand(
         ),
         Option(
             ["--timeout-sec"],
-            type=float,
+            type=parse_timeout,
             metavar="N",
             group="scripts",
             help="Limit for each picture: seconds, or 90s, 5m. [300]",

@@ -12,7 +12,7 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout
+from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout, parse_timeout
 from codex_imagegen.errors import ImagegenError, OutUnwritable, RunComfyRetry, UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
@@ -76,7 +76,7 @@ def status(request_id: str, json_wanted: bool) -> None:
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
-    type=float,
+    type=parse_timeout,
     default=DEFAULT_TIMEOUT_SEC,
     metavar="N",
     help="Limit for the whole wait: seconds, or 90s, 5m. [300]",
