@@ -25,8 +25,8 @@ NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet"
 KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
 
-_MAX_MESSAGES, _MAX_NUMBERS = 20, 5
-"""How many different messages about wrong lines are reported, and of each how many lines."""
+_MAX_MESSAGES = 20
+"""How many different messages about wrong lines are reported."""
 
 _FileState = tuple[int, int, int, int]
 
@@ -154,7 +154,9 @@ class WrongLines:
         """Return the first error, with the messages of all wrong lines of ``count``; None if no line is wrong."""
         if self._first is None:
             return None
-        messages = [f"{_name_lines(lines)}: {message.rstrip('.')}" for message, lines in self._lines.items()]
+        messages = [
+            f"{render.number_list('line', lines)}: {message.rstrip('.')}" for message, lines in self._lines.items()
+        ]
         if self._count > 1:
             messages.insert(0, f"{self._count:,} of {count:,} lines are wrong")
         if self._omitted:
@@ -162,16 +164,8 @@ class WrongLines:
         self._first.message = "; ".join(messages)
         self._first.args = (self._first.message,)
         if len(self._lines) > 1 and self._first.hint:
-            self._first.hint = f"{_name_lines(next(iter(self._lines.values())))}: {self._first.hint}"
+            self._first.hint = f"{render.number_list('line', next(iter(self._lines.values())))}: {self._first.hint}"
         return self._first
-
-
-def _name_lines(lines: list[int]) -> str:
-    if len(lines) == 1:
-        return f"line {lines[0]}"
-    more = len(lines) - _MAX_NUMBERS
-    numbers = ", ".join(map(str, lines[:_MAX_NUMBERS]))
-    return f"lines {numbers} and {more:,} more" if more > 0 else f"lines {numbers}"
 
 
 def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
