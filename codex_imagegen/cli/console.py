@@ -224,6 +224,11 @@ def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) ->
     emit(render.error_event(error, **ids), None if silent else error_text(error))
 
 
+def shares_terminal() -> bool:
+    """Whether stdout and stderr both are terminals: what one shows need not be repeated on the other."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
+
+
 def advise(hint: str | None) -> None:
     """Print what to do next, for a person at a terminal only."""
     columns = _columns()
@@ -274,7 +279,7 @@ def internal_error(error: Exception, *, json_wanted: bool, started: float) -> in
 def save_traceback(error: Exception) -> InternalError:
     """Save an exception's traceback in a file, and return the error that names the file."""
     path = _write_traceback(error)
-    hint = f"please report it with {path}" if path else None
+    hint = f"please report it, with the file {path}" if path else None
     return InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
 
 
@@ -347,9 +352,12 @@ def confirm(question: str) -> bool:
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    answer = next(read_stdin(_MAX_ANSWER), None)
-    if answer is None:
-        err("")
+    answer = None
+    try:
+        answer = next(read_stdin(_MAX_ANSWER), None)
+    finally:
+        if answer is None:  # the end of input, or a signal
+            err("")
     return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 
