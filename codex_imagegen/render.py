@@ -8,7 +8,7 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ _NAME_END, _MIN_NAME = 8, 12
 _WIDE = 60
 """The columns of a terminal from which a list shows sizes."""
 _HOURS_OF_A_DAY = 24
+_MAX_NUMBERS = 5
+"""How many of the numbers of failed things are listed."""
 _WRONG_LINE = re.compile(r"(?<=;) (?=lines? \d+\b[^:;]*: |and \d[\d,]* more lines?\.$)")
 """Before the error of one of several lines of a job file: each stands on its own line of a terminal."""
 
@@ -191,9 +193,20 @@ def until(unix_seconds: float, now: float | None = None) -> str:
     return f"{time.strftime('at %H:%M', minute)} (in {' '.join(parts)})"
 
 
-def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str = "failed") -> str:
-    """The message when some of several things failed: ``2 of 3 pictures failed; the first: …``."""
-    return f"{failed:,} of {plural(total, noun)} {verb}; the first: {first}"
+def partial_failure(
+    failed: int, total: int, noun: str, first: str, *, verb: str = "failed", numbers: Sequence[int] = ()
+) -> str:
+    """The message when some of several things failed: ``2 of 3 pictures failed (numbers 1, 3); the first: …``."""
+    which = f" ({number_list('number', numbers)})" if numbers else ""
+    return f"{failed:,} of {plural(total, noun)} {verb}{which}; the first: {first}"
+
+
+def number_list(noun: str, numbers: Sequence[int]) -> str:
+    """The numbers of things, the first ones of many: ``line 3``, ``lines 3, 7``, ``lines 1, 2, 3, 4, 5 and 9 more``."""
+    if len(numbers) == 1:
+        return f"{noun} {numbers[0]}"
+    more = len(numbers) - _MAX_NUMBERS
+    return f"{noun}s {', '.join(map(str, numbers[:_MAX_NUMBERS]))}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def error_line(error: ErrorInfo) -> str:

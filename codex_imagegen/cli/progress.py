@@ -201,11 +201,11 @@ class PicturesProgress(_Numbers, RequestProgress):
         """Count one event, in any thread; print the path of a picture."""
         console.emit(event)
         with self._lock:
-            if event.stage not in _PRINTED_OTHERWISE:
-                self._running.add(event.index)
-                return
-            status = self._status(event)
-            self._running.discard(event.index)
+            status = self._status(event) if event.stage in _PRINTED_OTHERWISE else None
+            self._running.discard(event.index) if status else self._running.add(event.index)
+        if status is None:
+            console.status.refresh()
+            return
         if self.prints_paths and event.path not in (None, STDOUT):
             console.out(console.printable(str(event.path)))
         self.count(status)
