@@ -94,7 +94,7 @@ def _list(sessions: Iterable[Session], started: float | None) -> int:
 
 def _print_table(sessions: list[Session]) -> None:
     if not sessions:
-        console.err("codex-imagegen: no past session holds a picture.")
+        console.say("no past session holds a picture.")
         return
     from rich.console import Console
     from rich.table import Table
