@@ -46,6 +46,7 @@ _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w
 
 ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "dry_run", "planned",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
@@ -90,6 +91,7 @@ def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
         codex_version=error.codex_version,
         request_id=error.request_id,
         elapsed_sec=round(elapsed_sec, 3),
+        dry_run=error.is_dry_run,
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
     )
 

@@ -16,12 +16,24 @@ from codex_imagegen import generation, options, render
 from codex_imagegen.batches.job_file import JobFile, Line
 from codex_imagegen.codex.run import command
 from codex_imagegen.errors import CodexUnavailable, ImagegenError, UsageError
-from codex_imagegen.images import references
+from codex_imagegen.images import output, references
 from codex_imagegen.platform import system
 from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
-NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
+NOT_FOR_JOBS = {
+    "count",
+    "jobs",
+    "skip_existing",
+    "prompt_file",
+    "json",
+    "quiet",
+    "verbose",
+    "events",
+    "show",
+    "yes",
+    "dry_run",
+}
 KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
 
@@ -93,6 +105,7 @@ class Jobs:
         """The job of a line; raises :class:`UsageError` and the errors of its references."""
         fields = parse_fields(self._file.parse(line))
         out = self._absolute_path(fields.get("out", self._default_name(line, fields)))
+        out = output.add_suffix(out, FORMATS.get({**self._defaults, **fields}.get("format", "png").lower()))
         request = build_request(fields, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.check(request, self._digests)

@@ -358,9 +358,12 @@ def confirm(question: str) -> bool:
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    answer = next(read_stdin(_MAX_ANSWER), None)
-    if answer is None:
-        err("")
+    answer = None
+    try:
+        answer = next(read_stdin(_MAX_ANSWER), None)
+    finally:
+        if answer is None:  # the end of input, or a signal
+            err("")
     return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 

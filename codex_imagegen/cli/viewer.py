@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
-from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def draw_images(images: Iterable[Image], *, captions: bool = True) -> Iterator[s
         return
     dumb, terminal = os.environ.get("TERM", "dumb") == "dumb", None
     for image in images:
-        if image.path == STDOUT:
+        if not os.path.isfile(image.path):  # stdout, a pipe or a device
             continue
         try:
             if not dumb:

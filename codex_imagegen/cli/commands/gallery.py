@@ -66,7 +66,7 @@ command = Command(
     "gallery",
     params=[
         Option(["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html]"),
-        Option(["--since"], metavar="WHEN", help="Only pictures since a date (2026-11-01), or the last 12h, 7d, 2w."),
+        Option(["--since"], metavar="WHEN", help="Only pictures since then: 12h, 7d, 2w, or 2026-11-01."),
         Option(["--originals"], is_flag=True, help="Copy the originals instead of making previews."),
         Option(["--open", "open_wanted"], is_flag=True, help="Open the page in the browser."),
         Option(["--force"], is_flag=True, help="Replace --out even if it is not a gallery."),

@@ -73,7 +73,7 @@ command = Command(
         Option(["--ref-root", "ref_roots"], multiple=True, metavar="DIR", help="One more folder for references only."),
         Option(
             ["--preview-kb"], type=int, default=settings.PREVIEW_KB, metavar="N",
-            help="Limit for the preview in an answer, as base64; 0: none. [700]",
+            help="Limit of a preview, kB of base64; 0: none. [700]",
         ),
         Option(
             ["--jobs"], type=int, default=settings.JOBS, metavar="N",

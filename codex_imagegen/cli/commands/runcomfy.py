@@ -157,13 +157,7 @@ def submit_only(request: Request, *, json_wanted: bool, quiet: bool = False) -> 
     Raises :class:`UsageError` for options that contradict ``--no-wait``. If a later submit fails, its error names the
     ids that are already paid for.
     """
-    if request.backend != "runcomfy":
-        raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
-    if request.out is not None:
-        raise UsageError(
-            "--no-wait and --out contradict each other",
-            hint="leave --out out, and give it when you fetch the picture:\ncodex-imagegen runcomfy wait ID --out FILE",
-        )
+    check_no_wait(request)
     from codex_imagegen import generation
     from codex_imagegen.runcomfy import backend
 
@@ -194,6 +188,17 @@ def submit_only(request: Request, *, json_wanted: bool, quiet: bool = False) -> 
     if not json_wanted and not quiet:
         console.advise(next_step)
     return 0
+
+
+def check_no_wait(request: Request) -> None:
+    """Raise :class:`UsageError` for options that contradict ``--no-wait``."""
+    if request.backend != "runcomfy":
+        raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
+    if request.out is not None:
+        raise UsageError(
+            "--no-wait and --out contradict each other",
+            hint="leave --out out, and give it when you fetch the picture:\ncodex-imagegen runcomfy wait ID --out FILE",
+        )
 
 
 def _next_step(status: Status, request_id: str) -> str:

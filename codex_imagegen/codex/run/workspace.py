@@ -60,7 +60,7 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
     Raises :class:`OutUnwritable` where no file can be created in the temporary folder, or Codex can't take its path.
     """
     folder = folder or choose_path()
-    _check(folder, with_copies=bool(references))
+    check(folder, with_copies=bool(references))
     created: list[str] = []
     try:
         try:
@@ -169,7 +169,7 @@ def _is_shared(path: str) -> bool:
     return stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX or not mode & 0o022) and os.access(path, os.W_OK | os.X_OK)
 
 
-def _check(folder: str, *, with_copies: bool) -> None:
+def check(folder: str, *, with_copies: bool) -> None:
     """Raise :class:`OutUnwritable` for a path with which Codex would draw without the references, or lose its picture.
 
     Without references the path may have a comma or a quote. One that is not UTF-8 is refused by Codex, or (0.111.0)
