@@ -31,7 +31,7 @@ GOLDEN_OK = (
     '"width": 1254, "height": 1254, "bytes": 1470000, "sha256": "' + "ab" * 32 + '", "original": true, '
     '"revised_prompt": "a fox, revised", "replaced": false}], "failures": [], "error": null, '
     '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": "0.169.0", "elapsed_sec": 31.2, '
-    '"warnings": [{"code": "size-differs", "message": "another size came"}]}'
+    '"warnings": [{"code": "size-differs", "message": "another size came"}], "dry_run": false, "planned": []}'
 )
 GOLDEN_ERROR = (
     '{"code": "usage-limit", "exit_code": 7, "message": "the plan\'s limit is reached", "hint": "try again later", '
@@ -40,10 +40,12 @@ GOLDEN_ERROR = (
 GOLDEN_FAILED = (
     '{"schema": 1, "ok": false, "backend": "codex", "images": [], "failures": [{"index": 0, "error": '
     f'{GOLDEN_ERROR}}}], "error": {GOLDEN_ERROR}, '
-    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": null, "elapsed_sec": 4.0, "warnings": []}'
+    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": null, "elapsed_sec": 4.0, "warnings": [], '
+    '"dry_run": false, "planned": []}'
 )
 KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "dry_run", "planned",
 ]  # fmt: skip
 IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt", "replaced"]
 EVENT_KEYS = [
@@ -270,5 +272,7 @@ def test_count_is_singular_for_one_alone():
 
 def test_partial_failure_names_the_first():
     assert render.partial_failure(1, 1, "job", "no") == "1 of 1 job failed; the first: no"
+    message = render.partial_failure(2, 3, "picture", "no", numbers=[1, 3])
+    assert message == "2 of 3 pictures failed (numbers 1, 3); the first: no"
     message = render.partial_failure(2, 3000, "session", "no", verb="could not be removed")
     assert message == "2 of 3,000 sessions could not be removed; the first: no"

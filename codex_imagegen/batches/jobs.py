@@ -16,19 +16,31 @@ from codex_imagegen import generation, options, render
 from codex_imagegen.batches.job_file import JobFile, Line
 from codex_imagegen.codex.run import command
 from codex_imagegen.errors import CodexUnavailable, ImagegenError, UsageError
-from codex_imagegen.images import references
+from codex_imagegen.images import output, references
 from codex_imagegen.platform import system
 from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
-NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
+NOT_FOR_JOBS = {
+    "count",
+    "jobs",
+    "skip_existing",
+    "prompt_file",
+    "json",
+    "quiet",
+    "verbose",
+    "events",
+    "show",
+    "yes",
+    "dry_run",
+}
 KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
 _PATHS = {"refs", "out", "codex"}
 """The keys whose values are paths, in which a leading ``~/`` is the home folder."""
 
-_MAX_MESSAGES, _MAX_NUMBERS = 20, 5
-"""How many different messages about wrong lines are reported, and of each how many lines."""
+_MAX_MESSAGES = 20
+"""How many different messages about wrong lines are reported."""
 
 _FileState = tuple[int, int, int, int]
 
@@ -95,6 +107,7 @@ class Jobs:
         """The job of a line; raises :class:`UsageError` and the errors of its references."""
         fields = parse_fields(self._file.parse(line))
         out = self._absolute_path(fields.get("out", self._default_name(line, fields)))
+        out = output.add_suffix(out, FORMATS.get({**self._defaults, **fields}.get("format", "png").lower()))
         request = build_request(fields, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.check(request, self._digests)
@@ -156,7 +169,9 @@ class WrongLines:
         """Return the first error, with the messages of all wrong lines of ``count``; None if no line is wrong."""
         if self._first is None:
             return None
-        messages = [f"{_name_lines(lines)}: {message.rstrip('.')}" for message, lines in self._lines.items()]
+        messages = [
+            f"{render.number_list('line', lines)}: {message.rstrip('.')}" for message, lines in self._lines.items()
+        ]
         if self._count > 1:
             messages.insert(0, f"{self._count:,} of {count:,} lines are wrong")
         if self._omitted:
@@ -164,16 +179,8 @@ class WrongLines:
         self._first.message = "; ".join(messages)
         self._first.args = (self._first.message,)
         if len(self._lines) > 1 and self._first.hint:
-            self._first.hint = f"{_name_lines(next(iter(self._lines.values())))}: {self._first.hint}"
+            self._first.hint = f"{render.number_list('line', next(iter(self._lines.values())))}: {self._first.hint}"
         return self._first
-
-
-def _name_lines(lines: list[int]) -> str:
-    if len(lines) == 1:
-        return f"line {lines[0]}"
-    more = len(lines) - _MAX_NUMBERS
-    numbers = ", ".join(map(str, lines[:_MAX_NUMBERS]))
-    return f"lines {numbers} and {more:,} more" if more > 0 else f"lines {numbers}"
 
 
 def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

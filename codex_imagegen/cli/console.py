@@ -173,14 +173,21 @@ def print_stdout_error(error: OSError) -> int:
 
 
 def print_result(
-    result: Result, *, json_wanted: bool, show: bool = False, progress: RequestProgress | None = None
+    result: Result,
+    *,
+    json_wanted: bool,
+    show: bool = False,
+    open_wanted: bool = False,
+    progress: RequestProgress | None = None,
 ) -> int:
-    """Print a result, ``show`` its pictures on a terminal, and return the exit code. Signals are deferred now.
+    """Print a result, ``show`` its pictures on a terminal, open them if wanted, and return the exit code.
 
-    The summary of the ``progress`` follows the pictures. It may have printed the paths already.
+    The summary of the ``progress`` follows the pictures. It may have printed the paths already. Signals are deferred
+    now.
     """
     _signals.deferred = True
     if json_wanted:
+        result = _open_images(result) if open_wanted else result
         out(render.result_json(result))
     elif progress is None or not progress.prints_paths:
         print_paths(result.images)
@@ -195,6 +202,9 @@ def print_result(
         err(line)
     for warning in result.warnings:
         warn(warning, silent=json_wanted)
+    if open_wanted and not json_wanted:
+        for warning in _open_images(result).warnings[len(result.warnings) :]:
+            warn(warning)
     if result.error:
         print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
     return 0 if result.ok else (result.error.exit_code if result.error else 1)
@@ -205,6 +215,15 @@ def print_paths(images: Iterable[Image]) -> None:
     for image in images:
         if image.path != "-":
             out(printable(image.path))
+
+
+def _open_images(result: Result) -> Result:
+    """Open the pictures in the system's viewer; returns the result with a warning where that fails."""
+    from dataclasses import replace
+
+    from codex_imagegen.cli.viewer import open_images
+
+    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
 
 
 def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
@@ -222,6 +241,17 @@ def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) ->
 def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
     """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
     emit(render.error_event(error, **ids), None if silent else error_text(error))
+
+
+def say(text: str) -> None:
+    """Print a sentence for a person; what to copy follows newlines, as in a hint."""
+    columns, name = _columns(), "codex-imagegen: "
+    err(f"{name}{render.hint_line(text)}" if columns is None else "\n".join(render.hint_lines(text, columns, name)))
+
+
+def shares_terminal() -> bool:
+    """Whether stdout and stderr both are terminals: what one shows need not be repeated on the other."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
 
 
 def advise(hint: str | None) -> None:
@@ -246,6 +276,12 @@ def warning_text(warning: Warning_) -> str:
     """Return a warning as stderr shows it: wrapped on a terminal, else on one line."""
     columns = _columns()
     return render.warning_line(warning) if columns is None else render.warning_text(warning, columns)
+
+
+def wrapped(line: str) -> str:
+    """Return a line of text as stderr shows it: broken at words to the width of a terminal."""
+    columns = _columns()
+    return line if columns is None else "\n".join(render.wrap(line, columns))
 
 
 def _columns() -> int | None:
@@ -274,7 +310,7 @@ def internal_error(error: Exception, *, json_wanted: bool, started: float) -> in
 def save_traceback(error: Exception) -> InternalError:
     """Save an exception's traceback in a file, and return the error that names the file."""
     path = _write_traceback(error)
-    hint = f"please report it with {path}" if path else None
+    hint = f"please report it, with the file {path}" if path else None
     return InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
 
 
@@ -352,9 +388,12 @@ def confirm(question: str) -> bool:
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    answer = next(read_stdin(_MAX_ANSWER), None)
-    if answer is None:
-        err("")
+    answer = None
+    try:
+        answer = next(read_stdin(_MAX_ANSWER), None)
+    finally:
+        if answer is None:  # the end of input, or a signal
+            err("")
     return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 

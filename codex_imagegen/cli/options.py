@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROGRAM = "codex-imagegen"
 COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
 """The environment variable that only a shell's completion script sets."""
-EVENTS = "Print JSON lines on stderr: each step, then done or error."
+EVENTS = "Print JSON lines on stderr: each step, done or error."
 
 _THIS_PAGE = "Show this page."
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")

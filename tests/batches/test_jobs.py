@@ -95,6 +95,11 @@ def test_default_holds_where_a_job_has_no_value_or_null() -> None:
     assert [Path(job.out).name for job in (one, two, three)] == ["0001.webp", "0002.webp", "0003.jpg"]
 
 
+def test_out_without_a_dot_gets_the_suffix_of_the_format() -> None:
+    one, two = read(listed({"prompt": "a", "out": "x.y/fox"}, {"prompt": "a", "out": "owl", "format": "jpeg"}))
+    assert [Path(job.out).name for job in (one, two)] == ["fox.png", "owl.jpg"]
+
+
 @pytest.mark.parametrize(
     ("job", "words"),
     [
@@ -116,6 +121,7 @@ def test_default_holds_where_a_job_has_no_value_or_null() -> None:
         ({"prompt": "a", "out": "sub/"}, "'out' can't be"),
         ({"prompt": "a", "out": "a\0.png"}, "'out' can't be"),
         ({"prompt": "a", "out": "a.gif"}, "'out' can't be"),
+        ({"prompt": "a", "out": "a."}, "'out' can't be"),
         ({"prompt": "a", "out": "a.png", "format": "webp"}, "contradict"),
         ({"prompt": "a", "size": "huge"}, "--size can't be"),
         ({"prompt": "a", "fit": True}, "--fit needs a size"),

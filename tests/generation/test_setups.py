@@ -302,7 +302,7 @@ def test_full_stdout_fails_with_73(lab):
     assert (world.work / "fox.png").read_bytes() == small_png("a red fox")
 
 
-@pytest.mark.parametrize("page", ["--help", "--version", "schema"])
+@pytest.mark.parametrize("page", ["-h", "--help", "--version", "schema"])
 def test_full_stdout_of_help_fails_with_73(lab, page):
     world = lab()
     with open("/dev/full", "wb") as full:

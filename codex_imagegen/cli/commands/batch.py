@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.commands import generate
 from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option, parse_timeout
 from codex_imagegen.request import STDOUT
+
+if TYPE_CHECKING:
+    from codex_imagegen.batches.jobs import Jobs
 
 BRIEF = """Make many pictures: JOBS is a text file with one prompt a line; - is stdin.
 
@@ -49,10 +52,11 @@ def batch(
     from codex_imagegen.cli.batch_output import BatchOutput
     from codex_imagegen.cli.progress import BatchProgress
 
+    if options.pop("dry_run"):
+        return _dry_run(jobs, out_dir, options, retry_failed=retry_failed, json_wanted=json_wanted)
     worker_count = runner.worker_count(workers, options["backend"])
-    stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
     with contextlib.ExitStack() as stack:
-        job_file = stack.enter_context(runner.open_job_file(jobs, out_dir=out_dir, defaults=options, source=stdin))
+        job_file = stack.enter_context(_open(jobs, out_dir, options))
         interrupt = stack.enter_context(console.defer_signals(until_exit=True))
         prepared = runner.prepare(
             job_file, out_dir, interrupt, workers=worker_count, retry_failed=retry_failed, on_event=console.emit
@@ -62,6 +66,25 @@ def batch(
         for outcome in setup.batch.outcomes():
             output.print_outcome(outcome)
     return output.finish(setup.total, setup.worker.stopped, interrupt.signum)
+
+
+def _open(jobs: str, out_dir: str, options: dict[str, Any]) -> Jobs:
+    from codex_imagegen.batches import runner
+
+    stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
+    return runner.open_job_file(jobs, out_dir=out_dir, defaults=options, source=stdin)
+
+
+def _dry_run(jobs: str, out_dir: str, options: dict[str, Any], *, retry_failed: bool, json_wanted: bool) -> int:
+    """Print what the batch would do with each job; the exit code is 1 if one of them would fail."""
+    from codex_imagegen.batches import runner
+    from codex_imagegen.cli.batch_output import PreviewOutput
+
+    output = PreviewOutput(json_wanted)
+    with _open(jobs, out_dir, options) as job_file, console.defer_signals() as interrupt:
+        for outcome in runner.preview(job_file, out_dir, interrupt, retry_failed=retry_failed):
+            output.print_outcome(outcome)
+    return output.finish()
 
 
 command = RepeatableCommand(
@@ -94,6 +117,13 @@ command = RepeatableCommand(
         Option(
             ["--retry-failed"], is_flag=True, group="several", common=True,
             help="Try again the jobs that failed before.",
+        ),
+        Option(
+            ["--dry-run"],
+            is_flag=True,
+            group="scripts",
+            common=True,
+            help="Check and show what would be made; spends nothing.",
         ),
         Option(
             ["--timeout-sec"],

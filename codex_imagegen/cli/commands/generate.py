@@ -16,10 +16,13 @@ from codex_imagegen.cli.options import (
     version_option,
 )
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
+
+MAX_UNCONFIRMED = 20
+"""Pictures that one command makes without asking."""
 
 BRIEF = """\b
 codex-imagegen "a red fox in the snow" --out fox.png
@@ -29,7 +32,8 @@ HELP = f"""{BRIEF}
 Makes a picture with the ChatGPT plan that the Codex CLI is logged in with. Prints the picture's absolute path on
 stdout, and everything else on stderr.
 
-PROMPT is what to draw, in quotes. A single word needs --prompt, so that a mistyped command spends nothing.
+PROMPT is what to draw, in quotes; - reads it from stdin. A single word needs --prompt, so that a mistyped command
+spends nothing.
 """
 
 
@@ -54,6 +58,10 @@ OPTIONS = [
     ),
     _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
     _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
+    _option(
+        "--open", "open_wanted", is_flag=True, group="where", common=True,
+        help="Open the picture in the system's viewer.",
+    ),
     _option(
         "--size", metavar="WxH", group="look", common=True,
         help="Requested width and height, such as 1024x1536.",
@@ -92,6 +100,13 @@ OPTIONS = [
         help="Limit for the whole run: seconds, or 90s, 5m. [300]",
     ),
     _option(
+        "--yes", is_flag=True, group="several", help=f"Don't ask before making more than {MAX_UNCONFIRMED} pictures."
+    ),
+    _option(
+        "--dry-run", is_flag=True, group="scripts",
+        help="Check and show what would be made; spends nothing.",
+    ),
+    _option(
         "--json", "json_wanted", is_flag=True, group="scripts", common=True,
         help="Print one JSON object on stdout, also for a failure.",
     ),
@@ -121,11 +136,15 @@ OPTIONS = [
 """Each option with its group, a key of :data:`codex_imagegen.cli.help.GROUPS`; the short page has the common ones."""
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_wanted: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
-    no_wait = options.pop("no_wait")
+    no_wait, yes, dry_run = (options.pop(name) for name in ("no_wait", "yes", "dry_run"))
     request = _request(**options)
+    if dry_run:
+        return _dry_run(request, no_wait=no_wait, json_wanted=json_wanted, verbose=verbose)
+    if request.count > MAX_UNCONFIRMED and not yes:
+        _confirm_count(request)
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
@@ -141,7 +160,40 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
+
+
+def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
+    """Print what the run would make and send, as a person reads it on stderr or as JSON on stdout."""
+    from codex_imagegen import generation
+    from codex_imagegen.cli.batch_output import plan_lines
+
+    if no_wait:
+        from codex_imagegen.cli.commands.runcomfy import check_no_wait
+
+        check_no_wait(request)
+    with console.defer_signals() as interrupt:
+        result = generation.preview(request, wait=not no_wait, interrupt=interrupt)
+    for line in () if json_wanted else plan_lines(result, request.prompt, verbose=verbose):
+        # a path stands alone on its line, indented, and is never broken
+        shown = line if line.startswith(" ") else console.wrapped(line)
+        console.emit(Event("message", index=None, message=line.strip()), shown)
+    return console.print_result(result, json_wanted=json_wanted)
+
+
+def _confirm_count(request: Request) -> None:
+    """Ask before many pictures are made; raises :class:`UsageError` where nobody can be asked, and for a no."""
+    from codex_imagegen import generation
+
+    count = generation.count_missing(request)
+    if count <= MAX_UNCONFIRMED:
+        return
+    if not console.is_interactive():
+        hint = "add --yes to make them, or --dry-run to see what would be made"
+        raise UsageError(f"this would make {count} pictures; more than {MAX_UNCONFIRMED} need --yes", hint=hint)
+    price = "RunComfy charges for each" if request.backend == "runcomfy" else "each counts toward the plan's limits"
+    if not console.confirm(f"codex-imagegen: make {count} pictures? ({price})"):
+        raise UsageError("not confirmed; no picture was made", hint="give a smaller --count, or add --yes")
 
 
 def _request(*, words: tuple[str, ...], prompt: str | None, prompt_file: str | None, **options: Any) -> Request:

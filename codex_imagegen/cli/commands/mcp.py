@@ -55,9 +55,7 @@ def mcp(
             hint="install it, such as with:\npip install 'codex-imagegen[mcp]'",
         ) from error
     if sys.stdin.isatty():
-        console.err(
-            "codex-imagegen: this is an MCP server for an agent's host to start; see docs/mcp.md. Ctrl-C ends it."
-        )
+        console.say("this is an MCP server for an agent's host to start; see docs/mcp.md. Ctrl-C ends it.")
     with console.defer_signals() as interrupt:
         server.serve(allowed, interrupt, console.save_traceback)
         if interrupt.signum is not None:
@@ -75,7 +73,7 @@ command = Command(
         Option(["--ref-root", "ref_roots"], multiple=True, metavar="DIR", help="One more folder for references only."),
         Option(
             ["--preview-kb"], type=int, default=settings.PREVIEW_KB, metavar="N",
-            help="Limit for the preview in an answer, as base64; 0: none. [700]",
+            help="Limit of a preview, kB of base64; 0: none. [700]",
         ),
         Option(
             ["--jobs"], type=int, default=settings.JOBS, metavar="N",
