@@ -338,13 +338,6 @@ FAULTS = (
         ("runcomfy/test_urls.py", "runcomfy/test_download.py"),
     ),
     Fault(
-        "cli/arguments.py",
-        "    if _is_path(word):\n        _refuse_file(word, typed)\n",
-        "",
-        "the name of a file, such as a picture that was to be changed, is drawn as a prompt",
-        ("cli/test_arguments.py",),
-    ),
-    Fault(
         "cli/console.py",
         "REPEAT_SEC = 1.0\n",
         "REPEAT_SEC = 0.0\n",
