@@ -274,7 +274,7 @@ def test_mistyped_option_is_answered_with_the_one_that_was_meant(
         ("-p='a red fox'", 'did you mean -p "a red fox"?'),
         ("—help", "did you mean --help?"),
         ("'a fox' --list", "it is an option of: codex-imagegen recover --list"),
-        ("'a fox' --since 3d", "it is an option of: codex-imagegen gallery --since WHEN"),
+        ("'a fox' --since 3d", "it is an option of: codex-imagegen recover --since WHEN"),
         ("batch x --ref y", "it is an option of: codex-imagegen --ref FILE"),
         ("skill --dir x", "it is an option of: codex-imagegen skill install --dir DIR"),
         ("batch --timeout 5", "did you mean --timeout-sec?"),
