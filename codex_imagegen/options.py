@@ -115,7 +115,7 @@ _REMARKS = {
     "seed": "the image tool takes no seed",
     "mask": "the image tool takes no mask; say in the prompt what to change",
     "style negative_prompt negative": "describe it in the prompt",
-    "key api_key token": "no key is used: log Codex in with codex login",
+    "key api_key token": "no key is used; log Codex in with:\ncodex login",
     "codex_home home": "set the environment variable CODEX_HOME",
 }
 """Options of other programs that there are none like, and what to do here in place of each."""
