@@ -12,7 +12,7 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout
+from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout, parse_timeout
 from codex_imagegen.errors import ImagegenError, OutUnwritable, RunComfyRetry, UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
@@ -76,16 +76,17 @@ def status(request_id: str, json_wanted: bool) -> None:
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
-    type=float,
+    type=parse_timeout,
     default=DEFAULT_TIMEOUT_SEC,
     metavar="N",
     help="Limit for the whole wait: seconds, or 90s, 5m. [300]",
 )
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@click.option("--open", "open_wanted", is_flag=True, help="Open the picture in the system's viewer.")
 @_json
 @_events
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int:
+def wait(request_id: str, json_wanted: bool, quiet: bool, open_wanted: bool, **options: Any) -> int:
     """Wait for a request and fetch its picture, as often as you like.
 
     A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
@@ -97,7 +98,7 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int
     request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
     with console.defer_signals() as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = generate(request, interrupt=interrupt, on_event=progress.show)
-    return console.print_result(result, json_wanted=json_wanted, progress=progress)
+    return console.print_result(result, json_wanted=json_wanted, open_wanted=open_wanted, progress=progress)
 
 
 @command.command()
