@@ -236,8 +236,6 @@ def join_hints(first: str | None, second: str) -> str:
 
 def hint_line(hint: str) -> str:
     """A hint on one line that is safe to print: a command follows its text, and ``;`` what comes after a command."""
-    if "\n" not in hint:
-        return one_line(hint.rstrip("."))
     line = ""
     for is_command, part in hint_parts(hint):
         line += (
@@ -246,13 +244,11 @@ def hint_line(hint: str) -> str:
     return line
 
 
-def hint_lines(hint: str | None, columns: int) -> list[str]:
+def hint_lines(hint: str | None, columns: int, prefix: str = "hint: ") -> list[str]:
     """A hint for a terminal: its text wrapped, and each command on a line of its own."""
     lines: list[str] = []
     for is_command, part in hint_parts(hint or ""):
-        lines += (
-            [f"  {printable(part)}"] if is_command else wrap(f"{'' if lines else 'hint: '}{one_line(part)}", columns)
-        )
+        lines += [f"  {printable(part)}"] if is_command else wrap(f"{'' if lines else prefix}{one_line(part)}", columns)
     return lines
 
 

@@ -243,6 +243,12 @@ def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) ->
     emit(render.error_event(error, **ids), None if silent else error_text(error))
 
 
+def say(text: str) -> None:
+    """Print a sentence for a person; what to copy follows newlines, as in a hint."""
+    columns, name = _columns(), "codex-imagegen: "
+    err(f"{name}{render.hint_line(text)}" if columns is None else "\n".join(render.hint_lines(text, columns, name)))
+
+
 def shares_terminal() -> bool:
     """Whether stdout and stderr both are terminals: what one shows need not be repeated on the other."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))

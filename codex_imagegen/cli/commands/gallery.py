@@ -112,7 +112,7 @@ def open_in_browser(path: str) -> None:
         except (webbrowser.Error, OSError):
             is_open = False
     if not is_open and viewer.open_files([path]) is not None:
-        console.err(render.one_line(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
+        console.say(f"no browser was found here; open {path!r} in one yourself.")
 
 
 @contextlib.contextmanager

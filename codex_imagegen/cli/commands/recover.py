@@ -95,7 +95,7 @@ def _list(*, limit: int | None, search: str | None, since: str | None, json_want
     for line in _lines(sessions[::-1]):
         console.out(line)
     if not sessions and (search or since or _is_on_terminal()):
-        console.err(f"codex-imagegen: {render.one_line(_nothing_found(search, since, wanted.searched))}.")
+        console.say(f"{_nothing_found(search, since, wanted.searched)}.")
     return 0
 
 
