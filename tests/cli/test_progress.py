@@ -347,6 +347,7 @@ def test_interrupted_count_leaves_no_status_line(lab):
     assert session.code == 130
     assert not any(STATUS.search(line) for line in lines[1:])
     assert any("interrupted; 0 of 2 pictures made" in line for line in lines)
+    assert any(re.fullmatch(r"2 not finished · \d s", line) for line in lines)
 
 
 @pytest.mark.real
