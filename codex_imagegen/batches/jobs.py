@@ -36,6 +36,8 @@ NOT_FOR_JOBS = {
 }
 KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
+_PATHS = {"refs", "out", "codex"}
+"""The keys whose values are paths, in which a leading ``~/`` is the home folder."""
 
 _MAX_MESSAGES = 20
 """How many different messages about wrong lines are reported."""
@@ -191,8 +193,16 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         name = _option_name(key)
         if name in fields:
             raise UsageError(f"{key!r} appears twice", hint="leave one out")
-        fields[name] = None if value is None else options.convert_value(name, value, hint="see the README on jobs")
+        fields[name] = None if value is None else _convert(name, value)
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _convert(name: str, value: Any) -> Any:
+    converted = options.convert_value(name, value, hint="see the README on jobs")
+    if name not in _PATHS:
+        return converted
+    is_one = isinstance(converted, str)
+    return options.expand_home(converted) if is_one else tuple(map(options.expand_home, converted))
 
 
 def build_request(job_fields: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> Request:

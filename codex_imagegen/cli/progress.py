@@ -112,11 +112,11 @@ class RequestProgress(_Progress):
         """Return the stage and the seconds so far; later also how long the run will still wait."""
         event, elapsed = self._event, int(self._elapsed_sec)
         if event is None:
-            return render.fit(f"starting · {elapsed} s", columns)
+            return render.cut(f"starting · {elapsed} s", columns)
         more = event.message or self._outlook(event, elapsed)
         text = f"{render.stage_name(event)} · {elapsed} s"
         whole = render.one_line(f"{text} ({more})") if more else text
-        return render.fit(whole if event.message or render.width(whole) <= columns else text, columns)
+        return render.cut(whole if event.message or render.width(whole) <= columns else text, columns)
 
     def summary(self, result: Result) -> list[str]:
         """Return a line for each picture, with the time and the cost in the last one; none if stderr is no terminal."""
@@ -169,7 +169,7 @@ class _Numbers(_Progress):
         parts = self._parts()
         while len(parts) > 1 and render.width(" · ".join(parts)) > columns:
             parts.pop()
-        return render.fit(" · ".join(parts), columns)
+        return render.cut(" · ".join(parts), columns)
 
     def _parts(self) -> list[str]:
         done, failed = sum(self.counts[name] for name in _ENDED), self.counts["failed"]
@@ -263,7 +263,7 @@ class CountProgress(_Progress):
 
     def line(self, columns: int) -> str:
         """Return the last number that was shown."""
-        return render.fit(self._text, columns)
+        return render.cut(self._text, columns)
 
 
 class ReadProgress(_Progress):
@@ -288,7 +288,7 @@ class ReadProgress(_Progress):
         if progress is None:
             return ""
         left = (progress.total - progress.done) * self._elapsed_sec / progress.done if progress.done else 0
-        return render.fit(_amount(progress) + (f"  about {_clock(left)} left" if left else ""), columns)
+        return render.cut(_amount(progress) + (f"  about {_clock(left)} left" if left else ""), columns)
 
 
 def of_request(request: Request, *, quiet: bool, verbose: bool, json_wanted: bool) -> RequestProgress:
