@@ -275,6 +275,12 @@ def test_summary_has_name_size_time_and_cost_and_fits_the_terminal(terminal_of, 
     assert at(0).summary(result) == [line]
 
 
+def test_summary_of_a_picture_on_stdout_says_so(terminal_of):
+    terminal_of()
+    image = Image("-", "png", 10, 20, 300, "")
+    assert at(0).summary(Result(ok=True, backend="codex", images=(image,))) == ["stdout  10×20  300 B  0 s"]
+
+
 def test_summary_without_a_terminal_or_with_quiet_is_empty(terminal_of):
     result = Result(ok=True, backend="codex", images=(IMAGE,))
     assert at(0).summary(result) == []
