@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen.request import Event
+from codex_imagegen.request import STDOUT, Event
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
@@ -353,7 +353,10 @@ def picture_line(image: Image, columns: int, *, elapsed_sec: float | None = None
     cells = [f"{image.width}×{image.height}", size(image.bytes)]
     cells += [] if elapsed_sec is None else [f"{elapsed_sec:.0f} s"]
     cells += [] if cost_usd is None else [cost(cost_usd)]
-    name, rest = one_line(os.path.basename(image.path)), "".join(f"  {cell}" for cell in cells)
+    name, rest = (
+        "stdout" if image.path == STDOUT else one_line(os.path.basename(image.path)),
+        "".join(f"  {cell}" for cell in cells),
+    )
     room = columns - width(rest)
     if width(name) > room > _MIN_NAME:
         end = name[-_NAME_END:]
