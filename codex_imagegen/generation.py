@@ -67,7 +67,7 @@ def generate(
             return _result(request, run, tuple(existing.values()))
         backend_result, image = generate_one(request, run, targets[0])
     except ImagegenError as error:
-        error.backend = request.backend
+        error.backend, error.last = request.backend, request.last
         raise
     return _result(request, run, (image,), backend_result)
 
@@ -173,7 +173,7 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
     if command is None or error.code in NO_PICTURE_CODES:
         return
     when = "the picture is not lost" if is_unwritten else "if a picture was made after all"
-    if _resumes_thread(request):
+    if resumes_thread(request):
         if not is_unwritten:
             return
         when += ", and the last that this writes"
@@ -189,7 +189,7 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
     error.hint = f"{error.hint}; {fetch}" if error.hint and not is_unwritten else fetch
 
 
-def _resumes_thread(request: Request) -> bool:
+def resumes_thread(request: Request) -> bool:
     """Whether the run resumes a thread."""
     if not request.codex_args:
         return False
@@ -217,7 +217,8 @@ def _generate_several(
     sorted_images = tuple(image for _index, image in sorted(images.items()))
     backend_results = (backend_result for backend_result, _image in outcome.pictures.values())
     result = _result(request, run, sorted_images, *backend_results)
-    result = replace(result, warnings=tuple(dict.fromkeys((*result.warnings, *outcome.warnings()))))
+    warnings = (*outcome.warnings([os.path.basename(target.path) for target in targets]), *several.repeated(images))
+    result = replace(result, warnings=tuple(dict.fromkeys(warnings)))
     if not outcome.errors:
         return result
     return replace(result, ok=False, failures=outcome.failures(), error=outcome.summary(len(sorted_images)))
@@ -239,6 +240,7 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *backend_resu
         warnings=tuple(dict.fromkeys(warning for each in backend_results for warning in each.warnings)),
         cost_usd=sum(costs) if costs else None,
         request_id=single.request_id if single else None,
+        last=request.last,
     )
 
 

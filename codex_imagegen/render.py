@@ -39,6 +39,7 @@ _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w
 
 ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "last",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
@@ -82,6 +83,7 @@ def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
         thread_id=error.thread_id,
         codex_version=error.codex_version,
         request_id=error.request_id,
+        last=error.last,
         elapsed_sec=round(elapsed_sec, 3),
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
     )
@@ -95,9 +97,22 @@ def sessions_json(sessions: Iterable[Session], *, elapsed_sec: float) -> str:
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:
     """Local time, thread, number of pictures, their bytes, and the beginning of the prompt; safe to print."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
-    prompt = one_line(session.prompt or "")
-    short = prompt if len(prompt) <= _PROMPT_CHARS else prompt[: _PROMPT_CHARS - 1] + "…"
-    return when, one_line(session.thread_id or session.path), str(session.pictures), str(session.bytes), short
+    name = one_line(session.thread_id or session.path)
+    return when, name, str(session.pictures), str(session.bytes), clip_prompt(session.prompt or "")
+
+
+def clip_prompt(prompt: str) -> str:
+    """The beginning of a prompt, on one line that is safe to print."""
+    text = one_line(prompt)
+    return text if len(text) <= _PROMPT_CHARS else text[: _PROMPT_CHARS - 1] + "…"
+
+
+def age(seconds: float) -> str:
+    """A time in one rounded unit: ``12 s``, ``3 min``, ``5 h``, ``2 days``."""
+    for unit, length, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < limit * length:
+            return f"{max(0, seconds) / length:.0f} {unit}"
+    return plural(round(seconds / 86_400), "day")
 
 
 def gallery_json(gallery: Gallery) -> str:

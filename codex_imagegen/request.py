@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
-    from codex_imagegen.results import ErrorInfo, Warning_
+    from codex_imagegen.results import ErrorInfo, LastPicture, ReferenceData, Warning_
 
 DEFAULT_TIMEOUT_SEC = 300.0
 STDOUT = "-"
@@ -71,7 +71,9 @@ class InterruptedRun:
 class Request:
     """A request for one picture or several, as the caller stated it.
 
-    ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given.
+    ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given,
+    or pictures as bytes; ``last`` is the first of them if it is the last picture that was made (see
+    :func:`codex_imagegen.recovery.search.add_last_picture`), and None else.
     ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
     ``skip_existing`` keeps pictures that exist and makes only the others. ``request_id`` is a RunComfy request that was
     submitted before: the run waits for it and sends nothing. ``earlier`` is a Codex run that was cut off: the run waits
@@ -82,7 +84,7 @@ class Request:
     """
 
     prompt: str
-    refs: tuple[str, ...] = ()
+    refs: tuple[str | ReferenceData, ...] = ()
     out: str | None = None
     timeout_sec: float = DEFAULT_TIMEOUT_SEC
     count: int = 1
@@ -101,6 +103,7 @@ class Request:
     earlier: InterruptedRun | None = None
     within: tuple[str, ...] = ()
     refs_within: tuple[str, ...] = ()
+    last: LastPicture | None = None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ GOLDEN_FAILED = (
 )
 KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "last",
 ]  # fmt: skip
 IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
 EVENT_KEYS = [

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from codex_imagegen.errors import Interrupted
+from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.images import output
-from codex_imagegen.request import Request
+from codex_imagegen.request import STDOUT, Request
 from codex_imagegen.results import Result
 from codex_imagegen.runner.attempts import SAME_PROMPT_CODES
 
 if TYPE_CHECKING:
-    from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.results import ErrorInfo
+    from codex_imagegen.results import ErrorInfo, LastPicture
 
 
 def add_rerun_hint(result: Result, request: Request) -> Result:
@@ -27,25 +28,76 @@ def add_rerun_hint(result: Result, request: Request) -> Result:
     if error is None or extra is None or error.code in SAME_PROMPT_CODES:
         return result
     stop = replace(error, hint=None) if error.code == Interrupted.code else error
-    return replace(result, error=replace(error, hint=rerun_hint(stop, rerun_command(extra=extra))))
+    command, condition = rerun_command(extra=extra), ""
+    if _reads_stdin():
+        condition = ", with the same standard input,"
+    if request.last is not None:
+        command, condition = _with_same_reference(command, request.last, condition)
+    return replace(result, error=replace(error, hint=rerun_hint(stop, command, condition)))
 
 
 def rerun_command(*subcommand: str, extra: tuple[str, ...] = ()) -> str:
-    """Return the command line that is running, with ``subcommand`` before its arguments and ``extra`` after them."""
+    """Return the command line that is running, with ``subcommand`` before its arguments and ``extra`` after them.
+
+    ``--last`` is left out: by now it is another picture.
+    """
     import shlex
 
-    args = click.get_current_context().meta["arguments"]
+    args = [word for word, is_value in _arguments() if is_value or word != "--last"]
     end = args.index("--") if "--" in args else len(args)
     return shlex.join(["codex-imagegen", *subcommand, *args[:end], *extra, *args[end:]])
 
 
-def rerun_hint(stop: ErrorInfo | ImagegenError, command: str) -> str:
-    """Say when to run ``command`` after this error."""
+def rerun_hint(stop: ErrorInfo | ImagegenError, command: str, condition: str = "") -> str:
+    """Say when to run ``command`` after this error, and under which ``condition`` (``", …,"``)."""
+    how = f"go on{condition} with: {command}"
     if stop.resets_at is not None:
-        return time.strftime(f"after %Y-%m-%d %H:%M go on with: {command}", time.localtime(stop.resets_at))
+        return f"{time.strftime('after %Y-%m-%d %H:%M', time.localtime(stop.resets_at))} {how}"
     if stop.code == "usage-limit":
-        return f"later go on with: {command}"
-    return f"{stop.hint}; then go on with: {command}" if stop.hint else f"go on with: {command}"
+        return f"later {how}"
+    return f"{stop.hint}; then {how}" if stop.hint else how
+
+
+def _arguments() -> Iterator[tuple[str, bool]]:
+    """Yield the words of the command line, and whether each is the value of an option or follows ``--``."""
+    context = click.get_current_context()
+    options = [option for option in context.command.params if isinstance(option, click.Option) and not option.is_flag]
+    with_value, is_value, has_ended = {name for option in options for name in option.opts}, False, False
+    for word in context.meta["arguments"]:
+        yield word, is_value or has_ended
+        has_ended = has_ended or (word == "--" and not is_value)
+        is_value = not is_value and not has_ended and word in with_value
+
+
+def _reads_stdin() -> bool:
+    """Return whether the command has read its prompt or a reference from stdin."""
+    given = click.get_current_context().params
+    return STDOUT in {given["prompt"], given["prompt_file"], *given["refs"]}
+
+
+def _with_same_reference(command: str, last: LastPicture, condition: str) -> tuple[str, str]:
+    """Return the command with the picture that ``--last`` was, and the condition under which it can be run.
+
+    The picture comes from a pipe if that is free and the picture is the only one of its thread.
+    """
+    rest = command.removeprefix("codex-imagegen ")
+    if last.thread_id and not condition and _is_only_picture(last):
+        return f"codex-imagegen recover {last.thread_id} --out - | codex-imagegen --ref - {rest}", ""
+    fetched = f" (codex-imagegen recover {last.thread_id} writes it)" if last.thread_id else ""
+    return f"codex-imagegen --ref FILE {rest}", f"{condition or ','} with the picture that --last was as FILE{fetched},"
+
+
+def _is_only_picture(last: LastPicture) -> bool:
+    """Return whether ``recover`` prints just this picture for its thread."""
+    from codex_imagegen.codex.sessions import layout
+    from codex_imagegen.recovery import search
+
+    home = layout.codex_home(os.environ)
+    try:
+        pictures = search.read_session(home, search.find_session(home, str(last.thread_id))).pictures
+    except ImagegenError:
+        return False
+    return [hashlib.sha256(picture.data).hexdigest() for picture in pictures] == [last.sha256]
 
 
 def _extra_arguments(result: Result, request: Request) -> tuple[str, ...] | None:

@@ -18,6 +18,7 @@ CANCEL = f"POST /v1/requests/{REQUEST_ID}/cancel"
 FILE = "GET /files/out.png"
 KEYS = {
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "last",
 }  # fmt: skip
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import ReferenceData, Warning_
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
@@ -36,8 +39,9 @@ OPTIONS = [
         "refs",
         multiple=True,
         metavar="FILE",
-        help="A reference picture (PNG, JPEG, WebP), up to 5; runcomfy: 10, URLs too.",
+        help="A reference picture, up to 5; - is stdin. runcomfy: 10, URLs too.",
     ),
+    _option("--last", is_flag=True, help="Use the picture that was made last as the first reference."),
     _option(
         "-o",
         "--out",
@@ -81,11 +85,12 @@ OPTIONS = [
 ]
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, last: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
     no_wait = options.pop("no_wait")
     request = _request(**options)
+    request, warnings = _add_last_picture(request, quiet=quiet) if last else (request, ())
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
@@ -96,6 +101,8 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
     with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
         on_stderr = progress.show_output if verbose else None
         result = generation.generate(request, interrupt=interrupt, on_event=progress.show, on_stderr=on_stderr)
+    if warnings:
+        result = replace(result, warnings=(*warnings, *result.warnings))
     if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
@@ -104,10 +111,47 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
-    """Return the options as a request. The prompt is read last, since it may come from a pipe."""
+    """Return the options as a request. The prompt or a reference is read last, since it may come from a pipe."""
     from codex_imagegen.options import build_request
 
-    return replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
+    readers = [("the prompt", source) for source in (prompt, prompt_file)] + [("--ref", ref) for ref in options["refs"]]
+    _check_stdin([name for name, source in readers if source == STDOUT])
+    request = replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
+    return replace(request, refs=tuple(map(_read_reference, request.refs))) if STDOUT in request.refs else request
+
+
+def _check_stdin(readers: list[str]) -> None:
+    """Refuse stdin for more than one thing, and a terminal as a picture."""
+    if len(readers) > 1:
+        what = "two references" if set(readers) == {"--ref"} else "a reference and the prompt"
+        raise UsageError(f"stdin can't be {what}", hint="give a file for one of them")
+    if readers == ["--ref"] and console.stdin_is_terminal():
+        hint = "send a picture to it, such as:\ncodex-imagegen recover --last --out - | codex-imagegen --ref - …"
+        raise UsageError("--ref - reads a picture from stdin, and stdin is a terminal", hint=hint)
+
+
+def _read_reference(given: str | ReferenceData) -> str | ReferenceData:
+    """Return the picture from stdin for ``-``; raises the errors of a file that can't be used."""
+    if given != STDOUT:
+        return given
+    from codex_imagegen.images import references
+    from codex_imagegen.results import ReferenceData
+
+    data = b"".join(console.read_stdin(references.MAX_BYTES + 1))
+    references.check_size("stdin", len(data))
+    return ReferenceData("stdin", data)
+
+
+def _add_last_picture(request: Request, *, quiet: bool) -> tuple[Request, tuple[Warning_, ...]]:
+    """Return the request with the last picture as a reference, and say which one that is."""
+    import os
+
+    from codex_imagegen.recovery import search
+
+    found = search.add_last_picture(request, os.environ)
+    event = Event("message", index=None, message=found.description)
+    console.emit(event, None if quiet else f"codex-imagegen: {found.description}")
+    return found.request, found.warnings
 
 
 def _prompt(text: str | None, file: str | None) -> str:

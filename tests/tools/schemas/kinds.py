@@ -15,7 +15,7 @@ from codex_imagegen.errors import ImagegenError
 from codex_imagegen.prune.policy import Reason
 from codex_imagegen.prune.summary import Totals
 from codex_imagegen.request import Event, PictureFormat
-from codex_imagegen.results import SCHEMA, ErrorInfo, Failure, Image, Result, Session, Warning_
+from codex_imagegen.results import SCHEMA, ErrorInfo, Failure, Image, LastPicture, Result, Session, Warning_
 from codex_imagegen.skill.install import PlaceResult
 from tests.tools.schemas import descriptions
 from tests.tools.schemas.build import Schema, definition_name, describe, object_schema, properties, type_schema
@@ -141,6 +141,7 @@ def _definitions() -> dict[str, Schema]:
         ErrorInfo: error,
         Failure: properties(Failure, descriptions.FAILURE),
         Image: image,
+        LastPicture: properties(LastPicture, descriptions.LAST),
         Warning_: properties(Warning_, descriptions.WARNING),
     }
     return {definition_name(cls): object_schema(keys) for cls, keys in parts.items()}
