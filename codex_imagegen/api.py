@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 from codex_imagegen import generation, options
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.interrupt import SIGINT, Interrupt
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, is_stdout
 from codex_imagegen.results import Result
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ def generate(
 
     ``refs`` are reference pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, and HEIC with the extra ``heic``), at most
     five. With ``last``, the picture that was made last in the Codex home is the first of them; ``result.last``
-    describes it. ``out`` ends in .png, .jpg, .jpeg or .webp; without it the picture is a new ``image-<time>.png`` in
-    the working folder. ``force`` replaces an existing ``out``.
-    ``skip_existing`` keeps the pictures that exist, makes the others, and returns all of them in ``images``.
+    describes it. ``out`` ends in .png, .jpg, .jpeg or .webp, or is a folder; there, and without it in the working
+    folder, the picture gets a new name made of the prompt. ``force`` replaces an existing ``out``. ``skip_existing``
+    keeps the pictures that exist, makes the others, and returns all of them in ``images``.
 
     ``size`` is ``"WxH"`` in pixels or (width, height); ``aspect_ratio`` is ``"W:H"``. ``fit`` scales and crops to
     ``size`` exactly. ``format`` converts. ``count`` is how many pictures to make, ``jobs`` how many at once. Partial
@@ -232,9 +232,9 @@ def recover(
 ) -> Result:
     """Write the pictures of past sessions: of these thread ids or rollout files, or of the ``last`` one with a picture.
 
-    Nothing is spent and no Codex is started. ``out`` is a file; without it each picture is ``<thread>.png`` in
-    ``out_dir``, or in the working folder. ``size`` and ``fit`` scale and crop. ``codex_home`` is where sessions are
-    searched, in place of the environment's CODEX_HOME.
+    Nothing is spent and no Codex is started. ``out`` is a file or a folder; without a file name each picture is
+    ``<thread>.png`` there, in ``out_dir``, or in the working folder. ``size`` and ``fit`` scale and crop.
+    ``codex_home`` is where sessions are searched, in place of the environment's CODEX_HOME.
     """
     from codex_imagegen.codex.sessions.layout import check_home, with_codex_home
     from codex_imagegen.recovery import write
@@ -259,7 +259,7 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None or name == "prompt"
     }
-    if checked.get("out") == STDOUT:
+    if is_stdout(checked.get("out")):
         raise UsageError("a program can't have a picture on its stdout", hint="give 'out' a file name")
     return checked
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen import backends
+from codex_imagegen import backends, render
 from codex_imagegen.codex.sessions import layout
-from codex_imagegen.errors import ImagegenError, OutExists, UsageError
+from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import output, structure
 from codex_imagegen.interrupt import Interrupt
-from codex_imagegen.request import STDOUT, Event, Request, Run, Stage
+from codex_imagegen.request import Event, Request, Run, Stage, is_stdout
 
 if TYPE_CHECKING:
     from codex_imagegen.results import BackendResult, Image, Result
@@ -75,6 +74,7 @@ def generate(
 def _targets(request: Request) -> tuple[output.Target, ...]:
     return output.plan(
         request.out,
+        prompt=request.prompt,
         count=request.count,
         force=request.force,
         wanted=request.image_options.format,
@@ -122,7 +122,7 @@ def check(request: Request) -> None:
 def _check_skip(request: Request) -> None:
     if request.force:
         raise UsageError("--skip-existing and --force contradict each other", hint="leave one out")
-    if request.out in (None, STDOUT):
+    if is_stdout(request.out) or output.names_folder(request.out, request.within):
         raise UsageError("--skip-existing needs an --out file name", hint="give the --out of the earlier pictures")
 
 
@@ -172,21 +172,15 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
         command = f"runcomfy wait {error.request_id}"
     if command is None or error.code in NO_PICTURE_CODES:
         return
-    when = "the picture is not lost" if is_unwritten else "if a picture was made after all"
+    when = "fetch the picture with" if is_unwritten else "if a picture was made all the same, fetch it with"
     if resumes_thread(request):
         if not is_unwritten:
             return
-        when += ", and the last that this writes"
-    out = (
-        "FILE"
-        if target.is_stdout
-        else output.find_free_name(target.path)
-        if isinstance(error, OutExists)
-        else target.path
-    )
-    home = f"CODEX_HOME={shlex.quote(request.codex_home)} " if request.codex_home else ""
-    fetch = f"{when}: {home}codex-imagegen {command} --out {shlex.quote(out)}"
-    error.hint = f"{error.hint}; {fetch}" if error.hint and not is_unwritten else fetch
+        when = "fetch the picture, the last that this writes, with"
+    out = output.free_name(target)
+    home = f"CODEX_HOME={render.shell_join([request.codex_home])} " if request.codex_home else ""
+    fetch = f"{when}:\n{home}codex-imagegen {command} --out {render.shell_join([out])}"
+    error.hint = fetch if is_unwritten else render.join_hints(error.hint, fetch)
 
 
 def resumes_thread(request: Request) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ STAGES = {
 """The stages of a run as text."""
 _PROMPT_CHARS = 80
 """The characters of a prompt that a list shows."""
+_HOURS_OF_A_DAY = 24
 
 _KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
 _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
@@ -150,6 +152,22 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def until(unix_seconds: float, now: float | None = None) -> str:
+    """When a time comes, local and in whole minutes: ``at 13:47 (in 58 min)``, ``on 2026-11-24 at 13:47 (in 3 days)``.
+
+    It is rounded up: what ends then has ended at the minute that is named. ``now`` stands for a time that has passed.
+    """
+    seconds = unix_seconds - (time.time() if now is None else now)
+    if seconds <= 0:
+        return "now"
+    minute = time.localtime(-(-unix_seconds // 60) * 60)
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    if hours >= _HOURS_OF_A_DAY:
+        return f"{time.strftime('on %Y-%m-%d at %H:%M', minute)} (in {plural(round(hours / _HOURS_OF_A_DAY), 'day')})"
+    parts = [f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number]
+    return f"{time.strftime('at %H:%M', minute)} (in {' '.join(parts)})"
+
+
 def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str = "failed") -> str:
     """The message when some of several things failed: ``2 of 3 pictures failed; the first: …``."""
     return f"{failed:,} of {plural(total, noun)} {verb}; the first: {first}"
@@ -157,8 +175,99 @@ def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str
 
 def error_line(error: ErrorInfo) -> str:
     """The message and the hint, on one line that is safe to print."""
-    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-    return one_line(f"codex-imagegen: {_end_sentence(error.message)}{hint}")
+    hint = f" ({hint_line(error.hint)})" if error.hint else ""
+    return f"{_message_line(error)}{hint}"
+
+
+def error_text(error: ErrorInfo, columns: int) -> str:
+    """The message and the hint for a terminal: text wrapped at words, each command alone on its line and never cut."""
+    return "\n".join([*wrap(_message_line(error), columns), *hint_lines(error.hint, columns)])
+
+
+def _message_line(error: ErrorInfo) -> str:
+    return one_line(f"codex-imagegen: {_end_sentence(error.message)}")
+
+
+def join_hints(first: str | None, second: str) -> str:
+    """Two hints as one, in which commands still stand at the end of their text."""
+    if not first:
+        return second
+    if "\n" not in first:
+        return f"{first}; {second}"
+    return f"{first}\n{second}" if "\n" in second else f"{second}; {first}"
+
+
+def hint_line(hint: str) -> str:
+    """A hint on one line that is safe to print: a command follows its text, and ``;`` what comes after a command."""
+    if "\n" not in hint:
+        return one_line(hint.rstrip("."))
+    line = ""
+    for is_command, part in hint_parts(hint):
+        line += (
+            f"{' ' if line.endswith(':') else '; ' if line else ''}{printable(part) if is_command else one_line(part)}"
+        )
+    return line
+
+
+def hint_lines(hint: str | None, columns: int) -> list[str]:
+    """A hint for a terminal: its text wrapped, and each command on a line of its own."""
+    lines: list[str] = []
+    for is_command, part in hint_parts(hint or ""):
+        lines += (
+            [f"  {printable(part)}"] if is_command else wrap(f"{'' if lines else 'hint: '}{one_line(part)}", columns)
+        )
+    return lines
+
+
+def hint_parts(hint: str) -> Iterator[tuple[bool, str]]:
+    """The lines of a hint, each with whether it is a command.
+
+    A hint is text; after a newline at its end comes each command to copy. Where more text follows, it ends with a colon
+    and has its own commands below it.
+    """
+    follows_text = False
+    for index, line in enumerate(hint.split("\n") if hint else ()):
+        follows_text = index == 0 or (not follows_text and line.endswith(":"))
+        yield not follows_text, line
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """The text in lines of at most so many columns, broken at spaces only: a long word keeps its line."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and width(lines[-1]) + 1 + width(word) <= columns:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def width(text: str) -> int:
+    """The columns that a printable text takes: two for a wide letter, none for a combining mark."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def shell_join(words: Iterable[str]) -> str:
+    """The command line of these words, for a shell.
+
+    A word that can't be printed as it is (a newline, a control character) becomes ``$'…'``, as bash and zsh read it.
+    """
+    return " ".join(map(_quote_word, words))
+
+
+def _quote_word(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word) if printable(word) == word else f"$'{''.join(map(_escape_letter, word))}'"
+
+
+def _escape_letter(letter: str) -> str:
+    if letter in "\\'\n\t":
+        return {"\n": r"\n", "\t": r"\t"}.get(letter, f"\\{letter}")
+    if printable(letter) == letter:
+        return letter
+    how = "surrogateescape" if "\udc80" <= letter <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", how))
 
 
 def _end_sentence(message: str) -> str:
@@ -168,6 +277,11 @@ def _end_sentence(message: str) -> str:
 def warning_line(warning: Warning_) -> str:
     """A warning, on one line that is safe to print."""
     return one_line(f"codex-imagegen: warning: {_end_sentence(warning.message)}")
+
+
+def warning_text(warning: Warning_, columns: int) -> str:
+    """A warning for a terminal, wrapped at words."""
+    return "\n".join(wrap(warning_line(warning), columns))
 
 
 def error_event(error: ErrorInfo, **about: Any) -> Event:

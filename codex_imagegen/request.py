@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from codex_imagegen.platform import system
+
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
     from codex_imagegen.results import ErrorInfo, LastPicture, ReferenceData, Warning_
@@ -31,6 +33,11 @@ request waits at RunComfy; ``drawing``: the image tool was called; ``received``:
 ``warning``, ``message`` (Codex's own stderr with ``--verbose``, a sentence for a person), and as the last line of every
 run either ``done`` or ``error``.
 """
+
+
+def is_stdout(out: str | None) -> bool:
+    """Whether an output is standard output, by any of its names."""
+    return out == STDOUT or out in system.STDOUT_FILES
 
 
 def format_of(path: str) -> PictureFormat | None:
@@ -71,10 +78,11 @@ class InterruptedRun:
 class Request:
     """A request for one picture or several, as the caller stated it.
 
-    ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given,
-    or pictures as bytes; ``last`` is the first of them if it is the last picture that was made (see
+    ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given, or pictures
+    as bytes; ``last`` is the first of them if it is the last picture that was made (see
     :func:`codex_imagegen.recovery.search.add_last_picture`), and None else.
-    ``out`` is a path, ``"-"`` for stdout, or None for the default name. ``timeout_sec`` holds for the whole run.
+    ``out`` is a path, ``"-"`` for stdout, or a folder, or None for the working folder, in which the name is made of the
+    prompt. ``timeout_sec`` holds for the whole run.
     ``skip_existing`` keeps pictures that exist and makes only the others. ``request_id`` is a RunComfy request that was
     submitted before: the run waits for it and sends nothing. ``earlier`` is a Codex run that was cut off: the run waits
     for it and starts nothing. ``folder`` is the private working folder, for a caller that must know it beforehand (see

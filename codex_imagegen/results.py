@@ -71,7 +71,10 @@ class BackendResult:
 
 @dataclass(frozen=True)
 class Image:
-    """One picture on disk. ``bytes`` is its size; ``original`` is False where it was re-encoded."""
+    """One picture on disk. ``bytes`` is its size; ``original`` is False where it was re-encoded.
+
+    ``replaced``: another file of that name was replaced, with ``force``.
+    """
 
     path: str
     format: str
@@ -81,6 +84,7 @@ class Image:
     sha256: str
     original: bool = True
     revised_prompt: str | None = None
+    replaced: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import time
 from typing import get_args
 
 import pytest
@@ -25,7 +29,7 @@ FAILED = Result(False, "codex", (), (Failure(0, ERROR),), ERROR, THREAD, None, 4
 GOLDEN_OK = (
     '{"schema": 1, "ok": true, "backend": "codex", "images": [{"path": "/tmp/fox.png", "format": "png", '
     '"width": 1254, "height": 1254, "bytes": 1470000, "sha256": "' + "ab" * 32 + '", "original": true, '
-    '"revised_prompt": "a fox, revised"}], "failures": [], "error": null, '
+    '"revised_prompt": "a fox, revised", "replaced": false}], "failures": [], "error": null, '
     '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": "0.169.0", "elapsed_sec": 31.2, '
     '"warnings": [{"code": "size-differs", "message": "another size came"}]}'
 )
@@ -42,7 +46,7 @@ KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
     "last",
 ]  # fmt: skip
-IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt"]
+IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt", "replaced"]
 EVENT_KEYS = [
     "schema", "event", "elapsed_sec", "index", "job", "thread_id", "request_id", "path", "message", "warning", "error",
 ]  # fmt: skip
@@ -101,6 +105,81 @@ def test_error_line_holds_message_and_hint():
     assert render.error_line(ErrorInfo("x", 1, "no picture came.")) == "codex-imagegen: no picture came."
     assert render.error_line(ErrorInfo("x", 2, "Did you mean '--out'?", "see --help")).endswith("'--out'? (see --help)")
     assert render.warning_line(Warning_("x", "look.")) == "codex-imagegen: warning: look."
+
+
+HINTED = ErrorInfo(
+    "x", 5, "Codex is not logged in", "log in with:\ncodex login\nthen go on with:\ncodex-imagegen -p 'a  b.'"
+)
+
+
+def test_commands_of_a_hint_follow_their_text_in_a_pipe():
+    expected = (
+        "codex-imagegen: Codex is not logged in. (log in with: codex login; then go on with: codex-imagegen -p 'a  b.')"
+    )
+    assert render.error_line(HINTED) == expected
+    assert render.hint_line("install it:\nnpm install\ncodex login") == "install it: npm install; codex login"
+    assert render.hint_line("with:\nrm a:\nrm b:") == "with: rm a: rm b:"  # a name may end with a colon
+    assert render.hint_line("run it\nrm \x1b[31m") == "run it; rm ?[31m"
+
+
+def test_commands_of_a_hint_stand_alone_on_a_terminal():
+    expected = """\
+codex-imagegen: Codex is not logged in.
+hint: log in with:
+  codex login
+then go on with:
+  codex-imagegen -p 'a  b.'"""
+    assert render.error_text(HINTED, 80) == expected
+    assert render.error_text(HINTED, 20).splitlines() == [
+        "codex-imagegen:", "Codex is not logged", "in.", "hint: log in with:", "  codex login", "then go on with:",
+        "  codex-imagegen -p 'a  b.'",
+    ]  # fmt: skip
+    assert render.error_text(ErrorInfo("x", 5, "it failed"), 80) == "codex-imagegen: it failed."
+    assert (
+        render.warning_text(Warning_("x", "a bird in the hand"), 30) == "codex-imagegen: warning: a\nbird in the hand."
+    )
+
+
+@pytest.mark.parametrize(("first", "second", "joined"), [
+    (None, "b", "b"), ("", "b", "b"), ("a", "b", "a; b"), ("a", "b:\nrun b", "a; b:\nrun b"),
+    ("a:\nrun a", "b:\nrun b", "a:\nrun a\nb:\nrun b"), ("a:\nrun a", "b", "b; a:\nrun a"),
+])  # fmt: skip
+def test_joined_hints_keep_their_commands_at_the_end(first, second, joined):
+    assert render.join_hints(first, second) == joined
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (-5, "now"), (0, "now"), (1, "at 12:01 (in 1 min)"), (58 * 60, "at 12:58 (in 58 min)"),
+    (58 * 60 + 1, "at 12:59 (in 59 min)"), (3600, "at 13:00 (in 1 h)"), (3 * 3600 + 5 * 60, "at 15:05 (in 3 h 5 min)"),
+    (86_340, "at 11:59 (in 23 h 59 min)"), (86_400, "on 2026-11-22 at 12:00 (in 1 day)"),
+    (60 * 3600, "on 2026-11-24 at 00:00 (in 2 days)"), (72 * 3600, "on 2026-11-24 at 12:00 (in 3 days)"),
+])  # fmt: skip
+def test_time_to_come_has_how_long_it_is_until_then(monkeypatch, seconds, text):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    noon = 1_795_262_400  # 2026-11-21 12:00
+    assert render.until(noon + seconds, noon) == text
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_wrapped_lines_count_wide_letters_and_keep_long_words():
+    assert render.wrap("狐狐狐 狐狐 e\u0301e\u0301 x", 6) == ["狐狐狐", "狐狐", "e\u0301e\u0301 x"]
+    assert render.wrap("see /a/long/path/of/a/file.png there", 10) == ["see", "/a/long/path/of/a/file.png", "there"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize(
+    "word", ["a b", "it's", "a\nb\tc", "狐\u200d\u202e", "nb\xa0sp", "\\x\x1b[31m'", "a\udcff0", "-n", ""]
+)
+def test_shell_reads_a_printed_command_as_the_same_words(shell, word):
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"no {shell} here")
+    line = render.shell_join(["printf", "%s|%s", word, "end"])
+    assert render.printable(line) == line
+    done = subprocess.run([path, "-c", line], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    assert done.stdout == os.fsencode(f"{word}|end")
 
 
 def test_event_lines_name_the_stages():

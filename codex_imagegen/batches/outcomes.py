@@ -54,7 +54,7 @@ def read_done(record: Mapping[str, Any], out: str, backend: str) -> Result | Non
     return Result(
         ok=True,
         backend=backend,
-        images=(Image(**{**image, "path": out}),),
+        images=(Image(**{**image, "path": out, "replaced": False}),),
         warnings=tuple(Warning_(**each) for each in as_list(record.get("warnings")) if _has_fields(each, Warning_)),
         **_ids(record),
     )

@@ -50,10 +50,10 @@ class BatchOutput:
             console.emit(Event("written", path=result.images[0].path, message=message, **ids))
         if result.error and outcome.status == "failed":
             self._first_error = self._first_error or result.error
-            line = render.error_line(replace(result.error, message=prefix + result.error.message))
+            line = console.error_text(replace(result.error, message=prefix + result.error.message))
             console.emit(Event("failed", message=result.error.message, error=result.error, **ids), line)
         for warning in result.warnings if outcome.status in {"made", "recovered"} else ():
-            line = render.warning_line(replace(warning, message=prefix + warning.message))
+            line = console.warning_text(replace(warning, message=prefix + warning.message))
             console.emit(render.warning_event(warning, **ids), None if self._json else line)
 
     def finish(self, total: int, stop: ImagegenError | None, signum: int | None) -> int:
@@ -61,7 +61,7 @@ class BatchOutput:
         done = self._counts["made"] + self._counts["recovered"] + self._counts["skipped"]
         if signum is not None:
             message = f"interrupted with {done} of {total} pictures done"
-            raise Interrupted(message, signum=signum, hint=f"go on with: {_rerun_command()}", spent=None)
+            raise Interrupted(message, signum=signum, hint=f"go on with:\n{_rerun_command()}", spent=None)
         if stop is not None:
             return self._print_stop(total, done, stop)
         if self._first_error is not None:

@@ -31,6 +31,8 @@ REPEAT_SEC = 1.0
 
 _TICK_SEC = 0.2
 _MAX_ANSWER = 4096
+_USUAL_COLUMNS = 80
+"""The width of a terminal that does not say it."""
 
 _stdout_error: OSError | None = None
 _answered = False
@@ -169,7 +171,7 @@ def print_result(result: Result, *, json_wanted: bool, show: bool = False) -> in
     for warning in result.warnings:
         warn(warning, silent=json_wanted)
     if show and not json_wanted:
-        from codex_imagegen.cli.show_images import draw_images
+        from codex_imagegen.cli.viewer import draw_images
 
         for drawing in draw_images(result.images):
             out(drawing) if isinstance(drawing, str) else warn(drawing)
@@ -192,12 +194,36 @@ def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) ->
 
 def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
     """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
-    emit(render.error_event(error, **ids), None if silent else render.error_line(error))
+    emit(render.error_event(error, **ids), None if silent else error_text(error))
 
 
 def warn(warning: Warning_, *, silent: bool = False) -> None:
     """Print a warning, and its event; ``silent`` prints the event alone."""
-    emit(render.warning_event(warning), None if silent else render.warning_line(warning))
+    emit(render.warning_event(warning), None if silent else warning_text(warning))
+
+
+def error_text(error: ErrorInfo) -> str:
+    """Return an error as stderr shows it: in several lines on a terminal, else on one."""
+    columns = _columns()
+    return render.error_line(error) if columns is None else render.error_text(error, columns)
+
+
+def warning_text(warning: Warning_) -> str:
+    """Return a warning as stderr shows it: wrapped on a terminal, else on one line."""
+    columns = _columns()
+    return render.warning_line(warning) if columns is None else render.warning_text(warning, columns)
+
+
+def _columns() -> int | None:
+    """Return the width of the terminal that stderr is, or None if it is none."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    from codex_imagegen.platform import terminals
+
+    try:
+        return terminals.window_size(sys.stderr.fileno())[1] or _USUAL_COLUMNS
+    except (OSError, ValueError):
+        return _USUAL_COLUMNS
 
 
 def internal_error(error: Exception, *, json_wanted: bool, started: float) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codex_imagegen.cli import console
+from codex_imagegen.cli.options import COMPLETION, PROGRAM
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.platform import system
 
@@ -29,13 +30,11 @@ COMMANDS = {
     "mcp": ("codex_imagegen.cli.commands.mcp", "serve the program to agents as an MCP server"),
     "runcomfy": ("codex_imagegen.cli.commands.runcomfy", "sign in to RunComfy, and follow its long jobs"),
     "skill": ("codex_imagegen.cli.commands.skill", "print or install the instructions for agents"),
+    "completion": ("codex_imagegen.cli.commands.completion", "print the completion script for bash, zsh or fish"),
 }
 """Each command's module, which is imported when the command is called, and its line of help."""
 
 DEFAULT = "generate"
-PROGRAM = "codex-imagegen"
-COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
-"""The environment variable that only a shell's completion script sets."""
 
 _PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 
@@ -58,7 +57,7 @@ class CommandLine(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands for the default command's page."""
-        with formatter.section("Other commands (each has its own --help)"):
+        with formatter.section("Other commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if name != DEFAULT])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
@@ -113,9 +112,9 @@ def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float) 
 
 
 def _complete(instruction: str) -> int:
-    from codex_imagegen.cli import completion
+    from codex_imagegen.cli.commands import completion
 
-    return completion.answer(_command_line(), instruction, program=PROGRAM, variable=COMPLETION)
+    return completion.answer(_command_line(), instruction)
 
 
 def _call(args: list[str]) -> int:
@@ -123,7 +122,7 @@ def _call(args: list[str]) -> int:
         code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        raise UsageError(error.format_message(), hint=f"see {path} --help") from error
+        raise UsageError(error.format_message(), hint=f"for help:\n{path} --help") from error
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.Abort as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, Interrupted
 from codex_imagegen.images import output
 from codex_imagegen.request import STDOUT, Request
@@ -41,21 +41,19 @@ def rerun_command(*subcommand: str, extra: tuple[str, ...] = ()) -> str:
 
     ``--last`` is left out: by now it is another picture.
     """
-    import shlex
-
     args = [word for word, is_value in _arguments() if is_value or word != "--last"]
     end = args.index("--") if "--" in args else len(args)
-    return shlex.join(["codex-imagegen", *subcommand, *args[:end], *extra, *args[end:]])
+    return render.shell_join(["codex-imagegen", *subcommand, *args[:end], *extra, *args[end:]])
 
 
 def rerun_hint(stop: ErrorInfo | ImagegenError, command: str, condition: str = "") -> str:
     """Say when to run ``command`` after this error, and under which ``condition`` (``", …,"``)."""
-    how = f"go on{condition} with: {command}"
+    how = f"go on{condition} with:\n{command}"
     if stop.resets_at is not None:
-        return f"{time.strftime('after %Y-%m-%d %H:%M', time.localtime(stop.resets_at))} {how}"
+        return f"{render.until(stop.resets_at)} {how}"
     if stop.code == "usage-limit":
         return f"later {how}"
-    return f"{stop.hint}; then {how}" if stop.hint else how
+    return render.join_hints(stop.hint, f"{'then ' if stop.hint else ''}{how}")
 
 
 def _arguments() -> Iterator[tuple[str, bool]]:
@@ -104,7 +102,7 @@ def _extra_arguments(result: Result, request: Request) -> tuple[str, ...] | None
     """Return the arguments to add, or None if the names do not show which pictures are missing."""
     if request.force:
         return None
-    if request.out is not None:
+    if not output.names_folder(request.out):
         return () if request.skip_existing else ("--skip-existing",)
     if not result.images:
         return ()

@@ -1,21 +1,26 @@
-"""Options that several commands share, the default command's help and completion, and durations such as 12h and 7d."""
+"""Commands and options with help and completion, options that several commands share, and durations such as 7d."""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from codex_imagegen._version import __version__
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import STDOUT
+from codex_imagegen.request import is_stdout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from click.shell_completion import CompletionItem
 
 
+PROGRAM = "codex-imagegen"
+COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
+"""The environment variable that only a shell's completion script sets."""
 EVENTS = "Make stderr JSON lines: one for each step, and done or error as the last."
 
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")
@@ -23,13 +28,21 @@ _SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_557_600.0}
 
 
 class Option(click.Option):
-    """An option whose value is completed by its metavar: ``FILE``, ``DIR``, or ``this|that``."""
+    """An option whose value is completed by its metavar: ``FILE``, ``DIR``, or ``this|that``.
+
+    ``group`` is its place on the help page, a key of :data:`codex_imagegen.cli.help.GROUPS`. The short page of ``-h``
+    has those that are ``common``.
+    """
+
+    def __init__(
+        self, names: Sequence[str] | None = None, *, group: str | None = None, common: bool = False, **attributes: Any
+    ) -> None:
+        super().__init__(names, **attributes)
+        self.group, self.common = group, common
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the value."""
-        from codex_imagegen.cli.completion import complete_value
-
-        return complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
+        return _complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
 
 
 class Argument(click.Argument):
@@ -37,12 +50,76 @@ class Argument(click.Argument):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the value."""
-        from codex_imagegen.cli.completion import complete_value
-
-        return complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
+        return _complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
 
 
-class RepeatableCommand(click.Command):
+def _complete_value(metavar: str | None, incomplete: str) -> list[CompletionItem]:
+    """Return what a value may be: a file, a folder, or one of some words, as its ``metavar`` in the help says."""
+    from click.shell_completion import CompletionItem
+
+    if metavar is None:
+        return []
+    if "FILE" in metavar or metavar == "JOBS":
+        return [CompletionItem(incomplete, type="file")]
+    if metavar == "DIR":
+        return [CompletionItem(incomplete, type="dir")]
+    words = metavar.split("|") if "|" in metavar else []
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+class HelpContext(click.Context):
+    """The context of a command, whose help pages have this program's layout."""
+
+    def make_formatter(self) -> click.HelpFormatter:
+        """Return what formats a help page."""
+        from codex_imagegen.cli.help import HelpFormatter
+
+        return HelpFormatter(width=self.terminal_width, max_width=self.max_content_width)
+
+
+class Command(click.Command):
+    """A command whose options may be in groups. With ``brief``, ``-h`` prints that text and the common options."""
+
+    context_class: type[click.Context] = HelpContext
+
+    def __init__(self, name: str | None, *, brief: str | None = None, **attributes: Any) -> None:
+        super().__init__(name, **attributes)
+        self.brief = brief
+        if brief is not None:
+            self.params.append(_short_help_option())
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether the options name groups; each of them does then."""
+        return any(getattr(option, "group", None) for option in self.params)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that prints the whole page."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = "Show this page." if self.brief is None else "Show all options."
+        return option
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in their groups."""
+        from codex_imagegen.cli.help import write_options
+
+        write_options(self, ctx, formatter)
+
+
+class Group(click.Group):
+    """A command with subcommands."""
+
+    context_class: type[click.Context] = HelpContext
+    command_class = Command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the subcommands, each with the first sentence of its help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(1000)) for name, each in self.commands.items()])
+
+
+class RepeatableCommand(Command):
     """A command that remembers its arguments, from which the hint to run it again is made."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -51,7 +128,7 @@ class RepeatableCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-class _DefaultContext(click.Context):
+class _DefaultContext(HelpContext):
     @property
     def command_path(self) -> str:
         """The program's name alone, also where ``generate`` was written."""
@@ -78,13 +155,25 @@ class DefaultCommand(RepeatableCommand):
 
 def check_stdout(out: str | None, json_wanted: bool) -> None:
     """Refuse ``--json`` with ``--out -``, which both need stdout."""
-    if json_wanted and out == STDOUT:
+    if json_wanted and is_stdout(out):
         raise UsageError("--json and --out - both write to stdout", hint="give --out a file name")
 
 
-def events_option() -> Option:
+def events_option(group: str | None = None) -> Option:
     """Return ``--events``, which :mod:`codex_imagegen.cli.main` finds before the arguments are parsed."""
-    return Option(["--events"], is_flag=True, expose_value=False, help=EVENTS)
+    return Option(["--events"], is_flag=True, expose_value=False, help=EVENTS, group=group)
+
+
+def _short_help_option() -> Option:
+    def show(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            from codex_imagegen.cli.help import short_page
+
+            click.echo(short_page(ctx.command, ctx))  # type: ignore[arg-type]  # only a Command has this option
+            ctx.exit()
+
+    text = "Show the options that people use most."
+    return Option(["-h"], is_flag=True, is_eager=True, expose_value=False, callback=show, help=text, group="help")
 
 
 def version_option() -> Option:
@@ -102,6 +191,7 @@ def version_option() -> Option:
         expose_value=False,
         callback=show,
         help="Show the version.",
+        group="help",
     )
 
 

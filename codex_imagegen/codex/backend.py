@@ -170,7 +170,7 @@ def explain_large_references(
     size = sum(len(reference.data) for reference in references)
     if error.code in _MAY_BE_LARGE and size >= LARGE_BYTES and "smaller references" not in (error.hint or ""):
         advice = f"smaller references may help, too: these have {render.size(size)}"
-        error.hint = f"{error.hint}; {advice}" if error.hint else advice
+        error.hint = render.join_hints(error.hint, advice)
 
 
 def _bytes_of(characters: int) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 
 from codex_imagegen import errors, render
+from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.error_patterns import Reason
 
 MAX_QUOTED_CHARS = 300
@@ -13,14 +13,14 @@ MAX_QUOTED_CHARS = 300
 
 SANDBOX_HINT = "inside another agent's sandbox, allow network access and writing to CODEX_HOME (usually ~/.codex)"
 DISK_HINT = "free some space on the disk that holds CODEX_HOME (usually ~/.codex), and on that of the temporary folder"
-PROVIDER_HINT = """with a ChatGPT login, add: --codex-arg=-c --codex-arg='model_provider="openai"'"""
+PROVIDER_HINT = "with a ChatGPT login, add:\n--codex-arg=-c --codex-arg='model_provider=\"openai\"'"
 LONG_HINT = (
     "the connection broke while the picture was drawn: use fewer or smaller references, a simpler prompt, or an older "
     "Codex with --codex"
 )
 HOST_HINT = (
-    "install all of Codex: npm install -g @openai/codex, or every file of the release archive; codex-code-mode-host "
-    "belongs beside the codex binary"
+    "codex-code-mode-host belongs beside the codex binary: install every file of the release archive, or all of "
+    "Codex with:\nnpm install -g @openai/codex"
 )
 _NO_PLAN_HINT = "it needs a ChatGPT plan with Codex; without one, there is --backend runcomfy, which is paid"
 
@@ -33,25 +33,26 @@ _ERRORS: dict[str, type[errors.ImagegenError]] = {
     )
 }  # fmt: skip
 _SENTENCES = {
-    "codex-too-old": ("this Codex CLI is too old to make pictures", "update it: npm install -g @openai/codex"),
+    "codex-too-old": ("this Codex CLI is too old to make pictures", "update it with:\nnpm install -g @openai/codex"),
     "codex-incomplete": (
         "this Codex CLI can't start its code-mode host, which it needs to make pictures",
         HOST_HINT,
     ),
-    "not-logged-in": ("Codex is not logged in", "run: codex login"),
+    "not-logged-in": ("Codex is not logged in", "log in with:\ncodex login"),
     "network": ("Codex could not reach OpenAI", f"check the network, and try again; {SANDBOX_HINT}"),
     "codex-failed": ("Codex failed", "see its output with --verbose"),
     "session-missing": ("Codex ran, but could not save its session", SANDBOX_HINT),
-    "usage-limit": ("the plan's limit is reached", "try again {when}; codex-imagegen never uses a paid API key"),
+    "usage-limit": ("the plan's limit is reached", "try again {when}"),
     "rate-limited": ("OpenAI's rate limit is reached", "wait a minute, and try again"),
     "moderation": ("OpenAI's safety system blocked the picture", "change the prompt or the references"),
     "tool-unavailable": (
         "Codex was not offered the image tool",
-        "it needs a ChatGPT plan that includes it, such as Plus: check with codex login status; "
-        "without a plan, there is --backend runcomfy, which is paid",
+        "it needs a ChatGPT plan that includes it, such as Plus; without one, there is --backend runcomfy, which is "
+        "paid; see how Codex is logged in with:\ncodex login status",
     ),
     "generation-failed": ("the image tool failed", "try again; if it fails again, change the prompt"),
 }
+_WHEN_UNKNOWN = "later; see what is left of the plan with:\ncodex-imagegen doctor"
 _FULL_DISK = re.compile(
     r"No space left on device|os error 28\b|ENOSPC|Disk quota exceeded|os error 122\b"
     r"|database or disk is full|SQLITE_FULL"
@@ -65,9 +66,9 @@ _TITLE = re.compile(r"<title>([^<]*)</title>", re.IGNORECASE)
 def to_error(reason: Reason, *, spent: bool | None) -> errors.ImagegenError:
     """The error for a reason, with its message and its hint."""
     sentence, _usual_hint = _SENTENCES[reason.code]
-    message = sanitize(reason.message)
-    at = None if reason.resets_at is None else time.localtime(reason.resets_at)
-    when = "later" if at is None else time.strftime("after %Y-%m-%d %H:%M %Z", at).rstrip()
+    is_limit = reason.code == "usage-limit"  # whose hint has the time, and how long it is until then
+    message = sanitize(error_patterns.without_reset_time(reason.message) if is_limit else reason.message)
+    when = _WHEN_UNKNOWN if reason.resets_at is None else render.until(reason.resets_at)
     return _ERRORS[reason.code](
         f"{sentence}: {message}" if message else sentence,
         hint=choose_hint(reason).replace("{when}", when),

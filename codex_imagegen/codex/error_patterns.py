@@ -71,6 +71,7 @@ _AT = re.compile(
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d) (?P<half>[AP])M",
     re.IGNORECASE,
 )
+_AGAIN = re.compile(rf"(?:,? or|,)? (?:{_AT.pattern}|try again later)(?=\.|$)", re.IGNORECASE)
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
@@ -116,6 +117,11 @@ def parse_reset_time(text: str, now: float | None = None) -> int | None:
         return int(time.mktime((*day, hour, int(found["minute"]), 0, 0, 0, -1)))
     except (OverflowError, ValueError):
         return None
+
+
+def without_reset_time(text: str) -> str:
+    """The text without ``try again at …`` or ``later``, for a message beside a hint that has the time."""
+    return _AGAIN.sub("", text).strip().replace("..", ".")
 
 
 def as_unix_time(value: object) -> int | None:
@@ -199,7 +205,7 @@ _TEXT_PATTERNS = (
 _LATER = "a problem on OpenAI's side: try again later"
 _NO_TRANSPARENCY = re.compile(r"[Tt]ransparen\w* .*not supported|not support\w* .*transparen")
 _STATUS_HINTS = {
-    403: "check in ChatGPT whether this account may make pictures; codex login status shows the login",
+    403: "check in ChatGPT whether this account may make pictures, and which account Codex uses:\ncodex login status",
     404: "check config.toml for a proxy or a base URL without an endpoint for pictures, and update Codex",
     413: "use smaller references, or fewer",
 }

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from codex_imagegen import render
 from codex_imagegen.codex import error_patterns
 from codex_imagegen.codex.appserver.account import Limit
 from codex_imagegen.codex.error_messages import HOST_HINT, PROVIDER_HINT, sanitize
@@ -36,8 +36,8 @@ from codex_imagegen.errors import (
 )
 from codex_imagegen.request import Request
 
-_UPDATE = "update it: npm install -g @openai/codex"
-_TEST_LIVE = "codex-imagegen doctor --live tests it, and spends nothing"
+_UPDATE = "update it with:\nnpm install -g @openai/codex"
+_TEST_LIVE = "test it, which spends nothing, with:\ncodex-imagegen doctor --live"
 _HOST_SINCE, _HOST_REQUIRED_SINCE = (0, 144), (0, 147)
 """The first builds that come with a code-mode host, and that make no picture without it. With their usual models,
 0.145.0 and 0.146.0 made one without it; 0.147.0, 0.148.0, 0.149.1, 0.152.1, 0.157.1, 0.160.1 and 0.169.0 did not."""
@@ -46,7 +46,7 @@ _NO_TOOL_FOR_KEY_SINCE, _NO_TOOL_FOR_FREE_SINCE = "0.134.0", "0.149.1"
 """The oldest builds known to offer no image tool to an API key, and to a Free plan; 0.118.0 and 0.144.6 still do."""
 
 _TOOL_HINT = "use a ChatGPT plan with pictures, such as Plus, or --backend runcomfy, which is paid"
-_LOGIN_HINT = "run: codex login status"
+_LOGIN_HINT = "see how Codex is logged in with:\ncodex login status"
 
 _MAX_STAGE_CHARS = 40
 
@@ -61,6 +61,8 @@ _PICTURE_LIMIT_SINCE = (0, 144)
 
 _PICTURES = re.compile("image|picture", re.IGNORECASE)
 _NO_CONNECTION = "error sending request"
+_PICTURE_LIMIT = "Pictures also have a limit for each day, which Codex can't query."
+_USAGE_HINT = "for what is left, look at https://chatgpt.com/settings/usage, or type /status in Codex"
 _NETWORK_HINT = "check the network; inside another agent's sandbox, allow it"
 
 LIVE_SEC = 60.0
@@ -90,7 +92,7 @@ def _codex_missing(error: CodexMissing) -> Finding:
     path = discover.find_off_path()
     if path is not None:
         error = CodexMissing(
-            error.message, hint=f"there is one that is not on PATH; name it with --codex {shlex.quote(path)}"
+            error.message, hint=f"there is one that is not on PATH; name it with:\n--codex {render.shell_join([path])}"
         )
     return failed(error, {"path": path})
 
@@ -98,10 +100,13 @@ def _codex_missing(error: CodexMissing) -> Finding:
 def _version_error(path: str, answer: Answer) -> CodexFailed:
     """The error of a Codex that does not report its version, with its own message."""
     if answer.exit_code is None:
-        return CodexFailed(f"{path} --version did not answer within {ASK_SEC:.0f} s", hint="run: codex --version")
+        return CodexFailed(
+            f"{path} --version did not answer within {ASK_SEC:.0f} s",
+            hint="see whether it works by itself:\ncodex --version",
+        )
     output = sanitize(error_patterns.classify_startup_error(answer.stderr or answer.stdout).message)
     message = f"{path} --version ended with exit code {answer.exit_code} and said: {output}"
-    return CodexFailed(message, hint="reinstall it: npm install -g @openai/codex")
+    return CodexFailed(message, hint="install it again with:\nnpm install -g @openai/codex")
 
 
 def _check_host(path: str, message: str, number: str, data: Data) -> Finding | None:
@@ -148,9 +153,9 @@ def check_login(context: Context) -> Finding:
 def _login_error(login: Login) -> ImagegenError | None:
     """The error that a run would end with at its start."""
     if login == "none":
-        return NotLoggedIn("Codex is not logged in", hint="run: codex login")
+        return NotLoggedIn("Codex is not logged in", hint="log in with:\ncodex login")
     if login == "no-config":
-        return CodexFailed("Codex can't load its configuration", hint="codex login status says why")
+        return CodexFailed("Codex can't load its configuration", hint="see why with:\ncodex login status")
     return None
 
 
@@ -184,7 +189,7 @@ def _check_provider(message: str, stage: str, context: Context) -> Finding:
     if provider is None or provider.takes_login or (number and version.parse_version(number) < OPENAI_PROVIDER_SINCE):
         return ok(message, data=data)
     message = f"{message}, but Codex offers no image tool with the provider {provider.name[:40]!r} of config.toml"
-    return warning(message, f'{PROVIDER_HINT}; or name "openai" in config.toml', data=data)
+    return warning(message, f'name "openai" in config.toml or, {PROVIDER_HINT}', data=data)
 
 
 def check_limits(context: Context) -> Finding:
@@ -192,20 +197,19 @@ def check_limits(context: Context) -> Finding:
     account, now = context.account(), time.time()
     pictures = disk_usage.count_pictures_since(context.codex_home, now - _DAY_SEC, COUNT_SEC)
     if account.limits is None:
-        has_no_connection = _NO_CONNECTION in (account.error or "")
+        is_offline = _NO_CONNECTION in (account.error or "")
         return unknown(
-            f"the remaining limits of the plan are unknown: {account.error}",
-            _NETWORK_HINT if has_no_connection else None,
+            f"what is left of the plan is unknown: {account.error}. {_made_text(pictures)}",
+            f"{_NETWORK_HINT}; {_USAGE_HINT}" if is_offline else _USAGE_HINT,
             data={"pictures_last_day": pictures},
         )
-    parts = [_limit_text(limit, now) for limit in account.limits]
+    message, hint = "; ".join(_limit_text(limit, now) for limit in account.limits), None
     if _has_unlisted_picture_limit(account.limits, context):
-        parts.append(_picture_limit_text(pictures))
-    message = "; ".join(parts)
+        message, hint = f"{message}. {_PICTURE_LIMIT} {_made_text(pictures)}", _USAGE_HINT
     data = {"limits": [asdict(limit) for limit in account.limits], "pictures_last_day": pictures}
     if any(limit.used_percent >= 100 for limit in account.limits):
         return warning(f"used up: {message}", "wait for the reset, or use --backend runcomfy, which is paid", data=data)
-    return ok(message, data=data)
+    return ok(message, hint, data=data)
 
 
 def _has_unlisted_picture_limit(limits: Sequence[Limit], context: Context) -> bool:
@@ -215,9 +219,8 @@ def _has_unlisted_picture_limit(limits: Sequence[Limit], context: Context) -> bo
     return has_own_limit and not any(_PICTURES.search(limit.name) for limit in limits)
 
 
-def _picture_limit_text(made: int) -> str:
-    count = f"{made} {'was' if made == 1 else 'were'} made here in the last 24 hours"
-    return f"pictures have their own daily limit, which Codex does not report ({count})"
+def _made_text(made: int) -> str:
+    return f"In the last 24 hours, {render.plural(made, 'picture')} {'was' if made == 1 else 'were'} made here"
 
 
 def _limit_text(limit: Limit, now: float) -> str:
@@ -226,12 +229,7 @@ def _limit_text(limit: Limit, now: float) -> str:
     )
     name = window if limit.name == "codex" else f"{limit.name}, {window}"
     text = f"{name}: {max(0.0, 100 - limit.used_percent):.0f} % left"
-    return f"{text}, resets {_reset_text(limit.resets_at, now)}" if limit.resets_at else text
-
-
-def _reset_text(resets_at: int, now: float) -> str:
-    is_today = 0 <= resets_at - now < _DAY_SEC
-    return time.strftime("at %H:%M" if is_today else "on %Y-%m-%d %H:%M", time.localtime(resets_at))
+    return f"{text}, resets {render.until(limit.resets_at, now)}" if limit.resets_at else text
 
 
 def check_live(context: Context) -> Finding:

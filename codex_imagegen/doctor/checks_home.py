@@ -109,7 +109,7 @@ def _home_missing(context: Context) -> Finding:
     if context.environment.get("CODEX_HOME"):
         error = CodexFailed("CODEX_HOME names a folder that does not exist", hint="create it, or unset CODEX_HOME")
         return failed(error, {"path": context.codex_home})
-    return warning(f"{context.codex_home} does not exist yet", "codex login creates it")
+    return warning(f"{context.codex_home} does not exist yet", "create it with:\ncodex login")
 
 
 def check_rollouts(context: Context) -> Finding:
@@ -123,7 +123,7 @@ def check_rollouts(context: Context) -> Finding:
     data = {"looked_at": len(formats), "codex_versions": versions, "unrecognized": unrecognized}
     if not formats:
         return ok("there are none yet" if not paths else "none could be read", data=data)
-    hint = "test Codex with codex-imagegen doctor --live; then look for a newer codex-imagegen"
+    hint = "look for a newer codex-imagegen, and test Codex with:\ncodex-imagegen doctor --live"
     codex = f"Codex {versions[-1]}" if versions else "Codex"
     if unrecognized:
         message = f"the newest, by {codex}, have records that this version does not know: {'; '.join(unrecognized)}"

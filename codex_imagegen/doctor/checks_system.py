@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 import stat
 import tempfile
 import time
 from importlib import metadata
 
+from codex_imagegen import render
 from codex_imagegen._version import __version__
 from codex_imagegen.doctor.checks_home import sessions_folder
 from codex_imagegen.doctor.context import Context
@@ -66,10 +66,12 @@ def check_runcomfy(context: Context) -> Finding:
     if mode is None:
         return ok(f"not signed in ({_RUNCOMFY_NOTE})", data=data)
     if not stat.S_ISREG(mode):
-        return warning(f"{path} is not a file", "remove it, and run: codex-imagegen runcomfy login", data=data)
+        return warning(
+            f"{path} is not a file", "remove it, and sign in with:\ncodex-imagegen runcomfy login", data=data
+        )
     if mode & 0o077:
         message = f"{path} is readable or writable by others (mode {data['mode']}), so it is not used"
-        return warning(message, f"chmod 600 {shlex.quote(path)}", data=data)
+        return warning(message, f"make it private with:\nchmod 600 {render.shell_join([path])}", data=data)
     return ok(f"the token is in {path}, mode {data['mode']} ({_RUNCOMFY_NOTE})", data=data)
 
 
@@ -86,7 +88,11 @@ def check_dependencies(_context: Context) -> Finding:
     missing = [name for name in DEPENDENCIES if found[name] is None]
     if missing:
         message = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed with this program"
-        return failed(InternalError(message, hint="pip install --force-reinstall codex-imagegen"))
+        return failed(
+            InternalError(
+                message, hint="install the program again, such as with:\npip install --force-reinstall codex-imagegen"
+            )
+        )
     return ok(f"{found.pop('system')}, {', '.join(f'{name} {number}' for name, number in found.items())}")
 
 

@@ -26,7 +26,7 @@ _HOMES = re.compile(r"(/(?:home|Users)/)[^/\s'\"]+")
 
 def format_line(finding: Finding, name_width: int) -> str:
     """One check as one line, for a pipe or a file: status, name, message, and hint."""
-    text = f"{finding.message}{f' -> {finding.hint}' if finding.hint else ''}"
+    text = f"{finding.message}{f' -> {render.hint_line(finding.hint)}' if finding.hint else ''}"
     return f"{MARKS[finding.status]:<{_MARK_WIDTH}}  {finding.name:<{name_width}}  {text}"
 
 
@@ -85,7 +85,7 @@ class Redactor:
     def redact(self, finding: Finding) -> Finding:
         """The finding without private data."""
         data = {key: self._redact_value(value) for key, value in finding.data.items()}
-        hint = None if finding.hint is None else self.redact_text(finding.hint)
+        hint = None if finding.hint is None else "\n".join(map(self.redact_text, finding.hint.split("\n")))
         if finding.error is not None:
             finding.error.message, finding.error.hint = self.redact_text(finding.error.message), hint
         return replace(finding, message=self.redact_text(finding.message), hint=hint, data=data)

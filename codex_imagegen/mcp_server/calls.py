@@ -179,13 +179,15 @@ def run_doctor(settings: Settings, interrupt: Interrupt) -> dict[str, Any]:
             out, _none = child.communicate(timeout=DOCTOR_LIMIT_SEC)
         except subprocess.TimeoutExpired:
             child.kill()
-            raise InternalError("the doctor did not end in time", hint="run: codex-imagegen doctor") from None
+            raise InternalError(
+                "the doctor did not end in time", hint="the user can run it:\ncodex-imagegen doctor"
+            ) from None
         finally:
             unsubscribe()
     interrupt.check()
     report = parse_object(out)
     if report is None:
-        raise InternalError("the doctor gave no report", hint="run: codex-imagegen doctor")
+        raise InternalError("the doctor gave no report", hint="the user can run it:\ncodex-imagegen doctor")
     return report
 
 

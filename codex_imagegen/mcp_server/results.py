@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 _RECOVER_COMMAND = re.compile(r"codex-imagegen recover ([0-9a-f-]{36}) --out .+\Z", re.DOTALL)
 """The end of a command-line hint (see ``generation``) after Codex started a session."""
+_DOCTOR_COMMAND = re.compile(r"codex-imagegen doctor\Z")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 MAX_SIDE = 1024
@@ -70,14 +70,16 @@ def _replace_surrogates(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _format_check(check: dict[str, Any]) -> str:
-    hint = f" ({check['hint']})" if check["hint"] else ""
+    hint = f" ({render.hint_line(check['hint'])})" if check["hint"] else ""
     return render.one_line(f"{check['status']}: {check['name']}: {check['message']}{hint}")
 
 
 def _rewrite_hint(error: ErrorInfo) -> ErrorInfo:
-    """Replace the recover command in the error's hint by the tool."""
-    hint = _RECOVER_COMMAND.sub(r'call recover_image with thread_id "\1"', error.hint) if error.hint else None
-    return replace(error, hint=hint)
+    """Replace the commands in the error's hint for which there is a tool."""
+    if error.hint is None:
+        return error
+    hint = _RECOVER_COMMAND.sub(r'call recover_image with thread_id "\1"', error.hint)
+    return replace(error, hint=_DOCTOR_COMMAND.sub("call doctor", hint))
 
 
 def _text_lines(result: Result) -> Iterator[str]:
@@ -94,13 +96,8 @@ def _text_lines(result: Result) -> Iterator[str]:
 
 def _error_line(error: ErrorInfo) -> str:
     spent = {True: "Quota or money was used.", False: "Nothing was spent.", None: "Something may have been spent."}
-    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-    until = f" It ends at {_format_time(error.resets_at)}." if error.resets_at else ""
-    return render.one_line(f"{error.code}: {error.message.rstrip('.')}.{hint}{until} {spent[error.spent]}")
-
-
-def _format_time(unix_seconds: int) -> str:
-    return time.strftime(f"%Y-%m-%d %H:%M %Z ({unix_seconds} in Unix seconds)", time.localtime(unix_seconds))
+    hint = f" ({render.hint_line(error.hint)})" if error.hint else ""
+    return render.one_line(f"{error.code}: {error.message.rstrip('.')}.{hint} {spent[error.spent]}")
 
 
 def _preview_block(image: Image, limit: int, settings: Settings) -> ImageContent | None:

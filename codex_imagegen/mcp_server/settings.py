@@ -74,7 +74,7 @@ def _working_folder() -> str:
     if here in {os.sep, os.path.realpath(os.path.expanduser("~"))}:
         raise UsageError(
             f"the working folder is {here!r}, and a model should not write there",
-            hint="name the folders for pictures: codex-imagegen mcp --root DIR",
+            hint="name the folders for pictures:\ncodex-imagegen mcp --root DIR",
         )
     return _check_unicode(here)
 

@@ -156,8 +156,10 @@ def recovery_schemas(settings: Settings) -> Schemas:
 def _out_schema(settings: Settings) -> Schemas:
     first = settings.roots[0]
     where = f"inside {_join_folders(settings.roots)}; relative ones start in {first}"
-    description = f"Where to save it: a path that ends in .png, .jpg or .webp, {where}. Missing folders are created."
-    return {"out": _text_schema(f"{description} Default: a new name in {first}.")}
+    description = (
+        f"Where to save it: a file that ends in .png, .jpg or .webp, or a folder, {where}. Missing folders are created."
+    )
+    return {"out": _text_schema(f"{description} In a folder, and by default in {first}, it gets a new name.")}
 
 
 def _force_schema() -> Schemas:

@@ -20,7 +20,7 @@ from codex_imagegen.results import ErrorInfo, Result
 _MAX_CALLS = 100
 _PROMPT_CHARS = 40
 _NO_PICTURE = "this server has made no picture yet, so there is no last one"
-_THREAD_HINT = "give the thread_id; the user can run: codex-imagegen recover --list"
+_THREAD_HINT = "give the thread_id; the user can list them with:\ncodex-imagegen recover --list"
 
 
 @dataclass(eq=False)

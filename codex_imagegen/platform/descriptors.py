@@ -35,6 +35,14 @@ def open_log(path: str) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY | _NO_WAIT, 0o600)
 
 
+def open_stream(path: str, _flags: int = 0) -> int:
+    """Open an existing device or pipe to write, without waiting; an opener for ``open``.
+
+    Raises OSError with ENXIO for a pipe that no process reads from. A terminal does not become the process's own.
+    """
+    return os.open(path, os.O_WRONLY | os.O_NOCTTY | _BINARY | _NO_WAIT)
+
+
 def open_null() -> int:
     """Open the null device to read and write."""
     return os.open(os.devnull, os.O_RDWR)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+STDOUT_FILES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+"""The names of standard output as a file."""
+
 
 def is_windows() -> bool:
     """Whether this is Windows itself; inside WSL it is Linux."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,7 +32,7 @@ SLACK_SEC = 5.0
 _THREAD_CHARS = 13
 """Characters of a thread id that say when it was begun, to the millisecond: enough to tell it from others."""
 
-_LIST = "list the sessions with: codex-imagegen recover --list"
+_LIST = "list the sessions with:\ncodex-imagegen recover --list"
 
 
 @dataclass(slots=True)
@@ -141,7 +140,8 @@ def _no_picture(found: FoundImages) -> ImagegenError:
     elif found.unreadable:
         error = SessionMissing(f"the rollout {path!r} can't be read: {found.unreadable}", hint=_LIST)
     elif found.ref.is_compressed and path:
-        hint = f"unpack it with: zstd -d {shlex.quote(path)}, then: codex-imagegen recover {shlex.quote(path[:-4])}"
+        hint = f"unpack it, and recover from that:\nzstd -d {render.shell_join([path])}\n"
+        hint += f"codex-imagegen recover {render.shell_join([path[:-4]])}"
         error = SessionMissing(f"the rollout {path!r} is compressed", hint=hint)
     else:
         error = NoPicture("this session has no picture", hint=_LIST)

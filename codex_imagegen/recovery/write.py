@@ -15,7 +15,7 @@ from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.images import convert, output
 from codex_imagegen.recovery import search
 from codex_imagegen.recovery.search import FoundImages
-from codex_imagegen.request import STDOUT, SUFFIXES, Event, ImageOptions
+from codex_imagegen.request import SUFFIXES, Event, ImageOptions, is_stdout
 from codex_imagegen.results import Failure, Image, Picture, Result, Session
 
 NOTHING_REQUESTED = "say what to recover: a thread id or a rollout file, --last, or --list to see what there is"
@@ -25,7 +25,7 @@ _Write = Callable[[FoundImages, int, int | None], list[Image]]
 
 @dataclass(frozen=True, slots=True)
 class RecoveryOutput:
-    """Where pictures go: ``out`` is a file (or ``"-"``), ``out_dir`` a folder; without both, the working folder.
+    """Where pictures go: ``out`` is a file (or ``"-"``) or a folder, ``out_dir`` a folder; else the working folder.
 
     Of ``image_options`` only the crop to a size has an effect. Where ``within`` names folders, pictures are only
     written inside them, and the first one replaces the working folder.
@@ -61,12 +61,12 @@ def recover(
     started = time.monotonic()
     write_found = _writer(destination, on_event, started)
     if bool(wanted) + last != 1:
-        raise UsageError(NOTHING_REQUESTED, hint="see codex-imagegen recover --help")
+        raise UsageError(NOTHING_REQUESTED, hint="for help:\ncodex-imagegen recover --help")
     destination.check()
     codex_home = layout.codex_home(os.environ if environment is None else environment)
     names = list(dict.fromkeys(wanted))
     if len(names) > 1:
-        if destination.out == STDOUT:
+        if is_stdout(destination.out):
             raise UsageError("stdout takes one picture, not several", hint="give --out a file name")
         return _recover_several(codex_home, names, write_found, on_event, started)
     if last:
@@ -103,16 +103,18 @@ def write_pictures(found: FoundImages, destination: RecoveryOutput, before: int 
 
 def _targets(found: FoundImages, destination: RecoveryOutput, before: int | None) -> Sequence[output.Target]:
     count = len(found.pictures)
-    if destination.out is not None and before is None:
-        return output.plan(destination.out, count=count, force=destination.force, within=destination.within)
-    if destination.out is not None:
-        stem, suffix = os.path.splitext(destination.out)
+    out = None if output.names_folder(destination.out, destination.within) else destination.out
+    if out is not None and before is None:
+        return output.plan(out, count=count, force=destination.force, within=destination.within)
+    if out is not None:
+        stem, suffix = os.path.splitext(out)
         numbers = range((before or 0) + 1, (before or 0) + count + 1)
         return [
             output.plan(f"{stem}-{number}{suffix}", force=destination.force, within=destination.within)[0]
             for number in numbers
         ]
-    folder = os.path.abspath(os.path.join(*destination.within[:1], destination.out_dir or os.curdir))
+    given = destination.out or destination.out_dir or os.curdir
+    folder = os.path.abspath(os.path.join(*destination.within[:1], given))
     names = output.number_names(os.path.join(folder, _stem(found.ref)), count)
     targets = [
         output.Target(name + SUFFIXES[picture.format], picture.format, destination.force, within=destination.within)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from codex_imagegen import render
 from codex_imagegen.errors import ImagegenError, Interrupted, RunComfyAuth, RunComfyInput
 from codex_imagegen.runcomfy import responses
 from codex_imagegen.runcomfy.client import UNKNOWN_HINT, CancelResult, Client, JobResult, Status, TemporaryFailure
@@ -81,7 +82,7 @@ def keep_on_stop(request_id: str) -> Iterator[None]:
 
 def fetch_hint(request_id: str) -> str:
     """The hint with the command that fetches the picture of a paid request."""
-    return f"fetch it with `codex-imagegen runcomfy wait {request_id} --out FILE`"
+    return f"fetch it with:\ncodex-imagegen runcomfy wait {request_id} --out FILE"
 
 
 def _fetch_result(client: Client, request_id: str, deadline: Deadline, status: Status) -> JobResult | None:
@@ -108,7 +109,7 @@ def _cancel(client: Client, request_id: str, deadline: Deadline) -> tuple[str, s
         )
     return (
         f"whether the request {request_id} was cancelled is unknown: {result.reason}",
-        f"check with `codex-imagegen runcomfy status {request_id}`",
+        f"check with:\ncodex-imagegen runcomfy status {request_id}",
         None,
     )
 
@@ -122,5 +123,6 @@ def _extend(error: ImagegenError, addition: str, hint: str | None, spent: bool |
 def _add_request(error: ImagegenError, request_id: str) -> None:
     """Add the request to the error, and the command that fetches the picture once the cause is gone."""
     error.request_id = request_id
-    first = f"{error.hint}, then " if isinstance(error, RunComfyAuth) else ""
-    error.hint, error.spent = first + fetch_hint(request_id), None
+    first = error.hint if isinstance(error, RunComfyAuth) else None
+    fetch = fetch_hint(request_id)
+    error.hint, error.spent = render.join_hints(first, f"then {fetch}" if first else fetch), None

@@ -23,7 +23,7 @@ START_SEC = 60.0
 MAX_SEC = 1800.0
 """The longest wait for a confirmation, even if the code is valid for longer."""
 _MAX_BODY_BYTES = 1 << 20
-LOGIN_HINT = "run `codex-imagegen runcomfy login` again"
+LOGIN_HINT = "sign in again with:\ncodex-imagegen runcomfy login"
 
 
 @dataclass(frozen=True, slots=True)

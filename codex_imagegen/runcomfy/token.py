@@ -6,18 +6,18 @@ import base64
 import json
 import os
 import re
-import shlex
 import time
 from collections.abc import Iterator
 from functools import cache
 
+from codex_imagegen import render
 from codex_imagegen.errors import OutUnwritable, RunComfyAuth
 from codex_imagegen.files import atomic
 from codex_imagegen.files.opening import NotRegularFile, open_regular
 from codex_imagegen.runcomfy import settings
 from codex_imagegen.values import parse_object
 
-SIGN_IN_HINT = "sign in with `codex-imagegen runcomfy login`, or set RUNCOMFY_TOKEN"
+SIGN_IN_HINT = "set RUNCOMFY_TOKEN, or sign in with:\ncodex-imagegen runcomfy login"
 _MAX_FILE_BYTES = 1 << 20
 _MIN_BASE64 = 8
 """Fewer characters of base64 occur in any text by chance."""
@@ -146,7 +146,8 @@ def _check_file(path: str, status: os.stat_result) -> None:
         raise _no_token_file(path)
     if status.st_mode & 0o077:
         raise RunComfyAuth(
-            f"the token file {path!r} can be read or written by others", hint=f"chmod 600 {shlex.quote(path)}"
+            f"the token file {path!r} can be read or written by others",
+            hint=f"make it private with:\nchmod 600 {render.shell_join([path])}",
         )
 
 

@@ -170,10 +170,10 @@ def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) 
     assert {answer["error"]["resets_at"] for answer in found} == {script.limit.resets_at}
     (line,) = done.err.splitlines()
     assert "2 of 3 jobs are left" in line
-    when = time.strftime("after %Y-%m-%d %H:%M", time.localtime(script.limit.resets_at))
-    command = re.search(rf"\({when} go on with: (.*)\)$", line)
+    when = time.strftime("%H:%M", time.localtime(-(-script.limit.resets_at // 60) * 60))
+    command = re.search(rf"\(at {when} \(in [^)]*\) go on with: (.*)\)$", line)
     assert command, line
-    assert all(command[1] in answer["error"]["hint"] for answer in found)
+    assert all(f"\n{command[1]}" in answer["error"]["hint"] for answer in found)
     script.quota = 1000
     words = shlex.split(command[1])
     assert words[0] == "codex-imagegen"

@@ -52,7 +52,7 @@ def test_usage_limit_is_the_last_event(lab: Labs) -> None:
     done = world.run("batch", write_jobs(world, "a fox", "an owl", "a crow"), "--jobs", "1", "--events")
     last = done.events[-1]
     assert (done.code, last["error"]["code"], last["error"]["exit_code"]) == (1, "usage-limit", 1)
-    assert "go on with: codex-imagegen batch" in last["error"]["hint"]
+    assert "go on with:\ncodex-imagegen batch" in last["error"]["hint"]
     assert by_job(done)[1][0] == "started"
 
 

@@ -129,6 +129,6 @@ def test_jobs_without_a_token_are_not_started(run: Runner, standin: FakeRunComfy
     token = run.env.pop("RUNCOMFY_TOKEN")
     done = run()
     assert (done.code, done.json["error"]["code"], done.json["status"]) == (1, "runcomfy-auth", "not-started")
-    assert "go on with: codex-imagegen batch jobs.jsonl --json" in done.json["error"]["hint"]
+    assert "go on with:\ncodex-imagegen batch jobs.jsonl --json" in done.json["error"]["hint"]
     run.env["RUNCOMFY_TOKEN"] = token
     assert run().json["status"] == "made"

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen._version import __version__
-from codex_imagegen.cli.main import COMMANDS, COMPLETION, PROGRAM
-from tests.support import docs
+from codex_imagegen.cli.commands import completion
+from codex_imagegen.cli.main import COMMANDS
+from codex_imagegen.cli.options import COMPLETION, PROGRAM
+from tests.support import docs, terminal
 from tests.support.in_process import call
 from tests.support.keyboard import Keyboard
 
@@ -110,6 +112,43 @@ def test_fish_completes_commands_options_and_files(environment, folder):
         )
         offered = [row.split("\t")[0] for row in done.stdout.splitlines()]
         assert any(word.endswith(completed.strip()) for word in offered), (typed, done)
+
+
+@pytest.mark.parametrize("name", completion.INSTALL)
+def test_page_and_help_have_the_command_that_installs(name):
+    (command,) = docs.page("docs/completion.md").blocks(name)
+    assert command.strip() == completion.INSTALL[name]
+    assert f"  {command.strip()}\n" in completion.HELP
+
+
+@pytest.mark.parametrize("name", completion.INSTALL)
+def test_script_is_that_of_the_environment_variable(name, environment):
+    """But for the line of zsh that loads compinit."""
+    script = call("completion", name, environment=environment)
+    before = call(environment={**environment, COMPLETION: f"{name}_source"})
+    assert (script.code, script.err, before.code) == (0, "", 0)
+    assert [line for line in script.lines if line and "compinit" not in line] == [line for line in before.lines if line]
+    assert script.lines[0] == before.lines[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["tcsh"], ["BASH"], [""]])
+def test_completion_without_a_known_shell_names_the_three(arguments, environment):
+    done = call("completion", *arguments, environment=environment)
+    assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
+    assert "bash, zsh or fish" in done.err
+
+
+def test_completion_on_a_terminal_says_how_to_install_it(environment):
+    argv = [sys.executable, "-m", "codex_imagegen", "completion", "fish"]
+    session = terminal.run(terminal.APPLE, argv, env=environment)
+    lines = session.shown.decode().splitlines()
+    assert session.code == 0
+    assert lines[-1] == f"  {completion.INSTALL['fish']}"
+    assert "complete --no-files --command codex-imagegen" in session.shown.decode()
+
+
+def test_shells_are_completed(environment):
+    assert candidates([PROGRAM, "completion", ""], environment) == ["plain,bash", "plain,zsh", "plain,fish"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -96,6 +96,17 @@ def test_reset_time_is_a_local_clock(zone, name: str, text: str, clock: tuple[in
     assert error_patterns.parse_reset_time(f"You've hit your usage limit. Or {text}", now) == expected
 
 
+@pytest.mark.parametrize(("text", "rest"), [
+    ("You've hit your usage limit. Try again at 3:48 AM.", "You've hit your usage limit."),
+    ("Visit https://x/y to buy more or try again at Nov 23rd, 2026 4:01 PM.", "Visit https://x/y to buy more."),
+    ("Upgrade to Plus (https://x), or try again at 1:47 AM.", "Upgrade to Plus (https://x)."),
+    ("Buy more or try again later.", "Buy more."),
+    ("Try a later model, again at 5.", "Try a later model, again at 5."),
+])  # fmt: skip
+def test_message_beside_a_time_does_not_repeat_it(text, rest):
+    assert error_patterns.without_reset_time(text) == rest
+
+
 @pytest.mark.parametrize(
     "text", ["", "try again later.", "try again at Foo 1st, 2026 1:00 AM", "try again at 1 AM", "try again in 2 days"]
 )

@@ -64,9 +64,9 @@ def test_too_many_references_without_codex_are_refused_as_usage():
 
 
 def test_usage_error_names_the_help_of_its_command():
-    assert "(see codex-imagegen runcomfy status --help)" in run("runcomfy", "status").err
-    assert "(see codex-imagegen batch --help)" in run("batch").err
-    assert "(see codex-imagegen --help)" in run("--nonsense").err
+    assert "(for help: codex-imagegen runcomfy status --help)" in run("runcomfy", "status").err
+    assert "(for help: codex-imagegen batch --help)" in run("batch").err
+    assert "(for help: codex-imagegen --help)" in run("--nonsense").err
 
 
 def test_unknown_command_is_refused_as_usage():

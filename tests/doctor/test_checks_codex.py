@@ -214,7 +214,7 @@ def test_missing_login_fails_as_not_logged_in(lab, version):
     world = lab(version, fresh=True)
     (world.home / "auth.json").unlink()
     found = run_only(world, *NAMES[:4])
-    assert found.assert_failed(5, "not-logged-in", "login")["hint"] == "run: codex login"
+    assert found.assert_failed(5, "not-logged-in", "login")["hint"] == "log in with:\ncodex login"
     assert found.status("limits") == "unknown"
     assert [path.name for path in world.home.iterdir() if "sqlite" in path.name] == []
 
@@ -351,15 +351,17 @@ def test_limits_count_pictures_of_the_last_day(lab):
     past.saved("01a1fbd6-c978-7991-9f99-2dbaf23c1aa6", FOX)  # of an old thread, or one without a rollout
     check = run_only(world, "limits").checks["limits"]
     assert check["message"].endswith(
-        "; pictures have their own daily limit, which Codex does not report (2 were made here in the last 24 hours)"
+        ". Pictures also have a limit for each day, which Codex can't query."
+        " In the last 24 hours, 2 pictures were made here"
     )
+    assert "https://chatgpt.com/settings/usage" in check["hint"]
     assert check["data"]["pictures_last_day"] == 2
 
 
 @pytest.mark.parametrize(("version", "pictures"), [(builds.OLDEST, None), (builds.NEWEST, 20)])
 def test_limits_that_include_pictures_count_none(lab, version, pictures):
     check = run_only(lab(version, script=Account(pictures=pictures)), "limits").checks["limits"]
-    assert "their own daily limit" not in check["message"]
+    assert "limit for each day" not in check["message"]
     assert check["data"]["pictures_last_day"] == 0
 
 
@@ -389,4 +391,6 @@ def test_limits_without_network_are_unknown(lab, version):
     finally:
         world.standin.__enter__()
     assert check["status"] == "unknown"
+    assert check["message"].endswith(". In the last 24 hours, 0 pictures were made here")
     assert "check the network" in check["hint"]
+    assert "https://chatgpt.com/settings/usage" in check["hint"]

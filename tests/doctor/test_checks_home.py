@@ -65,7 +65,7 @@ def test_missing_home_fails_and_is_not_created(lab, tmp_path):
 def test_missing_default_home_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     found = checks_home.check_home(Context(None, Interrupt(), {"PATH": ""}))
-    assert (found.status, found.hint) == ("warning", "codex login creates it")
+    assert (found.status, found.hint) == ("warning", "create it with:\ncodex login")
 
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "warning"), ("9p", "warning"), ("ext4", "ok"), (None, "ok")])

@@ -112,7 +112,7 @@ def test_token_file_mode_decides(lab, mode, status):
     assert check["data"] == {"source": "file", "path": "~/.config/runcomfy/token.json", "mode": f"{mode:04o}"}
     assert "secret" not in found.done.text
     if status == "warning":
-        assert check["hint"] == "chmod 600 ~/.config/runcomfy/token.json"
+        assert check["hint"] == "make it private with:\nchmod 600 ~/.config/runcomfy/token.json"
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])

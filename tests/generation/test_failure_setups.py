@@ -57,7 +57,7 @@ def test_provider_without_an_image_tool_is_named_and_the_hint_makes_the_picture(
     with_provider(world)
     answer = assert_failed(world, world.call(*FOX, *model_of(model)), 7, "tool-unavailable", spent=True)
     assert "'proxy'" in message(answer)
-    hinted = shlex.split(hint(answer).partition("add: ")[2])
+    hinted = shlex.split(hint(answer).partition("add:\n")[2])
     assert hinted == ["--codex-arg=-c", '--codex-arg=model_provider="openai"']
     assert world.call(*FOX, *model_of(model), *hinted).code == 0
 

@@ -83,7 +83,7 @@ def assert_picture(failure: Failure, run: FaultyRun, done) -> None:
         assert run.out.read_bytes() == run.script.drawn_picture
         return
     if failure.picture == NONE:
-        assert [*run.lab.work.rglob("fox*"), *run.lab.work.rglob("image-*")] == []  # under no other name either
+        assert [*run.lab.work.rglob("*fox*"), *run.lab.work.rglob("image*")] == []  # under no other name either
         return
     assert failure.picture == RECOVERABLE
     assert not run.out.is_file() or run.out.read_bytes() != run.script.drawn_picture

@@ -74,11 +74,13 @@ USAGE = {
     "nothing on stdin": ["--prompt", "-"],
     "six references": [*FOX, *["--ref", "ref.jpg"] * 6],
     "unknown suffix": [*FOX, "--out", "fox.gif"],
-    "no suffix": [*FOX, "--out", "fox"],
     "dots only": [*FOX, "--out", ".png"],
     "empty out": [*FOX, "--out="],
-    "/dev/null": [*FOX, "--out", "/dev/null", "--force"],
+    "several on a device": [*FOX, "--out", "/dev/null", "--count", "2"],
     "JSON and bytes on stdout": [*FOX, "--out", "-"],
+    "JSON and bytes on stdout by another name": [*FOX, "--out", "/dev/stdout"],
+    "made before in a folder": [*FOX, "--out", "new/", "--skip-existing"],
+    "made before under no name": [*FOX, "--skip-existing"],
     "timeout 0": [*FOX, "--timeout-sec", "0"],
     "timeout -1": [*FOX, "--timeout-sec", "-1"],
     "timeout nan": [*FOX, "--timeout-sec", "nan"],
@@ -109,12 +111,10 @@ REFUSED = {
     "out deep in a file": (73, "out-unwritable", ["--out", "text.txt/a/b/fox.png"]),
     "out in a read-only folder": (73, "out-unwritable", ["--out", "/proc/self/fox.png"]),
     "out below a read-only folder": (73, "out-unwritable", ["--out", "/proc/self/a/fox.png"]),
-    "out is a folder": (73, "out-unwritable", ["--out", "folder.jpg"]),
-    "out is a folder, forced": (73, "out-unwritable", ["--out", "folder.jpg", "--force"]),
-    "out ends in a slash": (73, "out-unwritable", ["--out", "fox.png/"]),
+    "out is a file with a slash": (73, "out-unwritable", ["--out", "taken.jpg/"]),
+    "out is a file with a slash, forced": (73, "out-unwritable", ["--out", "taken.jpg/", "--force"]),
+    "out without a suffix exists": (73, "out-exists", ["--out", "taken", "--format", "jpeg"]),
     "out is too long": (73, "out-unwritable", ["--out", "x" * 300 + ".png"]),
-    "out is a device": (73, "out-unwritable", ["--out", "device.jpg", "--force"]),
-    "out is a fifo": (73, "out-unwritable", ["--out", "fifo.jpg", "--force"]),
 }
 
 
@@ -126,8 +126,8 @@ def assert_refused(world, done, exit_code, code):
     assert world.standin.calls == []
     assert not (world.home / "sessions").exists()
     assert (world.work / "taken.jpg").read_bytes() == b"precious"
-    assert not list(world.work.glob("fox*"))
-    assert not list(world.work.glob("image-*"))
+    assert not list(world.work.glob("*fox*"))
+    assert not list(world.work.glob("image*"))
     checks.assert_clean(world)
 
 
@@ -300,7 +300,7 @@ def test_run_with_a_full_disk_names_the_command_that_recovers(lab):
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     done = world.run_argv(argv)
     answer = assert_failed(world, done, 73, "out-unwritable", spent=True)
-    assert answer["error"]["hint"].startswith("the picture is not lost: codex-imagegen recover " + answer["thread_id"])
+    assert answer["error"]["hint"].startswith("fetch the picture with:\ncodex-imagegen recover " + answer["thread_id"])
     assert answer["thread_id"] in world.rollouts()[0].name
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import sys
 import time
 
@@ -186,26 +185,31 @@ def test_run_with_json_in_a_new_home_prints_the_promised_object(lab, version):
 
 
 @pytest.mark.parametrize("option", ["--prompt", pytest.param("--prompt-file", marks=pytest.mark.every_build)])
-def test_run_with_prompt_on_stdin_and_no_name_writes_a_dated_picture(lab, option):
+def test_run_with_prompt_on_stdin_and_no_name_is_named_after_the_prompt(lab, option):
     world = lab(script=NeverCloses())
     done = world.run(option, "-", stdin=b"ein roter Fuchs")
-    (picture,) = world.work.iterdir()
-    assert re.fullmatch(r"image-\d{8}-\d{6}\.png", picture.name)
-    assert_delivered(world, done, "ein roter Fuchs", picture.name)
+    assert_delivered(world, done, "ein roter Fuchs", "ein-roter-fuchs.png")
     assert_asked(world, "ein roter Fuchs")
 
 
-def test_run_with_a_default_name_that_is_taken_adds_a_number(lab):
-    """The names of the next 60 seconds are taken."""
+def test_run_with_the_file_of_stdout_prints_the_picture_alone(lab):
     world = lab(script=NeverCloses())
-    now = time.time()
-    for second in range(60):
-        stamp = time.strftime("image-%Y%m%d-%H%M%S", time.localtime(now + second))
-        (world.work / f"{stamp}.png").write_text("taken")
-        (world.work / f"{stamp}-2.png").write_text("too")
-    done = world.run("--prompt", "a red fox")
-    assert re.fullmatch(r"image-\d{8}-\d{6}-3\.png", done.text.strip().rpartition("/")[2])
-    assert len(list(world.work.iterdir())) == 121
+    done = world.run("--prompt", "a red fox", "--out", "/dev/stdout")
+    assert (done.code, done.out, done.err) == (0, small_png("a red fox"), "")
+    checks.assert_clean(world)
+
+
+def test_runs_at_once_without_a_name_write_different_files(lab):
+    """Both are planned as the same name, which is taken only when it is written."""
+    world = lab(script=NeverCloses())
+    (world.work / "a-red-fox.png").write_text("taken")
+    runs = [world.start("--prompt", "A red fox!", "--out", folder) for folder in (".", "./")]
+    printed = {run.communicate(timeout=90)[0].decode() for run in runs}
+    assert [run.returncode for run in runs] == [0, 0]
+    assert printed == {f"{world.work}/a-red-fox-{number}.png\n" for number in (2, 3)}
+    assert (world.work / "a-red-fox.png").read_text() == "taken"
+    assert all((world.work / f"a-red-fox-{number}.png").read_bytes() == small_png("A red fox!") for number in (2, 3))
+    checks.assert_clean(world)
 
 
 def test_run_with_force_through_a_symlink_replaces_its_target_and_keeps_permissions(lab):

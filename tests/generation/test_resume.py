@@ -162,7 +162,7 @@ def test_resumed_picture_that_cannot_be_written_is_named_as_the_last_of_its_thre
     world.standin.script.respond = appearing(world, world.standin.script.respond)
     done = gone_on(world, thread)
     assert (done.code, done.json["error"]["code"]) == (73, "out-exists"), done
-    assert "the last that this writes: codex-imagegen recover" in done.json["error"]["hint"]
+    assert "the last that this writes, with:\ncodex-imagegen recover" in done.json["error"]["hint"]
 
 
 def appearing(world, respond):

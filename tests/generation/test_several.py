@@ -91,7 +91,7 @@ def test_run_with_count_of_which_one_fails_keeps_the_others_and_names_the_comman
     assert [path[-6:] for path in there] == ["-2.png", "-3.png"]
     assert sorted(path.name for path in world.work.iterdir()) == sorted(os.path.basename(path) for path in there)
     assert Path(there[1]).read_bytes() == small_png("a fox")
-    words = shlex.split(result["error"]["hint"].partition("go on with: ")[2])
+    words = shlex.split(result["error"]["hint"].partition("go on with:\n")[2])
     again = call(*words[1:], environment=world.environment, folder=world.work)
     assert (again.code, [image["path"] for image in again.json["images"]][1:]) == (0, there)
     assert checks.picture_turns(world) == 4
@@ -137,7 +137,9 @@ def test_run_with_count_at_a_usage_limit_starts_no_other_picture(lab):
     assert {failure["error"]["resets_at"] for failure in result["failures"]} == {script.resets_at}
     assert checks.picture_turns(world) == 1
     assert "0 of 4 pictures made" in result["error"]["message"]
-    assert re.match(r"after \d{4}-.* go on with: codex-imagegen .*--skip-existing", result["error"]["hint"])
+    assert re.match(
+        r"at \d\d:\d\d \(in \d+ .*\) go on with:\ncodex-imagegen .*--skip-existing", result["error"]["hint"]
+    )
 
 
 def test_run_with_count_without_the_image_tool_starts_no_more_than_its_jobs(lab):
@@ -199,7 +201,7 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert not_started(result) == [2, 3]
     assert checks.picture_turns(world) == 2
     assert "1 of 4 pictures made" in result["error"]["message"]
-    assert result["error"]["hint"].startswith("free disk space; then go on with: codex-imagegen ")
+    assert result["error"]["hint"].startswith("free disk space; then go on with:\ncodex-imagegen ")
     thread = re.search(r"codex-imagegen recover (\S+)", result["failures"][0]["error"]["hint"])
     assert world.run_argv([COMMAND, "recover", thread[1], "--out", "fox-2.png"]).code == 0
     assert (world.work / "fox-2.png").read_bytes() == Large().draw("a fox")
@@ -257,14 +259,14 @@ def test_run_with_count_that_is_interrupted_counts_what_is_there_and_names_the_c
     assert len(not_started(result)) == 1
     assert (
         result["error"]["hint"]
-        == f"go on with: {shlex.join(['codex-imagegen', *line[1:], '--json', '--skip-existing'])}"
+        == f"go on with:\n{shlex.join(['codex-imagegen', *line[1:], '--json', '--skip-existing'])}"
     )
-    assert result["error"]["hint"] in err.decode()
+    assert result["error"]["hint"].replace("\n", " ") in err.decode()
     checks.assert_clean(world)
     script.quick = 100
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in world.work.glob("fox-*.png")}
     calls = checks.picture_turns(world)
-    words = shlex.split(result["error"]["hint"].removeprefix("go on with: "))
+    words = shlex.split(result["error"]["hint"].removeprefix("go on with:\n"))
     done = call(*words[1:], environment=world.environment, folder=world.work)
     assert (done.code, done.err, checks.picture_turns(world) - calls) == (0, "", 5 - len(there))
     assert [image["path"] for image in done.json["images"]] == [str(world.work / f"fox-{n}.png") for n in range(1, 6)]

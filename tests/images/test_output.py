@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import io
 import os
+import socket
 import stat
 import sys
 import threading
@@ -54,11 +55,21 @@ def test_suffix_is_the_format(name, format_):
     assert plan(name, wanted=format_)[0].format == format_
 
 
-@pytest.mark.parametrize("name", ["fox", "fox.gif", "fox.", ".png", "fox.png.txt", "a\0.png", ""])
+@pytest.mark.parametrize("name", ["fox.gif", "fox.", ".png", "fox.png.txt", "new.d/.png", "a\0.png", "a\0", ""])
 def test_name_without_a_meaning_is_refused(name, work):
     with pytest.raises(UsageError):
         plan(name)
     assert os.listdir(work) == []
+
+
+@pytest.mark.parametrize(("wanted", "suffix"), [(None, ".png"), ("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
+def test_name_without_a_dot_gets_a_suffix(work, wanted, suffix):
+    assert [(t.path, t.format) for t in plan("a.b/fox", wanted=wanted)] == [
+        (f"{work}/a.b/fox{suffix}", wanted or "png")
+    ]
+    (work / f"fox{suffix}").touch()
+    with pytest.raises(OutExists):
+        plan("fox", wanted=wanted)
 
 
 def test_suffix_that_contradicts_the_format_is_refused():
@@ -66,21 +77,67 @@ def test_suffix_that_contradicts_the_format_is_refused():
         plan("fox.png", wanted="webp")
 
 
-@pytest.mark.parametrize(("wanted", "suffix"), [(None, ".png"), ("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
-def test_default_name_is_a_date(work, wanted, suffix):
-    (target,) = plan(None, wanted=wanted)
-    name = os.path.basename(target.path)
-    assert time.strptime(name, f"image-%Y%m%d-%H%M%S{suffix}")
-    assert target.numbered
-    (work / name).touch()
-    assert write(PICTURE, target).path == str(work / name.replace(suffix, f"-2{suffix}"))
+@pytest.mark.parametrize("out", [None, ".", "./", "new/deep/", "fox.png", "fox.png/", "..//work"])
+def test_name_in_a_folder_is_made_of_the_prompt(work, out):
+    (work / "fox.png").mkdir()
+    (target,) = plan(out, prompt="Ein Fuchs, im Schnee.")
+    folder = os.path.abspath(out or ".")
+    paths = [write(PICTURE, target).path for _ in range(3)]
+    assert paths == [f"{folder}/ein-fuchs-im-schnee{number}.png" for number in ("", "-2", "-3")]
 
 
-def test_default_name_taken_gets_the_next_number(work):
-    target = Target(str(work / "image.png"), "png", numbered=True)
-    assert [os.path.basename(write(PICTURE, target).path) for _ in range(3)] == [
-        "image.png", "image-2.png", "image-3.png"
-    ]  # fmt: skip
+@pytest.mark.parametrize(("wanted", "suffix"), [(None, ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
+def test_made_name_has_the_suffix_of_the_format(work, wanted, suffix):
+    (work / "a-fox.gif").touch()
+    (work / f"a-fox{suffix}").touch()
+    (work / f"a-fox-3{suffix}").symlink_to("nowhere")
+    (target,) = plan(None, prompt="a fox", wanted=wanted)
+    paths = [os.path.basename(write(PICTURE, target).path) for _ in range(2)]
+    assert paths == [f"a-fox-2{suffix}", f"a-fox-4{suffix}"]
+
+
+def test_made_name_is_never_replaced_with_force(work):
+    (target,) = plan("./", prompt="a fox", force=True)
+    (work / "a-fox.png").write_text("of another run")
+    assert write(PICTURE, target).path == str(work / "a-fox-2.png")
+    assert (work / "a-fox.png").read_text() == "of another run"
+
+
+def test_made_name_after_many_others_is_still_found(work):
+    (work / "a-fox.png").touch()
+    for number in range(2, 12_000):
+        os.link("a-fox.png", f"a-fox-{number}.png")
+    assert plan(None, prompt="a fox")[0].path == str(work / "a-fox-12000.png")
+
+
+@pytest.mark.parametrize(("there", "stem"), [
+    ([], "fox"), (["fox.png", "fox-a.png", "fox-1.jpg", "fo-1.png"], "fox"), (["fox-2.png"], "fox-2"),
+    (["fox-9.png"], "fox-2"), (["fox-1.png", "fox-2-7.png"], "fox-3"), (["fox-2-1.png"], "fox"),
+    (["FOX-1.PNG"], "fox-2"),
+])  # fmt: skip
+def test_series_gets_the_first_stem_without_any_number(work, there, stem):
+    for name in there:
+        (work / name).touch()
+    assert [os.path.basename(t.path) for t in plan("./", prompt="Fox", count=2)] == [f"{stem}-1.png", f"{stem}-2.png"]
+
+
+def test_series_claimed_meanwhile_goes_on_after_its_last_number(work):
+    first, second = (plan(None, prompt="fox", count=2) for _ in range(2))
+    paths = [[write(PICTURE, target).path for target in targets] for targets in (first, second)]
+    assert paths == [[f"{work}/fox-{n}.png" for n in numbers] for numbers in ((1, 2), (3, 4))]
+
+
+def test_concurrent_writes_under_made_names_keep_every_picture(work):
+    targets = [plan(None, prompt="a fox")[0] for _ in range(8)]
+    paths: list[str] = []
+    threads = [threading.Thread(target=lambda t=target: paths.append(write(PICTURE, t).path)) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    names = {"a-fox.png", *(f"a-fox-{n}.png" for n in range(2, 9))}
+    assert len(paths) == 8
+    assert set(map(os.path.basename, paths)) == set(os.listdir(work)) == names
 
 
 def test_several_names_are_numbered():
@@ -123,17 +180,74 @@ def test_force_replaces_the_target_of_a_link(work, tmp_path):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_folder_is_refused(work, force):
-    (work / "fox.png").mkdir()
-    for name in ("fox.png", "fox.png/", "new/"):
-        with pytest.raises(OutUnwritable, match="folder"):
-            plan(name, force=force)
+def test_file_named_as_a_folder_is_refused(work, force):
+    (work / "fox.png").touch()
+    with pytest.raises(OutUnwritable, match="not a folder"):
+        plan("fox.png/", force=force)
 
 
-def test_force_replaces_neither_devices_nor_fifos(work):
-    os.mkfifo(work / "fox.png")
-    with pytest.raises(OutUnwritable, match="regular file"):
-        plan("fox.png", force=True)
+@pytest.mark.parametrize("name", ["pipe", "pipe.png", "pipe.gif"])
+@pytest.mark.parametrize("force", [False, True])
+def test_pipe_gets_the_bytes_and_stays(work, name, force):
+    os.mkfifo(work / name)
+    (target,) = plan(name, force=force)
+    assert (target.path, target.format) == (str(work / name), "png" if name == "pipe.png" else None)
+    reader = os.open(work / name, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        image = write(PICTURE, target)
+        assert os.read(reader, 1_000_000) == PICTURE.data
+    finally:
+        os.close(reader)
+    assert (image.path, image.replaced) == (str(work / name), False)
+    assert stat.S_ISFIFO((work / name).stat().st_mode)
+
+
+def test_pipe_without_a_reader_does_not_block(work):
+    os.mkfifo(work / "pipe")
+    with pytest.raises(OutUnwritable, match="no program reads") as caught:
+        write(PICTURE, plan("pipe")[0])
+    assert caught.value.spent is True
+
+
+def test_pipe_takes_one_picture(work):
+    os.mkfifo(work / "pipe")
+    with pytest.raises(UsageError, match="one picture"):
+        plan("pipe", count=2)
+    os.mkfifo(work / "pipe.png")
+    with pytest.raises(UsageError, match="contradict"):
+        plan("pipe.png", wanted="webp")
+
+
+def test_device_gets_the_bytes_and_no_suffix():
+    (target,) = plan(os.devnull, wanted="webp")
+    assert (target.path, target.format) == (os.devnull, "webp")
+    assert write(PICTURE, target).path == os.devnull
+
+
+def test_terminal_and_socket_are_refused(work):
+    main, terminal = os.openpty()
+    try:
+        with pytest.raises(UsageError, match="terminal"):
+            plan(os.ttyname(terminal))
+    finally:
+        os.close(main)
+        os.close(terminal)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        with pytest.raises(OutUnwritable, match="regular file"):
+            plan("socket", force=True)
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_file_names_of_stdout_are_stdout(name):
+    assert plan(name) == (Target("-", None),)
+
+
+def test_replaced_file_is_reported(work):
+    assert write(PICTURE, plan("fox.png", force=True)[0]).replaced is False
+    assert write(PICTURE, plan("fox.png", force=True)[0]).replaced is True
+    (work / "dangling.png").symlink_to("nowhere.png")
+    assert write(PICTURE, plan("dangling.png", force=True)[0]).replaced is False
 
 
 def test_folder_below_a_file_is_refused(work):

@@ -76,7 +76,7 @@ def test_usage_limit_says_when_it_ends(server):
     script = scripts.PictureLimit()
     server.play(script)
     answer = server.call("generate_image", prompt="a red fox", out=server.path("fox.png"))
-    assert_refused(answer, "usage-limit", str(script.resets_at), spent=True)
+    assert_refused(answer, "usage-limit", "try again at", "(in 2 h)", spent=True)
     assert answer["structuredContent"]["error"]["resets_at"] == script.resets_at
     assert answer["structuredContent"]["thread_id"] in texts(answer)
     server.assert_clean()
@@ -86,7 +86,12 @@ def test_usage_limit_says_when_it_ends(server):
 def test_timeout_names_the_tool_and_the_thread(server):
     server.play(scripts.NeverAnswers())
     answer = server.call("generate_image", prompt="a red fox", timeout_sec=3)
-    assert_refused(answer, "timeout", "if a picture was made after all: call recover_image with thread_id", spent=None)
+    assert_refused(
+        answer,
+        "timeout",
+        "if a picture was made all the same, fetch it with: call recover_image with thread_id",
+        spent=None,
+    )
     assert "codex-imagegen recover" not in str(answer)
     server.assert_clean()
 

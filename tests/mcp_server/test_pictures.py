@@ -109,7 +109,7 @@ def test_several_images_with_options_are_made_and_reported_one_by_one(server):
 def test_out_omitted_gets_a_name_in_the_root(server):
     answer = server.call("generate_image", prompt="a red fox")
     (path,) = [image["path"] for image in answer["structuredContent"]["images"]]
-    assert path.startswith(f"{server.root}/image-")
+    assert path == f"{server.root}/a-red-fox.png"
     assert texts(answer).splitlines()[0] == path
 
 

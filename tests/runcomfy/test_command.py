@@ -158,7 +158,7 @@ def test_login_writes_the_token_into_a_private_file(signed_out: Shell, fake: Fak
     assert fake.calls[-1].headers["authorization"] == f"Bearer {TOKEN}"
     path.chmod(0o644)
     done = signed_out.call("runcomfy", "status", REQUEST_ID, "--json")
-    assert (done.code, done.json["error"]["hint"]) == (77, f"chmod 600 {path}")
+    assert (done.code, done.json["error"]["hint"]) == (77, f"make it private with:\nchmod 600 {path}")
     done = signed_out.call("runcomfy", "logout", "--json")
     assert (done.code, done.json["token_file"], path.exists()) == (0, str(path), False)
     assert "not signed in" in signed_out.call("runcomfy", "logout").err

@@ -372,7 +372,7 @@ def test_interrupt_of_running_request_names_the_wait_command(
     error = interrupted(harness, fake, context)
     assert error.spent is True
     assert "too late" in error.message
-    assert f"`codex-imagegen runcomfy wait {REQUEST_ID} --out FILE`" in str(error.hint)
+    assert f"\ncodex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_denied_and_expired_logins_differ(
     error = expect_error(fake, context)
     assert error.exit_code == 77
     assert words in error.message
-    assert "login` again" in str(error.hint)
+    assert "sign in again with:\ncodex-imagegen runcomfy login" in str(error.hint)
 
 
 @pytest.mark.parametrize(

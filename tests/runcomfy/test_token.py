@@ -93,7 +93,7 @@ def test_readable_token_file_is_refused_with_chmod_hint(mode: int) -> None:
     path = write({"access_token": SECRET}, mode)
     with pytest.raises(RunComfyAuth, match="by others") as caught:
         token.load()
-    assert caught.value.hint == f"chmod 600 {path}"
+    assert caught.value.hint == f"make it private with:\nchmod 600 {path}"
     assert SECRET not in str(caught.value)
 
 

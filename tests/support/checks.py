@@ -213,7 +213,7 @@ def assert_failed(world: Lab, done: Outcome, exit_code: int, code: str, *, spent
     """The failure is reported as promised, as JSON and as one sentence, and nothing is left; returns the JSON."""
     answer = assert_reported(done, exit_code, code)
     assert answer["error"]["spent"] is spent, answer
-    assert not [*world.work.rglob("fox*"), *world.work.rglob("image-*")]
+    assert not [*world.work.rglob("*fox*"), *world.work.rglob("image*")]
     assert_clean(world)
     return answer
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option, check_stdout, events_option
+from codex_imagegen.cli.options import Command, Option, check_stdout, events_option
 from codex_imagegen.cli.progress import Progress
 from codex_imagegen.request import Request
 
@@ -29,11 +27,11 @@ def demo(
     return console.print_result(result, json_wanted=json_wanted, show=show)
 
 
-command = click.Command(
+command = Command(
     "demo",
     params=[
         Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that vary with the text."),
-        Option(["-o", "--out"], metavar="FILE", help="Where the picture goes. [image-<time>.png]"),
+        Option(["-o", "--out"], metavar="FILE", help="A file or a folder. [a new name made of the prompt]"),
         Option(["--force"], is_flag=True, help="Replace --out if it exists."),
         Option(["--show"], is_flag=True, help="Show the picture in the terminal, too."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),

@@ -8,11 +8,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import click
-
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option
+from codex_imagegen.cli.options import Command, Option
 
 if TYPE_CHECKING:
     from codex_imagegen.doctor.findings import Finding
@@ -114,7 +112,7 @@ def _print_to_terminal(finding: Finding, name_width: int) -> None:
         console.out(report.format_line(finding, name_width).encode("ascii", "replace").decode())
 
 
-command = click.Command(
+command = Command(
     "doctor",
     params=[
         Option(["--live"], is_flag=True, help="Test Codex by a whole run on a fake server; spends nothing."),

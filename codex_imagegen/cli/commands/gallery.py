@@ -7,11 +7,9 @@ import os
 import sys
 from collections.abc import Iterator
 
-import click
-
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option
+from codex_imagegen.cli.options import Command, Option
 from codex_imagegen.platform import descriptors
 
 HELP = """Build a searchable HTML page of every picture in this Codex home, newest first.
@@ -54,7 +52,7 @@ def gallery(
     else:
         console.out(console.printable(page.path))
         for warning in page.warnings:
-            console.err(render.warning_line(warning))
+            console.err(console.warning_text(warning))
         if progress.on_terminal or not page.pictures:
             console.err(render.gallery_line(page))
     if open_wanted:
@@ -62,7 +60,7 @@ def gallery(
     return 0
 
 
-command = click.Command(
+command = Command(
     "gallery",
     params=[
         Option(["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html]"),

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
 
-HELP = """Make a picture with the ChatGPT plan that the Codex CLI is logged in with.
+EXAMPLES = """\b
+codex-imagegen --prompt "a red fox in the snow" --out fox.png
+codex-imagegen --prompt "the same fox, asleep" --ref fox.png --out asleep.png
+"""
 
-\b
-  codex-imagegen --prompt "a red fox in the snow" --out fox.png
-  codex-imagegen --prompt "the same fox, asleep" --ref fox.png --out asleep.png
-
-Prints the picture's absolute path on stdout, and everything else on stderr.
+HELP = f"""{EXAMPLES}
+Makes a picture with the ChatGPT plan that the Codex CLI is logged in with. Prints the picture's absolute path on
+stdout, and everything else on stderr.
 """
 
 
@@ -31,58 +32,89 @@ def _option(*names: str, **attributes: Any) -> Option:
 
 
 OPTIONS = [
-    _option("-p", "--prompt", metavar="TEXT", help="What to draw, sent word for word; - reads stdin."),
-    _option("--prompt-file", metavar="FILE", help="Read the prompt from a file; - reads stdin."),
     _option(
-        "-r",
-        "--ref",
-        "refs",
-        multiple=True,
-        metavar="FILE",
+        "-p", "--prompt", metavar="TEXT", group="what", common=True,
+        help="What to draw, sent word for word; - reads stdin.",
+    ),
+    _option("--prompt-file", metavar="FILE", group="what", help="Read the prompt from a file; - reads stdin."),
+    _option(
+        "-r", "--ref", "refs", multiple=True, metavar="FILE", group="what", common=True,
         help="A reference picture, up to 5; - is stdin. runcomfy: 10, URLs too.",
     ),
-    _option("--last", is_flag=True, help="Use the picture that was made last as the first reference."),
     _option(
-        "-o",
-        "--out",
-        metavar="FILE",
-        help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+        "--last", is_flag=True, group="what", common=True, help="Use the picture made last as the first reference."
     ),
     _option(
-        "--timeout-sec",
-        type=float,
-        default=DEFAULT_TIMEOUT_SEC,
-        metavar="N",
+        "-o", "--out", metavar="FILE", group="where", common=True,
+        help="A file or a folder; - is stdout. [a new name made of the prompt]",
+    ),
+    _option("--force", is_flag=True, group="where", common=True, help="Replace --out if it exists."),
+    _option("--show", is_flag=True, group="where", common=True, help="Show the picture in the terminal, too."),
+    _option(
+        "--size", metavar="WxH", group="look", common=True,
+        help="Requested width and height in pixels, such as 1024x1536.",
+    ),
+    _option(
+        "--aspect-ratio", metavar="W:H", group="look", common=True,
+        help="Requested ratio of width to height, such as 16:9.",
+    ),
+    _option(
+        "--resolution", metavar="1k|2k|4k", group="look",
+        help="Requested resolution; only --backend runcomfy guarantees it.",
+    ),
+    _option(
+        "--quality", metavar="low|medium|high", group="look",
+        help="Requested quality; only --backend runcomfy guarantees it.",
+    ),
+    _option("--transparent", is_flag=True, group="look", common=True, help="Request a transparent background."),
+    _option(
+        "--format", metavar="png|jpeg|webp", group="look", help="Convert to this format. [by the suffix of --out]"
+    ),
+    _option(
+        "--fit", is_flag=True, group="look", help="Scale and crop the picture to --size exactly, around its centre."
+    ),
+    _option(
+        "-n", "--count", type=int, default=1, metavar="N", group="several", common=True,
+        help="How many pictures: stem-1.png, stem-2.png, … [1]",
+    ),
+    _option(
+        "--jobs", type=int, metavar="N", group="several", help="How many runs at once, with --count. [2; runcomfy 8]"
+    ),
+    _option(
+        "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only missing pictures."
+    ),
+    _option(
+        "--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
         help="The limit for the whole run, in seconds. [300]",
     ),
-    _option("--force", is_flag=True, help="Replace --out if it exists."),
-    _option("-n", "--count", type=int, default=1, metavar="N", help="How many pictures: stem-1.png, stem-2.png, … [1]"),
-    _option("--jobs", type=int, metavar="N", help="How many runs at once, with --count. [2; runcomfy 8]"),
-    _option("--skip-existing", is_flag=True, help="With --count and --out: make only missing pictures."),
-    _option("--size", metavar="WxH", help="Requested width and height in pixels, such as 1024x1536."),
-    _option("--aspect-ratio", metavar="W:H", help="Requested ratio of width to height, such as 16:9."),
-    _option("--resolution", metavar="1k|2k|4k", help="Requested resolution; only --backend runcomfy guarantees it."),
-    _option("--quality", metavar="low|medium|high", help="Requested quality; only --backend runcomfy guarantees it."),
-    _option("--transparent", is_flag=True, help="Request a transparent background."),
-    _option("--fit", is_flag=True, help="Scale and crop the picture to --size exactly, around its centre."),
-    _option("--format", metavar="png|jpeg|webp", help="Convert to this format. [by the suffix of --out]"),
-    _option("--backend", metavar="codex|runcomfy", default="codex", help="Which service makes the picture. [codex]"),
-    _option("--no-wait", is_flag=True, help="RunComfy: submit, print the request's id, and exit."),
-    _option("--full-turn", is_flag=True, help="Let Codex end its turn, and take its largest picture."),
-    _option("--codex", metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
     _option(
-        "-m",
-        "--model",
-        metavar="NAME",
+        "--json", "json_wanted", is_flag=True, group="scripts", common=True,
+        help="Print one JSON object on stdout, also for a failure.",
+    ),
+    events_option("scripts"),
+    _option("-q", "--quiet", is_flag=True, group="scripts", help="Show no progress."),
+    _option(
+        "--backend", metavar="codex|runcomfy", default="codex", group="advanced",
+        help="Which service makes the picture. [codex]",
+    ),
+    _option(
+        "--no-wait", is_flag=True, group="advanced", help="RunComfy: submit, print the request's id, and exit."
+    ),
+    _option(
+        "--full-turn", is_flag=True, group="advanced", help="Let Codex end its turn, and take its largest picture."
+    ),
+    _option("--codex", metavar="FILE", group="advanced", help="Which Codex CLI to run. [codex on PATH]"),
+    _option(
+        "-m", "--model", metavar="NAME", group="advanced",
         help="Which model calls the image tool; runcomfy: a model id. [the backend's own]",
     ),
-    _option("--codex-arg", "codex_args", multiple=True, metavar="ARG", help="One more argument for codex exec."),
-    _option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure."),
-    _option("--show", is_flag=True, help="Show the picture in the terminal, too."),
-    events_option(),
-    _option("-q", "--quiet", is_flag=True, help="Show no progress."),
-    _option("-v", "--verbose", is_flag=True, help="Show Codex's own output on stderr."),
-]
+    _option(
+        "--codex-arg", "codex_args", multiple=True, metavar="ARG", group="advanced",
+        help="One more argument for codex exec.",
+    ),
+    _option("-v", "--verbose", is_flag=True, group="advanced", help="Show Codex's own output on stderr."),
+]  # fmt: skip
+"""Each option with its group, a key of :data:`codex_imagegen.cli.help.GROUPS`; the short page has the common ones."""
 
 
 def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, last: bool, **options: Any) -> int:
@@ -156,7 +188,7 @@ def _add_last_picture(request: Request, *, quiet: bool) -> tuple[Request, tuple[
 
 def _prompt(text: str | None, file: str | None) -> str:
     if (text is None) == (file is None):
-        raise UsageError("give exactly one of --prompt and --prompt-file", hint="see codex-imagegen --help")
+        raise UsageError("give exactly one of --prompt and --prompt-file", hint="for help:\ncodex-imagegen --help")
     if text is not None and text != STDOUT:
         return text
     source = file if text is None else text
@@ -181,4 +213,5 @@ command = DefaultCommand(
     params=[*OPTIONS, version_option()],
     callback=generate,
     help=HELP,
+    brief=EXAMPLES,
 )

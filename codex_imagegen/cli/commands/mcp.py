@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option
+from codex_imagegen.cli.options import Command, Option
 from codex_imagegen.codex.run import command as codex_command
 from codex_imagegen.errors import UsageError
 from codex_imagegen.mcp_server import settings
@@ -52,7 +50,8 @@ def mcp(
         from codex_imagegen.mcp_server import server
     except ImportError as error:
         raise UsageError(
-            f"the MCP server needs the MCP SDK, version 2 ({error})", hint="pip install 'codex-imagegen[mcp]'"
+            f"the MCP server needs the MCP SDK, version 2 ({error})",
+            hint="install it, such as with:\npip install 'codex-imagegen[mcp]'",
         ) from error
     if sys.stdin.isatty():
         console.err(
@@ -65,7 +64,7 @@ def mcp(
     return 0
 
 
-command = click.Command(
+command = Command(
     "mcp",
     params=[
         Option(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import click
-
 from codex_imagegen.cli import console, options
-from codex_imagegen.cli.options import Option, events_option
+from codex_imagegen.cli.options import Command, Option, events_option
 from codex_imagegen.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ def _parse_age(age: str) -> float:
     return seconds
 
 
-command = click.Command(
+command = Command(
     "prune",
     params=[
         Option(

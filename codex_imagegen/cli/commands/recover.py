@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Argument, Option, check_stdout, events_option
+from codex_imagegen.cli.options import Argument, Command, Option, check_stdout, events_option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.results import Session
 
@@ -70,7 +68,8 @@ def _check(list_wanted: bool, has_names: bool, limit: int | None, *, force: bool
     """Refuse options that contradict ``--list``; the recovery refuses its own contradictions."""
     if list_wanted and has_names:
         raise UsageError(
-            "--list and a session to recover contradict each other", hint="see codex-imagegen recover --help"
+            "--list and a session to recover contradict each other",
+            hint="leave one out; for help:\ncodex-imagegen recover --help",
         )
     if list_wanted and any(target.values()):
         raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size and --fit")
@@ -108,7 +107,7 @@ def _print_table(sessions: list[Session]) -> None:
     Console().print(table)
 
 
-command = click.Command(
+command = Command(
     "recover",
     params=[
         Argument(["names"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),

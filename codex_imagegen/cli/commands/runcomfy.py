@@ -12,7 +12,7 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import EVENTS, Option, check_stdout
+from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout
 from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
@@ -30,6 +30,7 @@ _id = click.argument("request_id", metavar="ID")
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]…",  # click's default differs between its versions
 )
@@ -42,7 +43,8 @@ def command(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         raise UsageError(
-            "a subcommand is missing: status, wait, cancel, login or logout", hint="see codex-imagegen runcomfy -h"
+            "a subcommand is missing: status, wait, cancel, login or logout",
+            hint="for help:\ncodex-imagegen runcomfy --help",
         )
 
 
@@ -65,7 +67,7 @@ def status(request_id: str, json_wanted: bool) -> None:
 @_id
 @click.option(
     "-o", "--out", cls=Option, metavar="FILE",
-    help="Where it goes: .png, .jpg, .webp; - is stdout. [image-<time>.png]",
+    help="A file or a folder; - is stdout. [image.png, or the next free number]",
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
@@ -106,7 +108,7 @@ def cancel(request_id: str, json_wanted: bool) -> None:
     if outcome is None:
         raise RunComfyRetry(
             f"it is unknown whether the request {request_id} was cancelled",
-            hint=f"check with `codex-imagegen runcomfy status {request_id}`",
+            hint=f"check with:\ncodex-imagegen runcomfy status {request_id}",
             spent=None,
         )
     _print(outcome, {"request_id": request_id, "outcome": outcome}, run, json_wanted)
@@ -151,7 +153,10 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
     if request.backend != "runcomfy":
         raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
     if request.out is not None:
-        raise UsageError("--no-wait and --out contradict each other", hint="give --out to codex-imagegen runcomfy wait")
+        raise UsageError(
+            "--no-wait and --out contradict each other",
+            hint="leave --out out, and give it when you fetch the picture:\ncodex-imagegen runcomfy wait ID --out FILE",
+        )
     from codex_imagegen import generation
     from codex_imagegen.runcomfy import backend
 

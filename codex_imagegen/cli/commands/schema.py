@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 
-import click
-
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Argument, Option
+from codex_imagegen.cli.options import Argument, Command, Option
 from codex_imagegen.errors import UsageError
 
 HELP = """Print the JSON Schema (2020-12) of what --json and --events print; without NAME, list the schemas.
@@ -38,7 +36,7 @@ def schema(*, name: str | None, json_wanted: bool) -> int:
     return 0
 
 
-command = click.Command(
+command = Command(
     "schema",
     params=[
         Argument(["name"], required=False, metavar="[NAME]"),

@@ -12,7 +12,7 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import Option
+from codex_imagegen.cli.options import Group, Option
 from codex_imagegen.errors import UsageError
 from codex_imagegen.skill import install as skill_files
 
@@ -31,6 +31,7 @@ _project = click.option("--project", is_flag=True, help="The folder of this proj
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     subcommand_metavar="[COMMAND] [ARGS]…",  # click's default differs between its versions
 )

@@ -159,4 +159,4 @@ class AppServer:
     def _failed(self, problem: str) -> CodexFailed:
         last_line = self._stderr.text.strip().splitlines()[-1:]
         message = f"Codex's app server {problem}" + (f": {last_line[0]}" if last_line else "")
-        return CodexFailed(message, hint="check that codex works by itself: codex --version")
+        return CodexFailed(message, hint="check that Codex works by itself:\ncodex --version")

@@ -85,8 +85,8 @@ def find_codex(given: str | None, environment: Mapping[str, str]) -> str:
             return os.path.abspath(path)
     raise CodexMissing(
         f"no {name!r} is on PATH",
-        hint="install the Codex CLI with: npm install -g @openai/codex, then log in with: codex login; "
-        "or try the program without it: codex-imagegen demo",
+        hint="install the Codex CLI, and log in:\nnpm install -g @openai/codex\ncodex login\n"
+        "or try the program without it:\ncodex-imagegen demo",
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from codex_imagegen import render
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.errors import UsageError
@@ -40,7 +41,8 @@ def read_thread_state(codex_home: str, thread: str) -> ThreadState:
     found = history.find_session(codex_home, thread.lower())
     if found is not None and found.is_compressed:
         raise UsageError(
-            f"the rollout of the thread {thread} is compressed: {found.path!r}", hint="unpack it first, with zstd -d"
+            f"the rollout of the thread {thread} is compressed: {found.path!r}",
+            hint=f"unpack it first with:\nzstd -d {render.shell_join([found.path or 'FILE'])}",
         )
     return _read_state(codex_home, [found] if found else [])
 

@@ -188,16 +188,25 @@ def test_message_has_the_words_of_codex(name: str, words: str):
     assert words in explained(recorded_runs.load(name).evidence()).message
 
 
-def test_limit_with_an_end_says_when(recorded_then):
+def test_limit_with_an_end_says_when(recorded_then, monkeypatch):
     recording = recorded_runs.load("0.169.0-code-img-limit")
     recorded_then(recording)
+    monkeypatch.setattr(time, "time", lambda: recording.run["resets_at"] - 2 * 3600)
     error = explained(recording.evidence())
-    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(recording.run["resets_at"]))
-    assert error.hint is not None
-    assert when in error.hint
+    minute = time.strftime("%H:%M", time.gmtime(-(-recording.run["resets_at"] // 60) * 60))
+    assert error.hint == f"try again at {minute} (in 2 h)"
     later = explained(recorded_runs.load("0.169.0-fn-img-limit-noreset").evidence())
-    assert later.hint is not None
-    assert "try again later" in later.hint
+    assert later.hint == "try again later; see what is left of the plan with:\ncodex-imagegen doctor"
+
+
+@pytest.mark.parametrize("name", ["0.169.0-fn-usage-today", "0.169.0-fn-usage-days", "0.111.0-usage-days"])
+def test_time_of_a_limit_is_said_once(recorded_then, name: str):
+    recording = recorded_runs.load(name)
+    recorded_then(recording)
+    error = explained(recording.evidence())
+    assert error.resets_at is not None
+    assert "again" not in error.message
+    assert not error.message.endswith("..")
 
 
 @pytest.mark.parametrize("resets", [10**30, -5, 0, "soon", 1.5, None])

@@ -11,6 +11,7 @@ IMAGE = {
     "sha256": "SHA-256 of the file, in hexadecimal",
     "original": "true if the bytes are as Codex or RunComfy delivered them, false if they were re-encoded",
     "revised_prompt": "the prompt that the image model says it used",
+    "replaced": "true if --force has replaced another file of this name",
 }
 ERROR = {
     "code": "stable name of the error",
