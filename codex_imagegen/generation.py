@@ -66,7 +66,7 @@ def generate(
             return _result(request, run, tuple(existing.values()))
         backend_result, image = generate_one(request, run, targets[0])
     except ImagegenError as error:
-        error.backend, error.last = request.backend, request.last
+        error.backend, error.last = request.backend, request.last_picture
         raise
     return _result(request, run, (image,), backend_result)
 
@@ -234,7 +234,7 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *backend_resu
         warnings=tuple(dict.fromkeys(warning for each in backend_results for warning in each.warnings)),
         cost_usd=sum(costs) if costs else None,
         request_id=single.request_id if single else None,
-        last=request.last,
+        last=request.last_picture,
     )
 
 

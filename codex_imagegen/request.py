@@ -79,7 +79,7 @@ class Request:
     """A request for one picture or several, as the caller stated it.
 
     ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given, or pictures
-    as bytes; ``last`` is the first of them if it is the last picture that was made (see
+    as bytes; ``last_picture`` describes the first of them if it is the one made last (see
     :func:`codex_imagegen.recovery.search.add_last_picture`), and None else.
     ``out`` is a path, ``"-"`` for stdout, or a folder, or None for the working folder, in which the name is made of the
     prompt. ``timeout_sec`` holds for the whole run.
@@ -111,7 +111,7 @@ class Request:
     earlier: InterruptedRun | None = None
     within: tuple[str, ...] = ()
     refs_within: tuple[str, ...] = ()
-    last: LastPicture | None = None
+    last_picture: LastPicture | None = None
 
 
 @dataclass(frozen=True)

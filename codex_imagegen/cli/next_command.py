@@ -31,8 +31,8 @@ def add_rerun_hint(result: Result, request: Request) -> Result:
     command, condition = rerun_command(extra=extra), ""
     if _reads_stdin():
         condition = ", with the same standard input,"
-    if request.last is not None:
-        command, condition = _with_same_reference(command, request.last, condition)
+    if request.last_picture is not None:
+        command, condition = _with_same_reference(command, request.last_picture, condition)
     return replace(result, error=replace(error, hint=rerun_hint(stop, command, condition)))
 
 

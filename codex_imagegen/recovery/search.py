@@ -233,7 +233,9 @@ def add_last_picture(request: Request, environment: Mapping[str, str]) -> LastRe
     last = LastPicture(found.ref.thread_id, picture.width, picture.height, len(picture.data), digest)
     reference = ReferenceData("--last", picture.data)
     warnings = tuple(warning for warning in found.warnings if warning.code == "damaged-picture")
-    return LastReference(replace(request, refs=(reference, *request.refs), last=last), _describe(found), warnings)
+    return LastReference(
+        replace(request, refs=(reference, *request.refs), last_picture=last), _describe(found), warnings
+    )
 
 
 def _check_last(request: Request) -> None:
