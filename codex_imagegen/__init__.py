@@ -64,9 +64,9 @@ __all__ = [
     "InternalError", "Interrupt", "Interrupted", "Job", "LastPicture", "Look", "Moderation", "NetworkError",
     "NoPicture", "NoPictureError", "NotLoggedIn", "Options", "OutExists", "OutUnwritable", "Outcome", "OutputError",
     "RateLimited", "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused", "Result", "RunComfyAuth",
-    "RunComfyError", "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage", "RunTimeout", "SessionMissing",
-    "Stage", "Status", "StrPath", "ToolUnavailable", "UsageError", "UsageLimit", "Warning_", "__version__", "batch", "edit",
-    "generate", "recover",
+    "RunComfyError", "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage", "RunTimeout",
+    "SessionMissing", "Stage", "Status", "StrPath", "ToolUnavailable", "UsageError", "UsageLimit", "Warning_",
+    "__version__", "batch", "edit", "generate", "recover",
 ]  # fmt: skip
 
 _MODULES = {
