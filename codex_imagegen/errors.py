@@ -84,6 +84,7 @@ class ImagegenError(Exception):
         self.backend: str | None = None
         self.last: LastPicture | None = None
         self.is_full = False
+        self.is_dry_run = False
         self.warnings: tuple[tuple[str, str], ...] = ()
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
-from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from codex_imagegen.terminal_image.terminal import Terminal
 
 
-def draw_images(images: Iterable[Image]) -> Iterator[str | Warning_]:
-    """Yield a drawing of each picture that was written to a file, with its name and size under it.
+def draw_images(images: Iterable[Image], *, captions: bool = True) -> Iterator[str | Warning_]:
+    """Yield a drawing of each picture that was written to a file; with ``captions``, its name and size are under it.
 
     Nothing is drawn if stdout is not a terminal, so that ``--show`` has no effect in a script. A picture that can't be
     drawn ends it with a warning.
@@ -27,7 +26,7 @@ def draw_images(images: Iterable[Image]) -> Iterator[str | Warning_]:
         return
     dumb, terminal = os.environ.get("TERM", "dumb") == "dumb", None
     for image in images:
-        if image.path == STDOUT:
+        if not os.path.isfile(image.path):  # stdout, a pipe or a device
             continue
         try:
             if not dumb:
@@ -36,7 +35,8 @@ def draw_images(images: Iterable[Image]) -> Iterator[str | Warning_]:
         except Exception as error:  # noqa: BLE001 - the picture is on disk: showing it must not fail
             yield Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}")
             return
-        yield f"{drawing}{_caption(image)}"
+        if text := f"{drawing}{_caption(image)}" if captions else drawing.removesuffix("\n"):
+            yield text
 
 
 def _terminal() -> Terminal:

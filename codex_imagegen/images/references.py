@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BufferedReader
+from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage, UsageError
 from codex_imagegen.files import containment
@@ -18,6 +19,9 @@ from codex_imagegen.images.reference_formats import ReferenceFormat, Unsupported
 from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Picture, ReferenceData, Warning_
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import PlannedReference
 
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is refused without being read: no picture API is known to accept more."""
@@ -72,6 +76,15 @@ def check_size(name: str, size: int) -> None:
     if size > MAX_BYTES:
         message = f"the reference {name!r} has {size:,} bytes, more than {MAX_BYTES:,}"
         raise ReferenceNotImage(message, hint="give a smaller copy of it")
+
+
+def describe(reference: Reference) -> PlannedReference:
+    """The reference as it is sent, for a dry run."""
+    from codex_imagegen.results import PlannedReference
+
+    return PlannedReference(
+        reference.given, reference.format, *reference.size, len(reference.data), copy=reference.original is not None
+    )
 
 
 def _open(path: str, within: tuple[str, ...]) -> BufferedReader:

@@ -15,6 +15,8 @@ EXIT_SIGNALS = tuple(
 
 KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
 CONTINUE: int = getattr(signal, "SIGCONT", 0)
+SUSPEND: int = getattr(signal, "SIGTSTP", 0)
+"""What Ctrl-Z sends; 0 where there is no such signal."""
 
 
 def group_options() -> dict[str, Any]:

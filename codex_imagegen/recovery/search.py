@@ -254,5 +254,5 @@ def _describe(found: FoundImages) -> str:
     """Which picture it is: its thread, its age, and the beginning of its prompt."""
     thread = f" of the thread {found.ref.thread_id[:_THREAD_CHARS]}" if found.ref.thread_id else ""
     age = render.age(time.time() - (found.made_at or found.ref.created_at))
-    prompt = render.clip_prompt(found.prompt or "")
+    prompt = render.short_prompt(render.one_line(found.prompt or ""))
     return f"--last is the picture{thread}, made {age} ago{f': {prompt}' if prompt else ''}"

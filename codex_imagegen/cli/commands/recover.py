@@ -16,21 +16,22 @@ from codex_imagegen.results import Session
 if TYPE_CHECKING:
     from codex_imagegen.recovery.write import RecoveryOutput
 
-HELP = """Extract pictures from past sessions of Codex. Spends nothing, starts no Codex and sends nothing.
+BRIEF = """Extract pictures from past sessions of Codex. Spends nothing, starts no Codex and sends nothing.
 
 \b
   codex-imagegen recover --list
   codex-imagegen recover --last --out fox.png
   codex-imagegen recover 0199a213-81c0-7800-8aa1-bbab2a035a53
-
+"""
+HELP = f"""{BRIEF}
 Name a session, interactive and archived ones too, by its thread id or its rollout file. Without --out its pictures go
 into the working folder as <thread>.png, or as <thread>-1.png, <thread>-2.png, … if it has several. --last is one
 picture: the newest, even if its session began long before.
-
-Reads under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and the whole
-rollouts and the pictures of the requested sessions. With --list, these are all sessions from the newest back to the
-last one listed; with --last, the times of change of all sessions, and the sessions that were changed last, back to the
-one that holds the picture. Writes nothing there.
+"""
+READS = """Reads under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and
+the whole rollouts and the pictures of the requested sessions. With --list, these are all sessions from the newest back
+to the last one listed; with --last, the times of change of all sessions, and the sessions that were changed last, back
+to the one that holds the picture. Writes nothing there.
 """
 DEFAULT_LIMIT = 20
 
@@ -111,18 +112,20 @@ command = Command(
     "recover",
     params=[
         Argument(["names"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
-        Option(["--last"], is_flag=True, help="Recover the newest picture."),
-        Option(["--list", "list_wanted"], is_flag=True, help="List the sessions that hold pictures."),
-        Option(["-o", "--out"], metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout."),
-        Option(["--out-dir"], metavar="DIR", help="The folder for <thread>.png. [the working folder]"),
-        Option(["--size"], metavar="WxH", help="With --fit: width and height in pixels."),
-        Option(["--fit"], is_flag=True, help="Scale and crop to --size exactly, around the centre."),
-        Option(["--force"], is_flag=True, help="Replace existing files."),
-        Option(["--show"], is_flag=True, help="Show the pictures in the terminal, too."),
-        Option(["--limit"], type=int, metavar="N", help="How many sessions --list shows; 0: all. [20]"),
-        Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
+        Option(["--last"], is_flag=True, common=True, help="Recover the picture that was made last."),
+        Option(["--list", "list_wanted"], is_flag=True, common=True, help="List the sessions that hold pictures."),
+        Option(["-o", "--out"], metavar="FILE", common=True, help="File or folder; - is stdout. [<thread>.png]"),
+        Option(["--out-dir"], metavar="DIR", common=True, help="The folder for several pictures. [the working folder]"),
+        Option(["--size"], metavar="WxH", help="With --fit: width and height, such as 1024x1536."),
+        Option(["--fit"], is_flag=True, help="Scale and crop to exactly --size, centred."),
+        Option(["--force"], is_flag=True, common=True, help="Replace existing files."),
+        Option(["--show"], is_flag=True, common=True, help="Show the picture in this terminal, too."),
+        Option(["--limit"], type=int, metavar="N", common=True, help="How many sessions --list shows; 0: all. [20]"),
+        Option(["--json", "json_wanted"], is_flag=True, common=True, help="Print one JSON object on stdout."),
         events_option(),
     ],
     callback=recover,
+    brief=BRIEF,
     help=HELP,
+    epilog=READS,
 )
