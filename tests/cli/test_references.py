@@ -272,3 +272,13 @@ def test_reference_that_needs_a_new_attempt_is_sent_again(lab):
     with pauses(0.01):
         done = world.call("-p", "x", "--ref", "-", "--count", "2", "--jobs", "1", "-o", "x.png", "--json", stdin=FOX)
     assert (done.code, len(done.json["images"])) == (0, 2)
+
+
+@pytest.mark.real
+def test_odd_metadata_of_a_reference_prints_no_warning_of_python(lab):
+    world = lab(script=DrawsSmall())
+    data, entry = encoded(40, format="TIFF"), b"\x1c\x01\x03\x00\x01\x00\x00\x00"
+    assert entry in data
+    (world.work / "scan.tif").write_bytes(data.replace(entry, entry.replace(b"\1\0\0\0", b"\2\0\0\0")))
+    done = world.run("-p", "x", "--ref", "scan.tif", "-o", "x.png")
+    assert (done.code, done.err) == (0, "")
