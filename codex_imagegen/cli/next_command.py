@@ -70,7 +70,7 @@ def _arguments() -> Iterator[tuple[str, bool]]:
 def _reads_stdin() -> bool:
     """Return whether the command has read its prompt or a reference from stdin."""
     given = click.get_current_context().params
-    return STDOUT in {given["prompt"], given["prompt_file"], *given["refs"]}
+    return STDOUT in {*given["words"], given["prompt"], given["prompt_file"], *given["refs"]}
 
 
 def _with_same_reference(command: str, last: LastPicture, condition: str) -> tuple[str, str]:
