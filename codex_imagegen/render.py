@@ -118,14 +118,6 @@ def short_prompt(prompt: str) -> str:
     return cut(prompt, _PROMPT_CHARS)
 
 
-def age(seconds: float) -> str:
-    """A time in one rounded unit: ``12 s``, ``3 min``, ``5 h``, ``2 days``."""
-    for unit, length, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
-        if seconds < limit * length:
-            return f"{max(0, seconds) / length:.0f} {unit}"
-    return plural(round(seconds / 86_400), "day")
-
-
 def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], columns: int) -> list[str]:
     """A line of at most so many ``columns`` for each session, for a terminal; ``thread_ids`` are the shortened ones.
 

@@ -1,6 +1,6 @@
 """Copies of references that can't be sent as they are, as close to the original as the limits permit.
 
-A format that the model does not take (see :mod:`reference_formats`) is converted to PNG. A copy that is too large is
+A format that the model does not take (see :mod:`references`) is converted to PNG. A copy that is too large is
 made losslessly first, then as JPEG 95 in full colour (WebP with transparency), then with fewer pixels. Each copy is
 rotated upright and keeps the colour profile, and no other metadata. Small PNG, JPEG and WebP references are sent byte
 for byte.
@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen import render
 from codex_imagegen.images.convert import JPEG_QUALITY
-from codex_imagegen.images.reference_formats import LOSSY, ReferenceFormat, open_reference
-from codex_imagegen.images.references import Reference
+from codex_imagegen.images.references import LOSSY, Reference, ReferenceFormat, open_reference
 from codex_imagegen.images.structure import MAX_PIXELS
 from codex_imagegen.request import SUFFIXES, PictureFormat
 from codex_imagegen.results import Warning_

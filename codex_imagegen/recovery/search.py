@@ -331,6 +331,14 @@ def _check_last(request: Request) -> None:
 def _describe(found: FoundImages) -> str:
     """Which picture it is: its thread, its age, and the beginning of its prompt."""
     thread = f" of the thread {found.ref.thread_id[:_THREAD_CHARS]}" if found.ref.thread_id else ""
-    age = render.age(time.time() - (found.made_at or found.ref.created_at))
+    age = _age(time.time() - (found.made_at or found.ref.created_at))
     prompt = render.short_prompt(render.one_line(found.prompt or ""))
     return f"--last is the picture{thread}, made {age} ago{f': {prompt}' if prompt else ''}"
+
+
+def _age(seconds: float) -> str:
+    """A time in one rounded unit: ``12 s``, ``3 min``, ``5 h``, ``2 days``."""
+    for unit, length, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < limit * length:
+            return f"{max(0, seconds) / length:.0f} {unit}"
+    return render.plural(round(seconds / 86_400), "day")
