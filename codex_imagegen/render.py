@@ -50,7 +50,7 @@ _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w
 
 ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
-    "dry_run", "planned",
+    "dry_run", "planned", "last",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
@@ -94,6 +94,7 @@ def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
         thread_id=error.thread_id,
         codex_version=error.codex_version,
         request_id=error.request_id,
+        last=error.last,
         elapsed_sec=round(elapsed_sec, 3),
         dry_run=error.is_dry_run,
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
