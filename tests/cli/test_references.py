@@ -59,6 +59,7 @@ def test_picture_on_stdin_is_a_reference_in_its_place(lab):
     [
         (["-p", "x", "--ref", "-", "--ref", "-"], FOX, 2, "stdin can't be two references"),
         (["-p", "-", "--ref", "-"], FOX, 2, "stdin can't be a reference and the prompt"),
+        (["-", "--ref", "-"], FOX, 2, "stdin can't be a reference and the prompt"),
         (["--prompt-file", "-", "--ref", "-"], FOX, 2, "stdin can't be a reference and the prompt"),
         (["-p", "x", "--ref", "-"], b"", 4, "the reference 'stdin' can't be used: it is empty"),
         (["-p", "x", "--ref", "-"], b"no picture", 4, "the reference 'stdin' can't be used: it is not a picture"),
@@ -73,7 +74,7 @@ def test_stdin_that_can_be_no_reference_is_refused(lab, arguments, stdin, code, 
 
 
 def test_stdin_that_is_a_terminal_is_no_reference(lab, monkeypatch):
-    monkeypatch.setattr("codex_imagegen.cli.console.stdin_is_terminal", lambda: True)
+    monkeypatch.setattr("codex_imagegen.cli.console.is_stdin_terminal", lambda: True)
     done = lab(offline=True).call("-p", "x", "--ref", "-")
     assert (done.code, "stdin is a terminal" in done.err, "recover --last --out - |" in done.err) == (2, True, True)
 
@@ -215,7 +216,7 @@ def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("arguments", [["-p", "-"], ["-p", "x", "--ref", "-"]])
+@pytest.mark.parametrize("arguments", [["-"], ["-p", "x", "--ref", "-"]])
 def test_command_that_goes_on_needs_the_same_standard_input(lab, arguments):
     world = lab(script=MakesTwo())
     words = ["--count", "4", "--jobs", "1", "-o", "x.png", "--json", "-q"]

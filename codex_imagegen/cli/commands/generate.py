@@ -236,7 +236,7 @@ def _check_stdin(readers: list[str]) -> None:
     if len(readers) > 1:
         what = "two references" if set(readers) == {"--ref"} else "a reference and the prompt"
         raise UsageError(f"stdin can't be {what}", hint="give a file for one of them")
-    if readers == ["--ref"] and console.stdin_is_terminal():
+    if readers == ["--ref"] and console.is_stdin_terminal():
         hint = "send a picture to it, such as:\ncodex-imagegen recover --last --out - | codex-imagegen --ref - …"
         raise UsageError("--ref - reads a picture from stdin, and stdin is a terminal", hint=hint)
 
