@@ -41,8 +41,6 @@ def recover(
     last: bool,
     list_wanted: bool,
     json_wanted: bool,
-    show: bool,
-    open_wanted: bool,
     **others: Any,
 ) -> int:
     """Write the pictures and print their paths, or list the sessions; returns the exit code."""
@@ -53,6 +51,7 @@ def recover(
         return _list(**of_list, json_wanted=json_wanted)
     from codex_imagegen.recovery import write
 
+    show, open_wanted = others.pop("show"), others.pop("open_wanted")
     result = write.recover(names, _output(**others), last=last, on_event=console.emit)
     return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
 
@@ -74,8 +73,8 @@ def _check(names: tuple[str, ...], *, last: bool, list_wanted: bool, of_list: di
     if names or last:
         hint = "leave one out; for help:\ncodex-imagegen recover --help"
         raise UsageError("--list and a session to recover contradict each other", hint=hint)
-    if any(target[name] for name in ("out", "out_dir", "size", "fit")):
-        raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size and --fit")
+    if any(target[name] for name in ("out", "out_dir", "size", "fit", "show", "open_wanted")):
+        raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size, --fit, --show and --open")
     if (limit := of_list["limit"]) is not None and limit < 0:
         raise UsageError(f"--limit can't be {limit}", hint="give a number of sessions, or 0 for all")
 
