@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from codex_imagegen.request import Request, Run
-    from codex_imagegen.results import BackendResult
+    from codex_imagegen.results import BackendResult, PlannedImage, Warning_
 
 BACKENDS = {"codex": "codex_imagegen.codex.backend", "runcomfy": "codex_imagegen.runcomfy.backend"}
 
@@ -20,6 +20,13 @@ class Backend(Protocol):
 
         Invalid requests are refused before anything is spent. An error's ``spent`` says whether quota or money may have
         been used. :class:`~codex_imagegen.errors.Interrupted` is raised soon after ``run.interrupt`` is set.
+        """
+        ...
+
+    def preview(self, request: Request, run: Run) -> tuple[PlannedImage, tuple[Warning_, ...]]:
+        """Check the request as :meth:`make` does; returns what that would send, and warnings. Sends and writes nothing.
+
+        What it opens stays open until ``run.closing`` ends.
         """
         ...
 

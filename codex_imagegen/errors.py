@@ -80,6 +80,7 @@ class ImagegenError(Exception):
         self.request_id: str | None = None
         self.backend: str | None = None
         self.is_full = False
+        self.is_dry_run = False
         self.warnings: tuple[tuple[str, str], ...] = ()
 
 

@@ -17,7 +17,7 @@ from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, Request, Run, Stage, is_stdout
 
 if TYPE_CHECKING:
-    from codex_imagegen.results import BackendResult, Image, Result
+    from codex_imagegen.results import BackendResult, Image, PlannedImage, Result, Warning_
 
 NO_PICTURE_CODES = (
     "usage-limit", "rate-limited", "moderation", "refused", "tool-unavailable", "not-logged-in", "codex-incomplete",
@@ -26,6 +26,9 @@ NO_PICTURE_CODES = (
 
 MAX_COUNT = 1000
 """The largest ``--count``: a typing error must not use up a month's quota."""
+
+_WAIT_COMMAND = "codex-imagegen runcomfy wait "
+"""What fetches the picture of a RunComfy request; the backend puts it at the end of a hint."""
 
 DEFAULT_JOBS = {"codex": 2, "runcomfy": 8}
 """The default number of parallel runs of each backend."""
@@ -47,15 +50,7 @@ def generate(
     Raises the errors of :mod:`codex_imagegen.errors`; invalid requests are refused before anything is spent.
     Partial results are kept: if some of several pictures fail, the result has their failures, and nothing is raised.
     """
-    started = time.monotonic()
-    run = Run(
-        started,
-        started + request.timeout_sec,
-        interrupt or Interrupt(),
-        on_event or _ignore,
-        on_stderr,
-        layout.with_codex_home(request.codex_home, os.environ if environment is None else environment),
-    )
+    run = _run(request, interrupt, on_event, on_stderr, environment)
     try:
         check(request)
         targets = _targets(request)
@@ -69,6 +64,70 @@ def generate(
         error.backend = request.backend
         raise
     return _result(request, run, (image,), backend_result)
+
+
+def preview(
+    request: Request,
+    *,
+    wait: bool = True,
+    interrupt: Interrupt | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Result:
+    """Check what :func:`generate` checks before anything is spent; the result has what that would make and send.
+
+    Starts no Codex, sends nothing and writes nothing. Without ``wait`` no picture would be written.
+    """
+    run = _run(request, interrupt, None, None, environment)
+    try:
+        check(request)
+        planned, warnings = _plan(request, run, wait=wait)
+    except ImagegenError as error:
+        error.backend, error.is_dry_run = request.backend, True
+        raise
+    return replace(_result(request, run, ()), warnings=warnings, dry_run=True, planned=planned)
+
+
+def _plan(request: Request, run: Run, *, wait: bool) -> tuple[tuple[PlannedImage, ...], tuple[Warning_, ...]]:
+    """A plan of each picture, and the warnings about what is sent."""
+    from codex_imagegen.results import PlannedImage
+
+    targets = _targets(request) if wait else ()
+    existing = _existing_images(request, run, targets)
+    planned = {index: PlannedImage(image.path, "skip", image.format) for index, image in existing.items()}
+    if len(planned) == request.count:
+        return tuple(planned.values()), ()
+    with ExitStack() as closing:
+        sent, warnings = backends.load(request.backend).preview(request, replace(run, closing=closing))
+    for index, target in enumerate(targets):
+        replaces = target.force and os.path.lexists(target.path)
+        filled = replace(sent, path=target.path, action="replace" if replaces else "make", format=target.format)
+        planned.setdefault(index, filled)
+    return tuple(planned.get(index, sent) for index in range(request.count)), warnings
+
+
+def count_missing(request: Request) -> int:
+    """How many pictures a run would make; raises for a request or an output that it would refuse."""
+    check(request)
+    targets = _targets(request)
+    return sum(not (request.skip_existing and os.path.lexists(target.path)) for target in targets)
+
+
+def _run(
+    request: Request,
+    interrupt: Interrupt | None,
+    on_event: Callable[[Event], None] | None,
+    on_stderr: Callable[[bytes], None] | None,
+    environment: Mapping[str, str] | None,
+) -> Run:
+    started = time.monotonic()
+    return Run(
+        started,
+        started + request.timeout_sec,
+        interrupt or Interrupt(),
+        on_event or _ignore,
+        on_stderr,
+        layout.with_codex_home(request.codex_home, os.environ if environment is None else environment),
+    )
 
 
 def _targets(request: Request) -> tuple[output.Target, ...]:
@@ -170,6 +229,8 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
     command = f"recover {error.thread_id}" if error.thread_id else None
     if error.request_id and is_unwritten:
         command = f"runcomfy wait {error.request_id}"
+    if command is None and (error.hint or "").rpartition("\n")[2].startswith(_WAIT_COMMAND):
+        error.hint = f"{error.hint}{_out_argument(target)}"
     if command is None or error.code in NO_PICTURE_CODES:
         return
     when = "fetch the picture with" if is_unwritten else "if a picture was made all the same, fetch it with"
@@ -177,10 +238,16 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
         if not is_unwritten:
             return
         when = "fetch the picture, the last that this writes, with"
-    out = output.free_name(target)
     home = f"CODEX_HOME={render.shell_join([request.codex_home])} " if request.codex_home else ""
-    fetch = f"{when}:\n{home}codex-imagegen {command} --out {render.shell_join([out])}"
+    fetch = f"{when}:\n{home}codex-imagegen {command}{_out_argument(target)}"
     error.hint = fetch if is_unwritten else render.join_hints(error.hint, fetch)
+
+
+def _out_argument(target: output.Target) -> str:
+    """The ``--out`` of a command that fetches the picture; none for stdout and pipes."""
+    if target.is_stdout or target.is_stream:
+        return ""
+    return f" --out {render.shell_join([output.free_name(target)])}"
 
 
 def _resumes_thread(request: Request) -> bool:

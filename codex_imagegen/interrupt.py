@@ -13,11 +13,13 @@ _VERBS = {1: "hung up", 3: "quit", SIGTERM: "terminated"}
 class Interrupt:
     """A cancellation flag that calls hooks when it is set.
 
-    ``set`` takes no lock and only calls the hooks, so it is safe in a signal handler.
+    ``set`` takes no lock and only calls the hooks, so it is safe in a signal handler. ``makes_pictures`` is False for
+    what makes none, and whose error speaks of none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, makes_pictures: bool = True) -> None:
         self.signum: int | None = None
+        self._makes_pictures = makes_pictures
         self._hooks: list[Callable[[], None]] = []
 
     def set(self, signum: int = SIGINT) -> None:
@@ -42,6 +44,5 @@ class Interrupt:
     def error(self, *, spent: bool | None = False) -> Interrupted:
         """The error for the signal, with its exit code."""
         verb = _VERBS.get(self.signum or SIGINT, "interrupted")
-        return Interrupted(
-            f"{verb} before a picture was made", signum=self.signum or SIGINT, hint="run it again", spent=spent
-        )
+        message, hint = (f"{verb} before a picture was made", "run it again") if self._makes_pictures else (verb, None)
+        return Interrupted(message, signum=self.signum or SIGINT, hint=hint, spent=spent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import time
 import unicodedata
@@ -15,7 +16,7 @@ from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.results import ErrorInfo, Gallery, Result, Session, Warning_
+    from codex_imagegen.results import ErrorInfo, Gallery, Image, Result, Session, Warning_
 
 STAGES = {
     "started": "starting Codex",
@@ -28,10 +29,12 @@ STAGES = {
 }
 """The stages of a run as text."""
 _PROMPT_CHARS = 80
-"""The columns of a prompt that a list in a pipe shows."""
-_WIDE = 60
-"""The columns of a terminal from which a list shows sizes."""
+"""The characters of a prompt that a list shows."""
+_NAME_END, _MIN_NAME = 8, 12
+"""The characters at the end of a file name that are kept, and the columns in which it is still worth cutting."""
 _HOURS_OF_A_DAY = 24
+_WRONG_LINE = re.compile(r"(?<=;) (?=lines? \d+\b[^:;]*: |and \d[\d,]* more lines?\.$)")
+"""Before the error of one of several lines of a job file: each stands on its own line of a terminal."""
 
 _KEY = re.compile(r"\b(?:(?:sk|sess)-|eyJ)[-_A-Za-z0-9.*]{6,}")
 _SECRET = re.compile(r"(?i)(?<=[?&])((?:api[-_]?|access[-_]?)?(?:key|token)|code|password|secret|sig)=[^&\s'\"<>]+")
@@ -43,6 +46,7 @@ _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w
 
 ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "dry_run", "planned",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
@@ -87,6 +91,7 @@ def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
         codex_version=error.codex_version,
         request_id=error.request_id,
         elapsed_sec=round(elapsed_sec, 3),
+        dry_run=error.is_dry_run,
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
     )
 
@@ -99,50 +104,16 @@ def sessions_json(sessions: Iterable[Session], *, elapsed_sec: float) -> str:
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:
     """Local time, thread, number of pictures, their bytes, and the beginning of the prompt; safe to print."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
-    thread, prompt = one_line(session.thread_id or session.session), one_line(session.prompt or "")
-    return when, thread, str(session.pictures), str(session.bytes), cut(prompt, _PROMPT_CHARS)
+    prompt = one_line(session.prompt or "")
+    return (
+        when, one_line(session.thread_id or session.session), str(session.pictures), str(session.bytes),
+        short_prompt(prompt),
+    )  # fmt: skip
 
 
-def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], width: int) -> list[str]:
-    """A line of at most ``width`` columns for each session, for a terminal; ``thread_ids`` are the shortened ones.
-
-    On a narrow terminal, the number and the size of the pictures are left out.
-    """
-    rows: list[tuple[str, ...]] = []
-    for session in sessions:
-        thread = thread_ids.get(session.thread_id or "", session.thread_id) or one_line(session.session)
-        number = plural(session.pictures, "picture") if session.pictures > 1 else ""
-        details = (number, size(session.bytes)) if width >= _WIDE else ()
-        rows.append((_short_time(session.time), thread, *details, one_line(session.prompt or "")))
-    room = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for moment, thread, *numbers, prompt in rows:
-        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, numbers, room[2:])]
-        start = "".join(f"{cell}  " for cell in cells if cell)
-        lines.append((start + cut(prompt, width - len(start))).rstrip())
-    return lines
-
-
-def _short_time(moment: float) -> str:
-    """The local time as ``21 Nov 14:03``, and in another year as ``21 Nov 2025``."""
-    local = time.localtime(moment)
-    form = "%b %H:%M" if local.tm_year == time.localtime().tm_year else "%b %Y"
-    return f"{local.tm_mday:>2} {time.strftime(form, local)}" if moment else "?"
-
-
-def cut(text: str, width: int) -> str:
-    """The text in at most ``width`` columns of a terminal: cut after a word, or within one that is long."""
-    if width < 1 or sum(map(_columns, text)) <= width:
-        return text if width > 0 else ""
-    end, columns = 0, 1  # the ellipsis
-    while (columns := columns + _columns(text[end])) <= width:
-        end += 1
-    word_end = end if text[end] == " " else text.rfind(" ", 0, end)
-    return text[: word_end if 3 * word_end > 2 * end else end].rstrip() + "…"
-
-
-def _columns(character: str) -> int:
-    return 0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in {"W", "F"})
+def short_prompt(prompt: str) -> str:
+    """The beginning of a prompt, as a list shows it."""
+    return prompt if len(prompt) <= _PROMPT_CHARS else prompt[: _PROMPT_CHARS - 1] + "…"
 
 
 def gallery_json(gallery: Gallery) -> str:
@@ -209,7 +180,8 @@ def error_line(error: ErrorInfo) -> str:
 
 def error_text(error: ErrorInfo, columns: int) -> str:
     """The message and the hint for a terminal: text wrapped at words, each command alone on its line and never cut."""
-    return "\n".join([*wrap(_message_line(error), columns), *hint_lines(error.hint, columns)])
+    parts = _WRONG_LINE.split(_message_line(error))
+    return "\n".join([line for part in parts for line in wrap(part, columns)] + hint_lines(error.hint, columns))
 
 
 def _message_line(error: ErrorInfo) -> str:
@@ -322,14 +294,60 @@ def warning_event(warning: Warning_, **about: Any) -> Event:
     return Event("warning", index=None, message=warning.message, warning=warning, **about)
 
 
-def event_line(event: Event) -> str:
-    """The stage of a run and the seconds since its start."""
-    return f"{stage_text(event)}  {event.elapsed_sec:.0f} s"
+def event_line(event: Event, outlook: str = "") -> str:
+    """The stage of a run, the seconds since its start, and more about the stage, such as what is to be expected."""
+    more = event.message or outlook
+    return one_line(f"{stage_name(event)} · {event.elapsed_sec:.0f} s" + (f" ({more})" if more else ""))
 
 
 def stage_text(event: Event) -> str:
     """The stage of a run."""
-    return one_line(f"{STAGES[event.stage]} · {event.message}" if event.message else STAGES[event.stage])
+    return one_line(f"{stage_name(event)} · {event.message}" if event.message else stage_name(event))
+
+
+def stage_name(event: Event) -> str:
+    """The stage of a run, without its message."""
+    return "sent to RunComfy" if event.stage == "started" and event.request_id else STAGES[event.stage]
+
+
+def picture_line(image: Image, columns: int, *, elapsed_sec: float | None = None, cost_usd: float | None = None) -> str:
+    """A picture on one line: name, width and height in pixels, size, seconds, cost. A long name is cut to ``columns``.
+
+    The name's end is kept: its number and its suffix are there.
+    """
+    cells = [f"{image.width}×{image.height}", size(image.bytes)]
+    cells += [] if elapsed_sec is None else [f"{elapsed_sec:.0f} s"]
+    cells += [] if cost_usd is None else [cost(cost_usd)]
+    name, rest = one_line(os.path.basename(image.path)), "".join(f"  {cell}" for cell in cells)
+    room = columns - width(rest)
+    if width(name) > room > _MIN_NAME:
+        end = name[-_NAME_END:]
+        name = fit(name, room - width(end)) + end
+    return name + rest
+
+
+def cost(usd: float) -> str:
+    """A cost in US dollars: ``$0.04``; below one cent with more digits."""
+    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter: ``66 s``, ``2 min 11 s``, ``1 h 4 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if seconds >= 100 else f"{round(seconds)} s"
+
+
+def fit(text: str, columns: int) -> str:
+    """The text; if it takes more columns, its beginning and ``…``."""
+    if width(text) <= columns:
+        return text
+    text = text[: max(columns, 0)]
+    while text and width(text) >= columns:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def event_json(event: Event) -> str:

@@ -6,7 +6,7 @@ They are apart from :mod:`codex_imagegen.request`, to be imported while Codex st
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +69,46 @@ class Image:
 
 
 @dataclass(frozen=True)
+class PlannedReference:
+    """A reference as a run would send it; ``path`` as it was given.
+
+    ``copy``: not the file itself, but a smaller or converted copy. All others are None for an address, which RunComfy
+    fetches itself.
+    """
+
+    path: str
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+    copy: bool | None = None
+
+
+PlannedAction = Literal["make", "replace", "skip", "fetch"]
+"""``replace``: make it, and replace the file at its path; ``skip``: it exists; ``fetch``: a run that was cut off may
+have made it, and only if not, it is made."""
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """A picture that a run would make, and what it would send for it.
+
+    ``path`` is None with ``--no-wait``, ``format`` is None for the picture's own. ``model`` is None for the backend's
+    own. ``codex`` is the program that would be started, and ``instructions`` all that its model is told beside the
+    prompt. ``options`` is the part of it about this picture: a sentence, or for RunComfy names and values.
+    """
+
+    path: str | None = None
+    action: PlannedAction = "make"
+    format: str | None = None
+    references: tuple[PlannedReference, ...] = ()
+    codex: str | None = None
+    model: str | None = None
+    options: str | None = None
+    instructions: str | None = None
+
+
+@dataclass(frozen=True)
 class ErrorInfo:
     """An error as data; the fields are the JSON's keys."""
 
@@ -104,6 +144,8 @@ class Result:
     schema: int = SCHEMA
     cost_usd: float | None = None
     request_id: str | None = None
+    dry_run: bool = False
+    planned: tuple[PlannedImage, ...] = ()
 
     @property
     def path(self) -> Path | None:

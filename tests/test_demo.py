@@ -101,6 +101,13 @@ def test_demo_with_missing_codex_fails():
     assert (done.code, done.json["error"]["code"]) == (3, "codex-missing")
 
 
+def test_demo_names_its_picture_after_the_prompt(lab, tmp_path):
+    world = lab()
+    environment = {**world.environment, "PATH": path_without_codex(tmp_path)}
+    done = call("demo", "--out", "new/", environment=environment, folder=world.work)
+    assert done.lines == [str(world.work / "new" / "a-range-of-hills-at-the-end-of-the-day.png")]
+
+
 def test_demo_refuses_an_existing_output(lab):
     world = lab(offline=True)
     (world.work / "hills.png").write_bytes(b"mine")

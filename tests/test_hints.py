@@ -52,12 +52,12 @@ def parts(nodes: list[ast.AST]) -> Iterator[ast.AST]:
 
 
 def documentation(node: ast.AST) -> list[ast.AST]:
-    """Docstrings and other bare strings, constants that are named HELP, and arguments that are called help."""
+    """Docstrings and other bare strings, constants named HELP, BRIEF and so on, and arguments called help."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return [node.value]
     if isinstance(node, ast.Assign):
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        return [node.value] if any(re.search(r"HELP|EXAMPLE|_TEXT|MARKER", name) for name in names) else []
+        return [node.value] if any(re.search(r"HELP|BRIEF|READS|EXAMPLE|_TEXT|MARKER", name) for name in names) else []
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "compile":
         return [*node.args]
     if isinstance(node, ast.Call):
@@ -100,5 +100,5 @@ def test_text_before_the_commands_of_a_hint_ends_with_a_colon(path):
     for line, text in texts(path):
         first = COMMAND.search(text)
         if first and first.start() and text[first.start() - 1] == "\n":
-            before = [part for is_command, part in render.hint_parts(text) if not is_command]
+            before = [part for is_command, part in render.hint_parts(text) if part and not is_command]
             assert all(part.endswith((":", "HOLE")) for part in before), (line, text)

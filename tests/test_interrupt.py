@@ -12,6 +12,12 @@ from codex_imagegen.errors import Interrupted
 from codex_imagegen.interrupt import SIGINT, SIGTERM, Interrupt
 
 
+def test_error_of_what_makes_no_picture_speaks_of_none():
+    interrupt = Interrupt(makes_pictures=False)
+    interrupt.set(15)
+    assert (interrupt.error().message, interrupt.error().hint, interrupt.error().exit_code) == ("terminated", None, 143)
+
+
 def test_interrupt_is_unset_at_first():
     Interrupt().check()
 

@@ -31,7 +31,7 @@ GOLDEN_OK = (
     '"width": 1254, "height": 1254, "bytes": 1470000, "sha256": "' + "ab" * 32 + '", "original": true, '
     '"revised_prompt": "a fox, revised", "replaced": false}], "failures": [], "error": null, '
     '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": "0.169.0", "elapsed_sec": 31.2, '
-    '"warnings": [{"code": "size-differs", "message": "another size came"}]}'
+    '"warnings": [{"code": "size-differs", "message": "another size came"}], "dry_run": false, "planned": []}'
 )
 GOLDEN_ERROR = (
     '{"code": "usage-limit", "exit_code": 7, "message": "the plan\'s limit is reached", "hint": "try again later", '
@@ -40,10 +40,12 @@ GOLDEN_ERROR = (
 GOLDEN_FAILED = (
     '{"schema": 1, "ok": false, "backend": "codex", "images": [], "failures": [{"index": 0, "error": '
     f'{GOLDEN_ERROR}}}], "error": {GOLDEN_ERROR}, '
-    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": null, "elapsed_sec": 4.0, "warnings": []}'
+    '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": null, "elapsed_sec": 4.0, "warnings": [], '
+    '"dry_run": false, "planned": []}'
 )
 KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "dry_run", "planned",
 ]  # fmt: skip
 IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt", "replaced"]
 EVENT_KEYS = [
@@ -182,7 +184,7 @@ def test_shell_reads_a_printed_command_as_the_same_words(shell, word):
 
 
 def test_event_lines_name_the_stages():
-    assert render.event_line(Event("drawing", 12.4)) == "drawing  12 s"
+    assert render.event_line(Event("drawing", 12.4)) == "drawing · 12 s"
     assert render.stage_text(Event("started")) == "starting Codex"
     assert render.stage_text(Event("queued", 1.0, message="3 before")) == "waiting in the queue · 3 before"
 

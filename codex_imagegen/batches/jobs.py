@@ -12,18 +12,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from codex_imagegen import generation, options
-from codex_imagegen.batches.job_file import JobFile, Line, add_line_number
+from codex_imagegen import generation, options, render
+from codex_imagegen.batches.job_file import JobFile, Line
 from codex_imagegen.codex.run import command
-from codex_imagegen.errors import ImagegenError, UsageError
-from codex_imagegen.images import references
+from codex_imagegen.errors import CodexUnavailable, ImagegenError, UsageError
+from codex_imagegen.images import output, references
 from codex_imagegen.platform import system
 from codex_imagegen.request import FORMATS, SUFFIXES, Request, format_of
 
 ALIASES = {"ref": "refs", "codex_arg": "codex_args"}
-NOT_FOR_JOBS = {"count", "jobs", "skip_existing", "prompt_file", "json", "quiet", "verbose", "events", "show"}
+NOT_FOR_JOBS = {
+    "count",
+    "jobs",
+    "skip_existing",
+    "prompt_file",
+    "json",
+    "quiet",
+    "verbose",
+    "events",
+    "show",
+    "yes",
+    "dry_run",
+}
 KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
+
+_MAX_MESSAGES, _MAX_NUMBERS = 20, 5
+"""How many different messages about wrong lines are reported, and of each how many lines."""
 
 _FileState = tuple[int, int, int, int]
 
@@ -64,20 +79,21 @@ class Jobs:
     def check(self, check_interrupt: Callable[[], None]) -> int:
         """Check every job; returns their number. ``check_interrupt`` is called before each job and may raise.
 
-        Raises the first error, with its line and the number of other wrong lines.
+        Raises the error of the wrong line or, of several, the first one with the messages of all.
         """
-        count, first, others = 0, None, 0
+        count, wrong = 0, WrongLines()
         lines_by_out: dict[bytes, int] = {}
         for line in self:
             check_interrupt()
             count += 1
             try:
                 self._check_unique(self.job(line), lines_by_out)
+            except CodexUnavailable:  # no line's own mistake, and the same for all
+                raise
             except ImagegenError as error:
-                others += first is not None
-                first = first or add_line_number(line.number, error)
-        if first is not None:
-            raise _with_count(first, others)
+                wrong.add(line.number, error)
+        if (wrong_lines := wrong.error(count)) is not None:
+            raise wrong_lines
         if not count:
             raise UsageError(f"there are no jobs in {self._name!r}", hint="give one a line: a prompt, or a JSON object")
         return count
@@ -89,6 +105,7 @@ class Jobs:
         """The job of a line; raises :class:`UsageError` and the errors of its references."""
         fields = parse_fields(self._file.parse(line))
         out = self._absolute_path(fields.get("out", self._default_name(line, fields)))
+        out = output.add_suffix(out, FORMATS.get({**self._defaults, **fields}.get("format", "png").lower()))
         request = build_request(fields, self._defaults, out)
         _check_suffix(request)
         digests = self._checks.check(request, self._digests)
@@ -128,13 +145,46 @@ def _check_suffix(request: Request) -> None:
         )
 
 
-def _with_count(error: ImagegenError, others: int) -> ImagegenError:
-    if others:
-        error.message = (
-            f"{error.message.rstrip('.')}; {others} more {'line has an error' if others == 1 else 'lines have errors'}"
-        )
-        error.args = (error.message,)
-    return error
+class WrongLines:
+    """The errors of the lines of a job file: each message once, with the numbers of its lines."""
+
+    def __init__(self) -> None:
+        self._first: ImagegenError | None = None
+        self._count = 0
+        self._lines: dict[str, list[int]] = {}
+        self._omitted = 0
+
+    def add(self, number: int, error: ImagegenError) -> None:
+        """Add the error of a line."""
+        self._first = self._first or error
+        self._count += 1
+        if error.message in self._lines or len(self._lines) < _MAX_MESSAGES:
+            self._lines.setdefault(error.message, []).append(number)
+        else:
+            self._omitted += 1
+
+    def error(self, count: int) -> ImagegenError | None:
+        """Return the first error, with the messages of all wrong lines of ``count``; None if no line is wrong."""
+        if self._first is None:
+            return None
+        messages = [f"{_name_lines(lines)}: {message.rstrip('.')}" for message, lines in self._lines.items()]
+        if self._count > 1:
+            messages.insert(0, f"{self._count:,} of {count:,} lines are wrong")
+        if self._omitted:
+            messages.append(f"and {render.plural(self._omitted, 'more line')}")
+        self._first.message = "; ".join(messages)
+        self._first.args = (self._first.message,)
+        if len(self._lines) > 1 and self._first.hint:
+            self._first.hint = f"{_name_lines(next(iter(self._lines.values())))}: {self._first.hint}"
+        return self._first
+
+
+def _name_lines(lines: list[int]) -> str:
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    more = len(lines) - _MAX_NUMBERS
+    numbers = ", ".join(map(str, lines[:_MAX_NUMBERS]))
+    return f"lines {numbers} and {more:,} more" if more > 0 else f"lines {numbers}"
 
 
 def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -77,18 +77,20 @@ class JobRecord:
 
 
 class Journal:
-    """The journal of a folder, which is created and locked; a context manager. Raises as :class:`AppendLog`.
+    """The journal of a folder, which is created and locked, unless ``read_only``; a context manager.
+
+    Raises as :class:`AppendLog`.
 
     ``folders`` are the working folders of earlier runs that still exist.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, read_only: bool = False) -> None:
         self.folder, self.folders = folder, list[str]()
         self._lock = threading.Lock()
         self._jobs: dict[bytes, _Offsets] = {}
-        self._log = AppendLog(os.path.join(folder, NAME))
+        self._log = AppendLog(os.path.join(folder, NAME), read_only=read_only)
         try:
-            self._load()
+            self._load(is_new_written=not read_only)
         except BaseException:
             self._log.close()
             raise
@@ -137,7 +139,7 @@ class Journal:
         """Record that the run ended without a result for the job, which is to be run again."""
         self._add("dropped", key)
 
-    def _load(self) -> None:
+    def _load(self, *, is_new_written: bool) -> None:
         empty = True
         for at, record in self._log.records():
             empty = False
@@ -145,7 +147,7 @@ class Journal:
                 raise UsageError(f"the journal {self.path!r} is of a newer version", hint="update codex-imagegen")
             self._index(at, record)
             self._collect_folder(record.get("folder"))
-        if empty:
+        if empty and is_new_written:
             self._log.add(HEADER)
             self._log.sync_name()
 

@@ -18,21 +18,27 @@ Status = Literal["made", "recovered", "skipped", "failed", "not-started"]
 """``recovered``: made by an interrupted run; ``skipped``: made by an earlier run, and unchanged."""
 
 
+RETRY_HINT = "try it again with --retry-failed"
+"""The hint of a failure that an earlier batch has recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended. ``out`` is the absolute path of its picture, or None if its line could not be read."""
+    """How a job ended. ``out`` is the absolute path of its picture; it and ``prompt`` are None if the line is wrong."""
 
     line: int
     out: str | None
     status: Status
     result: Result
+    prompt: str | None = None
 
 
 def envelope(outcome: Outcome) -> dict[str, Any]:
-    """The JSON object of an outcome: the envelope with the job's line, output and status."""
+    """The JSON object of an outcome: the envelope with the job's line, prompt (its beginning), output and status."""
     return {
         **render.envelope(outcome.result),
         "job": outcome.line,
+        "prompt": None if outcome.prompt is None else render.short_prompt(outcome.prompt),
         "out": outcome.out,
         "status": outcome.status,
     }
@@ -65,7 +71,7 @@ def read_failed(record: Mapping[str, Any], backend: str) -> Result | None:
     error = record.get("error")
     if not _has_fields(error, ErrorInfo):
         return None
-    info = ErrorInfo(**{**error, "spent": False, "hint": "try it again with --retry-failed"})
+    info = ErrorInfo(**{**error, "spent": False, "hint": RETRY_HINT})
     return Result(ok=False, backend=backend, failures=(Failure(0, info),), error=info, **_ids(record))
 
 

@@ -84,6 +84,24 @@ def open_job_file(name: str, *, out_dir: str, defaults: Mapping[str, Any], sourc
         ) from error
 
 
+def preview(jobs: Jobs, out_dir: str, interrupt: Interrupt, *, retry_failed: bool) -> Iterator[Outcome]:
+    """Check all jobs, and yield what a batch would do with each: nothing is sent or written, and no Codex started.
+
+    The status is ``skipped`` for a picture that was made before, ``failed`` for a job that would fail, and else
+    ``not-started``. The journal is read, and neither created nor locked.
+    """
+    try:
+        jobs.check(interrupt.check)
+    except ImagegenError as error:
+        error.is_dry_run = True
+        raise
+    with Journal(os.path.abspath(out_dir), read_only=True) as journal:
+        worker = JobWorker(journal, interrupt, retry_failed)
+        for line in jobs:
+            interrupt.check()
+            yield worker.preview(jobs.job(line))
+
+
 @contextlib.contextmanager
 def prepare(
     jobs: Jobs,

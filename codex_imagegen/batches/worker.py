@@ -27,7 +27,7 @@ from codex_imagegen.files import atomic
 from codex_imagegen.images import output
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.request import Event, InterruptedRun, Request, Run
-from codex_imagegen.results import Result, Warning_
+from codex_imagegen.results import PlannedImage, Result, Warning_
 from codex_imagegen.runner.attempts import Attempts, Backoff, NotStarted
 
 _REFUSED_EXIT_CODES = (2, 3, 4)
@@ -85,23 +85,53 @@ class JobWorker:
                 self.attempts.stop(error)
             error.backend = job.request.backend
             result = render.failure_result(error, elapsed_sec=time.monotonic() - started)
-        return Outcome(job.line, job.out, status, result)
+        return Outcome(job.line, job.out, status, result, job.request.prompt)
 
     def _from_journal(self, job: Job) -> tuple[Status, Result] | None:
         """The result in the journal, or that of an interrupted run; None if the job needs a new run."""
         record = self.journal.read_job(job.key)
         if record is None:
             return None
+        if recorded := self._recorded(job, record):
+            return recorded
+        if record.ended is None and (result := self._resume(job, record)):
+            self.journal.add_done(job.key, outcomes.to_journal(result))
+            return "recovered", result
+        return None
+
+    def _recorded(self, job: Job, record: JobRecord) -> tuple[Status, Result] | None:
+        """The result of an earlier run that is still valid, or None."""
         ended, backend = record.ended or {}, job.request.backend
         if ended.get("event") == "done" and (result := outcomes.read_done(ended, job.out, backend)):
             return "skipped", result
         is_failure = ended.get("event") == "failed" and not self.retry_failed
         if is_failure and (result := outcomes.read_failed(ended, backend)):
             return "failed", result
-        if record.ended is None and (result := self._resume(job, record)):
-            self.journal.add_done(job.key, outcomes.to_journal(result))
-            return "recovered", result
         return None
+
+    def preview(self, job: Job) -> Outcome:
+        """What :meth:`run` would do with the job: nothing is sent or written. Raises only :class:`Interrupted`."""
+        try:
+            status, result = self._preview(job)
+        except Interrupted:
+            raise
+        except ImagegenError as error:
+            error.backend = job.request.backend
+            status, result = "failed", render.failure_result(error)
+        return Outcome(job.line, job.out, status, replace(result, images=(), dry_run=True), job.request.prompt)
+
+    def _preview(self, job: Job) -> tuple[Status, Result]:
+        record = self.journal.read_job(job.key)
+        if record is not None and (recorded := self._recorded(job, record)):
+            return recorded
+        if record is not None and record.ended is None:
+            planned = (PlannedImage(job.out, "fetch"),)
+            return "not-started", Result(ok=True, backend=job.request.backend, planned=planned)
+        try:
+            return "not-started", generation.preview(job.request, interrupt=self.interrupt)
+        except OutExists as error:
+            error.hint = _MOVE_HINT
+            raise
 
     def _make(self, job: Job) -> tuple[Status, Result]:
         """Run the job, again after a temporary failure; starts nothing once the batch is stopped."""

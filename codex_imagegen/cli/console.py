@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
+from codex_imagegen.cli.status_line import StatusLine, terminal_columns
 from codex_imagegen.errors import ImagegenError, InternalError, OutUnwritable
 from codex_imagegen.interrupt import Interrupt
 from codex_imagegen.platform import processes
@@ -20,7 +21,8 @@ from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.cli.event_stream import EventStream
-    from codex_imagegen.results import ErrorInfo, Result, Warning_
+    from codex_imagegen.cli.progress import RequestProgress
+    from codex_imagegen.results import ErrorInfo, Image, Result, Warning_
 
 
 HANDLED_SIGNALS = processes.EXIT_SIGNALS
@@ -31,11 +33,14 @@ REPEAT_SEC = 1.0
 
 _TICK_SEC = 0.2
 _MAX_ANSWER = 4096
-_USUAL_COLUMNS = 80
-"""The width of a terminal that does not say it."""
+
+status = StatusLine()
+"""The line that says what the command is doing; all other output goes above it."""
 
 _stdout_error: OSError | None = None
 _answered = False
+_has_written = False
+"""Whether this command has written a picture."""
 _events: EventStream | None = None
 
 
@@ -46,8 +51,8 @@ class _SignalHandler:
     third one calls ``before_exit`` and exits at once.
     """
 
-    def __init__(self, before_exit: Callable[[], None] = lambda: None) -> None:
-        self.interrupt = Interrupt()
+    def __init__(self, before_exit: Callable[[], None] = lambda: None, *, makes_pictures: bool = True) -> None:
+        self.interrupt = Interrupt(makes_pictures=makes_pictures)
         self.deferred = False
         self._before_exit, self._count, self._time = before_exit, 0, -REPEAT_SEC
 
@@ -88,13 +93,14 @@ def stderr_as_events(wanted: bool, started: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def handle_signals(*, json_wanted: bool = False, started: float = 0.0) -> Iterator[None]:
+def handle_signals(*, json_wanted: bool = False, started: float = 0.0, makes_pictures: bool = True) -> Iterator[None]:
     """A context in which :data:`HANDLED_SIGNALS` are handled here, but those that the caller ignores stay ignored.
 
-    ``json_wanted`` and ``started`` are for the object that is printed at the third signal.
+    ``json_wanted`` and ``started`` are for the object that is printed at the third signal. ``makes_pictures``: whether
+    the message of an interrupt may speak of a picture.
     """
     global _signals  # noqa: PLW0603 - signal handlers belong to the process, too
-    _signals = _SignalHandler(lambda: _report_and_kill(json_wanted, started))
+    _signals = _SignalHandler(lambda: _report_and_kill(json_wanted, started), makes_pictures=makes_pictures)
     before = {}
     for signum in HANDLED_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -132,6 +138,8 @@ def defer_signals(*, until_exit: bool = False) -> Iterator[Interrupt]:
 
 def emit(event: Event, line: str | None = None) -> None:
     """Print an event with ``--events``, and else the line with the same message for a person."""
+    global _has_written  # noqa: PLW0603 - as stdout is the process's
+    _has_written = _has_written or event.stage == "written"
     if _events is not None:
         _events.put(event)
     elif line is not None:
@@ -148,52 +156,59 @@ def finish(code: int) -> int:
     return code
 
 
+def stdout_error() -> OSError | None:
+    """Return why stdout could not be written, or None; a closed pipe is no error."""
+    return _stdout_error
+
+
 def print_stdout_error(error: OSError) -> int:
     """Report that stdout can't be written, as a failure: the reader did not get the answer."""
     unwritable = OutUnwritable(
-        f"stdout can't be written: {error.strerror}",
-        hint="the pictures are on disk; free disk space for the output",
-        spent=None,
+        f"stdout can't be written: {error.strerror}", spent=None if _has_written else False, errno=error.errno
     )
+    remedy = "free disk space for the output" if unwritable.is_full else "write the output elsewhere"
+    unwritable.hint = f"the pictures are on disk; {remedy}" if _has_written else remedy
     print_error(render.error_info(unwritable))
     return unwritable.exit_code
 
 
-def print_result(result: Result, *, json_wanted: bool, show: bool = False, open_wanted: bool = False) -> int:
+def print_result(
+    result: Result, *, json_wanted: bool, show: bool = False, open_wanted: bool = False,
+    progress: RequestProgress | None = None,
+) -> int:  # fmt: skip
     """Print a result, ``show`` its pictures on a terminal, open them if wanted, and return the exit code.
 
-    Signals are deferred now.
+    Signals are deferred now. The summary of the ``progress`` follows the pictures. It may have printed their paths.
     """
     _signals.deferred = True
+    if show or open_wanted:
+        from codex_imagegen.cli import viewer
     if json_wanted:
-        result = _open_images(result) if open_wanted else result
+        result = viewer.open_result(result) if open_wanted else result
         out(render.result_json(result))
-    else:
-        for image in result.images:
-            if image.path != "-":
-                out(printable(image.path))
+    elif progress is None or not progress.prints_paths:
+        print_paths(result.images)
+    summary = progress.summary(result) if progress else []
+    is_described = bool(summary) and progress is not None and not progress.prints_paths
+    if show and not json_wanted:
+        for drawing in viewer.draw_images(result.images, captions=not is_described):
+            out(drawing) if isinstance(drawing, str) else warn(drawing)
+    for line in summary:
+        err(line)
+    if open_wanted and not json_wanted:
+        result = viewer.open_result(result)
     for warning in result.warnings:
         warn(warning, silent=json_wanted)
-    if show and not json_wanted:
-        from codex_imagegen.cli.viewer import draw_images
-
-        for drawing in draw_images(result.images):
-            out(drawing) if isinstance(drawing, str) else warn(drawing)
-    if open_wanted and not json_wanted:
-        for warning in _open_images(result).warnings[len(result.warnings) :]:
-            warn(warning)
     if result.error:
         print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
     return 0 if result.ok else (result.error.exit_code if result.error else 1)
 
 
-def _open_images(result: Result) -> Result:
-    """Open the pictures in the system's viewer; returns the result with a warning where that fails."""
-    from dataclasses import replace
-
-    from codex_imagegen.cli.viewer import open_images
-
-    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
+def print_paths(images: Iterable[Image]) -> None:
+    """Print the path of each picture that is in a file."""
+    for image in images:
+        if image.path != "-":
+            out(printable(image.path))
 
 
 def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
@@ -211,6 +226,18 @@ def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) ->
 def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
     """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
     emit(render.error_event(error, **ids), None if silent else error_text(error))
+
+
+def shares_terminal() -> bool:
+    """Whether stdout and stderr both are terminals: what one shows need not be repeated on the other."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
+
+
+def advise(hint: str | None) -> None:
+    """Print what to do next, for a person at a terminal only."""
+    columns = _columns()
+    if hint and columns is not None and _events is None:
+        err("\n".join(render.hint_lines(hint, columns)))
 
 
 def warn(warning: Warning_, *, silent: bool = False) -> None:
@@ -234,12 +261,18 @@ def _columns() -> int | None:
     """Return the width of the terminal that stderr is, or None if it is none."""
     if sys.stderr is None or not sys.stderr.isatty():
         return None
-    from codex_imagegen.platform import terminals
+    return terminal_columns()
 
-    try:
-        return terminals.window_size(sys.stderr.fileno())[1] or _USUAL_COLUMNS
-    except (OSError, ValueError):
-        return _USUAL_COLUMNS
+
+def note(text: str, hint: str | None = None) -> None:
+    """Print a sentence for a person, and a hint as errors have it; nothing with ``--events``."""
+    if _events is not None:
+        return
+    columns = _columns()
+    if columns is None:
+        err(f"codex-imagegen: {render.one_line(text)}" + (f" ({render.hint_line(hint)})" if hint else ""))
+    else:
+        err("\n".join([*render.wrap(text, columns), *render.hint_lines(hint, columns)]))
 
 
 def internal_error(error: Exception, *, json_wanted: bool, started: float) -> int:
@@ -250,7 +283,7 @@ def internal_error(error: Exception, *, json_wanted: bool, started: float) -> in
 def save_traceback(error: Exception) -> InternalError:
     """Save an exception's traceback in a file, and return the error that names the file."""
     path = _write_traceback(error)
-    hint = f"please report it with {path}" if path else None
+    hint = f"please report it, with the file {path}" if path else None
     return InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
 
 
@@ -261,13 +294,18 @@ def printable(path: str) -> str:
 
 def err(line: str) -> None:
     """Print a line on stderr, if there is one."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with status.above(), contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
 
 def out(line: str) -> None:
     """Print a line on stdout. A full disk is reported when the command ends; a closed pipe never is."""
+    with status.above():
+        _write_out(line)
+
+
+def _write_out(line: str) -> None:
     global _stdout_error, _answered  # noqa: PLW0603 - stdout is the process's, too
     _answered = True
     try:
@@ -307,15 +345,23 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
+def is_interactive() -> bool:
+    """Return whether a person can answer: stdin and stderr are terminals."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
 def confirm(question: str) -> bool:
     """Return whether the person at the terminal says yes; no terminal and the end of input mean no."""
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+    if not is_interactive():
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    answer = next(read_stdin(_MAX_ANSWER), None)
-    if answer is None:
-        err("")
+    answer = None
+    try:
+        answer = next(read_stdin(_MAX_ANSWER), None)
+    finally:
+        if answer is None:  # the end of input, or a signal
+            err("")
     return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 
@@ -328,6 +374,7 @@ def _kill_all() -> None:
 def _report_and_kill(json_wanted: bool, started: float) -> None:
     """Print the failure from a signal handler, where streams may be in use and blocking is not allowed."""
     _kill_all()
+    status.erase_from_signal_handler()
     error = _signals.interrupt.error(spent=None)
     if json_wanted and not _answered:
         result = render.failure_result(error, elapsed_sec=time.monotonic() - started)

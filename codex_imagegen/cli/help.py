@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -30,8 +31,22 @@ _MIN_COLUMNS = 22
 _MARGIN = 2
 _MIN_TEXT_COLUMNS = 24
 """Columns that the text beside an option needs; with fewer, it is on the lines under the option."""
-_MAX_TERM_COLUMNS = 26
-_COMMAND_WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
+_MAX_TERM_COLUMNS = 28
+_FIRST_EXAMPLES = """\b
+codex-imagegen "a red fox in the snow"
+codex-imagegen "the same fox, asleep" --last --out asleep.png
+codex-imagegen "this room as a watercolour" --ref room.jpg --count 3"""
+_FIRST_COMMANDS = (
+    ("codex-imagegen doctor", "check everything that a picture needs"),
+    ("codex-imagegen demo", "try it without an account"),
+    ("codex-imagegen -h", "the options that people use most"),
+    ("codex-imagegen --help", "all options and commands"),
+)
+_FIRST_SENTENCE = re.compile(r"^(.*?\.)(?: .*?)??( \[[^]]*\])?$")
+"""What stays of an option's help on a short page, with the default in brackets."""
+_COMMAND_WORD = re.compile(r"""(?:-\S+ (?!-))?(?:[^\s"']|"[^"]*"|'[^']*')+""")
+"""A word of a command, with its quotes; an option and its value stay together."""
+_IN_ASCII = {"…": "...", "×": "x"}
 
 
 class HelpFormatter(click.HelpFormatter):
@@ -42,6 +57,22 @@ class HelpFormatter(click.HelpFormatter):
             columns = min(shutil.get_terminal_size().columns, max_width or _MAX_COLUMNS)
             width = max(columns, _MIN_COLUMNS) - _MARGIN
         super().__init__(indent_increment, width, max_width)
+
+    def getvalue(self) -> str:
+        """Return the page, in letters that stdout's encoding has."""
+        text, encoding = super().getvalue(), getattr(sys.stdout, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            text = (
+                "".join(_IN_ASCII.get(letter, letter) for letter in text).encode(encoding, "replace").decode(encoding)
+            )
+        return text
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the usage line, which goes on with an indentation."""
+        lines = _wrap(f"{prefix or 'Usage: '}{prog} {args}", self.width, "", "    ")
+        self.write("\n".join(lines) + "\n")
 
     def write_text(self, text: str) -> None:
         r"""Write paragraphs; one that begins with ``\b`` keeps its lines, as far as they fit."""
@@ -100,17 +131,31 @@ def write_options(command: Command, ctx: click.Context, formatter: click.HelpFor
 
 
 def short_page(command: Command, ctx: click.Context) -> str:
-    """Return the page of ``-h``: examples and the options that people use most."""
+    """Return the page of ``-h``: examples, and the first sentence of each common option, or of all if none is."""
     formatter = ctx.make_formatter()
     command.format_usage(ctx, formatter)
     formatter.write_paragraph()
     with formatter.indentation():
         formatter.write_text(inspect.cleandoc(command.brief or ""))
-    with formatter.section("Options that people use most"):
-        common = [option for option in _options(command, ctx) if getattr(option, "common", False)]
-        formatter.write_dl([option.get_help_record(ctx) or ("", "") for option in common])
+    options = [each for each in _options(command, ctx) if not {"-h", "--help"}.intersection(each.opts)]
+    common = [option for option in options if getattr(option, "common", False)]
+    with formatter.section("Options that people use most" if common else "Options"):
+        records = [option.get_help_record(ctx) or ("", "") for option in common or options]
+        formatter.write_dl([(names, _FIRST_SENTENCE.sub(r"\1\2", text)) for names, text in records])
     formatter.write_paragraph()
-    formatter.write_text(f"All options: {ctx.command_path} --help")
+    command.format_more(ctx, formatter)
+    return formatter.getvalue().rstrip("\n")
+
+
+def no_arguments_page() -> str:
+    """Return the ten lines that a person gets who runs the program with no arguments."""
+    formatter = HelpFormatter()
+    formatter.write_text("A prompt is missing. Write in quotes what to draw:")
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(_FIRST_EXAMPLES)
+        formatter.write_paragraph()
+        formatter.write_dl(_FIRST_COMMANDS)
     return formatter.getvalue().rstrip("\n")
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
 
 DEFAULT = "generate"
 
+_MAKES_PICTURES = {"generate", "batch", "demo"}
 _PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 
 
@@ -84,7 +85,10 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
         json_wanted, events = _find_flags(("--json", "--events"), load(name), args)
     except Exception as error:  # noqa: BLE001 - a command that can't even be imported
         return console.internal_error(error, json_wanted="--json" in args, started=started)
-    with console.stderr_as_events(events, started), console.handle_signals(json_wanted=json_wanted, started=started):
+    with (
+        console.stderr_as_events(events, started),
+        console.handle_signals(json_wanted=json_wanted, started=started, makes_pictures=name in _MAKES_PICTURES),
+    ):
         try:
             code = _run_guarded(name, args, json_wanted, started)
         except ImagegenError as error:  # a signal between a failure and its message
@@ -118,6 +122,8 @@ def _complete(instruction: str) -> int:
 
 
 def _call(args: list[str]) -> int:
+    if not args and console.is_interactive():
+        return _print_first_help()
     try:
         code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
@@ -132,6 +138,14 @@ def _call(args: list[str]) -> int:
             raise
         code = console.print_stdout_error(error)
     return code if isinstance(code, int) else 0
+
+
+def _print_first_help() -> int:
+    """Print how to begin, on stderr and with 2 as curl does: nothing was asked for, so nothing succeeded."""
+    from codex_imagegen.cli.help import no_arguments_page
+
+    console.err(no_arguments_page())
+    return UsageError.exit_code
 
 
 def _command_line() -> CommandLine:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 PROGRAM = "codex-imagegen"
 COMPLETION = "_CODEX_IMAGEGEN_COMPLETE"
 """The environment variable that only a shell's completion script sets."""
-EVENTS = "Make stderr JSON lines: one for each step, and done or error as the last."
+EVENTS = "Print JSON lines on stderr: each step, done or error."
 
+_THIS_PAGE = "Show this page."
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")
 _SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_557_600.0}
 
@@ -86,7 +87,7 @@ class Command(click.Command):
         super().__init__(name, **attributes)
         self.brief = brief
         if brief is not None:
-            self.params.append(_short_help_option())
+            self.params.append(_short_help_option("help" if self.has_groups else None))
 
     @property
     def has_groups(self) -> bool:
@@ -97,8 +98,12 @@ class Command(click.Command):
         """Return the option that prints the whole page."""
         option = super().get_help_option(ctx)
         if option is not None:
-            option.help = "Show this page." if self.brief is None else "Show all options."
+            option.help = _THIS_PAGE if self.brief is None else "Show the whole page."
         return option
+
+    def format_more(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write where the short page goes on."""
+        formatter.write_text(f"More: {ctx.command_path} --help")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in their groups."""
@@ -112,6 +117,13 @@ class Group(click.Group):
 
     context_class: type[click.Context] = HelpContext
     command_class = Command
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that prints the page."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = _THIS_PAGE
+        return option
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the subcommands, each with the first sentence of its help."""
@@ -145,6 +157,13 @@ class DefaultCommand(RepeatableCommand):
         if ctx.parent and isinstance(ctx.parent.command, click.Group):
             ctx.parent.command.format_commands(ctx.parent, formatter)
 
+    def format_more(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Name the other commands, and the page that says what they do."""
+        if ctx.parent and isinstance(ctx.parent.command, click.Group):
+            names = [name for name in ctx.parent.command.list_commands(ctx.parent) if name != ctx.info_name]
+            formatter.write_text(f"Other commands: {', '.join(names)}")
+        formatter.write_text(f"All options and commands: {ctx.command_path} --help")
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the first word to a command's name, too."""
         items = super().shell_complete(ctx, incomplete)
@@ -164,7 +183,7 @@ def events_option(group: str | None = None) -> Option:
     return Option(["--events"], is_flag=True, expose_value=False, help=EVENTS, group=group)
 
 
-def _short_help_option() -> Option:
+def _short_help_option(group: str | None) -> Option:
     def show(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
             from codex_imagegen.cli.help import short_page
@@ -172,8 +191,8 @@ def _short_help_option() -> Option:
             click.echo(short_page(ctx.command, ctx))  # type: ignore[arg-type]  # only a Command has this option
             ctx.exit()
 
-    text = "Show the options that people use most."
-    return Option(["-h"], is_flag=True, is_eager=True, expose_value=False, callback=show, help=text, group="help")
+    text = "Show the short page."
+    return Option(["-h"], is_flag=True, is_eager=True, expose_value=False, callback=show, help=text, group=group)
 
 
 def version_option() -> Option:

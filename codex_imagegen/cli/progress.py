@@ -1,7 +1,4 @@
-"""Progress on stderr: a live line or bar on a terminal, plain lines on a dumb one, else nothing.
-
-rich is imported when something is shown for the first time; for a picture, Codex is already starting then.
-"""
+"""Progress on stderr: a line that is rewritten on a terminal, plain lines on a dumb one, else nothing."""
 
 from __future__ import annotations
 
@@ -10,17 +7,20 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self
+from collections import Counter
+from typing import TYPE_CHECKING, Self
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
+from codex_imagegen.cli.status_line import terminal_columns
+from codex_imagegen.request import STDOUT
 
 if TYPE_CHECKING:
     from codex_imagegen.batches.outcomes import Outcome
     from codex_imagegen.batches.runner import Batch
     from codex_imagegen.gallery.collect import CollectProgress
-    from codex_imagegen.request import Event
+    from codex_imagegen.request import Event, Request
+    from codex_imagegen.results import Result
 
 
 _PRINTED_OTHERWISE = {"written", "failed"}
@@ -29,37 +29,55 @@ _MAX_LINE = 65_536
 """The most bytes of a line of Codex's output that are kept; of a longer one the end."""
 _STEPS = 10
 """How many lines a dumb terminal gets while sessions are read."""
-_MIN_BAR_WIDTH = 60
-"""Columns of a terminal in which a bar fits beside the numbers."""
 _COUNT_EVERY = 97
 """Every so many numbers, one is shown: showing each of 60,000 would take longer than counting."""
+_LONGEST_USUAL_SEC = 87
+_USUAL = f"most take 26–{_LONGEST_USUAL_SEC} s"
+"""As measured with the Codex route, from the start of the program to the picture."""
+_LEFT_AFTER_SEC = 90
+"""From then on, the time that is left is shown instead."""
+_MINUTES_FROM_SEC = 600
 
 
 class _Progress:
-    """A context that stops its bar at the end."""
+    """A context in which the status line is shown, where stderr is a terminal that can show it."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, live: bool = True) -> None:
         self.on_terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._is_live = self.on_terminal and os.environ.get("TERM", "dumb") != "dumb"
-        self._bar: Any = None
+        self._is_live = live and self.on_terminal and os.environ.get("TERM", "dumb") != "dumb"
+        self._started = time.monotonic()
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        if self._is_live:
+            self._stack.enter_context(console.status.showing(self.line))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._stack.close()
 
-    def _update(self, **values: Any) -> None:
-        self._bar.update(self._bar.task_ids[0], **values)
+    def line(self, columns: int) -> str:
+        """Return the status line, which takes so many columns at most."""
+        raise NotImplementedError
+
+    @property
+    def _elapsed_sec(self) -> float:
+        return time.monotonic() - self._started
 
 
-class Progress(_Progress):
-    """The progress of a request: its steps, and with ``verbose`` Codex's output. ``--events`` gets all steps, too."""
+class RequestProgress(_Progress):
+    """The progress of a request for one picture. With ``verbose``, Codex's output is shown instead of a status line.
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        super().__init__(quiet=quiet)
-        self._is_live = self._is_live and not verbose
+    ``--events`` gets every event as well.
+    """
+
+    prints_paths = False
+    """Whether the path of each picture is printed as soon as it is there."""
+
+    def __init__(self, request: Request, *, quiet: bool = False, verbose: bool = False) -> None:
+        super().__init__(quiet=quiet, live=not verbose)
+        self._request = request
+        self._event: Event | None = None
         self._partial_line = b""
         self._lock = threading.Lock()
 
@@ -73,16 +91,11 @@ class Progress(_Progress):
         console.emit(event)
         if not self.on_terminal or event.stage in _PRINTED_OTHERWISE:
             return
-        if not self._is_live:
-            console.err(render.event_line(event))
-            return
-        if self._bar is None:
-            self._bar = _start_spinner()
-        if event.stage == "received":
-            self._bar.stop()
-            console.err(render.event_line(event))
+        self._event = event
+        if self._is_live:
+            console.status.refresh()
         else:
-            self._update(description=render.stage_text(event))
+            console.err(render.event_line(event, self._outlook(event, event.elapsed_sec)))
 
     def show_output(self, chunk: bytes) -> None:
         """Show Codex's output line by line, without control sequences."""
@@ -92,126 +105,208 @@ class Progress(_Progress):
         for line in lines:
             console.err(render.one_line(line.decode(errors="replace")))
 
+    def line(self, columns: int) -> str:
+        """Return the stage and the seconds so far; later also how long the run will still wait."""
+        event, elapsed = self._event, int(self._elapsed_sec)
+        if event is None:
+            return render.fit(f"starting · {elapsed} s", columns)
+        more = event.message or self._outlook(event, elapsed)
+        text = f"{render.stage_name(event)} · {elapsed} s"
+        whole = render.one_line(f"{text} ({more})") if more else text
+        return render.fit(whole if event.message or render.width(whole) <= columns else text, columns)
+
+    def summary(self, result: Result) -> list[str]:
+        """Return a line for each picture, with the time and the cost in the last one; none if stderr is no terminal."""
+        if not self.on_terminal:
+            return []
+        columns = terminal_columns()
+        *others, last = result.images or [None]
+        lines = [render.picture_line(image, columns) for image in others if image is not None]
+        if last is not None:
+            seconds, usd = result.elapsed_sec, result.cost_usd
+            lines.append(render.picture_line(last, columns, elapsed_sec=seconds, cost_usd=usd))
+        return lines
+
+    def _outlook(self, event: Event, elapsed_sec: float) -> str:
+        """Return how long a picture usually takes, and from :data:`_LEFT_AFTER_SEC` on how much time is left."""
+        limit = self._request.timeout_sec
+        if elapsed_sec >= _LEFT_AFTER_SEC or limit < _LONGEST_USUAL_SEC:
+            left = max(0, limit - elapsed_sec)
+            amount = f"{left:.0f} s" if left < _MINUTES_FROM_SEC else f"{left // 60:.0f} min"
+            return f"waits up to {amount} more"
+        return _USUAL if event.stage == "drawing" and self._request.backend == "codex" else ""
+
+
+class _Numbers(_Progress):
+    """The numbers of several pictures: done, running, failed, time so far and left; on a dumb terminal a line for each.
+
+    ``counts`` has how many ended in which way.
+    """
+
+    total: int
+    counts: Counter[str]
+    _counted_sec = 0.0
+
+    @property
+    def running(self) -> int:
+        """How many are being made now."""
+        raise NotImplementedError
+
+    def count(self, status: str) -> None:
+        """Count one that has ended."""
+        self.counts[status] += 1
+        self._counted_sec = self._elapsed_sec
+        if self._is_live:
+            console.status.refresh()
+        elif self.on_terminal:
+            console.err(self.line(terminal_columns()))
+
+    def line(self, columns: int) -> str:
+        """Return the numbers; what does not fit is left out from the end."""
+        parts = self._parts()
+        while len(parts) > 1 and render.width(" · ".join(parts)) > columns:
+            parts.pop()
+        return render.fit(" · ".join(parts), columns)
+
+    def _parts(self) -> list[str]:
+        done, failed = self.counts.total(), self.counts["failed"]
+        parts = [f"{done:,}/{self.total:,} done", f"{self.running} running"]
+        parts += [f"{failed:,} failed"] if failed else []
+        parts.append(_clock(self._elapsed_sec))
+        return [*parts, f"about {_clock(left)} left"] if (left := self._left_sec()) > 0 else parts
+
+    def _left_sec(self) -> float:
+        """Return how long the rest will take at the speed until the last one that ended."""
+        attempted = self.counts["made"] + self.counts["failed"]
+        if not attempted:
+            return 0.0
+        rest = (self.total - self.counts.total()) * self._counted_sec / attempted
+        return rest - (self._elapsed_sec - self._counted_sec)
+
+
+class PicturesProgress(_Numbers, RequestProgress):
+    """The progress of ``--count``. Unless ``paths_wanted`` is false, each path is printed when its picture is there."""
+
+    def __init__(self, request: Request, *, quiet: bool, verbose: bool, paths_wanted: bool) -> None:
+        RequestProgress.__init__(self, request, quiet=quiet, verbose=verbose)
+        self.total, self.counts, self.prints_paths = request.count, Counter(), paths_wanted
+        self._running: set[int | None] = set()
+
+    @property
+    def running(self) -> int:
+        """How many pictures are being made now."""
+        return len(self._running)
+
+    def show(self, event: Event) -> None:
+        """Count one event, in any thread; print the path of a picture."""
+        console.emit(event)
+        with self._lock:
+            if event.stage not in _PRINTED_OTHERWISE:
+                self._running.add(event.index)
+                return
+            status = self._status(event)
+            self._running.discard(event.index)
+        if self.prints_paths and event.path not in (None, STDOUT):
+            console.out(console.printable(str(event.path)))
+        self.count(status)
+
+    def summary(self, result: Result) -> list[str]:
+        """Return the sum on one line; none if stderr is no terminal."""
+        return [sum_line(self.counts, self._elapsed_sec, result.cost_usd)] if self.on_terminal else []
+
+    def _status(self, event: Event) -> str:
+        if event.stage == "written":
+            return "skipped" if event.message else "made"
+        was_started = event.index in self._running or event.error is None or event.error.spent is not False
+        return "failed" if was_started else "not-started"
+
+
+class BatchProgress(_Numbers):
+    """The progress of a batch."""
+
+    def __init__(self, total: int, batch: Batch, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self.quiet, self.total, self.counts, self._batch = quiet, total, Counter(), batch
+        self._cost_usd: float | None = None
+
+    @property
+    def running(self) -> int:
+        """How many jobs are running now."""
+        return self._batch.running
+
+    def count_outcome(self, outcome: Outcome) -> None:
+        """Count a job, and what it has cost."""
+        if outcome.result.cost_usd is not None and outcome.status != "skipped":
+            self._cost_usd = (self._cost_usd or 0.0) + outcome.result.cost_usd
+        self.count(outcome.status)
+
+    def summary(self, unended: str) -> str:
+        """Return the sum on one line; ``unended`` is the word for the jobs that no outcome was counted of."""
+        counts = self.counts + Counter({unended: self.total - self.counts.total()})
+        return sum_line(counts, self._elapsed_sec, self._cost_usd)
+
 
 class CountProgress(_Progress):
-    """A live line with what is counted and the number so far; a dumb terminal gets nothing."""
+    """A status line with what is counted and the number so far; a dumb terminal gets nothing."""
 
-    def __enter__(self) -> Self:
-        if self._is_live:
-            self._bar = _start_spinner()
-        return self
+    _text = ""
 
     def show(self, name: str, number: int) -> None:
         """Show the number."""
-        if self._bar is not None and number % _COUNT_EVERY == 1:
-            self._update(description=f"{name} · {number:,}")
+        if number % _COUNT_EVERY == 1:
+            self._text = f"{name} · {number:,}"
+
+    def line(self, columns: int) -> str:
+        """Return the last number that was shown."""
+        return render.fit(self._text, columns)
 
 
 class ReadProgress(_Progress):
     """The progress of reading sessions: bytes, pictures, the time left; on a dumb terminal a line for each tenth."""
 
     _step = 0
+    _progress: CollectProgress | None = None
 
     def show(self, progress: CollectProgress) -> None:
         """Show how much has been read."""
         if not self.on_terminal or not progress.total:
             return
-        if not self._is_live:
-            self._print_step(progress)
-            return
-        if self._bar is None:
-            self._bar = _start_read_bar()
-        self._update(completed=progress.done, total=progress.total, pictures=f"{progress.pictures:,}")
-
-    def _print_step(self, progress: CollectProgress) -> None:
+        self._progress = progress
         step = _STEPS * progress.done // progress.total
-        if step > self._step:
+        if not self._is_live and step > self._step:
             self._step = step
-            pictures = render.plural(progress.pictures, "picture")
-            console.err(f"{render.size(progress.done)} of {render.size(progress.total)}  {pictures}")
+            console.err(_amount(progress))
+
+    def line(self, columns: int) -> str:
+        """Return how much has been read, and how long the rest will take at that speed."""
+        progress = self._progress
+        if progress is None:
+            return ""
+        left = (progress.total - progress.done) * self._elapsed_sec / progress.done if progress.done else 0
+        return render.fit(_amount(progress) + (f"  about {_clock(left)} left" if left else ""), columns)
 
 
-class BatchProgress(_Progress):
-    """The progress of a batch: done, running, failed, time so far and left; on a dumb terminal a line a job."""
+def of_request(request: Request, *, quiet: bool, verbose: bool, json_wanted: bool) -> RequestProgress:
+    """Return the progress of a request for one picture, or for several."""
+    if request.count == 1:
+        return RequestProgress(request, quiet=quiet, verbose=verbose)
+    return PicturesProgress(request, quiet=quiet, verbose=verbose, paths_wanted=not json_wanted)
 
-    def __init__(self, total: int, batch: Batch, *, quiet: bool = False) -> None:
-        super().__init__(quiet=quiet)
-        self._total, self._batch = total, batch
-        self._done = self._failed = self._attempted = 0
-        self._started = time.monotonic()
 
-    def __enter__(self) -> Self:
-        if self._is_live:
-            self._bar = _start_batch_bar(self, self._total)
-        return self
+def sum_line(counts: Counter[str], elapsed_sec: float, cost_usd: float | None) -> str:
+    """How many ended in which way, in how much time, for how much: ``3 skipped, 2 made, 1 failed · 66 s · $0.08``."""
+    order = ("skipped", "recovered", "made", "failed", "not-started", "not finished")
+    numbers = [f"{counts[name]:,} {name.replace('-', ' ')}" for name in order if counts[name] > 0]
+    parts = [", ".join(numbers), render.duration(elapsed_sec)]
+    return " · ".join(parts if cost_usd is None else [*parts, render.cost(cost_usd)])
 
-    @contextlib.contextmanager
-    def paused(self, outcome: Outcome) -> Iterator[None]:
-        """A context in which lines about this job may be printed; the job is counted."""
-        self._done += 1
-        self._failed += outcome.status == "failed"
-        self._attempted += outcome.status in {"made", "failed"}
-        if self._bar is not None:
-            self._bar.stop()
-        elif self.on_terminal:
-            console.err(self.text())
-        try:
-            yield
-        finally:
-            if self._bar is not None:
-                self._update(completed=self._done)
-                self._bar.start()
 
-    def text(self) -> str:
-        """Return the numbers as text."""
-        numbers = f"{self._done}/{self._total} done · {self._batch.running} running · {self._failed} failed"
-        elapsed = time.monotonic() - self._started
-        left = (self._total - self._done) * elapsed / self._attempted if self._attempted else None
-        return f"{numbers} · {_clock(elapsed)}" + (f" · about {_clock(left)} left" if left else "")
+def _amount(progress: CollectProgress) -> str:
+    pictures = render.plural(progress.pictures, "picture")
+    return f"{render.size(progress.done)} of {render.size(progress.total)}  {pictures}"
 
 
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _start_bar(*columns: Any, redirect: bool = False, **task: Any) -> Any:
-    """Start a bar with one task on stderr. With ``redirect``, what is printed meanwhile appears above it."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    bar = Bar(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=redirect, redirect_stderr=redirect
-    )
-    bar.add_task("", **task)
-    bar.start()
-    return bar
-
-
-def _start_spinner() -> Any:
-    """Start a line with a spinner, a description and the time so far."""
-    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    return _start_bar(*columns, redirect=True, total=None)
-
-
-def _start_read_bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-
-    bar = [BarColumn(20)] if Console(stderr=True).width >= _MIN_BAR_WIDTH else []
-    pictures = TextColumn("{task.fields[pictures]} pictures", markup=False)
-    return _start_bar(*bar, DownloadColumn(), pictures, TimeRemainingColumn(compact=True), total=None, pictures="0")
-
-
-def _start_batch_bar(progress: BatchProgress, total: int) -> Any:
-    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn
-    from rich.text import Text
-
-    class Numbers(ProgressColumn):
-        def render(self, task: Any) -> Text:  # noqa: ARG002 - the numbers are the batch's
-            return Text(progress.text())
-
-    return _start_bar(SpinnerColumn(), BarColumn(20), Numbers(), total=total)

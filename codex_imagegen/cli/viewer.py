@@ -10,17 +10,17 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
 from codex_imagegen.platform import processes, system
-from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
     import subprocess
 
-    from codex_imagegen.results import Image
+    from codex_imagegen.results import Image, Result
     from codex_imagegen.terminal_image.terminal import Terminal
 
 
@@ -32,8 +32,8 @@ _FAILURE_SEC = 1.0
 """Seconds in which a program that can't open a file should have ended; a viewer may go on until it is closed."""
 
 
-def draw_images(images: Iterable[Image]) -> Iterator[str | Warning_]:
-    """Yield a drawing of each picture that was written to a file, with its name and size under it.
+def draw_images(images: Iterable[Image], *, captions: bool = True) -> Iterator[str | Warning_]:
+    """Yield a drawing of each picture that was written to a file; with ``captions``, its name and size are under it.
 
     Nothing is drawn if stdout is not a terminal, so that ``--show`` has no effect in a script. A picture that can't be
     drawn ends it with a warning.
@@ -42,7 +42,7 @@ def draw_images(images: Iterable[Image]) -> Iterator[str | Warning_]:
         return
     dumb, terminal = os.environ.get("TERM", "dumb") == "dumb", None
     for image in images:
-        if image.path == STDOUT:
+        if not os.path.isfile(image.path):  # stdout, a pipe or a device
             continue
         try:
             if not dumb:
@@ -51,7 +51,8 @@ def draw_images(images: Iterable[Image]) -> Iterator[str | Warning_]:
         except Exception as error:  # noqa: BLE001 - the picture is on disk: showing it must not fail
             yield Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}")
             return
-        yield f"{drawing}{_caption(image)}"
+        if text := f"{drawing}{_caption(image)}" if captions else drawing.removesuffix("\n"):
+            yield text
 
 
 def _terminal() -> Terminal:
@@ -81,6 +82,11 @@ def _draw(image: Image, terminal: Terminal) -> str:
 def _caption(image: Image) -> str:
     name = render.one_line(os.path.basename(image.path))
     return f"{name}  {image.width} × {image.height}  {render.size(image.bytes)}"
+
+
+def open_result(result: Result) -> Result:
+    """Open the pictures of a result in the system's viewer; returns the result, with a warning where that fails."""
+    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
 
 
 def open_images(images: Iterable[Image]) -> Iterator[Warning_]:

@@ -15,7 +15,7 @@ from codex_imagegen.codex import features
 from codex_imagegen.codex.install import config, npm
 from codex_imagegen.codex.run import command
 from codex_imagegen.codex.run.run import CodexRun
-from codex_imagegen.codex.run.workspace import lock_folder, workspace
+from codex_imagegen.codex.run.workspace import check, choose_path, lock_folder, workspace
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import CodexFailed, ImagegenError, RunTimeout, UsageError
 from codex_imagegen.request import Request, Run
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from codex_imagegen.codex.run.resume import ThreadState
     from codex_imagegen.images.reduce import SizeLimits
     from codex_imagegen.images.references import Reference
-    from codex_imagegen.results import BackendResult, Warning_
+    from codex_imagegen.results import BackendResult, PlannedImage, Warning_
 
 MAX_BYTES = 64_000_000
 """Upload limit of a run. Above it, users report false moderation and lost references."""
@@ -95,6 +95,27 @@ def make(request: Request, run: Run) -> BackendResult:
             explain_large_references(error, references, reduced)
         raise
     return replace(result, warnings=(*reduced, *result.warnings)) if reduced else result
+
+
+def preview(request: Request, run: Run) -> tuple[PlannedImage, tuple[Warning_, ...]]:
+    """Check the request as far as that starts nothing; see :class:`codex_imagegen.backends.Backend`."""
+    from codex_imagegen.images.references import describe
+    from codex_imagegen.results import PlannedImage
+
+    command.check_prompt(request.prompt)
+    _check_count(request.refs)
+    codex = command.find_codex(request.codex, run.environment)
+    references, reduced = _load_references(request, run)
+    _resumed_state(request.codex_args, run)
+    check(choose_path(), with_copies=bool(references))
+    planned = PlannedImage(
+        references=tuple(describe(reference) for reference in references),
+        codex=codex,
+        model=request.model,
+        options=command.describe_options(request.image_options).strip() or None,
+        instructions=command.build_instructions(len(references), request.image_options),
+    )
+    return planned, reduced
 
 
 def _draw(create_run: Callable[..., CodexRun], prompt: bytes, run: Run, *, is_tested: bool) -> BackendResult:

@@ -62,7 +62,7 @@ _PICTURE_LIMIT_SINCE = (0, 144)
 _PICTURES = re.compile("image|picture", re.IGNORECASE)
 _NO_CONNECTION = "error sending request"
 _PICTURE_LIMIT = "Pictures also have a limit for each day, which Codex can't query."
-_USAGE_HINT = "for what is left, look at https://chatgpt.com/settings/usage, or type /status in Codex"
+_USAGE_HINT = "for what is left, type /status in Codex, or look at https://chatgpt.com/settings/usage"
 _NETWORK_HINT = "check the network; inside another agent's sandbox, allow it"
 
 LIVE_SEC = 60.0
@@ -173,7 +173,7 @@ def check_image_tool(context: Context) -> Finding:
     rows = [line.split() for line in answer.stdout.splitlines()]
     row = next((row for row in rows if row[:1] == ["image_generation"]), None)
     if answer.exit_code != 0 or not rows:
-        return unknown("codex features list gave no answer")
+        return unknown("codex features list gave no answer", "see what it says with:\ncodex features list")
     if row is None:
         return failed(CodexTooOld("this Codex has no feature image_generation", hint=_UPDATE))
     stage, state = " ".join(row[1:-1])[:_MAX_STAGE_CHARS], row[-1]

@@ -26,12 +26,16 @@ _FIRST_READ = 4096
 class AppendLog:
     """An open and locked file; read :meth:`records` to its end before adding anything.
 
-    Raises :class:`UsageError` if another process has locked it, and :class:`OutUnwritable` if it can't be written.
+    With ``read_only`` it is neither created nor locked, and a missing one is empty. Raises :class:`UsageError` if
+    another process has locked it, and :class:`OutUnwritable` if it can't be written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.path = path
         self._size, self._torn = 0, False
+        if read_only:
+            self._file = self._open_to_read()
+            return
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._file = descriptors.beyond_streams(descriptors.open_log(path))
@@ -95,6 +99,14 @@ class AppendLog:
         """Flush the file's name in its folder to the disk; its lines are flushed already."""
         with contextlib.suppress(OSError):
             disk.sync_folder(os.path.dirname(self.path))
+
+    def _open_to_read(self) -> int:
+        try:
+            return descriptors.beyond_streams(descriptors.open_file(self.path))
+        except FileNotFoundError:
+            return descriptors.beyond_streams(descriptors.open_null())
+        except OSError as error:
+            raise OutUnwritable(f"the batch's journal {self.path!r} can't be read: {error.strerror}") from error
 
     def _lock(self) -> None:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):

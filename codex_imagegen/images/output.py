@@ -121,8 +121,6 @@ def free_name(target: Target) -> str:
     """A file name for the picture that could not be written to ``target``: the same if it is free or to be replaced."""
     from codex_imagegen.images import names
 
-    if target.is_stdout or target.is_stream:
-        return "FILE"
     return target.path if target.force else names.free_name(target.path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from io import BufferedReader
+from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import ReferenceMissing, ReferenceNotImage
 from codex_imagegen.files import containment
@@ -12,6 +13,9 @@ from codex_imagegen.files.opening import NotRegularFile, open_regular
 from codex_imagegen.images.decode import decode_picture
 from codex_imagegen.images.structure import DamagedImage
 from codex_imagegen.request import PictureFormat
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import PlannedReference
 
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is refused without being read: no picture API is known to accept more."""
@@ -50,6 +54,15 @@ def load(path: str, within: tuple[str, ...] = ()) -> Reference:
             f"the reference {path!r} can't be used: {error}", hint="give a complete PNG, JPEG or WebP"
         ) from error
     return Reference(path, data, picture.format, (picture.width, picture.height))
+
+
+def describe(reference: Reference) -> PlannedReference:
+    """The reference as it is sent, for a dry run."""
+    from codex_imagegen.results import PlannedReference
+
+    return PlannedReference(
+        reference.given, reference.format, *reference.size, len(reference.data), copy=reference.original is not None
+    )
 
 
 def _open(path: str, within: tuple[str, ...]) -> BufferedReader:

@@ -75,11 +75,11 @@ def _format_check(check: dict[str, Any]) -> str:
 
 
 def _rewrite_hint(error: ErrorInfo) -> ErrorInfo:
-    """Replace the commands in the error's hint for which there is a tool."""
+    """Replace the commands in the error's hint for which there is a tool by a call of it."""
     if error.hint is None:
         return error
-    hint = _RECOVER_COMMAND.sub(r'call recover_image with thread_id "\1"', error.hint)
-    return replace(error, hint=_DOCTOR_COMMAND.sub("call doctor", hint))
+    hint = _RECOVER_COMMAND.sub(r'recover_image(thread_id="\1")', error.hint)
+    return replace(error, hint=_DOCTOR_COMMAND.sub("doctor()", hint))
 
 
 def _text_lines(result: Result) -> Iterator[str]:

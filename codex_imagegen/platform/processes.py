@@ -19,6 +19,8 @@ EXIT_SIGNALS = tuple(
 
 KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
 CONTINUE: int = getattr(signal, "SIGCONT", 0)
+SUSPEND: int = getattr(signal, "SIGTSTP", 0)
+"""What Ctrl-Z sends; 0 where there is no such signal."""
 
 
 _detached: list[subprocess.Popen[bytes]] = []

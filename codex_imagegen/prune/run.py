@@ -86,7 +86,9 @@ def _remove_session(remover: Remover, session: OwnSession, rule: Policy, summary
     try:
         remover.remove(session, keep_pictures=rule.keep_pictures)
     except RequestRefused as error:
-        refused = CodexFailed(f"Codex keeps {session.thread_id}: {error}", hint="is it open somewhere?")
+        refused = CodexFailed(
+            f"Codex keeps {session.thread_id}: {error}", hint="end what has it open, and run it again"
+        )
         summary.failures.append((session, render.error_info(refused)))
     except OutUnwritable as error:
         summary.failures.append((session, render.error_info(error)))

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codex_imagegen.errors import ImagegenError, Interrupted, NoPictureError
+from codex_imagegen.images.references import describe
 from codex_imagegen.request import Event
-from codex_imagegen.results import BackendResult, Warning_
+from codex_imagegen.results import BackendResult, PlannedImage, PlannedReference, Warning_
 from codex_imagegen.runcomfy import inputs, job, responses, settings, token
 from codex_imagegen.runcomfy.client import Client, JobResult, Status, TemporaryFailure
 from codex_imagegen.runcomfy.deadline import Deadline, DeadlineExceeded
@@ -44,6 +45,20 @@ def make(request: Request, run: Run) -> BackendResult:
             job_result = job.wait(client, request_id, deadline, _status_reporter(run, request_id))
         result = _download(client, request_id, job_result, run)
     return replace(result, warnings=(*submission.warnings, *result.warnings))
+
+
+def preview(request: Request, run: Run) -> tuple[PlannedImage, tuple[Warning_, ...]]:
+    """Check the request; see :class:`codex_imagegen.backends.Backend`."""
+    valid = inputs.check_request(request)
+    references, warnings = inputs.reduce_references(valid.references, run.interrupt.check)
+    planned = PlannedImage(
+        references=tuple(PlannedReference(ref) if isinstance(ref, str) else describe(ref) for ref in references),
+        model=valid.model,
+        options=", ".join(f"{name} {value}" for name, value in valid.body.items() if name != "prompt") or None,
+    )
+    settings.model_api_base()
+    token.load()
+    return planned, warnings
 
 
 def submit_only(request: Request, run: Run) -> tuple[str, tuple[Warning_, ...]]:

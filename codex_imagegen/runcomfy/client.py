@@ -22,6 +22,7 @@ POST_SEC = 120.0
 GRACE_SEC = 5.0
 """How long a run that is stopped during a submit still waits for the request's id."""
 
+INSECURE_HINT = "check whether a proxy changes the certificate, and whether the system's certificates are up to date"
 UNKNOWN_HINT = "check your generations on runcomfy.com before you try again: it may have been made and billed"
 
 
@@ -76,7 +77,7 @@ class Client:
         try:
             answer = self._call("POST", f"models/{submission.model}", deadline, body=submission.body, grace=GRACE_SEC)
         except UntrustedCertificate as error:
-            raise RunComfyUpstream(f"RunComfy can't be trusted: {error}", hint="check the network's TLS") from error
+            raise RunComfyUpstream(f"the connection to RunComfy is not secure: {error}", hint=INSECURE_HINT) from error
         except ConnectFailed as error:
             raise RunComfyRetry(f"RunComfy can't be reached: {error}", hint="check the network") from error
         except (ConnectionBroken, CallTimeout) as error:

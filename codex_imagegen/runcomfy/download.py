@@ -108,7 +108,9 @@ class Download:
                 )
                 return _Body(_read_to_file(response, abandoned), has_length)
         except UntrustedCertificate as error:
-            raise RunComfyUpstream(f"the picture's host can't be trusted: {error}", spent=True) from error
+            raise RunComfyUpstream(
+                f"the connection to the picture's host is not secure: {error}", spent=True
+            ) from error
         except ConnectionBroken as error:
             raise _RetryableError(RunComfyRetry(f"the download of the picture was cut: {error}", spent=True)) from error
 

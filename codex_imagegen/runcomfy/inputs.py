@@ -179,11 +179,19 @@ def encode_references(
     loaded: Sequence[str | Reference], check_stop: Callable[[], None] = lambda: None
 ) -> tuple[list[str], tuple[Warning_, ...]]:
     """Encode each reference as a string of the request, with a warning for each that is sent as a smaller copy."""
+    reduced, warnings = reduce_references(loaded, check_stop)
+    return [ref if isinstance(ref, str) else to_data_uri(ref) for ref in reduced], warnings
+
+
+def reduce_references(
+    loaded: Sequence[str | Reference], check_stop: Callable[[], None] = lambda: None
+) -> tuple[list[str | Reference], tuple[Warning_, ...]]:
+    """The references as they are sent, with a warning for each smaller copy."""
     urls = [ref for ref in loaded if isinstance(ref, str)]
     files = [ref for ref in loaded if isinstance(ref, Reference)]
     reduced, warnings = reduce_to_fit(files, _size_limits(urls, len(loaded)), check_stop)
     next_file = iter(reduced)
-    return [ref if isinstance(ref, str) else to_data_uri(next(next_file)) for ref in loaded], warnings
+    return [ref if isinstance(ref, str) else next(next_file) for ref in loaded], warnings
 
 
 def to_data_uri(reference: Reference) -> str:

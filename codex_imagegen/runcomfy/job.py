@@ -82,7 +82,7 @@ def keep_on_stop(request_id: str) -> Iterator[None]:
 
 def fetch_hint(request_id: str) -> str:
     """The hint with the command that fetches the picture of a paid request."""
-    return f"fetch it with:\ncodex-imagegen runcomfy wait {request_id} --out FILE"
+    return f"fetch it with:\ncodex-imagegen runcomfy wait {request_id}"
 
 
 def _fetch_result(client: Client, request_id: str, deadline: Deadline, status: Status) -> JobResult | None:

@@ -52,10 +52,11 @@ def assert_each_drawn_once(lab: Lab, prompts: list[str], folder: str = ".") -> N
 def test_batch_makes_each_picture_once(lab: Labs) -> None:
     world, prompts = lab(script=BatchScript()), ["a red fox", "an owl -- at 'night'"]
     done = world.run("batch", write_jobs(world, *prompts), "--out-dir", "out")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    assert re.fullmatch(r"codex-imagegen: 2 made · \d+ s\n", done.err)
     assert sorted(done.text.splitlines()) == [str(world.work / f"out/{n:04d}.png") for n in (1, 2)]
     assert_each_drawn_once(world, prompts, "out")
-    again = world.run("batch", "jobs.txt", "--out-dir", "out", "--json")
+    again = world.run("batch", "jobs.txt", "--out-dir", "out", "--json", "--quiet")
     assert (again.code, again.err, statuses(again)) == (0, "", ["skipped"] * 2)
     assert [answer["images"][0]["path"] for answer in json_by_job(again)] == sorted(done.text.splitlines())
     assert picture_turns(world) == 2
@@ -69,10 +70,10 @@ def test_jobs_from_stdin_with_options_of_their_own_print_one_object_each(lab: La
         {"prompt": "a fox", "out": "sub/fox.jpg", "ref": "a, b.png"},
         {"prompt": "a bird", "size": "100x50", "fit": True},
     )
-    done = world.run("batch", "-", "--json", stdin=(world.work / "jobs.txt").read_bytes())
+    done = world.run("batch", "-", "--json", "-q", stdin=(world.work / "jobs.txt").read_bytes())
     fox, bird = json_by_job(done)
     assert (done.code, done.err) == (0, "")
-    assert list(fox) == [*envelope(Result(ok=True, backend="codex")), "job", "out", "status"]
+    assert list(fox) == [*envelope(Result(ok=True, backend="codex")), "job", "prompt", "out", "status"]
     assert (fox["job"], fox["out"], fox["status"]) == (1, str(world.work / "sub/fox.jpg"), "made")
     assert (bird["job"], bird["out"], bird["status"]) == (2, str(world.work / "0002.png"), "made")
     with Image.open(world.work / "sub/fox.jpg") as image:
@@ -127,8 +128,9 @@ def test_codex_that_is_too_old_starts_no_job(lab: Labs, real: bool) -> None:
     assert (done.code, statuses(done)) == (3, ["not-started"] * 3)
     assert real or started.read_text() == "\n"
     assert {answer["error"]["code"] for answer in json_by_job(done)} == {"codex-too-old"}
-    assert "3 of 3 jobs are left" in done.err
-    assert len(done.err.splitlines()) == 1
+    sum_line, error = done.err.splitlines()
+    assert sum_line.startswith("codex-imagegen: 3 not started · ")
+    assert "3 of 3 jobs are left" in error
     assert_clean(world)
 
 
@@ -168,7 +170,8 @@ def test_usage_limit_leaves_the_rest_and_the_printed_command_goes_on(lab: Labs) 
     assert picture_turns(world) == 2
     assert {answer["error"]["code"] for answer in found} == {"usage-limit"}
     assert {answer["error"]["resets_at"] for answer in found} == {script.limit.resets_at}
-    (line,) = done.err.splitlines()
+    sum_line, line = done.err.splitlines()
+    assert sum_line.startswith("codex-imagegen: 1 made, 2 not started · ")
     assert "2 of 3 jobs are left" in line
     when = time.strftime("%H:%M", time.localtime(-(-script.limit.resets_at // 60) * 60))
     command = re.search(rf"\(at {when} \(in [^)]*\) go on with: (.*)\)$", line)
@@ -195,7 +198,9 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     repeated = json_by_job(again)[1]["error"]
     assert (repeated["code"], repeated["message"], repeated["spent"]) == ("moderation", error["message"], False)
     assert "--retry-failed" in repeated["hint"]
-    assert len(again.err.splitlines()) == 1
+    failure, sum_line = again.err.splitlines()
+    assert failure.endswith("(try it again with --retry-failed)")
+    assert re.fullmatch(r"codex-imagegen: 1 skipped, 1 failed · \d+ s", sum_line)
     assert picture_turns(world) == spent
     script.blocks = False
     done = world.call("batch", "jobs.txt", "--json", "--retry-failed")
@@ -209,7 +214,7 @@ def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) ->
     start = attempts.Pause.start
     monkeypatch.setattr(attempts.Pause, "start", lambda pause, seconds: (pauses.append(seconds), start(pause, 0.05))[1])
     world = lab(script=BatchScript(rate_limited=1))
-    done = world.call("batch", write_jobs(world, "a fox"))
+    done = world.call("batch", write_jobs(world, "a fox"), "--quiet")
     assert (done.code, done.err) == (0, "")
     assert len(pauses) == 1
     assert 3 <= pauses[0] <= 5
@@ -221,7 +226,7 @@ def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) ->
 def test_second_batch_on_the_same_journal_is_refused(lab: Labs) -> None:
     script = BatchScript(held="fox")
     world = lab(script=script)
-    first = world.start("batch", write_jobs(world, "a fox"))
+    first = world.start("batch", write_jobs(world, "a fox"), "--quiet")
     wait_until(lambda: pictures_asked(world), "the picture to be asked for")
     second = world.run("batch", "jobs.txt", "--json")
     assert (second.code, second.json["error"]["code"]) == (2, "usage")
@@ -242,8 +247,9 @@ def test_interrupted_batch_cleans_up_and_the_next_goes_on(lab: Labs, signum: int
     running.send_signal(signum)
     _out, err = running.communicate(timeout=60)
     assert running.returncode == 128 + signum
-    assert err.decode().count("\n") == 1
-    assert "go on with: codex-imagegen batch jobs.txt" in err.decode()
+    sum_line, error = err.decode().splitlines()
+    assert re.fullmatch(r"codex-imagegen: 3 not finished · \d+ s", sum_line)
+    assert "go on with: codex-imagegen batch jobs.txt" in error
     assert_clean(world)
     script.free.set()
     done = world.call("batch", "jobs.txt")
@@ -314,9 +320,10 @@ def test_terminal_shows_jobs_done_running_and_failed(lab: Labs) -> None:
         os.close(ours)
     out = running.communicate(timeout=60)[0].decode()
     assert (running.returncode, out) == (1, f"{world.work / '0001.png'}\n")
-    assert re.search(r"0/2 done · 2 running · 0 failed · 0:\d\d", shown)
-    assert re.search(r"1/2 done · 1 running · [01] failed · 0:\d\d · about \d:\d\d left", shown)
+    assert re.search(r"0/2 done · 2 running · 0:\d\d", shown)
+    assert re.search(r"1/2 done · 1 running( · 1 failed)? · 0:\d\d · about \d:\d\d left", shown)
     assert "codex-imagegen: line 2: " in shown
+    assert re.search(r"\r1 made, 1 failed · \d+ s\r\n$", shown)
 
 
 def _read(descriptor: int, then: dict[str, Callable[[], None]]) -> str:

@@ -95,6 +95,11 @@ def test_default_holds_where_a_job_has_no_value_or_null() -> None:
     assert [Path(job.out).name for job in (one, two, three)] == ["0001.webp", "0002.webp", "0003.jpg"]
 
 
+def test_out_without_a_dot_gets_the_suffix_of_the_format() -> None:
+    one, two = read(listed({"prompt": "a", "out": "x.y/fox"}, {"prompt": "a", "out": "owl", "format": "jpeg"}))
+    assert [Path(job.out).name for job in (one, two)] == ["fox.png", "owl.jpg"]
+
+
 @pytest.mark.parametrize(
     ("job", "words"),
     [
@@ -116,6 +121,7 @@ def test_default_holds_where_a_job_has_no_value_or_null() -> None:
         ({"prompt": "a", "out": "sub/"}, "'out' can't be"),
         ({"prompt": "a", "out": "a\0.png"}, "'out' can't be"),
         ({"prompt": "a", "out": "a.gif"}, "'out' can't be"),
+        ({"prompt": "a", "out": "a."}, "'out' can't be"),
         ({"prompt": "a", "out": "a.png", "format": "webp"}, "contradict"),
         ({"prompt": "a", "size": "huge"}, "--size can't be"),
         ({"prompt": "a", "fit": True}, "--fit needs a size"),
@@ -153,10 +159,65 @@ def test_line_above_the_longest_is_refused() -> None:
     assert error.message.startswith("line 2: it is longer")
 
 
-def test_first_wrong_line_is_reported_and_the_others_counted() -> None:
-    error = refused({"prompt": "a"}, {"x": 1}, {"prompt": "b"}, {"y": 1}, {"prompt": ""})
-    assert error.message.startswith("line 2: 'x' is not a key")
-    assert error.message.endswith("; 2 more lines have errors")
+def test_every_wrong_line_is_named_and_the_first_gives_code_and_hint() -> None:
+    error = refused({"prompt": "a"}, {"timeoutsec": 1}, {"prompt": "b"}, {"y": 1}, {"prompt": "c", "refs": ["no.png"]})
+    first, *parts = error.message.split("; ")
+    assert first == "3 of 5 lines are wrong"
+    assert [part.partition(": ")[0] for part in parts] == ["line 2", "line 4", "line 5"]
+    assert parts[0].endswith("'timeoutsec' is not a key of a job")
+    assert (error.code, error.exit_code, error.hint) == ("usage", 2, "line 2: did you mean 'timeout_sec'?")
+    assert refused({"prompt": "a", "refs": ["no.png"]}, {"y": 1}).code == "ref-missing"
+
+
+def test_lines_with_the_same_mistake_are_named_together() -> None:
+    error = refused(*({"prompt": f"a {number}"} for number in range(7)), size="huge")
+    assert error.message.startswith("7 of 7 lines are wrong; lines 1, 2, 3, 4, 5 and 2 more: --size can't be")
+    assert error.message.count("--size can't be") == 1
+
+
+def test_only_the_first_of_many_different_mistakes_are_printed() -> None:
+    error = refused(*({f"key{number}": 1} for number in range(1, 31)))
+    assert error.message.startswith("30 of 30 lines are wrong; line 1: 'key1' is not")
+    assert error.message.endswith("; line 20: 'key20' is not a key of a job; and 10 more lines")
+
+
+def test_line_that_begins_with_a_number_sign_is_a_comment_that_still_counts(tmp_path: Path) -> None:
+    texts = read(listed(b"\xef\xbb\xbf# 'foxes'", "a fox", "#an owl", " # is a prompt"))
+    assert [(job.line, job.request.prompt) for job in texts] == [(2, "a fox"), (4, " # is a prompt")]
+    assert [Path(job.out).name for job in texts] == ["0002.png", "0004.png"]
+    (lines,) = read(listed("# {", {"prompt": "# with a number sign"}, "#", name="jobs.jsonl"))
+    assert (lines.line, lines.request.prompt) == (2, "# with a number sign")
+    assert read(listed("# a comment first", {"prompt": "a fox"}))[0].request.prompt == "a fox"
+    assert "no jobs" in refused("# only a comment").message
+    assert lines.key == read(listed("", {"prompt": "# with a number sign"}))[0].key
+
+
+@pytest.mark.parametrize("name", ["jobs.csv", "a/JOBS.TSV", "list.xlsx", "list.ods"])
+def test_table_is_refused_by_its_name_with_the_form_that_works(name: str) -> None:
+    error = refused("prompt,out", "a fox,fox.png", name=name)
+    assert f"{name!r} is a table" in error.message
+    assert '{"prompt": ' in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    "header", ["prompt,out", "Prompt;Out", "id\tprompt", '"prompt", "out", "size"', "prompt", "PROMPT,"]
+)
+def test_header_of_a_table_is_no_prompt(header: str) -> None:
+    assert "table" in refused(header, "a fox,fox.png").message
+
+
+@pytest.mark.parametrize(
+    "first", ["prompt me, fox", "a fox, an owl", "promptly, red", "a prompt: out", "prompt. out, red!"]
+)
+def test_prompt_that_is_no_header_is_drawn(first: str) -> None:
+    assert read(listed(first))[0].request.prompt == first
+
+
+@pytest.mark.parametrize("first", ["[", '[{"prompt": "a fox"},', "  [ {"])
+@pytest.mark.parametrize("name", ["jobs.txt", "jobs.json"])
+def test_json_array_is_refused_once(first: str, name: str) -> None:
+    error = refused(first, '{"prompt": "an owl"}]', name=name)
+    assert (error.message, error.exit_code) == ("the job file is a JSON array", 2)
 
 
 def test_references_are_checked_before_the_first_run(tmp_path: Path) -> None:

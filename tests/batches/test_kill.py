@@ -54,7 +54,7 @@ def assert_all_drawn_once(lab: Lab, jobs: dict[str, str], kills: int) -> None:
     for path in unfinished_files(lab.folder):
         if not os.path.islink(path):
             os.utime(path, (0, 0))  # what is too young is not swept
-    done = lab.run("batch", "jobs.txt", "--json")
+    done = lab.run("batch", "jobs.txt", "--json", "--quiet")
     assert (done.code, done.err, len(json_by_job(done))) == (0, "", len(jobs))
     for prompt, out in jobs.items():
         assert (lab.work / out).read_bytes() == expected(prompt, lab.work / out), out

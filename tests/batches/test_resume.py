@@ -67,7 +67,7 @@ def test_batch_killed_without_standard_streams_draws_once(lab: Labs, closed: tup
     os.kill(running.pid, signal.SIGKILL)
     running.wait(10)
     before = journal_path(world).read_bytes()
-    next_one = world.start("batch", "jobs.txt", "--json")
+    next_one = world.start("batch", "jobs.txt", "--json", "--quiet")
     wait_until(lambda: len(processes(world, wait=False)) > 1, "the next batch to begin")
     script.free.set()
     out, err = next_one.communicate(timeout=60)
@@ -118,7 +118,7 @@ def test_any_value_in_a_journal_record_is_handled(lab: Labs) -> None:
     for field, value, status, lines in cases:
         (world.work / "0001.png").unlink()
         rewrite(world, *lines)
-        again = world.call("batch", "jobs.txt", "--json")
+        again = world.call("batch", "jobs.txt", "--json", "--quiet")
         assert (again.code, again.err, statuses(again)) == (0, "", [status]), (field, value, again)
         assert (world.work / "0001.png").read_bytes() == small_png("a fox")
 

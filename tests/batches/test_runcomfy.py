@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,7 +65,8 @@ def run(lab: Callable[..., Lab], standin: FakeRunComfy, monkeypatch: pytest.Monk
 
 def test_runcomfy_job_is_submitted_once_and_journalled(run: Runner, standin: FakeRunComfy) -> None:
     done = run()
-    assert (done.code, done.err, done.json["status"], done.json["cost_usd"]) == (0, "", "made", 0.04)
+    assert (done.code, done.json["status"], done.json["cost_usd"]) == (0, "made", 0.04)
+    assert re.fullmatch(r"codex-imagegen: 1 made · \d+ s · \$0\.04\n", done.err)
     assert (run.world.work / "fox.png").read_bytes() == PICTURE
     assert [event["event"] for event in records(run.world)] == ["started", "request", "done"]
     assert records(run.world)[1]["request_id"] == REQUEST_ID

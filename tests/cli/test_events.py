@@ -191,7 +191,7 @@ def test_run_with_closed_stderr_still_writes_the_picture(lab):
 
 
 def test_events_of_help_and_version_are_one_done():
-    for argument in ("--help", "--version"):
+    for argument in ("-h", "--help", "--version"):
         assert names(call("--events", argument)) == ["done"]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shlex
+import sys
 
 import click
 import pytest
@@ -12,7 +15,9 @@ from codex_imagegen.cli.help import GROUPS
 from codex_imagegen.cli.main import load
 from codex_imagegen.cli.options import Command, Option
 from tests.contract import golden
+from tests.support import terminal
 from tests.support.in_process import call
+from tests.support.lab import COMMAND
 
 COMMANDS = pytest.mark.parametrize("words", golden.commands(), ids="-".join)
 PAGES = pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -85,7 +90,57 @@ def test_option_that_names_an_unknown_group_fails():
 def test_long_command_in_an_example_is_continued_outside_of_quotes():
     example = '\b\ncodex-imagegen --prompt "a red fox in the snow" --out fox.png'
     command = Command("example", help=example, add_help_option=False)
-    text = command.get_help(command.context_class(command, terminal_width=36))
+    text = command.get_help(command.context_class(command, terminal_width=38))
     assert text.split("\n\n", 1)[1] == (
-        '  codex-imagegen --prompt \\\n    "a red fox in the snow" --out \\\n    fox.png'
+        '  codex-imagegen \\\n    --prompt "a red fox in the snow" \\\n    --out fox.png'
     )
+
+
+@pytest.mark.parametrize("name", ["recover", "gallery"])
+def test_page_is_printed_in_the_letters_of_stdout(name, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    command = load(name)
+    text = command.get_help(command.context_class(command, info_name=name))
+    assert text == text.encode("latin-1").decode("latin-1")
+    assert "..." in text or "×" in text
+    assert "?" not in text
+
+
+@COMMANDS
+def test_short_page_of_every_command_fits_one_screen(words):
+    assert len(page(*words, "-h").splitlines()) <= 24
+
+
+def test_short_page_has_the_first_sentence_of_each_option_and_its_default():
+    text = page("-h")
+    assert "  -r, --ref FILE      A reference picture, up to 5 (--ref before each).\n" in text
+    assert re.search(r"--count N .* \[1\]\n", text)
+
+
+@pytest.mark.parametrize("name", ["recover", "gallery", "doctor", "prune"])
+def test_what_a_command_reads_is_after_its_options(name):
+    text = page(name, "--help")
+    assert text.index("\nOptions:") < text.index("\n  Reads ")
+    assert "\n  Reads " not in page(name, "-h")
+
+
+def on_terminal(*arguments, columns=80):
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    return terminal.run(terminal.APPLE, [COMMAND, *arguments], env=environment, columns=columns)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_no_arguments_on_a_terminal_print_ten_lines_with_three_examples(columns):
+    session = on_terminal(columns=columns)
+    lines = session.shown.decode().splitlines()
+    assert session.code == 2
+    assert max(map(len, lines)) <= columns
+    if columns == 80:
+        assert len(lines) == 10
+        assert sum(line.startswith('  codex-imagegen "') for line in lines) == 3
+
+
+def test_no_arguments_without_a_terminal_are_a_usage_error():
+    done = call(environment={name: os.environ[name] for name in ("PATH", "HOME")})
+    assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
+    assert done.err.startswith("codex-imagegen: ")

@@ -35,6 +35,21 @@ def test_missing_pictures_are_requested_under_the_numbered_name(
     assert extra_arguments(tmp_path, images, missing) == ("--out", str(tmp_path / "image-T.png"), "--skip-existing")
 
 
+@pytest.mark.parametrize("out", [".", "new/", "{folder}", None])
+def test_missing_pictures_in_a_folder_are_requested_under_the_name_that_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = out and out.format(folder=tmp_path)
+    found = extra_arguments(tmp_path, ["a-fox-1.png", "a-fox-3.png"], [1], out)
+    assert found == ("--out", str(tmp_path / "a-fox.png"), "--skip-existing")
+    assert extra_arguments(tmp_path, ["a-fox-1.png", "a-fox-4.png", "a-fox-3.png"], [], out) is None
+
+
+def test_name_without_a_suffix_is_a_name(tmp_path: Path) -> None:
+    assert extra_arguments(tmp_path, ["fox-1.png", "fox-3.png"], [1], out="fox") == ("--skip-existing",)
+
+
 @pytest.mark.parametrize(("images", "missing"), [
     (["image-T-1-2.png"], [1, 2]),
     (["image-T-1-2.png", "image-T-2-2.png"], [2]),

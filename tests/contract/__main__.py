@@ -1,4 +1,4 @@
-"""``python -m tests.contract``: regenerate the schemas and the golden files, and print which have changed."""
+"""``python -m tests.contract``: regenerate what tests compare with the program, and print which files have changed."""
 
 from __future__ import annotations
 

@@ -40,6 +40,11 @@ def test_help_of_every_command_equals_its_file(words):
     assert "".join(before.split()) == "".join(now.split()), f"The help of {' '.join(words)!r} has changed. {HOW}"
 
 
+def test_options_page_equals_the_help_of_every_command():
+    page = golden.OPTIONS_PAGE.read_text()
+    assert "".join(page.split()) == "".join(golden.options_page().split()), f"docs/options.md has changed. {HOW}"
+
+
 def test_commands_with_a_help_file_still_exist():
     there, known = set((golden.FOLDER / "help").iterdir()), {golden.help_file(words) for words in golden.commands()}
     assert not there - known, f"A PROMISE WAS CHANGED: there is no command any more for {sorted(there - known)}"

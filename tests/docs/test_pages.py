@@ -1,4 +1,4 @@
-"""The pages agree with the program: the tour runs, the FAQ has every code, and the named options exist."""
+"""The pages agree with the program: their commands run, and the options and files that they name exist."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import subprocess
 import pytest
 from PIL import Image
 
-from codex_imagegen import errors
 from codex_imagegen.cli.main import COMMANDS
-from codex_imagegen.errors import ImagegenError
 from tests.contract import golden
-from tests.docs.test_readme import help_of
 from tests.support import checks, docs
 from tests.support.checks import DrawsSmall
+from tests.support.docs import help_of
 
 TOUR = docs.page("docs/tour.md")
+SAMPLE_THREAD = "01a1fbd6-c978-7991-9f99-2dbaf23c1aa6"
 
 
 @pytest.mark.real
@@ -49,12 +48,27 @@ def test_tour_runs_from_end_to_end(lab):
     assert (world.leftovers, checks.processes(world)) == ([], [])
 
 
-def test_faq_has_an_entry_for_every_code():
-    entries = re.findall(r"^### `([a-z-]+)` – (\d+)", docs.page("docs/faq.md").text, re.MULTILINE)
-    classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ImagegenError)]
-    leaves = {kind.code: kind.exit_code for kind in classes if "code" in vars(kind) and kind is not ImagegenError}
-    assert dict(entries) == {code: str(number) for code, number in leaves.items()}
-    assert len(entries) == len(leaves)
+@pytest.mark.real
+def test_examples_of_pictures_batches_and_recovery_run(lab):
+    """Run every block of these pages in one home: recovery finds what the others made."""
+    world = lab(script=DrawsSmall())
+    batch, recover = docs.page("docs/batch.md"), docs.page("docs/recover.md")
+    (world.work / "jobs.jsonl").write_text(batch.blocks("json")[0])
+    (world.work / "cat.jpg").write_bytes(checks.small_png("a cat"))
+    (pictures,) = docs.page("docs/pictures.md").blocks("sh")
+    drawn = [docs.run_shell(world, block) for block in (pictures, *batch.blocks("sh"))]
+    thread = json.loads(docs.run_shell(world, "codex-imagegen recover --list --json").out)["sessions"][0]["thread_id"]
+    blocks = [block.replace(SAMPLE_THREAD, thread) for block in recover.blocks("sh")]
+    before = world.model_calls
+    found = [docs.run_shell(world, block) for block in blocks]
+    assert world.model_calls == before
+    assert [done.code for done in (*drawn, *found)] == [0] * (len(drawn) + len(found)), (drawn, found)
+    assert docs.pictures(world) - {"cat.jpg"} == {
+        *(f"lighthouse-{number}.png" for number in (1, 2, 3, 4)), "icon.png", "harbour.webp",
+        "pictures/fox.png", "pictures/harbour.webp", "pictures/0003.png", "fox.png", f"{thread}.png",
+    }  # fmt: skip
+    assert f"{SAMPLE_THREAD[:8]}-….png" in recover.text
+    assert (world.leftovers, checks.processes(world)) == ([], [])
 
 
 def test_coming_from_page_names_existing_options():
@@ -69,6 +83,27 @@ def test_coming_from_page_names_existing_options():
 def test_links_within_the_project_lead_to_files(name):
     page = docs.page(name)
     assert [link for link in page.links() if not ((docs.ROOT / name).parent / link).exists()] == []
+
+
+PICTURES = sorted((docs.ROOT / "fixtures" / "readme").iterdir())
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
+def test_picture_is_on_a_page(path):
+    linked = {(docs.ROOT / name).parent / link for name in docs.PAGES for link in docs.page(name).links()}
+    assert path.resolve() in {each.resolve() for each in linked}
+
+
+@pytest.mark.parametrize("name", ["terminal.png", "gallery.png"])
+def test_screenshot_has_its_margins_and_no_scroll_bar(name):
+    """The outermost pixels on all four sides have the background's colour."""
+    with Image.open(docs.ROOT / "fixtures" / "readme" / name) as opened:
+        image = opened.convert("RGB")
+    width, height = image.size
+    sides = [(0, 0, 8, height), (width - 8, 0, width, height), (0, 0, width, 4), (0, height - 4, width, height)]
+    assert {image.crop(side).getcolors(8)[0] for side in sides} == {
+        ((box[2] - box[0]) * (box[3] - box[1]), image.getpixel((0, 0))) for box in sides
+    }
 
 
 def calls_in(name):

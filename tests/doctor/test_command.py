@@ -100,6 +100,18 @@ def test_doctor_on_a_terminal_wraps_lines_and_names_each_status(lab, columns):
     assert "…" not in report  # nothing is cut off
 
 
+@pytest.mark.parametrize("columns", [80, 40, 20])
+def test_command_to_copy_is_alone_on_its_line_and_whole(lab, columns):
+    world = lab(offline=True)
+    codex = scripted_codex(world, "Not logged in")
+    shown, code = on_terminal(world, codex, columns, NO_COLOR="1")
+    lines = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()]
+    assert code == 5
+    assert lines.count("codex login") == 1  # the error below the report would only repeat it
+    assert "-> log in with:" in " ".join(lines)
+    assert lines[-1] == "11 checks: 1 failed, 1 unknown" or columns == 20
+
+
 def test_doctor_uses_colour_on_capable_terminals_only(lab):
     world = lab(offline=True)
     codex = scripted_codex(world)

@@ -74,6 +74,20 @@ def test_path_outside_the_roots_is_refused(roots, outside, name):
         references.load(name.format(root=roots[0]), roots)
 
 
+def test_folder_outside_the_roots_is_refused(roots, outside):
+    os.symlink(outside, f"{roots[0]}/link")
+    for out in (f"{outside}/", "../", "link", "link/", "/dev/stdout", "/dev/null"):
+        with pytest.raises(UsageError, match="is outside"):
+            output.plan(out, prompt="a fox", within=roots)
+
+
+def test_pipe_inside_the_roots_is_a_taken_name(roots):
+    os.mkfifo(f"{roots[0]}/pipe.png")
+    for force in (False, True):
+        with pytest.raises((OutExists, OutUnwritable)):
+            output.plan("pipe.png", within=roots, force=force)
+
+
 def test_link_inside_the_roots_is_followed(roots):
     os.symlink(roots[1], f"{roots[0]}/link")
     assert put("link/fox.png", roots) == f"{roots[0]}/link/fox.png"

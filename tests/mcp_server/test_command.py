@@ -58,7 +58,7 @@ def test_server_on_a_terminal_says_what_it_is(lab):
     out, err = server.communicate(timeout=30)
     os.close(above)
     assert (server.returncode, out) == (130, b"")
-    assert err.decode().startswith("codex-imagegen: interrupted")
+    assert err.decode() == "codex-imagegen: interrupted.\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import jsonschema
 import pytest
 
+from codex_imagegen.errors import OutUnwritable, UsageLimit
+from codex_imagegen.mcp_server import results
 from codex_imagegen.schemas import load_schemas
 from tests.mcp_server.client import run_async
 from tests.mcp_server.raw_client import texts
@@ -89,11 +93,24 @@ def test_timeout_names_the_tool_and_the_thread(server):
     assert_refused(
         answer,
         "timeout",
-        "if a picture was made all the same, fetch it with: call recover_image with thread_id",
+        "if a picture was made all the same, fetch it with: recover_image(thread_id=",
         spent=None,
     )
     assert "codex-imagegen recover" not in str(answer)
     server.assert_clean()
+
+
+def test_commands_for_which_there_is_a_tool_become_a_call_of_it():
+    thread = "0199a213-81c0-7800-8aa1-bbab2a035a53"
+    settings = SimpleNamespace(preview_kb=0)
+    later = UsageLimit("used up", hint="try again later; see what is left of the plan with:\ncodex-imagegen doctor")
+    assert "(try again later; see what is left of the plan with: doctor())" in texts_of(later, settings)
+    lost = OutUnwritable("full", hint=f"fetch the picture with:\ncodex-imagegen recover {thread} --out '/a b.png'")
+    assert f'(fetch the picture with: recover_image(thread_id="{thread}"))' in texts_of(lost, settings)
+
+
+def texts_of(error, settings) -> str:
+    return results.format_error(error, settings).content[0].text
 
 
 class OneOnly(DrawsSmall):

@@ -110,6 +110,8 @@ def test_out_omitted_gets_a_name_in_the_root(server):
     answer = server.call("generate_image", prompt="a red fox")
     (path,) = [image["path"] for image in answer["structuredContent"]["images"]]
     assert path == f"{server.root}/a-red-fox.png"
+    again = server.call("generate_image", prompt="../a RED fox", out="new/")
+    assert [image["path"] for image in again["structuredContent"]["images"]] == [f"{server.root}/new/a-red-fox.png"]
     assert texts(answer).splitlines()[0] == path
 
 

@@ -52,7 +52,7 @@ def test_prune_with_json_prints_the_promised_object(world):
     size = old.stat().st_size + len(FOX)
     answer = world.call("prune", "--older-than", "2w", "--json").json
     assert list(answer) == [
-        *KEYS, "dry_run", "older_than_sec", "keep_pictures", "total", "months", "kept", "prunable", "removed",
+        *KEYS, "older_than_sec", "keep_pictures", "total", "months", "kept", "prunable", "removed",
     ]  # fmt: skip
     assert (answer["schema"], answer["ok"], answer["older_than_sec"]) == (1, True, 14 * 86_400)
     assert answer["total"]["bytes"] == size + young.stat().st_size

@@ -88,6 +88,24 @@ def test_recover_of_several_pictures_numbers_them_with_their_own_suffix(world):
     assert [image["original"] for image in done.json["images"]] == [True, False]
 
 
+@pytest.mark.parametrize("out", ["new/deep/", ".", "there"])
+def test_recover_into_a_folder_names_each_picture_after_its_thread(world, thread, out):
+    (world.work / "there").mkdir()
+    done = world.call("recover", thread, "--out", out)
+    assert done.lines == [os.path.normpath(world.work / out / f"{thread}.png")]
+    assert world.call("recover", thread, "--out", out).code == 73
+    again = world.call("recover", thread, "--out", out, "--force", "--json")
+    assert [image["replaced"] for image in again.json["images"]] == [True]
+
+
+def test_recover_of_several_sessions_into_a_folder_names_them_after_their_threads(world, thread):
+    other = history.thread_of(world.history.rollout(history.generated_image(OWL)))
+    assert world.call("recover", thread, other, "--out", "new/").code == 0
+    assert files(world) == {f"new/{thread}.png": FOX, f"new/{other}.png": OWL}
+    assert world.call("recover", thread, other, "--out", "both").code == 0
+    assert {name for name in files(world) if "/" not in name} == {"both-1.png", "both-2.png"}
+
+
 def test_recover_with_another_suffix_converts(world, thread):
     assert world.call("recover", thread, "--out", "fox.webp").code == 0
     assert files(world)["fox.webp"][8:12] == b"WEBP"

@@ -139,7 +139,7 @@ def test_download_cut_every_time_names_the_wait_command(fake: FakeRunComfy, cont
     fake.next("file", *[Reply(body=picture((90, 90)), cut=40)] * 3)
     error = expect_error(context)
     assert (error.exit_code, error.spent) == (75, True)
-    assert f"runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
+    assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
     assert CANCEL not in fake.lines
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
+from codex_imagegen.cli import console
 from tests.runcomfy.cli import Shell, stop_after
 from tests.runcomfy.fake_runcomfy import REQUEST_ID, TOKEN, FakeRunComfy, Reply
 
@@ -16,8 +18,10 @@ STATUS = f"GET /v1/requests/{REQUEST_ID}/status"
 RESULT = f"GET /v1/requests/{REQUEST_ID}/result?include_cost=true"
 CANCEL = f"POST /v1/requests/{REQUEST_ID}/cancel"
 FILE = "GET /files/out.png"
+WAIT = f"codex-imagegen runcomfy wait {REQUEST_ID}"
 KEYS = {
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
+    "dry_run", "planned",
 }  # fmt: skip
 
 
@@ -107,13 +111,21 @@ def test_wait_with_open_tries_to_open_the_picture(shell: Shell, fake: FakeRunCom
     assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["not-opened"])
 
 
+def test_wait_without_a_name_writes_an_image(shell: Shell, fake: FakeRunComfy) -> None:
+    """The prompt is not known here."""
+    paths = [shell.call("runcomfy", "wait", REQUEST_ID, *where).lines for where in ([], ["--out", "./"])]
+    assert paths == [[str(shell.work / "image.png")], [str(shell.work / "image-2.png")]]
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_wait_and_leaves_the_request(shell: Shell, fake: FakeRunComfy, signum: int, code: int) -> None:
     fake.states[0] = "in_queue 1"
     stop = stop_after(fake, STATUS, signum)
     done = shell.run("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--json", act=stop)
     assert (done.code, done.json["error"]["code"]) == (code, "interrupted")
-    assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in done.json["error"]["hint"]
+    fetch = f"codex-imagegen runcomfy wait {REQUEST_ID} --out {shell.work / 'fox.png'}"
+    assert done.json["error"]["hint"] == f"fetch it with:\n{fetch}"
+    assert done.json["error"]["message"].startswith(("interrupted; ", "terminated; "))
     assert set(fake.lines) == {STATUS}
     assert list(shell.work.iterdir()) == []
 
@@ -138,6 +150,53 @@ def test_cancel_without_answer_fails_as_retry(shell: Shell, fake: FakeRunComfy) 
     fake.next("cancel", Reply(202, body=b"<html>"))
     done = shell.call("runcomfy", "cancel", REQUEST_ID, "--json")
     assert (done.code, done.json["error"]["spent"]) == (75, None)
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_columns", lambda: 80)
+
+
+@pytest.mark.usefixtures("on_terminal")
+@pytest.mark.parametrize(("state", "expected"), [
+    ("in_queue 3", f"wait for the picture with:\n  {WAIT}\nor cancel it with:\n  {WAIT.replace('wait', 'cancel')}\n"),
+    ("in_progress", f"wait for the picture with:\n  {WAIT}\n"), ("completed", f"fetch the picture with:\n  {WAIT}\n"),
+    ("failed", f"see why with:\n  {WAIT}\n"),
+    ("cancelled", "it was cancelled and makes no picture: submit a new one\n"),
+])  # fmt: skip
+def test_status_on_a_terminal_says_what_to_type_next(
+    shell: Shell, fake: FakeRunComfy, state: str, expected: str
+) -> None:
+    fake.states[0] = state
+    done = shell.call("runcomfy", "status", REQUEST_ID)
+    assert (done.code, done.err) == (0, f"hint: {expected}")
+    assert shell.call("runcomfy", "status", REQUEST_ID, "--json").err == ""
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_late_cancel_on_a_terminal_says_how_to_wait(shell: Shell, fake: FakeRunComfy) -> None:
+    fake.cancel_outcome = "not_cancellable"
+    done = shell.call("runcomfy", "cancel", REQUEST_ID)
+    assert done.err == f"hint: it is too late to cancel it; wait for the picture with:\n  {WAIT}\n"
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_no_wait_on_a_terminal_says_how_to_wait(shell: Shell, fake: FakeRunComfy) -> None:
+    fox = ("-p", "a fox", "--backend", "runcomfy", "--no-wait")
+    done = shell.call(*fox)
+    assert (done.code, done.lines, done.err) == (0, [REQUEST_ID], f"hint: wait for the picture with:\n  {WAIT}\n")
+    assert shell.call(*fox, "--json").err == shell.call(*fox, "--quiet").err == ""
+    fake.next("submit", *(Reply(200, {"request_id": f"req_{n}"}) for n in range(9)))
+    assert shell.call(*fox, "-n", "9").err.endswith("with:\n  codex-imagegen runcomfy wait ID\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device")
+def test_ids_that_stdout_could_not_take_are_in_the_message(shell: Shell) -> None:
+    line = '"$@" -m codex_imagegen -p "a fox" --backend runcomfy --no-wait > /dev/full'
+    done = shell.run_argv(["/bin/sh", "-c", line, "sh", sys.executable], env=shell.env)
+    assert done.code == 73
+    assert f"submitted: {REQUEST_ID}, but stdout can't be written: No space left on device. " in done.err
+    assert f"(wait for the picture with: {WAIT})" in done.err
 
 
 # --- signing in -----------------------------------------------------------------------------------------------------
@@ -179,6 +238,7 @@ def test_signal_ends_login(signed_out: Shell, fake: FakeRunComfy) -> None:
     fake.polls[0] = {"status": "pending"}
     done = signed_out.run("runcomfy", "login", act=stop_after(fake, "POST /api/cli-auth/poll"))
     assert done.code == 130
+    assert done.err.endswith("\ncodex-imagegen: interrupted.\n")
     assert list(signed_out.home.iterdir()) == []
 
 

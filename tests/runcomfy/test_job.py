@@ -309,7 +309,7 @@ def test_lasting_failures_end_the_wait_without_cancel(
     error = expect_error(harness.wait)
     assert (error.exit_code, error.spent) == (exit_code, None)
     assert chain(error)[0] is error
-    assert f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
+    assert f"codex-imagegen runcomfy wait {REQUEST_ID}" in str(error.hint)
     assert not [line for line in fake.lines if line.startswith("POST")]
 
 
@@ -372,7 +372,7 @@ def test_interrupt_of_running_request_names_the_wait_command(
     error = interrupted(harness, fake, context)
     assert error.spent is True
     assert "too late" in error.message
-    assert f"\ncodex-imagegen runcomfy wait {REQUEST_ID} --out FILE" in str(error.hint)
+    assert f"\ncodex-imagegen runcomfy wait {REQUEST_ID}" in str(error.hint)
 
 
 @pytest.mark.parametrize(

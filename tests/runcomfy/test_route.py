@@ -24,7 +24,7 @@ CANCEL = f"POST /v1/requests/{REQUEST_ID}/cancel"
 FILE = "GET /files/out.png"
 GOOD = [SUBMIT, STATUS, RESULT, FILE]
 HTML = b"<html><body>\x1b[31m502 Bad Gateway</body></html>"
-FETCH = f"codex-imagegen runcomfy wait {REQUEST_ID} --out FILE"
+FETCH = f"codex-imagegen runcomfy wait {REQUEST_ID}"
 
 
 def draw(shell: Shell, *args: str, **more: Any) -> Outcome:

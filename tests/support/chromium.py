@@ -25,8 +25,8 @@ _QUIET = (
 
 
 @contextlib.contextmanager
-def browser(folder: Path) -> Iterator[Browser]:
-    """A browser with this folder as its home."""
+def browser(folder: Path, *, scroll_bars: bool = True) -> Iterator[Browser]:
+    """A browser with this folder as its home; without ``scroll_bars``, they are not drawn."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         builds.missing("chromium is not installed: apt-get install --no-install-recommends chromium")
@@ -38,7 +38,7 @@ def browser(folder: Path) -> Iterator[Browser]:
     with sync_playwright() as play:
         running = play.chromium.launch(
             executable_path=found, args=[*_QUIET], env={**own, "PATH": "/usr/bin:/bin"},
-            ignore_default_args=["--hide-scrollbars"],
+            ignore_default_args=["--hide-scrollbars"] if scroll_bars else [],
         )  # fmt: skip
         try:
             yield running

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.support import builds
+from tests.support.in_process import call
 from tests.support.lab import Lab
 from tests.support.outcome import Outcome
 
@@ -86,4 +87,18 @@ def run_shell(lab: Lab, block: str) -> Outcome:
 def environment(lab: Lab) -> dict[str, str]:
     """The lab's environment with the installed command and the lab's Codex on PATH, as the pages assume."""
     folders = [builds.codex(lab.version).parent, Path(sys.executable).parent, lab.environment["PATH"]]
-    return {**lab.environment, "PATH": os.pathsep.join(map(str, folders))}
+    nothing_opens = {"BROWSER": "/bin/true"}
+    return {**lab.environment, **nothing_opens, "PATH": os.pathsep.join(map(str, folders))}
+
+
+def pictures(lab: Lab) -> set[str]:
+    """The pictures in the lab's working folder, without the gallery's previews."""
+    found = {path for path in lab.work.rglob("*") if path.suffix in {".png", ".jpg", ".webp"}}
+    return {str(path.relative_to(lab.work)) for path in found if "codex-gallery-pictures" not in str(path)}
+
+
+def help_of(*command: str) -> str:
+    """The ``--help`` of a command, or without words that of the default command."""
+    done = call(*command, "--help", environment={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]})
+    assert done.code == 0, done
+    return done.text

@@ -28,7 +28,7 @@ def call(
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         stack.enter_context(_streams(stdin, out, err))
-        stack.enter_context(mock.patch.multiple(console, _stdout_error=None, _answered=False))
+        stack.enter_context(mock.patch.multiple(console, _stdout_error=None, _answered=False, _has_written=False))
         stack.enter_context(_surroundings(environment, folder))
         code = main.run(list(arguments))
         sys.stdout.flush()

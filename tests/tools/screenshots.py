@@ -1,4 +1,4 @@
-"""Screenshots for the README: ``python -m tests.tools.screenshots`` writes them into fixtures/readme.
+"""The pictures of README.md and docs/: ``python -m tests.tools.screenshots`` writes them into fixtures/readme.
 
 They show real output of the installed program, run with the real Codex and the fake OpenAI; only the folder's name is
 replaced. Needs Chromium, which renders the terminal's text and the gallery's page.
@@ -6,6 +6,7 @@ replaced. Needs Chromium, which renders the terminal's text and the gallery's pa
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import tempfile
@@ -16,40 +17,51 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from codex_imagegen.demo.drawing import draw
 from tests.support import terminal
 from tests.support.chromium import browser
 from tests.support.lab import COMMAND, Lab
 
 TARGET = Path(__file__).parents[2] / "fixtures" / "readme"
 HOME = "/home/me"
-COLUMNS, ROWS = 84, 26
+COLUMNS, ROWS = 80, 24
 WINDOW = terminal.Kind(terminal.XTERM.name, terminal.XTERM.attributes, pixels=(COLUMNS * 9, ROWS * 18))
 SCENES = (
     ("--prompt", "hills at the end of the day", "--out", "hills.png", "--show"),
     ("--prompt", "at dawn", "--ref", "hills.png", "--size", "1536x1024", "--out", "dawn.png"),
-    ("--prompt", "by night", "--ref", "hills.jpg", "--out", "night.png"),
 )
 GALLERY = tuple(f"hills {word}" for word in ("at dawn", "in the fog", "after rain", "in June", "by night", "in spring"))
+DEMO = ("hills at dawn", "hills in the evening")
+BACKGROUND = "#16161c"
 _PAGE = """<style>
 body {{ margin: 0; background: #16161c; color: #d8d8d8 }}
-pre {{ margin: 0; padding: 18px 22px; font: 15px/18px "DejaVu Sans Mono" }}
+pre {{ margin: 0; padding: 18px 22px; width: max-content; font: 15px/18px "DejaVu Sans Mono" }}
 </style>"""
-_LINE = 18
-_MARGIN = 18
+_SHOW_HOME = """document.querySelectorAll("footer p").forEach(
+    (line) => { line.textContent = line.textContent.replace(/ from .*/, " from ~/.codex.") })"""
 
 
 def main() -> int:
     """Take the screenshots."""
+    save(demo_pictures(), "demo.png")
     with tempfile.TemporaryDirectory() as folder, Lab(Path(folder)) as world:
-        page = terminal_page(world)
-        (world.tmp / "terminal.html").write_text(page)
-        lines = page.count("\n") - _PAGE.count("\n") - 1
-        take_screenshot(world.tmp / "terminal.html", TARGET / "terminal.png", 790, lines * _LINE + 2 * _MARGIN)
+        (world.tmp / "terminal.html").write_text(terminal_page(world))
+        take_screenshot(world.tmp / "terminal.html", "terminal.png", width=COLUMNS * 12, part="pre")
         for prompt in GALLERY:
             world.run("--prompt", prompt, "--out", f"{prompt}.png")
         world.run_argv([COMMAND, "gallery", "--out", "gallery.html"])
-        take_screenshot(world.work / "gallery.html", TARGET / "gallery.png", 1100, 640, colours=256)
+        take_screenshot(world.work / "gallery.html", "gallery.png", width=1100)
     return 0
+
+
+def demo_pictures() -> Image.Image:
+    """Two pictures of the demo, side by side."""
+    side = 480
+    both = Image.new("RGB", (2 * side, side))
+    for number, prompt in enumerate(DEMO):
+        with Image.open(io.BytesIO(draw(prompt))) as picture:
+            both.paste(picture.convert("RGB").resize((side, side)), (number * side, 0))
+    return both
 
 
 def terminal_page(world: Lab) -> str:
@@ -74,21 +86,26 @@ def terminal_output(world: Lab, arguments: tuple[str, ...]) -> str:
     return re.sub(r"\x1b\[\?25[lh]", "", text).rstrip("\n") + "\n"
 
 
-def take_screenshot(page: Path, target: Path, width: int, height: int, colours: int | None = None) -> None:
-    """Take a screenshot of a page once its images are loaded; fewer ``colours`` make a smaller file."""
-    with tempfile.TemporaryDirectory() as profile, browser(Path(profile)) as running:
-        shown = running.new_page(viewport={"width": width, "height": height})
+def take_screenshot(page: Path, name: str, *, width: int, part: str = "html") -> None:
+    """Take a screenshot of a part of a page in its whole height, once its images are loaded, without scroll bars."""
+    with tempfile.TemporaryDirectory() as profile, browser(Path(profile), scroll_bars=False) as running:
+        shown = running.new_page(viewport={"width": width, "height": 600})
         shown.goto(page.as_uri())
         loaded = "[...document.images].every((image) => image.complete && image.naturalWidth)"
         for _ in range(100):
             if shown.evaluate(loaded):  # through the debugger: the page's content security policy forbids it
                 break
             shown.wait_for_timeout(50)
-        shown.screenshot(path=target)
-    with Image.open(target) as image:
-        plain = image.convert("RGB")
-        (plain.quantize(colours) if colours else plain).save(target, optimize=True)
-    print(f"{target.name}: {target.stat().st_size:,} bytes")
+        shown.evaluate(_SHOW_HOME)
+        taken = shown.locator(part).screenshot()
+    with Image.open(io.BytesIO(taken)) as image:
+        save(image.convert("RGB"), name)
+
+
+def save(image: Image.Image, name: str) -> None:
+    """Write a picture, and print its size."""
+    image.save(TARGET / name, optimize=True)
+    print(f"{name}: {(TARGET / name).stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.commands import generate
 from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option
 from codex_imagegen.request import STDOUT
 
-HELP = """Make many pictures: JOBS has one job a line, and - is stdin.
+if TYPE_CHECKING:
+    from codex_imagegen.batches.jobs import Jobs
+
+BRIEF = """Make many pictures: JOBS is a text file with one prompt a line; - is stdin.
 
 \b
-  a red fox in the snow
-  a blue bird on a branch
-
-A line is a prompt. If the first line begins with a brace, each line is a JSON object instead: "prompt" and optionally
-"refs", "out" and any option below by its name. A job without "out" is named after its line: 0001.png.
+  codex-imagegen batch prompts.txt --out-dir pictures
+"""
+HELP = f"""{BRIEF}
+If the first line begins with a brace, each line is a JSON object instead: "prompt" and optionally "refs", "out" and any
+option below by its name. A job without "out" is named after its line: 0001.png. Lines that begin with # are comments.
 
 \b
-  {"prompt": "a red fox in the snow", "out": "fox.png", "size": "1024x1536"}
-  {"prompt": "this cat as a king", "refs": ["cat.jpg"], "timeout_sec": 600}
+  {{"prompt": "a red fox in the snow", "out": "fox.png", "size": "1024x1536"}}
+  {{"prompt": "this cat as a king", "refs": ["cat.jpg"], "timeout_sec": 600}}
 
 All jobs are checked before the first picture is made. If the command is cut off, run it again: it makes what is
 missing. The journal .codex-imagegen-batch.jsonl beside the pictures records what was made.
@@ -49,10 +52,11 @@ def batch(
     from codex_imagegen.cli.batch_output import BatchOutput
     from codex_imagegen.cli.progress import BatchProgress
 
+    if options.pop("dry_run"):
+        return _dry_run(jobs, out_dir, options, retry_failed=retry_failed, json_wanted=json_wanted)
     worker_count = runner.worker_count(workers, options["backend"])
-    stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
     with contextlib.ExitStack() as stack:
-        job_file = stack.enter_context(runner.open_job_file(jobs, out_dir=out_dir, defaults=options, source=stdin))
+        job_file = stack.enter_context(_open(jobs, out_dir, options))
         interrupt = stack.enter_context(console.defer_signals(until_exit=True))
         prepared = runner.prepare(
             job_file, out_dir, interrupt, workers=worker_count, retry_failed=retry_failed, on_event=console.emit
@@ -62,6 +66,25 @@ def batch(
         for outcome in setup.batch.outcomes():
             output.print_outcome(outcome)
     return output.finish(setup.total, setup.worker.stopped, interrupt.signum)
+
+
+def _open(jobs: str, out_dir: str, options: dict[str, Any]) -> Jobs:
+    from codex_imagegen.batches import runner
+
+    stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
+    return runner.open_job_file(jobs, out_dir=out_dir, defaults=options, source=stdin)
+
+
+def _dry_run(jobs: str, out_dir: str, options: dict[str, Any], *, retry_failed: bool, json_wanted: bool) -> int:
+    """Print what the batch would do with each job; the exit code is 1 if one of them would fail."""
+    from codex_imagegen.batches import runner
+    from codex_imagegen.cli.batch_output import PreviewOutput
+
+    output = PreviewOutput(json_wanted)
+    with _open(jobs, out_dir, options) as job_file, console.defer_signals() as interrupt:
+        for outcome in runner.preview(job_file, out_dir, interrupt, retry_failed=retry_failed):
+            output.print_outcome(outcome)
+    return output.finish()
 
 
 command = RepeatableCommand(
@@ -74,7 +97,7 @@ command = RepeatableCommand(
             metavar="DIR",
             group="where",
             common=True,
-            help="The folder for relative outputs. [.]",
+            help="The folder for the pictures. [the working folder]",
         ),
         Option(
             ["--force"],
@@ -89,17 +112,25 @@ command = RepeatableCommand(
             metavar="N",
             group="several",
             common=True,
-            help="How many jobs run at once. [2; runcomfy 8]",
+            help="How many are made at once. [2; RunComfy 8]",
         ),
         Option(
-            ["--retry-failed"], is_flag=True, group="several", common=True, help="Retry the jobs that failed before."
+            ["--retry-failed"], is_flag=True, group="several", common=True,
+            help="Try again the jobs that failed before.",
+        ),
+        Option(
+            ["--dry-run"],
+            is_flag=True,
+            group="scripts",
+            common=True,
+            help="Check all jobs, show what would be made, and spend nothing.",
         ),
         Option(
             ["--timeout-sec"],
             type=float,
             metavar="N",
             group="scripts",
-            help="The limit for each picture, in seconds. [300]",
+            help="Limit for each picture: seconds, or 90s, 5m. [300]",
         ),
         *(option for option in generate.OPTIONS if option.name in SHARED),
         Option(
@@ -107,11 +138,12 @@ command = RepeatableCommand(
             is_flag=True,
             group="scripts",
             common=True,
-            help="Print one JSON object a line as each job ends.",
+            help="Print one JSON object a line, as each job ends.",
         ),
         events_option("scripts"),
         Option(["-q", "--quiet"], is_flag=True, group="scripts", help="Show no progress."),
     ],
     callback=batch,
+    brief=BRIEF,
     help=HELP,
 )  # fmt: skip

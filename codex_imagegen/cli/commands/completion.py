@@ -35,7 +35,7 @@ def completion(*, shell: str | None) -> int:
     """Print a shell's script; returns the exit code."""
     if shell not in INSTALL:
         problem = "a shell is missing" if shell is None else f"there is no completion for {shell!r}"
-        raise UsageError(f"{problem}: give bash, zsh or fish", hint=f"how to use it:\n{PROGRAM} completion --help")
+        raise UsageError(f"{problem}: give bash, zsh or fish", hint=f"for help:\n{PROGRAM} completion --help")
     console.out(_script(click.get_current_context().find_root().command, shell))
     if sys.stdout is not None and sys.stdout.isatty():
         console.err(f"\n{PROGRAM}: to have this in every new shell, run:\n\n  {INSTALL[shell]}")
@@ -73,7 +73,7 @@ def answer(command: click.Command, instruction: str) -> int:
     try:
         words, incomplete = shell.get_completion_args()
     except (KeyError, ValueError, IndexError) as error:
-        hint = f"see how to install it with:\n{PROGRAM} completion --help"
+        hint = f"how to install it:\n{PROGRAM} completion --help"
         raise UsageError("only a shell's completion script can use this", hint=hint) from error
     if words[-1:] == ["="]:  # bash splits --ref=fox into three words
         words.pop()

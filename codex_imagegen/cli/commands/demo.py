@@ -6,7 +6,7 @@ from typing import Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import Command, Option, check_stdout, events_option
-from codex_imagegen.cli.progress import Progress
+from codex_imagegen.cli.progress import RequestProgress
 from codex_imagegen.request import Request
 
 HELP = """Try the whole program with no account, no quota and no network.
@@ -22,18 +22,18 @@ def demo(*, json_wanted: bool, quiet: bool, show: bool, open_wanted: bool, promp
 
     check_stdout(options["out"], json_wanted)
     request = Request(prompt=PROMPT if prompt is None else prompt, **options)
-    with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet) as progress:
+    with console.defer_signals(until_exit=True) as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = run_demo(request, interrupt=interrupt, on_event=progress.show, announce=console.err)
-    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
 
 
 command = Command(
     "demo",
     params=[
-        Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that vary with the text."),
-        Option(["-o", "--out"], metavar="FILE", help="A file or a folder. [a new name made of the prompt]"),
-        Option(["--force"], is_flag=True, help="Replace --out if it exists."),
-        Option(["--show"], is_flag=True, help="Show the picture in the terminal, too."),
+        Option(["-p", "--prompt"], metavar="TEXT", help="What to draw: hills that differ with the text."),
+        Option(["-o", "--out"], metavar="FILE", help="File or folder; - is stdout. [named after the prompt]"),
+        Option(["--force"], is_flag=True, help="Replace the file if it exists."),
+        Option(["--show"], is_flag=True, help="Show the picture in this terminal, too."),
         Option(["--open", "open_wanted"], is_flag=True, help="Open the picture in the system's viewer."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
         Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),

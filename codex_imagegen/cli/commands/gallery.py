@@ -12,20 +12,22 @@ from codex_imagegen.cli import console, viewer
 from codex_imagegen.cli.options import Command, Option
 from codex_imagegen.platform import descriptors
 
-HELP = """Build a searchable HTML page of every picture in this Codex home, newest first.
+BRIEF = """Build a searchable HTML page of every picture in this Codex home, newest first.
 
 \b
   codex-imagegen gallery --open
   codex-imagegen gallery --since 7d --out week.html
-
+"""
+HELP = f"""{BRIEF}
 Without --out, the page is codex-gallery.html in the working folder or, with --open, in the cache folder. It needs no
 network. The folder <name>-pictures beside it has a thumbnail and a preview of each picture: WebP, up to 1600 pixels,
 about 0.2 MB for a picture of 1254 × 1254. --originals copies the originals instead of the previews. Run the command
 again to update the page; unchanged files are not read again.
-
-Reads the rollouts in sessions/ and archived_sessions/ and the pictures in generated_images/ under CODEX_HOME (or
-~/.codex), and writes nothing there. Caches what it found, prompts too, in ~/.cache/codex-imagegen (or XDG_CACHE_HOME),
-readable only by you; the cache can be deleted at any time. Spends nothing, starts no Codex and sends nothing.
+"""
+READS = """Reads the rollouts in sessions/ and archived_sessions/ and the pictures in generated_images/ under
+CODEX_HOME (or ~/.codex), and writes nothing there. Caches what it found, prompts too, in ~/.cache/codex-imagegen (or
+XDG_CACHE_HOME), readable only by you; the cache can be deleted at any time. Spends nothing, starts no Codex and sends
+nothing.
 """
 
 
@@ -65,7 +67,7 @@ command = Command(
     "gallery",
     params=[
         Option(["-o", "--out"], metavar="FILE", help="Where the page goes. [codex-gallery.html; with --open, a cache]"),
-        Option(["--since"], metavar="WHEN", help="A date such as 2026-11-01, or a duration: 12h, 7d, 2w, 1y."),
+        Option(["--since"], metavar="WHEN", help="Only pictures since then: 12h, 7d, 2w, or 2026-11-01."),
         Option(["--originals"], is_flag=True, help="Copy the originals instead of making previews."),
         Option(["--open", "open_wanted"], is_flag=True, help="Open the page in the browser."),
         Option(["--force"], is_flag=True, help="Replace --out even if it is not a gallery."),
@@ -73,7 +75,9 @@ command = Command(
         Option(["-q", "--quiet"], is_flag=True, help="Show no progress."),
     ],
     callback=gallery,
+    brief=BRIEF,
     help=HELP,
+    epilog=READS,
 )
 
 

@@ -8,19 +8,24 @@ from typing import Any
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
 from codex_imagegen.errors import UsageError
-from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Request
+from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
 
-EXAMPLES = """\b
-codex-imagegen --prompt "a red fox in the snow" --out fox.png
-codex-imagegen --prompt "the same fox, asleep" --ref fox.png --out asleep.png
-"""
+MAX_UNCONFIRMED = 20
+"""Pictures that one command makes without asking."""
 
-HELP = f"""{EXAMPLES}
+BRIEF = """\b
+codex-imagegen "a red fox in the snow" --out fox.png
+codex-imagegen "the same fox, asleep" --ref fox.png
+"""
+HELP = f"""{BRIEF}
 Makes a picture with the ChatGPT plan that the Codex CLI is logged in with. Prints the picture's absolute path on
 stdout, and everything else on stderr.
+
+PROMPT is what to draw, in quotes; - reads it from stdin. A single word needs --prompt, so that a mistyped command
+spends nothing.
 """
 
 
@@ -36,21 +41,21 @@ OPTIONS = [
     _option("--prompt-file", metavar="FILE", group="what", help="Read the prompt from a file; - reads stdin."),
     _option(
         "-r", "--ref", "refs", multiple=True, metavar="FILE", group="what", common=True,
-        help="A reference picture (PNG, JPEG, WebP), up to 5; runcomfy: 10, URLs too.",
+        help="A reference picture, up to 5 (--ref before each). PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF; HEIC with the "
+        "extra heic; - is stdin. RunComfy: up to 10, also https URLs.",
     ),
     _option(
         "-o", "--out", metavar="FILE", group="where", common=True,
-        help="A file or a folder; - is stdout. [a new name made of the prompt]",
+        help="File or folder; - is stdout. [named after the prompt]",
     ),
-    _option("--force", is_flag=True, group="where", common=True, help="Replace --out if it exists."),
-    _option("--show", is_flag=True, group="where", common=True, help="Show the picture in the terminal, too."),
+    _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
+    _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
     _option(
-        "--open", "open_wanted", is_flag=True, group="where", common=True,
-        help="Open the picture in the system's viewer.",
+        "--open", "open_wanted", is_flag=True, group="where", common=True, help="Open it in the system's viewer.",
     ),
     _option(
         "--size", metavar="WxH", group="look", common=True,
-        help="Requested width and height in pixels, such as 1024x1536.",
+        help="Requested width and height, such as 1024x1536.",
     ),
     _option(
         "--aspect-ratio", metavar="W:H", group="look", common=True,
@@ -58,32 +63,39 @@ OPTIONS = [
     ),
     _option(
         "--resolution", metavar="1k|2k|4k", group="look",
-        help="Requested resolution; only --backend runcomfy guarantees it.",
+        help="Requested; only RunComfy guarantees it.",
     ),
     _option(
         "--quality", metavar="low|medium|high", group="look",
-        help="Requested quality; only --backend runcomfy guarantees it.",
+        help="Requested; only RunComfy guarantees it.",
     ),
     _option("--transparent", is_flag=True, group="look", common=True, help="Request a transparent background."),
     _option(
         "--format", metavar="png|jpeg|webp", group="look", help="Convert to this format. [by the suffix of --out]"
     ),
     _option(
-        "--fit", is_flag=True, group="look", help="Scale and crop the picture to --size exactly, around its centre."
+        "--fit", is_flag=True, group="look", help="Scale and crop to exactly --size, centred."
     ),
     _option(
         "-n", "--count", type=int, default=1, metavar="N", group="several", common=True,
-        help="How many pictures: stem-1.png, stem-2.png, … [1]",
+        help="How many pictures: fox-1.png, fox-2.png, … [1]",
     ),
     _option(
-        "--jobs", type=int, metavar="N", group="several", help="How many runs at once, with --count. [2; runcomfy 8]"
+        "--jobs", type=int, metavar="N", group="several", help="How many are made at once. [2; RunComfy 8]"
     ),
     _option(
-        "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only missing pictures."
+        "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only what is missing."
     ),
     _option(
         "--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
-        help="The limit for the whole run, in seconds. [300]",
+        help="Limit for the whole run: seconds, or 90s, 5m. [300]",
+    ),
+    _option(
+        "--yes", is_flag=True, group="several", help=f"Don't ask before making more than {MAX_UNCONFIRMED} pictures."
+    ),
+    _option(
+        "--dry-run", is_flag=True, group="scripts",
+        help="Check everything, show what would be made and sent, and spend nothing.",
     ),
     _option(
         "--json", "json_wanted", is_flag=True, group="scripts", common=True,
@@ -93,18 +105,18 @@ OPTIONS = [
     _option("-q", "--quiet", is_flag=True, group="scripts", help="Show no progress."),
     _option(
         "--backend", metavar="codex|runcomfy", default="codex", group="advanced",
-        help="Which service makes the picture. [codex]",
+        help="Who makes the picture; RunComfy is paid. [codex]",
     ),
     _option(
-        "--no-wait", is_flag=True, group="advanced", help="RunComfy: submit, print the request's id, and exit."
+        "--no-wait", is_flag=True, group="advanced", help="RunComfy: submit, and print the request's id."
     ),
     _option(
-        "--full-turn", is_flag=True, group="advanced", help="Let Codex end its turn, and take its largest picture."
+        "--full-turn", is_flag=True, group="advanced", help="Let Codex end its turn; take its largest picture."
     ),
     _option("--codex", metavar="FILE", group="advanced", help="Which Codex CLI to run. [codex on PATH]"),
     _option(
         "-m", "--model", metavar="NAME", group="advanced",
-        help="Which model calls the image tool; runcomfy: a model id. [the backend's own]",
+        help="The model that calls the image tool; RunComfy: a model id. [the backend's own]",
     ),
     _option(
         "--codex-arg", "codex_args", multiple=True, metavar="ARG", group="advanced",
@@ -118,23 +130,59 @@ OPTIONS = [
 def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_wanted: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
-    no_wait = options.pop("no_wait")
+    no_wait, yes, dry_run = (options.pop(name) for name in ("no_wait", "yes", "dry_run"))
     request = _request(**options)
+    if dry_run:
+        return _dry_run(request, no_wait=no_wait, json_wanted=json_wanted, verbose=verbose)
+    if request.count > MAX_UNCONFIRMED and not yes:
+        _confirm_count(request)
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import submit_only
 
-        return submit_only(request, json_wanted=json_wanted)
+        return submit_only(request, json_wanted=json_wanted, quiet=quiet)
     from codex_imagegen import generation
-    from codex_imagegen.cli.progress import Progress
+    from codex_imagegen.cli import progress as progresses
 
-    with console.defer_signals(until_exit=True) as interrupt, Progress(quiet=quiet, verbose=verbose) as progress:
+    progress = progresses.of_request(request, quiet=quiet, verbose=verbose, json_wanted=json_wanted)
+    with console.defer_signals(until_exit=True) as interrupt, progress:
         on_stderr = progress.show_output if verbose else None
         result = generation.generate(request, interrupt=interrupt, on_event=progress.show, on_stderr=on_stderr)
     if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
+
+
+def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
+    """Print what the run would make and send, as a person reads it on stderr or as JSON on stdout."""
+    from codex_imagegen import generation
+    from codex_imagegen.cli.batch_output import plan_lines
+
+    if no_wait:
+        from codex_imagegen.cli.commands.runcomfy import check_no_wait
+
+        check_no_wait(request)
+    with console.defer_signals() as interrupt:
+        result = generation.preview(request, wait=not no_wait, interrupt=interrupt)
+    for line in () if json_wanted else plan_lines(result, request.prompt, verbose=verbose):
+        console.emit(Event("message", index=None, message=line), line)
+    return console.print_result(result, json_wanted=json_wanted)
+
+
+def _confirm_count(request: Request) -> None:
+    """Ask before many pictures are made; raises :class:`UsageError` where nobody can be asked, and for a no."""
+    from codex_imagegen import generation
+
+    count = generation.count_missing(request)
+    if count <= MAX_UNCONFIRMED:
+        return
+    if not console.is_interactive():
+        hint = "add --yes to make them, or --dry-run to see what would be made"
+        raise UsageError(f"this would make {count} pictures; more than {MAX_UNCONFIRMED} need --yes", hint=hint)
+    price = "RunComfy charges for each" if request.backend == "runcomfy" else "each counts toward the plan's limits"
+    if not console.confirm(f"codex-imagegen: make {count} pictures? ({price})"):
+        raise UsageError("not confirmed; no picture was made", hint="give a smaller --count, or add --yes")
 
 
 def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
@@ -171,5 +219,5 @@ command = DefaultCommand(
     params=[*OPTIONS, version_option()],
     callback=generate,
     help=HELP,
-    brief=EXAMPLES,
+    brief=BRIEF,
 )

@@ -10,13 +10,14 @@ from codex_imagegen.codex.run import command as codex_command
 from codex_imagegen.errors import UsageError
 from codex_imagegen.mcp_server import settings
 
-HELP = """Serve MCP on stdin and stdout, with the tools generate_image, edit_image, recover_image and doctor.
-
-The agent's host starts this command (docs/mcp.md has the configuration for each). It needs an extra:
-pip install 'codex-imagegen[mcp]'.
+BRIEF = """Serve MCP on stdin and stdout, with the tools generate_image, edit_image, recover_image and doctor.
 
 \b
   codex-imagegen mcp --root ~/pictures
+"""
+HELP = f"""{BRIEF}
+The agent's host starts this command (docs/mcp.md has the configuration for each). It needs an extra:
+pip install 'codex-imagegen[mcp]'.
 
 Whatever the model asks for, the server writes pictures and reads references only in the given folders, and follows no
 links out of them. You decide here, not the model, which Codex runs and whether calls may cost money (--backend
@@ -74,7 +75,7 @@ command = Command(
         Option(["--ref-root", "ref_roots"], multiple=True, metavar="DIR", help="One more folder for references only."),
         Option(
             ["--preview-kb"], type=int, default=settings.PREVIEW_KB, metavar="N",
-            help="The most kB of a preview in an answer, as base64; 0: none. [700]",
+            help="Limit of a preview, kB of base64; 0: none. [700]",
         ),
         Option(
             ["--jobs"], type=int, default=settings.JOBS, metavar="N",
@@ -88,5 +89,6 @@ command = Command(
         Option(["--codex-arg", "codex_args"], multiple=True, metavar="ARG", help="One more argument for codex exec."),
     ],
     callback=mcp,
+    brief=BRIEF,
     help=HELP,
 )  # fmt: skip

@@ -12,25 +12,29 @@ from codex_imagegen.errors import Interrupted, UsageError
 if TYPE_CHECKING:
     from codex_imagegen.prune.summary import Summary
 
-HELP = """Show what this program's own runs left in Codex's home, and remove old ones.
+BRIEF = """Show what this program's own runs left in Codex's home, and remove old ones.
 
 \b
   codex-imagegen prune
   codex-imagegen prune --older-than 90d --yes
 
+Without --yes nothing is removed unless you confirm it on a terminal. Pictures that you saved with --out are not
+touched.
+"""
+HELP = f"""{BRIEF}
 Codex keeps a session of every run: its rollout, the picture in generated_images, and from 0.149 on a copy in a
-database. Without --yes nothing is removed unless you confirm it on a terminal.
+database.
 
 Only this program's sessions are touched: Codex recorded of each that codex exec started it in a private folder named
 codex-imagegen-run-…, and that its model got this program's instructions. Sessions stay if they are still running, if
 you continued or forked them, or if they were cut off and still have their folder, since a batch may need the picture.
-Finish a batch that was cut off longer ago first. Pictures that you saved with --out are not touched.
+Finish a batch that was cut off longer ago first.
 
 Codex removes the sessions if it can (0.141 or newer); else this program removes the files.
-
-Reads under CODEX_HOME (or ~/.codex) the first record of every session; of this program's own, the records up to the
-instructions; of those that are old enough, also the beginning and the end. With --keep-pictures it reads the old ones
-completely, since a session whose picture is in no other file stays.
+"""
+READS = """Reads under CODEX_HOME (or ~/.codex) the first record of every session; of this program's own, the records
+up to the instructions; of those that are old enough, also the beginning and the end. With --keep-pictures it reads the
+old ones completely, since a session whose picture is in no other file stays.
 """
 
 
@@ -109,14 +113,16 @@ command = Command(
             ["--older-than"],
             metavar="AGE",
             default="30d",
-            help="The least age, such as 30d, 12h, 8w, 1y; 0: all. [30d]",
+            help="Remove what is older: 12h, 30d, 8w, 1y; 0: all. [30d]",
         ),
-        Option(["--keep-pictures"], is_flag=True, help="Keep the files in generated_images."),
-        Option(["--yes"], is_flag=True, help="Remove what may go without asking."),
+        Option(["--keep-pictures"], is_flag=True, help="Keep the pictures in generated_images."),
+        Option(["--yes"], is_flag=True, help="Remove without asking."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI removes the sessions. [codex on PATH]"),
         Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
         events_option(),
     ],
     callback=prune,
+    brief=BRIEF,
     help=HELP,
+    epilog=READS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import render
@@ -15,24 +16,27 @@ from codex_imagegen.results import Session
 if TYPE_CHECKING:
     from codex_imagegen.recovery.write import RecoveryOutput
 
-HELP = """Extract pictures from past sessions of Codex. Spends nothing, starts no Codex and sends nothing.
+BRIEF = """Extract pictures from past sessions of Codex. Spends nothing, starts no Codex and sends nothing.
 
 \b
   codex-imagegen recover --list --search fox
   codex-imagegen recover 0199a213 --out fox.png
   codex-imagegen recover --last --open
-
+"""
+HELP = f"""{BRIEF}
 Name a session, interactive and archived ones too, by the beginning of its thread id (--list shows one that is long
 enough) or by its rollout file. Without --out its pictures go into the working folder as <thread>.png, or as
 <thread>-1.png, <thread>-2.png, … if it has several. --last is one picture: the newest, even if its session began long
 before.
-
-Reads under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and the whole
-rollouts and the pictures of the requested sessions. With --list, these are all sessions from the newest back to the
-last one listed (with --since, those that were changed since then); with --last, the times of change of all sessions,
-and the sessions that were changed last, back to the one that holds the picture. Writes nothing there.
+"""
+READS = """Reads under CODEX_HOME (or ~/.codex) the names in sessions/, archived_sessions/ and generated_images/, and
+the whole rollouts and the pictures of the requested sessions. With --list, these are all sessions from the newest back
+to the last one listed (with --since, those that were changed since then); with --last, the times of change of all
+sessions, and the sessions that were changed last, back to the one that holds the picture. Writes nothing there.
 """
 DEFAULT_LIMIT = 20
+_WIDE = 60
+"""The columns of a terminal from which the list shows sizes."""
 
 
 def recover(
@@ -104,7 +108,44 @@ def _lines(sessions: list[Session]) -> list[str]:
 
     from codex_imagegen.recovery import write
 
-    return render.session_lines(sessions, write.shorten_thread_ids(sessions), Console().width)
+    return session_lines(sessions, write.shorten_thread_ids(sessions), Console().width)
+
+
+def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], columns: int) -> list[str]:
+    """A line of at most so many columns for each session; ``thread_ids`` are the shortened ones.
+
+    On a narrow terminal, the number and the size of the pictures are left out.
+    """
+    rows: list[tuple[str, ...]] = []
+    for session in sessions:
+        thread = thread_ids.get(session.thread_id or "", session.thread_id) or render.one_line(session.session)
+        number = render.plural(session.pictures, "picture") if session.pictures > 1 else ""
+        details = (number, render.size(session.bytes)) if columns >= _WIDE else ()
+        rows.append((_short_time(session.time), thread, *details, render.one_line(session.prompt or "")))
+    room = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for moment, thread, *numbers, prompt in rows:
+        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, numbers, room[2:])]
+        start = "".join(f"{cell}  " for cell in cells if cell)
+        lines.append((start + cut_at_word(prompt, columns - len(start))).rstrip())
+    return lines
+
+
+def _short_time(moment: float) -> str:
+    """The local time as ``21 Nov 14:03``, and in another year as ``21 Nov 2025``."""
+    local = time.localtime(moment)
+    form = "%b %H:%M" if local.tm_year == time.localtime().tm_year else "%b %Y"
+    return f"{local.tm_mday:>2} {time.strftime(form, local)}" if moment else "?"
+
+
+def cut_at_word(text: str, columns: int) -> str:
+    """The text in at most so many columns of a terminal, cut after a word, or within one that is long."""
+    fitting = render.fit(text, columns) if columns > 0 else ""
+    kept = fitting.removesuffix("…")
+    if fitting == text or not kept:
+        return fitting
+    word_end = len(kept) if text[len(kept)] == " " else kept.rfind(" ")
+    return (kept[:word_end] if 3 * word_end > 2 * len(kept) else kept).rstrip() + "…"
 
 
 def _nothing_found(search: str | None, since: str | None, searched: int) -> str:
@@ -122,21 +163,25 @@ command = Command(
     "recover",
     params=[
         Argument(["names"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
-        Option(["--last"], is_flag=True, help="Recover the newest picture."),
-        Option(["--list", "list_wanted"], is_flag=True, help="List the sessions that hold pictures, newest last."),
-        Option(["--search"], metavar="TEXT", help="With --list: those with all these words in a prompt."),
-        Option(["--since"], metavar="WHEN", help="With --list: those with a picture since then: 12h, 7d, 2026-11-01."),
-        Option(["--limit"], type=int, metavar="N", help="With --list: how many, the newest; 0: all. [20]"),
-        Option(["-o", "--out"], metavar="FILE", help="Where it goes: .png, .jpg, .webp; - is stdout."),
-        Option(["--out-dir"], metavar="DIR", help="The folder for <thread>.png. [the working folder]"),
-        Option(["--size"], metavar="WxH", help="With --fit: width and height in pixels."),
-        Option(["--fit"], is_flag=True, help="Scale and crop to --size exactly, around the centre."),
-        Option(["--force"], is_flag=True, help="Replace existing files."),
-        Option(["--show"], is_flag=True, help="Show the pictures in the terminal, too."),
-        Option(["--open", "open_wanted"], is_flag=True, help="Open the pictures in the system's viewer."),
-        Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
+        Option(["--last"], is_flag=True, common=True, help="Recover the picture that was made last."),
+        Option(
+            ["--list", "list_wanted"], is_flag=True, common=True, help="List the sessions with pictures, newest last."
+        ),
+        Option(["--search"], metavar="TEXT", common=True, help="With --list: a prompt has all these words."),
+        Option(["--since"], metavar="WHEN", common=True, help="With --list: 12h, 7d, 2w, or 2026-11-01."),
+        Option(["--limit"], type=int, metavar="N", common=True, help="How many sessions --list shows; 0: all. [20]"),
+        Option(["-o", "--out"], metavar="FILE", common=True, help="File or folder; - is stdout. [<thread>.png]"),
+        Option(["--out-dir"], metavar="DIR", common=True, help="The folder for several pictures. [the working folder]"),
+        Option(["--size"], metavar="WxH", help="With --fit: width and height, such as 1024x1536."),
+        Option(["--fit"], is_flag=True, help="Scale and crop to exactly --size, centred."),
+        Option(["--force"], is_flag=True, common=True, help="Replace existing files."),
+        Option(["--show"], is_flag=True, common=True, help="Show the picture in this terminal, too."),
+        Option(["--open", "open_wanted"], is_flag=True, common=True, help="Open it in the system's viewer."),
+        Option(["--json", "json_wanted"], is_flag=True, common=True, help="Print one JSON object on stdout."),
         events_option(),
     ],
     callback=recover,
+    brief=BRIEF,
     help=HELP,
+    epilog=READS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,19 @@ import click
 from codex_imagegen import render
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout
-from codex_imagegen.errors import ImagegenError, RunComfyRetry, UsageError
+from codex_imagegen.errors import ImagegenError, OutUnwritable, RunComfyRetry, UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
     from codex_imagegen.results import Warning_
+    from codex_imagegen.runcomfy.client import Status
     from codex_imagegen.runcomfy.login import DeviceCode
 
 _ANSWER_SEC = 60.0
 """The limit for a command of one request."""
+_MAX_COMMANDS = 8
+"""For more requests than this, no command is printed for each."""
 
 _json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure.")
 _events = click.option("--events", is_flag=True, expose_value=False, help=EVENTS)
@@ -61,22 +64,24 @@ def status(request_id: str, json_wanted: bool) -> None:
     position = "" if status.position is None else f" (position {status.position})"
     fields = {"request_id": request_id, "status": status.name, "queue_position": status.position}
     _print(status.name + position, fields, run, json_wanted)
+    if not json_wanted:
+        console.advise(_next_step(status, request_id))
 
 
 @command.command()
 @_id
 @click.option(
     "-o", "--out", cls=Option, metavar="FILE",
-    help="A file or a folder; - is stdout. [image.png, or the next free number]",
+    help="File or folder; - is stdout. [image.png]",
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
     type=float,
     default=DEFAULT_TIMEOUT_SEC,
     metavar="N",
-    help="The limit for the whole run, in seconds. [300]",
+    help="Limit for the whole wait: seconds, or 90s, 5m. [300]",
 )
-@click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option("--open", "open_wanted", is_flag=True, help="Open the picture in the system's viewer.")
 @_json
 @_events
@@ -87,13 +92,13 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, open_wanted: bool, **o
     A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
     """
     check_stdout(options["out"], json_wanted)
-    from codex_imagegen.cli.progress import Progress
+    from codex_imagegen.cli.progress import RequestProgress
     from codex_imagegen.generation import generate
 
     request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
-    with console.defer_signals() as interrupt, Progress(quiet=quiet) as progress:
+    with console.defer_signals() as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = generate(request, interrupt=interrupt, on_event=progress.show)
-    return console.print_result(result, json_wanted=json_wanted, open_wanted=open_wanted)
+    return console.print_result(result, json_wanted=json_wanted, open_wanted=open_wanted, progress=progress)
 
 
 @command.command()
@@ -113,6 +118,8 @@ def cancel(request_id: str, json_wanted: bool) -> None:
             spent=None,
         )
     _print(outcome, {"request_id": request_id, "outcome": outcome}, run, json_wanted)
+    if outcome == "not_cancellable" and not json_wanted:
+        console.advise(f"it is too late to cancel it; wait for the picture with:\n{_wait_commands([request_id])}")
 
 
 @command.command()
@@ -145,19 +152,13 @@ def logout(json_wanted: bool) -> None:
     _print(None, {"token_file": path}, run, json_wanted)
 
 
-def submit_only(request: Request, *, json_wanted: bool) -> int:
+def submit_only(request: Request, *, json_wanted: bool, quiet: bool = False) -> int:
     """Submit each requested picture and print the requests' ids: ``--no-wait`` of the default command.
 
     Raises :class:`UsageError` for options that contradict ``--no-wait``. If a later submit fails, its error names the
     ids that are already paid for.
     """
-    if request.backend != "runcomfy":
-        raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
-    if request.out is not None:
-        raise UsageError(
-            "--no-wait and --out contradict each other",
-            hint="leave --out out, and give it when you fetch the picture:\ncodex-imagegen runcomfy wait ID --out FILE",
-        )
+    check_no_wait(request)
     from codex_imagegen import generation
     from codex_imagegen.runcomfy import backend
 
@@ -175,12 +176,51 @@ def submit_only(request: Request, *, json_wanted: bool) -> int:
             if ids:
                 error.message, error.spent = f"{error.message}; submitted before: {' '.join(ids)}", True
                 error.args = (error.message,)
+                error.hint = render.join_hints(error.hint, f"for those before, wait with:\n{_wait_commands(ids)}")
             raise
     fields = {"request_id": ids[0] if len(ids) == 1 else None, "request_ids": ids}
     for warning in warnings:
         console.warn(warning, silent=json_wanted)
     _print("\n".join(ids), {**fields, "warnings": [asdict(warning) for warning in warnings]}, run, json_wanted)
+    next_step = f"wait for the picture{'s' * (len(ids) > 1)} with:\n{_wait_commands(ids)}"
+    if (broken := console.stdout_error()) is not None:
+        message = f"submitted: {' '.join(ids)}, but stdout can't be written: {broken.strerror}"
+        raise OutUnwritable(message, hint=next_step, spent=True, errno=broken.errno)
+    if not json_wanted and not quiet:
+        console.advise(next_step)
     return 0
+
+
+def check_no_wait(request: Request) -> None:
+    """Raise :class:`UsageError` for options that contradict ``--no-wait``."""
+    if request.backend != "runcomfy":
+        raise UsageError("--no-wait needs --backend runcomfy", hint="a Codex run can't be continued later")
+    if request.out is not None:
+        raise UsageError(
+            "--no-wait and --out contradict each other",
+            hint="leave --out out, and give it when you fetch the picture:\ncodex-imagegen runcomfy wait ID --out FILE",
+        )
+
+
+def _next_step(status: Status, request_id: str) -> str:
+    """What to do after this status."""
+    from codex_imagegen.runcomfy import responses
+
+    if status.state == responses.CANCELLED:
+        return "it was cancelled and makes no picture: submit a new one"
+    does = {responses.SUCCEEDED: "fetch the picture", responses.FAILED: "see why"}.get(
+        status.state, "wait for the picture"
+    )
+    hint = f"{does} with:\n{_wait_commands([request_id])}"
+    if status.name == "in_queue":
+        hint += f"\nor cancel it with:\ncodex-imagegen runcomfy cancel {request_id}"
+    return hint
+
+
+def _wait_commands(ids: Sequence[str]) -> str:
+    """The command for each request; beyond a few requests, the pattern of it."""
+    shown = ids if len(ids) <= _MAX_COMMANDS else ["ID"]
+    return "\n".join(f"codex-imagegen runcomfy wait {request_id}" for request_id in shown)
 
 
 def _print_code(code: DeviceCode) -> None:

@@ -19,7 +19,7 @@ from codex_imagegen.skill import install as skill_files
 if TYPE_CHECKING:
     from codex_imagegen.skill.install import PlaceResult
 
-_json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on stdout, also for a failure.")
+_json = click.option("--json", "json_wanted", is_flag=True, help="One JSON object on stdout, also for a failure.")
 _agent = click.option(
     "--agent",
     type=click.Choice(skill_files.AGENTS),
@@ -57,14 +57,15 @@ def command(ctx: click.Context, json_wanted: bool) -> None:
 @_agent
 @_dir
 @_project
-@click.option("--force", is_flag=True, help="Replace a file that was edited or is not this skill, too.")
+@click.option("--force", is_flag=True, help="Replace the file even if it was edited.")
 @_json
 @click.pass_obj
 def install(json_of_group: bool, /, force: bool, json_wanted: bool, **target: Any) -> None:
     """Install the skill, and print its paths.
 
     Without --agent or --dir it is installed for every agent that has a home here. An older version of this skill is
-    replaced, and the differences are shown. A file that was edited, or is not this skill, is kept.
+    replaced, and the differences are shown. Without --force, a file that was edited, or is not this skill, is
+    kept.
     """
     started = time.monotonic()
     done = skill_files.install(_places(**target), force=force, show=lambda line: console.err(render.printable(line)))
@@ -75,13 +76,14 @@ def install(json_of_group: bool, /, force: bool, json_wanted: bool, **target: An
 @_agent
 @_dir
 @_project
-@click.option("--force", is_flag=True, help="Remove a file that was edited or is not this skill, too.")
+@click.option("--force", is_flag=True, help="Remove the file even if it was edited.")
 @_json
 @click.pass_obj
 def uninstall(json_of_group: bool, /, force: bool, json_wanted: bool, **target: Any) -> None:
     """Remove the skill, and print the removed paths.
 
-    Removes the skill's file, and its folder if it is empty then. A file that was edited, or is not this skill, is kept.
+    Removes the skill's file, and its folder if it is empty then. Without --force, a file that was edited, or is not
+    this skill, is kept.
     """
     started = time.monotonic()
     done = skill_files.uninstall(_places(**target), force=force)

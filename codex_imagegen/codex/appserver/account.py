@@ -104,7 +104,8 @@ def _read_account(server: AppServer) -> Account:
 
 def _quoted(error: RequestRefused) -> str:
     # secrets are hidden before the text is cut: half a URL shows its password without the mark that identifies it
-    return f"Codex said: {render.hide_secrets(str(error))[:_MAX_QUOTED_CHARS]}"
+    text = render.hide_secrets(str(error))
+    return f"Codex said: {text if len(text) <= _MAX_QUOTED_CHARS else f'{text[: _MAX_QUOTED_CHARS - 1]}…'}"
 
 
 def _limits(answer: dict[str, Any]) -> tuple[Limit, ...]:

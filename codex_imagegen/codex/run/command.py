@@ -84,7 +84,7 @@ def find_codex(given: str | None, environment: Mapping[str, str]) -> str:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return os.path.abspath(path)
     raise CodexMissing(
-        f"no {name!r} is on PATH",
+        f"no Codex CLI was found: no {name!r} is on PATH",
         hint="install the Codex CLI, and log in:\nnpm install -g @openai/codex\ncodex login\n"
         "or try the program without it:\ncodex-imagegen demo",
     )
@@ -159,7 +159,10 @@ def resumed_thread(arguments: Sequence[str]) -> str | None:
     """
     subcommand, *words = _positionals(arguments) or [""]
     if subcommand in SUBCOMMANDS_WITHOUT_PICTURE:
-        raise UsageError(f"codex exec {subcommand} makes no picture", hint="to continue a thread, use: resume THREAD")
+        raise UsageError(
+            f"codex exec {subcommand} makes no picture",
+            hint="to continue a thread, give --codex-arg resume --codex-arg THREAD",
+        )
     if subcommand not in {"", "resume"} or len(words) > 1 or (words and "--last" in arguments):
         raise UsageError(
             "--codex-arg can't be a prompt", hint="use --prompt for it; the value of an option comes right after it"

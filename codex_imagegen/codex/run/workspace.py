@@ -57,10 +57,10 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
     """A context of (empty working folder, private copies of the references); both are removed when it ends.
 
     ``folder`` comes from :func:`choose_path`. The copies have short names, and lie beside the working folder.
-    Raises :class:`OutUnwritable` where the temporary folder takes no files, or Codex can't take its path.
+    Raises :class:`OutUnwritable` where no file can be created in the temporary folder, or Codex can't take its path.
     """
     folder = folder or choose_path()
-    _check(folder, with_copies=bool(references))
+    check(folder, with_copies=bool(references))
     created: list[str] = []
     try:
         try:
@@ -69,7 +69,7 @@ def workspace(references: Sequence[Reference] = (), folder: str | None = None) -
             copies = [_copy(copies_folder, index, reference) for index, reference in enumerate(references, 1)]
         except OSError as error:
             raise OutUnwritable(
-                f"the temporary folder {_temporary()!r} takes no files: {error.strerror}",
+                f"no file can be created in the temporary folder {_temporary()!r}: {error.strerror}",
                 hint="free disk space there, or set TMPDIR to another folder",
                 errno=error.errno,
             ) from error
@@ -169,7 +169,7 @@ def _is_shared(path: str) -> bool:
     return stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX or not mode & 0o022) and os.access(path, os.W_OK | os.X_OK)
 
 
-def _check(folder: str, *, with_copies: bool) -> None:
+def check(folder: str, *, with_copies: bool) -> None:
     """Raise :class:`OutUnwritable` for a path with which Codex would draw without the references, or lose its picture.
 
     Without references the path may have a comma or a quote. One that is not UTF-8 is refused by Codex, or (0.111.0)

@@ -84,7 +84,7 @@ def test_linked_temporary_folder_is_resolved(tmp_path, temporary, monkeypatch):
 
 def test_unwritable_temporary_folder_raises(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
-    with pytest.raises(OutUnwritable, match="takes no files") as caught, workspace([ODD]):
+    with pytest.raises(OutUnwritable, match="no file can be created") as caught, workspace([ODD]):
         pass
     assert "TMPDIR" in str(caught.value.hint)
 

@@ -1,4 +1,4 @@
-"""``python -m tests.tools.bench [--rounds N] [--long] [--growth N]``: prints the README's tables."""
+"""``python -m tests.tools.bench [--rounds N] [--long] [--growth N]``: prints the figures of docs/how-it-works.md."""
 
 from __future__ import annotations
 

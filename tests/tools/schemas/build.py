@@ -38,7 +38,12 @@ def type_schema(hint: Any) -> Schema:
 
 def definition_name(cls: type) -> str:
     """Return the name of a dataclass in a schema."""
-    return {"ErrorInfo": "error", "Warning_": "warning"}.get(cls.__name__, cls.__name__.lower())
+    return {
+        "ErrorInfo": "error",
+        "Warning_": "warning",
+        "PlannedImage": "planned",
+        "PlannedReference": "reference",
+    }.get(cls.__name__, cls.__name__.lower())
 
 
 def object_schema(keys: Mapping[str, Schema], *, required: tuple[str, ...] | None = None) -> Schema:

@@ -13,6 +13,25 @@ IMAGE = {
     "revised_prompt": "the prompt that the image model says it used",
     "replaced": "true if --force has replaced another file of this name",
 }
+PLANNED_REFERENCE = {
+    "path": "the path or the address as it was given",
+    "format": "format of the bytes that would be sent; null for an address",
+    "width": "pixels; null for an address",
+    "height": "pixels; null for an address",
+    "bytes": "size of what would be sent; null for an address",
+    "copy": "true for a smaller or converted copy of the file; null for an address",
+}
+PLANNED_IMAGE = {
+    "path": "absolute path of the picture, or - for stdout; null with --no-wait",
+    "action": "make; replace: make it and replace the file at path; skip: it exists; fetch: take it from a run that was"
+    " cut off, or make it",
+    "format": "format that the file would have; null for the format in which it comes",
+    "references": "the references as they would be sent, in their order",
+    "codex": "absolute path of the Codex CLI that would be started; null with RunComfy",
+    "model": "the requested model; null for Codex's own choice",
+    "options": "what would be requested beside the prompt: a sentence, or for RunComfy names and values; or null",
+    "instructions": "all that Codex's model would be told beside the prompt; null with RunComfy",
+}
 ERROR = {
     "code": "stable name of the error",
     "exit_code": "the process's exit code, or what it would be if only this picture had been requested",
@@ -37,6 +56,8 @@ RESULT = {
     "codex_version": "the version of Codex that its session records",
     "elapsed_sec": "seconds that the run took",
     "warnings": "what is worth knowing but no failure",
+    "dry_run": "true if nothing was made, and planned says what a run would do",
+    "planned": "with --dry-run, the pictures that a run would make",
     "cost_usd": "US dollars, if RunComfy reports them; only with the backend runcomfy",
     "request_id": "RunComfy's request; only with the backend runcomfy",
 }
@@ -62,6 +83,7 @@ SESSION = {
 }
 BATCH = {
     "job": "the line of the job file, from 1",
+    "prompt": "the beginning of the job's prompt, 80 characters at most; null if its line could not be read",
     "out": "absolute path of the job's output; null if its line could not be read",
     "status": "the outcome: made; recovered from an earlier run that was cut off; skipped, since an earlier run made "
     "it; failed; not-started, since the batch had to stop",

@@ -15,7 +15,17 @@ from codex_imagegen.errors import ImagegenError
 from codex_imagegen.prune.policy import Reason
 from codex_imagegen.prune.summary import Totals
 from codex_imagegen.request import Event, PictureFormat
-from codex_imagegen.results import SCHEMA, ErrorInfo, Failure, Image, Result, Session, Warning_
+from codex_imagegen.results import (
+    SCHEMA,
+    ErrorInfo,
+    Failure,
+    Image,
+    PlannedImage,
+    PlannedReference,
+    Result,
+    Session,
+    Warning_,
+)
 from codex_imagegen.skill.install import PlaceResult
 from tests.tools.schemas import descriptions
 from tests.tools.schemas.build import Schema, definition_name, describe, object_schema, properties, type_schema
@@ -76,7 +86,7 @@ def event() -> Schema:
 
 def batch() -> Schema:
     """Return a job of a batch."""
-    types: dict[str, Any] = {"job": int, "out": str | None, "status": JobStatus}
+    types: dict[str, Any] = {"job": int, "prompt": str | None, "out": str | None, "status": JobStatus}
     keys = {key: describe(type_schema(hint), descriptions.BATCH[key]) for key, hint in types.items()}
     return result(keys, always=True)
 
@@ -137,10 +147,13 @@ def _definitions() -> dict[str, Schema]:
     error["code"]["examples"] = _error_codes(ImagegenError)
     image = properties(Image, descriptions.IMAGE)
     image["format"]["examples"] = list(get_args(PictureFormat))
+    planned = properties(PlannedImage, descriptions.PLANNED_IMAGE)
     parts = {
         ErrorInfo: error,
         Failure: properties(Failure, descriptions.FAILURE),
         Image: image,
+        PlannedImage: planned,
+        PlannedReference: properties(PlannedReference, descriptions.PLANNED_REFERENCE),
         Warning_: properties(Warning_, descriptions.WARNING),
     }
     return {definition_name(cls): object_schema(keys) for cls, keys in parts.items()}
