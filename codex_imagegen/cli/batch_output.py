@@ -118,7 +118,7 @@ class PreviewOutput:
             console.out(json.dumps(envelope(outcome)))
         error, prefix = outcome.result.error, f"line {outcome.line}: "
         if error:
-            line = render.error_line(replace(error, message=prefix + error.message))
+            line = console.error_text(replace(error, message=prefix + error.message))
             console.emit(Event("failed", message=error.message, error=error, **_ids(outcome)), line)
         elif outcome.status == "not-started" and not self._json:
             self._print_planned(outcome, prefix)
@@ -126,14 +126,14 @@ class PreviewOutput:
     def _print_planned(self, outcome: Outcome, prefix: str) -> None:
         for planned in outcome.result.planned:
             line = render.one_line(f"{prefix}{_planned_image(planned)}")
-            console.emit(Event("message", message=line, **_ids(outcome)), line)
+            console.emit(Event("message", message=line, **_ids(outcome)), console.wrapped(line))
 
     def finish(self) -> int:
         """Print the numbers, and return the exit code."""
         names = (("skipped", "made before"), ("not-started", "to make"), ("failed", "would fail"))
         numbers = ", ".join(f"{self._counts[status]:,} {name}" for status, name in names if self._counts[status])
         line = f"codex-imagegen: dry run: nothing was sent or written. Jobs: {numbers}."
-        console.emit(Event("message", index=None, message=line), line)
+        console.emit(Event("message", index=None, message=line), console.wrapped(line))
         return 1 if self._counts["failed"] else 0
 
 
@@ -163,7 +163,8 @@ def _rerun_command() -> str:
 def plan_lines(result: Result, prompt: str, *, verbose: bool = False) -> Iterator[str]:
     """What a run would make and send, as lines that are safe to print; ``verbose`` with all that the model is told."""
     wanted = [planned for planned in result.planned if planned.action != "skip"]
-    yield f"codex-imagegen: dry run: nothing was sent or written. A run would {_would_do(wanted)}"
+    yield "codex-imagegen: dry run: nothing was sent or written."
+    yield f"A run would {_would_do(wanted)}"
     named = [planned for planned in result.planned if planned.path is not None]
     for planned in named[:_MAX_PLANNED]:
         yield f"  {render.one_line(str(planned.path))}{_ACTIONS.get(planned.action, '')}"

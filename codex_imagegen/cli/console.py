@@ -176,10 +176,7 @@ def print_result(
     result: Result, *, json_wanted: bool, show: bool = False, open_wanted: bool = False,
     progress: RequestProgress | None = None,
 ) -> int:  # fmt: skip
-    """Print a result, ``show`` its pictures on a terminal, open them if wanted, and return the exit code.
-
-    Signals are deferred now. The summary of the ``progress`` follows the pictures. It may have printed their paths.
-    """
+    """Print a result and the summary of its ``progress``, show or open its pictures, and return the exit code."""
     _signals.deferred = True
     if show or open_wanted:
         from codex_imagegen.cli import viewer
@@ -189,9 +186,9 @@ def print_result(
     elif progress is None or not progress.prints_paths:
         print_paths(result.images)
     summary = progress.summary(result) if progress else []
-    is_described = bool(summary) and progress is not None and not progress.prints_paths
     if show and not json_wanted:
-        for drawing in viewer.draw_images(result.images, captions=not is_described):
+        captions = not summary or bool(progress and progress.prints_paths)
+        for drawing in viewer.draw_images(result.images, captions=captions):
             out(drawing) if isinstance(drawing, str) else warn(drawing)
     for line in summary:
         err(line)
@@ -228,6 +225,12 @@ def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) ->
     emit(render.error_event(error, **ids), None if silent else error_text(error))
 
 
+def say(text: str) -> None:
+    """Print a sentence for a person; what to copy follows newlines, as in a hint."""
+    columns, name = _columns(), "codex-imagegen: "
+    err(f"{name}{render.hint_line(text)}" if columns is None else "\n".join(render.hint_lines(text, columns, name)))
+
+
 def shares_terminal() -> bool:
     """Whether stdout and stderr both are terminals: what one shows need not be repeated on the other."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
@@ -257,6 +260,12 @@ def warning_text(warning: Warning_) -> str:
     return render.warning_line(warning) if columns is None else render.warning_text(warning, columns)
 
 
+def wrapped(line: str) -> str:
+    """Return a line of text as stderr shows it: broken at words to the width of a terminal."""
+    columns = _columns()
+    return line if columns is None else "\n".join(render.wrap(line, columns))
+
+
 def _columns() -> int | None:
     """Return the width of the terminal that stderr is, or None if it is none."""
     if sys.stderr is None or not sys.stderr.isatty():
@@ -282,7 +291,9 @@ def internal_error(error: Exception, *, json_wanted: bool, started: float) -> in
 
 def save_traceback(error: Exception) -> InternalError:
     """Save an exception's traceback in a file, and return the error that names the file."""
-    path = _write_traceback(error)
+    from codex_imagegen.files.atomic import write_traceback
+
+    path = write_traceback(error)
     hint = f"please report it, with the file {path}" if path else None
     return InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
 
@@ -345,6 +356,11 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         yield piece
 
 
+def is_stdin_terminal() -> bool:
+    """Return whether somebody would have to type what is read from stdin."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def is_interactive() -> bool:
     """Return whether a person can answer: stdin and stderr are terminals."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
@@ -382,15 +398,3 @@ def _report_and_kill(json_wanted: bool, started: float) -> None:
             os.write(1, (render.result_json(result) + "\n").encode())
     if _events is not None:
         _events.put_from_signal_handler(render.error_event(render.error_info(error)))
-
-
-def _write_traceback(error: Exception) -> str | None:
-    import tempfile
-    import traceback
-
-    with contextlib.suppress(OSError):
-        descriptor, path = tempfile.mkstemp(prefix="codex-imagegen-defect-", suffix=".txt")
-        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(traceback.format_exception(error))
-        return path
-    return None

@@ -34,7 +34,7 @@ def refused(call, *given, **more):
         ({"count": True}, "'count' must be a whole number"),
         ({"count": 0}, "--count can't be 0"),
         ({"jobs": 0}, "--jobs can't be 0"),
-        ({"timeout_sec": "5"}, "'timeout_sec' must be a number"),
+        ({"timeout_sec": "soon"}, "'timeout_sec' must be a number"),
         ({"force": "yes"}, "'force' must be true or false"),
         ({"fit": True}, "--fit needs a size"),
         ({"format": "gif"}, "--format can't be 'gif'"),

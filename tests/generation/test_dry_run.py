@@ -15,6 +15,7 @@ from tests.support import builds
 from tests.support.keyboard import Keyboard
 from tests.support.lab import COMMAND
 from tests.support.outcome import Outcome
+from tests.support.passive_terminal import run_on_terminal
 from tests.support.pictures import encoded
 
 
@@ -56,7 +57,8 @@ def test_dry_run_says_what_would_be_made_and_sent(world):
     done = dry_run(world, "--ref", "ref.png", "--size", "1024x1536", "--model", "gpt-5", "--out", "new/")
     assert (done.code, done.out) == (0, b"")
     assert done.err.splitlines() == [
-        "codex-imagegen: dry run: nothing was sent or written. A run would make 1 picture:",
+        "codex-imagegen: dry run: nothing was sent or written.",
+        "A run would make 1 picture:",
         f"  {world.work}/new/a-red-fox.png",
         f"backend: codex ({world.codex})",
         "model: gpt-5",
@@ -91,7 +93,7 @@ def test_dry_run_of_several_says_which_are_there_or_replaced(world):
     assert "fox-2.png (is there already)\n" in dry_run(world, *several[1:], "--skip-existing").err
     (world.work / "fox-1.png").write_bytes(encoded())
     none = dry_run(world, "--count", "2", "--out", "fox.png", "--skip-existing")
-    assert none.err.startswith("codex-imagegen: dry run: nothing was sent or written. A run would make no picture.\n")
+    assert none.err.splitlines()[1] == "A run would make no picture."
 
 
 def test_dry_run_of_a_thousand_lists_twenty_and_asks_nothing(world):
@@ -178,6 +180,18 @@ def test_device_as_output_of_a_dry_run_stays_as_it_is(world):
     os.mkfifo(world.folder / "pipe")
     done = world.call("-p", "x y", "--codex", world.codex, "--dry-run", "--out", str(world.folder / "pipe"))
     assert (done.code, stat.S_ISFIFO((world.folder / "pipe").stat().st_mode)) == (0, True)
+
+
+def test_dry_run_on_a_terminal_breaks_lines_at_words(world):
+    argv = [COMMAND, "-p", "a fox", "--codex", world.codex, "--dry-run", "--size", "1024x1536"]
+    environment = {**world.environment, "TERM": "xterm"}
+    shown, code = run_on_terminal(argv, env=environment, cwd=world.work)
+    lines = shown.splitlines()
+    assert code == 0
+    assert f"  {world.work}/a-fox.png" in lines
+    assert all(len(line) <= 80 for line in lines if "/" not in line)
+    assert lines[-1].startswith("not checked") is False
+    assert " ".join(lines).endswith("(the command doctor checks both)")
 
 
 @pytest.mark.real

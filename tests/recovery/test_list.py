@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from codex_imagegen import render
-from codex_imagegen.cli.commands.recover import cut_at_word, session_lines
+from codex_imagegen.cli.commands.recover import session_lines
 from codex_imagegen.codex.sessions import history as sessions
 from codex_imagegen.recovery import search
 from codex_imagegen.results import Session
@@ -224,7 +224,7 @@ def test_line_of_a_session_of_another_year_has_the_year():
      (16, "a red fox in…"), (5, "a re…"), (4, "a r…"), (3, "a…"), (2, "a…"), (1, "…"), (0, ""), (-3, "")],
 )  # fmt: skip
 def test_text_is_cut_at_a_word(width, cut):
-    assert cut_at_word("a red fox in the snow", width) == cut
+    assert render.cut("a red fox in the snow", width) == cut
 
 
 # Beginnings of thread ids

@@ -106,15 +106,15 @@ def test_wait_writes_the_picture_to_out(shell: Shell, fake: FakeRunComfy) -> Non
     assert [p.name for p in path.parent.iterdir()] == ["fox.png"]
 
 
-def test_wait_with_open_tries_to_open_the_picture(shell: Shell, fake: FakeRunComfy) -> None:
-    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--open", "--json")
-    assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["not-opened"])
-
-
 def test_wait_without_a_name_writes_an_image(shell: Shell, fake: FakeRunComfy) -> None:
     """The prompt is not known here."""
     paths = [shell.call("runcomfy", "wait", REQUEST_ID, *where).lines for where in ([], ["--out", "./"])]
     assert paths == [[str(shell.work / "image.png")], [str(shell.work / "image-2.png")]]
+
+
+def test_wait_with_open_tries_to_open_the_picture(shell: Shell, fake: FakeRunComfy) -> None:
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--open", "--json")
+    assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["not-opened"])
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -6,11 +6,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from codex_imagegen import render
 from codex_imagegen.cli import console, viewer
 from codex_imagegen.cli.options import Command, Option
 from codex_imagegen.platform import descriptors
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import Gallery
 
 BRIEF = """Build a searchable HTML page of every picture in this Codex home, newest first.
 
@@ -51,16 +56,29 @@ def gallery(
     with console.defer_signals() as interrupt, ReadProgress(quiet=quiet or json_wanted) as progress:
         page = build.build(options, interrupt, progress.show)
     if json_wanted:
-        console.out(render.gallery_json(page))
+        console.out(_json(page))
     else:
         console.out(console.printable(page.path))
         for warning in page.warnings:
             console.err(console.warning_text(warning))
         if progress.on_terminal or not page.pictures:
-            console.err(render.gallery_line(page))
+            console.err(_line(page))
     if open_wanted:
         open_in_browser(page.path)
     return 0
+
+
+def _json(gallery: Gallery) -> str:
+    """A gallery page as one JSON object on one line."""
+    return render.envelope_json(asdict(gallery), elapsed_sec=gallery.elapsed_sec)
+
+
+def _line(gallery: Gallery) -> str:
+    """The contents of a gallery page, on one line that is safe to print."""
+    if not gallery.pictures:
+        return render.one_line(f"codex-imagegen: no picture was found in {gallery.codex_home!r}, so the page is empty.")
+    contents = f"{render.plural(gallery.pictures, 'picture')} of {render.plural(gallery.sessions, 'session')}"
+    return f"codex-imagegen: {contents}; {render.size(gallery.bytes)} on disk, in {gallery.elapsed_sec:.0f} s."
 
 
 command = Command(
@@ -94,7 +112,7 @@ def open_in_browser(path: str) -> None:
         except (webbrowser.Error, OSError):
             is_open = False
     if not is_open and viewer.open_files([path]) is not None:
-        console.err(render.one_line(f"codex-imagegen: no browser was found here; open {path!r} in one yourself."))
+        console.say(f"no browser was found here; open {path!r} in one yourself.")
 
 
 @contextlib.contextmanager

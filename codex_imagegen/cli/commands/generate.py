@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
+from codex_imagegen.cli.options import (
+    DefaultCommand,
+    Option,
+    PromptArgument,
+    check_stdout,
+    events_option,
+    parse_timeout,
+    version_option,
+)
 from codex_imagegen.errors import UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request
 
@@ -87,7 +95,7 @@ OPTIONS = [
         "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only what is missing."
     ),
     _option(
-        "--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
+        "--timeout-sec", type=parse_timeout, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
         help="Limit for the whole run: seconds, or 90s, 5m. [300]",
     ),
     _option(
@@ -95,7 +103,7 @@ OPTIONS = [
     ),
     _option(
         "--dry-run", is_flag=True, group="scripts",
-        help="Check everything, show what would be made and sent, and spend nothing.",
+        help="Check and show what would be made; spends nothing.",
     ),
     _option(
         "--json", "json_wanted", is_flag=True, group="scripts", common=True,
@@ -166,7 +174,9 @@ def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: boo
     with console.defer_signals() as interrupt:
         result = generation.preview(request, wait=not no_wait, interrupt=interrupt)
     for line in () if json_wanted else plan_lines(result, request.prompt, verbose=verbose):
-        console.emit(Event("message", index=None, message=line), line)
+        # a path stands alone on its line, indented, and is never broken
+        shown = line if line.startswith(" ") else console.wrapped(line)
+        console.emit(Event("message", index=None, message=line.strip()), shown)
     return console.print_result(result, json_wanted=json_wanted)
 
 
@@ -185,16 +195,18 @@ def _confirm_count(request: Request) -> None:
         raise UsageError("not confirmed; no picture was made", hint="give a smaller --count, or add --yes")
 
 
-def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
+def _request(*, words: tuple[str, ...], prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
     """Return the options as a request. The prompt is read last, since it may come from a pipe."""
     from codex_imagegen.options import build_request
 
+    if words or (prompt is None) == (prompt_file is None):
+        from codex_imagegen.cli import arguments
+
+        prompt = arguments.check_prompt(words, prompt, prompt_file)
     return replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
 
 
 def _prompt(text: str | None, file: str | None) -> str:
-    if (text is None) == (file is None):
-        raise UsageError("give exactly one of --prompt and --prompt-file", hint="for help:\ncodex-imagegen --help")
     if text is not None and text != STDOUT:
         return text
     source = file if text is None else text
@@ -216,7 +228,7 @@ def _prompt(text: str | None, file: str | None) -> str:
 
 command = DefaultCommand(
     "codex-imagegen",
-    params=[*OPTIONS, version_option()],
+    params=[PromptArgument(["words"], nargs=-1, metavar="[PROMPT]"), *OPTIONS, version_option()],
     callback=generate,
     help=HELP,
     brief=BRIEF,

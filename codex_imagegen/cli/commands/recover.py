@@ -97,7 +97,7 @@ def _list(*, limit: int | None, search: str | None, since: str | None, json_want
     for line in _lines(sessions[::-1]):
         console.out(line)
     if not sessions and (search or since or _is_on_terminal()):
-        console.err(f"codex-imagegen: {render.one_line(_nothing_found(search, since, wanted.searched))}.")
+        console.say(f"{_nothing_found(search, since, wanted.searched)}.")
     return 0
 
 
@@ -112,7 +112,7 @@ def _lines(sessions: list[Session]) -> list[str]:
 
 
 def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], columns: int) -> list[str]:
-    """A line of at most so many columns for each session; ``thread_ids`` are the shortened ones.
+    """A line of at most so many ``columns`` for each session, for a terminal; ``thread_ids`` are the shortened ones.
 
     On a narrow terminal, the number and the size of the pictures are left out.
     """
@@ -127,7 +127,7 @@ def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], co
     for moment, thread, *numbers, prompt in rows:
         cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, numbers, room[2:])]
         start = "".join(f"{cell}  " for cell in cells if cell)
-        lines.append((start + cut_at_word(prompt, columns - len(start))).rstrip())
+        lines.append((start + render.cut(prompt, columns - len(start))).rstrip())
     return lines
 
 
@@ -136,16 +136,6 @@ def _short_time(moment: float) -> str:
     local = time.localtime(moment)
     form = "%b %H:%M" if local.tm_year == time.localtime().tm_year else "%b %Y"
     return f"{local.tm_mday:>2} {time.strftime(form, local)}" if moment else "?"
-
-
-def cut_at_word(text: str, columns: int) -> str:
-    """The text in at most so many columns of a terminal, cut after a word, or within one that is long."""
-    fitting = render.fit(text, columns) if columns > 0 else ""
-    kept = fitting.removesuffix("…")
-    if fitting == text or not kept:
-        return fitting
-    word_end = len(kept) if text[len(kept)] == " " else kept.rfind(" ")
-    return (kept[:word_end] if 3 * word_end > 2 * len(kept) else kept).rstrip() + "…"
 
 
 def _nothing_found(search: str | None, since: str | None, searched: int) -> str:
@@ -164,11 +154,9 @@ command = Command(
     params=[
         Argument(["names"], nargs=-1, metavar="[THREAD | ROLLOUT FILE]…"),
         Option(["--last"], is_flag=True, common=True, help="Recover the picture that was made last."),
-        Option(
-            ["--list", "list_wanted"], is_flag=True, common=True, help="List the sessions with pictures, newest last."
-        ),
-        Option(["--search"], metavar="TEXT", common=True, help="With --list: a prompt has all these words."),
-        Option(["--since"], metavar="WHEN", common=True, help="With --list: 12h, 7d, 2w, or 2026-11-01."),
+        Option(["--list", "list_wanted"], is_flag=True, common=True, help="List sessions with pictures, newest last."),
+        Option(["--search"], metavar="TEXT", common=True, help="With --list: those with all these words in a prompt."),
+        Option(["--since"], metavar="WHEN", help="With --list: with a picture since 12h, 7d, 2026-11-01."),
         Option(["--limit"], type=int, metavar="N", common=True, help="How many sessions --list shows; 0: all. [20]"),
         Option(["-o", "--out"], metavar="FILE", common=True, help="File or folder; - is stdout. [<thread>.png]"),
         Option(["--out-dir"], metavar="DIR", common=True, help="The folder for several pictures. [the working folder]"),
@@ -176,7 +164,7 @@ command = Command(
         Option(["--fit"], is_flag=True, help="Scale and crop to exactly --size, centred."),
         Option(["--force"], is_flag=True, common=True, help="Replace existing files."),
         Option(["--show"], is_flag=True, common=True, help="Show the picture in this terminal, too."),
-        Option(["--open", "open_wanted"], is_flag=True, common=True, help="Open it in the system's viewer."),
+        Option(["--open", "open_wanted"], is_flag=True, help="Open the picture in the system's viewer."),
         Option(["--json", "json_wanted"], is_flag=True, common=True, help="Print one JSON object on stdout."),
         events_option(),
     ],
