@@ -65,8 +65,7 @@ OPTIONS = [
     _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
     _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
     _option(
-        "--open", "open_wanted", is_flag=True, group="where", common=True,
-        help="Open the picture in the system's viewer.",
+        "--open", "open_wanted", is_flag=True, group="where", common=True, help="Open it in the system's viewer.",
     ),
     _option(
         "--size", metavar="WxH", group="look", common=True,
