@@ -21,8 +21,7 @@ from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.cli.event_stream import EventStream
-    from codex_imagegen.cli.progress import RequestProgress
-    from codex_imagegen.results import ErrorInfo, Image, Result, Warning_
+    from codex_imagegen.results import ErrorInfo, Image, Warning_
 
 
 HANDLED_SIGNALS = processes.EXIT_SIGNALS
@@ -136,6 +135,11 @@ def defer_signals(*, until_exit: bool = False) -> Iterator[Interrupt]:
         _signals.deferred = until_exit
 
 
+def defer_until_exit() -> None:
+    """Only set the flag at signals from now on, so that what is printed at the end is printed completely."""
+    _signals.deferred = True
+
+
 def emit(event: Event, line: str | None = None) -> None:
     """Print an event with ``--events``, and else the line with the same message for a person."""
     global _has_written  # noqa: PLW0603 - as stdout is the process's
@@ -172,58 +176,11 @@ def print_stdout_error(error: OSError) -> int:
     return unwritable.exit_code
 
 
-def print_result(
-    result: Result,
-    *,
-    json_wanted: bool,
-    show: bool = False,
-    open_wanted: bool = False,
-    progress: RequestProgress | None = None,
-) -> int:
-    """Print a result, ``show`` its pictures on a terminal, open them if wanted, and return the exit code.
-
-    The summary of the ``progress`` follows the pictures. It may have printed the paths already. Signals are deferred
-    now.
-    """
-    _signals.deferred = True
-    if json_wanted:
-        result = _open_images(result) if open_wanted else result
-        out(render.result_json(result))
-    elif progress is None or not progress.prints_paths:
-        print_paths(result.images)
-    summary = progress.summary(result) if progress else []
-    is_described = bool(summary) and progress is not None and not progress.prints_paths
-    if show and not json_wanted:
-        from codex_imagegen.cli.viewer import draw_images
-
-        for drawing in draw_images(result.images, captions=not is_described):
-            out(drawing) if isinstance(drawing, str) else warn(drawing)
-    for line in summary:
-        err(line)
-    for warning in result.warnings:
-        warn(warning, silent=json_wanted)
-    if open_wanted and not json_wanted:
-        for warning in _open_images(result).warnings[len(result.warnings) :]:
-            warn(warning)
-    if result.error:
-        print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
-    return 0 if result.ok else (result.error.exit_code if result.error else 1)
-
-
 def print_paths(images: Iterable[Image]) -> None:
     """Print the path of each picture that is in a file."""
     for image in images:
         if image.path != "-":
             out(printable(image.path))
-
-
-def _open_images(result: Result) -> Result:
-    """Open the pictures in the system's viewer; returns the result with a warning where that fails."""
-    from dataclasses import replace
-
-    from codex_imagegen.cli.viewer import open_images
-
-    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
 
 
 def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:

@@ -160,7 +160,9 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
+    return progresses.print_result(
+        result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress
+    )
 
 
 def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
@@ -178,7 +180,9 @@ def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: boo
         # a path stands alone on its line, indented, and is never broken
         shown = line if line.startswith(" ") else console.wrapped(line)
         console.emit(Event("message", index=None, message=line.strip()), shown)
-    return console.print_result(result, json_wanted=json_wanted)
+    from codex_imagegen.cli.progress import print_result
+
+    return print_result(result, json_wanted=json_wanted)
 
 
 def _confirm_count(request: Request) -> None:
