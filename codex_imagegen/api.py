@@ -227,9 +227,10 @@ def recover(
 ) -> Result:
     """Write the pictures of past sessions: of these thread ids or rollout files, or of the ``last`` one with a picture.
 
-    Nothing is spent and no Codex is started. ``out`` is a file or a folder; without a file name each picture is
-    ``<thread>.png`` there, in ``out_dir``, or in the working folder. ``size`` and ``fit`` scale and crop.
-    ``codex_home`` is where sessions are searched, in place of the environment's CODEX_HOME.
+    A unique beginning of a thread id is enough. Nothing is spent and no Codex is started. ``out`` is a file or a
+    folder; without a file name each picture is ``<thread>.png`` there, in ``out_dir``, or in the working folder.
+    ``size`` and ``fit`` scale and crop. ``codex_home`` is where sessions are searched, in place of the environment's
+    CODEX_HOME.
     """
     from codex_imagegen.codex.sessions.layout import check_home, with_codex_home
     from codex_imagegen.recovery import write

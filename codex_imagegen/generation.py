@@ -211,9 +211,7 @@ def _finish(request: Request, result: BackendResult, target: output.Target) -> t
     image_options = request.image_options
     picture = convert.convert_as_requested(result.picture, target.format, image_options)
     if image_options.size or image_options.aspect_ratio or image_options.resolution or image_options.transparent:
-        from codex_imagegen.images.compare import differences
-
-        result = replace(result, warnings=(*result.warnings, *differences(picture, image_options)))
+        result = replace(result, warnings=(*result.warnings, *convert.differences(picture, image_options)))
     if picture is result.picture:
         result = replace(result, warnings=(*result.warnings, *structure.trailing_data_warnings(picture)))
     return result, output.write(picture, target, original=picture is result.picture)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from codex_imagegen.errors import UsageError
@@ -24,6 +24,10 @@ MAX_SIDE = 9459
 
 _SIZE = re.compile(r"(\d{1,5})[xX×_](\d{1,5})\Z")
 _RATIO = re.compile(r"(\d{1,3}):(\d{1,3})\Z")
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})([smh]?)\Z", re.ASCII)
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_CLOSE = 0.65
+"""How similar a mistyped name must be, as difflib counts: ``jsno`` is meant as ``json``, ``open`` not as ``force``."""
 
 
 def build_request(options: Mapping[str, Any]) -> Request:
@@ -43,12 +47,104 @@ def convert_value(name: str, value: Any, *, hint: str, kind: Callable[[Any], Any
         raise UsageError(f"{name!r} must be {error}", hint=hint) from error
 
 
-def suggest(name: str, names: Mapping[str, Any]) -> str:
+def suggest(name: str, names: Iterable[str]) -> str:
     """The hint for an unknown name: the closest of ``names``, or all of them."""
+    names = list(names)
+    close = find_closest(name, names)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return find_remark(name) or f"use one of: {', '.join(names)}"
+
+
+def find_closest(name: str, names: Iterable[str], *, similar: bool = True) -> list[str]:
+    """The names that a mistyped ``name`` may mean; both as in Python: ``aspect_ratio``.
+
+    What other programs call it comes first, then names that begin with it; then, if ``similar`` ones count, a name that
+    it begins with, and one with nearly the same letters.
+    """
+    names, name = list(names), name.lower().replace("-", "_")
+    exact = [each for each in (name, *_ALIASES.get(name, "").split()) if each in names][:1]
+    longer = [each for each in names if each.startswith(name)] if len(name) > 1 else []
+    shorter = sorted((each for each in names if len(each) > 2 and name.startswith(each)), key=len)[-1:]
+    return exact or longer[:3] or (shorter or _similar(name, names) if similar else [])
+
+
+def _similar(name: str, names: list[str]) -> list[str]:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(names)}"
+    return get_close_matches(name, names, 1, _CLOSE)
+
+
+_ALIASES = {
+    alias: names
+    for names, aliases in {
+        "out out_dir": "output outfile out_file output_file output_path o dest destination save save_as file filename",
+        "out_dir dir out": "outdir out_dir output_dir output_folder folder directory target_dir",
+        "refs ref": "image images img input inputs input_image input_file reference references ref_image i src source",
+        "timeout_sec": "timeout time_limit timeout_seconds max_time request_timeout t",
+        "count": "n num number samples variants num_images num_outputs c",
+        "jobs": "concurrency parallel workers threads j",
+        "aspect_ratio": "ratio aspect ar a",
+        "force": "overwrite replace clobber f",
+        "transparent": "background bg alpha",
+        "size": "width height dimensions resize s w",
+        "prompt": "text description instruction p",
+        "format": "output_format type ext",
+        "backend": "provider service route",
+        "events": "stream json_events jsonl",
+        "quiet": "silent no_progress",
+        "verbose": "debug v",
+        "show": "display preview",
+        "open": "view launch browser",
+        "dry_run": "plan simulate check",
+        "yes": "y assume_yes confirm",
+        "retry_failed": "retry",
+        "older_than": "age older",
+        "codex_args codex_arg": "codex_args arg args",
+        "codex": "codex_path codex_bin",
+        "help": "usage",
+        "limit": "max",
+    }.items()
+    for alias in aliases.split()
+}
+"""What other programs call an option, and its names here: the first that the command has is meant."""
+
+
+_REMARKS = {
+    "background bg": "for a transparent background give --transparent; describe any other in the prompt",
+    "seed": "the image tool takes no seed",
+    "mask": "the image tool takes no mask; say in the prompt what to change",
+    "style negative_prompt negative": "describe it in the prompt",
+    "key api_key token": "no key is used: log Codex in with codex login",
+    "codex_home home": "set the environment variable CODEX_HOME",
+}
+"""Options of other programs that there are none like, and what to do here in place of each."""
+
+
+def find_remark(name: str) -> str | None:
+    """What to do in place of an option of another program."""
+    return next((remark for names, remark in _REMARKS.items() if name in names.split()), None)
+
+
+def expand_home(path: str) -> str:
+    """The path with a leading ``~`` or ``~/`` as the home folder; raises :class:`UsageError` where there is none.
+
+    ``~name`` and ``./~/name`` stay as they are.
+    """
+    if path != "~" and not path.startswith("~/"):
+        return path
+    home = os.path.expanduser("~")
+    if home in {"~", "", "/"} and not os.environ.get("HOME"):
+        raise UsageError(f"there is no home folder for {path!r}", hint="set HOME, or give the whole path")
+    return home + path[1:]
+
+
+def parse_seconds(text: str) -> float:
+    """The seconds of a time such as ``300``, ``90s``, ``5m`` or ``1h``; raises TypeError."""
+    found = _TIME.match(text.strip().lower())
+    if found is None:
+        raise TypeError("a number of seconds, or a time such as 90s or 5m")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 def to_text(value: Any) -> str:
@@ -98,10 +194,12 @@ def to_texts(value: Any) -> tuple[str, ...]:
     return tuple(to_text(each) for each in values)
 
 
-def to_number(value: Any) -> float:
-    """A number; raises TypeError."""
+def to_seconds(value: Any) -> float:
+    """A number of seconds, or a time as text (see :func:`parse_seconds`); raises TypeError."""
+    if isinstance(value, str):
+        return parse_seconds(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError("a number")
+        raise TypeError("a number of seconds, or a time such as 90s or 5m")
     return float(min(max(value, -1), 1e9))  # refused later; an int may be too large for a float
 
 
@@ -129,7 +227,7 @@ def to_flag(value: Any) -> bool:
 
 
 TYPES: dict[str, Callable[[Any], Any]] = {
-    "prompt": to_text, "refs": to_paths, "out": to_path, "timeout_sec": to_number, "force": to_flag,
+    "prompt": to_text, "refs": to_paths, "out": to_path, "timeout_sec": to_seconds, "force": to_flag,
     "full_turn": to_flag, "codex": to_path, "codex_home": to_folder, "model": to_text, "codex_args": to_texts,
     "backend": to_text, "size": to_size, "aspect_ratio": to_text, "resolution": to_text, "quality": to_text,
     "transparent": to_flag, "format": to_text, "fit": to_flag, "count": to_integer, "jobs": to_integer,

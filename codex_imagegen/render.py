@@ -8,7 +8,7 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.results import ErrorInfo, Gallery, Image, Result, Session, Warning_
+    from codex_imagegen.results import ErrorInfo, Image, Result, Session, Warning_
 
 STAGES = {
     "started": "starting Codex",
@@ -29,10 +29,14 @@ STAGES = {
 }
 """The stages of a run as text."""
 _PROMPT_CHARS = 80
-"""The characters of a prompt that a list shows."""
+"""The columns of a prompt that a list in a pipe shows."""
 _NAME_END, _MIN_NAME = 8, 12
 """The characters at the end of a file name that are kept, and the columns in which it is still worth cutting."""
+_WIDE = 60
+"""The columns of a terminal from which a list shows sizes."""
 _HOURS_OF_A_DAY = 24
+_MAX_NUMBERS = 5
+"""How many of the numbers of failed things are listed."""
 _WRONG_LINE = re.compile(r"(?<=;) (?=lines? \d+\b[^:;]*: |and \d[\d,]* more lines?\.$)")
 """Before the error of one of several lines of a job file: each stands on its own line of a terminal."""
 
@@ -104,36 +108,58 @@ def sessions_json(sessions: Iterable[Session], *, elapsed_sec: float) -> str:
 def session_cells(session: Session) -> tuple[str, str, str, str, str]:
     """Local time, thread, number of pictures, their bytes, and the beginning of the prompt; safe to print."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.time)) if session.time else "?"
-    prompt = one_line(session.prompt or "")
-    return (
-        when, one_line(session.thread_id or session.path), str(session.pictures), str(session.bytes),
-        short_prompt(prompt),
-    )  # fmt: skip
+    thread, prompt = one_line(session.thread_id or session.session), one_line(session.prompt or "")
+    return when, thread, str(session.pictures), str(session.bytes), short_prompt(prompt)
 
 
 def short_prompt(prompt: str) -> str:
-    """The beginning of a prompt, as a list shows it."""
-    return prompt if len(prompt) <= _PROMPT_CHARS else prompt[: _PROMPT_CHARS - 1] + "…"
+    """The beginning of a prompt, as a list in a pipe and JSON show it."""
+    return cut(prompt, _PROMPT_CHARS)
 
 
-def gallery_json(gallery: Gallery) -> str:
-    """A gallery page as one JSON object on one line."""
-    return envelope_json(asdict(gallery), elapsed_sec=gallery.elapsed_sec)
+def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], columns: int) -> list[str]:
+    """A line of at most so many ``columns`` for each session, for a terminal; ``thread_ids`` are the shortened ones.
+
+    On a narrow terminal, the number and the size of the pictures are left out.
+    """
+    rows: list[tuple[str, ...]] = []
+    for session in sessions:
+        thread = thread_ids.get(session.thread_id or "", session.thread_id) or one_line(session.session)
+        number = plural(session.pictures, "picture") if session.pictures > 1 else ""
+        details = (number, size(session.bytes)) if columns >= _WIDE else ()
+        rows.append((_short_time(session.time), thread, *details, one_line(session.prompt or "")))
+    room = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for moment, thread, *numbers, prompt in rows:
+        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, numbers, room[2:])]
+        start = "".join(f"{cell}  " for cell in cells if cell)
+        lines.append((start + cut(prompt, columns - len(start))).rstrip())
+    return lines
 
 
-def gallery_line(gallery: Gallery) -> str:
-    """The contents of a gallery page, on one line that is safe to print."""
-    if not gallery.pictures:
-        return one_line(f"codex-imagegen: no picture was found in {gallery.codex_home!r}, so the page is empty.")
-    contents = f"{plural(gallery.pictures, 'picture')} of {plural(gallery.sessions, 'session')}"
-    return f"codex-imagegen: {contents}; {size(gallery.bytes)} on disk, in {gallery.elapsed_sec:.0f} s."
+def _short_time(moment: float) -> str:
+    """The local time as ``21 Nov 14:03``, and in another year as ``21 Nov 2025``."""
+    local = time.localtime(moment)
+    form = "%b %H:%M" if local.tm_year == time.localtime().tm_year else "%b %Y"
+    return f"{local.tm_mday:>2} {time.strftime(form, local)}" if moment else "?"
+
+
+def cut(text: str, columns: int) -> str:
+    """The text in at most so many columns of a terminal: cut after a word, or within one that is long."""
+    if columns < 1 or width(text) <= columns:
+        return text if columns > 0 else ""
+    end, used = 0, 1  # the ellipsis
+    while (used := used + width(text[end])) <= columns:
+        end += 1
+    word_end = end if text[end] == " " else text.rfind(" ", 0, end)
+    return text[: word_end if 3 * word_end > 2 * end else end].rstrip() + "…"
 
 
 def _session(session: Session) -> dict[str, Any]:
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.time)) if session.time else None
     return {
         "thread_id": session.thread_id, "time": when, "prompt": session.prompt, "pictures": session.pictures,
-        "bytes": session.bytes, "path": session.path,
+        "bytes": session.bytes, "session": session.session,
     }  # fmt: skip
 
 
@@ -167,9 +193,20 @@ def until(unix_seconds: float, now: float | None = None) -> str:
     return f"{time.strftime('at %H:%M', minute)} (in {' '.join(parts)})"
 
 
-def partial_failure(failed: int, total: int, noun: str, first: str, *, verb: str = "failed") -> str:
-    """The message when some of several things failed: ``2 of 3 pictures failed; the first: …``."""
-    return f"{failed:,} of {plural(total, noun)} {verb}; the first: {first}"
+def partial_failure(
+    failed: int, total: int, noun: str, first: str, *, verb: str = "failed", numbers: Sequence[int] = ()
+) -> str:
+    """The message when some of several things failed: ``2 of 3 pictures failed (numbers 1, 3); the first: …``."""
+    which = f" ({number_list('number', numbers)})" if numbers else ""
+    return f"{failed:,} of {plural(total, noun)} {verb}{which}; the first: {first}"
+
+
+def number_list(noun: str, numbers: Sequence[int]) -> str:
+    """The numbers of things, the first ones of many: ``line 3``, ``lines 3, 7``, ``lines 1, 2, 3, 4, 5 and 9 more``."""
+    if len(numbers) == 1:
+        return f"{noun} {numbers[0]}"
+    more = len(numbers) - _MAX_NUMBERS
+    return f"{noun}s {', '.join(map(str, numbers[:_MAX_NUMBERS]))}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def error_line(error: ErrorInfo) -> str:
@@ -199,8 +236,6 @@ def join_hints(first: str | None, second: str) -> str:
 
 def hint_line(hint: str) -> str:
     """A hint on one line that is safe to print: a command follows its text, and ``;`` what comes after a command."""
-    if "\n" not in hint:
-        return one_line(hint.rstrip("."))
     line = ""
     for is_command, part in hint_parts(hint):
         line += (
@@ -209,13 +244,11 @@ def hint_line(hint: str) -> str:
     return line
 
 
-def hint_lines(hint: str | None, columns: int) -> list[str]:
+def hint_lines(hint: str | None, columns: int, prefix: str = "hint: ") -> list[str]:
     """A hint for a terminal: its text wrapped, and each command on a line of its own."""
     lines: list[str] = []
     for is_command, part in hint_parts(hint or ""):
-        lines += (
-            [f"  {printable(part)}"] if is_command else wrap(f"{'' if lines else 'hint: '}{one_line(part)}", columns)
-        )
+        lines += [f"  {printable(part)}"] if is_command else wrap(f"{'' if lines else prefix}{one_line(part)}", columns)
     return lines
 
 
@@ -322,7 +355,7 @@ def picture_line(image: Image, columns: int, *, elapsed_sec: float | None = None
     room = columns - width(rest)
     if width(name) > room > _MIN_NAME:
         end = name[-_NAME_END:]
-        name = fit(name, room - width(end)) + end
+        name = cut(name, room - width(end)) + end
     return name + rest
 
 
@@ -338,16 +371,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if seconds >= 100 else f"{round(seconds)} s"
-
-
-def fit(text: str, columns: int) -> str:
-    """The text; if it takes more columns, its beginning and ``…``."""
-    if width(text) <= columns:
-        return text
-    text = text[: max(columns, 0)]
-    while text and width(text) >= columns:
-        text = text[:-1]
-    return f"{text}…"
 
 
 def event_json(event: Event) -> str:

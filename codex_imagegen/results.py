@@ -159,8 +159,8 @@ class Result:
 class Session:
     """A past session that holds pictures: ``time`` in Unix seconds, ``pictures`` their number, ``bytes`` their sum.
 
-    ``prompt`` is the beginning of the first prompt. ``path`` is the rollout, or the folder of pictures where no rollout
-    exists any more.
+    ``prompt`` is the beginning of the first prompt. ``session`` is the path of the rollout, or of the folder of
+    pictures where no rollout exists any more.
     """
 
     thread_id: str | None
@@ -168,7 +168,7 @@ class Session:
     prompt: str | None
     pictures: int
     bytes: int
-    path: str
+    session: str
 
 
 @dataclass(frozen=True)

@@ -272,5 +272,7 @@ def test_count_is_singular_for_one_alone():
 
 def test_partial_failure_names_the_first():
     assert render.partial_failure(1, 1, "job", "no") == "1 of 1 job failed; the first: no"
+    message = render.partial_failure(2, 3, "picture", "no", numbers=[1, 3])
+    assert message == "2 of 3 pictures failed (numbers 1, 3); the first: no"
     message = render.partial_failure(2, 3000, "session", "no", verb="could not be removed")
     assert message == "2 of 3,000 sessions could not be removed; the first: no"

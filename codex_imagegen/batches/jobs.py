@@ -36,9 +36,11 @@ NOT_FOR_JOBS = {
 }
 KEYS = {name: convert for name, convert in options.TYPES.items() if name not in NOT_FOR_JOBS}
 """The keys of a job, and the functions that convert their values."""
+_PATHS = {"refs", "out", "codex"}
+"""The keys whose values are paths, in which a leading ``~/`` is the home folder."""
 
-_MAX_MESSAGES, _MAX_NUMBERS = 20, 5
-"""How many different messages about wrong lines are reported, and of each how many lines."""
+_MAX_MESSAGES = 20
+"""How many different messages about wrong lines are reported."""
 
 _FileState = tuple[int, int, int, int]
 
@@ -167,7 +169,9 @@ class WrongLines:
         """Return the first error, with the messages of all wrong lines of ``count``; None if no line is wrong."""
         if self._first is None:
             return None
-        messages = [f"{_name_lines(lines)}: {message.rstrip('.')}" for message, lines in self._lines.items()]
+        messages = [
+            f"{render.number_list('line', lines)}: {message.rstrip('.')}" for message, lines in self._lines.items()
+        ]
         if self._count > 1:
             messages.insert(0, f"{self._count:,} of {count:,} lines are wrong")
         if self._omitted:
@@ -175,16 +179,8 @@ class WrongLines:
         self._first.message = "; ".join(messages)
         self._first.args = (self._first.message,)
         if len(self._lines) > 1 and self._first.hint:
-            self._first.hint = f"{_name_lines(next(iter(self._lines.values())))}: {self._first.hint}"
+            self._first.hint = f"{render.number_list('line', next(iter(self._lines.values())))}: {self._first.hint}"
         return self._first
-
-
-def _name_lines(lines: list[int]) -> str:
-    if len(lines) == 1:
-        return f"line {lines[0]}"
-    more = len(lines) - _MAX_NUMBERS
-    numbers = ", ".join(map(str, lines[:_MAX_NUMBERS]))
-    return f"lines {numbers} and {more:,} more" if more > 0 else f"lines {numbers}"
 
 
 def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -197,8 +193,16 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         name = _option_name(key)
         if name in fields:
             raise UsageError(f"{key!r} appears twice", hint="leave one out")
-        fields[name] = None if value is None else options.convert_value(name, value, hint="see the README on jobs")
+        fields[name] = None if value is None else _convert(name, value)
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _convert(name: str, value: Any) -> Any:
+    converted = options.convert_value(name, value, hint="see the README on jobs")
+    if name not in _PATHS:
+        return converted
+    is_one = isinstance(converted, str)
+    return options.expand_home(converted) if is_one else tuple(map(options.expand_home, converted))
 
 
 def build_request(job_fields: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> Request:

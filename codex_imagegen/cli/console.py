@@ -173,14 +173,21 @@ def print_stdout_error(error: OSError) -> int:
 
 
 def print_result(
-    result: Result, *, json_wanted: bool, show: bool = False, progress: RequestProgress | None = None
+    result: Result,
+    *,
+    json_wanted: bool,
+    show: bool = False,
+    open_wanted: bool = False,
+    progress: RequestProgress | None = None,
 ) -> int:
-    """Print a result, ``show`` its pictures on a terminal, and return the exit code. Signals are deferred now.
+    """Print a result, ``show`` its pictures on a terminal, open them if wanted, and return the exit code.
 
-    The summary of the ``progress`` follows the pictures. It may have printed the paths already.
+    The summary of the ``progress`` follows the pictures. It may have printed the paths already. Signals are deferred
+    now.
     """
     _signals.deferred = True
     if json_wanted:
+        result = _open_images(result) if open_wanted else result
         out(render.result_json(result))
     elif progress is None or not progress.prints_paths:
         print_paths(result.images)
@@ -195,6 +202,9 @@ def print_result(
         err(line)
     for warning in result.warnings:
         warn(warning, silent=json_wanted)
+    if open_wanted and not json_wanted:
+        for warning in _open_images(result).warnings[len(result.warnings) :]:
+            warn(warning)
     if result.error:
         print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
     return 0 if result.ok else (result.error.exit_code if result.error else 1)
@@ -205,6 +215,15 @@ def print_paths(images: Iterable[Image]) -> None:
     for image in images:
         if image.path != "-":
             out(printable(image.path))
+
+
+def _open_images(result: Result) -> Result:
+    """Open the pictures in the system's viewer; returns the result with a warning where that fails."""
+    from dataclasses import replace
+
+    from codex_imagegen.cli.viewer import open_images
+
+    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
 
 
 def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
@@ -222,6 +241,12 @@ def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) ->
 def print_error(error: ErrorInfo, *, silent: bool = False, **ids: str | None) -> None:
     """Print the error that ends the command, and its event; ``silent`` prints the event alone."""
     emit(render.error_event(error, **ids), None if silent else error_text(error))
+
+
+def say(text: str) -> None:
+    """Print a sentence for a person; what to copy follows newlines, as in a hint."""
+    columns, name = _columns(), "codex-imagegen: "
+    err(f"{name}{render.hint_line(text)}" if columns is None else "\n".join(render.hint_lines(text, columns, name)))
 
 
 def shares_terminal() -> bool:
@@ -345,6 +370,11 @@ def read_stdin(limit: int) -> Iterator[bytes]:
             return
         limit -= len(piece)
         yield piece
+
+
+def is_stdin_terminal() -> bool:
+    """Return whether somebody would have to type what is read from stdin."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def is_interactive() -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import COMPLETION, PROGRAM
+from codex_imagegen.cli.options import COMPLETION, OPTION, PROGRAM, options_with_value, read_words
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.platform import system
 
@@ -54,7 +54,13 @@ class CommandLine(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert the name of the default command if the arguments begin with none."""
         ctx.meta["has_arguments"] = bool(args)
-        return super().parse_args(ctx, args if _names_command(args) else [DEFAULT, *args])
+        if _names_command(args):
+            return super().parse_args(ctx, args)
+        if _begins_with_word(args) and not ctx.resilient_parsing:
+            from codex_imagegen.cli import arguments
+
+            arguments.refuse_command(args, load(DEFAULT), COMMANDS)
+        return super().parse_args(ctx, [DEFAULT, *args])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands for the default command's page."""
@@ -124,11 +130,17 @@ def _complete(instruction: str) -> int:
 def _call(args: list[str]) -> int:
     if not args and console.is_interactive():
         return _print_first_help()
+    if (args and args[0] in {"help", "version"}) or any(_has_one_dash(word) for word in args):
+        from codex_imagegen.cli import arguments
+
+        args = arguments.replace_word(args, COMMANDS)
+        arguments.check_dashes(args, load(args[0] if _names_command(args) else DEFAULT))
     try:
         code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else PROGRAM
-        raise UsageError(error.format_message(), hint=f"for help:\n{path} --help") from error
+        from codex_imagegen.cli import arguments
+
+        raise arguments.explain(error, args) from error
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.Abort as error:
@@ -156,32 +168,21 @@ def _names_command(args: Sequence[str]) -> bool:
     return bool(args) and args[0] in COMMANDS
 
 
+def _begins_with_word(args: Sequence[str]) -> bool:
+    """Return whether the first argument looks like a command's name: one ASCII word, and no option."""
+    return bool(args) and args[0].isascii() and len(args[0].split()) == 1 and args[0][0] != "-"
+
+
+def _has_one_dash(word: str) -> bool:
+    """Return whether a word is a short option with more behind it, which may be a long one with a dash missing."""
+    return len(word) > 2 and word[0] == "-" != word[1]
+
+
 def _find_flags(flags: Sequence[str], command: click.Command, args: Sequence[str]) -> list[bool]:
     """Return for each flag whether it is given, also among wrong arguments, whose error is printed as JSON too.
 
     Click's resilient parsing does not report this: it ends at the first error (``--quiet=5 --json``), and knows only
     the options of the command where it ended (``runcomfy --nonsense --json``).
     """
-    with_value, found, words = _options_with_value(command), set(), iter(args)
-    for word in words:
-        if word == "--":
-            break
-        short = [f"-{letter}" in with_value for letter in word[1:]] if word[:1] == "-" != word[1:2] else []
-        # the next word is the value, whatever it looks like; in -qp the last letter takes it, in -pq "q" is the value
-        if word in with_value or (any(short) and not any(short[:-1])):
-            next(words, None)
-        else:
-            found.add(word)
+    found = {word for word, kind in read_words(args, options_with_value(command)) if kind == OPTION}
     return [flag in found for flag in flags]
-
-
-def _options_with_value(command: click.Command) -> set[str]:
-    """Return the options, those of subcommands too, that take the next word as their value."""
-    own = {
-        name
-        for option in command.params
-        if isinstance(option, click.Option) and not option.is_flag and not option.count
-        for name in option.opts
-    }
-    subcommands = command.commands.values() if isinstance(command, click.Group) else ()
-    return own.union(*map(_options_with_value, subcommands))

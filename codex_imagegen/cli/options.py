@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,10 +30,10 @@ _SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_557_600.0}
 
 
 class Option(click.Option):
-    """An option whose value is completed by its metavar: ``FILE``, ``DIR``, or ``this|that``.
+    """An option whose metavar says what it is: ``FILE``, ``DIR``, or ``this|that``.
 
-    ``group`` is its place on the help page, a key of :data:`codex_imagegen.cli.help.GROUPS`. The short page of ``-h``
-    has those that are ``common``.
+    Its value is completed by that, and the leading ``~/`` of a path is the home folder. ``group`` is its place on the
+    help page, a key of :data:`codex_imagegen.cli.help.GROUPS`. The short page of ``-h`` has those that are ``common``.
     """
 
     def __init__(
@@ -41,17 +42,43 @@ class Option(click.Option):
         super().__init__(names, **attributes)
         self.group, self.common = group, common
 
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert the value."""
+        if isinstance(value, str) and value[:1] == "-":
+            self._refuse_option(ctx, value)
+        return _expand_home(self.metavar, super().type_cast_value(ctx, value))
+
+    def _refuse_option(self, ctx: click.Context, value: str) -> None:
+        """Refuse an option as the value: that of ``--prompt $TEXT --json`` in a shell, if TEXT is empty."""
+        names = {name for each in ctx.command.params for name in each.opts}
+        if value.partition("=")[0] in names:
+            raise UsageError(
+                f"{self.opts[-1]} has no value; {value!r} is an option", hint="give a value, or leave it out"
+            )
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the value."""
         return _complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
 
 
 class Argument(click.Argument):
-    """An argument whose value is completed by its metavar."""
+    """An argument whose metavar says what it is, as that of an :class:`Option` does."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert the value."""
+        return _expand_home(self.metavar, super().type_cast_value(ctx, value))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the value."""
         return _complete_value(self.metavar, incomplete) or super().shell_complete(ctx, incomplete)
+
+
+class PromptArgument(click.Argument):
+    """The words that are no option of the default command: one prompt, or a mistake. The first may be a command."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete what the command completes where no argument is."""
+        return ctx.command.shell_complete(ctx, incomplete)
 
 
 def _complete_value(metavar: str | None, incomplete: str) -> list[CompletionItem]:
@@ -170,6 +197,71 @@ class DefaultCommand(RepeatableCommand):
         if ctx.parent is None or ctx.meta["has_arguments"]:
             return items
         return [*ctx.parent.command.shell_complete(ctx.parent, incomplete), *items]
+
+
+OPTION, VALUE, ARGUMENT = "option", "value", "argument"
+
+
+def read_words(args: Sequence[str], with_value: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield each word of a command line, and whether it is an option, the value of the one before, or an argument.
+
+    ``with_value`` are the options that take the next word. Click itself reports no words among wrong arguments.
+    """
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            yield word, OPTION
+            yield from ((each, ARGUMENT) for each in words)
+        elif word == "-" or word[:1] != "-":
+            yield word, ARGUMENT
+        else:
+            yield word, OPTION
+            short = [f"-{letter}" in with_value for letter in word[1:]] if word[1:2] != "-" else []
+            # the next word is the value, whatever it looks like; in -qp the last letter takes it, in -pq "q" is it
+            if word in with_value or (any(short) and not any(short[:-1])):
+                yield from ((value, VALUE) for value in [next(words, None)] if value is not None)
+
+
+def options_with_value(command: click.Command) -> set[str]:
+    """Return the options, those of subcommands too, that take the next word as their value."""
+    options = (each for _, each in parameters_below(command, "") if isinstance(each, click.Option))
+    return {name for option in options if not option.is_flag and not option.count for name in option.opts}
+
+
+def long_options(command: click.Command) -> set[str]:
+    """Return the long options of a command, those of subcommands too."""
+    return {name for _, each in parameters_below(command, "") for name in each.opts if name[:2] == "--"}
+
+
+def parameters_below(command: click.Command, path: str) -> Iterator[tuple[str, click.Parameter]]:
+    """Yield each parameter of a command and its subcommands, with the command's name below ``path``."""
+    yield from ((path, parameter) for parameter in command.params)
+    for name, each in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from parameters_below(each, f"{path} {name}")
+
+
+def _expand_home(metavar: str | None, value: Any) -> Any:
+    """Return a path, or several, with a leading ``~/`` as the home folder."""
+    if isinstance(value, tuple):
+        return tuple(_expand_home(metavar, each) for each in value)
+    is_path = any(word in (metavar or "") for word in ("FILE", "DIR", "JOBS"))
+    if not is_path or not isinstance(value, str) or value[:1] != "~":
+        return value
+    from codex_imagegen.options import expand_home
+
+    return expand_home(value)
+
+
+def parse_timeout(value: float | str) -> float:
+    """Return the seconds of ``--timeout-sec``, which may be ``90s`` or ``5m``; raises :class:`UsageError`."""
+    if isinstance(value, float):
+        return value
+    from codex_imagegen.options import parse_seconds
+
+    try:
+        return parse_seconds(value)
+    except TypeError as error:
+        raise UsageError(f"--timeout-sec can't be {value!r}", hint=f"give {error}") from error
 
 
 def check_stdout(out: str | None, json_wanted: bool) -> None:

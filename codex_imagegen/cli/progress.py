@@ -109,11 +109,11 @@ class RequestProgress(_Progress):
         """Return the stage and the seconds so far; later also how long the run will still wait."""
         event, elapsed = self._event, int(self._elapsed_sec)
         if event is None:
-            return render.fit(f"starting · {elapsed} s", columns)
+            return render.cut(f"starting · {elapsed} s", columns)
         more = event.message or self._outlook(event, elapsed)
         text = f"{render.stage_name(event)} · {elapsed} s"
         whole = render.one_line(f"{text} ({more})") if more else text
-        return render.fit(whole if event.message or render.width(whole) <= columns else text, columns)
+        return render.cut(whole if event.message or render.width(whole) <= columns else text, columns)
 
     def summary(self, result: Result) -> list[str]:
         """Return a line for each picture, with the time and the cost in the last one; none if stderr is no terminal."""
@@ -166,7 +166,7 @@ class _Numbers(_Progress):
         parts = self._parts()
         while len(parts) > 1 and render.width(" · ".join(parts)) > columns:
             parts.pop()
-        return render.fit(" · ".join(parts), columns)
+        return render.cut(" · ".join(parts), columns)
 
     def _parts(self) -> list[str]:
         done, failed = self.counts.total(), self.counts["failed"]
@@ -201,11 +201,11 @@ class PicturesProgress(_Numbers, RequestProgress):
         """Count one event, in any thread; print the path of a picture."""
         console.emit(event)
         with self._lock:
-            if event.stage not in _PRINTED_OTHERWISE:
-                self._running.add(event.index)
-                return
-            status = self._status(event)
-            self._running.discard(event.index)
+            status = self._status(event) if event.stage in _PRINTED_OTHERWISE else None
+            self._running.discard(event.index) if status else self._running.add(event.index)
+        if status is None:
+            console.status.refresh()
+            return
         if self.prints_paths and event.path not in (None, STDOUT):
             console.out(console.printable(str(event.path)))
         self.count(status)
@@ -258,7 +258,7 @@ class CountProgress(_Progress):
 
     def line(self, columns: int) -> str:
         """Return the last number that was shown."""
-        return render.fit(self._text, columns)
+        return render.cut(self._text, columns)
 
 
 class ReadProgress(_Progress):
@@ -283,7 +283,7 @@ class ReadProgress(_Progress):
         if progress is None:
             return ""
         left = (progress.total - progress.done) * self._elapsed_sec / progress.done if progress.done else 0
-        return render.fit(_amount(progress) + (f"  about {_clock(left)} left" if left else ""), columns)
+        return render.cut(_amount(progress) + (f"  about {_clock(left)} left" if left else ""), columns)
 
 
 def of_request(request: Request, *, quiet: bool, verbose: bool, json_wanted: bool) -> RequestProgress:

@@ -1,19 +1,34 @@
-"""``--show``: draw the written pictures on the terminal; an error here never fails the command."""
+"""Show the written pictures: drawn on the terminal (``--show``), or in the system's viewer (``--open``).
+
+An error here never fails the command.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
+from codex_imagegen.platform import processes, system
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
+    import subprocess
+
     from codex_imagegen.results import Image
     from codex_imagegen.terminal_image.terminal import Terminal
+
+
+MAX_OPENED = 20
+"""Pictures that are opened at once: each may be a window of its own."""
+_EXPLORER = "explorer.exe"
+"""Windows' own; it ends with 1 although it has opened a file."""
+_FAILURE_SEC = 1.0
+"""Seconds in which a program that can't open a file should have ended; a viewer may go on until it is closed."""
 
 
 def draw_images(images: Iterable[Image], *, captions: bool = True) -> Iterator[str | Warning_]:
@@ -66,3 +81,71 @@ def _draw(image: Image, terminal: Terminal) -> str:
 def _caption(image: Image) -> str:
     name = render.one_line(os.path.basename(image.path))
     return f"{name}  {image.width} × {image.height}  {render.size(image.bytes)}"
+
+
+def open_images(images: Iterable[Image]) -> Iterator[Warning_]:
+    """Open the pictures that were written to files in the system's viewer; yield a warning where that fails."""
+    paths = [image.path for image in images if os.path.isfile(image.path)]  # not stdout, and no device
+    problem = open_files(paths[:MAX_OPENED]) if paths else None
+    noun = "picture" if len(paths) == 1 else "pictures"
+    if problem:
+        hint = "; --show draws it in the terminal" if len(paths) == 1 and not _has_display() else ""
+        yield Warning_("not-opened", f"the {noun} can't be opened here: {problem}{hint}")
+    elif len(paths) > MAX_OPENED:
+        yield Warning_("not-opened", f"only the first {MAX_OPENED} of {len(paths):,} pictures were opened")
+
+
+def open_files(paths: Sequence[str]) -> str | None:
+    """Open files in the programs that the user prefers for them; returns why that failed, or None.
+
+    The paths are absolute, so that none is taken for an option. What the programs print is discarded, and they go on
+    when this program has ended.
+    """
+    import shutil
+    import subprocess
+
+    if not _has_display():
+        return "there is no display (DISPLAY and WAYLAND_DISPLAY are not set)"
+    openers = system.file_openers()
+    found = next(((path, *rest) for name, *rest in openers if (path := shutil.which(name))), None)
+    if found is None:
+        return f"no {' or '.join(opener[0] for opener in openers)} is on PATH"
+    name = os.path.basename(found[0])
+    try:
+        started = [processes.start_detached(command) for command in _commands(found, paths)]
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{name} can't be started: {error}"
+    return f"{name} failed" if name != _EXPLORER and _has_failed(started) else None
+
+
+def _commands(opener: tuple[str, ...], paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The command lines that open the files: one for all where the program takes several."""
+    name = os.path.basename(opener[0])
+    if name in {"open", "gio"}:
+        yield (*opener, *paths)
+        return
+    for path in paths:
+        yield (*opener, _windows_path(path) if name == _EXPLORER else path)
+
+
+def _windows_path(path: str) -> str:
+    import subprocess
+
+    done = subprocess.run(["wslpath", "-w", path], capture_output=True, check=True, timeout=10)  # noqa: S607
+    return os.fsdecode(done.stdout).rstrip("\r\n")
+
+
+def _has_failed(started: Sequence[subprocess.Popen[bytes]]) -> bool:
+    """Wait a moment for programs that end, and return whether one of them failed."""
+    import subprocess
+
+    end = time.monotonic() + _FAILURE_SEC
+    for process in started:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if process.wait(max(0.0, end - time.monotonic())) != 0:
+                return True
+    return False
+
+
+def _has_display() -> bool:
+    return system.has_display(os.environ)

@@ -32,10 +32,12 @@ _MARKER, _MARKER_MAX_OFFSET = f'content="{MARKER}"'.encode(), 1024
 class GalleryOptions:
     """The options: ``out`` is the path of the page; pictures older than ``since`` (Unix seconds) are left out.
 
-    ``since_text`` is the same as the user wrote it, for the page.
+    ``since_text`` is the same as the user wrote it, for the page. Without ``out``, the page is in the working folder,
+    or if it is to be ``cached``, in the user's cache folder.
     """
 
     out: str | None = None
+    cached: bool = False
     since: float = 0.0
     since_text: str | None = None
     originals: bool = False
@@ -56,8 +58,12 @@ def build(
     started_at = time.monotonic()
     environment = os.environ if environment is None else environment
     codex_home = layout.codex_home(environment)
-    page_output = plan_output(options.out, force=options.force)
-    builder = _Builder(codex_home, page_output, options, interrupt, on_progress, started_at)
+    out = options.out
+    if out is None and options.cached:
+        out = os.path.join(_private_folder(index.cache_path(codex_home, environment)), DEFAULT_NAME)
+    page_output = plan_output(out, force=options.force)
+    is_default_home = codex_home == layout.codex_home({})
+    builder = _Builder(codex_home, page_output, options, interrupt, on_progress, started_at, is_default_home)
     return _with_index(index.index_path(codex_home, environment), builder.build)
 
 
@@ -80,6 +86,7 @@ class _Builder:
     interrupt: Interrupt
     on_progress: Callable[[CollectProgress], None]
     started_at: float
+    is_default_home: bool
 
     def build(self, saved: Index) -> Gallery:
         """Collect the pictures, write the page, and remove unused files."""
@@ -95,6 +102,7 @@ class _Builder:
         page = Page(
             lambda: saved.pictures(self.options.since), contents.count, os.path.basename(self.output.folder),
             home=self.codex_home, since=self.options.since_text, originals=originals,
+            is_default_home=self.is_default_home,
         )  # fmt: skip
         size = write_page(self.output.path, page.parts())
         if not self.options.since:  # a page of some days must keep the files of the other days for the full page
@@ -176,6 +184,16 @@ def plan_output(out: str | None, *, force: bool) -> PageOutput:
     if os.path.lexists(page.folder) and not os.path.isdir(page.folder):
         raise OutUnwritable(f"{page.folder!r} is not a folder", hint="choose another --out")
     return page
+
+
+def _private_folder(path: str) -> str:
+    """The folder, made if it is missing; the page has prompts, so only its owner can read it."""
+    try:
+        for folder in (os.path.dirname(path), path):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
 
 
 def write_page(path: str, parts: Iterable[str]) -> int:

@@ -107,11 +107,16 @@ class Index:
 
 def index_path(codex_home: str, environment: Mapping[str, str]) -> str:
     """The path of the index of a Codex home."""
+    return f"{cache_path(codex_home, environment)}.sqlite"
+
+
+def cache_path(codex_home: str, environment: Mapping[str, str]) -> str:
+    """The path, without a suffix, of what is cached of the gallery of a Codex home, in the user's cache folder."""
     cache = environment.get("XDG_CACHE_HOME") or ""
     if not os.path.isabs(cache):  # as the XDG specification requires
         cache = os.path.join(os.path.expanduser("~"), ".cache")
     name = hashlib.sha256(os.fsencode(codex_home)).hexdigest()[:16]
-    return os.path.join(cache, "codex-imagegen", f"gallery-{name}.sqlite")
+    return os.path.join(cache, "codex-imagegen", f"gallery-{name}")
 
 
 def open_index(path: str) -> Index:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
@@ -21,6 +22,7 @@ from urllib.parse import quote
 
 from codex_imagegen import render
 from codex_imagegen._version import __version__
+from codex_imagegen.codex.sessions.reader import MAX_PROMPT_CHARS
 from codex_imagegen.gallery.entry import Entry, thumbnail_name
 
 MARKER = "codex-imagegen gallery"
@@ -43,16 +45,18 @@ _ALLOWED_CONTROLS = {"\n", "\t"}
 class Page:
     """One page. Each call of ``entries`` gives the ``count`` pictures, newest first.
 
-    ``folder`` has their files. The page names ``home``, the Codex home, and ``since``, the value of ``--since``.
+    ``folder`` has their files. The page names ``home``, the Codex home, and ``since``, the value of ``--since``. Its
+    commands name the home, too, unless it is the default one.
     """
 
     def __init__(
         self, entries: Callable[[], Iterable[Entry]], count: int, folder: str, *, home: str, since: str | None,
-        originals: bool,
+        originals: bool, is_default_home: bool,
     ) -> None:  # fmt: skip
         self._count = count
         self._entries, self._folder, self._originals = entries, quote(os.fsencode(folder)) + "/", originals
         self._home, self._since = home, since
+        self._command = "codex-imagegen" if is_default_home else _command_for(home)
 
     def parts(self) -> Iterator[str]:
         """The page in parts."""
@@ -61,8 +65,8 @@ class Page:
         policy = _POLICY.format(style=_hash(style), script=_hash(script))
         html = Template(_web_file("page.html")).substitute(
             generator=MARKER, policy=policy, title="Pictures made with Codex", style=style, script=script,
-            folder=escape(self._folder), count=render.plural(count, "picture"), about=self._about(), pictures="\0",
-            data="\0",
+            folder=escape(self._folder), command=escape(self._command), count=render.plural(count, "picture"),
+            about=self._about(), pictures="\0", data="\0",
         )  # fmt: skip
         head, middle, tail = html.split("\0")
         yield head
@@ -126,6 +130,7 @@ class Page:
             "references": entry.references,
             "referenceCount": entry.reference_count,
             "damage": _clean(entry.damage),
+            "cut": len(entry.prompt or entry.revised_prompt or "") >= MAX_PROMPT_CHARS,
         }
 
     def _about(self) -> str:
@@ -157,6 +162,11 @@ def _alt_text(entry: Entry) -> str:
     if len(text) > _ALT_CHARS:
         return text[: _ALT_CHARS - 1] + "…"
     return text or "No prompt recorded"
+
+
+def _command_for(home: str) -> str:
+    """The program's name with this CODEX_HOME, for a POSIX shell; empty for a path that can't be pasted."""
+    return f"CODEX_HOME={shlex.quote(home)} codex-imagegen" if render.printable(home) == home else ""
 
 
 def _clean(text: str | None) -> str | None:

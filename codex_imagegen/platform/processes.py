@@ -6,7 +6,11 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
 
 EXIT_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
@@ -19,6 +23,10 @@ SUSPEND: int = getattr(signal, "SIGTSTP", 0)
 """What Ctrl-Z sends; 0 where there is no such signal."""
 
 
+_detached: list[subprocess.Popen[bytes]] = []
+"""Keeps these until the exit: Python warns of a forgotten process that still runs."""
+
+
 def group_options() -> dict[str, Any]:
     """Options of ``subprocess.Popen`` for a child that leads a process group of its own and blocks no signal.
 
@@ -26,6 +34,24 @@ def group_options() -> dict[str, Any]:
     """
     is_blocking = bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     return {"process_group": 0, "preexec_fn": _unblock_signals if is_blocking else None}
+
+
+def start_detached(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, without streams, that goes on when this one ends; raises OSError."""
+    import subprocess
+
+    null = subprocess.DEVNULL
+    preparation = group_options()["preexec_fn"]
+    process = subprocess.Popen(
+        argv,
+        stdin=null,
+        stdout=null,
+        stderr=null,
+        start_new_session=True,
+        preexec_fn=preparation,  # noqa: PLW1509
+    )
+    _detached.append(process)
+    return process
 
 
 def signal_group(leader: int, signum: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 STDOUT_FILES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 """The names of standard output as a file."""
@@ -26,6 +27,28 @@ def has_file_events() -> bool:
     fail (watchdog#919).
     """
     return sys.platform != "darwin"
+
+
+def is_wsl() -> bool:
+    """Whether this is Linux inside Windows, whose programs can be started from it."""
+    return sys.platform == "linux" and "microsoft" in os.uname().release.lower()
+
+
+def file_openers() -> tuple[tuple[str, ...], ...]:
+    """The programs that open a file in the program that the user prefers for its kind, with their first arguments.
+
+    The first one on PATH is meant. Those of Linux need a display. (Not run on a Mac or in WSL.)
+    """
+    if sys.platform == "darwin":
+        return (("open",),)
+    return (("wslview",), ("explorer.exe",)) if is_wsl() else (("xdg-open",), ("gio", "open"))
+
+
+def has_display(environment: Mapping[str, str]) -> bool:
+    """Whether a program can open a window: on Linux by DISPLAY or WAYLAND_DISPLAY, elsewhere always."""
+    if sys.platform != "linux" or is_wsl():
+        return True
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
 def name_and_machine() -> tuple[str, str]:

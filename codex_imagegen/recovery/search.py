@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +21,11 @@ from codex_imagegen.results import Picture, Session, Warning_
 SLACK_SEC = 5.0
 """Seconds by which a file may be newer than the last change of its folder."""
 
+MIN_BEGINNING = 4
+"""The characters of a thread id that are enough to name it, if no other one begins with them."""
+
+_MAX_AMBIGUOUS = 5
+_BEGINNING = re.compile(r"(?=.{1,35}\Z)[0-9a-fA-F]+(?:-[0-9a-fA-F]+)*-?\Z")
 _LIST = "list the sessions with:\ncodex-imagegen recover --list"
 
 
@@ -35,20 +42,50 @@ class FoundImages:
 
 
 def find_session(codex_home: str, name: str) -> SessionRef:
-    """The session that a user names by a thread id or a rollout file."""
+    """The session that a user names by a thread id, by a unique beginning of one, or by a rollout file."""
     if layout.THREAD_ID.match(name):
         found = history.find_session(codex_home, name.lower())
         if found is None:
             raise SessionMissing(f"{codex_home!r} has no session of the thread {name}", hint=_LIST)
         return found
-    if not name.endswith((".jsonl", ".jsonl.zst")) and not os.path.isfile(name):
+    if name.endswith((".jsonl", ".jsonl.zst")) or os.path.isfile(name):
+        return _read_ref(name)
+    if not _BEGINNING.match(name):
         raise UsageError(f"{name!r} is neither a thread id nor a rollout file", hint=_LIST)
+    if len(name) < MIN_BEGINNING:
+        message = f"{name!r} is too short for the beginning of a thread id"
+        raise UsageError(message, hint=f"give {MIN_BEGINNING} characters or more; {_LIST}")
+    return _find_by_beginning(codex_home, name)
+
+
+def _read_ref(path: str) -> SessionRef:
     try:
-        return history.read_ref(name)
+        return history.read_ref(path)
     except OSError as error:
-        raise SessionMissing(f"the rollout {name!r} can't be read: {error.strerror}", hint=_LIST) from error
+        raise SessionMissing(f"the rollout {path!r} can't be read: {error.strerror}", hint=_LIST) from error
     except ValueError as error:
-        raise UsageError(f"{name!r} is not a rollout: {error}", hint=_LIST) from error
+        raise UsageError(f"{path!r} is not a rollout: {error}", hint=_LIST) from error
+
+
+def _find_by_beginning(codex_home: str, beginning: str) -> SessionRef:
+    """The session of the only thread whose id begins so; the names of all sessions are read."""
+    thread_ids = history.list_thread_ids(codex_home)
+    matching = history.find_by_beginning(thread_ids, beginning.lower())
+    if len(matching) > 1:
+        shown = [history.shorten(thread_id, thread_ids) for thread_id in matching[::-1][:_MAX_AMBIGUOUS]]
+        more = f" and {len(matching) - len(shown):,} more" if len(matching) > len(shown) else ""
+        message = f"{len(matching):,} thread ids begin with {beginning!r}: {', '.join(shown)}{more}"
+        raise UsageError(message, hint=f"give more characters; {_LIST}")
+    found = history.find_session(codex_home, matching[0]) if matching else None
+    if found is None:
+        raise SessionMissing(f"{codex_home!r} has no session whose thread id begins with {beginning!r}", hint=_LIST)
+    return found
+
+
+def shorten_thread_ids(codex_home: str, wanted: Iterable[str]) -> dict[str, str]:
+    """The shortest unique beginning of each of these thread ids, among all in the Codex home."""
+    thread_ids = history.list_thread_ids(codex_home)
+    return {thread_id: history.shorten(thread_id, thread_ids) for thread_id in wanted}
 
 
 def read_session(codex_home: str, ref: SessionRef) -> FoundImages:
@@ -74,14 +111,55 @@ def read_session(codex_home: str, ref: SessionRef) -> FoundImages:
     return found
 
 
-def summarize_session(codex_home: str, ref: SessionRef) -> Session | None:
-    """The session as a list shows it, or None where it has no picture; nothing is decoded."""
-    reader = SessionReader(codex_home, ref)
-    sizes = [len(image.data) for image in reader.pictures()]
-    if not sizes:
-        return None
-    path = ref.path or layout.pictures_folder(codex_home, ref.thread_id or "")
-    return Session(ref.thread_id, ref.created_at, reader.prompt, len(sizes), sum(sizes), path)
+@dataclass(slots=True)
+class SessionFilter:
+    """Which sessions a list has: those with all words of ``search`` in one of their prompts, in any order and case.
+
+    Only sessions with a picture that was made ``since`` that time (Unix seconds) are read. ``searched`` counts those
+    that were read and have a picture. Raises :class:`UsageError` for a search for nothing.
+    """
+
+    search: str | None = None
+    since: float = 0.0
+    searched: int = 0
+
+    def __post_init__(self) -> None:
+        if self.search is not None and not self.search.split():
+            raise UsageError("--search has no text", hint="give a word of the prompt")
+
+    def iter_refs(self, codex_home: str) -> Iterator[SessionRef]:
+        """Yield the sessions that may match, newest first; contents are not read."""
+        refs = history.iter_newest(codex_home)
+        if not self.since:
+            return refs
+        changed = (ref.thread_id for time, ref in history.list_by_change(codex_home) if time >= self.since)
+        recent = set(changed)  # a session that was begun long ago may have been continued since
+        return (ref for ref in refs if ref.thread_id in recent)
+
+    def summarize(self, codex_home: str, ref: SessionRef) -> Session | None:
+        """The session as a list shows it, or None where it does not match or has no picture; nothing is decoded."""
+        words, found = _fold(self.search or "").split(), self.search is None
+
+        def look_for_words(prompt: str) -> None:
+            nonlocal found
+            if not found:
+                folded = _fold(prompt)
+                found = all(word in folded for word in words)
+
+        reader = SessionReader(codex_home, ref, on_prompt=look_for_words)
+        times_and_sizes = [(image.time, len(image.data)) for image in reader.pictures()]
+        if not times_and_sizes or max(times_and_sizes)[0] < self.since:
+            return None
+        self.searched += 1
+        path = ref.path or layout.pictures_folder(codex_home, ref.thread_id or "")
+        sizes = [size for _time, size in times_and_sizes]
+        session = Session(ref.thread_id, ref.created_at, reader.prompt, len(sizes), sum(sizes), path)
+        return session if found else None
+
+
+def _fold(text: str) -> str:
+    """The text for a comparison that ignores case and the way in which accents are encoded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def find_last_picture(codex_home: str) -> FoundImages:

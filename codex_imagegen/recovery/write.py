@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from codex_imagegen import render
-from codex_imagegen.codex.sessions import history, layout
+from codex_imagegen.codex.sessions import layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.images import convert, output
 from codex_imagegen.recovery import search
-from codex_imagegen.recovery.search import FoundImages
+from codex_imagegen.recovery.search import FoundImages, SessionFilter
 from codex_imagegen.request import SUFFIXES, Event, ImageOptions, is_stdout
 from codex_imagegen.results import Failure, Image, Picture, Result, Session
 
@@ -53,9 +53,10 @@ def recover(
     environment: Mapping[str, str] | None = None,
     on_event: Callable[[Event], None] = lambda _event: None,
 ) -> Result:
-    """Write the pictures of past sessions: of each thread id or rollout file in ``wanted``, or the one made ``last``.
+    """Write the pictures of past sessions: those named in ``wanted``, or the picture that was made ``last``.
 
-    Starts no Codex and spends nothing. Raises the failure of a single session; of several sessions, the pictures that
+    A session is named by its thread id, a unique beginning of it (case does not matter), or its rollout file. Starts no
+    Codex and spends nothing. Raises the failure of a single session; of several sessions, the pictures that
     were found are kept, and the result has the failures. ``on_event`` receives an event for each picture written.
     """
     started = time.monotonic()
@@ -76,13 +77,21 @@ def recover(
     return _result(started, [found], write_found(found, 0, None))
 
 
-def list_sessions(limit: int, environment: Mapping[str, str] | None = None) -> Iterator[Session]:
+def list_sessions(
+    limit: int, wanted: SessionFilter | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Session]:
     """Yield the past sessions with a picture, newest first, at most ``limit`` (0: all). Pictures are not decoded."""
     codex_home = layout.codex_home(os.environ if environment is None else environment)
-    sessions = (
-        session for ref in history.iter_newest(codex_home) if (session := search.summarize_session(codex_home, ref))
-    )
+    wanted = wanted or SessionFilter()
+    refs = wanted.iter_refs(codex_home)
+    sessions = (session for ref in refs if (session := wanted.summarize(codex_home, ref)))
     return islice(sessions, limit or None)
+
+
+def shorten_thread_ids(sessions: Iterable[Session], environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The shortest unique beginning of the thread id of each session, among all in the Codex home."""
+    codex_home = layout.codex_home(os.environ if environment is None else environment)
+    return search.shorten_thread_ids(codex_home, [session.thread_id for session in sessions if session.thread_id])
 
 
 def write_pictures(found: FoundImages, destination: RecoveryOutput, before: int | None = None) -> list[Image]:

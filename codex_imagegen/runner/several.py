@@ -57,7 +57,8 @@ class SeveralResult:
             message = f"{info.message.rstrip('.')}; {images} of {render.plural(count, 'picture')} made"
             info = replace(info, exit_code=1, hint=attempts.rerun_hint(self.stopped))
         else:
-            message = render.partial_failure(len(errors), count, "picture", info.message)
+            numbers = [index + 1 for index in self.errors]
+            message = render.partial_failure(len(errors), count, "picture", info.message, numbers=numbers)
             info = replace(info, exit_code=1)
         return replace(info, message=message, spent=self._spent())
 

@@ -27,6 +27,7 @@ def test_recover_finds_by_thread_as_the_last_and_by_file(thread, tmp_path, capfd
     assert codex_imagegen.recover(last=True, out_dir=tmp_path / "new").path == tmp_path / "new" / f"{thread}.png"
     rollout = next((tmp_path / "home").rglob("*.jsonl"))
     assert codex_imagegen.recover(rollout, out="fox.png", force=True).images[0].bytes == len(FOX)
+    assert codex_imagegen.recover(thread[:8].upper(), out="fox.png", force=True).thread_id == thread
     assert (tmp_path / "fox.png").read_bytes() == FOX
     assert codex_imagegen.recover(thread, out="small.webp", size=(20, 10), fit=True).images[0].height == 10
     assert (capfd.readouterr().out, capfd.readouterr().err) == ("", "")

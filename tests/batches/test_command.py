@@ -36,6 +36,7 @@ from tests.support.checks import picture_turns, small_png, wait_until
 from tests.support.in_process import call
 from tests.support.lab import COMMAND, Lab
 from tests.support.pictures import encoded
+from tests.support.scripts import FailsOnce
 
 Labs = Callable[..., Lab]
 pytestmark = pytest.mark.real
@@ -205,6 +206,23 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     script.blocks = False
     done = world.call("batch", "jobs.txt", "--json", "--retry-failed")
     assert (done.code, statuses(done), picture_turns(world)) == (0, ["skipped", "made"], spent + 1)
+
+
+def test_failed_job_of_an_earlier_batch_is_retried_by_the_printed_command(lab: Labs) -> None:
+    world = lab(script=FailsOnce())
+    first = world.call("batch", write_jobs(world, "a fox", "an owl"), "--jobs", "1")
+    again = world.call("batch", "jobs.txt", "--jobs", "1")
+    failure, sum_line = again.err.splitlines()
+    assert (first.code, again.code) == (1, 1)
+    assert "--retry-failed" not in failure
+    command = re.fullmatch(
+        r"codex-imagegen: 1 skipped, 1 failed · \d s \(try the failed jobs again with: (.*)\)", sum_line
+    )
+    assert command, sum_line
+    done = world.run_argv([COMMAND, *shlex.split(command[1])[1:]])
+    assert done.code == 0
+    assert re.fullmatch(r"codex-imagegen: 1 skipped, 1 made · \d+ s\n", done.err)
+    assert pictures_asked(world) == {"a fox": 2, "an owl": 1}
 
 
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def test_out_without_a_dot_gets_the_suffix_of_the_format() -> None:
         ({"prompt": "a", "promt": "b"}, "'promt' is not a key"),
         ({"prompt": "a", "count": 2}, "'count' can't be set for one job"),
         ({"prompt": "a", "timeout-sec": 1, "timeout_sec": 2}, "twice"),
-        ({"prompt": "a", "timeout_sec": "1"}, "must be a number"),
+        ({"prompt": "a", "timeout_sec": "soon"}, "must be a number of seconds, or a time such as 90s"),
         ({"prompt": "a", "timeout_sec": True}, "must be a number"),
         ({"prompt": "a", "timeout_sec": 0}, "--timeout-sec can't be 0"),
         ({"prompt": "a", "timeout_sec": 10**400}, "--timeout-sec can't be"),
@@ -143,6 +143,29 @@ def test_wrong_job_is_refused_with_its_line(job: Any, words: str) -> None:
 
 def test_mistyped_key_gets_a_suggestion() -> None:
     assert refused({"prompt": "a", "time_out_sec": 3}).hint == "did you mean 'timeout_sec'?"
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("output", "out"), ("image", "refs"), ("timeout", "timeout_sec"), ("trans", "transparent"), ("TEXT", "prompt")],
+)
+def test_key_of_another_program_gets_a_suggestion(key: str, meant: str) -> None:
+    assert refused({"prompt": "a", key: "x"}).hint == f"did you mean {meant!r}?"
+
+
+def test_paths_of_a_job_may_begin_with_the_home_folder(own_home: Path) -> None:
+    (own_home / "ref.png").write_bytes(encoded())
+    (job,) = read(listed({"prompt": "~/a", "out": "~/a.png", "refs": ["~/ref.png"], "model": "~/m"}))
+    assert (job.request.out, job.request.refs) == (str(own_home / "a.png"), (str(own_home / "ref.png"),))
+    assert (job.request.prompt, job.request.model) == ("~/a", "~/m")
+    (job,) = read(listed({"prompt": "a", "out": "./~/a.png"}))
+    assert job.request.out == str(Path("out/~/a.png").absolute())
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("5m", 300), ("90s", 90), ("7", 7), (7, 7)])
+def test_time_limit_of_a_job_may_have_a_unit(value: Any, seconds: float) -> None:
+    (job,) = read(listed({"prompt": "a", "timeout_sec": value}))
+    assert job.request.timeout_sec == seconds
 
 
 @pytest.mark.parametrize("name", ["jobs.jsonl", "JOBS.NDJSON", "jobs.json"])

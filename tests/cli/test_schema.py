@@ -42,4 +42,5 @@ def test_schema_with_json_is_one_line():
 def test_schema_of_unknown_name_is_refused_as_usage():
     done = run("results", "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
-    assert "result, error, batch" in done.err
+    assert "did you mean 'result'?" in done.err
+    assert "result, error, batch" in run("nonsense").err

@@ -12,7 +12,7 @@ import pytest
 
 from codex_imagegen.cli.main import COMMANDS
 from tests.contract import golden
-from tests.support import builds, checks, docs, json_output
+from tests.support import builds, checks, docs
 from tests.support.checks import DrawsSmall
 from tests.support.docs import help_of
 
@@ -124,11 +124,6 @@ def test_exit_codes_of_the_readme_exist():
     named = {code for row in README.rows() for code in re.findall(r"\d+", row[0])}
     assert len(named) > 5
     assert named <= {line.split()[0] for line in golden.exit_codes()}
-
-
-def test_json_example_of_the_readme_fits_its_schema():
-    (example,) = README.json_examples()
-    json_output.parse(example)
 
 
 def test_readme_has_no_placeholders():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import shlex
+import subprocess
 import time
 
 import pytest
@@ -74,7 +77,7 @@ def test_view_shows_the_details_of_a_picture(three, open_page):
     expect(page.locator("#revised")).to_have_text("a fox, drawn\nin two lines", use_inner_text=True)
     expect(page.locator("#references-title")).to_have_text("1 reference")
     assert page.locator("#references img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 64
-    expect(page.locator("#recover")).to_have_text(f"codex-imagegen recover {entries(three)[1]['thread']}")
+    expect(page.locator("#recover")).to_have_text(f"{program(three)} recover {entries(three)[1]['thread']}")
     expect(page.locator("#saved")).to_be_hidden()
 
 
@@ -84,11 +87,103 @@ def test_buttons_copy_prompts_and_command(three, open_page):
     for button, copied in (
         ("Copy prompt", "a red fox"),
         ("Copy revised prompt", "a fox, drawn\nin two lines"),
-        ("Copy command", f"codex-imagegen recover {entries(three)[1]['thread']}"),
+        ("Copy command", f"{program(three)} recover {entries(three)[1]['thread']}"),
+        ("Copy command to draw it again", f"{program(three)} --prompt 'a red fox'"),
     ):
-        page.get_by_role("button", name=button).click()
+        page.get_by_role("button", name=button, exact=True).click()
         expect(page.locator("#message")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == copied
+
+
+SHELL_HOSTILE = """-n it's $HOME `id` \\'"\\\\ !! \u202e*?~ #|&;<>(){}[]%s
+second line\t  $(touch created) 狐 \x1b[2J"""
+RECORDER = """#!/bin/sh
+printf '%s\\0' "$CODEX_HOME" "$@" END >> "$OUTSIDE/calls"
+"""
+
+
+def run_in_shell(world, shell, command, stdin=b""):
+    """Paste a command into a shell; return how the program on its PATH was called, first its CODEX_HOME."""
+    outside = world.work.parent / "outside"
+    outside.mkdir(exist_ok=True)
+    (outside / "calls").unlink(missing_ok=True)
+    recorder = outside / "codex-imagegen"
+    recorder.write_text(RECORDER)
+    recorder.chmod(0o755)
+    environment = {"PATH": f"{outside}:/usr/bin:/bin", "OUTSIDE": str(outside), "HOME": str(outside)}
+    before = set(os.listdir(world.work))
+    done = subprocess.run([shell, "-c", command], cwd=world.work, env=environment, input=stdin, check=True, timeout=30)
+    assert (done.returncode, set(os.listdir(world.work))) == (0, before)
+    calls = (outside / "calls").read_bytes().decode().split("\0END\0")[:-1]
+    return [call.split("\0") for call in calls]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_commands_of_a_hostile_prompt_are_safe_and_work_when_pasted(world, open_page, shell):
+    thread = write_session(world, history.user_message(SHELL_HOSTILE), at=NOW)
+    folder = world.history.saved(thread, FOX)
+    saved = folder / "it's $HOME `id`.png"
+    (folder / "call_1.png").rename(saved)
+    assert run_gallery(world).code == 0
+    page = open_page(page_path(world)).page
+    page.locator(".tile a").click()
+    recover, change, draw = (page.locator(name).text_content() for name in ("#recover", "#change", "#draw"))
+    assert run_in_shell(world, shell, recover) == [[str(world.home), "recover", thread]]
+    wish = "make it 'blue' $HOME \\ \"now\""
+    called = run_in_shell(world, shell, change, stdin=f"{wish}\n".encode())
+    assert called == [[str(world.home), "--prompt", wish, "--ref", str(saved)]]
+    prompt = SHELL_HOSTILE.replace("\x1b", "").replace("\u202e", "").strip()
+    assert run_in_shell(world, shell, draw) == [[str(world.home), "--prompt", prompt]]
+
+
+def test_change_of_a_picture_without_a_saved_file_recovers_it_first(three, open_page):
+    page = open_page(page_path(three)).page
+    page.get_by_role("link", name="an owl at night").click()
+    called = run_in_shell(three, "sh", page.locator("#change").text_content(), stdin=b"blue\n")
+    name = f"{entries(three)[0]['thread']}.png"
+    assert called == [
+        [str(three.home), "recover", name.removesuffix(".png"), "--out", name, "--force"],
+        [str(three.home), "--prompt", "blue", "--ref", name],
+    ]
+    expect(page.locator("#draw-title")).to_have_text("Draw it again")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#draw-title")).to_have_text("Draw it again, without its references")
+    page.keyboard.press("ArrowRight")  # the damaged one
+    for name in ("#recover-section", "#change-section", "#draw-section"):
+        expect(page.locator(name)).to_be_hidden()
+
+
+def test_command_that_would_not_work_is_not_shown(world, open_page):
+    write_session(world, history.user_message("-"), at=NOW)
+    write_session(world, history.user_message("x" * 9000), data=encoded(50), at=NOW - 1)
+    world.history.rollout(
+        history.user_message("two"), history.generated_image(encoded(51)),
+        history.generated_image(encoded(52), call_id="call_2"), at=NOW - 2,
+    )  # fmt: skip
+    assert run_gallery(world).code == 0
+    page = open_page(page_path(world)).page
+    page.locator(".tile a").first.click()
+    for draw, change in ((False, True), (False, True), (True, False)):
+        for name, is_shown in (("#recover", True), ("#draw", draw), ("#change", change)):
+            expect(page.locator(f"{name}-section")).to_be_visible(visible=is_shown)
+        page.keyboard.press("ArrowRight")
+
+
+def test_commands_of_the_default_home_name_no_home(world, open_page):
+    home = world.work.parent / "person"
+    write_session(world, history.user_message("a fox"))
+    home.mkdir()
+    (home / ".codex").symlink_to(world.home)
+    home_of_codex = os.path.realpath(home / ".codex")
+    assert run_gallery(world, HOME=str(home), CODEX_HOME=home_of_codex).code == 0
+    page = open_page(page_path(world)).page
+    page.get_by_role("link", name="a fox").click()
+    expect(page.locator("#draw")).to_have_text("codex-imagegen --prompt 'a fox'")
+
+
+def program(world):
+    """The program as the page's commands call it."""
+    return f"CODEX_HOME={shlex.quote(str(world.home))} codex-imagegen"
 
 
 def test_copy_without_clipboard_permission_works(three, open_page):

@@ -236,6 +236,12 @@ def browser(world, body):
     return f"{path} %s &"
 
 
+def cached_page(world):
+    """The page that ``--open`` makes without ``--out``."""
+    name = os.path.basename(index.index_path(os.path.realpath(world.home), world.environment))
+    return world.tmp.parent / "cache" / "codex-imagegen" / name.removesuffix(".sqlite") / "codex-gallery.html"
+
+
 def test_gallery_open_starts_the_browser_and_keeps_stdout_clean(world):
     opened = world.work.parent / "opened"
     done = world.run(
@@ -243,9 +249,9 @@ def test_gallery_open_starts_the_browser_and_keeps_stdout_clean(world):
         "--open",
         env={"BROWSER": browser(world, f'echo noise; echo "$1" > {opened}.part; mv {opened}.part {opened}')},
     )
-    assert (done.code, done.text) == (0, f"{page_path(world)}\n")
+    assert (done.code, done.text) == (0, f"{cached_page(world)}\n")
     checks.wait_until(opened.exists, "the browser")
-    assert opened.read_text() == f"{page_path(world).as_uri()}\n"
+    assert opened.read_text() == f"{cached_page(world).as_uri()}\n"
 
 
 def test_gallery_open_without_browser_succeeds_with_one_sentence(world, tmp_path):
@@ -254,8 +260,42 @@ def test_gallery_open_without_browser_succeeds_with_one_sentence(world, tmp_path
     empty.mkdir()
     for more in ({"BROWSER": "/nowhere/browser"}, {}):
         done = world.run("gallery", "--open", env={"PATH": str(empty), "DISPLAY": "", "WAYLAND_DISPLAY": "", **more})
-        assert (done.code, done.text) == (0, f"{page_path(world)}\n")
-        assert done.err == f"codex-imagegen: no browser was found here; open '{page_path(world)}' in one yourself.\n"
+        page = cached_page(world)
+        assert (done.code, done.text) == (0, f"{page}\n")
+        assert done.err == f"codex-imagegen: no browser was found here; open '{page}' in one yourself.\n"
+
+
+NO_BROWSER = {"PATH": "", "DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": "/nowhere/browser"}
+
+
+def test_gallery_open_puts_the_page_into_a_private_folder_of_the_cache(world):
+    write_session(world, history.user_message())
+    before = os.umask(0o022)
+    try:
+        answer = run_gallery(world, "--open", "--json", **NO_BROWSER).json
+    finally:
+        os.umask(before)
+    page = cached_page(world)
+    assert (answer["path"], answer["pictures"], os.listdir(world.work)) == (str(page), 1, [])
+    assert stat.S_IMODE(page.parent.stat().st_mode) == stat.S_IMODE(page.parent.parent.stat().st_mode) == 0o700
+    assert sorted(os.listdir(page.parent)) == ["codex-gallery-pictures", "codex-gallery.html"]
+    other = world.work.parent / "other home"
+    history.History(other).rollout(history.generated_image(encoded(50)))
+    assert run_gallery(world, "--open", "--json", CODEX_HOME=str(other), **NO_BROWSER).json["path"] != str(page)
+    assert run_gallery(world, "--json").json["path"] == str(page_path(world))
+
+
+def test_gallery_open_with_out_puts_the_page_there(world):
+    done = run_gallery(world, "--open", "--out", "a.html", **NO_BROWSER)
+    assert (done.code, done.text) == (0, f"{world.work / 'a.html'}\n")
+    assert not cached_page(world).exists()
+
+
+def test_gallery_open_without_a_writable_cache_fails(world, tmp_path):
+    (tmp_path / "file").touch()
+    done = run_gallery(world, "--open", "--json", XDG_CACHE_HOME=str(tmp_path / "file"), **NO_BROWSER)
+    assert (done.code, done.json["error"]["code"]) == (73, "out-unwritable")
+    assert "--out" in done.json["error"]["hint"]
 
 
 def test_gallery_interrupted_keeps_what_was_read_and_writes_no_page(world):

@@ -86,7 +86,7 @@ def test_run_with_count_of_which_one_fails_keeps_the_others_and_names_the_comman
     assert done.code == 1
     assert (result["ok"], len(result["images"]), codes(result)) == (False, 2, [(0, "generation-failed", True)])
     assert (result["error"]["code"], result["error"]["exit_code"]) == ("generation-failed", 1)
-    assert result["error"]["message"].startswith("1 of 3 pictures failed; the first: ")
+    assert result["error"]["message"].startswith("1 of 3 pictures failed (number 1); the first: ")
     there = [image["path"] for image in result["images"]]
     assert [path[-6:] for path in there] == ["-2.png", "-3.png"]
     assert sorted(path.name for path in world.work.iterdir()) == sorted(os.path.basename(path) for path in there)

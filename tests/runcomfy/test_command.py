@@ -112,6 +112,11 @@ def test_wait_without_a_name_writes_an_image(shell: Shell, fake: FakeRunComfy) -
     assert paths == [[str(shell.work / "image.png")], [str(shell.work / "image-2.png")]]
 
 
+def test_wait_with_open_tries_to_open_the_picture(shell: Shell, fake: FakeRunComfy) -> None:
+    done = shell.call("runcomfy", "wait", REQUEST_ID, "--out", "fox.png", "--open", "--json")
+    assert (done.code, [warning["code"] for warning in done.json["warnings"]]) == (0, ["not-opened"])
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_wait_and_leaves_the_request(shell: Shell, fake: FakeRunComfy, signum: int, code: int) -> None:
     fake.states[0] = "in_queue 1"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.commands import generate
-from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option
+from codex_imagegen.cli.options import Argument, Option, RepeatableCommand, events_option, parse_timeout
 from codex_imagegen.request import STDOUT
 
 if TYPE_CHECKING:
@@ -123,11 +123,11 @@ command = RepeatableCommand(
             is_flag=True,
             group="scripts",
             common=True,
-            help="Check all jobs, show what would be made, and spend nothing.",
+            help="Check and show what would be made; spends nothing.",
         ),
         Option(
             ["--timeout-sec"],
-            type=float,
+            type=parse_timeout,
             metavar="N",
             group="scripts",
             help="Limit for each picture: seconds, or 90s, 5m. [300]",

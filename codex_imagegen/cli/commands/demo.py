@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import Command, Option, check_stdout, events_option
 from codex_imagegen.cli.progress import RequestProgress
@@ -14,17 +16,15 @@ without one, a fake Codex does. Everything happens in a temporary CODEX_HOME: ~/
 """
 
 
-def demo(
-    *, prompt: str | None, out: str | None, force: bool, codex: str | None, json_wanted: bool, quiet: bool, show: bool
-) -> int:
+def demo(*, json_wanted: bool, quiet: bool, show: bool, open_wanted: bool, prompt: str | None, **options: Any) -> int:
     """Make the demo's picture and print its path; returns the exit code."""
     from codex_imagegen.demo.sandbox import PROMPT, run_demo
 
-    check_stdout(out, json_wanted)
-    request = Request(prompt=PROMPT if prompt is None else prompt, out=out, force=force, codex=codex)
+    check_stdout(options["out"], json_wanted)
+    request = Request(prompt=PROMPT if prompt is None else prompt, **options)
     with console.defer_signals(until_exit=True) as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = run_demo(request, interrupt=interrupt, on_event=progress.show, announce=console.err)
-    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
 
 
 command = Command(
@@ -34,6 +34,7 @@ command = Command(
         Option(["-o", "--out"], metavar="FILE", help="File or folder; - is stdout. [named after the prompt]"),
         Option(["--force"], is_flag=True, help="Replace the file if it exists."),
         Option(["--show"], is_flag=True, help="Show the picture in this terminal, too."),
+        Option(["--open", "open_wanted"], is_flag=True, help="Open the picture in the system's viewer."),
         Option(["--codex"], metavar="FILE", help="Which Codex CLI to run. [codex on PATH]"),
         Option(["--json", "json_wanted"], is_flag=True, help="Print one JSON object on stdout."),
         events_option(),

@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import DefaultCommand, Option, check_stdout, events_option, version_option
+from codex_imagegen.cli.options import (
+    DefaultCommand,
+    Option,
+    PromptArgument,
+    check_stdout,
+    events_option,
+    parse_timeout,
+    version_option,
+)
 from codex_imagegen.errors import UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request
 
@@ -51,6 +59,10 @@ OPTIONS = [
     _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
     _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
     _option(
+        "--open", "open_wanted", is_flag=True, group="where", common=True,
+        help="Open the picture in the system's viewer.",
+    ),
+    _option(
         "--size", metavar="WxH", group="look", common=True,
         help="Requested width and height, such as 1024x1536.",
     ),
@@ -84,7 +96,7 @@ OPTIONS = [
         "--skip-existing", is_flag=True, group="several", help="With --count and --out: make only what is missing."
     ),
     _option(
-        "--timeout-sec", type=float, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
+        "--timeout-sec", type=parse_timeout, default=DEFAULT_TIMEOUT_SEC, metavar="N", group="scripts",
         help="Limit for the whole run: seconds, or 90s, 5m. [300]",
     ),
     _option(
@@ -92,7 +104,7 @@ OPTIONS = [
     ),
     _option(
         "--dry-run", is_flag=True, group="scripts",
-        help="Check everything, show what would be made and sent, and spend nothing.",
+        help="Check and show what would be made; spends nothing.",
     ),
     _option(
         "--json", "json_wanted", is_flag=True, group="scripts", common=True,
@@ -124,7 +136,7 @@ OPTIONS = [
 """Each option with its group, a key of :data:`codex_imagegen.cli.help.GROUPS`; the short page has the common ones."""
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **options: Any) -> int:
+def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_wanted: bool, **options: Any) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
     no_wait, yes, dry_run = (options.pop(name) for name in ("no_wait", "yes", "dry_run"))
@@ -148,7 +160,7 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, **opt
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show, progress=progress)
+    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
 
 
 def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
@@ -184,16 +196,18 @@ def _confirm_count(request: Request) -> None:
         raise UsageError("not confirmed; no picture was made", hint="give a smaller --count, or add --yes")
 
 
-def _request(*, prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
+def _request(*, words: tuple[str, ...], prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
     """Return the options as a request. The prompt is read last, since it may come from a pipe."""
     from codex_imagegen.options import build_request
 
+    if words or (prompt is None) == (prompt_file is None):
+        from codex_imagegen.cli import arguments
+
+        prompt = arguments.check_prompt(words, prompt, prompt_file)
     return replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
 
 
 def _prompt(text: str | None, file: str | None) -> str:
-    if (text is None) == (file is None):
-        raise UsageError("give exactly one of --prompt and --prompt-file", hint="for help:\ncodex-imagegen --help")
     if text is not None and text != STDOUT:
         return text
     source = file if text is None else text
@@ -215,7 +229,7 @@ def _prompt(text: str | None, file: str | None) -> str:
 
 command = DefaultCommand(
     "codex-imagegen",
-    params=[*OPTIONS, version_option()],
+    params=[PromptArgument(["words"], nargs=-1, metavar="[PROMPT]"), *OPTIONS, version_option()],
     callback=generate,
     help=HELP,
     brief=BRIEF,

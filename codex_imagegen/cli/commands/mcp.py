@@ -55,9 +55,7 @@ def mcp(
             hint="install it, such as with:\npip install 'codex-imagegen[mcp]'",
         ) from error
     if sys.stdin.isatty():
-        console.err(
-            "codex-imagegen: this is an MCP server for an agent's host to start; see docs/mcp.md. Ctrl-C ends it."
-        )
+        console.say("this is an MCP server for an agent's host to start; see docs/mcp.md. Ctrl-C ends it.")
     with console.defer_signals() as interrupt:
         server.serve(allowed, interrupt, console.save_traceback)
         if interrupt.signum is not None:

@@ -12,7 +12,7 @@ import click
 
 from codex_imagegen import render
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout
+from codex_imagegen.cli.options import EVENTS, Group, Option, check_stdout, parse_timeout
 from codex_imagegen.errors import ImagegenError, OutUnwritable, RunComfyRetry, UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, Event, Request, Run
 
@@ -76,16 +76,17 @@ def status(request_id: str, json_wanted: bool) -> None:
 )  # fmt: skip
 @click.option(
     "--timeout-sec",
-    type=float,
+    type=parse_timeout,
     default=DEFAULT_TIMEOUT_SEC,
     metavar="N",
     help="Limit for the whole wait: seconds, or 90s, 5m. [300]",
 )
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@click.option("--open", "open_wanted", is_flag=True, help="Open the picture in the system's viewer.")
 @_json
 @_events
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int:
+def wait(request_id: str, json_wanted: bool, quiet: bool, open_wanted: bool, **options: Any) -> int:
     """Wait for a request and fetch its picture, as often as you like.
 
     A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
@@ -97,7 +98,7 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, **options: Any) -> int
     request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
     with console.defer_signals() as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = generate(request, interrupt=interrupt, on_event=progress.show)
-    return console.print_result(result, json_wanted=json_wanted, progress=progress)
+    return console.print_result(result, json_wanted=json_wanted, open_wanted=open_wanted, progress=progress)
 
 
 @command.command()
@@ -131,7 +132,7 @@ def login(json_wanted: bool) -> None:
     with console.defer_signals() as interrupt:
         run = _run(interrupt)
         path = token.save(Login(settings.web_base(), interrupt).run(_print_code))
-    console.err(render.one_line(f"codex-imagegen: signed in to RunComfy; the token is in {path!r}."))
+    console.say(f"signed in to RunComfy; the token is in {path!r}.")
     _mention_token_variable()
     _print(None, {"token_file": path}, run, json_wanted)
 
@@ -146,7 +147,7 @@ def logout(json_wanted: bool) -> None:
         run = _run(interrupt)
         path = token.delete()
     message = "you were not signed in to RunComfy" if path is None else f"signed out of RunComfy; {path!r} is deleted"
-    console.err(render.one_line(f"codex-imagegen: {message}."))
+    console.say(f"{message}.")
     _mention_token_variable()
     _print(None, {"token_file": path}, run, json_wanted)
 
@@ -223,13 +224,13 @@ def _wait_commands(ids: Sequence[str]) -> str:
 
 
 def _print_code(code: DeviceCode) -> None:
-    console.err(render.one_line(f"codex-imagegen: open {code.verify_url}"))
-    console.err(render.one_line(f"codex-imagegen: and confirm that it shows the code {code.user_code}"))
+    user_code, url = render.one_line(code.user_code), render.one_line(code.verify_url)
+    console.say(f"open this page, and confirm that it shows the code {user_code}:\n{url}")
 
 
 def _mention_token_variable() -> None:
     if os.environ.get("RUNCOMFY_TOKEN", "").strip():
-        console.err("codex-imagegen: RUNCOMFY_TOKEN is set, and is used before the file.")
+        console.say("RUNCOMFY_TOKEN is set, and is used before the file.")
 
 
 def _run(interrupt: Interrupt, seconds: float = _ANSWER_SEC) -> Run:

@@ -32,7 +32,9 @@ def schema(*, name: str | None, json_wanted: bool) -> int:
     elif name in known:
         console.out(json.dumps(known[name], indent=None if json_wanted else 2))
     else:
-        raise UsageError(f"there is no schema {name!r}", hint=f"use one of: {', '.join(known)}")
+        from codex_imagegen.options import suggest
+
+        raise UsageError(f"there is no schema {name!r}", hint=suggest(str(name), known))
     return 0
 
 

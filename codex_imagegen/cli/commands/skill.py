@@ -89,7 +89,7 @@ def uninstall(json_of_group: bool, /, force: bool, json_wanted: bool, **target: 
     done = skill_files.uninstall(_places(**target), force=force)
     for place in done:
         if place.status == "absent":
-            console.err(render.one_line(f"codex-imagegen: there is no skill at {place.path!r}."))
+            console.say(f"there is no skill at {place.path!r}.")
     _print(done, started, json_wanted or json_of_group)
 
 

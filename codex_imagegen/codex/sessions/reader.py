@@ -64,11 +64,18 @@ class SessionReader:
     ``is_damaged``: the rollout ends in the middle of a picture, or has one that is not valid base64, and Codex saved no
     file of it. ``unreadable``: why the rollout could not be read to its end. ``files``: digest and path of each picture
     that Codex also saved as a file. ``tick`` is called for each line; an exception from it ends the reading.
+    ``on_prompt`` is called with each prompt of the user in its whole length; it may get one twice.
     """
 
-    def __init__(self, codex_home: str, ref: SessionRef, tick: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        codex_home: str,
+        ref: SessionRef,
+        tick: Callable[[], None] | None = None,
+        on_prompt: Callable[[str], None] | None = None,
+    ) -> None:
         self._home, self._ref, self._tick = codex_home, ref, tick
-        self._prompts = PromptReader()
+        self._prompts = PromptReader(on_prompt)
         self._pending: dict[str, tuple[PromptContext, str | None]] = {}
         self._seen: set[bytes] = set()
         self.files: dict[bytes, str] = {}
@@ -172,8 +179,9 @@ class PromptReader:
     the prompt is the first text in the user's message that Codex did not add.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_prompt: Callable[[str], None] | None = None) -> None:
         self.context = PromptContext()
+        self._on_prompt = on_prompt
         self._first_typed: str | None = None
         self._first_likely: str | None = None
 
@@ -193,13 +201,18 @@ class PromptReader:
             return
         if record.get("type") == "turn_context":
             self.context = replace(self.context, model=_clip(payload.get("model")))
-        elif typed := _typed_text(payload):
+        elif typed := self._clip_prompt(_typed_text(payload)):
             self._first_typed = self._first_typed or typed
             self.context = replace(self.context, prompt=typed)
-        elif payload.get("role") == "user" and (likely := _user_text(payload)):
+        elif payload.get("role") == "user" and (likely := self._clip_prompt(_user_text(payload))):
             self._first_likely = self._first_likely or likely
             references = tuple(rollout.find_pictures(payload, found))
             self.context = replace(self.context, prompt=likely, references=references)
+
+    def _clip_prompt(self, prompt: str | None) -> str | None:
+        if prompt and self._on_prompt is not None:
+            self._on_prompt(prompt)
+        return _clip(prompt)
 
 
 def may_hold_prompt(head: bytes) -> bool:
@@ -211,7 +224,7 @@ def _typed_text(payload: dict[str, Any]) -> str | None:
     """The text in the event of a user's message."""
     item = payload.get("item")
     if payload.get("type") == "user_message":
-        return _clip(payload.get("message"))
+        return _strip(payload.get("message"))
     return _user_text(item) if isinstance(item, dict) and item.get("type") == "UserMessage" else None
 
 
@@ -223,10 +236,15 @@ def _user_text(message: dict[str, Any]) -> str | None:
 def _texts(message: dict[str, Any]) -> Iterator[str]:
     content = message.get("content")
     for part in as_list(content)[:100]:
-        text = _clip(as_object(part).get("text"))
+        text = _strip(as_object(part).get("text"))
         if text:
             yield text
 
 
+def _strip(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
 def _clip(value: object) -> str | None:
-    return value.strip()[:MAX_PROMPT_CHARS] or None if isinstance(value, str) else None
+    text = _strip(value)
+    return text[:MAX_PROMPT_CHARS] if text else None

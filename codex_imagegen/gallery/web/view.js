@@ -38,12 +38,52 @@ function showImage(entry) {
   full.decode().then(() => { if (entries[current] === entry) large.src = full.src; }, () => {});
 }
 
+const program = document.body.dataset.command; // empty if the Codex home can't be named in a command
+const bidirectional = /[\u202a-\u202e\u2066-\u2069]/g; // these would show a command in another order than it is in
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`; // for a POSIX shell: nothing has a meaning between these
+const sizeOfThread = new Map(); // the number of pictures on the page by their thread
+for (const { thread } of entries) sizeOfThread.set(thread, (sizeOfThread.get(thread) ?? 0) + 1);
+
+/** The commands for a shell that fetch the original, change the picture, and draw its prompt again. */
+function commandsFor(entry) {
+  if (!program || !entry.full) return {};
+  return {
+    recover: entry.thread && `${program} recover ${entry.thread}`, change: changeCommand(entry), draw: drawCommand(entry),
+  };
+}
+
+/** The command that asks what to change: the words are typed, so that none of them has a meaning for the shell. */
+function changeCommand({ saved, thread }) {
+  const ask = "printf 'What to change: '; read -r wish";
+  const path = pathOf(saved);
+  if (path) return `${ask} && ${program} --prompt "$wish" --ref ${quote(path)}`;
+  if (!thread || sizeOfThread.get(thread) !== 1) return null; // a recovery would write several files
+  const name = `${thread}.png`;
+  return `${program} recover ${thread} --out ${name} --force && ${ask} && ${program} --prompt "$wish" --ref ${name}`;
+}
+
+/** The path in a file's address, or null for one with bytes or characters that can't be pasted. */
+function pathOf(address) {
+  try {
+    const path = address && decodeURIComponent(address.slice("file://".length));
+    return path && !/[\u0000-\u001f\u007f-\u009f]/.test(path) && path.search(bidirectional) < 0 ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+function drawCommand(entry) {
+  const prompt = (entry.prompt ?? entry.revised ?? "").replaceAll(bidirectional, "").trim();
+  return prompt && prompt !== "-" && !entry.cut ? `${program} --prompt ${quote(prompt)}` : null;
+}
+
 function showDetails(entry) {
-  const recover = entry.full && entry.thread && `codex-imagegen recover ${entry.thread}`;
-  for (const [name, text] of Object.entries({ prompt: entry.prompt, revised: entry.revised, recover })) {
+  const texts = { prompt: entry.prompt, revised: entry.revised, recover: null, change: null, draw: null };
+  for (const [name, text] of Object.entries({ ...texts, ...commandsFor(entry) })) {
     $(name).textContent = text ?? "";
     $(`${name}-section`).hidden = !text;
   }
+  $("draw-title").textContent = entry.referenceCount ? "Draw it again, without its references" : "Draw it again";
   $("when").textContent = entry.when;
   $("references-section").hidden = !entry.referenceCount;
   $("references-title").textContent = entry.referenceCount === 1

@@ -79,7 +79,7 @@ SESSION = {
     "prompt": "the beginning of the first prompt",
     "pictures": "how many pictures it holds",
     "bytes": "the sum of their sizes",
-    "path": "the rollout, or the folder of pictures if only that is left",
+    "session": "the path of the rollout, or of the folder of pictures if only that is left",
 }
 BATCH = {
     "job": "the line of the job file, from 1",
