@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen.request import Event
+from codex_imagegen.request import STDOUT, Event
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
@@ -50,7 +50,7 @@ _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w
 
 ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
-    "dry_run", "planned",
+    "dry_run", "planned", "last",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
@@ -94,6 +94,7 @@ def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
         thread_id=error.thread_id,
         codex_version=error.codex_version,
         request_id=error.request_id,
+        last=error.last,
         elapsed_sec=round(elapsed_sec, 3),
         dry_run=error.is_dry_run,
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
@@ -291,7 +292,9 @@ def shell_join(words: Iterable[str]) -> str:
 def _quote_word(word: str) -> str:
     import shlex
 
-    return shlex.quote(word) if printable(word) == word else f"$'{''.join(map(_escape_letter, word))}'"
+    if printable(word) != word:
+        return f"$'{''.join(map(_escape_letter, word))}'"
+    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!]', word) else shlex.quote(word)
 
 
 def _escape_letter(letter: str) -> str:
@@ -351,7 +354,10 @@ def picture_line(image: Image, columns: int, *, elapsed_sec: float | None = None
     cells = [f"{image.width}×{image.height}", size(image.bytes)]
     cells += [] if elapsed_sec is None else [f"{elapsed_sec:.0f} s"]
     cells += [] if cost_usd is None else [cost(cost_usd)]
-    name, rest = one_line(os.path.basename(image.path)), "".join(f"  {cell}" for cell in cells)
+    name, rest = (
+        "stdout" if image.path == STDOUT else one_line(os.path.basename(image.path)),
+        "".join(f"  {cell}" for cell in cells),
+    )
     room = columns - width(rest)
     if width(name) > room > _MIN_NAME:
         end = name[-_NAME_END:]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import NoReturn
 
 import click
 
+from codex_imagegen import render
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import (
     ARGUMENT,
@@ -97,7 +97,9 @@ def check_dashes(args: Sequence[str], command: click.Command) -> None:
         if f"-{name}" in long:
             raise UsageError(f"there is no option {_show(name)}", hint=f"did you mean -{name}?")
         if equals and name in with_value:
-            raise UsageError(f"{name} takes its value without a =", hint=f"did you mean {_shown([name, value])}?")
+            raise UsageError(
+                f"{name} takes its value without a =", hint=f"did you mean {render.shell_join([name, value])}?"
+            )
 
 
 def refuse_command(args: Sequence[str], default: click.Command, commands: Mapping[str, object]) -> None:
@@ -142,7 +144,7 @@ def explain(error: click.UsageError, args: Sequence[str]) -> UsageError:
         close = find_closest(missing[1], ctx.command.commands)
         message = f"{_show(missing[1])} is not a command of {ctx.command_path}"
         hint = f"did you mean:\n{ctx.command_path} {close[0]}" if close else hint
-    elif extra and f"--{extra[1]}" in long_options(ctx.command):
+    elif extra and f"--{extra[1]}" in long_options(ctx.command) | {"--help"}:
         hint = f"did you mean --{extra[1]}?"
     elif extra and "--prompt" in long_options(ctx.command):
         hint = "give what to draw with --prompt"
@@ -380,19 +382,9 @@ def _is_path(word: str) -> bool:
 
 
 def _offer(text: str, args: Sequence[str], otherwise: str | None = None) -> str:
-    """Return a hint with a command to copy on its last line; ``otherwise`` if that is long or not printable."""
-    command = _shown([PROGRAM, *args])
-    return f"{text}:\n{command}" if command.isprintable() and len(command) <= _MAX_COMMAND else otherwise or text
-
-
-def _shown(args: Sequence[str]) -> str:
-    return " ".join(_quote(word) for word in args)
-
-
-def _quote(word: str) -> str:
-    """Quote a word for a shell, in double quotes where these are safe."""
-    quoted = shlex.quote(word)
-    return quoted if quoted == word or re.search(r'["$`\\!]', word) else f'"{word}"'
+    """Return a hint with a command to copy on its last line; ``otherwise`` if that is long."""
+    command = render.shell_join([PROGRAM, *args])
+    return f"{text}:\n{command}" if len(command) <= _MAX_COMMAND else otherwise or text
 
 
 def _show(word: str) -> str:

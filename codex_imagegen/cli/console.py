@@ -352,6 +352,11 @@ def _write_out(line: str) -> None:
             os.dup2(descriptors.open_null(), sys.stdout.fileno())
 
 
+def stdin_is_terminal() -> bool:
+    """Return whether standard input is a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def read_stdin(limit: int) -> Iterator[bytes]:
     """Yield standard input in pieces, ``limit`` bytes at most.
 

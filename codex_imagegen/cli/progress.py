@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from codex_imagegen import render
 from codex_imagegen.cli import console
 from codex_imagegen.cli.status_line import terminal_columns
+from codex_imagegen.errors import Interrupted
 from codex_imagegen.request import STDOUT
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _USUAL = f"most take 26–{_LONGEST_USUAL_SEC} s"
 _LEFT_AFTER_SEC = 90
 """From then on, the time that is left is shown instead."""
 _MINUTES_FROM_SEC = 600
+_ENDED = ("skipped", "recovered", "made", "failed")
+"""How a picture or a job can have ended, in the order of the sum."""
 
 
 class _Progress:
@@ -169,7 +172,7 @@ class _Numbers(_Progress):
         return render.cut(" · ".join(parts), columns)
 
     def _parts(self) -> list[str]:
-        done, failed = self.counts.total(), self.counts["failed"]
+        done, failed = sum(self.counts[name] for name in _ENDED), self.counts["failed"]
         parts = [f"{done:,}/{self.total:,} done", f"{self.running} running"]
         parts += [f"{failed:,} failed"] if failed else []
         parts.append(_clock(self._elapsed_sec))
@@ -217,6 +220,8 @@ class PicturesProgress(_Numbers, RequestProgress):
     def _status(self, event: Event) -> str:
         if event.stage == "written":
             return "skipped" if event.message else "made"
+        if event.error is not None and event.error.code == Interrupted.code:
+            return "not finished"
         was_started = event.index in self._running or event.error is None or event.error.spent is not False
         return "failed" if was_started else "not-started"
 
@@ -295,7 +300,7 @@ def of_request(request: Request, *, quiet: bool, verbose: bool, json_wanted: boo
 
 def sum_line(counts: Counter[str], elapsed_sec: float, cost_usd: float | None) -> str:
     """How many ended in which way, in how much time, for how much: ``3 skipped, 2 made, 1 failed · 66 s · $0.08``."""
-    order = ("skipped", "recovered", "made", "failed", "not-started", "not finished")
+    order = (*_ENDED, "not-started", "not finished")
     numbers = [f"{counts[name]:,} {name.replace('-', ' ')}" for name in order if counts[name] > 0]
     parts = [", ".join(numbers), render.duration(elapsed_sec)]
     return " · ".join(parts if cost_usd is None else [*parts, render.cost(cost_usd)])

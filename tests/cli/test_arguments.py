@@ -121,41 +121,41 @@ SLIPS = [
     ("fox --out fox.png", "codex-imagegen --prompt fox --out fox.png"),
     ("generate fox", "codex-imagegen --prompt fox"),
     ("-- -5", "codex-imagegen --prompt -5"),
-    ("fox.png", 'codex-imagegen "what to draw" --out fox.png'),
+    ("fox.png", "codex-imagegen 'what to draw' --out fox.png"),
     ("'doctor --live'", "codex-imagegen doctor --live"),
     ("'batch notes.txt'", "codex-imagegen batch notes.txt"),
     ("'help -h'", "codex-imagegen help -h"),
     # several words
-    ("a red fox", 'codex-imagegen "a red fox"'),
-    ("a --quiet red fox --out fox.png", 'codex-imagegen "a red fox" --quiet --out fox.png'),
-    ("generate a red fox", 'codex-imagegen "a red fox"'),
-    ("draw a red fox", 'codex-imagegen "a red fox"'),
-    ("show me a fox", 'codex-imagegen "show me a fox"'),
-    ("galery of my pictures", 'codex-imagegen "galery of my pictures"'),
+    ("a red fox", "codex-imagegen 'a red fox'"),
+    ("a --quiet red fox --out fox.png", "codex-imagegen 'a red fox' --quiet --out fox.png"),
+    ("generate a red fox", "codex-imagegen 'a red fox'"),
+    ("draw a red fox", "codex-imagegen 'a red fox'"),
+    ("show me a fox", "codex-imagegen 'show me a fox'"),
+    ("galery of my pictures", "codex-imagegen 'galery of my pictures'"),
     ("it\\'s a fox", 'codex-imagegen "it\'s a fox"'),
     ("a \\$5 fox", "codex-imagegen 'a $5 fox'"),
-    ("“a red fox”", 'codex-imagegen "a red fox"'),
-    ("'a fox' 'in snow'", 'codex-imagegen "a fox in snow"'),
-    ("'a red fox' fox.png", 'codex-imagegen "a red fox" --out fox.png'),
-    ("'a red fox' sketch.png b.png", 'codex-imagegen "a red fox" --ref sketch.png --ref b.png'),
-    ("sketch.png b.png", 'codex-imagegen "what to change" --ref sketch.png --ref b.png'),
-    ("edit sketch.png 'make it blue'", 'codex-imagegen "make it blue" --ref sketch.png'),
-    ("--prompt a red fox -q", 'codex-imagegen --prompt "a red fox" -q'),
-    ("--prompt=a red fox", 'codex-imagegen --prompt "a red fox"'),
-    ("'a fox' --out my fox.png -q", 'codex-imagegen "a fox" --out "my fox.png" -q'),
-    ("--prompt-file my prompt.md", 'codex-imagegen --prompt-file "my prompt.md"'),
-    ("'a fox' --ref owl at night.png", 'codex-imagegen "a fox" --ref "owl at night.png"'),
-    ("'-5 degrees, ice' -q", 'codex-imagegen --prompt "-5 degrees, ice" -q'),
+    ("“a red fox”", "codex-imagegen 'a red fox'"),
+    ("'a fox' 'in snow'", "codex-imagegen 'a fox in snow'"),
+    ("'a red fox' fox.png", "codex-imagegen 'a red fox' --out fox.png"),
+    ("'a red fox' sketch.png b.png", "codex-imagegen 'a red fox' --ref sketch.png --ref b.png"),
+    ("sketch.png b.png", "codex-imagegen 'what to change' --ref sketch.png --ref b.png"),
+    ("edit sketch.png 'make it blue'", "codex-imagegen 'make it blue' --ref sketch.png"),
+    ("--prompt a red fox -q", "codex-imagegen --prompt 'a red fox' -q"),
+    ("--prompt=a red fox", "codex-imagegen --prompt 'a red fox'"),
+    ("'a fox' --out my fox.png -q", "codex-imagegen 'a fox' --out 'my fox.png' -q"),
+    ("--prompt-file my prompt.md", "codex-imagegen --prompt-file 'my prompt.md'"),
+    ("'a fox' --ref owl at night.png", "codex-imagegen 'a fox' --ref 'owl at night.png'"),
+    ("'-5 degrees, ice' -q", "codex-imagegen --prompt '-5 degrees, ice' -q"),
     # files
-    ("sketch.png", 'codex-imagegen "what to change" --ref sketch.png'),
-    ("'owl at night.png'", 'codex-imagegen "what to change" --ref "owl at night.png"'),
-    ("ä.png", 'codex-imagegen "what to change" --ref "ä.png"'),
+    ("sketch.png", "codex-imagegen 'what to change' --ref sketch.png"),
+    ("'owl at night.png'", "codex-imagegen 'what to change' --ref 'owl at night.png'"),
+    ("ä.png", "codex-imagegen 'what to change' --ref 'ä.png'"),
     ("notes.txt -q", "codex-imagegen --prompt-file notes.txt -q"),
     ("jobs.jsonl", "codex-imagegen batch jobs.jsonl"),
-    ("--prompt 'a fox' sketch.png", 'codex-imagegen --prompt "a fox" --ref sketch.png'),
-    ("'a fox' --ref sketch.png b.png -q", 'codex-imagegen "a fox" --ref sketch.png --ref b.png -q'),
-    ("--ref sketch.png b.png 'a fox'", 'codex-imagegen --ref sketch.png --ref b.png "a fox"'),
-    ("--ref=sketch.png b.png c.png -p 'a fox'", 'codex-imagegen --ref sketch.png --ref b.png --ref c.png -p "a fox"'),
+    ("--prompt 'a fox' sketch.png", "codex-imagegen --prompt 'a fox' --ref sketch.png"),
+    ("'a fox' --ref sketch.png b.png -q", "codex-imagegen 'a fox' --ref sketch.png --ref b.png -q"),
+    ("--ref sketch.png b.png 'a fox'", "codex-imagegen --ref sketch.png --ref b.png 'a fox'"),
+    ("--ref=sketch.png b.png c.png -p 'a fox'", "codex-imagegen --ref sketch.png --ref b.png --ref c.png -p 'a fox'"),
 ]
 
 
@@ -212,7 +212,7 @@ def test_alias_is_answered_and_never_run(typed: str, command: str, requests: lis
 def test_every_answer_names_a_command_that_exists() -> None:
     for _, command in arguments._ANSWERS.values():
         program, *words = shlex.split(command)
-        if program == "codex-imagegen" and words[0] != "completion":
+        if program == "codex-imagegen":
             assert words[0] in main.COMMANDS or words[0][0] == "-" or len(words[0].split()) > 1
 
 
@@ -271,10 +271,10 @@ def test_mistyped_option_is_answered_with_the_one_that_was_meant(
     ("typed", "words"),
     [
         ("-prompt='a red fox'", "did you mean --prompt?"),
-        ("-p='a red fox'", 'did you mean -p "a red fox"?'),
+        ("-p='a red fox'", "did you mean -p 'a red fox'?"),
         ("—help", "did you mean --help?"),
         ("'a fox' --list", "it is an option of: codex-imagegen recover --list"),
-        ("'a fox' --since 3d", "it is an option of: codex-imagegen gallery --since WHEN"),
+        ("'a fox' --since 3d", "it is an option of: codex-imagegen recover --since WHEN"),
         ("batch x --ref y", "it is an option of: codex-imagegen --ref FILE"),
         ("skill --dir x", "it is an option of: codex-imagegen skill install --dir DIR"),
         ("batch --timeout 5", "did you mean --timeout-sec?"),
@@ -311,10 +311,9 @@ def test_wrong_argument_is_refused_with_what_helps(typed: str, words: str, reque
 
 
 @pytest.mark.parametrize("word", ["fox\x1b[31m", "a\u202eb", "fox\x7f", "x" * 5000, "a\0b", "caf\udce9"])
-def test_hostile_word_is_shown_safely_and_in_no_command(word: str) -> None:
+def test_hostile_word_is_shown_safely(word: str) -> None:
     done = refuse(word, "b", "c")
     assert done.err.strip().isprintable()
-    assert "codex-imagegen" not in done.err.removeprefix("codex-imagegen: ")
     assert len(done.err) < 500
 
 

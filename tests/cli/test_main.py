@@ -7,7 +7,9 @@ import json
 import pytest
 
 from codex_imagegen.cli import main
+from tests.support import terminal
 from tests.support.in_process import call
+from tests.support.lab import COMMAND
 
 
 def test_command_that_fails_to_import_is_an_internal_error(monkeypatch, capsys, tmp_path):
@@ -50,3 +52,20 @@ def test_mistyped_option_is_answered_with_the_closest():
 )
 def test_json_is_found_among_wrong_arguments_and_not_in_values(words, found):
     assert bool(call(*words.split(), "--timeout-sec", "x").out) == found
+
+
+@pytest.mark.parametrize("environment", [{}, {"TERM": "dumb"}, {"NO_COLOR": "1"}])
+def test_error_on_a_terminal_is_wrapped_with_its_commands_alone(lab, environment):
+    world = lab(offline=True)
+    env = {**world.environment, "TERM": "xterm-256color", "PATH": "/nowhere", **environment}
+    session = terminal.run(terminal.SILENT, [COMMAND, "-p", "a fox"], env=env, columns=40, cwd=world.work)
+    assert (session.code, session.shown.decode()) == (
+        3,
+        "codex-imagegen: no Codex CLI was found:\n"
+        "no 'codex' is on PATH.\n"
+        "hint: install the Codex CLI, and log in:\n"
+        "  npm install -g @openai/codex\n"
+        "  codex login\n"
+        "or try the program without it:\n"
+        "  codex-imagegen demo\n",
+    )

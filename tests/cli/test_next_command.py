@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from codex_imagegen.cli import next_command
+from codex_imagegen.cli.commands import generate
 from codex_imagegen.request import Request
 from codex_imagegen.results import ErrorInfo, Failure, Image, Result
 
@@ -68,3 +69,15 @@ def test_picture_of_another_run_offers_no_command(tmp_path: Path) -> None:
 def test_result_without_pictures_offers_the_same_command(tmp_path: Path) -> None:
     assert extra_arguments(tmp_path, [], [0, 1, 2]) == ()
     assert extra_arguments(tmp_path, ["fox-1.png"], [1, 2], out="fox.png") == ("--skip-existing",)
+
+
+@pytest.mark.parametrize(("typed", "command"), [
+    (["a red fox", "--count", "3"], "'a red fox' --count 3 --skip-existing"),
+    (["--count", "3", "--", "-5 degrees"], "--count 3 --skip-existing -- '-5 degrees'"),
+    (["--prompt", "--", "--count", "3"], "--prompt -- --count 3 --skip-existing"),
+    (["a fox", "--out=~/x.png"], "'a fox' '--out=~/x.png' --skip-existing"),
+    (["-", "--count", "3"], "- --count 3 --skip-existing"),
+])  # fmt: skip
+def test_rerun_command_has_what_was_typed(typed: list[str], command: str) -> None:
+    with generate.command.make_context("codex-imagegen", list(typed)):
+        assert next_command.rerun_command(extra=("--skip-existing",)) == f"codex-imagegen {command}"

@@ -275,6 +275,12 @@ def test_summary_has_name_size_time_and_cost_and_fits_the_terminal(terminal_of, 
     assert at(0).summary(result) == [line]
 
 
+def test_summary_of_a_picture_on_stdout_says_so(terminal_of):
+    terminal_of()
+    image = Image("-", "png", 10, 20, 300, "")
+    assert at(0).summary(Result(ok=True, backend="codex", images=(image,))) == ["stdout  10×20  300 B  0 s"]
+
+
 def test_summary_without_a_terminal_or_with_quiet_is_empty(terminal_of):
     result = Result(ok=True, backend="codex", images=(IMAGE,))
     assert at(0).summary(result) == []
@@ -347,6 +353,7 @@ def test_interrupted_count_leaves_no_status_line(lab):
     assert session.code == 130
     assert not any(STATUS.search(line) for line in lines[1:])
     assert any("interrupted; 0 of 2 pictures made" in line for line in lines)
+    assert any(re.fullmatch(r"2 not finished · \d s", line) for line in lines)
 
 
 @pytest.mark.real

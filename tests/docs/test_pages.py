@@ -65,6 +65,7 @@ def test_examples_of_pictures_batches_and_recovery_run(lab):
     assert [done.code for done in (*drawn, *found)] == [0] * (len(drawn) + len(found)), (drawn, found)
     assert docs.pictures(world) - {"cat.jpg"} == {
         *(f"lighthouse-{number}.png" for number in (1, 2, 3, 4)), "icon.png", "harbour.webp",
+        "trees/0002.png", "trees/0003.png",
         "pictures/fox.png", "pictures/harbour.webp", "pictures/0003.png", "fox.png", f"{thread}.png",
     }  # fmt: skip
     assert f"{SAMPLE_THREAD[:8]}-….png" in recover.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from codex_imagegen.generation import NO_PICTURE_CODES
@@ -50,6 +52,7 @@ def assert_told(failure: Failure, run: FaultyRun, done) -> None:
     text = f"\n{error['message']}\n{error['hint']}\n"
     assert [words for words in failure.says if words.replace("MODEL", asked_model(run)) not in text] == [], text
     assert "<" not in error["message"] + error["hint"].partition(" --out ")[0], text
+    assert not re.search(r"[^\n]\bcodex(?:-imagegen recover| login)", error["hint"]), text  # a command has its own line
     assert error["spent"] is failure.spent if failure.spent is not ... else error["spent"] is not False or no_call(run)
     if failure.calls is not None:
         assert run.lab.model_calls == failure.calls

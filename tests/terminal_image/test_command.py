@@ -185,7 +185,7 @@ def test_show_with_json_prints_one_object(world):
 def test_show_of_unwritable_picture_prints_the_failure(world):
     (world.work / "fox.png").symlink_to("/dev/full")
     session = show(world, terminal.KITTY)
-    assert b"codex-imagegen: " in session.written  # the picture could not be written, and nothing else was tried
+    assert b"codex-imagegen:" in session.written  # the picture could not be written, and nothing else was tried
 
 
 @pytest.mark.real

@@ -135,7 +135,7 @@ command = Command(
         Option(["--fit"], is_flag=True, help="Scale and crop to exactly --size, centred."),
         Option(["--force"], is_flag=True, common=True, help="Replace existing files."),
         Option(["--show"], is_flag=True, common=True, help="Show the picture in this terminal, too."),
-        Option(["--open", "open_wanted"], is_flag=True, help="Open the picture in the system's viewer."),
+        Option(["--open", "open_wanted"], is_flag=True, common=True, help="Open the picture in the system's viewer."),
         Option(["--json", "json_wanted"], is_flag=True, common=True, help="Print one JSON object on stdout."),
         events_option(),
     ],
