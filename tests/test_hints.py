@@ -66,14 +66,14 @@ def documentation(node: ast.AST) -> list[ast.AST]:
 
 
 def misplaced(text: str) -> list[str]:
-    """The commands in a text that are not at the beginning of a line."""
+    """The commands in a text that are neither at the beginning of a line nor behind a pipe's sign."""
     if text in NAMED_ONLY:
         return []
     before = {found: text[: found.start()].rpartition("\n") for found in COMMAND.finditer(text)}
     return [
         found[0]
         for found, (_, newline, start) in before.items()
-        if start.replace("HOLE", "") or (start and not newline)
+        if not start.endswith(" | ") and (start.replace("HOLE", "") or (start and not newline))
     ]
 
 
@@ -85,6 +85,7 @@ def test_command_in_the_middle_of_a_line_is_found():
     ]
     assert misplaced("log in with:\ncodex login\nor try:\ncodex-imagegen demo") == []
     assert misplaced("with:\nHOLEcodex-imagegen HOLE") == []
+    assert misplaced("with:\ncodex-imagegen recover HOLE | codex-imagegen --ref - HOLE") == []
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -54,8 +54,6 @@ def rerun_hint(stop: ErrorInfo | ImagegenError, command: str, condition: str = "
     how = f"go on{condition} with:\n{command}"
     if stop.resets_at is not None:
         return f"{render.until(stop.resets_at)} {how}"
-    if stop.code == "usage-limit":
-        return f"later {how}"
     return render.join_hints(stop.hint, f"{'then ' if stop.hint else ''}{how}")
 
 
@@ -73,7 +71,7 @@ def _with_same_reference(command: str, last: LastPicture, condition: str) -> tup
     rest = command.removeprefix("codex-imagegen ")
     if last.thread_id and not condition and _is_only_picture(last):
         return f"codex-imagegen recover {last.thread_id} --out - | codex-imagegen --ref - {rest}", ""
-    fetched = f" (codex-imagegen recover {last.thread_id} writes it)" if last.thread_id else ""
+    fetched = f" (recover {last.thread_id} writes it)" if last.thread_id else ""
     return f"codex-imagegen --ref FILE {rest}", f"{condition or ','} with the picture that --last was as FILE{fetched},"
 
 

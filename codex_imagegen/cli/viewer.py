@@ -64,7 +64,10 @@ def draw_images(images: Iterable[Image], *, captions: bool = True) -> Iterator[s
     """
     if sys.stdout is None or not sys.stdout.isatty():
         return
+    import shutil
+
     dumb, terminal = os.environ.get("TERM", "dumb") == "dumb", None
+    columns = shutil.get_terminal_size().columns
     for image in images:
         if not os.path.isfile(image.path):  # stdout, a pipe or a device
             continue
@@ -75,7 +78,7 @@ def draw_images(images: Iterable[Image], *, captions: bool = True) -> Iterator[s
         except Exception as error:  # noqa: BLE001 - the picture is on disk: showing it must not fail
             yield Warning_("not-shown", f"the picture can't be shown here: {type(error).__name__}: {error}")
             return
-        if text := f"{drawing}{_caption(image)}" if captions else drawing.removesuffix("\n"):
+        if text := drawing + picture_line(image, columns) if captions else drawing.removesuffix("\n"):
             yield text
 
 
@@ -101,11 +104,6 @@ def _draw(image: Image, terminal: Terminal) -> str:
         drawing = draw(pixels, terminal, colours=not os.environ.get("NO_COLOR"))
     drawing.encode(sys.stdout.encoding or "ascii")
     return drawing
-
-
-def _caption(image: Image) -> str:
-    name = render.one_line(os.path.basename(image.path))
-    return f"{name}  {image.width} × {image.height}  {render.size(image.bytes)}"
 
 
 def open_result(result: Result) -> Result:

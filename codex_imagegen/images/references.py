@@ -41,8 +41,8 @@ LOSSY: tuple[ReferenceFormat, ...] = ("jpeg", "avif", "heic")
 """Formats of photographs: a lossless copy of one is many times larger, and no better."""
 
 HEIC_HINT = (
-    "save it as a PNG or JPEG; or install its reader with pipx (pipx inject codex-imagegen pillow-heif), with uv (uv "
-    "tool install --with pillow-heif …), or with pip:\npip install 'codex-imagegen[heic]'"
+    "save it as a PNG or JPEG; or add pillow-heif to this program, with pipx:\npipx inject codex-imagegen pillow-heif\n"
+    "with uv, in a clone of it:\nuv tool install --with pillow-heif .\nwith pip:\npip install pillow-heif"
 )
 
 _HEAD = 4096

@@ -338,7 +338,7 @@ def test_count_with_show_leaves_paths_pictures_and_the_sum(lab):
     assert session.code == 1
     names = [f"f-{n}.png" for n in (1, 2, 3) if (world.work / f"f-{n}.png").exists()]
     assert sorted(lines[:2]) == [str(world.work / name) for name in names]
-    assert [line.split("  ")[0] for line in lines if " × " in line] == names
+    assert [line.split("  ")[0] for line in lines if "×" in line] == names
     assert not any(STATUS.search(line) for line in lines)
     (sum_at,) = [number for number, line in enumerate(lines) if re.fullmatch(r"2 made, 1 failed · \d+ s", line)]
     missing = ({1, 2, 3} - {int(name[2]) for name in names}).pop()

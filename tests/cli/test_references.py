@@ -211,7 +211,7 @@ def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
     thread = session(world, OWL, FOX)
     words = ["--count", "4", "--jobs", "1", "-o", "x.png", "--json", "-q"]
     hint = world.call("--last", "-p", "x", *words).json["error"]["hint"]
-    assert f"with the picture that --last was as FILE (codex-imagegen recover {thread} writes it), with:\n" in hint
+    assert f"with the picture that --last was as FILE (recover {thread} writes it), with:\n" in hint
     assert hint.rpartition("\n")[2].startswith("codex-imagegen --ref FILE -p x --count 4 ")
 
 

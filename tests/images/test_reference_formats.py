@@ -306,7 +306,7 @@ def test_heic_without_its_reader_names_what_to_install(monkeypatch: pytest.Monke
     with pytest.raises(ReferenceNotImage, match="is a HEIC") as caught:
         read(data)
     hint = str(caught.value.hint)
-    assert hint.endswith("\npip install 'codex-imagegen[heic]'")
+    assert hint.endswith("\npip install pillow-heif")
     assert "pipx inject codex-imagegen pillow-heif" in hint
 
 

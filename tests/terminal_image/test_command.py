@@ -49,7 +49,7 @@ def assert_shown(world, session):
     lines = session.shown.splitlines()
     assert lines[0].decode() == str(world.work / "fox.png")
     size = os.path.getsize(world.work / "fox.png")
-    assert lines[-1].decode() == f"fox.png  120 × 120  {size} B"
+    assert lines[-1].decode() == f"fox.png  120×120  {size} B"
     assert session.settings_kept
     assert session.left == b""
 
