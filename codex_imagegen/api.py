@@ -24,6 +24,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from codex_imagegen import generation, options
@@ -75,6 +76,7 @@ class Options(Look, total=False):
     """The options of :func:`generate` and :func:`edit`, for ``**options``; they are explained there."""
 
     out: StrPath | None
+    last: bool
     timeout_sec: float
     count: int
     jobs: int | None
@@ -88,6 +90,7 @@ def generate(
     prompt: str,
     *,
     refs: StrPath | Sequence[StrPath] = (),
+    last: bool = False,
     out: StrPath | None = None,
     size: str | tuple[int, int] | None = None,
     aspect_ratio: str | None = None,
@@ -112,10 +115,11 @@ def generate(
 ) -> Result:
     """Make a picture of ``prompt``, which is sent word for word, and write it; the result has its path.
 
-    ``refs`` are reference pictures (PNG, JPEG, WebP), at most five. ``out`` ends in .png, .jpg, .jpeg or .webp, or
-    is a folder; there, and without it in the working folder, the picture gets a new name made of the prompt. ``force``
-    replaces an existing ``out``. ``skip_existing`` keeps the pictures that exist, makes the others, and returns all of
-    them in ``images``.
+    ``refs`` are reference pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, and HEIC with the extra ``heic``), at most
+    five. With ``last``, the picture that was made last in the Codex home is the first of them; ``result.last``
+    describes it. ``out`` ends in .png, .jpg, .jpeg or .webp, or is a folder; there, and without it in the working
+    folder, the picture gets a new name made of the prompt. ``force`` replaces an existing ``out``. ``skip_existing``
+    keeps the pictures that exist, makes the others, and returns all of them in ``images``.
 
     ``size`` is ``"WxH"`` in pixels or (width, height); ``aspect_ratio`` is ``"W:H"``. ``fit`` scales and crops to
     ``size`` exactly. ``format`` converts. ``count`` is how many pictures to make, ``jobs`` how many at once. Partial
@@ -132,6 +136,7 @@ def edit(
     prompt: str,
     refs: StrPath | Sequence[StrPath],
     *,
+    last: bool = False,
     out: StrPath | None = None,
     size: str | tuple[int, int] | None = None,
     aspect_ratio: str | None = None,
@@ -155,7 +160,7 @@ def edit(
     interrupt: Interrupt | None = None,
 ) -> Result:
     """Make a picture of ``prompt`` from at least one reference. The other options are those of :func:`generate`."""
-    if not refs:
+    if not refs and not last:
         raise UsageError("an edit needs at least one reference", hint="give refs, or call generate")
     return _generate(dict(locals()))
 
@@ -268,10 +273,18 @@ def check_argument(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
 def _generate(arguments: dict[str, Any]) -> Result:
     """Generate with the arguments of :func:`generate`."""
     on_event, interrupt = arguments.pop("on_event"), arguments.pop("interrupt")
-    request = options.build_request(check_arguments(arguments))
+    checked = check_arguments(arguments)
+    has_last = checked.pop("last")
+    request = options.build_request(checked)
 
     def work(on_event: Callable[[Event], None], stop: Interrupt) -> Result:
-        return generation.generate(request, interrupt=stop, on_event=on_event)
+        if not has_last:
+            return generation.generate(request, interrupt=stop, on_event=on_event)
+        from codex_imagegen.recovery import search
+
+        found = search.add_last_picture(request, os.environ)
+        result = generation.generate(found.request, interrupt=stop, on_event=on_event)
+        return replace(result, warnings=(*found.warnings, *result.warnings))
 
     return _call_back(work, on_event, interrupt)
 

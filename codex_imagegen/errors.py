@@ -45,7 +45,10 @@ change only by addition.
 from __future__ import annotations
 
 import errno as _errno
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import LastPicture
 
 _FULL = (_errno.ENOSPC, _errno.EDQUOT)
 
@@ -55,8 +58,8 @@ class ImagegenError(Exception):
 
     ``spent`` says whether quota or money was used; None where that can't be known. ``is_full``: the disk or the user's
     disk quota is full, and the next picture would not fit either. ``resets_at`` is the Unix time in seconds at which a
-    limit ends, where Codex reports it. ``backend``, ``thread_id``, ``codex_version`` and RunComfy's ``request_id`` are
-    set if the run knew them.
+    limit ends, where Codex reports it. ``backend``, ``thread_id``, ``codex_version``, RunComfy's ``request_id`` and the
+    picture that ``--last`` stood for are set if the run knew them.
     """
 
     code: ClassVar[str] = "internal"
@@ -79,6 +82,7 @@ class ImagegenError(Exception):
         self.codex_version: str | None = None
         self.request_id: str | None = None
         self.backend: str | None = None
+        self.last: LastPicture | None = None
         self.is_full = False
         self.is_dry_run = False
         self.warnings: tuple[tuple[str, str], ...] = ()

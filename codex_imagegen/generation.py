@@ -61,7 +61,7 @@ def generate(
             return _result(request, run, tuple(existing.values()))
         backend_result, image = generate_one(request, run, targets[0])
     except ImagegenError as error:
-        error.backend = request.backend
+        error.backend, error.last = request.backend, request.last_picture
         raise
     return _result(request, run, (image,), backend_result)
 
@@ -82,7 +82,7 @@ def preview(
         check(request)
         planned, warnings = _plan(request, run, wait=wait)
     except ImagegenError as error:
-        error.backend, error.is_dry_run = request.backend, True
+        error.backend, error.last, error.is_dry_run = request.backend, request.last_picture, True
         raise
     return replace(_result(request, run, ()), warnings=warnings, dry_run=True, planned=planned)
 
@@ -232,7 +232,7 @@ def _add_fetch_hint(error: ImagegenError, target: output.Target, request: Reques
     if command is None or error.code in NO_PICTURE_CODES:
         return
     when = "fetch the picture with" if is_unwritten else "if a picture was made all the same, fetch it with"
-    if _resumes_thread(request):
+    if resumes_thread(request):
         if not is_unwritten:
             return
         when = "fetch the picture, the last that this writes, with"
@@ -248,7 +248,7 @@ def _out_argument(target: output.Target) -> str:
     return f" --out {render.shell_join([output.free_name(target)])}"
 
 
-def _resumes_thread(request: Request) -> bool:
+def resumes_thread(request: Request) -> bool:
     """Whether the run resumes a thread."""
     if not request.codex_args:
         return False
@@ -276,7 +276,8 @@ def _generate_several(
     sorted_images = tuple(image for _index, image in sorted(images.items()))
     backend_results = (backend_result for backend_result, _image in outcome.pictures.values())
     result = _result(request, run, sorted_images, *backend_results)
-    result = replace(result, warnings=tuple(dict.fromkeys((*result.warnings, *outcome.warnings()))))
+    warnings = (*outcome.warnings([os.path.basename(target.path) for target in targets]), *several.repeated(images))
+    result = replace(result, warnings=tuple(dict.fromkeys(warnings)))
     if not outcome.errors:
         return result
     return replace(result, ok=False, failures=outcome.failures(), error=outcome.summary(len(sorted_images)))
@@ -298,6 +299,7 @@ def _result(request: Request, run: Run, images: tuple[Image, ...], *backend_resu
         warnings=tuple(dict.fromkeys(warning for each in backend_results for warning in each.warnings)),
         cost_usd=sum(costs) if costs else None,
         request_id=single.request_id if single else None,
+        last=request.last_picture,
     )
 
 

@@ -231,7 +231,7 @@ TYPES: dict[str, Callable[[Any], Any]] = {
     "full_turn": to_flag, "codex": to_path, "codex_home": to_folder, "model": to_text, "codex_args": to_texts,
     "backend": to_text, "size": to_size, "aspect_ratio": to_text, "resolution": to_text, "quality": to_text,
     "transparent": to_flag, "format": to_text, "fit": to_flag, "count": to_integer, "jobs": to_integer,
-    "skip_existing": to_flag,
+    "skip_existing": to_flag, "last": to_flag,
 }  # fmt: skip
 """Every option of a picture, and the function that converts its value; its TypeError says what is expected."""
 

@@ -32,8 +32,6 @@ _PROMPT_CHARS = 80
 """The columns of a prompt that a list in a pipe shows."""
 _NAME_END, _MIN_NAME = 8, 12
 """The characters at the end of a file name that are kept, and the columns in which it is still worth cutting."""
-_WIDE = 60
-"""The columns of a terminal from which a list shows sizes."""
 _HOURS_OF_A_DAY = 24
 _MAX_NUMBERS = 5
 """How many of the numbers of failed things are listed."""
@@ -50,7 +48,7 @@ _BARE_LOGIN = re.compile(r"(?<![\w/.@:-])[^\s/:@'\"<>()]+:[^\s/@'\"<>()]+@(?=[\w
 
 ENVELOPE_KEYS = (
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
-    "dry_run", "planned",
+    "dry_run", "planned", "last",
 )  # fmt: skip
 RUNCOMFY_KEYS = ("cost_usd", "request_id")
 
@@ -94,6 +92,7 @@ def failure_result(error: ImagegenError, *, elapsed_sec: float = 0.0) -> Result:
         thread_id=error.thread_id,
         codex_version=error.codex_version,
         request_id=error.request_id,
+        last=error.last,
         elapsed_sec=round(elapsed_sec, 3),
         dry_run=error.is_dry_run,
         warnings=tuple(Warning_(code, message) for code, message in error.warnings),
@@ -115,33 +114,6 @@ def session_cells(session: Session) -> tuple[str, str, str, str, str]:
 def short_prompt(prompt: str) -> str:
     """The beginning of a prompt, as a list in a pipe and JSON show it."""
     return cut(prompt, _PROMPT_CHARS)
-
-
-def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], columns: int) -> list[str]:
-    """A line of at most so many ``columns`` for each session, for a terminal; ``thread_ids`` are the shortened ones.
-
-    On a narrow terminal, the number and the size of the pictures are left out.
-    """
-    rows: list[tuple[str, ...]] = []
-    for session in sessions:
-        thread = thread_ids.get(session.thread_id or "", session.thread_id) or one_line(session.session)
-        number = plural(session.pictures, "picture") if session.pictures > 1 else ""
-        details = (number, size(session.bytes)) if columns >= _WIDE else ()
-        rows.append((_short_time(session.time), thread, *details, one_line(session.prompt or "")))
-    room = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for moment, thread, *numbers, prompt in rows:
-        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, numbers, room[2:])]
-        start = "".join(f"{cell}  " for cell in cells if cell)
-        lines.append((start + cut(prompt, columns - len(start))).rstrip())
-    return lines
-
-
-def _short_time(moment: float) -> str:
-    """The local time as ``21 Nov 14:03``, and in another year as ``21 Nov 2025``."""
-    local = time.localtime(moment)
-    form = "%b %H:%M" if local.tm_year == time.localtime().tm_year else "%b %Y"
-    return f"{local.tm_mday:>2} {time.strftime(form, local)}" if moment else "?"
 
 
 def cut(text: str, columns: int) -> str:

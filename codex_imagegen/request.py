@@ -12,7 +12,7 @@ from codex_imagegen.platform import system
 
 if TYPE_CHECKING:
     from codex_imagegen.interrupt import Interrupt
-    from codex_imagegen.results import ErrorInfo, Warning_
+    from codex_imagegen.results import ErrorInfo, LastPicture, ReferenceData, Warning_
 
 DEFAULT_TIMEOUT_SEC = 300.0
 STDOUT = "-"
@@ -78,7 +78,9 @@ class InterruptedRun:
 class Request:
     """A request for one picture or several, as the caller stated it.
 
-    ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given.
+    ``prompt`` is sent word for word. ``refs`` are paths (or, on RunComfy, https URLs) in the order given, or pictures
+    as bytes; ``last_picture`` describes the first of them if it is the one made last (see
+    :func:`codex_imagegen.recovery.search.add_last_picture`), and None else.
     ``out`` is a path, ``"-"`` for stdout, or a folder, or None for the working folder, in which the name is made of the
     prompt. ``timeout_sec`` holds for the whole run.
     ``skip_existing`` keeps pictures that exist and makes only the others. ``request_id`` is a RunComfy request that was
@@ -90,7 +92,7 @@ class Request:
     """
 
     prompt: str
-    refs: tuple[str, ...] = ()
+    refs: tuple[str | ReferenceData, ...] = ()
     out: str | None = None
     timeout_sec: float = DEFAULT_TIMEOUT_SEC
     count: int = 1
@@ -109,6 +111,7 @@ class Request:
     earlier: InterruptedRun | None = None
     within: tuple[str, ...] = ()
     refs_within: tuple[str, ...] = ()
+    last_picture: LastPicture | None = None
 
 
 @dataclass(frozen=True)

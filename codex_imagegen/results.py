@@ -5,7 +5,7 @@ They are apart from :mod:`codex_imagegen.request`, to be imported while Codex st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -36,6 +36,25 @@ class Picture:
     width: int
     height: int
     revised_prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class ReferenceData:
+    """A reference that is given as bytes: a picture from stdin, or the last one. ``name`` is for messages."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class LastPicture:
+    """The picture that ``--last`` stands for; the fields are the JSON's keys. ``bytes`` is its size."""
+
+    thread_id: str | None
+    width: int
+    height: int
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -130,7 +149,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a request; the fields are the keys of the JSON envelope."""
+    """The result of a request; the fields are the keys of the JSON envelope.
+
+    ``last`` is the picture that ``--last`` stood for, and None without that option.
+    """
 
     ok: bool
     backend: str
@@ -146,6 +168,7 @@ class Result:
     request_id: str | None = None
     dry_run: bool = False
     planned: tuple[PlannedImage, ...] = ()
+    last: LastPicture | None = None
 
     @property
     def path(self) -> Path | None:

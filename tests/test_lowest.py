@@ -18,7 +18,7 @@ def test_constraints_are_the_lower_bounds():
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == lowest.lowest()
     assert {line.partition("==")[0] for line in lowest.lowest()} == {
-        "click", "filetype", "mcp", "Pillow", "rich", "urllib3", "watchdog",
+        "click", "filetype", "mcp", "Pillow", "pillow-heif", "rich", "urllib3", "watchdog",
     }  # fmt: skip
     assert "lowest.py" in (script.parents[2] / ".ci" / "run").read_text()
 
@@ -33,7 +33,7 @@ def test_paths_in_the_ci_script_exist():
 
 def test_requirement_without_a_lower_bound_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "pyproject.toml"
-    path.write_text('[project]\ndependencies = ["click"]\noptional-dependencies = {mcp = []}\n')
+    path.write_text('[project]\ndependencies = ["click"]\noptional-dependencies = {heic = [], mcp = []}\n')
     monkeypatch.setattr(lowest, "PROJECT", path)
     with pytest.raises(ValueError, match="'click' has no lower bound"):
         lowest.lowest()

@@ -31,7 +31,8 @@ GOLDEN_OK = (
     '"width": 1254, "height": 1254, "bytes": 1470000, "sha256": "' + "ab" * 32 + '", "original": true, '
     '"revised_prompt": "a fox, revised", "replaced": false}], "failures": [], "error": null, '
     '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": "0.169.0", "elapsed_sec": 31.2, '
-    '"warnings": [{"code": "size-differs", "message": "another size came"}], "dry_run": false, "planned": []}'
+    '"warnings": [{"code": "size-differs", "message": "another size came"}], "dry_run": false, '
+    '"planned": [], "last": null}'
 )
 GOLDEN_ERROR = (
     '{"code": "usage-limit", "exit_code": 7, "message": "the plan\'s limit is reached", "hint": "try again later", '
@@ -41,11 +42,11 @@ GOLDEN_FAILED = (
     '{"schema": 1, "ok": false, "backend": "codex", "images": [], "failures": [{"index": 0, "error": '
     f'{GOLDEN_ERROR}}}], "error": {GOLDEN_ERROR}, '
     '"thread_id": "01a1fbe6-1832-7db0-957e-ac10944ce8db", "codex_version": null, "elapsed_sec": 4.0, "warnings": [], '
-    '"dry_run": false, "planned": []}'
+    '"dry_run": false, "planned": [], "last": null}'
 )
 KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
-    "dry_run", "planned",
+    "dry_run", "planned", "last",
 ]  # fmt: skip
 IMAGE_KEYS = ["path", "format", "width", "height", "bytes", "sha256", "original", "revised_prompt", "replaced"]
 EVENT_KEYS = [

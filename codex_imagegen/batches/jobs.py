@@ -25,6 +25,7 @@ NOT_FOR_JOBS = {
     "count",
     "jobs",
     "skip_existing",
+    "last",
     "prompt_file",
     "json",
     "quiet",
@@ -240,7 +241,7 @@ class ReferenceDigests:
         self._cache: dict[str, tuple[_FileState, bytes]] = {}
 
     def digest(self, path: str) -> bytes:
-        """The SHA-256 of a reference file; raises the errors of :func:`references.load`."""
+        """The SHA-256 of a reference file, before any conversion; raises the errors of :func:`references.load`."""
         state = _file_state(path)
         cached = self._cache.get(path)
         if cached is not None and cached[0] == state:
@@ -295,7 +296,7 @@ class BackendChecks:
                 f"it has {len(request.refs)} references; the Codex route takes at most {command.MAX_REFERENCES}",
                 hint='leave some out, or give it "backend": "runcomfy", which takes 10',
             )
-        hashes = [digests.digest(path) for path in request.refs]
+        hashes = [digests.digest(path) for path in request.refs if isinstance(path, str)]  # a job has no other ones
         if request.codex not in self._found:
             command.find_codex(request.codex, os.environ)
             self._found.add(request.codex)

@@ -173,38 +173,29 @@ def print_stdout_error(error: OSError) -> int:
 
 
 def print_result(
-    result: Result,
-    *,
-    json_wanted: bool,
-    show: bool = False,
-    open_wanted: bool = False,
+    result: Result, *, json_wanted: bool, show: bool = False, open_wanted: bool = False,
     progress: RequestProgress | None = None,
-) -> int:
-    """Print a result, ``show`` its pictures on a terminal, open them if wanted, and return the exit code.
-
-    The summary of the ``progress`` follows the pictures. It may have printed the paths already. Signals are deferred
-    now.
-    """
+) -> int:  # fmt: skip
+    """Print a result and the summary of its ``progress``, show or open its pictures, and return the exit code."""
     _signals.deferred = True
+    if show or open_wanted:
+        from codex_imagegen.cli import viewer
     if json_wanted:
-        result = _open_images(result) if open_wanted else result
+        result = viewer.open_result(result) if open_wanted else result
         out(render.result_json(result))
     elif progress is None or not progress.prints_paths:
         print_paths(result.images)
     summary = progress.summary(result) if progress else []
-    is_described = bool(summary) and progress is not None and not progress.prints_paths
     if show and not json_wanted:
-        from codex_imagegen.cli.viewer import draw_images
-
-        for drawing in draw_images(result.images, captions=not is_described):
+        captions = not summary or bool(progress and progress.prints_paths)
+        for drawing in viewer.draw_images(result.images, captions=captions):
             out(drawing) if isinstance(drawing, str) else warn(drawing)
     for line in summary:
         err(line)
+    if open_wanted and not json_wanted:
+        result = viewer.open_result(result)
     for warning in result.warnings:
         warn(warning, silent=json_wanted)
-    if open_wanted and not json_wanted:
-        for warning in _open_images(result).warnings[len(result.warnings) :]:
-            warn(warning)
     if result.error:
         print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
     return 0 if result.ok else (result.error.exit_code if result.error else 1)
@@ -215,15 +206,6 @@ def print_paths(images: Iterable[Image]) -> None:
     for image in images:
         if image.path != "-":
             out(printable(image.path))
-
-
-def _open_images(result: Result) -> Result:
-    """Open the pictures in the system's viewer; returns the result with a warning where that fails."""
-    from dataclasses import replace
-
-    from codex_imagegen.cli.viewer import open_images
-
-    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
 
 
 def print_failure(error: ImagegenError, *, json_wanted: bool, started: float) -> int:
@@ -309,7 +291,9 @@ def internal_error(error: Exception, *, json_wanted: bool, started: float) -> in
 
 def save_traceback(error: Exception) -> InternalError:
     """Save an exception's traceback in a file, and return the error that names the file."""
-    path = _write_traceback(error)
+    from codex_imagegen.files.atomic import write_traceback
+
+    path = write_traceback(error)
     hint = f"please report it, with the file {path}" if path else None
     return InternalError(f"a defect of this program: {type(error).__name__}", hint=hint, spent=None)
 
@@ -414,15 +398,3 @@ def _report_and_kill(json_wanted: bool, started: float) -> None:
             os.write(1, (render.result_json(result) + "\n").encode())
     if _events is not None:
         _events.put_from_signal_handler(render.error_event(render.error_info(error)))
-
-
-def _write_traceback(error: Exception) -> str | None:
-    import tempfile
-    import traceback
-
-    with contextlib.suppress(OSError):
-        descriptor, path = tempfile.mkstemp(prefix="codex-imagegen-defect-", suffix=".txt")
-        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(traceback.format_exception(error))
-        return path
-    return None

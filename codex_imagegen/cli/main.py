@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -85,6 +86,8 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
 
     With ``exits`` the process exits with that code next, also on a signal.
     """
+    if exits:  # this process is ours: what Pillow warns of, such as odd metadata, is of no use to a person
+        warnings.filterwarnings("ignore", module=r"PIL\.")
     started, args = time.monotonic(), list(argv)
     name = args[0] if _names_command(args) else DEFAULT
     try:

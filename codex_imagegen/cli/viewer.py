@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codex_imagegen import render
@@ -19,7 +20,7 @@ from codex_imagegen.results import Warning_
 if TYPE_CHECKING:
     import subprocess
 
-    from codex_imagegen.results import Image
+    from codex_imagegen.results import Image, Result
     from codex_imagegen.terminal_image.terminal import Terminal
 
 
@@ -81,6 +82,11 @@ def _draw(image: Image, terminal: Terminal) -> str:
 def _caption(image: Image) -> str:
     name = render.one_line(os.path.basename(image.path))
     return f"{name}  {image.width} × {image.height}  {render.size(image.bytes)}"
+
+
+def open_result(result: Result) -> Result:
+    """Open the pictures of a result in the system's viewer; returns the result, with a warning where that fails."""
+    return replace(result, warnings=(*result.warnings, *open_images(result.images)))
 
 
 def open_images(images: Iterable[Image]) -> Iterator[Warning_]:

@@ -56,7 +56,7 @@ def make(request: Request, run: Run) -> BackendResult:
 
         return interrupted.fetch(request.earlier, request.prompt, run, full_turn=request.full_turn)
     command.check_prompt(request.prompt)
-    _check_count(request.refs)
+    _check_count(len(request.refs))
     codex = command.find_codex(request.codex, run.environment)
     references, reduced = _load_references(request, run)
     before = _resumed_state(request.codex_args, run)
@@ -94,7 +94,11 @@ def make(request: Request, run: Run) -> BackendResult:
         if references:
             explain_large_references(error, references, reduced)
         raise
-    return replace(result, warnings=(*reduced, *result.warnings)) if reduced else result
+    if not references:
+        return result
+    from codex_imagegen.images.references import same_as_reference
+
+    return replace(result, warnings=(*reduced, *same_as_reference(result.picture, references), *result.warnings))
 
 
 def preview(request: Request, run: Run) -> tuple[PlannedImage, tuple[Warning_, ...]]:
@@ -103,7 +107,7 @@ def preview(request: Request, run: Run) -> tuple[PlannedImage, tuple[Warning_, .
     from codex_imagegen.results import PlannedImage
 
     command.check_prompt(request.prompt)
-    _check_count(request.refs)
+    _check_count(len(request.refs))
     codex = command.find_codex(request.codex, run.environment)
     references, reduced = _load_references(request, run)
     _resumed_state(request.codex_args, run)
@@ -131,16 +135,16 @@ def _draw(create_run: Callable[..., CodexRun], prompt: bytes, run: Run, *, is_te
     return run.closing.enter_context(second).draw(prompt)
 
 
-def _check_count(paths: tuple[str, ...]) -> None:
-    if len(paths) > command.MAX_REFERENCES:
+def _check_count(count: int) -> None:
+    if count > command.MAX_REFERENCES:
         raise UsageError(
-            f"{len(paths)} references were given; the Codex route takes at most {command.MAX_REFERENCES}",
+            f"{count} references were given; the Codex route takes at most {command.MAX_REFERENCES}",
             hint="leave some out, or use --backend runcomfy, which takes 10",
         )
 
 
 def _load_references(request: Request, run: Run) -> tuple[list[Reference], tuple[Warning_, ...]]:
-    """Load the references as they are sent, with a warning for each reduced one."""
+    """Load the references as they are sent, some as converted copies, with a warning for each reduced one."""
     if not request.refs:
         return [], ()
     from codex_imagegen.images import reduce

@@ -165,3 +165,16 @@ def touch_folder(folder: str) -> None:
     with contextlib.suppress(PermissionError):
         status = os.stat(folder)
         os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def write_traceback(error: Exception) -> str | None:
+    """Write the traceback of an exception into a new temporary file; returns its path, or None where that fails."""
+    import tempfile
+    import traceback
+
+    with contextlib.suppress(OSError):
+        descriptor, path = tempfile.mkstemp(prefix="codex-imagegen-defect-", suffix=".txt")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(traceback.format_exception(error))
+        return path
+    return None

@@ -75,7 +75,7 @@ def _without_chunks(data: bytes, names: frozenset[bytes] | set[bytes]) -> bytes:
 
 
 def _open_png(data: bytes) -> Image.Image:
-    return _load(PngImagePlugin.PngImageFile(io.BytesIO(data)))
+    return load(PngImagePlugin.PngImageFile(io.BytesIO(data)))
 
 
 def _jpeg(data: bytes) -> Image.Image:
@@ -93,14 +93,14 @@ def _jpeg_without_metadata(data: bytes) -> Image.Image:
 
 
 def _open_jpeg(data: bytes, segments: list[tuple[int, int]]) -> Image.Image:
-    return _load(JpegImagePlugin.JpegImageFile(io.BytesIO(b"".join(data[a:b] for a, b in segments))))
+    return load(JpegImagePlugin.JpegImageFile(io.BytesIO(b"".join(data[a:b] for a, b in segments))))
 
 
 def _webp(data: bytes) -> Image.Image:
     """Decode the first frame without Pillow's class for WebP, which checks the host's pixel limit."""
     from PIL import _webp
 
-    size = _check_size(structure.webp_size(data))
+    size = check_size(structure.webp_size(data))
     decoder = _webp.WebPAnimDecoder(data)
     mode = decoder.get_info()[-1]
     pixels, _time = decoder.get_next()
@@ -112,17 +112,19 @@ def _webp(data: bytes) -> Image.Image:
 
 def _webp_by_plugin(data: bytes) -> Image.Image:
     """Decode with Pillow's class, in case another Pillow has another decoder."""
-    return _load(WebPImagePlugin.WebPImageFile(io.BytesIO(data)))
+    return load(WebPImagePlugin.WebPImageFile(io.BytesIO(data)))
 
 
-def _load(image: ImageFile.ImageFile) -> Image.Image:
-    _check_size(image.size)
+def load(image: ImageFile.ImageFile) -> Image.Image:
+    """Decode the pixels of a picture that Pillow has opened; raises any exception if some are missing or damaged."""
+    check_size(image.size)
     image.tile = [tile._replace(codec_name=_STRICT.get(tile.codec_name, tile.codec_name)) for tile in image.tile]
     image.load()
     return image
 
 
-def _check_size(size: tuple[int, int]) -> tuple[int, int]:
+def check_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size; raises :class:`DamagedImage` for more pixels than are decoded here."""
     if size[0] * size[1] > MAX_PIXELS:
         raise DamagedImage(f"its {size[0]:,} × {size[1]:,} pixels are more than {MAX_PIXELS:,}")
     return size
@@ -177,7 +179,7 @@ class _Strict(ImageFile.PyDecoder):
 
 def _register_strict_decoders() -> Iterator[tuple[str, str]]:
     """Register the strict decoders under new names; Pillow's own are unchanged."""
-    for codec in ("zip", "jpeg"):
+    for codec in ("zip", "jpeg", "raw", "gif", "packbits"):
         if hasattr(_core, f"{codec}_decoder"):
             name = f"codex-imagegen-{codec}"
             Image.register_decoder(name, type("_Strict", (_Strict,), {"name": codec}))

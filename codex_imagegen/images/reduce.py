@@ -1,7 +1,9 @@
-"""Smaller copies of references that are too large to send, as close to the original as the limits permit.
+"""Copies of references that can't be sent as they are, as close to the original as the limits permit.
 
-A copy is made losslessly first, then as JPEG 95 in full colour (WebP with transparency), then with fewer pixels. It is
-rotated upright and keeps the colour profile, and no other metadata. Small references are sent byte for byte.
+A format that the model does not take (see :mod:`references`) is converted to PNG. A copy that is too large is
+made losslessly first, then as JPEG 95 in full colour (WebP with transparency), then with fewer pixels. Each copy is
+rotated upright and keeps the colour profile, and no other metadata. Small PNG, JPEG and WebP references are sent byte
+for byte.
 """
 
 from __future__ import annotations
@@ -17,10 +19,9 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen import render
 from codex_imagegen.images.convert import JPEG_QUALITY
-from codex_imagegen.images.decode import open_image
-from codex_imagegen.images.references import Reference
+from codex_imagegen.images.references import LOSSY, Reference, ReferenceFormat, open_reference
 from codex_imagegen.images.structure import MAX_PIXELS
-from codex_imagegen.request import PictureFormat
+from codex_imagegen.request import SUFFIXES, PictureFormat
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
@@ -54,15 +55,20 @@ class SizeLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """The data to send for a reference; ``is_reduced`` is False for the original."""
+    """The data to send for a reference; ``is_reduced`` is False for the original, and for the same pixels as PNG."""
 
     data: bytes
-    format: PictureFormat
+    format: ReferenceFormat
     size: tuple[int, int]
     is_reduced: bool = False
 
     def fits(self, max_bytes: int, limits: SizeLimits) -> bool:
-        return len(self.data) <= max_bytes and not self.is_wide(limits)
+        return self.can_be_sent and len(self.data) <= max_bytes and not self.is_wide(limits)
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether the model takes this format."""
+        return self.format in SUFFIXES
 
     def is_wide(self, limits: SizeLimits) -> bool:
         return self.size[0] * self.size[1] > limits.pixels
@@ -79,7 +85,7 @@ _last_result: tuple[object, list[_Copy]] | None = None
 def reduce_to_fit(
     references: Sequence[Reference], limits: SizeLimits, check: Callable[[], None] = lambda: None
 ) -> tuple[list[Reference], tuple[Warning_, ...]]:
-    """The references to send, and a warning for each that was reduced.
+    """The references to send, in formats that the model takes, and a warning for each that was reduced.
 
     Only the largest are reduced: one maximum size applies to all, and references below it are unchanged. ``check`` is
     called repeatedly, and an exception of it ends the work.
@@ -90,14 +96,17 @@ def reduce_to_fit(
         return list(references), ()
     after = _reduce_once(before, limits, check)
     sent = [
-        replace(ref, data=copy.data, format=copy.format, size=copy.size, original=ref.data) if copy.is_reduced else ref
+        ref
+        if copy.data == ref.data
+        else replace(ref, data=copy.data, format=copy.format, size=copy.size, original=ref.data)
         for ref, copy in zip(references, after, strict=True)
     ]
     return sent, tuple(_warning(*what) for what in zip(references, before, after, strict=True) if what[2].is_reduced)
 
 
 def _warning(reference: Reference, before: _Copy, after: _Copy) -> Warning_:
-    message = f"the reference {reference.given!r} is too large to send: {before} became a copy of {after}"
+    converted = "" if before.can_be_sent else " as a PNG"
+    message = f"the reference {reference.given!r} is too large to send{converted}: {before} became a copy of {after}"
     return Warning_("reference-reduced", message)
 
 
@@ -117,7 +126,7 @@ def _reduce_once(before: list[_Copy], limits: SizeLimits, check: Callable[[], No
 
 def _reduce(before: list[_Copy], limits: SizeLimits, check: Callable[[], None]) -> list[_Copy]:
     """Apply each step to all copies that are still too large. Bytes saved by one are available to the others."""
-    now = list(before)
+    now = [copy if copy.can_be_sent or copy.is_wide(limits) else _to_png(copy, limits, check) for copy in before]
     for step in STEPS:
         max_bytes = _max_bytes(now, limits)
         for index, copy in enumerate(now):
@@ -127,11 +136,22 @@ def _reduce(before: list[_Copy], limits: SizeLimits, check: Callable[[], None]) 
     return now
 
 
+def _to_png(original: _Copy, limits: SizeLimits, check: Callable[[], None]) -> _Copy:
+    """The same pixels as PNG, or the original where the PNG would be far too large to send."""
+    check()
+    with open_reference(original.data) as (image, _kind):
+        rotate_upright(image)
+        if _estimated_bytes(_eight_bit(image)) > limits.each * _MAX_ESTIMATE:
+            return original
+        encoded = _encode(image, "png", limits.each)
+    return _Copy(encoded.data, encoded.format, encoded.size)
+
+
 def _apply_step(original: _Copy, copy: _Copy, step: Step, max_bytes: int, limits: SizeLimits) -> _Copy:
-    with open_image(original.data) as (image, kind):
+    with open_reference(original.data) as (image, kind):
         rotate_upright(image)
         encoded = step(downscaled(image, pixels=limits.pixels), kind, max_bytes)
-    if encoded is None or (len(encoded.data) >= len(copy.data) and not copy.is_wide(limits)):
+    if encoded is None or (copy.can_be_sent and len(encoded.data) >= len(copy.data) and not copy.is_wide(limits)):
         return copy
     return _Copy(encoded.data, encoded.format, encoded.size, is_reduced=True)
 
@@ -155,13 +175,13 @@ class Encoded:
     size: tuple[int, int]
 
 
-Step = Callable[["PillowImage", PictureFormat, int], Encoded | None]
+Step = Callable[["PillowImage", ReferenceFormat, int], Encoded | None]
 """Takes an upright image, its original format and a limit in bytes; returns a copy, which may not fit yet."""
 
 
-def lossless(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded | None:
-    """The same pixels (the upper 8 bits of 16-bit channels, as Pillow reads them), or None for a JPEG."""
-    if kind == "jpeg":
+def lossless(image: PillowImage, kind: ReferenceFormat, max_bytes: int) -> Encoded | None:
+    """The same pixels (the upper 8 bits of 16-bit channels, as Pillow reads them), or None for a photograph."""
+    if kind in LOSSY:
         return None
     if _colour_space(image.mode) == "GRAY" or max(image.size) > _MAX_WEBP_SIDE:
         return _encode(image, "png", max_bytes)  # a WebP has colours of eight bits
@@ -171,7 +191,7 @@ def lossless(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded
     return _encode(converted, "webp", max_bytes, lossless=True, exact=True)
 
 
-def lossy(image: PillowImage, _kind: PictureFormat, max_bytes: int) -> Encoded:
+def lossy(image: PillowImage, _kind: ReferenceFormat, max_bytes: int) -> Encoded:
     """All pixels as JPEG in full colour, or as WebP if any pixel is transparent."""
     converted = _eight_bit(downscaled(image, side=_MAX_WEBP_SIDE))
     if converted.mode == "RGBA":
@@ -179,7 +199,7 @@ def lossy(image: PillowImage, _kind: PictureFormat, max_bytes: int) -> Encoded:
     return _encode(converted, "jpeg", max_bytes, quality=JPEG_QUALITY, subsampling=0)
 
 
-def with_fewer_pixels(image: PillowImage, kind: PictureFormat, max_bytes: int) -> Encoded:
+def with_fewer_pixels(image: PillowImage, kind: ReferenceFormat, max_bytes: int) -> Encoded:
     """A lossy copy with as many pixels as fit."""
     encoded = lossy(image, kind, max_bytes)
     side = max(encoded.size)

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from codex_imagegen import render
+from codex_imagegen import generation, render
 from codex_imagegen.codex.sessions import fallback, history, layout
 from codex_imagegen.codex.sessions.history import SessionRef
 from codex_imagegen.codex.sessions.reader import SessionReader, StoredImage
-from codex_imagegen.errors import DamagedPicture, ImagegenError, NoPicture, SessionMissing, UsageError
+from codex_imagegen.errors import (
+    DamagedPicture,
+    ImagegenError,
+    NoPicture,
+    ReferenceMissing,
+    SessionMissing,
+    UsageError,
+)
 from codex_imagegen.images import structure
 from codex_imagegen.images.decode import decode_picture
 from codex_imagegen.images.structure import DamagedImage
-from codex_imagegen.results import Picture, Session, Warning_
+from codex_imagegen.request import Request
+from codex_imagegen.results import LastPicture, Picture, ReferenceData, Session, Warning_
 
 SLACK_SEC = 5.0
 """Seconds by which a file may be newer than the last change of its folder."""
+
+_THREAD_CHARS = 13
+"""Characters of a thread id that say when it was begun, to the millisecond: enough to tell it from others."""
 
 MIN_BEGINNING = 4
 """The characters of a thread id that are enough to name it, if no other one begins with them."""
@@ -31,7 +44,10 @@ _LIST = "list the sessions with:\ncodex-imagegen recover --list"
 
 @dataclass(slots=True)
 class FoundImages:
-    """The intact pictures of one session. ``damaged`` and ``unreadable`` say why others are missing."""
+    """The intact pictures of one session. ``damaged`` and ``unreadable`` say why others are missing.
+
+    ``made_at``, in Unix seconds, and ``prompt`` are those of a picture that was searched for by its time.
+    """
 
     ref: SessionRef
     pictures: list[Picture] = field(default_factory=list)
@@ -39,6 +55,8 @@ class FoundImages:
     warnings: tuple[Warning_, ...] = ()
     codex_version: str | None = None
     unreadable: str | None = None
+    made_at: float | None = None
+    prompt: str | None = None
 
 
 def find_session(codex_home: str, name: str) -> SessionRef:
@@ -178,7 +196,9 @@ def find_last_picture(codex_home: str) -> FoundImages:
     if best is None:
         hint = "is CODEX_HOME the one that Codex uses?"
         raise NoPicture(f"no session in {codex_home!r} has a picture", hint=hint)
-    return FoundImages(best.ref, [best.picture], warnings=_warnings(best, damaged), codex_version=best.codex_version)
+    found = FoundImages(best.ref, [best.picture], warnings=_warnings(best, damaged), codex_version=best.codex_version)
+    found.made_at, found.prompt = best.time, best.prompt
+    return found
 
 
 def _decode(found: FoundImages, images: Iterable[StoredImage]) -> None:
@@ -215,6 +235,7 @@ class _LastPicture:
     picture: Picture
     ref: SessionRef
     codex_version: str | None
+    prompt: str | None
 
 
 def _later_picture(
@@ -230,7 +251,7 @@ def _later_picture(
         except DamagedImage as error:
             damaged.append((image.time, f"in the thread {ref.thread_id}: {error}"))
         else:
-            return _LastPicture(image.time, picture, ref, reader.codex_version)
+            return _LastPicture(image.time, picture, ref, reader.codex_version, image.context.prompt or reader.prompt)
     if reader.is_damaged:
         damaged.append((history.read_last_write(codex_home, ref, 0.0), f"in the thread {ref.thread_id}: it is torn"))
     return best
@@ -260,3 +281,64 @@ def _warnings(best: _LastPicture, damaged: list[tuple[float, str]]) -> tuple[War
     count = "1 picture" if len(later) == 1 else f"{len(later)} pictures"
     message = f"{count} made later can't be recovered (damaged): {later[0]}"
     return (Warning_("damaged-picture", message), *structure.trailing_data_warnings(best.picture))
+
+
+@dataclass(frozen=True, slots=True)
+class LastReference:
+    """A request whose first reference is the picture that was made last; ``description`` says which one that is."""
+
+    request: Request
+    description: str
+    warnings: tuple[Warning_, ...]
+
+
+def add_last_picture(request: Request, environment: Mapping[str, str]) -> LastReference:
+    """Find the picture that was made last in the request's Codex home, and make it the first reference.
+
+    Raises :class:`UsageError` where it can't be one, or for an invalid request, before anything is read, and
+    :class:`ReferenceMissing` where there is no picture.
+    """
+    generation.check(request)
+    _check_last(request)
+    codex_home = layout.codex_home(layout.with_codex_home(request.codex_home, environment))
+    try:
+        found = find_last_picture(codex_home)
+    except NoPicture as error:
+        hint = "make one first, or give a file with --ref; is CODEX_HOME the one that Codex uses?"
+        raise ReferenceMissing(f"--last: {error.message}", hint=hint) from error
+    picture = found.pictures[0]
+    digest = hashlib.sha256(picture.data).hexdigest()
+    last = LastPicture(found.ref.thread_id, picture.width, picture.height, len(picture.data), digest)
+    reference = ReferenceData("--last", picture.data)
+    warnings = tuple(warning for warning in found.warnings if warning.code == "damaged-picture")
+    return LastReference(
+        replace(request, refs=(reference, *request.refs), last_picture=last), _describe(found), warnings
+    )
+
+
+def _check_last(request: Request) -> None:
+    if request.backend != "codex":
+        raise UsageError(
+            f"--last and --backend {request.backend} contradict each other: the last picture is one that Codex made",
+            hint="write it to a file, and give that with --ref:\ncodex-imagegen recover --last --out last.png",
+        )
+    if generation.resumes_thread(request):
+        raise UsageError(
+            "--last and --codex-arg resume contradict each other", hint="leave one out: a thread has its own pictures"
+        )
+
+
+def _describe(found: FoundImages) -> str:
+    """Which picture it is: its thread, its age, and the beginning of its prompt."""
+    thread = f" of the thread {found.ref.thread_id[:_THREAD_CHARS]}" if found.ref.thread_id else ""
+    age = _age(time.time() - (found.made_at or found.ref.created_at))
+    prompt = render.short_prompt(render.one_line(found.prompt or ""))
+    return f"--last is the picture{thread}, made {age} ago{f': {prompt}' if prompt else ''}"
+
+
+def _age(seconds: float) -> str:
+    """A time in one rounded unit: ``12 s``, ``3 min``, ``5 h``, ``2 days``."""
+    for unit, length, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < limit * length:
+            return f"{max(0, seconds) / length:.0f} {unit}"
+    return render.plural(round(seconds / 86_400), "day")

@@ -44,7 +44,7 @@ def make(request: Request, run: Run) -> BackendResult:
             _report(run, "started", request_id)
             job_result = job.wait(client, request_id, deadline, _status_reporter(run, request_id))
         result = _download(client, request_id, job_result, run)
-    return replace(result, warnings=(*submission.warnings, *result.warnings))
+    return replace(result, warnings=(*submission.compare(result.picture), *result.warnings))
 
 
 def preview(request: Request, run: Run) -> tuple[PlannedImage, tuple[Warning_, ...]]:

@@ -1,6 +1,7 @@
 """Translate a request into a RunComfy model and its input, and refuse what RunComfy would refuse.
 
-References are sent as RunComfy takes them: https URLs unchanged, files as ``data:`` URIs, reduced if too large.
+References are sent as RunComfy takes them: https URLs unchanged, files as ``data:`` URIs, converted or reduced where
+RunComfy does not take them as they are.
 
 The documentation mentions public https URLs only. RunComfy's own ComfyUI nodes send ``data:`` URIs, and the limits
 here are theirs. Neither was tested on a live account.
@@ -20,7 +21,7 @@ from codex_imagegen.images import references
 from codex_imagegen.images.reduce import SizeLimits, reduce_to_fit
 from codex_imagegen.images.references import Reference
 from codex_imagegen.request import SUFFIXES, format_of
-from codex_imagegen.results import Warning_
+from codex_imagegen.results import Picture, ReferenceData, Warning_
 
 if TYPE_CHECKING:
     from codex_imagegen.request import ImageOptions, Request
@@ -46,11 +47,19 @@ _HEADER = "data:image/{format};base64,"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is submitted: a model id, an input with only the options that the user set, and warnings about it."""
+    """What is submitted: a model id, an input with only the options that the user set, and warnings about it.
+
+    ``references`` are the files that the input has.
+    """
 
     model: str
     body: dict[str, object] = field(repr=False)
     warnings: tuple[Warning_, ...] = ()
+    references: tuple[Reference, ...] = field(default=(), repr=False)
+
+    def compare(self, picture: Picture) -> tuple[Warning_, ...]:
+        """The warnings about the result: those of the input, and one if it is a reference that came back unchanged."""
+        return (*self.warnings, *references.same_as_reference(picture, self.references))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,8 @@ def prepare(request: Request, check_stop: Callable[[], None] = lambda: None) -> 
     if not valid.references:
         return Submission(valid.model, valid.body)
     images, warnings = encode_references(valid.references, check_stop)
-    return Submission(valid.model, {**valid.body, "images": images}, warnings)
+    files = tuple(ref for ref in valid.references if isinstance(ref, Reference))
+    return Submission(valid.model, {**valid.body, "images": images}, warnings, files)
 
 
 def check_request(request: Request) -> CheckedRequest:
@@ -166,13 +176,15 @@ def _check_value(option: str, value: str | None, values: tuple[str, ...]) -> str
     return value
 
 
-def load_references(refs: Sequence[str], within: tuple[str, ...] = ()) -> list[str | Reference]:
+def load_references(refs: Sequence[str | ReferenceData], within: tuple[str, ...] = ()) -> list[str | Reference]:
     """Check each URL and read each file, in the order given; files must lie ``within`` these folders, if any.
 
     Raises :class:`RunComfyInput` for a URL that RunComfy would refuse, and what
     :func:`~codex_imagegen.images.references.load` raises for files that can't be used.
     """
-    return [_check_url(ref) if "://" in ref[:9] else references.load(ref, within) for ref in refs]
+    return [
+        _check_url(ref) if isinstance(ref, str) and "://" in ref[:9] else references.load(ref, within) for ref in refs
+    ]
 
 
 def encode_references(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,9 @@ from codex_imagegen.results import BackendResult, ErrorInfo, Failure, Image, War
 from codex_imagegen.runner import attempts
 from codex_imagegen.runner.attempts import Attempts, NotStarted
 from codex_imagegen.runner.pool import Pool
+
+REQUEST_WARNINGS = {"reference-reduced"}
+"""The codes of warnings that are about the request, and so the same for all its pictures."""
 
 Draw = Callable[[int, Run], tuple[BackendResult, Image]]
 """Makes and writes the picture with an index from 0; raises the backends' errors."""
@@ -38,9 +42,20 @@ class SeveralResult:
         """Each failure as data."""
         return tuple(Failure(index, render.error_info(error)) for index, error in self.errors.items())
 
-    def warnings(self) -> tuple[Warning_, ...]:
-        """The warnings of all failures, duplicates included."""
-        return tuple(Warning_(*warning) for error in self.errors.values() for warning in error.warnings)
+    def warnings(self, names: Sequence[str]) -> tuple[Warning_, ...]:
+        """The warnings of all pictures and failures, duplicates included.
+
+        Each names the picture that it is about, by its file or, of a failure, by the name of ``names``.
+        """
+        named = [
+            _with_name(warning, os.path.basename(image.path))
+            for backend_result, image in self.pictures.values()
+            for warning in backend_result.warnings
+        ]
+        failed = [
+            _with_name(Warning_(*each), names[index]) for index, error in self.errors.items() for each in error.warnings
+        ]
+        return (*named, *failed)
 
     def summary(self, images: int) -> ErrorInfo:
         """The error of the whole request, with its cause and the number of pictures that exist (``images``)."""
@@ -65,6 +80,22 @@ class SeveralResult:
     def _spent(self) -> bool | None:
         spent = {error.spent for error in self.errors.values()}
         return True if self.pictures or True in spent else None if None in spent else False
+
+
+def repeated(images: Mapping[int, Image]) -> tuple[Warning_, ...]:
+    """A warning for each picture that has the same bytes as one before it."""
+    first, warnings = dict[str, str](), list[Warning_]()
+    for _index, image in sorted(images.items()):
+        name = os.path.basename(image.path)
+        same = first.setdefault(image.sha256, name)
+        if same != name:
+            warnings.append(Warning_("same-as-another", f"{name} is the same picture as {same}, byte for byte"))
+    return tuple(warnings)
+
+
+def _with_name(warning: Warning_, name: str) -> Warning_:
+    """The warning with the picture's name before it, unless it is about the request."""
+    return warning if warning.code in REQUEST_WARNINGS else replace(warning, message=f"{name}: {warning.message}")
 
 
 def make(indexes: Sequence[int], draw: Draw, run: Run, *, timeout_sec: float, workers: int) -> SeveralResult:

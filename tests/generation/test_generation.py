@@ -44,7 +44,8 @@ def test_warnings_of_failed_pictures_are_merged(tmp_path: Path, monkeypatch: pyt
     first = BackendResult(Picture(encoded(), "png", 32, 32), warnings=(REDUCED,)) if came else failing(REDUCED)
     drawing(monkeypatch, first, failing(REDUCED), failing(REDUCED, OWN))
     done = generate(Request("a fox", count=3, jobs=1, out=str(tmp_path / "fox.png")))
-    assert (len(done.images), len(done.failures), done.warnings) == (came, 3 - came, (REDUCED, OWN))
+    named = Warning_(OWN.code, f"fox-3.png: {OWN.message}")
+    assert (len(done.images), len(done.failures), done.warnings) == (came, 3 - came, (REDUCED, named))
 
 
 def test_interrupt_while_existing_pictures_are_read_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def test_several_pictures_of_a_reduced_reference_warn_once(lab):
     world = lab(script=DrawsSmall())
     words = put(world, encoded(320))
     done = small_limits(world, "-p", "a fox", *words, "-o", "fox.png", "-n", "2", "--json")
-    assert [warning["code"] for warning in done.json["warnings"]] == ["reference-reduced"]
+    assert [warning["code"] for warning in done.json["warnings"]] == ["reference-reduced", "same-as-another"]
 
 
 def test_batch_job_with_a_reduced_reference_warns(lab):

@@ -29,7 +29,7 @@ def test_reference_through_a_symlink_is_read(tmp_path):
     assert load(str(tmp_path / "link.png")).data == encoded()
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", torn(encoded(90)), encoded(format="GIF")])
+@pytest.mark.parametrize("data", [b"", b"hello", torn(encoded(90)), b"GIF89a"])
 def test_reference_that_is_no_picture_is_refused(tmp_path, data):
     with pytest.raises(ReferenceNotImage) as caught:
         load(put(tmp_path, data))

@@ -10,7 +10,7 @@ from codex_imagegen.mcp_server.settings import Settings
 from codex_imagegen.mcp_server.tools import INSTRUCTIONS, build_tools
 
 ROOTS = ("/root-of-pictures",), ("/root-of-pictures", "/more")
-OWNERS = {"codex_home", "codex", "codex_args", "jobs", "full_turn", "skip_existing", "on_event", "interrupt"}
+OWNERS = {"codex_home", "codex", "codex_args", "jobs", "full_turn", "skip_existing", "last", "on_event", "interrupt"}
 """Options that belong to the server's owner, or make no sense in a call."""
 
 

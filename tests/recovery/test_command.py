@@ -198,6 +198,7 @@ NOWHERE = history.new_thread_id(0)
         (["--last", NOWHERE], 2, "usage", "say what"),
         (["--last", "--out", "a.png", "--out-dir", "."], 2, "usage", "contradict"),
         (["--list", "--out", "a.png"], 2, "usage", "writes no"),
+        (["--list", "--open"], 2, "usage", "--open"),
         (["--last", "--limit", "3"], 2, "usage", "--list"),
         (["--last", "--search", "fox"], 2, "usage", "--list"),
         ([NOWHERE, "--since", "7d"], 2, "usage", "--list"),

@@ -21,7 +21,7 @@ FILE = "GET /files/out.png"
 WAIT = f"codex-imagegen runcomfy wait {REQUEST_ID}"
 KEYS = {
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
-    "dry_run", "planned",
+    "dry_run", "planned", "last",
 }  # fmt: skip
 
 

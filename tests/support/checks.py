@@ -28,7 +28,7 @@ from tests.support.lab import Lab, Outcome
 SIDE = 160
 KEYS = [
     "schema", "ok", "backend", "images", "failures", "error", "thread_id", "codex_version", "elapsed_sec", "warnings",
-    "dry_run", "planned",
+    "dry_run", "planned", "last",
 ]  # fmt: skip
 ENDS = pytest.mark.parametrize("version", [builds.OLDEST, builds.NEWEST])
 """The oldest and the newest build, in every test run."""

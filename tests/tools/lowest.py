@@ -16,10 +16,11 @@ _BOUND = re.compile(r"(?P<name>[\w.-]+)>=(?P<version>[\d.]+)(?:,<[\d.]+)?\Z")
 
 
 def lowest() -> list[str]:
-    """A constraint for each package that the program imports, the extra ``mcp`` included."""
+    """A constraint for each package that the program imports, the extras ``heic`` and ``mcp`` included."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     found = []
-    for requirement in (*project["dependencies"], *project["optional-dependencies"]["mcp"]):
+    extras = project["optional-dependencies"]
+    for requirement in (*project["dependencies"], *extras["heic"], *extras["mcp"]):
         bound = _BOUND.match(requirement)
         if bound is None:
             raise ValueError(f"{requirement!r} has no lower bound")

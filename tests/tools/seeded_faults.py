@@ -123,8 +123,8 @@ FAULTS = (
     ),
     Fault(
         "codex/run/follow.py",
-        "picture = None if data in self._reference_images else self._decode(data, revised_prompt)",
-        "picture = self._decode(data, revised_prompt)",
+        "if data in self._reference_images:",
+        "if False:",
         "the user's own reference is delivered as the result",
         ("codex/run/test_candidates.py", "generation/test_references.py"),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import (
@@ -17,6 +17,9 @@ from codex_imagegen.cli.options import (
 )
 from codex_imagegen.errors import UsageError
 from codex_imagegen.request import DEFAULT_TIMEOUT_SEC, STDOUT, Event, Request
+
+if TYPE_CHECKING:
+    from codex_imagegen.results import ReferenceData, Warning_
 
 _MAX_PROMPT_BYTES = 8 * 1024 * 1024
 """More bytes than Codex's limit of characters has in any script; of a longer prompt, the rest is not read."""
@@ -53,14 +56,16 @@ OPTIONS = [
         "extra heic; - is stdin. RunComfy: up to 10, also https URLs.",
     ),
     _option(
+        "--last", is_flag=True, group="what", common=True, help="Use the picture made last as the first reference."
+    ),
+    _option(
         "-o", "--out", metavar="FILE", group="where", common=True,
         help="File or folder; - is stdout. [named after the prompt]",
     ),
     _option("--force", is_flag=True, group="where", common=True, help="Replace the file if it exists."),
     _option("--show", is_flag=True, group="where", common=True, help="Show the picture in this terminal, too."),
     _option(
-        "--open", "open_wanted", is_flag=True, group="where", common=True,
-        help="Open the picture in the system's viewer.",
+        "--open", "open_wanted", is_flag=True, group="where", common=True, help="Open it in the system's viewer.",
     ),
     _option(
         "--size", metavar="WxH", group="look", common=True,
@@ -136,13 +141,23 @@ OPTIONS = [
 """Each option with its group, a key of :data:`codex_imagegen.cli.help.GROUPS`; the short page has the common ones."""
 
 
-def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_wanted: bool, **options: Any) -> int:
+def generate(
+    *,
+    json_wanted: bool,
+    quiet: bool,
+    verbose: bool,
+    show: bool,
+    open_wanted: bool,
+    last: bool,
+    **options: Any,
+) -> int:
     """Make the picture and print its path; returns the exit code."""
     check_stdout(options["out"], json_wanted)
     no_wait, yes, dry_run = (options.pop(name) for name in ("no_wait", "yes", "dry_run"))
     request = _request(**options)
+    request, warnings = _add_last_picture(request, quiet=quiet) if last else (request, ())
     if dry_run:
-        return _dry_run(request, no_wait=no_wait, json_wanted=json_wanted, verbose=verbose)
+        return _dry_run(request, warnings, no_wait=no_wait, json_wanted=json_wanted, verbose=verbose)
     if request.count > MAX_UNCONFIRMED and not yes:
         _confirm_count(request)
     if no_wait:
@@ -156,6 +171,8 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_
     with console.defer_signals(until_exit=True) as interrupt, progress:
         on_stderr = progress.show_output if verbose else None
         result = generation.generate(request, interrupt=interrupt, on_event=progress.show, on_stderr=on_stderr)
+    if warnings:
+        result = replace(result, warnings=(*warnings, *result.warnings))
     if request.count > 1 and result.error is not None:
         from codex_imagegen.cli.next_command import add_rerun_hint
 
@@ -163,7 +180,9 @@ def generate(*, json_wanted: bool, quiet: bool, verbose: bool, show: bool, open_
     return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
 
 
-def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: bool) -> int:
+def _dry_run(
+    request: Request, warnings: tuple[Warning_, ...], *, no_wait: bool, json_wanted: bool, verbose: bool
+) -> int:
     """Print what the run would make and send, as a person reads it on stderr or as JSON on stdout."""
     from codex_imagegen import generation
     from codex_imagegen.cli.batch_output import plan_lines
@@ -174,6 +193,7 @@ def _dry_run(request: Request, *, no_wait: bool, json_wanted: bool, verbose: boo
         check_no_wait(request)
     with console.defer_signals() as interrupt:
         result = generation.preview(request, wait=not no_wait, interrupt=interrupt)
+    result = replace(result, warnings=(*warnings, *result.warnings))
     for line in () if json_wanted else plan_lines(result, request.prompt, verbose=verbose):
         # a path stands alone on its line, indented, and is never broken
         shown = line if line.startswith(" ") else console.wrapped(line)
@@ -197,14 +217,51 @@ def _confirm_count(request: Request) -> None:
 
 
 def _request(*, words: tuple[str, ...], prompt: str | None, prompt_file: str | None, **options: Any) -> Request:
-    """Return the options as a request. The prompt is read last, since it may come from a pipe."""
+    """Return the options as a request. The prompt or a reference is read last, since it may come from a pipe."""
     from codex_imagegen.options import build_request
 
     if words or (prompt is None) == (prompt_file is None):
         from codex_imagegen.cli import arguments
 
         prompt = arguments.check_prompt(words, prompt, prompt_file)
-    return replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
+    readers = [("the prompt", source) for source in (prompt, prompt_file)] + [("--ref", ref) for ref in options["refs"]]
+    _check_stdin([name for name, source in readers if source == STDOUT])
+    request = replace(build_request({"prompt": "", **options}), prompt=_prompt(prompt, prompt_file))
+    return replace(request, refs=tuple(map(_read_reference, request.refs))) if STDOUT in request.refs else request
+
+
+def _check_stdin(readers: list[str]) -> None:
+    """Refuse stdin for more than one thing, and a terminal as a picture."""
+    if len(readers) > 1:
+        what = "two references" if set(readers) == {"--ref"} else "a reference and the prompt"
+        raise UsageError(f"stdin can't be {what}", hint="give a file for one of them")
+    if readers == ["--ref"] and console.is_stdin_terminal():
+        hint = "send a picture to it, such as:\ncodex-imagegen recover --last --out - | codex-imagegen --ref - …"
+        raise UsageError("--ref - reads a picture from stdin, and stdin is a terminal", hint=hint)
+
+
+def _read_reference(given: str | ReferenceData) -> str | ReferenceData:
+    """Return the picture from stdin for ``-``; raises the errors of a file that can't be used."""
+    if given != STDOUT:
+        return given
+    from codex_imagegen.images import references
+    from codex_imagegen.results import ReferenceData
+
+    data = b"".join(console.read_stdin(references.MAX_BYTES + 1))
+    references.check_size("stdin", len(data))
+    return ReferenceData("stdin", data)
+
+
+def _add_last_picture(request: Request, *, quiet: bool) -> tuple[Request, tuple[Warning_, ...]]:
+    """Return the request with the last picture as a reference, and say which one that is."""
+    import os
+
+    from codex_imagegen.recovery import search
+
+    found = search.add_last_picture(request, os.environ)
+    event = Event("message", index=None, message=found.description)
+    console.emit(event, None if quiet else f"codex-imagegen: {found.description}")
+    return found.request, found.warnings
 
 
 def _prompt(text: str | None, file: str | None) -> str:

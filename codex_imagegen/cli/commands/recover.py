@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from codex_imagegen import render
@@ -34,6 +35,8 @@ to the last one listed (with --since, those that were changed since then); with 
 sessions, and the sessions that were changed last, back to the one that holds the picture. Writes nothing there.
 """
 DEFAULT_LIMIT = 20
+_WIDE = 60
+"""The columns of a terminal from which the list shows sizes."""
 
 
 def recover(
@@ -42,8 +45,6 @@ def recover(
     last: bool,
     list_wanted: bool,
     json_wanted: bool,
-    show: bool,
-    open_wanted: bool,
     **others: Any,
 ) -> int:
     """Write the pictures and print their paths, or list the sessions; returns the exit code."""
@@ -54,6 +55,7 @@ def recover(
         return _list(**of_list, json_wanted=json_wanted)
     from codex_imagegen.recovery import write
 
+    show, open_wanted = others.pop("show"), others.pop("open_wanted")
     result = write.recover(names, _output(**others), last=last, on_event=console.emit)
     return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
 
@@ -75,8 +77,8 @@ def _check(names: tuple[str, ...], *, last: bool, list_wanted: bool, of_list: di
     if names or last:
         hint = "leave one out; for help:\ncodex-imagegen recover --help"
         raise UsageError("--list and a session to recover contradict each other", hint=hint)
-    if any(target[name] for name in ("out", "out_dir", "size", "fit")):
-        raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size and --fit")
+    if any(target[name] for name in ("out", "out_dir", "size", "fit", "show", "open_wanted")):
+        raise UsageError("--list writes no pictures", hint="omit --out, --out-dir, --size, --fit, --show and --open")
     if (limit := of_list["limit"]) is not None and limit < 0:
         raise UsageError(f"--limit can't be {limit}", hint="give a number of sessions, or 0 for all")
 
@@ -106,7 +108,34 @@ def _lines(sessions: list[Session]) -> list[str]:
 
     from codex_imagegen.recovery import write
 
-    return render.session_lines(sessions, write.shorten_thread_ids(sessions), Console().width)
+    return session_lines(sessions, write.shorten_thread_ids(sessions), Console().width)
+
+
+def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], columns: int) -> list[str]:
+    """A line of at most so many ``columns`` for each session, for a terminal; ``thread_ids`` are the shortened ones.
+
+    On a narrow terminal, the number and the size of the pictures are left out.
+    """
+    rows: list[tuple[str, ...]] = []
+    for session in sessions:
+        thread = thread_ids.get(session.thread_id or "", session.thread_id) or render.one_line(session.session)
+        number = render.plural(session.pictures, "picture") if session.pictures > 1 else ""
+        details = (number, render.size(session.bytes)) if columns >= _WIDE else ()
+        rows.append((_short_time(session.time), thread, *details, render.one_line(session.prompt or "")))
+    room = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for moment, thread, *numbers, prompt in rows:
+        cells = [moment.rjust(room[0]), thread.ljust(room[1]), *map(str.rjust, numbers, room[2:])]
+        start = "".join(f"{cell}  " for cell in cells if cell)
+        lines.append((start + render.cut(prompt, columns - len(start))).rstrip())
+    return lines
+
+
+def _short_time(moment: float) -> str:
+    """The local time as ``21 Nov 14:03``, and in another year as ``21 Nov 2025``."""
+    local = time.localtime(moment)
+    form = "%b %H:%M" if local.tm_year == time.localtime().tm_year else "%b %Y"
+    return f"{local.tm_mday:>2} {time.strftime(form, local)}" if moment else "?"
 
 
 def _nothing_found(search: str | None, since: str | None, searched: int) -> str:

@@ -190,14 +190,17 @@ class RolloutFollower:
 class Candidates:
     """The pictures of a run. With ``full_turn`` the largest is delivered, else the first.
 
-    ``reference_images`` are the bytes of the references, which are never delivered. ``before`` is what Codex had
-    already saved for the thread, where this run resumes one. ``damaged`` says what was wrong with a damaged picture.
+    ``reference_images`` are the bytes of the references, which are not delivered. If Codex reports one of them as made
+    (the tool gave it back unchanged), it is ``unchanged``: delivered with a warning, if the run has nothing else.
+    ``before`` is what Codex had already saved for the thread, where this run resumes one. ``damaged`` says what was
+    wrong with a damaged picture.
     """
 
     def __init__(
         self, *, full_turn: bool, reference_images: Sequence[bytes] = (), before: ThreadState | None = None
     ) -> None:
         self.damaged: str | None = None
+        self.unchanged: Picture | None = None
         self.full_turn, self._reference_images, self._before = full_turn, reference_images, before
         self._pictures: list[Picture] = []
 
@@ -217,7 +220,7 @@ class Candidates:
 
     def add(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         """Add a picture from a record, unless it can't be decoded or is one of the references."""
-        picture = None if data in self._reference_images else self._decode(data, revised_prompt)
+        picture = self._accept(data, revised_prompt)
         if picture is not None:
             self._pictures.append(picture)
         return picture
@@ -225,7 +228,7 @@ class Candidates:
     def add_saved_file(self, folder: str, revised_prompt: str | None = None) -> Picture | None:
         """Add a picture that Codex saved in the thread's own folder: the fallback if no record has one."""
         files = fallback.read_saved_files(folder, self._before.is_new if self._before else None)
-        pictures = (picture for data in files if (picture := self._decode(data, revised_prompt)))
+        pictures = (picture for data in files if (picture := self._accept(data, revised_prompt)))
         picture = _largest(pictures) if self.full_turn else next(pictures, None)
         if picture is not None:
             self._pictures.append(picture)
@@ -236,6 +239,14 @@ class Candidates:
         images = fallback.find_unrecognized_images(path, offset)
         new = (data for data in images if data not in self._reference_images)
         return _largest(picture for data in new if (picture := self._decode(data)))
+
+    def _accept(self, data: bytes, revised_prompt: str | None) -> Picture | None:
+        """The picture, unless it can't be decoded or is one of the references, which is noted."""
+        picture = self._decode(data, revised_prompt)
+        if data in self._reference_images:
+            self.unchanged = self.unchanged or picture
+            return None
+        return picture
 
     def _decode(self, data: bytes, revised_prompt: str | None = None) -> Picture | None:
         try:

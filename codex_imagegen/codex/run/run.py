@@ -187,12 +187,16 @@ class CodexRun:
             self._wake.wait(min(_tick(follower), left_sec))
 
     def _result(self, follower: RolloutFollower, *, timed_out: bool) -> BackendResult:
-        """The result, with the picture of a record, the saved file, a second reading, or an unrecognized record."""
+        """The result, with the picture of a record, the saved file, a second reading, or an unrecognized record.
+
+        A reference that Codex reports as made comes before the latter, which may be anything.
+        """
         from codex_imagegen.codex.sessions import fallback
         from codex_imagegen.results import BackendResult
 
         warnings: tuple[Warning_, ...] = ()
         picture = follower.candidates.best or follower.take_saved_file() or follower.reread()
+        picture = picture or follower.candidates.unchanged
         if picture is None:
             picture, warnings = follower.find_unrecognized(), (fallback.UNKNOWN_RECORD,)
         if picture is None:

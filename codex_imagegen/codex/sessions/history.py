@@ -89,8 +89,7 @@ def shorten(thread_id: str, thread_ids: Sequence[str]) -> str:
     place = bisect.bisect_left(thread_ids, thread_id)
     neighbours = [other for other in thread_ids[max(0, place - 1) : place + 2] if other != thread_id]
     shared = max((_count_shared(thread_id, other) for other in neighbours), default=0)
-    length = max(SHORT_ID, shared + 1)
-    return thread_id[: length + (thread_id[length - 1 : length] == "-")]
+    return thread_id[: max(SHORT_ID, shared + 1)]
 
 
 def _count_shared(one: str, other: str) -> int:

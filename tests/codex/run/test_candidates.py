@@ -63,6 +63,8 @@ def test_reference_in_a_record_of_a_made_picture_is_not_delivered():
         candidates = Candidates(full_turn=full_turn, reference_images=[reference])
         assert candidates.add(reference) is None
         assert (candidates.best, candidates.is_decided, candidates.is_deliverable(reference)) == (None, False, False)
+        assert candidates.unchanged is not None
+        assert candidates.unchanged.data == reference
         candidates.add(drawn)
         assert candidates.best is not None
         assert candidates.best.data == drawn

@@ -40,6 +40,7 @@ def definition_name(cls: type) -> str:
     """Return the name of a dataclass in a schema."""
     return {
         "ErrorInfo": "error",
+        "LastPicture": "last",
         "Warning_": "warning",
         "PlannedImage": "planned",
         "PlannedReference": "reference",

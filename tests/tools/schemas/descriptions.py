@@ -60,6 +60,14 @@ RESULT = {
     "planned": "with --dry-run, the pictures that a run would make",
     "cost_usd": "US dollars, if RunComfy reports them; only with the backend runcomfy",
     "request_id": "RunComfy's request; only with the backend runcomfy",
+    "last": "the picture that --last stood for; null without that option",
+}
+LAST = {
+    "thread_id": "its thread in Codex's sessions; null if that is unknown",
+    "width": "pixels",
+    "height": "pixels",
+    "bytes": "size of the picture",
+    "sha256": "SHA-256 of the picture, in hexadecimal",
 }
 EVENT = {
     "event": "the kind of event; only the last line of a run is done or error",
