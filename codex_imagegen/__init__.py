@@ -56,17 +56,29 @@ if TYPE_CHECKING:
     )
     from codex_imagegen.interrupt import Interrupt
     from codex_imagegen.request import Event, Stage
-    from codex_imagegen.results import ErrorInfo, Failure, Image, LastPicture, Result, Warning_
+    from codex_imagegen.results import (
+        ErrorInfo,
+        Failure,
+        Image,
+        LastPicture,
+        PlannedAction,
+        PlannedImage,
+        PlannedReference,
+        Result,
+        Warning_,
+    )
 
 __all__ = [
     "CodexError", "CodexFailed", "CodexIncomplete", "CodexMissing", "CodexTooOld", "CodexUnavailable",
     "DamagedPicture", "ErrorInfo", "Event", "Failure", "GenerationFailed", "Image", "ImagegenError",
     "InternalError", "Interrupt", "Interrupted", "Job", "LastPicture", "Look", "Moderation", "NetworkError",
-    "NoPicture", "NoPictureError", "NotLoggedIn", "Options", "OutExists", "OutUnwritable", "Outcome", "OutputError",
-    "RateLimited", "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused", "Result", "RunComfyAuth",
-    "RunComfyError", "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage", "RunTimeout",
-    "SessionMissing", "Stage", "Status", "StrPath", "ToolUnavailable", "UsageError", "UsageLimit", "Warning_",
-    "__version__", "batch", "edit", "generate", "recover",
+    "NoPicture",
+    "NoPictureError", "NotLoggedIn", "Options", "OutExists", "OutUnwritable", "Outcome", "OutputError",
+    "PlannedAction", "PlannedImage", "PlannedReference", "RateLimited",
+    "ReferenceError_", "ReferenceMissing", "ReferenceNotImage", "Refused", "Result", "RunComfyAuth", "RunComfyError",
+    "RunComfyInput", "RunComfyRetry", "RunComfyUpstream", "RunComfyUsage", "RunTimeout", "SessionMissing", "Stage",
+    "Status", "StrPath", "ToolUnavailable", "UsageError", "UsageLimit", "Warning_", "__version__", "batch", "edit",
+    "generate", "recover",
 ]  # fmt: skip
 
 _MODULES = {
@@ -74,7 +86,17 @@ _MODULES = {
     "batches.outcomes": ("Outcome", "Status"),
     "interrupt": ("Interrupt",),
     "request": ("Event", "Stage"),
-    "results": ("ErrorInfo", "Failure", "Image", "LastPicture", "Result", "Warning_"),
+    "results": (
+        "ErrorInfo",
+        "Failure",
+        "Image",
+        "LastPicture",
+        "PlannedAction",
+        "PlannedImage",
+        "PlannedReference",
+        "Result",
+        "Warning_",
+    ),
 }
 """The modules of the public names; the other names are in ``errors``."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import time
 import unicodedata
@@ -12,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen.request import STDOUT, Event
+from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.errors import ImagegenError
-    from codex_imagegen.results import ErrorInfo, Image, Result, Session, Warning_
+    from codex_imagegen.results import ErrorInfo, Result, Session, Warning_
 
 STAGES = {
     "started": "starting Codex",
@@ -30,8 +29,6 @@ STAGES = {
 """The stages of a run as text."""
 _PROMPT_CHARS = 80
 """The columns of a prompt that a list in a pipe shows."""
-_NAME_END, _MIN_NAME = 8, 12
-"""The characters at the end of a file name that are kept, and the columns in which it is still worth cutting."""
 _HOURS_OF_A_DAY = 24
 _MAX_NUMBERS = 5
 """How many of the numbers of failed things are listed."""
@@ -315,25 +312,6 @@ def stage_text(event: Event) -> str:
 def stage_name(event: Event) -> str:
     """The stage of a run, without its message."""
     return "sent to RunComfy" if event.stage == "started" and event.request_id else STAGES[event.stage]
-
-
-def picture_line(image: Image, columns: int, *, elapsed_sec: float | None = None, cost_usd: float | None = None) -> str:
-    """A picture on one line: name, width and height in pixels, size, seconds, cost. A long name is cut to ``columns``.
-
-    The name's end is kept: its number and its suffix are there.
-    """
-    cells = [f"{image.width}×{image.height}", size(image.bytes)]
-    cells += [] if elapsed_sec is None else [f"{elapsed_sec:.0f} s"]
-    cells += [] if cost_usd is None else [cost(cost_usd)]
-    name, rest = (
-        "stdout" if image.path == STDOUT else one_line(os.path.basename(image.path)),
-        "".join(f"  {cell}" for cell in cells),
-    )
-    room = columns - width(rest)
-    if width(name) > room > _MIN_NAME:
-        end = name[-_NAME_END:]
-        name = cut(name, room - width(end)) + end
-    return name + rest
 
 
 def cost(usd: float) -> str:

@@ -21,8 +21,7 @@ from codex_imagegen.request import Event
 
 if TYPE_CHECKING:
     from codex_imagegen.cli.event_stream import EventStream
-    from codex_imagegen.cli.progress import RequestProgress
-    from codex_imagegen.results import ErrorInfo, Image, Result, Warning_
+    from codex_imagegen.results import ErrorInfo, Image, Warning_
 
 
 HANDLED_SIGNALS = processes.EXIT_SIGNALS
@@ -136,6 +135,11 @@ def defer_signals(*, until_exit: bool = False) -> Iterator[Interrupt]:
         _signals.deferred = until_exit
 
 
+def defer_until_exit() -> None:
+    """Only set the flag at signals from now on, so that what is printed at the end is printed completely."""
+    _signals.deferred = True
+
+
 def emit(event: Event, line: str | None = None) -> None:
     """Print an event with ``--events``, and else the line with the same message for a person."""
     global _has_written  # noqa: PLW0603 - as stdout is the process's
@@ -170,35 +174,6 @@ def print_stdout_error(error: OSError) -> int:
     unwritable.hint = f"the pictures are on disk; {remedy}" if _has_written else remedy
     print_error(render.error_info(unwritable))
     return unwritable.exit_code
-
-
-def print_result(
-    result: Result, *, json_wanted: bool, show: bool = False, open_wanted: bool = False,
-    progress: RequestProgress | None = None,
-) -> int:  # fmt: skip
-    """Print a result and the summary of its ``progress``, show or open its pictures, and return the exit code."""
-    _signals.deferred = True
-    if show or open_wanted:
-        from codex_imagegen.cli import viewer
-    if json_wanted:
-        result = viewer.open_result(result) if open_wanted else result
-        out(render.result_json(result))
-    elif progress is None or not progress.prints_paths:
-        print_paths(result.images)
-    summary = progress.summary(result) if progress else []
-    if show and not json_wanted:
-        captions = not summary or bool(progress and progress.prints_paths)
-        for drawing in viewer.draw_images(result.images, captions=captions):
-            out(drawing) if isinstance(drawing, str) else warn(drawing)
-    for line in summary:
-        err(line)
-    if open_wanted and not json_wanted:
-        result = viewer.open_result(result)
-    for warning in result.warnings:
-        warn(warning, silent=json_wanted)
-    if result.error:
-        print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
-    return 0 if result.ok else (result.error.exit_code if result.error else 1)
 
 
 def print_paths(images: Iterable[Image]) -> None:

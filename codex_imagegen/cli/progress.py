@@ -122,12 +122,14 @@ class RequestProgress(_Progress):
         """Return a line for each picture, with the time and the cost in the last one; none if stderr is no terminal."""
         if not self.on_terminal:
             return []
+        from codex_imagegen.cli import viewer
+
         columns = terminal_columns()
         *others, last = result.images or [None]
-        lines = [render.picture_line(image, columns) for image in others if image is not None]
+        lines = [viewer.picture_line(image, columns) for image in others if image is not None]
         if last is not None:
             seconds, usd = result.elapsed_sec, result.cost_usd
-            lines.append(render.picture_line(last, columns, elapsed_sec=seconds, cost_usd=usd))
+            lines.append(viewer.picture_line(last, columns, elapsed_sec=seconds, cost_usd=usd))
         return lines
 
     def _outlook(self, event: Event, elapsed_sec: float) -> str:
@@ -289,6 +291,42 @@ class ReadProgress(_Progress):
             return ""
         left = (progress.total - progress.done) * self._elapsed_sec / progress.done if progress.done else 0
         return render.cut(_amount(progress) + (f"  about {_clock(left)} left" if left else ""), columns)
+
+
+def print_result(
+    result: Result,
+    *,
+    json_wanted: bool,
+    show: bool = False,
+    open_wanted: bool = False,
+    progress: RequestProgress | None = None,
+) -> int:
+    """Print a result and the summary of its ``progress``, show or open its pictures, and return the exit code.
+
+    The progress may have printed the paths already. Signals are deferred now.
+    """
+    console.defer_until_exit()
+    if show or open_wanted:
+        from codex_imagegen.cli import viewer
+    if json_wanted:
+        result = viewer.open_result(result) if open_wanted else result
+        console.out(render.result_json(result))
+    elif progress is None or not progress.prints_paths:
+        console.print_paths(result.images)
+    summary = progress.summary(result) if progress else []
+    if show and not json_wanted:
+        captions = not summary or bool(progress and progress.prints_paths)
+        for drawing in viewer.draw_images(result.images, captions=captions):
+            console.out(drawing) if isinstance(drawing, str) else console.warn(drawing)
+    for line in summary:
+        console.err(line)
+    if open_wanted and not json_wanted:
+        result = viewer.open_result(result)
+    for warning in result.warnings:
+        console.warn(warning, silent=json_wanted)
+    if result.error:
+        console.print_error(result.error, thread_id=result.thread_id, request_id=result.request_id)
+    return 0 if result.ok else (result.error.exit_code if result.error else 1)
 
 
 def of_request(request: Request, *, quiet: bool, verbose: bool, json_wanted: bool) -> RequestProgress:

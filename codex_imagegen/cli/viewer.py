@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from codex_imagegen import render
 from codex_imagegen.platform import processes, system
+from codex_imagegen.request import STDOUT
 from codex_imagegen.results import Warning_
 
 if TYPE_CHECKING:
@@ -30,6 +31,29 @@ _EXPLORER = "explorer.exe"
 """Windows' own; it ends with 1 although it has opened a file."""
 _FAILURE_SEC = 1.0
 """Seconds in which a program that can't open a file should have ended; a viewer may go on until it is closed."""
+
+
+_NAME_END, _MIN_NAME = 8, 12
+"""The characters at the end of a file name that are kept, and the columns in which it is still worth cutting."""
+
+
+def picture_line(image: Image, columns: int, *, elapsed_sec: float | None = None, cost_usd: float | None = None) -> str:
+    """A picture on one line: name, width and height in pixels, size, seconds, cost. A long name is cut to ``columns``.
+
+    The name's end is kept: its number and its suffix are there.
+    """
+    cells = [f"{image.width}×{image.height}", render.size(image.bytes)]
+    cells += [] if elapsed_sec is None else [f"{elapsed_sec:.0f} s"]
+    cells += [] if cost_usd is None else [render.cost(cost_usd)]
+    name, rest = (
+        "stdout" if image.path == STDOUT else render.one_line(os.path.basename(image.path)),
+        "".join(f"  {cell}" for cell in cells),
+    )
+    room = columns - render.width(rest)
+    if render.width(name) > room > _MIN_NAME:
+        end = name[-_NAME_END:]
+        name = render.cut(name, room - render.width(end)) + end
+    return name + rest
 
 
 def draw_images(images: Iterable[Image], *, captions: bool = True) -> Iterator[str | Warning_]:

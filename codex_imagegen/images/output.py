@@ -85,7 +85,8 @@ def names_folder(out: str | None, within: tuple[str, ...] = ()) -> bool:
     """Whether ``out`` is a folder for a name that this program makes: none given, an existing one, or ``new/``."""
     if out is None:
         return True
-    return out != STDOUT and (out.endswith(os.sep) or os.path.isdir(os.path.join(*within[:1], out)))
+    is_named_so = os.path.basename(out) in {"", os.curdir, os.pardir}
+    return out not in {"", STDOUT} and (is_named_so or os.path.isdir(os.path.join(*within[:1], out)))
 
 
 def add_suffix(path: str, wanted: PictureFormat | None) -> str:
@@ -130,7 +131,8 @@ def check(target: Target) -> None:
         return
     if target.within:
         containment.resolve_inside(target.path, target.within, "output")
-    _check_free(target)
+    if target.base is None:  # else another run may take the name at any time, and the next one is tried
+        _check_free(target)
     folder = os.path.dirname(target.path)
     while not os.path.lexists(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
@@ -189,6 +191,8 @@ def _absolute(out: str | None, within: tuple[str, ...]) -> str:
         return os.path.abspath(within[0] if within else os.curdir)
     if "\0" in out or not out:
         raise UsageError("--out is not a file name", hint="give --out a file name that ends in .png, .jpg or .webp")
+    if out == STDOUT:  # inside folders; a file "-.png" is not what was meant
+        raise UsageError("a picture can't go to stdout here", hint="give a file name, or a folder")
     return containment.resolve_inside(out, within, "output") if within else os.path.abspath(out)
 
 

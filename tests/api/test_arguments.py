@@ -114,20 +114,10 @@ def test_wrong_argument_of_recover_is_a_usage_error(sessions, more, words):
 
 
 def test_every_option_of_the_command_is_an_argument_where_it_makes_sense():
-    """Options of the command alone: sources of prompts, output formats, and a request without its wait."""
+    """Options of the command alone: sources of prompts, output formats, questions, and requests without a wait."""
     of_the_command = {option.name for option in OPTIONS}
-    shown = {
-        "prompt_file",
-        "json_wanted",
-        "events",
-        "quiet",
-        "verbose",
-        "no_wait",
-        "show",
-        "open_wanted",
-        "yes",
-        "dry_run",
-    }
+    shown = {"prompt_file", "json_wanted", "events", "quiet", "verbose", "no_wait", "show", "open_wanted"}
+    shown |= {"yes", "dry_run"}
     named = api.Options.__annotations__.keys() | {"prompt", "refs"}
     of_python_alone = {"on_event", "interrupt", "codex_home"}
     assert of_the_command - shown == named - of_python_alone

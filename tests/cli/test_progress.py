@@ -124,7 +124,7 @@ def test_line_has_stage_seconds_and_what_to_expect(seconds, event, values, line)
         (Event("drawing"), 39, "drawing · 28 s (most take 26–87 s)"),
         (Event("drawing"), 30, "drawing · 28 s"),
         (Event("drawing"), 8, "drawing…"),
-        (Event("queued", message="position 21"), 30, "waiting in the queue · 28 s (…"),
+        (Event("queued", message="position 21"), 30, "waiting in the queue · 28 s…"),
     ],
 )
 def test_line_fits_a_narrow_terminal(event, columns, line):

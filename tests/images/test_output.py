@@ -77,7 +77,7 @@ def test_suffix_that_contradicts_the_format_is_refused():
         plan("fox.png", wanted="webp")
 
 
-@pytest.mark.parametrize("out", [None, ".", "./", "new/deep/", "fox.png", "fox.png/", "..//work"])
+@pytest.mark.parametrize("out", [None, ".", "./", "new/deep/", "new/.", "fox.png", "fox.png/", "..//work"])
 def test_name_in_a_folder_is_made_of_the_prompt(work, out):
     (work / "fox.png").mkdir()
     (target,) = plan(out, prompt="Ein Fuchs, im Schnee.")
@@ -101,6 +101,13 @@ def test_made_name_is_never_replaced_with_force(work):
     (work / "a-fox.png").write_text("of another run")
     assert write(PICTURE, target).path == str(work / "a-fox-2.png")
     assert (work / "a-fox.png").read_text() == "of another run"
+
+
+def test_made_name_taken_before_its_folder_is_checked_is_not_refused(work):
+    (target,) = plan(None, prompt="a fox")
+    (work / "a-fox.png").write_text("of another run")
+    check(target)
+    assert write(PICTURE, target).path == str(work / "a-fox-2.png")
 
 
 def test_made_name_after_many_others_is_still_found(work):

@@ -48,7 +48,7 @@ CASES = [
     ("generate_image", {"prompt": "a", "force": "yes"}, "usage", "'force' must be true or false"),
     ("generate_image", {"prompt": "a", "timeout_sec": -1}, "usage", "--timeout-sec can't be"),
     ("generate_image", {"prompt": "a", "out": "fox.gif"}, "usage", ".gif"),
-    ("generate_image", {"prompt": "a", "out": "-"}, "usage", "suffix"),
+    ("generate_image", {"prompt": "a", "out": "-"}, "usage", "stdout"),
     ("generate_image", {"prompt": "a", "out": "there.png"}, "out-exists", "already exists"),
     ("edit_image", {"prompt": "a"}, "usage", "needs refs"),
     ("edit_image", {"prompt": "a", "refs": []}, "usage", "needs refs"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from codex_imagegen.cli import console
 from codex_imagegen.cli.options import Command, Option, check_stdout, events_option
-from codex_imagegen.cli.progress import RequestProgress
+from codex_imagegen.cli.progress import RequestProgress, print_result
 from codex_imagegen.request import Request
 
 HELP = """Try the whole program with no account, no quota and no network.
@@ -24,7 +24,7 @@ def demo(*, json_wanted: bool, quiet: bool, show: bool, open_wanted: bool, promp
     request = Request(prompt=PROMPT if prompt is None else prompt, **options)
     with console.defer_signals(until_exit=True) as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = run_demo(request, interrupt=interrupt, on_event=progress.show, announce=console.err)
-    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
+    return print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
 
 
 command = Command(

@@ -177,7 +177,9 @@ def generate(
         from codex_imagegen.cli.next_command import add_rerun_hint
 
         result = add_rerun_hint(result, request)
-    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress)
+    return progresses.print_result(
+        result, json_wanted=json_wanted, show=show, open_wanted=open_wanted, progress=progress
+    )
 
 
 def _dry_run(
@@ -198,7 +200,9 @@ def _dry_run(
         # a path stands alone on its line, indented, and is never broken
         shown = line if line.startswith(" ") else console.wrapped(line)
         console.emit(Event("message", index=None, message=line.strip()), shown)
-    return console.print_result(result, json_wanted=json_wanted)
+    from codex_imagegen.cli.progress import print_result
+
+    return print_result(result, json_wanted=json_wanted)
 
 
 def _confirm_count(request: Request) -> None:

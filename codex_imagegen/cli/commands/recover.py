@@ -57,7 +57,9 @@ def recover(
 
     show, open_wanted = others.pop("show"), others.pop("open_wanted")
     result = write.recover(names, _output(**others), last=last, on_event=console.emit)
-    return console.print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
+    from codex_imagegen.cli.progress import print_result
+
+    return print_result(result, json_wanted=json_wanted, show=show, open_wanted=open_wanted)
 
 
 def _output(*, size: str | None, fit: bool, **target: Any) -> RecoveryOutput:

@@ -92,13 +92,13 @@ def wait(request_id: str, json_wanted: bool, quiet: bool, open_wanted: bool, **o
     A timeout or Ctrl-C ends only the waiting, not the request; `runcomfy cancel` cancels that.
     """
     check_stdout(options["out"], json_wanted)
-    from codex_imagegen.cli.progress import RequestProgress
+    from codex_imagegen.cli.progress import RequestProgress, print_result
     from codex_imagegen.generation import generate
 
     request = Request(prompt="", backend="runcomfy", request_id=request_id, **options)
     with console.defer_signals() as interrupt, RequestProgress(request, quiet=quiet) as progress:
         result = generate(request, interrupt=interrupt, on_event=progress.show)
-    return console.print_result(result, json_wanted=json_wanted, open_wanted=open_wanted, progress=progress)
+    return print_result(result, json_wanted=json_wanted, open_wanted=open_wanted, progress=progress)
 
 
 @command.command()
