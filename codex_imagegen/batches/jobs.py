@@ -199,7 +199,7 @@ def parse_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any) -> Any:
-    converted = options.convert_value(name, value, hint="see the README on jobs")
+    converted = options.convert_value(name, value, hint="for help:\ncodex-imagegen batch --help")
     if name not in _PATHS:
         return converted
     is_one = isinstance(converted, str)

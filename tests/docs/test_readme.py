@@ -54,7 +54,8 @@ def test_commands_of_the_readme_run_in_their_order(lab):
     assert world.model_calls == before  # the list and the gallery spend nothing
     assert [done.code for done in outcomes] == [0] * len(outcomes), outcomes
     assert docs.pictures(world) == {
-        "fox.png", "asleep.png", "lighthouse-1.png", "lighthouse-2.png", "lighthouse-3.png", "harbour.webp",
+        "a-red-fox-in-the-snow.png", "asleep.png", "both-foxes-on-one-sofa.png", "lighthouse-1.png",
+        "lighthouse-2.png", "lighthouse-3.png", "harbour.webp",
         "firs/0001.png", "firs/0002.png",
     }  # fmt: skip
     assert (world.leftovers, checks.processes(world)) == ([], [])

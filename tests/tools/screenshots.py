@@ -27,8 +27,8 @@ HOME = "/home/me"
 COLUMNS, ROWS = 80, 24
 WINDOW = terminal.Kind(terminal.XTERM.name, terminal.XTERM.attributes, pixels=(COLUMNS * 9, ROWS * 18))
 SCENES = (
-    ("--prompt", "hills at the end of the day", "--out", "hills.png", "--show"),
-    ("--prompt", "at dawn", "--ref", "hills.png", "--size", "1536x1024", "--out", "dawn.png"),
+    ("hills at the end of the day", "--show"),
+    ("the same hills at dawn", "--last", "--size", "1536x1024", "--out", "dawn.png"),
 )
 GALLERY = tuple(f"hills {word}" for word in ("at dawn", "in the fog", "after rain", "in June", "by night", "in spring"))
 DEMO = ("hills at dawn", "hills in the evening")
@@ -75,15 +75,14 @@ def terminal_page(world: Lab) -> str:
 
 
 def terminal_output(world: Lab, arguments: tuple[str, ...]) -> str:
-    """What the program leaves on a terminal, without its progress line, which it erases itself."""
-    line = world.argv(*arguments)
-    shell = ["/bin/sh", "-c", 'errors=$1; shift; "$@" 2>"$errors"; cat "$errors"', "sh", str(world.tmp / "errors")]
+    """What the program leaves on a terminal: of each line what follows the status line, which it erases itself."""
     session = terminal.run(
-        WINDOW, [*shell, *line], env={**world.environment, "TERM": "xterm-256color"}, columns=COLUMNS,
+        WINDOW, world.argv(*arguments), env={**world.environment, "TERM": "xterm-256color"}, columns=COLUMNS,
         rows=ROWS, cwd=world.work,
     )  # fmt: skip
     text = session.shown.decode().replace(str(world.work), HOME)
-    return re.sub(r"\x1b\[\?25[lh]", "", text).rstrip("\n") + "\n"
+    lines = [line.rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
+    return re.sub(r"\x1b\[(?:\?25[lh]|[KJ])", "", "\n".join(lines)) + "\n"
 
 
 def take_screenshot(page: Path, name: str, *, width: int, part: str = "html") -> None:
