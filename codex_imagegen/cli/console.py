@@ -320,7 +320,6 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         return
     from codex_imagegen.platform import terminals
 
-    announce_stdin()
     descriptor = sys.stdin.fileno()
     while limit > 0:
         if not terminals.is_readable(descriptor, _TICK_SEC):

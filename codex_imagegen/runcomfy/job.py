@@ -125,4 +125,6 @@ def _add_request(error: ImagegenError, request_id: str) -> None:
     error.request_id = request_id
     first = error.hint if isinstance(error, RunComfyAuth) else None
     fetch = fetch_hint(request_id)
+    if isinstance(error, RunComfyInput):  # it knows no such request, which may be a wrong id
+        fetch = f"if RunComfy still has the request, {fetch}"
     error.hint, error.spent = render.join_hints(first, f"then {fetch}" if first else fetch), None

@@ -335,6 +335,7 @@ def test_permanent_failure_ends_wait(
     assert chain(error)[0] is error
     if exit_code in (65, 77):
         assert f"runcomfy wait {REQUEST_ID}" in str(error.hint)
+    assert str(error.hint).startswith("if RunComfy still has the request, fetch it") == (exit_code == 65)
 
 
 def test_result_is_asked_without_cost_if_refused(harness: Harness, fake: FakeRunComfy) -> None:

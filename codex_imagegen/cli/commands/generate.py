@@ -274,6 +274,7 @@ def _prompt(text: str | None, file: str | None) -> str:
     source = file if text is None else text
     try:
         if source == STDOUT:
+            console.announce_stdin()
             data = b"".join(console.read_stdin(_MAX_PROMPT_BYTES))
         else:
             with open(str(source), "rb") as stream:
