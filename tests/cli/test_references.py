@@ -113,6 +113,7 @@ def test_last_picture_is_the_first_reference_and_named(lab):
     assert (world.work / "night.png").read_bytes() == small_png("at night")
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_all_pictures_of_a_count_have_the_same_last_picture(lab):
     world = lab(script=DrawsSmall())
@@ -205,6 +206,7 @@ def test_command_that_goes_on_has_the_same_reference_from_a_pipe(lab):
     )
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
     world = lab(script=MakesTwo())
@@ -215,6 +217,7 @@ def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
     assert hint.rpartition("\n")[2].startswith("codex-imagegen --ref FILE -p x --count 4 ")
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 @pytest.mark.parametrize("arguments", [["-"], ["-p", "x", "--ref", "-"]])
 def test_command_that_goes_on_needs_the_same_standard_input(lab, arguments):
@@ -256,6 +259,7 @@ def test_warnings_about_several_pictures_name_which(lab):
     assert "warning: requested a transparent background" in single
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_reference_that_needs_a_new_attempt_is_sent_again(lab):
     """A rate limit is tried again with --count; stdin, which is read once, is a reference of each attempt."""
@@ -275,6 +279,7 @@ def test_reference_that_needs_a_new_attempt_is_sent_again(lab):
     assert (done.code, len(done.json["images"])) == (0, 2)
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_odd_metadata_of_a_reference_prints_no_warning_of_python(lab):
     world = lab(script=DrawsSmall())

@@ -52,6 +52,7 @@ def test_tour_runs_from_end_to_end(lab):
     assert (world.leftovers, checks.processes(world)) == ([], [])
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_examples_of_pictures_batches_and_recovery_run(lab):
     """Run every block of these pages in one home: recovery finds what the others made."""
