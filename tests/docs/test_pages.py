@@ -91,6 +91,13 @@ def test_links_within_the_project_lead_to_files(name):
     assert [link for link in page.links() if not ((docs.ROOT / name).parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("name", [*docs.PAGES, "CHANGELOG.md"])
+def test_line_has_at_most_120_columns(name):
+    """Except rows of tables, help pages and other output of the program (blocks of ``text``)."""
+    text = re.sub(r"^```text\n.*?^```", "", docs.page(name).text, flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
+
+
 PICTURES = sorted((docs.ROOT / "fixtures" / "readme").iterdir())
 
 
