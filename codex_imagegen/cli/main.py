@@ -116,6 +116,7 @@ def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float) 
     except ImagegenError as error:
         if name == "runcomfy":
             error.backend = name
+        error.is_dry_run |= _find_flags(("--dry-run",), load(name), args)[0]
         return console.print_failure(error, json_wanted=json_wanted, started=started)
     except KeyboardInterrupt:
         interrupted = Interrupted("interrupted", hint="run it again")

@@ -9,6 +9,8 @@ import time
 import pytest
 
 from codex_imagegen.images import references
+from codex_imagegen.results import Image
+from codex_imagegen.runner import several
 from tests.support import checks, history, terminal
 from tests.support.checks import DrawsSmall, small_png
 from tests.support.pictures import encoded
@@ -113,6 +115,7 @@ def test_last_picture_is_the_first_reference_and_named(lab):
     assert (world.work / "night.png").read_bytes() == small_png("at night")
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_all_pictures_of_a_count_have_the_same_last_picture(lab):
     world = lab(script=DrawsSmall())
@@ -217,6 +220,7 @@ def test_command_that_goes_on_has_the_same_reference_from_a_pipe(lab):
     )
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
     world = lab(script=MakesTwo())
@@ -227,6 +231,7 @@ def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
     assert hint.rpartition("\n")[2].startswith("codex-imagegen --ref FILE -p x --count 4 ")
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 @pytest.mark.parametrize("arguments", [["-"], ["-p", "x", "--ref", "-"]])
 def test_command_that_goes_on_needs_the_same_standard_input(lab, arguments):
@@ -268,6 +273,14 @@ def test_warnings_about_several_pictures_name_which(lab):
     assert "warning: requested a transparent background" in single
 
 
+def test_equal_pictures_are_told_only_if_this_run_made_one_of_them():
+    images = {index: Image(f"/x/fox-{index + 1}.png", "png", 1, 1, 1, sha256) for index, sha256 in enumerate("aabab")}
+    told = [warning.message.split()[0] for warning in several.repeated(images, made={2, 3})]
+    assert told == ["fox-4.png", "fox-5.png"]
+    assert several.repeated(images, made=()) == ()
+
+
+@pytest.mark.every_build
 @pytest.mark.real
 def test_reference_that_needs_a_new_attempt_is_sent_again(lab):
     """A rate limit is tried again with --count; stdin, which is read once, is a reference of each attempt."""
@@ -287,6 +300,7 @@ def test_reference_that_needs_a_new_attempt_is_sent_again(lab):
     assert (done.code, len(done.json["images"])) == (0, 2)
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_odd_metadata_of_a_reference_prints_no_warning_of_python(lab):
     world = lab(script=DrawsSmall())
