@@ -126,6 +126,7 @@ def test_prune_on_a_terminal_asks_and_obeys_the_answer(world, answer, code, gone
     path = write_own_session(world, history.generated_image(FOX))
     ended, shown = at_terminal(world, answer=answer)
     assert "Remove 1 session, its rollout and pictures" in shown
+    assert "Ctrl-D" not in shown  # it is a question, and no text to type
     assert (ended, path.exists()) == (code, not gone), shown
     assert message in shown
 
