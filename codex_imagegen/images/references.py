@@ -159,9 +159,11 @@ def _read(path: str, within: tuple[str, ...]) -> bytes:
         raise ReferenceNotImage(message, hint="give a picture file") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name has a NUL in it"
-        raise ReferenceMissing(
-            f"the reference {path!r} can't be read: {reason}", hint="check the path given to --ref"
-        ) from error
+        # a path of an MCP call is not looked at outside the allowed folders
+        files = [] if within else path.replace(",", " ").split()
+        is_several = len(files) > 1 and all(map(os.path.isfile, files))
+        hint = "give each file its own --ref" if is_several else "check the path given to --ref"
+        raise ReferenceMissing(f"the reference {path!r} can't be read: {reason}", hint=hint) from error
     with file:
         check_size(path, os.fstat(file.fileno()).st_size)
         return file.read(MAX_BYTES + 1)

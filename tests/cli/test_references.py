@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from codex_imagegen.errors import ReferenceMissing
 from codex_imagegen.images import references
 from codex_imagegen.results import Image
 from codex_imagegen.runner import several
@@ -85,6 +86,16 @@ def test_large_stdin_is_refused_and_not_read_to_its_end(lab, monkeypatch):
     monkeypatch.setattr(references, "MAX_BYTES", 1000)
     done = lab(offline=True).call("-p", "x", "--ref", "-", stdin=bytes(5000))
     assert (done.code, "the reference 'stdin' has 1,001 bytes, more than 1,000" in done.err) == (4, True)
+
+
+@pytest.mark.parametrize("given", ["fox.png,owl.png", "fox.png, owl.png", "fox.png owl.png"])
+def test_several_references_in_one_word_need_an_option_each(tmp_path, monkeypatch, given):
+    for name in ("fox.png", "owl.png"):
+        (tmp_path / name).write_bytes(FOX)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReferenceMissing) as error:
+        references.load(given)
+    assert error.value.hint == "give each file its own --ref"
 
 
 def test_job_of_a_batch_can_not_read_stdin(lab):
