@@ -310,5 +310,5 @@ def _one_of(option: str, text: Any, allowed: tuple[str, ...]) -> str | None:
     if text is None:
         return None
     if not isinstance(text, str) or text.lower() not in allowed:
-        raise UsageError(f"{option} can't be {text!r}", hint=f"use {', '.join(allowed)}")
+        raise UsageError(f"{option} can't be {text!r}", hint=f"use {', '.join(allowed[:-1])} or {allowed[-1]}")
     return text.lower()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import COMPLETION, OPTION, PROGRAM, options_with_value, read_words
+from codex_imagegen.cli.options import COMPLETION, OPTION, PROGRAM, check_dashes, options_with_value, read_words
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.platform import system
 
@@ -138,7 +138,7 @@ def _call(args: list[str]) -> int:
         from codex_imagegen.cli import arguments
 
         args = arguments.replace_word(args, COMMANDS)
-        arguments.check_dashes(args, load(args[0] if _names_command(args) else DEFAULT))
+        check_dashes(args, load(args[0] if _names_command(args) else DEFAULT))
     try:
         code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from codex_imagegen.images import references
-from tests.support import checks, history
+from tests.support import checks, history, terminal
 from tests.support.checks import DrawsSmall, small_png
 from tests.support.pictures import encoded
 from tests.support.scripts import BlocksPicture, RateLimitsPictures, UsageLimit
@@ -142,6 +142,18 @@ def test_last_picture_is_told_as_an_event(lab):
     assert done.code == 3
     assert [event["event"] for event in done.events] == ["message", "error"]
     assert done.events[0]["message"].startswith("--last is the picture of the thread ")
+
+
+def test_last_picture_is_named_in_whole_words_on_a_narrow_terminal(lab):
+    world = lab(offline=True)
+    session(world, FOX)
+    environment = {**world.environment, "TERM": "xterm"}
+    argv = world.argv("-p", "x", "--last", "-o", "x.png")
+    shown = terminal.run(terminal.SILENT, argv, env=environment, cwd=world.work, columns=40).shown.decode()
+    lines = shown.replace("\r", "").split("\n")
+    assert lines[0] == "codex-imagegen: --last is the picture of"
+    assert lines[1].startswith("the thread ")
+    assert max(map(len, lines[:3])) <= 40
 
 
 def test_last_picture_where_there_is_none_is_missing(lab):
