@@ -278,7 +278,8 @@ def _generate_several(
     sorted_images = tuple(image for _index, image in sorted(images.items()))
     backend_results = (backend_result for backend_result, _image in outcome.pictures.values())
     result = _result(request, run, sorted_images, *backend_results)
-    warnings = (*outcome.warnings([os.path.basename(target.path) for target in targets]), *several.repeated(images))
+    names = [os.path.basename(target.path) for target in targets]
+    warnings = (*outcome.warnings(names), *several.repeated(images, outcome.pictures))
     result = replace(result, warnings=tuple(dict.fromkeys(warnings)))
     if not outcome.errors:
         return result

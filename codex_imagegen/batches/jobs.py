@@ -32,6 +32,8 @@ NOT_FOR_JOBS = {
     "verbose",
     "events",
     "show",
+    "open",
+    "no_wait",
     "yes",
     "dry_run",
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from codex_imagegen import render
 from codex_imagegen.batches.outcomes import RETRY_HINT, envelope
 from codex_imagegen.cli import console, next_command
+from codex_imagegen.cli.next_command import stdin_condition
 from codex_imagegen.errors import Interrupted
 from codex_imagegen.request import Event
 from codex_imagegen.results import ErrorInfo, Failure, PlannedImage, PlannedReference, Result
@@ -79,7 +80,8 @@ class BatchOutput:
         done = self._counts["made"] + self._counts["recovered"] + self._counts["skipped"]
         if signum is not None:
             message = f"interrupted with {done} of {total} pictures done"
-            raise Interrupted(message, signum=signum, hint=f"go on with:\n{_rerun_command()}", spent=None)
+            hint = f"go on{stdin_condition()} with:\n{_rerun_command()}"
+            raise Interrupted(message, signum=signum, hint=hint, spent=None)
         if stop is not None:
             return self._print_stop(total, done, stop)
         if self._first_error is not None:
@@ -92,15 +94,15 @@ class BatchOutput:
         if self._progress.quiet:
             return
         command = next_command.rerun_command("batch", extra=("--retry-failed",))
-        retry = f"try the failed jobs again with:\n{command}" if is_last and self._is_retry_useful else None
-        console.note(self._progress.summary(unended), retry)
+        retry = f"try the failed jobs again{stdin_condition()} with:\n{command}"
+        console.note(self._progress.summary(unended), retry if is_last and self._is_retry_useful else None)
 
     def _print_stop(self, total: int, done: int, stop: ImagegenError) -> int:
         left = total - done - self._counts["failed"]
         message = f"{stop.message.rstrip('.')}; {left} of {total} jobs are left"
         code = stop.exit_code if 2 <= stop.exit_code <= 4 and not done else 1
         error = replace(render.error_info(stop), message=message, hint=attempts.rerun_hint(stop), exit_code=code)
-        console.print_error(replace(error, hint=next_command.rerun_hint(error, _rerun_command())))
+        console.print_error(replace(error, hint=next_command.rerun_hint(error, _rerun_command(), stdin_condition())))
         return code
 
 
@@ -152,7 +154,7 @@ def _add_rerun_command(outcome: Outcome) -> Outcome:
     error = outcome.result.error
     if outcome.status != "not-started" or error is None:
         return outcome
-    error = replace(error, hint=next_command.rerun_hint(error, _rerun_command()))
+    error = replace(error, hint=next_command.rerun_hint(error, _rerun_command(), stdin_condition()))
     return replace(outcome, result=replace(outcome.result, error=error, failures=(Failure(0, error),)))
 
 

@@ -28,9 +28,7 @@ def add_rerun_hint(result: Result, request: Request) -> Result:
     if error is None or extra is None or error.code in SAME_PROMPT_CODES:
         return result
     stop = replace(error, hint=None) if error.code == Interrupted.code else error
-    command, condition = rerun_command(extra=extra), ""
-    if _reads_stdin():
-        condition = ", with the same standard input,"
+    command, condition = rerun_command(extra=extra), stdin_condition()
     if request.last_picture is not None:
         command, condition = _with_same_reference(command, request.last_picture, condition)
     return replace(result, error=replace(error, hint=rerun_hint(stop, command, condition)))
@@ -57,10 +55,12 @@ def rerun_hint(stop: ErrorInfo | ImagegenError, command: str, condition: str = "
     return render.join_hints(stop.hint, f"{'then ' if stop.hint else ''}{how}")
 
 
-def _reads_stdin() -> bool:
-    """Return whether the command has read its prompt or a reference from stdin."""
+def stdin_condition() -> str:
+    """Return the condition for a command that has read its jobs, its prompt or a reference from stdin, else ``""``."""
     given = click.get_current_context().params
-    return STDOUT in {*given["words"], given["prompt"], given["prompt_file"], *given["refs"]}
+    single = [given.get(name) for name in ("jobs", "prompt", "prompt_file")]
+    is_read = STDOUT in [*single, *given.get("words", ()), *given.get("refs", ())]
+    return ", with the same standard input," if is_read else ""
 
 
 def _with_same_reference(command: str, last: LastPicture, condition: str) -> tuple[str, str]:

@@ -102,15 +102,25 @@ class AppendLog:
 
     def _open_to_read(self) -> int:
         try:
-            return descriptors.beyond_streams(descriptors.open_file(self.path))
+            file = descriptors.beyond_streams(descriptors.open_file(self.path))
         except FileNotFoundError:
             return descriptors.beyond_streams(descriptors.open_null())
         except OSError as error:
-            raise OutUnwritable(f"the batch's journal {self.path!r} can't be read: {error.strerror}") from error
+            message = f"the batch's journal {self.path!r} can't be read: {error.strerror}"
+            raise OutUnwritable(message, hint="choose another --out-dir", errno=error.errno) from error
+        try:
+            self._check_regular(file)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+    def _check_regular(self, file: int) -> None:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OutUnwritable(f"the journal {self.path!r} is not a regular file", hint="move it away")
 
     def _lock(self) -> None:
-        if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise OutUnwritable(f"the journal {self.path!r} is not a regular file", hint="move it away")
+        self._check_regular(self._file)
         try:
             descriptors.lock(self._file)
         except BlockingIOError as error:

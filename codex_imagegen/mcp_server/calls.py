@@ -36,6 +36,9 @@ _Work = Work[CallToolResult]
 Progress = Callable[[float, str], Awaitable[None]]
 
 _HINT = "see the schema of the tool"
+_PATHS = {"out", "refs"}
+"""The arguments that are paths, in which a leading ``~/`` is the home folder."""
+
 DOCTOR_LIMIT_SEC = 60.0
 """The doctor's checks run at once, and each has its own timeout."""
 
@@ -108,6 +111,7 @@ class CallHandler:
             for name, value in arguments.items()
             if value is not None
         }
+        values = {name: _expand_home(value) if name in _PATHS else value for name, value in values.items()}
         missing = [name for name in tool.input_schema["required"] if not values.get(name)]
         if missing:
             raise UsageError(f"{tool.name} needs {' and '.join(missing)}", hint=_HINT)
@@ -158,6 +162,10 @@ class CallHandler:
             return results.format_result(result, self._settings)
 
         return work
+
+
+def _expand_home(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return options.expand_home(value) if isinstance(value, str) else tuple(map(options.expand_home, value))
 
 
 def _add_number(event: Event, count: int) -> Event:

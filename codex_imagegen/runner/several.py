@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -82,14 +82,14 @@ class SeveralResult:
         return True if self.pictures or True in spent else None if None in spent else False
 
 
-def repeated(images: Mapping[int, Image]) -> tuple[Warning_, ...]:
-    """A warning for each picture that has the same bytes as one before it."""
-    first, warnings = dict[str, str](), list[Warning_]()
-    for _index, image in sorted(images.items()):
-        name = os.path.basename(image.path)
-        same = first.setdefault(image.sha256, name)
-        if same != name:
-            warnings.append(Warning_("same-as-another", f"{name} is the same picture as {same}, byte for byte"))
+def repeated(images: Mapping[int, Image], made: Container[int]) -> tuple[Warning_, ...]:
+    """A warning for each picture that has the same bytes as one before it, if this run has ``made`` one of the two."""
+    first, warnings = dict[str, int](), list[Warning_]()
+    for index, image in sorted(images.items()):
+        same = first.setdefault(image.sha256, index)
+        if same != index and (index in made or same in made):
+            name, other = (os.path.basename(each.path) for each in (image, images[same]))
+            warnings.append(Warning_("same-as-another", f"{name} is the same picture as {other}, byte for byte"))
     return tuple(warnings)
 
 

@@ -209,6 +209,14 @@ def test_failed_job_is_reported_again_and_retried_only_when_asked(lab: Labs) -> 
     assert (done.code, statuses(done), picture_turns(world)) == (0, ["skipped", "made"], spent + 1)
 
 
+def test_batch_from_stdin_goes_on_with_the_same_standard_input(lab: Labs) -> None:
+    world = lab(script=BatchScript(quota=1))
+    done = world.call("batch", "-", "--jobs", "1", "--json", stdin=b"a fox\nan owl\n")
+    hint = json_by_job(done)[1]["error"]["hint"]
+    assert ") go on, with the same standard input, with:\ncodex-imagegen batch - " in hint
+    assert ") go on, with the same standard input, with: codex-imagegen batch - " in done.err
+
+
 @pytest.mark.every_build
 def test_failed_job_of_an_earlier_batch_is_retried_by_the_printed_command(lab: Labs) -> None:
     world = lab(script=FailsOnce())

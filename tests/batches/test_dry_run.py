@@ -85,3 +85,15 @@ def test_dry_run_of_wrong_jobs_is_refused_as_a_batch_is(lab: Callable[..., Lab])
     world = lab(offline=True)
     done = world.call("batch", write_jobs(world, {"prompt": 5}, name="jobs.jsonl"), "--dry-run", "--json")
     assert (done.code, done.json["error"]["code"], done.json["dry_run"]) == (2, "usage", True)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_dry_run_with_a_journal_that_is_no_file_fails_as_a_batch_would(
+    lab: Callable[..., Lab], make: Callable[[Path], None]
+) -> None:
+    world = lab(offline=True)
+    write_jobs(world, {"prompt": "a fox", "codex": "/bin/true"}, name="jobs.jsonl")
+    make(journal_path(world))
+    for extra in ([], ["--dry-run"]):
+        done = world.call("batch", "jobs.jsonl", "--json", *extra)
+        assert (done.code, done.json["error"]["code"]) == (73, "out-unwritable")

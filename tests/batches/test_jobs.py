@@ -108,6 +108,7 @@ def test_out_without_a_dot_gets_the_suffix_of_the_format() -> None:
         ({"prompt": 3}, "'prompt' must be a string"),
         ({"prompt": "a", "promt": "b"}, "'promt' is not a key"),
         ({"prompt": "a", "count": 2}, "'count' can't be set for one job"),
+        ({"prompt": "a", "open": True}, "'open' can't be set for one job"),
         ({"prompt": "a", "timeout-sec": 1, "timeout_sec": 2}, "twice"),
         ({"prompt": "a", "timeout_sec": "soon"}, "must be a number of seconds, or a time such as 90s"),
         ({"prompt": "a", "timeout_sec": True}, "must be a number"),

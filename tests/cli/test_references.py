@@ -9,6 +9,8 @@ import time
 import pytest
 
 from codex_imagegen.images import references
+from codex_imagegen.results import Image
+from codex_imagegen.runner import several
 from tests.support import checks, history, terminal
 from tests.support.checks import DrawsSmall, small_png
 from tests.support.pictures import encoded
@@ -269,6 +271,13 @@ def test_warnings_about_several_pictures_name_which(lab):
     ]  # fmt: skip
     single = world.call("-p", "x", "--transparent", "-o", "one.png").err
     assert "warning: requested a transparent background" in single
+
+
+def test_equal_pictures_are_told_only_if_this_run_made_one_of_them():
+    images = {index: Image(f"/x/fox-{index + 1}.png", "png", 1, 1, 1, sha256) for index, sha256 in enumerate("aabab")}
+    told = [warning.message.split()[0] for warning in several.repeated(images, made={2, 3})]
+    assert told == ["fox-4.png", "fox-5.png"]
+    assert several.repeated(images, made=()) == ()
 
 
 @pytest.mark.every_build

@@ -29,8 +29,16 @@ def test_paths_outside_the_roots_are_refused_as_usage(server, outside):
     refs = server.root.parent / "refs"
     outs = [
         "../x.png", f"{outside}/x.png", f"{folder.name}/link/x.png", f"{refs}/x.png", f"{server.world.home}/x.png",
+        "~/x.png", "~", "~/new/",
     ]  # fmt: skip
-    refs = ["../refs/../ref.png", f"{outside}/ref.png", f"{folder}/link/ref.png", f"{outside}/none.png", "/etc/passwd"]
+    refs = [
+        "../refs/../ref.png",
+        f"{outside}/ref.png",
+        f"{folder}/link/ref.png",
+        f"{outside}/none.png",
+        "/etc/passwd",
+        "~/x.png",
+    ]
     answers = [server.call("generate_image", prompt="a", out=out, force=True) for out in outs]
     answers += [server.call("edit_image", prompt="a", refs=[ref]) for ref in refs]
     for answer in answers:
