@@ -91,7 +91,7 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
     started, args = time.monotonic(), list(argv)
     name = args[0] if _names_command(args) else DEFAULT
     try:
-        json_wanted, events = _find_flags(("--json", "--events"), load(name), args)
+        json_wanted, events, dry_run = _find_flags(("--json", "--events", "--dry-run"), load(name), args)
     except Exception as error:  # noqa: BLE001 - a command that can't even be imported
         return console.internal_error(error, json_wanted="--json" in args, started=started)
     with (
@@ -99,7 +99,7 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
         console.handle_signals(json_wanted=json_wanted, started=started, makes_pictures=name in _MAKES_PICTURES),
     ):
         try:
-            code = _run_guarded(name, args, json_wanted, started)
+            code = _run_guarded(name, args, json_wanted, started, dry_run=dry_run)
         except ImagegenError as error:  # a signal between a failure and its message
             code = console.print_failure(error, json_wanted=json_wanted, started=started)
         if exits:
@@ -107,7 +107,7 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
         return code
 
 
-def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float) -> int:
+def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float, *, dry_run: bool) -> int:
     try:
         if system.is_windows():
             raise UsageError("Windows is not supported", hint="run it inside WSL")
@@ -116,6 +116,7 @@ def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float) 
     except ImagegenError as error:
         if name == "runcomfy":
             error.backend = name
+        error.is_dry_run |= dry_run
         return console.print_failure(error, json_wanted=json_wanted, started=started)
     except KeyboardInterrupt:
         interrupted = Interrupted("interrupted", hint="run it again")

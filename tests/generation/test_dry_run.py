@@ -130,7 +130,9 @@ def test_dry_run_fails_as_a_run_would(world, code, arguments):
 
 
 def test_dry_run_of_a_failure_is_marked_as_such(world):
-    assert dry_run(world, "--json", "--out", "ref.png").json["dry_run"] is True
+    for wrong in (["--out", "ref.png"], ["--last"], ["--ref", "-"], ["--out", "-"], ["--nonsense"]):
+        done = dry_run(world, "--json", *wrong)
+        assert (done.json["ok"], done.json["dry_run"]) == (False, True), wrong
 
 
 @pytest.mark.parametrize("extra", [[], ["--no-wait", "--count", "2"]])
