@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from codex_imagegen import backends, render
+from codex_imagegen import backends, options, render
 from codex_imagegen.codex.sessions import layout
 from codex_imagegen.errors import ImagegenError, UsageError
 from codex_imagegen.images import output, structure
@@ -131,7 +131,7 @@ def _run(
 
 
 def _targets(request: Request) -> tuple[output.Target, ...]:
-    return output.plan(
+    targets = output.plan(
         request.out,
         prompt=request.prompt,
         count=request.count,
@@ -140,6 +140,8 @@ def _targets(request: Request) -> tuple[output.Target, ...]:
         within=request.within,
         may_exist=request.skip_existing,
     )
+    options.check_transparency(request.image_options, targets[0].format)
+    return targets
 
 
 def _existing_images(request: Request, run: Run, targets: tuple[output.Target, ...]) -> dict[int, Image]:

@@ -258,9 +258,14 @@ def parse_image_options(
     )
     if image_options.fit and image_options.size is None:
         raise UsageError("--fit needs a size to fit", hint="give --size WxH too")
-    if image_options.transparent and image_options.format == "jpeg":
-        raise UsageError("a JPEG can't be transparent", hint="use --format png or webp")
+    check_transparency(image_options, image_options.format)
     return image_options
+
+
+def check_transparency(image_options: ImageOptions, format_: PictureFormat | None) -> None:
+    """Raise :class:`UsageError` for a transparent background in a format that has none."""
+    if image_options.transparent and format_ == "jpeg":
+        raise UsageError("a JPEG can't be transparent", hint="use PNG or WebP, or leave --transparent out")
 
 
 def requested_ratio(image_options: ImageOptions) -> float | None:
@@ -305,5 +310,5 @@ def _one_of(option: str, text: Any, allowed: tuple[str, ...]) -> str | None:
     if text is None:
         return None
     if not isinstance(text, str) or text.lower() not in allowed:
-        raise UsageError(f"{option} can't be {text!r}", hint=f"use {', '.join(allowed)}")
+        raise UsageError(f"{option} can't be {text!r}", hint=f"use {', '.join(allowed[:-1])} or {allowed[-1]}")
     return text.lower()

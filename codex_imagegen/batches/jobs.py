@@ -148,6 +148,7 @@ def _check_suffix(request: Request) -> None:
         raise UsageError(
             f"the format {requested} and a name that ends in {suffix} contradict each other", hint="give one"
         )
+    options.check_transparency(request.image_options, promised)
 
 
 class WrongLines:

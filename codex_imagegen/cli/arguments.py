@@ -41,6 +41,8 @@ _PICTURES = (
 )  # fmt: skip
 _LONG_DASHES = "‐‑‒–—―−"
 """What a word processor makes of ``--``."""
+_ONE_PROMPT = ("a run takes one prompt", "run it once for each, or use batch; or, for one picture, did you mean")
+_SIGNS = {"--size": "x", "--aspect-ratio": ":"}
 _QUOTES = "\"'“”„‟«»‘’"
 _EXTRA = re.compile(r"Got unexpected extra argument.*\((.*)\)\Z", re.DOTALL)
 _MISSING_COMMAND = re.compile(r"No such command '(.*?)'\.", re.DOTALL)
@@ -85,21 +87,6 @@ def replace_word(args: list[str], commands: Mapping[str, object]) -> list[str]:
         offer = _offer("did you mean", [word, close]) if close else _offer("to see the help", ["--help"])
         raise UsageError(f"{_show(rest[0])} is not a command", hint=offer)
     return [*(each for each in rest if each != word), "--help"]
-
-
-def check_dashes(args: Sequence[str], command: click.Command) -> None:
-    """Refuse ``-out`` and ``-o=fox.png``, which would mean ``-o ut`` and a file called ``=fox.png``."""
-    long, with_value = long_options(command) | {"--help"}, options_with_value(command)
-    for word, kind in read_words(args, with_value):
-        name, equals, value = word.partition("=")
-        if kind != OPTION or word[:2] == "--" or len(word) < 3:
-            continue
-        if f"-{name}" in long:
-            raise UsageError(f"there is no option {_show(name)}", hint=f"did you mean -{name}?")
-        if equals and name in with_value:
-            raise UsageError(
-                f"{name} takes its value without a =", hint=f"did you mean {render.shell_join([name, value])}?"
-            )
 
 
 def refuse_command(args: Sequence[str], default: click.Command, commands: Mapping[str, object]) -> None:
@@ -148,6 +135,8 @@ def explain(error: click.UsageError, args: Sequence[str]) -> UsageError:
         hint = f"did you mean --{extra[1]}?"
     elif extra and "--prompt" in long_options(ctx.command):
         hint = "give what to draw with --prompt"
+    elif extra and "--out" in long_options(ctx.command):
+        hint = f"did you mean --out {extra[1]}?"
     return UsageError(message, hint=hint)
 
 
@@ -260,13 +249,22 @@ def _refuse_cut_values(typed: Sequence[tuple[str, str]]) -> None:
         if not more or kind == ARGUMENT or not value:
             continue
         before, after = [each for each, _ in typed[: at if kind == OPTION else at - 1]], typed[at + 1 :]
+        if (sign := _SIGNS.get(name)) and value.isdigit() and more[0].isdigit():
+            raise UsageError(f"{name} takes one value", hint=f"did you mean {name} {value}{sign}{more[0]}?")
         if _is_cut(name, value, more):
             joined = [name, " ".join([value, *more]), *(each for each, _ in after[len(more) :])]
-            raise UsageError(f"the value of {name} has spaces in it", hint=_offer("quote it", [*before, *joined]))
+            several = name in {"-p", "--prompt"} and _are_prompts([value, *more])
+            message, text = _ONE_PROMPT if several else (f"the value of {name} has spaces in it", "quote it")
+            raise UsageError(message, hint=_offer(text, [*before, *joined]))
         files = [*takewhile(_is_picture, more)] if name in {"-r", "--ref"} else []
         if files:
             given = [*before, *_refs([value, *files]), *(each for each, _ in after[len(files) :])]
             raise UsageError("each reference needs its own --ref", hint=_offer("give each its own", given))
+
+
+def _are_prompts(words: Sequence[str]) -> bool:
+    """Return whether each of these words is a prompt that is in quotes already."""
+    return len(words) > 1 and all(len(word.split()) > 1 and not _is_path(word) for word in words)
 
 
 def _is_cut(name: str, value: str, more: Sequence[str]) -> bool:
@@ -299,7 +297,8 @@ def _refuse_several(
     extra = [*_refs(files), *(part for name in out for part in ("--out", name))]
     if extra and len(words) - len([*files, *out]) < 2:
         message = f"{_show([*files, *out][0])} needs its option"
-    raise UsageError(message, hint=_offer("did you mean", _with_prompt(typed, prompt or _CHANGE, extra)))
+    message, text = _ONE_PROMPT if _are_prompts(words) else (message, "did you mean")
+    raise UsageError(message, hint=_offer(text, _with_prompt(typed, prompt or _CHANGE, extra)))
 
 
 def _check_word(word: str, typed: Sequence[tuple[str, str]], commands: Iterable[str]) -> None:

@@ -320,6 +320,7 @@ def read_stdin(limit: int) -> Iterator[bytes]:
         return
     from codex_imagegen.platform import terminals
 
+    announce_stdin()
     descriptor = sys.stdin.fileno()
     while limit > 0:
         if not terminals.is_readable(descriptor, _TICK_SEC):
@@ -329,6 +330,12 @@ def read_stdin(limit: int) -> Iterator[bytes]:
             return
         limit -= len(piece)
         yield piece
+
+
+def announce_stdin() -> None:
+    """Say that text is read now, where somebody has to type it."""
+    if is_stdin_terminal():
+        advise("type the text here; Ctrl-D on a line of its own ends it")
 
 
 def is_stdin_terminal() -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codex_imagegen.cli import console
-from codex_imagegen.cli.options import COMPLETION, OPTION, PROGRAM, options_with_value, read_words
+from codex_imagegen.cli.options import COMPLETION, OPTION, PROGRAM, check_dashes, options_with_value, read_words
 from codex_imagegen.errors import ImagegenError, Interrupted, UsageError
 from codex_imagegen.platform import system
 
@@ -91,7 +91,7 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
     started, args = time.monotonic(), list(argv)
     name = args[0] if _names_command(args) else DEFAULT
     try:
-        json_wanted, events, dry_run = _find_flags(("--json", "--events", "--dry-run"), load(name), args)
+        json_wanted, events = _find_flags(("--json", "--events"), load(name), args)
     except Exception as error:  # noqa: BLE001 - a command that can't even be imported
         return console.internal_error(error, json_wanted="--json" in args, started=started)
     with (
@@ -99,7 +99,7 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
         console.handle_signals(json_wanted=json_wanted, started=started, makes_pictures=name in _MAKES_PICTURES),
     ):
         try:
-            code = _run_guarded(name, args, json_wanted, started, dry_run=dry_run)
+            code = _run_guarded(name, args, json_wanted, started)
         except ImagegenError as error:  # a signal between a failure and its message
             code = console.print_failure(error, json_wanted=json_wanted, started=started)
         if exits:
@@ -107,7 +107,7 @@ def run(argv: Sequence[str], *, exits: bool = False) -> int:
         return code
 
 
-def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float, *, dry_run: bool) -> int:
+def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float) -> int:
     try:
         if system.is_windows():
             raise UsageError("Windows is not supported", hint="run it inside WSL")
@@ -116,7 +116,7 @@ def _run_guarded(name: str, args: list[str], json_wanted: bool, started: float, 
     except ImagegenError as error:
         if name == "runcomfy":
             error.backend = name
-        error.is_dry_run |= dry_run
+        error.is_dry_run |= _find_flags(("--dry-run",), load(name), args)[0]
         return console.print_failure(error, json_wanted=json_wanted, started=started)
     except KeyboardInterrupt:
         interrupted = Interrupted("interrupted", hint="run it again")
@@ -138,7 +138,7 @@ def _call(args: list[str]) -> int:
         from codex_imagegen.cli import arguments
 
         args = arguments.replace_word(args, COMMANDS)
-        arguments.check_dashes(args, load(args[0] if _names_command(args) else DEFAULT))
+        check_dashes(args, load(args[0] if _names_command(args) else DEFAULT))
     try:
         code = _command_line().main(args, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:

@@ -26,6 +26,7 @@ EVENTS = "Print JSON lines on stderr: each step, done or error."
 
 _THIS_PAGE = "Show this page."
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdwy])")
+_NO_NUMBER = re.compile(r"(.*) is not a valid integer\.", re.DOTALL)
 _SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_557_600.0}
 
 
@@ -116,6 +117,13 @@ class Command(click.Command):
         if brief is not None:
             self.params.append(_short_help_option("help" if self.has_groups else None))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; name an option without its value, or with a wrong one, as every other mistake."""
+        try:
+            return super().parse_args(ctx, args)
+        except (click.BadOptionUsage, click.BadParameter) as error:
+            raise _explain_value(error, ctx) from error
+
     @property
     def has_groups(self) -> bool:
         """Whether the options name groups; each of them does then."""
@@ -137,6 +145,23 @@ class Command(click.Command):
         from codex_imagegen.cli.help import write_options
 
         write_options(self, ctx, formatter)
+
+
+def _explain_value(error: click.UsageError, ctx: click.Context) -> click.UsageError | UsageError:
+    """Return click's error about a value in this program's words, or as it is, with the command."""
+    error.ctx = error.ctx or ctx
+    if isinstance(error, click.BadParameter):
+        number = _NO_NUMBER.match(error.message)
+        name = error.param.opts[-1] if error.param else None
+        return UsageError(f"{name} can't be {number[1]}", hint="give a whole number") if name and number else error
+    name = error.option_name if isinstance(error, click.BadOptionUsage) else ""
+    if "does not take a value" in error.message:
+        return UsageError(f"{name} takes no value", hint=f"leave the value out: {name}")
+    if "requires an argument" not in error.message:
+        return error
+    option = next((each for each in ctx.command.params if name in each.opts), None)
+    value = f" {option.metavar}" if option and option.metavar else " VALUE"
+    return UsageError(f"{name} has no value", hint=f"write {name}{value}; for help:\n{ctx.command_path} --help")
 
 
 class Group(click.Group):
@@ -231,6 +256,21 @@ def options_with_value(command: click.Command) -> set[str]:
 def long_options(command: click.Command) -> set[str]:
     """Return the long options of a command, those of subcommands too."""
     return {name for _, each in parameters_below(command, "") for name in each.opts if name[:2] == "--"}
+
+
+def check_dashes(args: Sequence[str], command: click.Command) -> None:
+    """Refuse ``-out`` and ``-o=fox.png``, which would mean ``-o ut`` and a file called ``=fox.png``."""
+    from codex_imagegen.render import shell_join
+
+    long, with_value = long_options(command) | {"--help"}, options_with_value(command)
+    for word, kind in read_words(args, with_value):
+        name, equals, value = word.partition("=")
+        if kind != OPTION or word[:2] == "--" or len(word) < 3:
+            continue
+        if f"-{name}" in long:
+            raise UsageError(f"there is no option {name!r}", hint=f"did you mean -{name}?")
+        if equals and name in with_value:
+            raise UsageError(f"{name} takes its value without a =", hint=f"did you mean {shell_join([name, value])}?")
 
 
 def parameters_below(command: click.Command, path: str) -> Iterator[tuple[str, click.Parameter]]:

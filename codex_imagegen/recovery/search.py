@@ -25,7 +25,7 @@ from codex_imagegen.errors import (
 from codex_imagegen.images import structure
 from codex_imagegen.images.decode import decode_picture
 from codex_imagegen.images.structure import DamagedImage
-from codex_imagegen.request import Request
+from codex_imagegen.request import SUFFIXES, Request
 from codex_imagegen.results import LastPicture, Picture, ReferenceData, Session, Warning_
 
 SLACK_SEC = 5.0
@@ -66,10 +66,13 @@ def find_session(codex_home: str, name: str) -> SessionRef:
         if found is None:
             raise SessionMissing(f"{codex_home!r} has no session of the thread {name}", hint=_LIST)
         return found
+    if name.lower().endswith((*SUFFIXES.values(), ".jpeg")):
+        raise UsageError(f"{name!r} is neither a thread id nor a rollout file, but a picture", hint=_LIST)
     if name.endswith((".jsonl", ".jsonl.zst")) or os.path.isfile(name):
         return _read_ref(name)
     if not _BEGINNING.match(name):
-        raise UsageError(f"{name!r} is neither a thread id nor a rollout file", hint=_LIST)
+        hint = f"did you mean --{name}?" if name in {"last", "list"} else _LIST
+        raise UsageError(f"{name!r} is neither a thread id nor a rollout file", hint=hint)
     if len(name) < MIN_BEGINNING:
         message = f"{name!r} is too short for the beginning of a thread id"
         raise UsageError(message, hint=f"give {MIN_BEGINNING} characters or more; {_LIST}")

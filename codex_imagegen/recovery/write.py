@@ -61,7 +61,9 @@ def recover(
     """
     started = time.monotonic()
     write_found = _writer(destination, on_event, started)
-    if bool(wanted) + last != 1:
+    if wanted and last:
+        raise UsageError("--last and the name of a session contradict each other", hint="leave one out")
+    if not wanted and not last:
         raise UsageError(NOTHING_REQUESTED, hint="for help:\ncodex-imagegen recover --help")
     destination.check()
     codex_home = layout.codex_home(os.environ if environment is None else environment)

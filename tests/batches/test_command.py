@@ -135,6 +135,7 @@ def test_codex_that_is_too_old_starts_no_job(lab: Labs, real: bool) -> None:
     assert_clean(world)
 
 
+@pytest.mark.every_build
 def test_existing_file_fails_its_job_unless_it_is_the_jobs_own_picture(lab: Labs) -> None:
     """A picture that was changed later is no longer the job's own, see test_worker.py."""
     world = lab(script=BatchScript())
@@ -216,6 +217,7 @@ def test_batch_from_stdin_goes_on_with_the_same_standard_input(lab: Labs) -> Non
     assert ") go on, with the same standard input, with: codex-imagegen batch - " in done.err
 
 
+@pytest.mark.every_build
 def test_failed_job_of_an_earlier_batch_is_retried_by_the_printed_command(lab: Labs) -> None:
     world = lab(script=FailsOnce())
     first = world.call("batch", write_jobs(world, "a fox", "an owl"), "--jobs", "1")
@@ -233,6 +235,7 @@ def test_failed_job_of_an_earlier_batch_is_retried_by_the_printed_command(lab: L
     assert pictures_asked(world) == {"a fox": 2, "an owl": 1}
 
 
+@pytest.mark.every_build
 def test_rate_limit_is_waited_out(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/runner checks the length of the pause; here it is short."""
     assert next(attempts.Backoff().pauses(lambda _low, _high: 1.0)) == 4.0

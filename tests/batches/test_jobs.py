@@ -124,6 +124,7 @@ def test_out_without_a_dot_gets_the_suffix_of_the_format() -> None:
         ({"prompt": "a", "out": "a.gif"}, "'out' can't be"),
         ({"prompt": "a", "out": "a."}, "'out' can't be"),
         ({"prompt": "a", "out": "a.png", "format": "webp"}, "contradict"),
+        ({"prompt": "a", "out": "a.jpg", "transparent": True}, "a JPEG can't be transparent"),
         ({"prompt": "a", "size": "huge"}, "--size can't be"),
         ({"prompt": "a", "fit": True}, "--fit needs a size"),
         ({"prompt": "a", "backend": "dall-e"}, "no backend"),

@@ -302,6 +302,22 @@ def test_mistyped_option_is_answered_with_the_one_that_was_meant(
         ("--quiet", "say what to draw"),
         ("/", "say what to draw"),
         ("- b", "needs quotes"),
+        ("'a fox' 'an owl'", "a run takes one prompt. (run it once for each"),
+        ("--prompt 'a fox' 'an owl'", "a run takes one prompt. (run it once for each"),
+        ("'a fox' --size 1024 1536", "did you mean --size 1024x1536?"),
+        ("'a fox' --aspect-ratio=16 9", "did you mean --aspect-ratio 16:9?"),
+        ("'a fox' -n three", "--count can't be 'three'. (give a whole number"),
+        ("recover --list --limit all", "--limit can't be 'all'. (give a whole number"),
+        ("'a fox' --out", "--out has no value. (write --out FILE; for help: codex-imagegen --help"),
+        ("recover --search", "--search has no value. (write --search TEXT; for help: codex-imagegen recover --help"),
+        ("runcomfy wait x --timeout-sec", "for help: codex-imagegen runcomfy wait --help"),
+        ("'a fox' --last=b.png", "--last takes no value. (leave the value out: --last"),
+        ("'a fox' --resolution 8k", "use 1k, 2k or 4k"),
+        ("recover last", "did you mean --last?"),
+        ("recover list", "did you mean --list?"),
+        ("recover --last 0199a213", "--last and the name of a session contradict each other"),
+        ("recover b.png", "nor a rollout file, but a picture"),
+        ("gallery page.html", "did you mean --out page.html?"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -322,6 +338,15 @@ def test_dash_on_a_terminal_is_refused_at_once(lab):
     with Keyboard([COMMAND, "-"], world.environment, world.work) as keyboard:
         shown = keyboard.until('codex-imagegen "a red fox in the snow"')
     assert "which is a terminal" in shown
+
+
+@pytest.mark.parametrize("words", ["--prompt -", "--prompt-file -", "batch -"])
+def test_text_that_is_read_from_a_terminal_is_asked_for(lab, words):
+    world = lab(offline=True)
+    with Keyboard([COMMAND, *words.split()], world.environment, world.work) as keyboard:
+        keyboard.until("type the text here; Ctrl-D on a line of its own ends it")
+        keyboard.type("\x04")
+        assert "codex-imagegen: " in keyboard.until(".")
 
 
 def test_events_of_a_slip_are_json_lines() -> None:

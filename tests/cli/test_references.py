@@ -11,7 +11,7 @@ import pytest
 from codex_imagegen.images import references
 from codex_imagegen.results import Image
 from codex_imagegen.runner import several
-from tests.support import checks, history
+from tests.support import checks, history, terminal
 from tests.support.checks import DrawsSmall, small_png
 from tests.support.pictures import encoded
 from tests.support.scripts import BlocksPicture, RateLimitsPictures, UsageLimit
@@ -115,6 +115,7 @@ def test_last_picture_is_the_first_reference_and_named(lab):
     assert (world.work / "night.png").read_bytes() == small_png("at night")
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_all_pictures_of_a_count_have_the_same_last_picture(lab):
     world = lab(script=DrawsSmall())
@@ -143,6 +144,18 @@ def test_last_picture_is_told_as_an_event(lab):
     assert done.code == 3
     assert [event["event"] for event in done.events] == ["message", "error"]
     assert done.events[0]["message"].startswith("--last is the picture of the thread ")
+
+
+def test_last_picture_is_named_in_whole_words_on_a_narrow_terminal(lab):
+    world = lab(offline=True)
+    session(world, FOX)
+    environment = {**world.environment, "TERM": "xterm"}
+    argv = world.argv("-p", "x", "--last", "-o", "x.png")
+    shown = terminal.run(terminal.SILENT, argv, env=environment, cwd=world.work, columns=40).shown.decode()
+    lines = shown.replace("\r", "").split("\n")
+    assert lines[0] == "codex-imagegen: --last is the picture of"
+    assert lines[1].startswith("the thread ")
+    assert max(map(len, lines[:3])) <= 40
 
 
 def test_last_picture_where_there_is_none_is_missing(lab):
@@ -207,6 +220,7 @@ def test_command_that_goes_on_has_the_same_reference_from_a_pipe(lab):
     )
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
     world = lab(script=MakesTwo())
@@ -217,6 +231,7 @@ def test_command_that_goes_on_says_in_words_what_a_pipe_can_not_bring(lab):
     assert hint.rpartition("\n")[2].startswith("codex-imagegen --ref FILE -p x --count 4 ")
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 @pytest.mark.parametrize("arguments", [["-"], ["-p", "x", "--ref", "-"]])
 def test_command_that_goes_on_needs_the_same_standard_input(lab, arguments):
@@ -265,6 +280,7 @@ def test_equal_pictures_are_told_only_if_this_run_made_one_of_them():
     assert several.repeated(images, made=()) == ()
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_reference_that_needs_a_new_attempt_is_sent_again(lab):
     """A rate limit is tried again with --count; stdin, which is read once, is a reference of each attempt."""
@@ -284,6 +300,7 @@ def test_reference_that_needs_a_new_attempt_is_sent_again(lab):
     assert (done.code, len(done.json["images"])) == (0, 2)
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_odd_metadata_of_a_reference_prints_no_warning_of_python(lab):
     world = lab(script=DrawsSmall())

@@ -225,6 +225,7 @@ def test_open_of_very_many_pictures_opens_the_first_ones(openers, tmp_path):
     assert openers.calls(1) == [["open", *map(str, paths[: viewer.MAX_OPENED])]]
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_open_after_a_run_and_after_the_demo(lab, openers):
     openers.add("xdg-open")

@@ -84,6 +84,7 @@ def test_command_in_the_guide_can_be_started(line):
         assert [word for word in arguments if "/" in word and not (docs.ROOT / word).exists()] == []
 
 
+@pytest.mark.every_build
 @pytest.mark.parametrize("line", [line for line in COMMANDS if " -m pytest " in line])
 def test_tests_that_the_guide_runs_are_collected(line):
     arguments = shlex.split(line.replace("-n 2", ""))[1:]

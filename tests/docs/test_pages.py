@@ -52,6 +52,7 @@ def test_tour_runs_from_end_to_end(lab):
     assert (world.leftovers, checks.processes(world)) == ([], [])
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_examples_of_pictures_batches_and_recovery_run(lab):
     """Run every block of these pages in one home: recovery finds what the others made."""
@@ -88,6 +89,13 @@ def test_coming_from_page_names_existing_options():
 def test_links_within_the_project_lead_to_files(name):
     page = docs.page(name)
     assert [link for link in page.links() if not ((docs.ROOT / name).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", [*docs.PAGES, "CHANGELOG.md"])
+def test_line_has_at_most_120_columns(name):
+    """Except rows of tables, help pages and other output of the program (blocks of ``text``)."""
+    text = re.sub(r"^```text\n.*?^```", "", docs.page(name).text, flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
 PICTURES = sorted((docs.ROOT / "fixtures" / "readme").iterdir())

@@ -107,7 +107,8 @@ def test_run_with_format_and_no_name_uses_its_suffix(lab):
 NONSENSE = [
     ["--size", "0x10"], ["--size", "wide"], ["--size", "99999x2"], ["--aspect-ratio", "16/9"],
     ["--aspect-ratio", "0:1"], ["--resolution", "8k"], ["--quality", "best"], ["--format", "gif"], ["--fit"],
-    ["--transparent", "--format", "jpeg"], ["--format", "webp", "--out", "x.png"],
+    ["--transparent", "--format", "jpeg"], ["--transparent", "--out", "x.jpg"],
+    ["--transparent", "--out", "x.JPEG", "--count", "2"], ["--format", "webp", "--out", "x.png"],
 ]  # fmt: skip
 
 

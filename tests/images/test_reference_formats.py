@@ -338,6 +338,7 @@ def test_converted_copy_that_is_too_large_is_reduced_with_both_sizes(kind: str) 
     assert f"({copy.format.upper()}, {copy.size[0]} × {copy.size[1]})" in told.message
 
 
+@pytest.mark.every_build
 def test_photograph_far_too_large_as_png_is_not_encoded_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     formats, encode = [], reduce._encode
     monkeypatch.setattr(reduce, "_encode", lambda im, kind, *a, **b: formats.append(kind) or encode(im, kind, *a, **b))

@@ -195,7 +195,7 @@ NOWHERE = history.new_thread_id(0)
         ([NOWHERE], 6, "session-missing", "--list"),
         (["gone.jsonl"], 6, "session-missing", "No such file"),
         (["."], 2, "usage", "neither"),
-        (["--last", NOWHERE], 2, "usage", "say what"),
+        (["--last", NOWHERE], 2, "usage", "contradict each other"),
         (["--last", "--out", "a.png", "--out-dir", "."], 2, "usage", "contradict"),
         (["--list", "--out", "a.png"], 2, "usage", "writes no"),
         (["--list", "--open"], 2, "usage", "--open"),

@@ -190,7 +190,11 @@ def test_list_on_a_terminal_has_a_short_line_each(world):
     assert narrow[1].endswith(" …") or narrow[1].endswith("…")
     assert all(0 < len(line) <= 80 for line in wide[:2])
     assert all(0 < len(line) <= 40 for line in narrow[:2])
-    assert wide[2:] == narrow[2:] == [""]
+    assert wide[2:] == [
+        "hint: fetch one, such as the last, with:",
+        f"  codex-imagegen recover {wide[1].split()[3]}",
+        "",
+    ]
 
 
 def listed(prompt="a fox", thread="01a20136-1000-7063-a043-2741c8039da5", pictures=1, size=1_500_000, at=NOW):

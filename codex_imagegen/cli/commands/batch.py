@@ -72,6 +72,8 @@ def _open(jobs: str, out_dir: str, options: dict[str, Any]) -> Jobs:
     from codex_imagegen.batches import runner
 
     stdin = sys.stdin.buffer if jobs == STDOUT and sys.stdin is not None else None
+    if stdin is not None:
+        console.announce_stdin()
     return runner.open_job_file(jobs, out_dir=out_dir, defaults=options, source=stdin)
 
 

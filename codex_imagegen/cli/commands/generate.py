@@ -264,7 +264,7 @@ def _add_last_picture(request: Request, *, quiet: bool) -> tuple[Request, tuple[
 
     found = search.add_last_picture(request, os.environ)
     event = Event("message", index=None, message=found.description)
-    console.emit(event, None if quiet else f"codex-imagegen: {found.description}")
+    console.emit(event, None if quiet else console.wrapped(f"codex-imagegen: {found.description}"))
     return found.request, found.warnings
 
 

@@ -96,21 +96,22 @@ def _list(*, limit: int | None, search: str | None, since: str | None, json_want
     if json_wanted:
         console.out(render.sessions_json(sessions, elapsed_sec=time.monotonic() - started))
         return 0
-    for line in _lines(sessions[::-1]):
+    shortened = write.shorten_thread_ids(sessions) if _is_on_terminal() else {}
+    for line in _lines(sessions[::-1], shortened):
         console.out(line)
+    if console.shares_terminal() and sessions and (newest := shortened.get(sessions[0].thread_id or "")):
+        console.advise(f"fetch one, such as the last, with:\ncodex-imagegen recover {newest}")
     if not sessions and (search or since or _is_on_terminal()):
         console.say(f"{_nothing_found(search, since, wanted.searched)}.")
     return 0
 
 
-def _lines(sessions: list[Session]) -> list[str]:
+def _lines(sessions: list[Session], shortened: Mapping[str, str]) -> list[str]:
     if not _is_on_terminal():
         return ["\t".join(render.session_cells(session)) for session in sessions]
     from rich.console import Console
 
-    from codex_imagegen.recovery import write
-
-    return session_lines(sessions, write.shorten_thread_ids(sessions), Console().width)
+    return session_lines(sessions, shortened, Console().width)
 
 
 def session_lines(sessions: Iterable[Session], thread_ids: Mapping[str, str], columns: int) -> list[str]:

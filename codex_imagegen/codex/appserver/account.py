@@ -105,7 +105,10 @@ def _read_account(server: AppServer) -> Account:
 def _quoted(error: RequestRefused) -> str:
     # secrets are hidden before the text is cut: half a URL shows its password without the mark that identifies it
     text = render.hide_secrets(str(error))
-    return f"Codex said: {text if len(text) <= _MAX_QUOTED_CHARS else f'{text[: _MAX_QUOTED_CHARS - 1]}…'}"
+    if len(text) > _MAX_QUOTED_CHARS:
+        beginning = text[: _MAX_QUOTED_CHARS - 2]
+        text = f"{beginning.rpartition(' ')[0] or beginning} …"
+    return f"Codex said: {text}"
 
 
 def _limits(answer: dict[str, Any]) -> tuple[Limit, ...]:

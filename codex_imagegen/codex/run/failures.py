@@ -132,7 +132,7 @@ def _failed_tool(evidence: Evidence) -> errors.ImagegenError | None:
     for failure in reversed(records.failures):
         if failure.get("type") == "usageLimitExceeded":
             resets_at = error_patterns.as_unix_time(failure.get("resetsAt"))
-            return error_messages.to_error(Reason("usage-limit", "it is the one for pictures", resets_at), spent=True)
+            return error_messages.to_error(Reason("usage-limit", "the one for pictures", resets_at), spent=True)
     if evidence.damaged or records.undecodable_count:
         damage = evidence.damaged or "it is not a PNG, JPEG or WebP"
         return errors.DamagedPicture(f"a picture was made but is damaged: {damage}", hint="try again", spent=True)

@@ -215,3 +215,10 @@ def test_account_hides_passwords_in_quoted_words(serve):
     words = "failed to fetch: error for url (https://" + "x" * 70 + ":hunter2hunter2@host/x)"
     for refused in ({"error": {"message": words}}, {"error": {"message": words.replace("https://", "")}}):
         assert "hunter2" not in str(serve(refused, refused).error)
+
+
+def test_long_answer_of_codex_is_cut_at_a_word():
+    said = account._quoted(client.RequestRefused("the usage can't be read " * 20))
+    assert said.endswith(" the usage can't be …")
+    assert len(said) <= len("Codex said: ") + 120
+    assert len(account._quoted(client.RequestRefused("x" * 500))) <= len("Codex said: ") + 120
