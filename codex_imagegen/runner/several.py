@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from codex_imagegen import render
-from codex_imagegen.errors import ImagegenError, Interrupted
+from codex_imagegen.errors import ImagegenError, Interrupted, OutUnwritable
 from codex_imagegen.request import Event, Run
 from codex_imagegen.results import BackendResult, ErrorInfo, Failure, Image, Warning_
 from codex_imagegen.runner import attempts
@@ -70,12 +70,22 @@ class SeveralResult:
             )
         elif self.stopped is not None:
             message = f"{info.message.rstrip('.')}; {images} of {render.plural(count, 'picture')} made"
-            info = replace(info, exit_code=1, hint=attempts.rerun_hint(self.stopped))
+            info = replace(info, exit_code=1, hint=self._stop_hint(self.stopped))
         else:
             numbers = [index + 1 for index in self.errors]
             message = render.partial_failure(len(errors), count, "picture", info.message, numbers=numbers)
             info = replace(info, exit_code=1)
         return replace(info, message=message, spent=self._spent())
+
+    def _stop_hint(self, stopped: ImagegenError) -> str | None:
+        """What to do first, and the commands that fetch the pictures that were made and could not be written."""
+        hint = attempts.rerun_hint(stopped)
+        unwritten = [error for error in self.errors.values() if isinstance(error, OutUnwritable) and error.spent]
+        fetch = [command for error in unwritten if (command := (error.hint or "").partition("\n")[2])]
+        if not fetch or not stopped.is_full:
+            return hint
+        which = "the picture that was" if len(fetch) == 1 else "the pictures that were"
+        return render.join_hints(hint, "\n".join([f"fetch {which} made with:", *fetch]))
 
     def _spent(self) -> bool | None:
         spent = {error.spent for error in self.errors.values()}

@@ -129,7 +129,7 @@ def test_dry_run_fails_as_a_run_would(world, code, arguments):
     assert done.code == done.json["error"]["exit_code"]
 
 
-@pytest.mark.parametrize("wrong", [["--out", "ref.png"], ["--size", "0x9"], ["--nonsense"]])
+@pytest.mark.parametrize("wrong", [["--out", "ref.png"], ["--size", "0x9"], ["--nonsense"], ["--last"], ["--ref", "-"]])
 def test_dry_run_of_a_failure_is_marked_as_such(world, wrong):
     assert dry_run(world, "--json", *wrong).json["dry_run"] is True
 

@@ -202,8 +202,11 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert not_started(result) == [2, 3]
     assert checks.picture_turns(world) == 2
     assert "1 of 4 pictures made" in result["error"]["message"]
-    assert result["error"]["hint"].startswith("free disk space; then go on with:\ncodex-imagegen ")
-    thread = re.search(r"codex-imagegen recover (\S+)", result["failures"][0]["error"]["hint"])
+    first, fetch, then, again = result["error"]["hint"].split("\n")
+    assert (first, then) == ("free disk space; fetch the picture that was made with:", "then go on with:")
+    assert again.endswith("--skip-existing")
+    assert fetch == result["failures"][0]["error"]["hint"].rpartition("\n")[2]
+    thread = re.fullmatch(r"codex-imagegen recover (\S+) --out \S+/out/fox-2\.png", fetch)
     assert world.run_argv([COMMAND, "recover", thread[1], "--out", "fox-2.png"]).code == 0
     assert (world.work / "fox-2.png").read_bytes() == Large().draw("a fox")
 
