@@ -132,7 +132,7 @@ class ReferenceMissing(ReferenceError_):
 
 
 class ReferenceNotImage(ReferenceError_):
-    """A reference is not a complete PNG, JPEG or WebP, or is too large to be decoded safely."""
+    """A reference is not a complete picture of a format that is read, or is too large to be decoded safely."""
 
     code = "ref-not-image"
 

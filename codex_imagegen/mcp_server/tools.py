@@ -136,7 +136,9 @@ def refs_schema(settings: Settings) -> Schemas:
     """The references."""
     most = MAX_RUNCOMFY if "runcomfy" in settings.backends else MAX_REFERENCES
     where = f"inside {_join_folders(settings.ref_roots)}; relative ones start in {settings.ref_roots[0]}"
-    description = f"Paths of the reference pictures (PNG, JPEG, WebP), at most {MAX_REFERENCES}, {where}."
+    description = (
+        f"Paths of the reference pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF), at most {MAX_REFERENCES}, {where}."
+    )
     if "runcomfy" in settings.backends:
         description += f" With runcomfy at most {most}, and https URLs too."
     items = {"type": "string"}
