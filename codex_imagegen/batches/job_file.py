@@ -16,6 +16,8 @@ MAX_LINE = 16 * 1024 * 1024
 """Bytes of a line: a prompt of Codex's maximum length has 12 MB with every character escaped."""
 
 _CHUNK = 1024 * 1024
+_HEAD = 4096
+"""Bytes in which a file that is not text (a picture, UTF-16) has a NUL."""
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 _BOM = b"\xef\xbb\xbf"
@@ -38,7 +40,8 @@ class JobFile:
     """A private copy of a job file, which may come from a pipe or be edited while the batch runs.
 
     It is JSON Lines if its name has such a suffix or its first line begins with a brace; else each line is a prompt.
-    A line that begins with ``#`` is a comment. Raises :class:`UsageError` for a table and for a JSON array.
+    A line that begins with ``#`` is a comment. Raises :class:`UsageError` for a table, for a JSON array, and for
+    a file that is not text.
     """
 
     def __init__(self, source: IO[bytes], name: str) -> None:
@@ -47,12 +50,18 @@ class JobFile:
         try:
             while chunk := source.read(_CHUNK):
                 self._copy.write(chunk)
+            self._check_text(name)
             first = next(iter(self), Line(0, b"")).text
             self._as_json = name.lower().endswith(_JSON_SUFFIXES) or first.lstrip().startswith(b"{")
             _check_form(first, as_json=self._as_json)
         except BaseException:
             self.close()
             raise
+
+    def _check_text(self, name: str) -> None:
+        self._copy.seek(0)
+        if b"\0" in self._copy.read(_HEAD):
+            raise UsageError(f"the job file {name!r} is not text", hint=_FORM_HINT)
 
     def close(self) -> None:
         """Delete the copy."""

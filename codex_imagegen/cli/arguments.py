@@ -107,6 +107,7 @@ def check_prompt(words: Sequence[str], prompt: str | None, prompt_file: str | No
         raise UsageError("--prompt and --prompt-file contradict each other", hint="give one of them")
     if not words:
         raise UsageError("there is no prompt", hint=f"say what to draw, or give - to read it from stdin:\n{EXAMPLE}")
+    _refuse_late_option(words, ctx.command)
     _refuse_late_command(words, typed, commands)
     _refuse_long_dashes(words, ctx.command)
     _refuse_cut_values(typed)
@@ -220,6 +221,11 @@ def _refuse_typo(word: str, rest: Sequence[str], others: Sequence[str], commands
     if close and (len(others) < 2 or all(_is_path(each) or each == STDOUT for each in others)):
         text = "did you mean" if rest else "to draw this word, give it with --prompt; or did you mean"
         raise UsageError(f"{_show(word)} is not a command", hint=_offer(text, [close, *rest], f"did you mean {close}?"))
+
+
+def _refuse_late_option(words: Sequence[str], command: click.Command) -> None:
+    if late := [word for word in words if word.partition("=")[0] in long_options(command)]:
+        raise UsageError(f"{late[0]} comes after --, where no option is read", hint="give the options before --")
 
 
 def _refuse_late_command(words: Sequence[str], typed: Sequence[tuple[str, str]], commands: Iterable[str]) -> None:

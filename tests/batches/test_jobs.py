@@ -245,6 +245,11 @@ def test_json_array_is_refused_once(first: str, name: str) -> None:
     assert (error.message, error.exit_code) == ("the job file is a JSON array", 2)
 
 
+@pytest.mark.parametrize("data", [encoded(), "a fox\nan owl".encode("utf-16")], ids=["picture", "utf-16"])
+def test_file_that_is_not_text_is_refused_once(data: bytes) -> None:
+    assert refused(data, name="cat.png").message == "the job file 'cat.png' is not text"
+
+
 def test_references_are_checked_before_the_first_run(tmp_path: Path) -> None:
     (tmp_path / "half.png").write_bytes(torn(encoded()))
     (tmp_path / "text.png").write_text("no picture")

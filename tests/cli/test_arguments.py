@@ -89,6 +89,13 @@ def test_prompt_is_taken_word_for_word(words: list[str], prompt: str, requests: 
     assert [request.prompt for request in requests] == [prompt]
 
 
+@pytest.mark.parametrize("words", [["--", "a fox", "--dry-run"], ["--", "--last"], ["--", "a fox", "--out=x.png"]])
+def test_option_behind_two_dashes_is_refused(words: list[str], requests: list[Request]) -> None:
+    done = call(*words)
+    assert (done.code, requests) == (2, [])
+    assert done.err.endswith("comes after --, where no option is read. (give the options before --)\n")
+
+
 def test_prompt_as_an_argument_draws_the_picture(lab):
     world = lab(script=DrawsSmall())
     done = world.run("a red fox", "--out", "fox.png")
