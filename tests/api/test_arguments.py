@@ -98,7 +98,7 @@ def test_wrong_argument_of_batch_is_a_usage_error(jobs, more, words, tmp_path, m
     ("sessions", "more", "words"),
     [
         ((), {}, "say what to recover"),
-        (("a",), {"last": True}, "say what to recover"),
+        (("a",), {"last": True}, "contradict"),
         (("nonsense",), {}, "neither a thread id nor a rollout"),
         ((), {"last": True, "out": "a.png", "out_dir": "b"}, "contradict"),
         ((), {"last": True, "out": "-"}, "stdout"),
