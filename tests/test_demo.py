@@ -60,6 +60,7 @@ def test_demo_with_real_codex_leaves_the_home_unchanged(lab, own_home, version, 
     assert (world.standin.calls, world.leftovers) == ([], [])
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_run_of_given_codex_leaves_the_home_unchanged(own_home, tmp_path, monkeypatch):
     codex_home = own_home / ".codex"

@@ -64,6 +64,7 @@ class HoldsSlowPrompts(DrawsSmall):
         return super().respond(call)
 
 
+@pytest.mark.every_build
 def test_interrupted_batch_keeps_what_was_made_and_the_next_call_goes_on(here):
     script = HoldsSlowPrompts()
     world = here(script)

@@ -57,6 +57,7 @@ def test_events_of_a_picture_name_each_step(lab, version, more):
     assert [line["index"] for line in lines] == [0] * 5 + [None]
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_events_of_several_pictures_carry_their_index_and_failures(lab):
     world = lab(script=FailsOnce())

@@ -162,6 +162,7 @@ def test_viewer_in_the_foreground_does_not_hold_the_program(world, openers, monk
     process.wait()
 
 
+@pytest.mark.every_build
 def test_open_of_a_real_process_ends_before_its_viewer(world, openers):
     openers.add("xdg-open", then="time.sleep(1.5); open(sys.argv[1] + '.seen', 'w').close()")
     begin = time.monotonic()

@@ -21,6 +21,7 @@ BESIDE = "the-fox-of-image-1-beside-the-one-of-image-2.png"
 SAMPLE_THREAD = "01a1fbd6-c978-7991-9f99-2dbaf23c1aa6"
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_tour_first_and_last_commands_run(lab):
     """Run the first two pictures, and the commands that spend nothing."""

@@ -34,6 +34,7 @@ def test_live_run_delivers_the_picture_unchanged(lab, version):
     checks.assert_clean(world)
 
 
+@pytest.mark.every_build
 def test_live_run_without_tool_fails_as_tool_unavailable(lab):
     """The real Codex, logged in with a key in its temporary home, makes no picture."""
     world = lab(script=Account())
@@ -55,6 +56,7 @@ def test_live_run_of_codex_that_exits_fails_as_codex_failed(lab):
     assert "no such thing" in found.checks["live"]["message"]
 
 
+@pytest.mark.every_build
 def test_live_run_with_unknown_records_is_a_warning(lab):
     """The records of the real Codex are renamed before they are read; the fallback still finds the picture."""
     world = lab(script=Account())

@@ -66,6 +66,7 @@ HURRY = ["--codex-arg", "-c", "--codex-arg", "features.code_mode.default_exec_yi
 """Codex hands a running script back after 0.3 s, unless it asks for more."""
 
 
+@pytest.mark.every_build
 def test_run_waits_for_a_script_that_codex_hands_back_to_the_model(lab):
     world = lab(script=Impatient(1.5))
     assert_delivered(world, world.call(*FOX, *HURRY), 2)

@@ -98,6 +98,7 @@ def test_run_with_count_of_which_one_fails_keeps_the_others_and_names_the_comman
     assert checks.picture_turns(world) == 4
 
 
+@pytest.mark.every_build
 def test_run_with_count_that_is_rate_limited_pauses_and_repeats(lab):
     world = lab(script=LimitedOnce())
     with pauses(0.1):
@@ -115,6 +116,7 @@ def test_run_with_count_repeats_nothing_after_half_of_the_timeout(lab):
     assert len(checks.tool_prompts(world)) == 2
 
 
+@pytest.mark.every_build
 def test_run_with_count_gives_each_picture_the_whole_timeout(lab):
     world = lab(script=NeverAnswers(30))
     done = world.call("-p", "a fox", "-n", "2", "--jobs", "1", "-o", "fox.png", "--timeout-sec", "1", "--json")
@@ -211,6 +213,7 @@ def test_run_with_count_on_a_full_disk_stops_and_names_how_to_recover(lab):
     assert (world.work / "fox-2.png").read_bytes() == Large().draw("a fox")
 
 
+@pytest.mark.every_build
 @needs_mounts
 def test_batch_on_a_full_disk_stops_and_continues_with_what_was_made(lab):
     world = lab(script=Large())

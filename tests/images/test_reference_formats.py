@@ -325,7 +325,7 @@ def photograph(side: int) -> Image.Image:
     return image(side // 8, "photo").resize((side, side), Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize("kind", ["TIFF", AVIF, "HEIF"])
+@pytest.mark.parametrize("kind", ["TIFF", AVIF, pytest.param("HEIF", marks=pytest.mark.every_build)])
 def test_converted_copy_that_is_too_large_is_reduced_with_both_sizes(kind: str) -> None:
     picture = photograph(512)
     limit = len(saved(picture, "PNG")) // 2

@@ -13,6 +13,7 @@ from tests.support.checks import small_png
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.every_build
 def test_doctor_while_a_picture_is_drawn_passes_and_leaves_it_alone(server):
     script = Holds()
     server.play(script)

@@ -147,6 +147,7 @@ def test_signal_ends_server_whose_stdin_is_open(lab, signum, code, busy):
     assert_nothing_made(world)
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_client_that_closes_only_its_reading_end_ends_server_and_codex(lab):
     """It keeps stdin open, but the next progress notification can't be written."""

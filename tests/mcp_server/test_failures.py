@@ -86,6 +86,7 @@ def test_usage_limit_says_when_it_ends(server):
     server.assert_clean()
 
 
+@pytest.mark.every_build
 @pytest.mark.real
 def test_timeout_names_the_tool_and_the_thread(server):
     server.play(scripts.NeverAnswers())

@@ -339,6 +339,7 @@ def test_timeout_cancels_the_request(shell: Shell, fake: FakeRunComfy) -> None:
     assert_cancelled_at_the_end(fake)
 
 
+@pytest.mark.every_build
 def test_timeout_during_download_names_the_wait_command(shell: Shell, fake: FakeRunComfy) -> None:
     gate = threading.Event()
     fake.next("file", Reply(hold=gate))

@@ -135,6 +135,7 @@ def test_show_on_a_silent_terminal_draws_blocks(world):
     assert "▀" in middle(session).decode()
 
 
+@pytest.mark.every_build
 def test_show_waits_for_a_slow_answer(world):
     session = show(world, terminal.Kind(b"kitty(0.40)", kitty=True, late_sec=0.3))
     assert_shown(world, session)
