@@ -16,7 +16,7 @@ from codex_imagegen.cli.main import COMMANDS
 
 PACKAGE = Path(__file__).parents[1] / "codex_imagegen"
 
-MAX_MODULES = 140
+MAX_MODULES = 141
 """Modules of more than two lines: ``__init__.py`` files with a docstring alone are not counted."""
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60

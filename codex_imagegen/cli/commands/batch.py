@@ -80,7 +80,7 @@ def _open(jobs: str, out_dir: str, options: dict[str, Any]) -> Jobs:
 def _dry_run(jobs: str, out_dir: str, options: dict[str, Any], *, retry_failed: bool, json_wanted: bool) -> int:
     """Print what the batch would do with each job; the exit code is 1 if one of them would fail."""
     from codex_imagegen.batches import runner
-    from codex_imagegen.cli.batch_output import PreviewOutput
+    from codex_imagegen.cli.dry_run import PreviewOutput
 
     output = PreviewOutput(json_wanted)
     with _open(jobs, out_dir, options) as job_file, console.defer_signals() as interrupt:

@@ -187,7 +187,7 @@ def _dry_run(
 ) -> int:
     """Print what the run would make and send, as a person reads it on stderr or as JSON on stdout."""
     from codex_imagegen import generation
-    from codex_imagegen.cli.batch_output import plan_lines
+    from codex_imagegen.cli.dry_run import plan_lines
 
     if no_wait:
         from codex_imagegen.cli.commands.runcomfy import check_no_wait
